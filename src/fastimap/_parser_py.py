@@ -1,0 +1,466 @@
+"""The parser in pure Python: the readable specification of its twin, ``_parser.pyx``.
+
+Both hold the same names in the same order and give equal output, or an equal exception, for any octets
+however they are cut. The interface is documented in :mod:`fastimap.parser`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import TypeAlias, Union
+
+from .errors import (
+    LineTooLong,
+    LiteralTooLarge,
+    NestingTooDeep,
+    ParseError,
+    ProtocolError,
+    ResponseTooLarge,
+    TooManyLiterals,
+)
+from .limits import DEFAULT_LIMITS, Limits
+
+__all__ = ["ResponseReader", "Value", "tokenize"]
+
+Value: TypeAlias = Union[str, bytes, int, None, "tuple[Value, ...]"]
+
+# One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
+_BUFFER_SIZE = 256 * 1024
+# A literal of at most this size is received with the lines around it and copied once; that costs no more
+# than receiving it in place, and saves system calls.
+_IN_PLACE = 64 * 1024
+_MAX_SIZE = 2**63 - 1
+_SHOWN = 80
+
+_LITERAL = re.compile(rb"\{([0-9]+)\+?\}\Z")
+# The untagged data responses, which drain() stores; all else is for its caller. "." excludes LF alone.
+_DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\r\n\Z")
+_STATUS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
+# A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
+# unescaped quotes, and no grammar puts two strings side by side.
+_QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
+_ESCAPED = re.compile(rb'\\(["\\])')
+_ATOM = re.compile(rb"[^ ()]+")
+_SECTION = re.compile(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
+_ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
+
+
+class ResponseReader:
+    """Frames the octets of one connection into responses; see :mod:`fastimap.parser`."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._line_limit = min(limits.line, _MAX_SIZE)
+        self._literal_limit = min(limits.literal, _MAX_SIZE)
+        self._response_limit = min(limits.response, _MAX_SIZE)
+        self._literals_limit = min(limits.literals, _MAX_SIZE)
+        self._buffer = bytearray(_BUFFER_SIZE)
+        self._view = memoryview(self._buffer)
+        self._start = 0  # first octet that nobody has taken
+        self._scanned = 0  # no LF stands before this position
+        self._end = 0  # behind the last octet received
+        self._offered = 0  # octets of room that the last get_buffer() gave
+        self._offered_in_place = False
+        self._in_place: io.BytesIO | None = None  # the literal that is received into its final memory
+        self._in_place_size = 0
+        self._received = 0
+        self._capacity = 0
+        # The response that is half framed.
+        self._draining = False  # by drain(), not by responses()
+        self._fragments: list[bytes | tuple[bytes, bytes]] = []
+        self._type = ""
+        self._head = b""
+        self._literal_size = -1
+        self._literals = 0
+        self._octets = 0
+        self._depth = 0
+        self._depth_counted = 0
+        self._failure: ProtocolError | None = None
+
+    # Octets in.
+
+    @property
+    def buffered(self) -> int:
+        return self._end - self._start + self._received
+
+    @property
+    def in_response(self) -> bool:
+        return bool(self._fragments) or self._literal_size >= 0
+
+    def get_buffer(self, size_hint: int = -1) -> memoryview:
+        self._offered_in_place = self._in_place is not None and self._received < self._in_place_size
+        if self._offered_in_place:
+            room = self._literal_room()
+        else:
+            if self._start == self._end:
+                self._start = self._scanned = self._end = 0
+            elif len(self._buffer) - self._end < _BUFFER_SIZE // 4:
+                self._make_room()
+            room = self._view[self._end :]
+        self._offered = len(room)
+        return room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not 0 < nbytes <= self._offered:
+            raise ValueError(f"buffer_updated({nbytes}) after get_buffer() gave {self._offered} octets")
+        self._offered = 0
+        if self._offered_in_place:
+            self._received += nbytes
+        else:
+            self._end += nbytes
+
+    def take_rest(self) -> bytes:
+        rest = b""
+        if self._in_place is not None:
+            rest = self._in_place.getvalue()[: self._received]
+            self._in_place = None
+            self._received = 0
+        rest += bytes(self._view[self._start : self._end])
+        self._start = self._scanned = self._end = self._offered = 0
+        return rest
+
+    def _make_room(self) -> None:
+        """Move what is left to the front; twice the memory when that is half full."""
+        kept = self._end - self._start
+        if kept > len(self._buffer) // 2:
+            # A new object: views of the old one may be alive, and those must stay valid.
+            buffer = bytearray(2 * len(self._buffer))
+            view = memoryview(buffer)
+            view[:kept] = self._view[self._start : self._end]
+            self._buffer, self._view = buffer, view
+        else:
+            self._view[:kept] = bytes(self._view[self._start : self._end])
+        self._scanned -= self._start
+        self._start = 0
+        self._end = kept
+
+    def _literal_room(self) -> memoryview:
+        assert self._in_place is not None
+        if self._received == self._capacity:
+            # Never more than twice what has arrived: the announced size is only a promise.
+            self._capacity = min(self._in_place_size, 2 * self._capacity)
+            try:
+                self._in_place.seek(self._capacity - 1)
+                self._in_place.write(b"\0")
+            except BufferError:  # somebody still holds the last view
+                arrived = self._in_place.getvalue()
+                self._in_place = io.BytesIO(arrived)
+                self._in_place.seek(self._capacity - 1)
+                self._in_place.write(b"\0")
+        return self._in_place.getbuffer()[self._received :]
+
+    # Lines and literals out.
+
+    def readline(self, limit: int = 0) -> bytes | None:
+        self._check_readable()
+        stop = self._find_line(limit or self._line_limit)
+        return None if stop < 0 else self._take(stop)
+
+    def read(self, size: int) -> bytes | None:
+        self._check_readable()
+        if size < 0:
+            raise ValueError("read() needs a size of at least 0 octets")
+        if self._in_place is not None and self._in_place_size != size:
+            raise ProtocolError(f"a literal of {self._in_place_size} octets is half read")
+        self._check_literal(size)
+        return self._take_literal(size)
+
+    def _check_readable(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self.in_response:
+            raise ProtocolError("a response is half read")
+
+    def _find_line(self, limit: int) -> int:
+        """Return the position behind the LF that ends the line at _start, or -1."""
+        if self._in_place is not None:
+            raise ProtocolError(f"a literal of {self._in_place_size} octets is half read")
+        lf = self._buffer.find(b"\n", self._scanned, self._end)
+        stop = lf + 1 if lf >= 0 else self._end
+        if stop - self._start > limit:
+            raise LineTooLong(f"got more than {limit} bytes")
+        if lf < 0:
+            self._scanned = self._end
+            return -1
+        return stop
+
+    def _take(self, stop: int) -> bytes:
+        octets = bytes(self._view[self._start : stop])
+        self._start = self._scanned = stop
+        return octets
+
+    def _check_literal(self, size: int) -> None:
+        if size > self._literal_limit:
+            announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
+            raise LiteralTooLarge(f"literal of {announced} octets, more than {self._literal_limit}")
+
+    def _take_literal(self, size: int) -> bytes | None:
+        if self._in_place is not None:
+            if self._received < size:
+                return None
+            literal = self._in_place.getvalue()
+            self._in_place = None
+            self._received = 0
+            return literal
+        have = self._end - self._start
+        if have >= size:
+            return self._take(self._start + size)
+        if size > _IN_PLACE:
+            self._in_place = io.BytesIO(self._view[self._start : self._end])
+            self._in_place_size = size
+            self._received = have
+            self._capacity = min(size, max(2 * have, _IN_PLACE))
+            self._in_place.seek(self._capacity - 1)
+            self._in_place.write(b"\0")
+            self._start = self._scanned = self._end = self._offered = 0
+        return None
+
+    # Responses out.
+
+    def responses(self) -> list[tuple[bytes, ...]]:
+        if self._failure is not None:
+            raise self._failure
+        if self.in_response and self._draining:
+            raise ProtocolError("a response is half read")
+        self._draining = False
+        batch: list[tuple[bytes, ...]] = []
+        try:
+            while (response := self._next_response()) is not None:
+                batch.append(response)
+        except ProtocolError as exc:
+            self._failure = exc
+            if not batch:
+                raise
+        return batch
+
+    def drain(self, untagged: dict[str, list[bytes | tuple[bytes, bytes]]], limit: int = 0) -> bytes | None:
+        if type(untagged) is not dict:
+            raise TypeError("drain() needs a dict")
+        if self._failure is not None:
+            raise self._failure
+        if self.in_response and not self._draining:
+            raise ProtocolError("a response is half read")
+        self._draining = True
+        limit = limit or self._line_limit
+        try:
+            while True:
+                if self.in_response:
+                    if not self._next_fragment(limit):
+                        return None
+                    untagged.setdefault(self._type, []).extend(self._fragments)
+                    self._fragments = []
+                    continue
+                stop = self._find_line(limit)
+                if stop < 0:
+                    return None
+                line = self._take(stop)
+                if line == b"\r\n":
+                    continue
+                response = _DATA_RESPONSE.match(line)
+                if response is None or response[2] in _STATUS:
+                    return line
+                number, name, data = response.groups()
+                data = data or b""
+                if number is not None:
+                    data = number + b" " + data if data else number
+                if data.endswith(b"}") and (size := self._literal_after(data)) >= 0:
+                    self._open(line, data, size)
+                    self._type = name.decode("ascii")
+                else:
+                    untagged.setdefault(name.decode("ascii"), []).append(data)
+        except ProtocolError as exc:
+            self._failure = exc
+            raise
+
+    def _next_response(self) -> tuple[bytes, ...] | None:
+        while not self.in_response:
+            stop = self._find_line(self._line_limit)
+            if stop < 0:
+                return None
+            line = self._take(stop)
+            text = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+            if not text:
+                continue
+            if text.startswith(b"*") and text.endswith(b"}") and (size := self._literal_after(text)) >= 0:
+                self._open(line, text, size)
+            else:
+                return (text,)
+        if not self._next_fragment(self._line_limit):
+            return None
+        fragments: list[bytes] = []
+        for fragment in self._fragments:
+            if isinstance(fragment, tuple):
+                fragments += fragment
+            else:
+                fragments.append(fragment)
+        self._fragments = []
+        return tuple(fragments)
+
+    def _literal_after(self, text: bytes) -> int:
+        """Return the size that a literal's announcement at the end of `text` gives, or -1."""
+        found = _LITERAL.search(text, max(0, text.rfind(b"{")))
+        if found is None:
+            return -1
+        digits = found[1].lstrip(b"0")
+        size = int(digits or b"0") if len(digits) <= 19 else _MAX_SIZE + 1
+        self._check_literal(size)
+        return size
+
+    def _open(self, line: bytes, head: bytes, size: int) -> None:
+        self._head = head
+        self._literal_size = size
+        self._literals = 1
+        self._octets = len(line)
+        self._depth = self._depth_counted = 0
+        self._count_octets(size)
+
+    def _count_octets(self, octets: int) -> None:
+        self._octets += octets
+        if self._octets > self._response_limit:
+            raise ResponseTooLarge(f"response of more than {self._response_limit} octets")
+
+    def _next_fragment(self, limit: int) -> bool:
+        """Go on with the half framed response; whether it is complete."""
+        while True:
+            if self._literal_size >= 0:
+                literal = self._take_literal(self._literal_size)
+                if literal is None:
+                    return False
+                self._fragments.append((self._head, literal))
+                self._literal_size = -1
+            stop = self._find_line(limit)
+            if stop < 0:
+                return False
+            line = self._take(stop)
+            self._count_octets(len(line))
+            if line.endswith(b"\r\n"):
+                text = line[:-2]
+            elif self._draining:
+                raise ProtocolError(f"unterminated line: {_shown(line)}")
+            else:
+                text = line[:-1]
+            if not text and self._open_parentheses() > 0:
+                continue  # some servers send an empty line behind a literal; the list goes on after it
+            size = self._literal_after(text) if text.endswith(b"}") else -1
+            if size < 0:
+                self._fragments.append(text)
+                return True
+            self._literals += 1
+            if self._literals > self._literals_limit:
+                raise TooManyLiterals(f"response with more than {self._literals_limit} literals")
+            self._count_octets(size)
+            self._head = text
+            self._literal_size = size
+
+    def _open_parentheses(self) -> int:
+        for fragment in self._fragments[self._depth_counted :]:
+            assert isinstance(fragment, tuple)
+            self._depth += _net_parentheses(fragment[0])
+        self._depth_counted = len(self._fragments)
+        return self._depth
+
+
+def _net_parentheses(text: bytes) -> int:
+    """Return the opening less the closing parentheses of `text` that stand outside quoted strings."""
+    net = 0
+    position = 0
+    quotes = True
+    while position < len(text):
+        octet = text[position]
+        position += 1
+        if octet == 0x28:
+            net += 1
+        elif octet == 0x29:
+            net -= 1
+        elif octet == 0x22 and quotes:
+            end = _end_of_quoted(text, position)
+            if end < 0:
+                quotes = False  # no later quote can be closed either
+            else:
+                position = end
+    return net
+
+
+def _end_of_quoted(text: bytes, position: int) -> int:
+    """Return the position behind the quote that closes the string opened before `position`, or -1."""
+    while position < len(text):
+        octet = text[position]
+        if octet == 0x22:
+            return position + 1
+        position += 2 if octet == 0x5C else 1
+    return -1
+
+
+def _shown(octets: bytes) -> str:
+    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
+
+
+def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Value, ...]:
+    """Return the values in `fragments`; see :mod:`fastimap.parser`."""
+    values: list[Value] = []
+    lists: list[list[Value]] = []
+    for index in range(0, len(fragments), 2):
+        text = fragments[index]
+        if index + 1 < len(fragments):
+            announcement = _ANNOUNCEMENT.search(text, max(0, text.rfind(b"{") - 1))
+            if announcement is None:
+                raise ParseError(f"line {index // 2} announces no literal: {_shown(text)}")
+            text = text[: announcement.start()]
+        position = 0
+        sections = True
+        while position < len(text):
+            octet = text[position]
+            if octet == 0x20:
+                position += 1
+            elif octet == 0x28:
+                if len(lists) >= depth:
+                    raise NestingTooDeep(f"parentheses nested deeper than {depth}")
+                lists.append(values)
+                values = []
+                position += 1
+            elif octet == 0x29:
+                if not lists:
+                    raise ParseError(f"unexpected ')' at octet {position} of line {index // 2}")
+                done = tuple(values)
+                values = lists.pop()
+                values.append(done)
+                position += 1
+            elif octet == 0x22:
+                quoted = _QUOTED.match(text, position + 1)
+                if quoted is None:
+                    raise ParseError(f"quoted string not closed at octet {position} of line {index // 2}")
+                string = quoted[1]
+                values.append(_ESCAPED.sub(rb"\1", string) if b"\\" in string else string)
+                position = quoted.end()
+            else:
+                stop = _end_of_atom(text, position)
+                if sections and _SECTION.match(text, position):
+                    bracket = text.find(b"]", position)
+                    if bracket < 0:
+                        sections = False  # nor does a later section in this line end
+                    else:
+                        stop = _end_of_atom(text, bracket)
+                values.append(_atom(text[position:stop]))
+                position = stop
+        if index + 1 < len(fragments):
+            values.append(fragments[index + 1])
+    if lists:
+        raise ParseError(f"{len(lists)} parentheses not closed")
+    return tuple(values)
+
+
+def _end_of_atom(text: bytes, position: int) -> int:
+    atom = _ATOM.match(text, position)
+    assert atom is not None
+    return atom.end()
+
+
+def _atom(octets: bytes) -> Value:
+    if octets.isdigit():
+        digits = octets.lstrip(b"0")
+        if len(digits) < 19 or (len(digits) == 19 and int(digits) <= _MAX_SIZE):
+            return int(digits or b"0")
+    elif octets.upper() == b"NIL":
+        return None
+    return octets.decode("utf-8", "surrogateescape")

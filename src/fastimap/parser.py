@@ -1,0 +1,81 @@
+"""The parser: octets of a server in, responses out.
+
+Two implementations hold the same names and behave the same: ``fastimap._parser`` (Cython) and
+``fastimap._parser_py`` (Python). The first is taken where it was built; the environment variable
+``FASTIMAP_IMPL`` (``c`` or ``py``) demands one, and a demand that cannot be met is an ImportError.
+
+:data:`IMPLEMENTATION` says which one runs: ``"c"`` or ``"py"``.
+
+**ResponseReader(limits=DEFAULT_LIMITS)** frames the octets of one connection. It never waits and knows no
+socket; the names of its first two methods are those of :class:`asyncio.BufferedProtocol`.
+
+===========================  ===================================================================================
+``get_buffer(size_hint=-1)`` Writable memory for the next octets, as a memoryview of at least one octet. While a
+                             literal larger than 64 KiB arrives, this is the literal's own final memory, which
+                             grows with what arrives, never ahead of it to the announced size.
+``buffer_updated(n)``        `n` octets were written to that memory. ValueError unless 1 <= n <= its length.
+``responses()``              The complete responses received, as a list of tuples of bytes: a line, then in turn a
+                             literal and the line behind it. Lines come without CRLF (or bare LF); a line in front
+                             of a literal keeps its announcement ``{n}``. Empty lines between responses, and behind
+                             a literal inside an open parenthesis, are skipped. [] until a response is complete.
+``drain(untagged, limit=0)`` The same in the shape of :mod:`imaplib`: appends each untagged data response to the
+                             list ``untagged[type]``, as bytes, or with literals as (line, literal) tuples and the
+                             closing line. Returns None when it needs more octets; or the raw line of the first
+                             response that is not untagged data (tagged, continuation request, OK / NO / BAD /
+                             BYE / PREAUTH, anything odd), CRLF included, literals unread, for the caller to handle.
+``readline(limit=0)``        One line with its end, or None until it is complete.
+``read(size)``               `size` octets, or None until they are all there.
+``take_rest()``              What was received and not taken; for the end of the connection.
+``buffered``                 Number of octets received and not taken.
+``in_response``              Whether a response with literals is half framed.
+===========================  ===================================================================================
+
+`limit` is the longest line to accept, in octets, where it is to differ from ``limits.line``.
+
+A literal is ``{n}``, ``{n+}`` or ``~{n}`` at the end of a line of an untagged response (RFC 9051, section 4.3;
+RFC 7888; RFC 3516). What goes over a limit raises the :class:`~fastimap.errors.LimitError` of that limit, before
+memory is taken for it; after an error the reader is closed for good and raises it again. A batch that ends in an
+error is handed over first.
+
+**tokenize(fragments, depth=256)** turns one response of ``responses()`` into values: parenthesised lists become
+tuples, quoted strings and literals bytes, numbers int, NIL None, and all other atoms str (UTF-8, undecodable
+octets as surrogates). Sections such as ``BODY[HEADER.FIELDS (DATE)]<0>`` are one atom. Raises
+:class:`~fastimap.errors.ParseError`, or :class:`~fastimap.errors.NestingTooDeep` beyond `depth` parentheses.
+
+Neither is meant for several threads at once; shared between threads by mistake, they give wrong results at
+worst, and memory stays sound, on free-threaded builds too.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+__all__ = ["IMPLEMENTATION", "ResponseReader", "Value", "tokenize"]
+
+_demanded = os.environ.get("FASTIMAP_IMPL", "")
+if _demanded not in ("", "c", "py"):
+    raise ImportError(f"FASTIMAP_IMPL={_demanded!r}: the implementations are 'c' and 'py'")
+
+IMPLEMENTATION: str
+"""The implementation that runs: ``"c"`` or ``"py"``."""
+
+if TYPE_CHECKING or _demanded == "py":
+    from ._parser_py import ResponseReader, Value, tokenize
+
+    IMPLEMENTATION = "py"
+else:
+    try:
+        from ._parser import ResponseReader, tokenize
+
+        IMPLEMENTATION = "c"
+    except ImportError as exc:
+        if _demanded:
+            raise ImportError(
+                "FASTIMAP_IMPL=c, but the extension fastimap._parser is not there: "
+                "build it with a C compiler (pip install --force-reinstall --no-binary fastimap fastimap)"
+            ) from exc
+        from ._parser_py import ResponseReader, tokenize
+
+        IMPLEMENTATION = "py"
+    from ._parser_py import Value

@@ -1,0 +1,121 @@
+"""The twins give equal values, or equal exceptions, on the octets of real servers and on mutations of them."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fastimap import _parser_py as python
+from fastimap.limits import Limits
+
+from .conftest import built
+from .harness import drained, framed, quirks, single, splits, tokenized, whole
+
+pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
+if built() != ["py"]:
+    from fastimap import _parser as cython
+
+MUTATIONS = 200_000
+LIMITS = Limits(line=400, literal=5_000, response=9_000, literals=5, depth=8)
+TOKENS = [
+    b"{", b"}", b"{0}\r\n", b"{1}\r\n", b"{3}\r\n", b"{12+}\r\n", b"~{2}\r\n", b"{99999999999999999999}\r\n",
+    b"\r\n", b"\n", b"\r", b"\x00", b" ", b"  ", b"(", b")", b"((", b"))", b'"', b'\\"', b"\\", b"[", b"]",
+    b"* ", b"* 1 FETCH (", b"+ ", b"A1 OK ", b"NIL", b"BODY[", b"BODY[]<0>", b"BINARY.SIZE[1]", b"\xff",
+    b"9223372036854775807", b"9223372036854775808", b"* OK [", b"* BYE ", b"* LIST () \"/\" {2}\r\nab\r\n",
+]  # fmt: skip
+
+
+def both_agree(octets: bytes, cut: list[bytes], limits: Limits) -> None:
+    seen = framed(python, cut, limits)
+    assert framed(cython, cut, limits) == seen
+    assert drained(cython, cut, limits) == drained(python, cut, limits)
+    for response in seen:
+        if isinstance(response, tuple) and all(isinstance(part, bytes) for part in response):
+            assert tokenized(cython, response) == tokenized(python, response)
+    assert tokenized(cython, (octets,)) == tokenized(python, (octets,))
+
+
+def test_quirks_in_every_cut() -> None:
+    samples = quirks()
+    assert len(samples) > 100
+    for octets in samples:
+        expected = framed(python, whole(octets)), drained(python, whole(octets))
+        for cut in (whole(octets), single(octets), *splits(octets)):
+            for twin in (python, cython):
+                assert (framed(twin, cut), drained(twin, cut)) == expected
+        both_agree(octets, whole(octets), Limits())
+
+
+def mutated(rng: random.Random, samples: list[bytes]) -> bytes:
+    octets = bytearray(rng.choice(samples))
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(octets) + 1)
+        kind = rng.randrange(6)
+        if kind == 0 and octets:
+            octets[at - 1] = rng.randrange(256)
+        elif kind == 1:
+            del octets[at : at + rng.randint(1, 20)]
+        elif kind == 2:
+            octets[at:at] = rng.choice(TOKENS)
+        elif kind == 3:
+            octets[at:at] = octets[rng.randrange(len(octets) + 1) :][: rng.randint(1, 40)]
+        elif kind == 4:
+            octets += rng.choice(samples)
+        else:
+            octets[at:] = b"\r\n"
+    return bytes(octets)
+
+
+def test_mutated_quirks() -> None:
+    rng = random.Random(20261123)
+    samples = quirks()
+    for _ in range(MUTATIONS):
+        octets = mutated(rng, samples)
+        at = sorted(rng.randrange(len(octets) + 1) for _ in range(rng.randint(0, 3)))
+        cut = [octets[i:j] for i, j in zip([0, *at], [*at, len(octets)], strict=True)]
+        both_agree(octets, cut, LIMITS)
+
+
+strings = st.binary(max_size=12)
+quoted = strings.map(lambda s: b'"' + s.replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"')
+literals = st.builds(lambda s, form: form % (len(s), s), strings, st.sampled_from([b"{%d}\r\n%s", b"~{%d+}\r\n%s"]))
+atoms = st.sampled_from(
+    [b"NIL", b"UID", b"FLAGS", b"BODY[HEADER.FIELDS (A)]", b"12", b"0", b"18446744073709551615", b"\\Seen"]
+)
+values = st.recursive(
+    st.one_of(atoms, quoted, literals),
+    lambda inner: st.lists(inner, max_size=4).map(lambda items: b"(" + b" ".join(items) + b")"),
+    max_leaves=12,
+)
+responses = st.builds(
+    lambda head, body, end: head + b" ".join(body) + end,
+    st.sampled_from([b"* 1 FETCH ", b"* LIST ", b"* ", b"A1 OK ", b"* OK ", b"+ ", b""]),
+    st.lists(values, max_size=4),
+    st.sampled_from([b"\r\n", b"\r\n\r\n", b"\n", b""]),
+)
+
+
+@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(responses, max_size=4).map(b"".join), st.lists(st.integers(0, 400), max_size=4))
+def test_structured_responses(octets: bytes, cuts: list[int]) -> None:
+    at = sorted(min(cut, len(octets)) for cut in cuts)
+    cut = [octets[i:j] for i, j in zip([0, *at], [*at, len(octets)], strict=True)]
+    both_agree(octets, cut, Limits())
+    for twin in (python, cython):
+        assert framed(twin, cut) == framed(twin, whole(octets))
+        assert drained(twin, cut) == drained(twin, whole(octets))
+
+
+def public_names(source: str) -> list[str]:
+    text = (Path(python.__file__).parent / source).read_text("utf-8")
+    return re.findall(r"^ *def ([a-z]\w*)\(", text, re.MULTILINE)
+
+
+def test_the_same_names_in_the_same_order() -> None:
+    assert public_names("_parser.pyx") == public_names("_parser_py.py")
+    assert set(cython.__all__) == set(python.__all__) - {"Value"}

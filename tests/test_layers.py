@@ -1,0 +1,67 @@
+"""The house's layers: a module imports from floors below its own, and only the top floors wait for the network."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
+
+# The floors of ARCHITECTURE.md, from the ground up. A folder stands for all of its modules.
+FLOORS = [
+    ["errors", "limits", "mailbox_name"],
+    ["_parser", "_parser_py", "parser"],
+    ["imaplib"],
+    ["__init__"],
+    ["testing", "demo", "cli", "__main__"],
+]
+WAITING = {"asyncio", "select", "selectors", "socket", "socketserver", "ssl", "subprocess"}
+MAY_WAIT = {"imaplib", "testing", "demo", "cli", "__main__"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].partition(".")[0]
+
+
+def floor(name: str) -> int:
+    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def imports(path: Path) -> list[str]:
+    """The modules that `path` imports, absolute; a Cython file is read line by line."""
+    package = ["fastimap", *path.relative_to(PACKAGE).parts[:-1]]
+    text = path.read_text("utf-8")
+    found = []
+    if path.suffix == ".pyx":
+        for dots, module in re.findall(r"^from (\.*)([\w.]*) import", text, re.MULTILINE):
+            found.append(".".join([*package[: len(package) - len(dots) + 1], module]) if dots else module)
+        return found
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found += [module] if module != "fastimap" else [f"fastimap.{alias.name}" for alias in node.names]
+    return found
+
+
+MODULES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx")])
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {room(path) for path in MODULES} == {name for rooms in FLOORS for name in rooms}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_go_down_only(path: Path) -> None:
+    for module in imports(path):
+        if module.startswith("fastimap."):
+            below = module.split(".")[1]
+            if (PACKAGE / below).exists() or list(PACKAGE.glob(f"{below}.*")):
+                assert floor(below) <= floor(room(path)), f"{path.name} imports {module}, which is above it"
+        elif module.split(".")[0] in WAITING:
+            assert room(path) in MAY_WAIT, f"{path.name} imports {module}, but only the top floors wait"
