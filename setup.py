@@ -29,7 +29,12 @@ def extensions() -> list[Extension]:
     if os.name == "posix":
         compile_args = ["-O0", "-g3", "-UNDEBUG"] if on("DEBUG") else ["-O3"]
         if on("SANITIZE"):
-            compile_args += ["-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+            compile_args += [
+                "-g",
+                "-fno-omit-frame-pointer",
+                "-fsanitize=address,undefined",
+                "-fno-sanitize-recover=undefined",
+            ]
             link_args += ["-fsanitize=address,undefined"]
     extension = Extension(
         "fastimap._parser",

@@ -24,7 +24,7 @@ from .limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["ResponseReader", "Value", "tokenize"]
 
-Value: TypeAlias = Union[str, bytes, int, None, "tuple[Value, ...]"]
+Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
 
 # One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
 _BUFFER_SIZE = 256 * 1024

@@ -38,7 +38,20 @@ def test_round_trip(name: str) -> None:
 
 @pytest.mark.parametrize(
     "octets",
-    [b"A&B", b"&", b"&AP", b"&APx-", b"&APw=-", b"&AP/-", b"\xc3\xbc", b"a\x01b", b"&2D0-", b"&A-", b"&APw&-", b"\x7f"],
+    [
+        b"A&B",
+        b"&",
+        b"&AP",
+        b"&APx-",
+        b"&APw=-",
+        b"&AP/-",
+        b"\xc3\xbc",
+        b"a\x01b",
+        b"&2D0-",
+        b"&A-",
+        b"&APw&-",
+        b"\x7f",
+    ],
 )
 def test_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match="not modified UTF-7"):

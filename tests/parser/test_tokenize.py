@@ -37,7 +37,10 @@ from fastimap.errors import LimitError, NestingTooDeep, ParseError
             b'BODY[HEADER.FIELDS (DATE FROM)]<0> "x" body.peek[1.MIME] NIL',
             ("BODY[HEADER.FIELDS (DATE FROM)]<0>", b"x", "body.peek[1.MIME]", None),
         ),
-        (b"BINARY[1.2] BINARY.PEEK[(] BINARY.SIZE[3] 5", ("BINARY[1.2]", "BINARY.PEEK[(]", "BINARY.SIZE[3]", 5)),
+        (
+            b"BINARY[1.2] BINARY.PEEK[(] BINARY.SIZE[3] 5",
+            ("BINARY[1.2]", "BINARY.PEEK[(]", "BINARY.SIZE[3]", 5),
+        ),
         (b"BODY[ (x) BODY[ (y)", ("BODY[", ("x",), "BODY[", ("y",))),
         (b"BODYX[ (x)] BOD", ("BODYX[", ("x",), "]", "BOD")),
         (b"INBOX.[Airmail].Snooze", ("INBOX.[Airmail].Snooze",)),
