@@ -1,0 +1,283 @@
+"""One client in a process of its own: what a FETCH costs it.
+
+Client is the handle on the process; main() is what runs in it.
+"""
+
+import contextlib
+import gc
+import hashlib
+import importlib
+import io
+import json
+import os
+import resource
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.replay import GREETING, Account, Session
+from benchmarks.workloads import KIB, split
+
+Fetch = Callable[[], Any]
+
+
+class Unavailable(Exception):
+    """The client is not installed, not built, or failed; the text says which."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to measure.
+
+    Attributes:
+        client: A key of CLIENTS.
+        workload: Name of the recording, as `workloads.split()` reads it.
+        account: Where to log in.
+        recording: Or, for the clients that parse alone, the file with the untagged responses.
+        counted: Whether the instructions of the process are counted from outside: do nothing but the FETCH,
+            and let the kernel copy the recording, so that the copying is not counted.
+    """
+
+    client: str
+    workload: str
+    account: Account | None = None
+    recording: str = ""
+    counted: bool = False
+
+    @property
+    def items(self) -> str:
+        """The message data items to fetch."""
+        return split(self.workload)[0].items
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """The process to start, and its environment."""
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        environment.pop("FASTIMAP_IMPL", None)
+        implementation = self.client.partition(" ")[0]
+        if implementation in ("c", "py"):
+            environment["FASTIMAP_IMPL"] = implementation
+        return [sys.executable, "-m", "benchmarks.client", json.dumps(asdict(self))], environment
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one FETCH took.
+
+    Attributes:
+        cpu: Seconds of CPU, user and system, of the client's process.
+        wall: Seconds.
+        memory: Octets by which the process grew at its largest.
+        digest: Of all octets fetched, in order.
+    """
+
+    cpu: float
+    wall: float
+    memory: int
+    digest: str
+
+
+class MemorySocket(io.RawIOBase):
+    """As much of a socket as an imaplib uses; FETCH is answered with the recording.
+
+    Every client is given this one, and so is charged alike for the copy out of the "network". Stdlib imaplib
+    would be slower on an io.BytesIO for its file.
+    """
+
+    def __init__(self, recording: io.RawIOBase | io.BytesIO) -> None:
+        self._recording = recording
+        self._session = Session()
+        self._pieces: list[io.RawIOBase | io.BytesIO] = [io.BytesIO(GREETING)]
+
+    def sendall(self, line: bytes) -> None:
+        before, mailbox, after = self._session.answer(bytes(line))
+        self._recording.seek(0)
+        self._pieces = [io.BytesIO(before), *([self._recording] if mailbox else []), io.BytesIO(after)]
+
+    def recv_into(self, buffer: Any) -> int:
+        while self._pieces:
+            if count := self._pieces[0].readinto(buffer):
+                return count
+            del self._pieces[0]
+        return 0
+
+    readinto = recv_into
+    recv = io.RawIOBase.read
+
+    def readable(self) -> bool:
+        return True
+
+    def shutdown(self, how: int) -> None:
+        pass
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+
+def _recording(job: Job) -> io.RawIOBase | io.BytesIO:
+    path = Path(job.recording)
+    return path.open("rb", buffering=0) if job.counted else io.BytesIO(path.read_bytes())
+
+
+def log_in(imaplib: Any, account: Account) -> Any:
+    """Connect and log in with an imaplib: the module, stdlib's or fastimap's."""
+    if account.cafile:
+        context = ssl.create_default_context(cafile=account.cafile)
+        connection = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context)
+    else:
+        connection = imaplib.IMAP4(account.host, account.port)
+    connection.login(account.user, account.password)
+    return connection
+
+
+def _imaplib(job: Job) -> Fetch:
+    imaplib = importlib.import_module("imaplib" if job.client == "stdlib" else "fastimap.imaplib")
+    if job.account:
+        connection = log_in(imaplib, job.account)
+        connection.select(job.account.mailbox or job.workload, readonly=True)
+    else:
+        source = MemorySocket(_recording(job))
+        connection = type("InMemory", (imaplib.IMAP4,), {"_create_socket": lambda self, timeout: source})()
+        connection.login("user", "secret")
+        connection.select(job.workload, readonly=True)
+    return lambda: connection.fetch("1:*", job.items)[1]
+
+
+def _reader(job: Job) -> Fetch:
+    """The reader with nothing around it."""
+    from fastimap.parser import ResponseReader
+
+    source = _recording(job)
+    reader = ResponseReader()
+    untagged: dict[str, list[bytes | tuple[bytes, bytes]]] = {}
+
+    def fetch() -> list[bytes | tuple[bytes, bytes]]:
+        source.seek(0)
+        while count := source.readinto(reader.get_buffer()):
+            reader.buffer_updated(count)
+            reader.drain(untagged)
+        return untagged.pop("FETCH")
+
+    return fetch
+
+
+def _imapclient(job: Job) -> Fetch:
+    account = job.account or Account(0)
+    context = ssl.create_default_context(cafile=account.cafile) if account.cafile else None
+    connection = importlib.import_module("imapclient").IMAPClient(
+        account.host, account.port, use_uid=False, ssl=bool(context), ssl_context=context
+    )
+    if job.client == "IMAPClient, debug=0":
+        connection._imap.debug = 0  # it is 5 as shipped: each literal is formatted for a log that nobody reads
+    connection.login(account.user, account.password)
+    exists = connection.select_folder(account.mailbox or job.workload, readonly=True)[b"EXISTS"]
+    return lambda: connection.fetch(range(1, exists + 1), job.items.strip("()").split())
+
+
+CLIENTS: dict[str, Callable[[Job], Fetch]] = {
+    "stdlib": _imaplib,
+    "c": _imaplib,
+    "py": _imaplib,
+    "c reader": _reader,
+    "py reader": _reader,
+    "IMAPClient": _imapclient,
+    "IMAPClient, debug=0": _imapclient,
+}
+
+
+class Client:
+    """A running client, which does its FETCH as often as asked.
+
+    The first FETCH of a process gets its memory from the kernel, page fault by page fault; later ones find some
+    of it still there, as in a program that works through a mailbox in portions.
+    """
+
+    def __init__(self, job: Job) -> None:
+        command, environment = job.command()
+        self._name = job.client
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+
+    def fetch(self) -> Sample:
+        """Let the client do its FETCH.
+
+        Raises:
+            Unavailable: The process failed, now or before.
+        """
+        assert self._process.stdin
+        assert self._process.stdout
+        assert self._process.stderr
+        # A process that has failed closed its ends, and says why on standard error.
+        with contextlib.suppress(BrokenPipeError):
+            print(file=self._process.stdin, flush=True)
+        sample = self._process.stdout.readline()
+        if not sample:
+            raise Unavailable(f"{self._name}: {last_line(self._process.stderr.read())}")
+        return Sample(**json.loads(sample))
+
+
+def last_line(stderr: str) -> str:
+    """What a failed process said last; valgrind's own lines left out."""
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("==")]
+    return lines[-1] if lines else "failed and said nothing"
+
+
+def _resident(field: str) -> int:
+    """Octets of resident memory: VmRSS is now, VmHWM the most so far; elsewhere than on Linux always the latter."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except FileNotFoundError:
+        unit = 1 if sys.platform == "darwin" else KIB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return next(int(line.split()[1]) * KIB for line in lines if line.startswith(field + ":"))
+
+
+def _digest(data: Sequence[bytes | Sequence[bytes]]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in data:
+        digest.update(type(part).__name__.encode())
+        for octets in (part,) if isinstance(part, bytes) else part:
+            digest.update(octets)
+    return digest.hexdigest()
+
+
+def _measure(fetch: Fetch) -> Sample:
+    gc.collect()
+    before, wall, cpu = _resident("VmRSS"), time.perf_counter(), time.process_time()
+    data = fetch()
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    memory = _resident("VmHWM") - before
+    return Sample(cpu, wall, memory, _digest(data) if isinstance(data, list) else "")
+
+
+def main() -> None:
+    """Do the job that the argument holds as JSON: for each line of standard input one FETCH, and its sample as JSON."""
+    fields = json.loads(sys.argv[1])
+    fields["account"] = fields["account"] and Account(**fields["account"])
+    job = Job(**fields)
+    fetch = CLIENTS[job.client](job)
+    if job.counted:
+        fetch()
+        os._exit(0)  # what the end of the process takes is not counted
+    for _ in sys.stdin:
+        print(json.dumps(asdict(_measure(fetch))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

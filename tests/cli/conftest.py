@@ -1,0 +1,28 @@
+"""The command line in a process of its own, as its user meets it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+Ended = subprocess.CompletedProcess[str]
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run() -> Run:
+    """A function that runs ``python -m fastimap`` with arguments, and variables as keywords."""
+
+    def run(*arguments: str, **variables: str) -> Ended:
+        return subprocess.run(
+            [sys.executable, "-m", "fastimap", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | variables,
+        )
+
+    return run

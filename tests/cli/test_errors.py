@@ -1,0 +1,250 @@
+"""Mistakes and mishaps: each is one line that says what happened and what to do, and the right exit status."""
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+import trustme
+
+from fastimap import cli
+from fastimap.demo.client import Run as Measured
+from fastimap.demo.comparison import check
+from fastimap.demo.errors import DemoError
+from fastimap.testing import IMAPServer
+from tests.cli.conftest import Ended, Run
+
+
+@pytest.fixture
+def server() -> Iterator[IMAPServer]:
+    with IMAPServer() as server:
+        server.append("INBOX", b"Subject: x\r\n\r\n")
+        yield server
+
+
+def said(ended: Ended, status: int) -> str:
+    """The one line on standard error."""
+    assert ended.returncode == status, ended
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "the following arguments are required: command"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["demo", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["demo", "--messages", "0"], "'0' is not a number from 1 to 999999"),
+        (["demo", "--rounds", "many"], "'many' is not a number from 1 to 999999"),
+        (["demo", "--limit", "5"], "--limit and --insecure need a URL"),
+        (["demo", "--insecure"], "--limit and --insecure need a URL"),
+        (["demo", "imaps://u@h", "--messages", "5"], "with one, use --limit"),
+        (["demo", "imaps://u@h", "--insecure"], "--insecure needs an imap:// URL"),
+        (["demo", "https://u@h/"], "https://u@h/: not a URL of IMAP; write imaps://user@host/mailbox"),
+        (["demo", "host"], "host: not a URL of IMAP"),
+        (["demo", "imaps://h/INBOX"], "the user is missing"),
+        (["demo", "imaps://u@/INBOX"], "the host is missing"),
+        (["demo", "imaps://u@h:port/"], "write imaps://user@host/mailbox"),
+        (["demo", "imaps://u@h:70000/"], "write imaps://user@host/mailbox"),
+        (["demo", "imaps://u@[::1/"], "write imaps://user@host/mailbox"),
+        (["demo", "imaps://u@h/a?b"], "'?' and '#' are not understood here"),
+        (["demo", "imaps://u@h/INBOX;UIDVALIDITY=1"], "';', '?' and '#' are not understood here"),
+        (["demo", "imaps://u@h/%FF"], "its percent-encoding is not that of UTF-8"),
+        (["demo", "imaps://u@h/a%0D%0Ab"], "NUL, CR or LF"),
+    ],
+)
+def test_usage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str
+) -> None:
+    monkeypatch.setenv("FASTIMAP_PASSWORD", "x")
+    try:
+        status: object = cli.main(arguments)
+    except SystemExit as exc:
+        status = exc.code
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    (line,) = captured.err.splitlines()
+    assert text in line
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated(run: Run) -> None:
+    line = said(run("demo", "imaps://user:secret@host/"), 2)
+    assert "FASTIMAP_PASSWORD" in line
+    assert "secret" not in line
+
+
+def test_no_password_and_no_terminal(run: Run) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "FASTIMAP_PASSWORD"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "fastimap", "demo", "imaps://user@localhost/"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )
+    assert said(ended, 2).endswith("set FASTIMAP_PASSWORD")
+
+
+def demo(run: Run, url: str, *arguments: str, password: str = "password", **variables: str) -> str:
+    return said(run("demo", url, "--rounds=1", *arguments, FASTIMAP_PASSWORD=password, **variables), 1)
+
+
+def test_wrong_host(run: Run) -> None:
+    assert "there is no host 'nowhere.invalid'" in demo(run, "imaps://user@nowhere.invalid/")
+
+
+@pytest.mark.parametrize("scheme", ["imap", "imaps"])
+def test_refused_port(run: Run, scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    line = demo(run, f"{scheme}://user@127.0.0.1:{port}/")
+    assert f"127.0.0.1:{port} refuses the connection: check the port" in line
+
+
+def test_wrong_password(run: Run, server: IMAPServer) -> None:
+    line = demo(run, f"imap://user@127.0.0.1:{server.port}/", password="wrong")
+    assert "user can't log in" in line
+    assert line.endswith("check the user name and the password")
+
+
+@pytest.mark.parametrize("url_name", ["Missing", "M%C3%BCssing"])
+def test_missing_mailbox(run: Run, server: IMAPServer, url_name: str) -> None:
+    line = demo(run, f"imap://user@127.0.0.1:{server.port}/{url_name}")
+    assert line.endswith("ssing' can't be opened: [NONEXISTENT] No mailbox of that name; check its name")
+
+
+def test_empty_mailbox(run: Run, server: IMAPServer) -> None:
+    server.create("Empty")
+    assert "'Empty' holds no messages" in demo(run, f"imap://user@127.0.0.1:{server.port}/Empty")
+
+
+@pytest.fixture(scope="module")
+def certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("starttls", [False, True])
+def test_certificate_of_an_unknown_authority(run: Run, certificate: ssl.SSLContext, starttls: bool) -> None:
+    with IMAPServer(**{"starttls" if starttls else "tls": certificate}) as server:
+        line = demo(run, f"imap{'' if starttls else 's'}://user@127.0.0.1:{server.port}/")
+    assert "is not trusted" in line
+    assert "SSL_CERT_FILE" in line
+
+
+def test_tls_to_a_port_without(run: Run, server: IMAPServer) -> None:
+    line = demo(run, f"imaps://user@127.0.0.1:{server.port}/")
+    assert "does not speak TLS" in line
+    assert line.endswith("check the port, or try imap://")
+
+
+@contextlib.contextmanager
+def scripted(*pieces: bytes) -> Iterator[int]:
+    """A server that says the first piece at once, one more for each command, and hangs up; yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), client, client.makefile("rb") as lines:
+                    client.sendall(pieces[0])
+                    for piece in pieces[1:]:
+                        tag = lines.readline().partition(b" ")[0]
+                        client.sendall(piece.replace(b"TAG", tag))
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+GREETING = b"* OK [CAPABILITY IMAP4rev1] hello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ([b"220 mail.example.org ESMTP\r\n"], "does not answer as an IMAP server should: invalid greeting: 220"),
+        ([b"* BYE go away\r\n"], "does not answer as an IMAP server should"),
+        ([b""], "socket error: EOF"),
+        # The first connection asks for STARTTLS alone, and sees it is not offered.
+        (
+            [
+                GREETING,
+                b"TAG OK [CAPABILITY IMAP4rev1] in\r\n",
+                b"* 1 EXISTS\r\nTAG OK selected\r\n",
+                b"* 1 FETCH (UID 1 X {99}\r\ncut",
+            ],
+            "EOF",
+        ),
+        (
+            [b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n"] * 2,
+            "takes no password on this connection: try imaps://",
+        ),
+    ],
+)
+def test_servers_that_are_none(run: Run, pieces: list[bytes], text: str) -> None:
+    with scripted(*pieces) as port:
+        assert text in demo(run, f"imap://user@127.0.0.1:{port}/")
+
+
+def test_no_tls_is_offered_beyond_loopback(run: Run, server: IMAPServer) -> None:
+    """The machine's own name leads to it and is no loopback name."""
+    name = "testserver.example"
+    code = (
+        "import socket, sys\n"
+        "connect = socket.create_connection\n"
+        "socket.create_connection = lambda address, *rest: connect(('127.0.0.1', address[1]), *rest)\n"
+        "from fastimap.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "demo", f"imap://user@{name}:{server.port}/"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"FASTIMAP_PASSWORD": "password"},
+    )
+    assert "testserver.example offers no STARTTLS: try imaps://" in said(ended, 1)
+
+
+def test_differences_are_found() -> None:
+    sizes = {1: 10, 2: 20}
+    check("imaplib", {1: "a", 2: "b"}, {1: "a", 2: "b"}, sizes)
+    with pytest.raises(DemoError, match="got no octets of 1 messages, as of UID 2"):
+        check("imaplib", {1: "a", 2: "b"}, {1: "a"}, sizes)
+    with pytest.raises(DemoError, match="differ in 1 messages, as in UID 2"):
+        check("imaplib", {1: "a", 2: "b"}, {1: "a", 2: "c"}, sizes)
+    assert Measured(1.0, 1.0, 0, 0, {}).digests == {}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_interrupt() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fastimap", "demo", "--rounds=999"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=3)
+    os.killpg(process.pid, signal.SIGINT)
+    output, complaint = process.communicate(timeout=60)
+    assert (process.returncode, output) == (130, "")
+    assert complaint.splitlines()[-1] == "fastimap demo: interrupted"
+    assert "Traceback" not in complaint

@@ -1,0 +1,148 @@
+"""What must hold for any octets of a server, and how the octets of a fuzzer become those of a server.
+
+The fuzzer's first octet chooses the limits. In the rest, CUT ends what arrives at once, and LONG with the octet
+behind it stands for as many KiB of one letter, so that a short input reaches what begins at 64 and at 256 KiB.
+"""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+from fastimap import _parser as cython
+from fastimap import _parser_py as python
+from fastimap.errors import ParseError, ProtocolError
+from fastimap.limits import DEFAULT_LIMITS, Limits
+from tests.parser.harness import framed, outcome, put, single
+
+LONG = 0x01
+CUT = 0x02
+SMALL_LIMITS = 0x01
+"""A bit of the first octet; without it, the limits are the default ones."""
+DEEP = 0x02
+"""Another: the limit of depth is the default one."""
+
+_SMALL = Limits(line=200, literal=2_000, response=3_000, literals=4, depth=8)
+_MOST = 512 * 1024  # octets of one input
+_SINGLE = 256  # octets of an input that is tried octet by octet, too
+_ANNOUNCEMENT = re.compile(rb"\{([0-9]{1,18})\+?\}\r?\n\Z")
+# Stands behind what was received, as if left there by what came before: a reader that looks too far takes it.
+_LITTER = b'\n}"({1}\r\n) \\' * 4
+
+
+class _Littered:
+    """A reader with litter in the memory behind the octets that have arrived."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        room = self._reader.get_buffer()
+        room[nbytes : nbytes + len(_LITTER)] = _LITTER[: len(room) - nbytes]
+        room.release()
+        self._reader.buffer_updated(nbytes)
+
+
+TWINS = [
+    SimpleNamespace(
+        ResponseReader=lambda limits, twin=twin: _Littered(twin.ResponseReader(limits)),
+        tokenize=twin.tokenize,
+    )
+    for twin in (python, cython)
+]
+
+
+def check(data: bytes) -> None:
+    """AssertionError, or whatever exception got out, where `data` shows that an invariant does not hold."""
+    limits, chunks = planned(data)
+    octets = b"".join(chunks)
+    cuts = [[octets], chunks]
+    if len(octets) <= _SINGLE:
+        cuts.append(single(octets))
+    for look in (framed, by_hand, as_the_drop_in):
+        expected = look(python, [octets], limits)
+        for twin in TWINS:
+            for cut in cuts:
+                seen = look(twin, cut, limits)
+                assert seen == expected, f"{look.__name__}, cut in {len(cut)}: {seen!r} is not {expected!r}"
+    for response in [*framed(python, chunks, limits), (octets,), tuple(chunks)]:
+        if isinstance(response, tuple) and isinstance(response[0], bytes):
+            depth = DEFAULT_LIMITS.depth if data[:1] and data[0] & DEEP else _SMALL.depth
+            expected = tokenized(python, response, depth)
+            assert tokenized(cython, response, depth) == expected, f"tokenize({response!r}) is not {expected!r}"
+
+
+def planned(data: bytes) -> tuple[Limits, list[bytes]]:
+    """Return the limits, and the octets in the pieces in which they arrive."""
+    limits = _SMALL if data[:1] and data[0] & SMALL_LIMITS else DEFAULT_LIMITS
+    chunks = []
+    room = _MOST
+    for piece in data[1:].split(bytes([CUT])):
+        plain, *longs = piece.split(bytes([LONG]))
+        chunk = plain + b"".join(b"x" * (1024 * long[0]) + long[1:] for long in longs if long)
+        chunks.append(chunk[:room])
+        room -= len(chunks[-1])
+    return limits, [chunk for chunk in chunks if chunk]
+
+
+def by_hand(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
+    """What readline() and read() give; each octet that went in comes out once, in order."""
+    reader = twin.ResponseReader(limits)
+    items: list[Any] = []
+    size = -1
+    arrived = taken = 0
+    try:
+        for chunk in chunks:
+            put(reader, chunk)
+            arrived += len(chunk)
+            while (item := reader.readline() if size < 0 else reader.read(size)) is not None:
+                items.append(item)
+                taken += len(item)
+                size = _announced(item) if size < 0 else -1
+            assert reader.buffered == arrived - taken
+    except ProtocolError as exc:
+        return [*items, outcome(exc)]
+    items.append(reader.take_rest())
+    assert b"".join(items) == b"".join(chunks)
+    return items
+
+
+def as_the_drop_in(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
+    """What drain() gives, and behind each line that it does not take, read() and readline() to the response's end."""
+    reader = twin.ResponseReader(limits)
+    untagged: dict[str, list[Any]] = {}
+    items: list[Any] = []
+    size = -1
+    inside = False
+    try:
+        for chunk in chunks:
+            put(reader, chunk)
+            while True:
+                if size >= 0:
+                    item = reader.read(size)
+                else:
+                    item = reader.readline() if inside else reader.drain(untagged)
+                if item is None:
+                    break
+                items.append(item)
+                size = _announced(item) if size < 0 else -1
+                inside = size >= 0 or (len(items) > 1 and _announced(items[-2]) == len(item))
+    except ProtocolError as exc:
+        return [untagged, *items, outcome(exc)]
+    return [untagged, *items, reader.in_response, reader.take_rest()]
+
+
+def tokenized(twin: Any, fragments: tuple[bytes, ...], depth: int) -> Any:
+    try:
+        return twin.tokenize(fragments, depth)
+    except ParseError as exc:
+        return outcome(exc)
+
+
+def _announced(line: bytes) -> int:
+    found = _ANNOUNCEMENT.search(line)
+    return -1 if found is None else int(found[1])

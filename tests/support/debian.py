@@ -1,0 +1,109 @@
+"""Files from Debian's archive, through a private apt configuration: nothing of the host's apt changes, nothing is installed.
+
+The mirror is the host's own; the signatures of the archive are verified with the host's Debian keyring.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support import CACHE, Unavailable
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SUITE = "sid"
+CPYTHON_TESTSUITE = "libpython3.15-testsuite"
+
+
+def unpacked_package(name: str) -> Path:
+    """Return the directory that holds the files of Debian sid's newest binary package `name`, unpacked.
+
+    Raises Unavailable where this isn't Debian, or the mirror can't be reached and no earlier download is there.
+    """
+    root = CACHE / "debian" / name
+    if not root.exists():
+        download = _empty_directory(CACHE / "debian" / "download")
+        _apt("download", name, cwd=download)
+        (package,) = download.glob("*.deb")
+        partial = _empty_directory(root.with_suffix(".partial"))
+        _run("dpkg", "-x", str(package), str(partial), cwd=download)
+        shutil.rmtree(download)
+        partial.rename(root)
+    return root
+
+
+def cpython_tests() -> Path:
+    """Return the directory of CPython's package `test` from `CPYTHON_TESTSUITE`; raises Unavailable."""
+    (directory,) = unpacked_package(CPYTHON_TESTSUITE).glob("usr/lib/python3*/test")
+    return directory
+
+
+def source_archive(name: str) -> Path:
+    """Return the upstream archive (`*.orig.tar.*`) of Debian sid's newest source package `name`.
+
+    Raises Unavailable as `unpacked_package` does.
+    """
+    directory = CACHE / "debian" / f"{name}-source"
+    if not directory.exists():
+        partial = _empty_directory(directory.with_suffix(".partial"))
+        _apt("source", "--download-only", "--tar-only", name, cwd=partial)
+        partial.rename(directory)
+    (archive,) = (path for path in directory.glob("*.orig.tar.*") if path.suffix != ".asc")
+    return archive
+
+
+def _apt(*arguments: str, cwd: Path) -> None:
+    configuration = _configuration()
+    environment = os.environ | {"APT_CONFIG": str(configuration)}
+    _run("apt-get", "-q", "update", cwd=cwd, environment=environment)
+    _run("apt-get", "-q", *arguments, cwd=cwd, environment=environment)
+
+
+def _configuration() -> Path:
+    """Write the private configuration of apt below the cache; return its path."""
+    if not KEYRING.exists() or not shutil.which("apt-get"):
+        raise Unavailable("this is not a Debian system (no apt-get, or no Debian archive keyring).")
+    directory = CACHE / "debian" / "apt"
+    for name in ("lists/partial", "archives/partial", "none"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
+    sources = directory / "sources.list"
+    mirror = _mirror()
+    sources.write_text(
+        "".join(f"{kind} [signed-by={KEYRING}] {mirror} {SUITE} main\n" for kind in ("deb", "deb-src"))
+    )
+    configuration = directory / "apt.conf"
+    configuration.write_text(
+        f'Dir::State "{directory}";\n'
+        f'Dir::State::lists "{directory}/lists";\n'
+        'Dir::State::status "/dev/null";\n'
+        f'Dir::Cache "{directory}";\n'
+        f'Dir::Etc::sourcelist "{sources}";\n'
+        f'Dir::Etc::sourceparts "{directory}/none";\n'
+        'Acquire::Languages "none";\n'
+        # The account that apt otherwise drops to can't write below a private directory.
+        'APT::Sandbox::User "root";\n'
+    )
+    return configuration
+
+
+def _mirror() -> str:
+    """Return the address of the mirror of Debian's main archive that this machine uses."""
+    listing = _run(
+        "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian", cwd=CACHE
+    )
+    if not listing.split():
+        raise Unavailable("apt has no Debian mirror configured (or its lists are empty: apt-get update).")
+    return listing.split()[0]
+
+
+def _run(*command: str, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Unavailable(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
+def _empty_directory(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path

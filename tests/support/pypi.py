@@ -1,0 +1,30 @@
+"""Source distributions of other people's projects, through pip and the index it is configured with."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.support import CACHE, Unavailable
+
+
+def unpacked_sdist(name: str, version: str) -> Path:
+    """Return the directory with the files of that release's source distribution.
+
+    Raises Unavailable when pip can't get it and no earlier download is there.
+    """
+    directory = CACHE / "pypi" / f"{name}-{version}"
+    if not directory.exists():
+        download = CACHE / "pypi" / "download"
+        shutil.rmtree(download, ignore_errors=True)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "-d", str(download)]
+        done = subprocess.run([*command, f"{name}=={version}"], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unavailable(f"pip could not download {name} {version}:\n{done.stderr.strip()}")
+        (archive,) = download.glob("*.tar.gz")
+        with tarfile.open(archive) as tar:
+            tar.extractall(download, filter="data")
+        archive.with_suffix("").with_suffix("").rename(directory)
+        shutil.rmtree(download)
+    return directory
