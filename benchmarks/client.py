@@ -6,6 +6,7 @@ Client is the handle on the process; main() is what runs in it.
 import contextlib
 import gc
 import hashlib
+import imaplib
 import importlib
 import io
 import json
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.replay import GREETING, Account, Session
-from benchmarks.workloads import KIB, split
+from benchmarks.workloads import KIB, MIB, split
 
 Fetch = Callable[[], Any]
 
@@ -58,6 +59,9 @@ class Job:
         """The process to start, and its environment."""
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         environment.pop("FASTIMAP_IMPL", None)
+        if self.recording:
+            # Between two FETCHes glibc is to keep the memory: giving it back or not is luck, and no parsing.
+            environment["MALLOC_TRIM_THRESHOLD_"] = str(1024 * MIB)
         implementation = self.client.partition(" ")[0]
         if implementation in ("c", "py"):
             environment["FASTIMAP_IMPL"] = implementation
@@ -123,25 +127,25 @@ def _recording(job: Job) -> io.RawIOBase | io.BytesIO:
     return path.open("rb", buffering=0) if job.counted else io.BytesIO(path.read_bytes())
 
 
-def log_in(imaplib: Any, account: Account) -> Any:
-    """Connect and log in with an imaplib: the module, stdlib's or fastimap's."""
+def log_in(module: Any, account: Account) -> Any:
+    """Connect and log in with an imaplib module, stdlib's or fastimap's."""
     if account.cafile:
         context = ssl.create_default_context(cafile=account.cafile)
-        connection = imaplib.IMAP4_SSL(account.host, account.port, ssl_context=context)
+        connection = module.IMAP4_SSL(account.host, account.port, ssl_context=context)
     else:
-        connection = imaplib.IMAP4(account.host, account.port)
+        connection = module.IMAP4(account.host, account.port)
     connection.login(account.user, account.password)
     return connection
 
 
 def _imaplib(job: Job) -> Fetch:
-    imaplib = importlib.import_module("imaplib" if job.client == "stdlib" else "fastimap.imaplib")
+    module = imaplib if job.client == "stdlib" else importlib.import_module("fastimap.imaplib")
     if job.account:
-        connection = log_in(imaplib, job.account)
+        connection = log_in(module, job.account)
         connection.select(job.account.mailbox or job.workload, readonly=True)
     else:
         source = MemorySocket(_recording(job))
-        connection = type("InMemory", (imaplib.IMAP4,), {"_create_socket": lambda self, timeout: source})()
+        connection = type("InMemory", (module.IMAP4,), {"_create_socket": lambda self, timeout: source})()
         connection.login("user", "secret")
         connection.select(job.workload, readonly=True)
     return lambda: connection.fetch("1:*", job.items)[1]
@@ -165,6 +169,22 @@ def _reader(job: Job) -> Fetch:
     return fetch
 
 
+def _sink(job: Job) -> Fetch:
+    """No parser: the octets are received and kept, which every client pays for at least."""
+    assert job.account
+    connection = log_in(imaplib, job.account)
+    connection.select(job.workload, readonly=True)
+
+    def fetch() -> tuple[bytes, ...]:
+        connection.send(b"sink FETCH 1:* ALL\r\n")
+        chunks = [b""]
+        while not b"".join(chunks[-2:]).endswith(b"\r\nsink OK done\r\n"):
+            chunks.append(connection.sock.recv(64 * KIB))
+        return tuple(chunks)
+
+    return fetch
+
+
 def _imapclient(job: Job) -> Fetch:
     account = job.account or Account(0)
     context = ssl.create_default_context(cafile=account.cafile) if account.cafile else None
@@ -184,6 +204,7 @@ CLIENTS: dict[str, Callable[[Job], Fetch]] = {
     "py": _imaplib,
     "c reader": _reader,
     "py reader": _reader,
+    "sink": _sink,
     "IMAPClient": _imapclient,
     "IMAPClient, debug=0": _imapclient,
 }

@@ -68,8 +68,8 @@ class Bench:
         return {name: {} if name in failed else _summary(first[name], later[name]) for name in first}
 
     def end_to_end(self) -> Iterator[Row]:
-        """Over loopback, from the replaying server; i is d over TLS."""
-        clients = DROP_INS + (PEERS if self.peers else ())
+        """Over loopback, from the replaying server; i is d over TLS. "sink" keeps the octets and parses nothing."""
+        clients = (*DROP_INS, "sink", *(PEERS if self.peers else ()))
         with replay_server() as (plain, tls):
             for row in (*WORKLOADS, "i"):
                 workload, account = ("d", tls) if row == "i" else (row, plain)

@@ -1,8 +1,10 @@
 """Fixtures for what comes from outside the project, and a loud word about what is missing."""
 
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn, TypeVar
 
 import pytest
@@ -17,7 +19,7 @@ NOT_RUN = pytest.StashKey[dict[str, str]]()
 
 @pytest.fixture(scope="session")
 def unavailable(request: pytest.FixtureRequest) -> Callable[[str, Unavailable], NoReturn]:
-    """A function that ends the test because `what` is missing: a failure in CI; elsewhere a skip that the summary names."""
+    """A function that ends the test because `what` is missing: a failure in CI, else a skip that the summary names."""
 
     def end(what: str, reason: Unavailable) -> NoReturn:
         if os.environ.get("CI"):
@@ -57,8 +59,23 @@ def real_messages(unavailable: Callable[[str, Unavailable], NoReturn]) -> list[b
 
 @pytest.fixture(scope="session")
 def newest_cpython_suite(unavailable: Callable[[str, Unavailable], NoReturn]) -> Path:
-    """The path of the newest test_imaplib.py that Debian carries; its data is beside it."""
+    """The path of CPython 3.15's test_imaplib.py; its data is beside it."""
     try:
         return debian.cpython_tests() / "test_imaplib.py"
     except Unavailable as reason:
-        unavailable("CPython's newest test_imaplib", reason)
+        unavailable("CPython 3.15's test_imaplib", reason)
+
+
+@pytest.fixture(scope="session")
+def newest_imaplib(unavailable: Callable[[str, Unavailable], NoReturn]) -> ModuleType:
+    """CPython 3.15's imaplib, whatever the running Python is: the reference for what fastimap.imaplib does."""
+    try:
+        path = debian.cpython_imaplib()
+    except Unavailable as reason:
+        unavailable("CPython 3.15's imaplib", reason)
+    spec = importlib.util.spec_from_file_location("imaplib_3_15", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1269,7 +1269,7 @@ class IMAP4:
                     raise self._end_of_file(reader)
         except ProtocolError as exc:
             self._refuse(exc)
-        line = self._checked(line)
+        line = self._checked(line).lstrip(b"\0")
         if line:
             self._take_response(line)
 
@@ -1290,24 +1290,25 @@ class IMAP4:
         connection dead.
         """
         if start_timeout is False or not self.sock:
-            line = self._get_line()
-            while not line:
-                line = self._get_line()  # some servers send empty lines between responses
-            return self._take_response(line)
+            return self._take_response(self._first_line())
         saved = self.sock.gettimeout()
         self.sock.settimeout(start_timeout)
         try:
-            line = self._get_line()
-            while not line:
-                line = self._get_line()
+            line = self._first_line()
         except TimeoutError as exc:
             raise self._responsetimeout from exc
         finally:
             self.sock.settimeout(saved)
         return self._take_response(line)
 
+    def _first_line(self) -> bytes:
+        """Return the next line of some content: servers send empty lines between responses, and NULs ahead of them."""
+        while not (line := self._get_line().lstrip(b"\0")):
+            pass
+        return line
+
     def _get_line(self) -> bytes:
-        """Return a line without CRLF, and without the NULs that some servers put in front."""
+        """Return a line without its CRLF."""
         line = self.readline()
         if not line:
             raise self.abort("socket error: EOF")
@@ -1318,7 +1319,7 @@ class IMAP4:
             raise self.abort(f"socket error: unterminated line: {_shown(line)}")
         line = line[:-2]
         self._trace(f"< {line!r}")
-        return line.lstrip(b"\0") if line[:1] == b"\0" else line
+        return line
 
     def _take_response(self, line: bytes) -> bytes | None:
         """Store the response that begins with `line`; return `line`, or None for a continuation request."""
@@ -1732,7 +1733,7 @@ def _warn_deprecated(name: str, removed: str) -> None:
 
 
 def _shown(octets: bytes) -> str:
-    return repr(octets) if len(octets) <= 200 else f"{octets[:200]!r}..."
+    return repr(octets) if len(octets) <= 80 else f"{octets[:80]!r}..."
 
 
 def _net_parentheses(line: bytes) -> int:

@@ -14,7 +14,6 @@ import pytest
 import trustme
 
 from fastimap import cli
-from fastimap.demo.client import Run as Measured
 from fastimap.demo.comparison import check
 from fastimap.demo.errors import DemoError
 from fastimap.testing import IMAPServer
@@ -203,7 +202,7 @@ def test_servers_that_are_none(run: Run, pieces: list[bytes], text: str) -> None
 
 
 def test_no_tls_is_offered_beyond_loopback(run: Run, server: IMAPServer) -> None:
-    """The machine's own name leads to it and is no loopback name."""
+    """A name that is no loopback name leads to the server, by a resolver of the test's own."""
     name = "testserver.example"
     code = (
         "import socket, sys\n"
@@ -229,7 +228,6 @@ def test_differences_are_found() -> None:
         check("imaplib", {1: "a", 2: "b"}, {1: "a"}, sizes)
     with pytest.raises(DemoError, match="differ in 1 messages, as in UID 2"):
         check("imaplib", {1: "a", 2: "b"}, {1: "a", 2: "c"}, sizes)
-    assert Measured(1.0, 1.0, 0, 0, {}).digests == {}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

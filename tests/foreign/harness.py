@@ -21,9 +21,9 @@ def run(
 ) -> dict[str, str]:
     """Return the outcome of each test by its name ("Class.method"): "ok", "skipped: why", or a traceback.
 
-    `module` is put in the place of imaplib and `suite` run (see runner.py) by `python` with the parser `implementation`.
-    The only additions to the module search path are `directory`, a directory that the tests may write to, and
-    a link to the package fastimap in there. `variables` are set in the environment.
+    `module` is put in the place of imaplib and `suite` run (see runner.py) by `python`, with the parser
+    `implementation` unless that is empty. The only additions to the module search path are `directory`, which
+    the tests may write to, and a link to the package fastimap in there. `variables` are set in the environment.
     """
     link = directory / "fastimap"
     if not link.exists():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import ssl
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,11 +17,9 @@ class Certificates:
     def _trusted(self) -> trustme.CA:
         return trustme.CA()
 
-    def trust(self, directory: Path) -> Path:
-        """Write the trusted authority's certificate to a file in `directory`; return its path."""
-        path = directory / "authority.pem"
+    def write_authority(self, path: Path) -> None:
+        """Write the trusted authority's certificate to the file `path`."""
         self._trusted.cert_pem.write_to_path(str(path))
-        return path
 
     @functools.cache  # noqa: B019 (one object a process)
     def server_context(self, name: str) -> ssl.SSLContext:
@@ -43,7 +40,3 @@ class Certificates:
         certificate.configure_cert(context)
         return context
 
-
-def trust_for_default_contexts(certificates: Certificates) -> str:
-    """Return a file that OpenSSL takes for the system's authorities where SSL_CERT_FILE names it."""
-    return str(certificates.trust(Path(tempfile.mkdtemp(prefix="hostile-"))))

@@ -107,17 +107,25 @@ class Unexpected(Exception):
     """The client did what the script does not provide for."""
 
 
+class Cut(Exception):
+    """The connection has had the octets that it was to have."""
+
+
 @dataclass
 class HostileServer:
     """Plays `script` to each client that connects to `port` of the loopback interface, one after the other.
 
+    With `cut`, a connection ends after so many octets sent, by RST if `reset`; `sent` counts them in the last one.
     `received` holds every line and literal read, of all connections; `connections` counts these.
     """
 
     script: Script
     certificates: Certificates
+    cut: int | None = None
+    reset: bool = False
     received: list[bytes] = field(default_factory=list)
     connections: int = 0
+    sent: int = 0
     port: int = 0
 
     def __enter__(self) -> Self:
@@ -155,7 +163,7 @@ class HostileServer:
                 for step in self.script:
                     conversation.play(step)
                 conversation.linger()
-            except (OSError, ValueError, Unexpected):
+            except (OSError, ValueError, Unexpected, Cut):
                 pass  # the client went away, which is its right, or off the script, which `received` shows
             finally:
                 conversation.close()
@@ -169,24 +177,25 @@ class _Conversation:
     def __init__(self, sock: socket.socket, server: HostileServer) -> None:
         self._sock = sock
         self._server = server
-        self._buffer = b""
+        self._buffer = bytearray()
         self._tag = b""
         self._capabilities = CAPABILITIES
+        server.sent = 0
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def play(self, step: Step) -> None:
         match step:
             case Send(octets, None):
                 while True:
-                    self._sock.sendall(octets)
+                    self._send(octets)
             case Send(octets, times):
                 for _ in range(times or 0):
-                    self._sock.sendall(octets)
+                    self._send(octets)
             case Answer(octets):
-                self._sock.sendall(octets.replace(b"TAG", self._tag).replace(b"NEXT", _following(self._tag)))
+                self._send(octets.replace(b"TAG", self._tag).replace(b"NEXT", _following(self._tag)))
             case Drip(octets, interval):
                 for octet in octets:
-                    self._sock.sendall(bytes((octet,)))
+                    self._send(bytes((octet,)))
                     self._server.wait(interval)
             case Expect(name):
                 self._expect(name)
@@ -202,8 +211,7 @@ class _Conversation:
             case Capabilities(octets):
                 self._capabilities = octets
             case Reset():
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self._sock.close()
+                self._reset()
             case Serve():
                 while True:
                     self._serve(self._command())
@@ -219,6 +227,20 @@ class _Conversation:
     def close(self) -> None:
         self._sock.close()
 
+    def _reset(self) -> None:
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._sock.close()
+
+    def _send(self, octets: bytes) -> None:
+        server = self._server
+        if server.cut is not None and server.sent + len(octets) > server.cut:
+            self._sock.sendall(octets[: server.cut - server.sent])
+            if server.reset:
+                self._reset()
+            raise Cut
+        server.sent += len(octets)
+        self._sock.sendall(octets)
+
     def _expect(self, name: bytes) -> None:
         while (command := self._command()) != name:
             if command != b"CAPABILITY" or not self._capabilities:
@@ -230,14 +252,14 @@ class _Conversation:
         line = self._server.received[-1]
         while (announced := _LITERAL.search(line)) is not None:
             if not announced[2]:
-                self._sock.sendall(b"+ go on\r\n")
+                self._send(b"+ go on\r\n")
             self._octets(int(announced[1]))
             line = self._line()
         if name == b"IDLE":
-            self._sock.sendall(b"+ idling\r\n")
+            self._send(b"+ idling\r\n")
             self._line()
         data = {b"CAPABILITY": b"* CAPABILITY " + self._capabilities + b"\r\n", b"LOGOUT": b"* BYE bye\r\n"}
-        self._sock.sendall(data.get(name, b"") + self._tag + b" OK done\r\n")
+        self._send(data.get(name, b"") + self._tag + b" OK done\r\n")
 
     def _command(self) -> bytes:
         line = self._line()
@@ -250,21 +272,22 @@ class _Conversation:
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
             self._receive()
-        line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
         self._server.received.append(line)
         return line
 
     def _octets(self, size: int) -> None:
         while len(self._buffer) < size:
             self._receive()
-        octets, self._buffer = self._buffer[:size], self._buffer[size:]
-        self._server.received.append(octets)
+        self._server.received.append(bytes(self._buffer[:size]))
+        del self._buffer[:size]
 
     def _receive(self) -> None:
         octets = self._sock.recv(65536)
         if not octets:
             if self._buffer:
-                self._server.received.append(self._buffer)
+                self._server.received.append(bytes(self._buffer))
             raise Unexpected("end of the connection")
         self._buffer += octets
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import warnings
 
 import pytest
 import trustme
@@ -130,11 +129,6 @@ def test_tls_to_a_port_that_begins_without(serve: Serve) -> None:
         imaplib.IMAP4_SSL("127.0.0.1", server.port)
     assert str(caught.value).startswith(f"no TLS with 127.0.0.1:{server.port}: ")
     assert str(caught.value).endswith("(a port that begins without TLS needs IMAP4, and then starttls())")
-
-
-def hang_up_during_handshake(peer: Peer) -> None:
-    while peer.line():
-        pass
 
 
 def test_a_certificate_of_an_unknown_authority(serve: Serve, tls_server: ssl.SSLContext) -> None:
@@ -273,5 +267,5 @@ def test_a_connection_that_is_reset(connect: Connect) -> None:
 
 
 def test_timeout_zero_is_refused() -> None:
-    with warnings.catch_warnings(), pytest.raises(ValueError, match="Non-blocking socket"):
+    with pytest.raises(ValueError, match="Non-blocking socket"):
         imaplib.IMAP4("127.0.0.1", 1, timeout=0)

@@ -115,12 +115,17 @@ def _master(program: str, dovecot: Dovecot, account: pwd.struct_passwd) -> Itera
     if setpriv := shutil.which("setpriv"):
         # The kernel stops Dovecot even when the tests are killed and can't.
         command = [setpriv, "--pdeathsig", "TERM", *command]
-    identity = (
-        {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    )
+    root = os.geteuid() == 0
     with open(dovecot.directory / "stderr", "wb") as stderr:
         master = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, cwd=dovecot.directory, **identity
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=stderr,
+            stderr=stderr,
+            cwd=dovecot.directory,
+            user=account.pw_uid if root else None,
+            group=account.pw_gid if root else None,
+            extra_groups=[] if root else None,
         )
     try:
         _wait_for_greeting(master, dovecot)
@@ -152,7 +157,7 @@ def _find_program() -> str:
     program = shutil.which("dovecot", path=path)
     if program is None:
         raise Unavailable(
-            "Dovecot is not installed. On Debian: apt-get install dovecot-imapd (tools/install-test-servers as root does it)."
+            "Dovecot is not installed. On Debian: tools/install-test-servers as root, or apt-get install dovecot-imapd."
         )
     return program
 

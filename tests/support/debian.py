@@ -1,4 +1,4 @@
-"""Files from Debian's archive, through a private apt configuration: nothing of the host's apt changes, nothing is installed.
+"""Files from Debian's archive, through a private configuration of apt: nothing on the host changes.
 
 The mirror is the host's own; the signatures of the archive are verified with the host's Debian keyring.
 """
@@ -12,7 +12,7 @@ from tests.support import CACHE, Unavailable
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITE = "sid"
-CPYTHON_TESTSUITE = "libpython3.15-testsuite"
+CPYTHON = "3.15"
 
 
 def unpacked_package(name: str) -> Path:
@@ -33,9 +33,13 @@ def unpacked_package(name: str) -> Path:
 
 
 def cpython_tests() -> Path:
-    """Return the directory of CPython's package `test` from `CPYTHON_TESTSUITE`; raises Unavailable."""
-    (directory,) = unpacked_package(CPYTHON_TESTSUITE).glob("usr/lib/python3*/test")
-    return directory
+    """Return the directory of the package `test` of CPython 3.15; raises Unavailable."""
+    return unpacked_package(f"libpython{CPYTHON}-testsuite") / f"usr/lib/python{CPYTHON}/test"
+
+
+def cpython_imaplib() -> Path:
+    """Return the path of CPython 3.15's imaplib.py; raises Unavailable."""
+    return unpacked_package(f"libpython{CPYTHON}-stdlib") / f"usr/lib/python{CPYTHON}/imaplib.py"
 
 
 def source_archive(name: str) -> Path:
@@ -68,9 +72,7 @@ def _configuration() -> Path:
         (directory / name).mkdir(parents=True, exist_ok=True)
     sources = directory / "sources.list"
     mirror = _mirror()
-    sources.write_text(
-        "".join(f"{kind} [signed-by={KEYRING}] {mirror} {SUITE} main\n" for kind in ("deb", "deb-src"))
-    )
+    sources.write_text("".join(f"{kind} [signed-by={KEYRING}] {mirror} {SUITE} main\n" for kind in ("deb", "deb-src")))
     configuration = directory / "apt.conf"
     configuration.write_text(
         f'Dir::State "{directory}";\n'

@@ -19,7 +19,7 @@ PROBE = (
 def at_hand() -> dict[str, str]:
     """Return one interpreter (its path) for each of `VERSIONS` found here; the running one comes first.
 
-    Looks at the running interpreter, at FASTIMAP_PYTHONS (paths, separated as in PATH), at PATH and at pyenv's versions.
+    Looks at the running interpreter, FASTIMAP_PYTHONS (paths, separated as in PATH), PATH, and pyenv's versions.
     """
     found: dict[str, str] = {}
     for path in _candidates():

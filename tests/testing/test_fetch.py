@@ -145,12 +145,7 @@ def test_envelope(server: IMAPServer, client: imaplib.IMAP4) -> None:
     client.select()
     envelope = fetched(client, "ENVELOPE")["ENVELOPE"]
     assert isinstance(envelope, list)
-    date, subject, sender, from_, reply_to, to, cc, bcc, in_reply_to, message_id = (
-        *envelope[:2],
-        envelope[3],
-        envelope[2],
-        *envelope[4:],
-    )
+    date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id = envelope
     assert date == b"Mon, 05 Feb 2024 10:11:12 +0100"
     assert subject == parsed["Subject"].replace("\r\n", "").encode()
     pairs = email.utils.getaddresses([parsed["From"]])

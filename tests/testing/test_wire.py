@@ -180,3 +180,27 @@ def test_id_of_several_fields(wire: Wire) -> None:
     wire.send(b'a ID ("name" "x" "version" NIL {2+}\r\nos "y")\r\n')
     assert wire.line().startswith(b'* ID ("name" "fastimap.testing" ')
     assert wire.line() == b"a OK ID completed\r\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        b'LIST "" (a*b%c)',
+        b"STATUS INBOX (MESSAGES UNSEEN)",
+        b'ID ("name" "x" "version" NIL)',
+        b'APPEND INBOX (\\Seen $x) " 1-Jan-2024 00:00:00 +0000" "x"',
+        b"UID FETCH 1:*,2 (FLAGS BODY.PEEK[1.HEADER.FIELDS.NOT (TO \"CC\")]<0.5> RFC822.SIZE)",
+        b"STORE 1:* -FLAGS.SILENT (\\Seen \\Deleted)",
+        b"UID MOVE 1 INBOX",
+        b'SEARCH CHARSET UTF-8 OR (SEEN 1:2) NOT SINCE "1-Jan-2024" HEADER To x SMALLER 5 UID 1',
+    ],
+)  # fmt: skip
+def test_a_command_cut_anywhere_is_answered(server: IMAPServer, inside: Wire, command: bytes) -> None:
+    server.append("INBOX", b"Subject: x\r\n\r\n")
+    inside.send(b"s SELECT INBOX\r\n")
+    inside.until(b"s")
+    for length in range(len(command) + 1):
+        inside.send(b"a " + command[:length] + b"\r\n")
+        answer = inside.until(b"a")[-1]
+        assert answer.startswith((b"a OK", b"a BAD", b"a NO")), answer
+        assert b"SERVERBUG" not in answer

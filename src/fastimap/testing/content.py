@@ -18,7 +18,7 @@ _AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _MEDIA_TYPE = re.compile(rb"\s*([^\s/;()\"]+)\s*/\s*([^\s/;()\"]+)")
 _DISPOSITION = re.compile(rb"\s*([^\s;()\"]+)")
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
-_COMMENT_BEHIND = re.compile(rb"\s+\(.*\)$", re.DOTALL)
+_COMMENT_START = re.compile(rb"(?<!\s)\s+\(")
 _BACKSLASH = re.compile(rb"\\(.)", re.DOTALL)
 
 # Parts nested deeper than this are not looked into, so that no message can exhaust Python's stack.
@@ -183,8 +183,8 @@ def _parameters(value: bytes) -> Parameters:
         text = match[2].strip()
         if text.startswith(b'"') and text.endswith(b'"') and len(text) > 1:
             text = _BACKSLASH.sub(rb"\1", text[1:-1])
-        else:
-            text = _COMMENT_BEHIND.sub(b"", text)
+        elif text.endswith(b")"):
+            text = _COMMENT_START.split(text, maxsplit=1)[0]
         found.append((match[1], text))
     return found
 

@@ -216,7 +216,7 @@ def _part_text(part: ParsedMessage) -> str:
     assert isinstance(octets, bytes)
     try:
         return octets.decode(part.get_content_charset("utf-8"), "replace").casefold()
-    except LookupError:
+    except (LookupError, ValueError):
         return octets.decode("utf-8", "replace").casefold()
 
 

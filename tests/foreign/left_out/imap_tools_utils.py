@@ -1,4 +1,4 @@
-"""The helpers of imap_tools' tests, which its source distribution leaves out: one account, on the server of the tests."""
+"""The helpers of imap_tools' tests, which its source distribution leaves out: one account, on the tests' server."""
 
 import os
 import ssl

@@ -1,0 +1,20 @@
+"""What the fuzzer begins with holds in every test run, without the fuzzer and its build."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parser.conftest import built
+
+from .seeds import seeds
+
+pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
+
+
+def test_seeds() -> None:
+    from .invariants import check
+
+    inputs = seeds()
+    assert len(inputs) > 200
+    for data in inputs:
+        check(data)

@@ -1,0 +1,154 @@
+"""Responses taken in bulk and line by line, by both parsers and by the standard library: all the same."""
+
+from __future__ import annotations
+
+import imaplib as stdlib
+import io
+import random
+import re
+from typing import Any
+
+import pytest
+
+from fastimap import imaplib
+from tests.imaplib.canned import GREETING, Canned, Watched
+from tests.parser.harness import quirks
+
+CUTS = [0, 1, 7]
+DONE = b"<tag> OK [READ-WRITE] done\r\n"
+
+
+@pytest.fixture(autouse=True)
+def one_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that quote it are to be equal."""
+    monkeypatch.setattr(imaplib.secrets, "randbelow", lambda limit: limit // 2)
+
+
+def outcome(cls: type[Canned], reply: bytes, cut: int = 0) -> Any:
+    """What `reply` to a NOOP leads to."""
+    client = cls(reply, cut=cut)
+    client.untagged_responses.clear()
+    try:
+        result: Any = client.noop()
+    except imaplib.IMAP4.error as exc:
+        # Where the end of the octets came, the two paths know differently well.
+        text = "EOF" if "EOF" in str(exc) else str(exc).removeprefix("command: NOOP => ").removeprefix("socket error: ")
+        result = type(exc).__name__, text
+    if client._reader is not None:
+        result = result, client._reader.buffered
+    return result, client.untagged_responses, client.tagged_commands and "open", client.state
+
+
+def mutations(count: int) -> list[bytes]:
+    """Quirks with a few octets gone, doubled or replaced, one or two in a row."""
+    rng = random.Random(20261123)
+    samples = quirks()
+    replies = []
+    for _ in range(count):
+        octets = bytearray(b"".join(rng.choices(samples, k=rng.randint(1, 2))))
+        for _ in range(rng.randint(1, 3)):
+            start = rng.randrange(len(octets))
+            stop = start + rng.randint(0, 3)
+            octets[start:stop] = rng.choice([b"", bytes(octets[start:stop]) * 2, rng.randbytes(2), b"\r\n", b"{3}\r\n", b"*", b'"'])
+        replies.append(bytes(octets))
+    return replies
+
+
+@pytest.mark.usefixtures("implementation")
+@pytest.mark.parametrize("cut", CUTS)
+def test_the_fast_path_gives_what_the_slow_path_gives(cut: int) -> None:
+    samples = quirks()
+    assert len(samples) > 100
+    for reply in [*samples, b"".join(samples[30:]), b"\r\n".join(samples[30:])]:
+        assert outcome(Canned, reply + DONE, cut) == outcome(Watched, reply + DONE, cut), reply
+
+
+@pytest.mark.usefixtures("implementation")
+def test_the_fast_path_gives_what_the_slow_path_gives_on_mutations() -> None:
+    for reply in mutations(2000):
+        assert outcome(Canned, reply + DONE) == outcome(Watched, reply + DONE), reply
+
+
+def test_the_fast_path_is_taken_unless_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(imaplib.IMAP4, "_drain", lambda self: taken.append(self) or self._get_response())
+    client = Canned(DONE)
+    client.noop()
+    assert taken == [client]
+    Watched(DONE).noop()
+    assert taken == [client]
+
+
+class StandardLibrary(stdlib.IMAP4):
+    """The standard library's class on the same octets, without a socket."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+        self.octets = io.BytesIO(GREETING)
+        self.capabilities = ()
+        super().__init__()
+
+    def open(self, *args: object) -> None:
+        pass
+
+    def _get_capabilities(self) -> None:
+        self.capabilities = ("IMAP4REV1",)
+
+    def send(self, data: bytes) -> None:
+        self.octets = io.BytesIO(self.reply.replace(b"<tag>", data.split(b" ")[0]))
+
+    def read(self, size: int) -> bytes:
+        return self.octets.read(size)
+
+    def readline(self) -> bytes:
+        return self.octets.readline()
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_what_the_standard_library_takes_comes_out_the_same(implementation: str) -> None:
+    compared = 0
+    for reply in quirks():
+        reference = StandardLibrary(reply + DONE)
+        reference.untagged_responses.clear()
+        try:
+            result = reference.noop()
+        except (stdlib.IMAP4.error, OverflowError):
+            continue  # the tests of quirks say which of these are taken now
+        if re.match(rb"\* [A-Z]*[a-z]", reply):
+            assert b"" in reference.untagged_responses["L"], "it takes a type in lower case by its first capital"
+            continue
+        client = Canned(reply + DONE)
+        client.untagged_responses.clear()
+        assert client.noop() == result
+        assert client.untagged_responses == reference.untagged_responses, reply
+        compared += 1
+    assert compared > 80
+
+
+def test_a_thousand_literals(implementation: str) -> None:
+    rng = random.Random(3501)
+    bodies = [rng.randbytes(rng.randrange(200)) for _ in range(1000)]
+    reply = b"".join(b"* %d FETCH (BODY[] {%d}\r\n%s)\r\n" % (i, len(body), body) for i, body in enumerate(bodies, 1))
+    client = Canned(reply + DONE, cut=4096)
+    client.state = "SELECTED"
+    typ, data = client.fetch("1:*", "BODY[]")
+    assert typ == "OK"
+    assert data[0::2] == [(b"%d (BODY[] {%d}" % (i, len(body)), body) for i, body in enumerate(bodies, 1)]
+    assert data[1::2] == [b")"] * 1000
+
+
+def test_a_literal_larger_than_the_buffer(implementation: str) -> None:
+    body = random.Random(9051).randbytes(3_000_000)
+    for cls in (Canned, Watched):
+        client = cls(b"* 1 FETCH (BODY[] {3000000}\r\n" + body + b" UID 7)\r\n" + DONE, cut=100_000)
+        client.state = "SELECTED"
+        assert client.fetch("1", "BODY[]") == ("OK", [(b"1 (BODY[] {3000000}", body), b" UID 7)"])
+
+
+def test_tags_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    prefixes = {Canned().tagpre for _ in range(50)}
+    assert len(prefixes) > 45
+    assert all(re.fullmatch(rb"[A-P]{6}", prefix) for prefix in prefixes)

@@ -1,0 +1,243 @@
+"""TLS: verified unless the caller says otherwise, and STARTTLS without what came before it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from fastimap import imaplib
+from tests.imaplib.canned import Canned
+from tests.imaplib.conftest import Connect, Serve, server_context
+from tests.imaplib.scripted import Peer
+
+pytestmark = pytest.mark.usefixtures("implementation", "nothing_left_open")
+
+
+def session(peer: Peer) -> None:
+    peer.greet()
+    peer.answer(b"NOOP", b"* 3 EXISTS")
+    peer.log_out()
+
+
+@pytest.fixture
+def client_certificate(authority: trustme.CA, tmp_path: Path) -> tuple[str, str]:
+    """The paths of a key and its certificate."""
+    cert = authority.issue_cert("me@example.org")
+    key, chain = tmp_path / "key.pem", tmp_path / "cert.pem"
+    cert.private_key_pem.write_to_path(key)
+    cert.cert_chain_pems[0].write_to_path(chain)
+    return str(key), str(chain)
+
+
+@pytest.fixture
+def demanding(authority: trustme.CA, tls_server: ssl.SSLContext) -> ssl.SSLContext:
+    """The context of a server that wants the client's certificate."""
+    tls_server.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls_server)
+    return tls_server
+
+
+def test_with_a_context(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with imaplib.IMAP4_SSL("localhost", serve(session, tls_server).port, ssl_context=trusting) as client:
+        assert client.noop() == ("OK", [b"done"])
+        assert isinstance(client.sock, ssl.SSLSocket)
+        assert client.ssl() is client.sock
+        assert client.sock.server_hostname == "localhost"
+
+
+def test_the_default_context_verifies() -> None:
+    context = imaplib._create_default_ssl_context()
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_the_default_context_can_be_replaced(
+    serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imaplib, "_create_default_ssl_context", lambda: trusting)
+    with imaplib.IMAP4_SSL("localhost", serve(session, tls_server).port) as client:
+        client.noop()
+    assert client.ssl_context is trusting
+
+
+def test_no_host_is_this_machine(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with imaplib.IMAP4_SSL("", serve(session, tls_server).port, ssl_context=trusting, timeout=20) as client:
+        client.noop()
+        assert client.sock.gettimeout() == 20
+
+
+def test_keyfile_and_certfile(
+    serve: Serve,
+    demanding: ssl.SSLContext,
+    trusting: ssl.SSLContext,
+    client_certificate: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imaplib, "_create_default_ssl_context", lambda: trusting)
+    with pytest.warns(DeprecationWarning, match="use an ssl_context instead") as caught:
+        client = imaplib.IMAP4_SSL("localhost", serve(session, demanding).port, *client_certificate)
+    assert caught[0].filename == __file__
+    assert (client.keyfile, client.certfile) == client_certificate
+    with client:
+        client.noop()
+
+
+def test_keyfile_and_certfile_that_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        imaplib.IMAP4_SSL("localhost", 1, certfile="x", ssl_context=ssl.create_default_context())
+    with pytest.raises(ValueError, match="mutually exclusive"):
+        imaplib.IMAP4_SSL("localhost", 1, keyfile="x", ssl_context=ssl.create_default_context())
+    with pytest.raises(ValueError, match="keyfile needs a certfile"):
+        imaplib.IMAP4_SSL("localhost", 1, keyfile="x")
+
+
+def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "HAVE_SSL", False)
+    with pytest.raises(imaplib.IMAP4.error, match="SSL support missing"):
+        imaplib.IMAP4_SSL("localhost", 1)
+    with pytest.raises(imaplib.IMAP4.error, match="SSL support missing"):
+        Canned().starttls()
+
+
+def test_large_responses(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    body = bytes(range(256)) * 2000
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.answer(b"NOOP", b"* 1 FETCH (X {%d}\r\n%s)" % (len(body), body))
+
+    client = imaplib.IMAP4_SSL("localhost", serve(script, tls_server).port, ssl_context=trusting)
+    client.noop()
+    assert client.response("FETCH")[1][0] == (b"1 (X {512000}", body)
+    client.shutdown()
+
+
+# STARTTLS.
+
+
+class StartTLS:
+    """Plays STARTTLS, and says `injected` in the same write as the answer to it."""
+
+    def __init__(self, context: ssl.SSLContext, injected: bytes = b"", secure: bytes = b"IMAP4rev1 AUTH=PLAIN") -> None:
+        self.context = context
+        self.injected = injected
+        self.secure = secure
+        self.done = threading.Event()
+
+    def __call__(self, peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS LOGINDISABLED")
+        tag = peer.expect(b"STARTTLS")
+        peer.send(b"* 666 EXISTS\r\n" + tag + b" OK begin\r\n" + self.injected)
+        if self.injected:
+            peer.expect_end()
+            return
+        try:
+            peer.start_tls(self.context)
+        except (ssl.SSLError, ConnectionError):
+            return  # the test says why
+        peer.answer(b"CAPABILITY", b"* CAPABILITY " + self.secure)
+        peer.log_out()
+
+
+def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    client = connect(StartTLS(tls_server))
+    assert client.capabilities == ("IMAP4REV1", "STARTTLS", "LOGINDISABLED")
+    client.host = "localhost"
+    assert client.starttls(trusting) == ("OK", [None])
+    assert isinstance(client.sock, ssl.SSLSocket)
+    assert client.capabilities == ("IMAP4REV1", "AUTH=PLAIN")
+    assert client.response("EXISTS") == ("EXISTS", [None])  # what was said in the clear counts for nothing
+    with pytest.raises(imaplib.IMAP4.abort, match="TLS session already established"):
+        client.starttls(trusting)
+    client.logout()
+
+
+def test_starttls_with_the_default_context(connect: Connect, tls_server: ssl.SSLContext) -> None:
+    client = connect(StartTLS(tls_server))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        client.starttls()
+    assert client.sock.fileno() == -1
+    with pytest.raises(imaplib.IMAP4.abort, match="connection is dead: TLS handshake failed: .*CERTIFICATE_VERIFY_FAILED"):
+        client.login("user", "secret")
+
+
+def test_starttls_to_another_host(connect: Connect, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
+    client = connect(StartTLS(server_context(authority, "elsewhere.example.org")))
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
+        client.starttls(trusting)
+    assert client.state == "LOGOUT"
+
+
+def test_starttls_with_keyfile_and_certfile(
+    connect: Connect,
+    demanding: ssl.SSLContext,
+    trusting: ssl.SSLContext,
+    client_certificate: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imaplib, "_create_default_ssl_context", lambda: trusting)
+    client = connect(StartTLS(demanding))
+    keyfile, certfile = client_certificate
+    with pytest.warns(DeprecationWarning, match="use an ssl_context instead"):
+        assert client.starttls(keyfile=keyfile, certfile=certfile)[0] == "OK"
+    client.logout()
+
+
+def test_octets_injected_behind_the_answer(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    """CVE-2011-0411 and its kin: what came in the clear must not be read as if it came under TLS."""
+    client = connect(StartTLS(tls_server, b"* CAPABILITY IMAP4rev1 X-INJECTED\r\n"))
+    with pytest.raises(imaplib.IMAP4.abort, match="35 octets follow the answer to STARTTLS, ahead of TLS"):
+        client.starttls(trusting)
+    assert client.sock.fileno() == -1
+    with pytest.raises(imaplib.IMAP4.abort, match="connection is dead: 35 octets follow"):
+        client.login("user", "secret")
+
+
+def test_starttls_refused(connect: Connect, trusting: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"STARTTLS", status=b"NO not today")
+        peer.answer(b"NOOP")
+
+    client = connect(script)
+    with pytest.raises(imaplib.IMAP4.error, match="Couldn't establish TLS session: not today"):
+        client.starttls(trusting)
+    assert client.noop() == ("OK", [b"done"])
+
+
+def test_starttls_not_offered() -> None:
+    client = Canned()
+    with pytest.raises(imaplib.IMAP4.abort, match="TLS not supported by server"):
+        client.starttls()
+    assert client.canned.sent == b""
+
+
+def test_starttls_only_before_login() -> None:
+    client = Canned()
+    client.state = "AUTH"
+    client.capabilities = ("STARTTLS",)
+    with pytest.raises(imaplib.IMAP4.error, match="command STARTTLS illegal in state AUTH"):
+        client.starttls()
+
+
+def test_no_starttls_under_tls(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    client = imaplib.IMAP4_SSL("localhost", serve(Peer.greet, tls_server).port, ssl_context=trusting)
+    client.capabilities = ("STARTTLS",)
+    with pytest.raises(imaplib.IMAP4.abort, match="TLS session already established"):
+        client.starttls(trusting)
+    client.shutdown()
+
+
+@pytest.mark.parametrize("secret", ["secret", b"secret"])
+def test_no_password_under_logindisabled(secret: Any) -> None:
+    client = Canned()
+    client.capabilities = ("IMAP4REV1", "LOGINDISABLED")
+    with pytest.raises(imaplib.IMAP4.error, match=r"LOGINDISABLED.*starttls\(\).*authenticate\(\)"):
+        client.login("user", secret)
+    assert client.canned.sent == b""
+    assert client.state == "NONAUTH"
