@@ -95,7 +95,7 @@ cdef class ResponseReader:
     """Frames the octets of one connection into responses; see :mod:`fastimap.parser`."""
 
     cdef Py_ssize_t line_limit
-    cdef object literal_limit
+    cdef unsigned long long literal_limit
     cdef Py_ssize_t response_limit
     cdef Py_ssize_t literals_limit
     cdef _Memory memory
@@ -349,21 +349,23 @@ cdef class ResponseReader:
         cdef Py_ssize_t stop, length, size, name, name_end, data, number_end
         cdef const char* line
         cdef bytes octets
-        cdef object target = None  # the list of the last response's type: mostly the next has the same
+        # The last response's type: mostly the next has the same.
+        cdef object target = None  # its list in untagged; None where that is yet to be looked up
+        cdef str type_name = None
         cdef char[32] last
         cdef Py_ssize_t last_length = -1
         while True:
             if self._in_response():
                 if not self._next_fragment(limit):
                     return None
-                target = self._target(untagged, self.type)
-                last_length = -1
+                if target is None:
+                    target = self._target(untagged, self.type)
                 if type(target) is list:
                     for fragment in self.fragments:
                         PyList_Append(target, fragment)
                 else:
                     target.extend(self.fragments)
-                self.fragments = []
+                self.fragments.clear()
                 continue
             stop = self._find_line(limit)
             if stop < 0:
@@ -398,29 +400,25 @@ cdef class ResponseReader:
             size = -1
             if length > data and line[length - 1] == c"}":
                 size = self._literal_after(line + data, length - data)
-                # An error has no pointer to guard; a literal has run no Python code.
             if number_end == 2:
                 octets = PyBytes_FromStringAndSize(line + data, length - data)
             elif data == length:
                 octets = PyBytes_FromStringAndSize(line + 2, number_end - 2)
             else:
                 octets = _joined(line + 2, number_end - 2, line + data, length - data)
+            if last_length != name_end - name or memcmp(last, line + name, last_length) != 0:
+                type_name = PyUnicode_DecodeASCII(line + name, name_end - name, NULL)
+                target = None
+                last_length = name_end - name if name_end - name <= 32 else -1
+                if last_length > 0:
+                    memcpy(last, line + name, last_length)
+            self.start = self.scanned = stop
             if size >= 0:
-                self.type = PyUnicode_DecodeASCII(line + name, name_end - name, NULL)
-                self.start = self.scanned = stop
+                self.type = type_name
                 self._open(length + 2, octets, size)
                 continue
-            if last_length != name_end - name or memcmp(last, line + name, last_length) != 0:
-                last_length = name_end - name
-                if last_length <= 32:
-                    memcpy(last, line + name, last_length)
-                type_name = PyUnicode_DecodeASCII(line + name, last_length, NULL)
-                if last_length > 32:
-                    last_length = -1
-                self.start = self.scanned = stop
+            if target is None:
                 target = self._target(untagged, type_name)
-            else:
-                self.start = self.scanned = stop
             if type(target) is list:
                 PyList_Append(target, octets)
             else:
