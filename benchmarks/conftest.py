@@ -32,7 +32,8 @@ def fetch(benchmark: BenchmarkFixture) -> Callable[[Job], None]:
     """A function that times a job, and checks that the client fetched what stdlib imaplib fetches."""
 
     def timed(job: Job) -> None:
-        benchmark.group = job.workload + (" over TLS" if job.account and job.account.cafile else "")
+        tls = job.account and job.account.cafile
+        benchmark.group = f"{job.workload}, {'parse alone' if job.recording else 'over TLS' if tls else 'end to end'}"
         with Client(job) as client:
             try:
                 first = client.fetch()

@@ -81,7 +81,13 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="what `python -m benchmarks --json` wrote")
     parser.add_argument("picture", type=Path, help="SVG file to write")
     options = parser.parse_args()
-    options.picture.write_text(draw(json.loads(options.results.read_text())), encoding="utf-8")
+    try:
+        results = json.loads(options.results.read_text())
+        options.picture.write_text(draw(results), encoding="utf-8")
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    except KeyError as error:
+        parser.error(f"{options.results} has no figures for {error}")
 
 
 if __name__ == "__main__":

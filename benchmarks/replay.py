@@ -71,6 +71,8 @@ class Session:
 
 
 class _Connection(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True  # else small answers wait 40 ms for the client's acknowledgement
+
     def handle(self) -> None:
         session = Session()
         # Clients hang up as they like.

@@ -7,7 +7,8 @@ for it, as bytes, or as ``(line, literal)`` where a literal is part of it. Added
 charset, mailbox names as str) and what the module had in Python 2.5 and lost since.
 
 Arguments are quoted where the grammar needs it. One that the caller has quoted, or put in parentheses, goes as
-it is. NUL, CR and LF in an argument are a ValueError, and nothing is sent.
+it is. What would end the line or begin a literal is a ValueError, and nothing is sent: NUL, CR and LF in an argument,
+``{n}`` at the end of the last.
 
 It differs from the standard library on purpose in these points:
 
@@ -118,14 +119,20 @@ InternalDate = re.compile(
     rb" (?P<hour>\d{2}):(?P<min>\d{2}):(?P<sec>\d{2})"
     rb' (?P<zonen>[+-])(?P<zoneh>\d{2})(?P<zonem>\d{2})"'
 )
+_DATE_TIME = re.compile(r'"[^"\\\0\r\n]*"')
 MapCRLF = re.compile(rb"\r\n|\r|\n")
 
 # Arguments of commands.
 _UNSENDABLE = re.compile(rb"[\0\r\n]")
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
+_NOT_IN_ATOM = re.compile(rb'[^!-~]|[(){%*"\\\]]')
 _NOT_IN_ASTRING = re.compile(rb'[^!-~]|[(){%*"\\]')
+_ANNOUNCEMENT = re.compile(rb"\{\d+[+-]?\}\Z")
 _NOT_IN_LIST_MAILBOX = re.compile(rb'[^!-~]|[(){"\\]')
 _FLAG = re.compile(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
+_QUOTED_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_PARENTHESIS = re.compile(r"[()]")
+_SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
 _PLACEHOLDER = re.compile(r"\?(\?|[fs]\b)?")
 # The part of a line up to the first quote that none closes, if there is one.
 _WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
@@ -322,7 +329,8 @@ class IMAP4:
             if exc.strerror is not None:
                 exc.strerror = f"{exc.strerror} (connecting to {self._peer()})"
             elif isinstance(exc, TimeoutError):
-                exc.args = (f"no connection to {self._peer()} in time",)
+                seconds = socket.getdefaulttimeout() if timeout is None else timeout
+                exc.args = (f"no connection to {self._peer()} within {seconds} seconds",)
             raise
         with suppress(OSError):
             # Each command is one write; to hold it back for the acknowledgement of the last costs 40 ms.
@@ -339,7 +347,7 @@ class IMAP4:
                 if not self._receive(reader):
                     return reader.take_rest()
         except ProtocolError as exc:
-            raise self.abort(str(exc)) from exc
+            self._refuse(exc)
         return octets
 
     def readline(self) -> bytes:
@@ -536,8 +544,9 @@ class IMAP4:
 
         Raises :exc:`error` with the server's text if that refuses.
         """
+        name = self._atom(mechanism.upper())
         self.literal = _Authenticator(authobject).process
-        typ, data = self._simple_command("AUTHENTICATE", self._atom(mechanism.upper()))
+        typ, data = self._simple_command("AUTHENTICATE", name)
         return self._logged_in(typ, data)
 
     def capability(self) -> _Result:
@@ -692,25 +701,24 @@ class IMAP4:
         typ, data = self._simple_command("LOGIN", self._astring(user), self._quote(password))
         return self._logged_in(typ, data)
 
-    def login_cram_md5(self, user: str, password: _Argument) -> _Result:
+    def login_cram_md5(self, user: _Argument, password: _Argument) -> _Result:
         """Log in by CRAM-MD5 (RFC 2195); raises :exc:`error` if the server refuses."""
-        self.user, self.password = user, password
+        self.user, self.password = _octets(user), _octets(password)
         return self.authenticate("CRAM-MD5", self._CRAM_MD5_AUTH)
 
-    def _CRAM_MD5_AUTH(self, challenge: bytes) -> str:
-        password = self.password.encode("utf-8") if isinstance(self.password, str) else self.password
+    def _CRAM_MD5_AUTH(self, challenge: bytes) -> bytes:
         try:
-            digest = hmac.HMAC(password, challenge, "md5").hexdigest()
+            digest = hmac.HMAC(self.password, challenge, "md5").hexdigest()
         except ValueError:  # a build of OpenSSL may forbid MD5
             raise self.error("CRAM-MD5 authentication is not supported") from None
-        return f"{self.user} {digest}"
+        return self.user + b" " + digest.encode("ascii")
 
     def login_plain(self, user: _Argument, password: _Argument) -> _Result:
         """Log in by PLAIN (RFC 4616), which takes names and passwords in UTF-8; :exc:`error` if the server refuses.
 
         Raises ValueError where `user` or `password` contains NUL.
         """
-        octets = [part.encode("utf-8") if isinstance(part, str) else part for part in ("", user, password)]
+        octets = [b"", _octets(user), _octets(password)]
         if any(b"\0" in part for part in octets):
             raise ValueError("NUL not allowed in user name or password")
         return self.authenticate("PLAIN", lambda challenge: b"\0".join(octets))
@@ -722,6 +730,7 @@ class IMAP4:
         """
         if self._dead:
             return "BYE", [f"connection is dead: {self._dead}".encode()]
+        self._check_state("LOGOUT")
         self.state = "LOGOUT"
         try:
             return self._simple_command("LOGOUT")
@@ -866,6 +875,8 @@ class IMAP4:
             raise self.abort("TLS session already established")
         if "STARTTLS" not in self.capabilities:
             raise self.abort("TLS not supported by server")
+        if getattr(self, "sock", None) is None:
+            raise self.abort("TLS needs a socket connection")
         context = _client_context(ssl_context, keyfile, certfile)
         typ, data = self._simple_command("STARTTLS")
         if typ != "OK":
@@ -964,13 +975,19 @@ class IMAP4:
         """Take `mailbox` out of the subscribed ones. RFC 9051, section 6.3.8."""
         return self._simple_command("UNSUBSCRIBE", self._mailbox(mailbox))
 
-    def xatom(self, name: str, *args: _Argument) -> _Result:
+    def xatom(self, name: str, *args: _Argument | None) -> _Result:
         """Execute a command that the class does not know, in the present state; `args` go as they are."""
         name = name.upper()
-        self._encoded(name)
-        if name not in Commands:
-            Commands[name] = (self.state,)
-        return self._simple_command(name, *args)
+        if name in Commands:
+            return self._simple_command(name, *args)
+        Commands[name] = (self.state,)
+        try:
+            self._atom(name)
+            return self._simple_command(name, *args)
+        except (TypeError, ValueError):  # and so nothing was sent
+            del Commands[name]
+            self.literal = None
+            raise
 
     # What several commands have in common.
 
@@ -1035,14 +1052,14 @@ class IMAP4:
             raise ValueError("NUL, CR and LF not allowed in commands")
         return octets
 
-    def _octets(self, argument: _Argument) -> bytes:
-        return argument.encode(self._encoding) if isinstance(argument, str) else argument
-
-    def _atom(self, argument: _Argument) -> _Argument:
-        return argument
+    def _atom(self, argument: _Argument) -> bytes:
+        octets = _octets(argument, self._encoding)
+        if not octets or _NOT_IN_ATOM.search(octets):
+            raise ValueError(f"not an atom: {argument!r}")
+        return octets
 
     def _astring(self, argument: _Argument) -> bytes:
-        return self._quoted_unless_safe(self._octets(argument), _NOT_IN_ASTRING)
+        return self._quoted_unless_safe(_octets(argument, self._encoding), _NOT_IN_ASTRING)
 
     def _list_mailbox(self, argument: _Argument) -> bytes:
         return self._quoted_unless_safe(self._mailbox_octets(argument), _NOT_IN_LIST_MAILBOX)
@@ -1053,7 +1070,7 @@ class IMAP4:
     def _mailbox_octets(self, name: _Argument) -> bytes:
         """Return `name` in modified UTF-7, unless it is that already (as LIST gives it) or goes in UTF-8."""
         if not isinstance(name, str) or self._encoding != "ascii":
-            return self._octets(name)
+            return _octets(name, self._encoding)
         if name.isascii() and ("&" not in name or mailbox_name.is_encoded(name)):
             return name.encode("ascii")
         if _UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
@@ -1066,7 +1083,7 @@ class IMAP4:
         return self._quote(octets)
 
     def _quote(self, argument: _Argument) -> bytes:
-        return b'"' + self._octets(argument).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+        return b'"' + _octets(argument, self._encoding).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
     def _set_quote(self, argument: _Arguments) -> _Argument:
         """Return `argument` in parentheses; a sequence becomes a list."""
@@ -1074,9 +1091,10 @@ class IMAP4:
             return argument if argument[:1] == "(" and argument[-1:] == ")" else f"({argument})"
         if isinstance(argument, bytes):
             return argument if argument[:1] == b"(" and argument[-1:] == b")" else b"(" + argument + b")"
-        if all(isinstance(item, str) for item in argument):
-            return f"({' '.join(argument)})"  # type: ignore[arg-type]
-        return b"(" + b" ".join(map(self._octets, argument)) + b")"
+        items = [item if isinstance(item, str) else item.decode("ascii") for item in argument]
+        if any(map(_reaches_out, items)):
+            raise ValueError(f"not the items of a list: {argument!r}")
+        return f"({' '.join(items)})"
 
     def _fetch_parts(self, argument: _Arguments) -> _Argument:
         # The macros stand for whole lists, and have no place in one.
@@ -1111,7 +1129,9 @@ class IMAP4:
     def _uid_arguments(
         self, command: str, args: tuple[Any, ...], params: Sequence[Any] | None
     ) -> Sequence[_Argument | None]:
-        """Return `args` as the method of `command` would send them; more than these it sends as they are."""
+        """Return `args` as the method of `command` would send them; more than these, and all others, as they are."""
+        if params is not None and command not in ("FETCH", "SEARCH", "SORT", "THREAD"):
+            raise TypeError(f"UID {command} takes no params")
         if command in ("COPY", "MOVE"):
             message_set, mailbox, *rest = args
             return self._sequence_set(message_set), self._mailbox(mailbox), *rest
@@ -1122,8 +1142,8 @@ class IMAP4:
             message_set, parts, *rest = args
             return self._sequence_set(message_set), self._fetch_parts(_substituted(parts, params)), *rest
         if command == "STORE":
-            message_set, *rest, flags = args
-            return self._sequence_set(message_set), *rest, self._set_quote(flags)
+            message_set, first, *rest, flags = args
+            return self._sequence_set(message_set), first, *rest, self._set_quote(flags)
         if command == "SEARCH":
             return self._search_keys(None, args, params)
         if command in ("SORT", "THREAD"):
@@ -1154,7 +1174,7 @@ class IMAP4:
         """
         literal, self.literal = self.literal, None
         self._check_state(name)
-        parts = [self._encoded(name), *(self._encoded(argument) for argument in args if argument is not None)]
+        parts = [self._encoded(argument) for argument in (name, *args) if argument is not None]
         end = CRLF
         if literal is not None and not callable(literal):
             size = memoryview(literal).nbytes
@@ -1163,6 +1183,9 @@ class IMAP4:
                 end = b")" + CRLF
             else:
                 parts.append(b"{%d}" % size)
+        elif _ANNOUNCEMENT.search(parts[-1]):
+            # The server would take what comes next, the next command included, for a part of this one.
+            raise ValueError("a command cannot end like the announcement of a literal")
         for status in ("OK", "NO", "BAD"):
             self.untagged_responses.pop(status, None)
         if "READ-ONLY" in self.untagged_responses and not self.is_readonly and name != "LOGOUT":
@@ -1207,6 +1230,8 @@ class IMAP4:
                 self.send(b"*" + CRLF)
                 self._get_tagged_response(tag)
             raise
+        except BaseException as exc:  # no time for that
+            self._fail(name, exc)
 
     def _command_complete(self, name: str, tag: bytes) -> _Result:
         """Return the tagged response to the command `name`; for LOGOUT, the BYE in front of it."""
@@ -1483,6 +1508,7 @@ class Idler:
         imap = self._imap
         if imap.debug >= 4:
             imap._mesg(f"idle start duration={self._duration}")
+        imap._check_state("IDLE")
         # What comes ahead of the continuation request is part of it already.
         imap._idle_capture = True
         try:
@@ -1732,6 +1758,10 @@ def _warn_deprecated(name: str, removed: str) -> None:
     )
 
 
+def _octets(text: _Argument, encoding: str = "utf-8") -> bytes:
+    return text.encode(encoding) if isinstance(text, str) else text
+
+
 def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= 80 else f"{octets[:80]!r}..."
 
@@ -1761,21 +1791,38 @@ def _sequence_set(argument: _MessageSet) -> _Argument:
 
 
 def _sequence_number(number: Any) -> str:
-    return "*" if number == "*" else str(operator.index(number))
+    if number == "*":
+        return "*"
+    if operator.index(number) < 1:
+        raise ValueError(f"message numbers begin at 1: {number}")
+    return str(operator.index(number))
 
 
 def _sequence_members(item: Any) -> Iterator[str]:
     """Yield what `item` of a message set is in a sequence set."""
     if isinstance(item, range):
         if item.step != 1:
-            yield from map(str, item)
+            yield from map(_sequence_number, item)
         elif item:
-            yield f"{item[0]}:{item[-1]}"
+            yield f"{_sequence_number(item[0])}:{item[-1]}"
     elif isinstance(item, tuple):
+        if len(item) != 2:
+            raise ValueError(f"a range of messages is a pair, not {item!r}")
         first, last = item
         yield f"{_sequence_number(first)}:{'*' if last is None else _sequence_number(last)}"
     else:
         yield _sequence_number(item)
+
+
+def _reaches_out(item: str) -> bool:
+    """Whether `item` is nothing, or what is around it in a list would be part of it, or it of that."""
+    rest = _QUOTED_TEXT.sub("", item)
+    depth = 0
+    for parenthesis in _PARENTHESIS.findall(rest):
+        depth += 1 if parenthesis == "(" else -1
+        if depth < 0:
+            return True
+    return not item or depth > 0 or '"' in rest
 
 
 def _joined(items: Iterable[_Argument]) -> str:
@@ -1807,8 +1854,7 @@ def _substitute(template: str, params: Sequence[Any]) -> str:
         if kind == "f":
             return _flags(param)
         if kind == "s":
-            argument = _sequence_set(param)
-            return argument if isinstance(argument, str) else argument.decode("ascii")
+            return _message_set(param)
         return _param(param)
 
     text = _PLACEHOLDER.sub(value, template)
@@ -1832,6 +1878,13 @@ def _param(param: Any) -> str:
     if octets and _NOT_IN_ASTRING.search(octets) is None:
         return param
     return '"' + param.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _message_set(param: Any) -> str:
+    text = _joined((_sequence_set(param),))
+    if _SEQUENCE_SET.fullmatch(text) is None:
+        raise ValueError(f"not a message set: {param!r}")
+    return text
 
 
 def _flags(param: Any) -> str:
@@ -1899,7 +1952,7 @@ def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | da
     datetime, or a string in quotes, which is taken as it is. ValueError for all else.
     """
     if isinstance(date_time, str):
-        if len(date_time) < 2 or not date_time[0] == date_time[-1] == '"':
+        if _DATE_TIME.fullmatch(date_time) is None:
             raise ValueError(f"a date-time as str is in double quotes, not {date_time!r}")
         return date_time
     if isinstance(date_time, datetime):
@@ -1914,8 +1967,8 @@ def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | da
         moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
     else:
         raise ValueError("date_time not of a known type")
-    # %b depends on the locale.
-    return f'"{moment:%d}-{Months[moment.month]}-{moment:%Y %H:%M:%S %z}"'
+    # %b depends on the locale, and %Y on the C library for the years before 1000.
+    return f'"{moment:%d}-{Months[moment.month]}-{moment.year:04} {moment:%H:%M:%S %z}"'
 
 
 def _offset_of(time_tuple: tuple[Any, ...]) -> int:

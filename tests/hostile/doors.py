@@ -19,8 +19,9 @@ class Unsupported(Exception):
 class Door(Protocol):
     """A library."""
 
-    server_errors: tuple[type[BaseException], ...]
-    """What it may raise because of something that a server did."""
+    @property
+    def server_errors(self) -> tuple[type[Exception], ...]:
+        """What it may raise because of something that a server did."""
 
     def open(self, port: int, timeout: float | None, tls: bool) -> None:
         """Connect to `port` of HOST with the library's defaults; `timeout` seconds (None: the default)."""
@@ -41,7 +42,7 @@ class ImaplibDoor:
     def __init__(self, module: str) -> None:
         self._module = importlib.import_module(module)
         self._client: Any = None
-        self.server_errors = (self._module.IMAP4.error, OSError)
+        self.server_errors: tuple[type[Exception], ...] = (self._module.IMAP4.error, OSError)
 
     def open(self, port: int, timeout: float | None, tls: bool) -> None:
         """Connect."""

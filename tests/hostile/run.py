@@ -22,10 +22,12 @@ Job: TypeAlias = tuple[Scenario, int | None]
 """A scenario, and its size in octets if that is not to be its own."""
 
 # Seconds that a scenario may take; a job of quadratic time on 8 MiB takes hours.
-WALL_LIMIT = 30
+WALL_LIMIT = 20
 
 
-def run(library: str, implementation: str, jobs: Sequence[Job], wall_limit: float = WALL_LIMIT) -> list[tuple[str, float]]:
+def run(
+    library: str, implementation: str, jobs: Sequence[Job], wall_limit: float = WALL_LIMIT
+) -> list[tuple[str, float]]:
     """Return verdict ("ok", "n/a", or what happened) and seconds of the client's processor time for each of `jobs`.
 
     `library` is a name in doors.DOORS, `implementation` the parser that fastimap is to run on ("" where it is not
@@ -37,7 +39,9 @@ def run(library: str, implementation: str, jobs: Sequence[Job], wall_limit: floa
     return results
 
 
-def _run_worker(library: str, implementation: str, jobs: Sequence[Job], wall_limit: float) -> Iterator[tuple[str, float]]:
+def _run_worker(
+    library: str, implementation: str, jobs: Sequence[Job], wall_limit: float
+) -> Iterator[tuple[str, float]]:
     """Yield the results of one worker; the last may be that it came to harm."""
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(fastimap.__file__).parents[1]))),

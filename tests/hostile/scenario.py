@@ -73,7 +73,7 @@ class Scenario:
     `script` is None where there is nothing to connect to: the calls are then functions of the library's module.
     `tls` is for a connection under TLS from the first octet on, with the library's default context; `timeout` is in
     seconds. `cuts` repeats the scenario with the connection ended (by RST if `reset`) after each octet in turn; its
-    own demand is that what was complete is returned, and an error raised for what was not. `grown` gives the script
+    own demand is that what was complete is returned, and an error raised for what was not. With `argument_errors`, TypeError and ValueError are documented, too. `grown` gives the script
     for other sizes, in octets.
     """
 
@@ -86,6 +86,7 @@ class Scenario:
     tls: bool = False
     cuts: bool = False
     reset: bool = False
+    argument_errors: bool = False
     grown: Callable[[int], Scenario] | None = None
 
     def __str__(self) -> str:
@@ -134,15 +135,18 @@ def timed_out(outcome: Outcome) -> str:
     return "" if isinstance(last, Raised) and isinstance(last.exception, TimeoutError) else shown(last)
 
 
-def dead(outcome: Outcome) -> str:
-    """A call raises, and so does each one behind it."""
+def works_on(outcome: Outcome) -> str:
+    """Return what a call gave behind one that raised; "" if each one raised."""
     raised = [isinstance(result, Raised) for result in outcome.results]
-    if True not in raised:
-        return f"nothing was refused: {shown(outcome.results[-1])}"
-    for result in outcome.results[raised.index(True) :]:
-        if isinstance(result, Returned):
-            return f"works on after an error: {shown(result)}"
-    return ""
+    behind = outcome.results[raised.index(True) :] if True in raised else ()
+    return next((f"works on after an error: {shown(result)}" for result in behind if isinstance(result, Returned)), "")
+
+
+def dead(outcome: Outcome) -> str:
+    """A call ahead of the last one raises, and so does each one behind it."""
+    if len(outcome.results) > 1 and not any(isinstance(result, Raised) for result in outcome.results[:-1]):
+        return f"nothing was refused: {shown(outcome.results[-2])}, then {shown(outcome.results[-1])}"
+    return works_on(outcome)
 
 
 def in_step(outcome: Outcome) -> str:
@@ -151,6 +155,12 @@ def in_step(outcome: Outcome) -> str:
     if isinstance(last, Returned) and [piece for piece in pieces(last.value) if piece not in (b"OK", b"")] != [MARK]:
         return f"out of step: {shown(last)}"
     return ""
+
+
+def refused_in_step(outcome: Outcome) -> str:
+    """The last call but SEARCH raises, and SEARCH, the last, returns MARK and nothing else, or raises."""
+    odd = outcome.results[-2] if len(outcome.results) > 1 else outcome.results[-1]
+    return in_step(outcome) if isinstance(odd, Raised) else f"nothing was refused: {shown(odd)}"
 
 
 def gives(*expected: bytes) -> Demand:
@@ -266,6 +276,8 @@ def injection(name: str, evil: Call, *expected: bytes, selected: bool = False) -
         (PREAUTH, Serve()),
         ((SELECT,) if selected else ()) + (evil, NOOP),
         one_command(*expected),
+        timeout=2,
+        argument_errors=True,
     )
 
 

@@ -18,7 +18,9 @@ from typing import Self, TypeAlias
 
 from .certificates import Certificates
 
-CAPABILITIES = b"IMAP4rev1 STARTTLS IDLE ENABLE UIDPLUS MOVE ID UNSELECT NAMESPACE QUOTA ACL SORT AUTH=PLAIN AUTH=CRAM-MD5"
+CAPABILITIES = (
+    b"IMAP4rev1 STARTTLS IDLE ENABLE UIDPLUS MOVE ID UNSELECT NAMESPACE QUOTA ACL SORT AUTH=PLAIN AUTH=CRAM-MD5"
+)
 
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 _TAG = re.compile(rb"([^ ]+) +([^ ]+) ?")
@@ -97,9 +99,7 @@ class Serve:
     """From here on, answer each command with OK, as a well-behaved server does."""
 
 
-Step: TypeAlias = (
-    Send | Answer | Drip | Expect | ReadLine | ReadOctets | Wait | StartTLS | Capabilities | Reset | Serve
-)
+Step: TypeAlias = Send | Answer | Drip | Expect | ReadLine | ReadOctets | Wait | StartTLS | Capabilities | Reset | Serve
 Script: TypeAlias = Sequence[Step]
 
 

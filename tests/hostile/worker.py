@@ -16,14 +16,14 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from .certificates import Certificates
 from .doors import DOORS, Door, Unsupported
 from .families import SCENARIOS
-from .scenario import MIB, Call, Outcome, Raised, Returned, Scenario, dead, shown
+from .scenario import MIB, Call, Outcome, Raised, Returned, Scenario, shown, works_on
 from .server import HostileServer
 
 OK = "ok"
@@ -47,16 +47,14 @@ def verdict(scenario: Scenario, library: str, certificates: Certificates) -> str
 
 def _escaped(scenario: Scenario, door: Door, outcome: Outcome) -> str:
     """Return which exception came out that is not documented, if any."""
-    documented = door.server_errors + ((ValueError,) if scenario.family == "injection" else ())
+    documented = door.server_errors + ((TypeError, ValueError) if scenario.argument_errors else ())
     for result in outcome.results:
         if isinstance(result, Raised) and not isinstance(result.exception, documented):
             return f"undocumented {shown(result)}"
     return ""
 
 
-def _run(
-    scenario: Scenario, door: Door, certificates: Certificates, cut: int | None = None
-) -> tuple[Outcome, int]:
+def _run(scenario: Scenario, door: Door, certificates: Certificates, cut: int | None = None) -> tuple[Outcome, int]:
     """Return what comes of the scenario, and how many octets the server sent."""
     if scenario.script is None:
         return Outcome([_attempt(door.function, call) for call in scenario.calls]), 0
@@ -66,7 +64,8 @@ def _run(
             if isinstance(results[0], Returned):
                 results += _calls(door, scenario.calls)
         finally:
-            door.close()
+            with suppress(*door.server_errors):  # of closing again what was closed
+                door.close()
     return Outcome(results, server.received, server.connections), server.sent
 
 
@@ -75,7 +74,7 @@ def _calls(door: Door, calls: Sequence[Call]) -> Iterator[Returned | Raised]:
         yield _attempt(door.call, call)
 
 
-def _attempt(function, *arguments) -> Returned | Raised:
+def _attempt(function: Callable[..., Any], *arguments: Any) -> Returned | Raised:
     try:
         return Returned(function(*arguments))
     except Unsupported:
@@ -92,7 +91,9 @@ def _cut_verdict(scenario: Scenario, library: str, certificates: Certificates) -
     for cut in range(octets):
         door = DOORS[library]()
         outcome, _ = _run(scenario, door, certificates, cut)
-        problem = _escaped(scenario, door, outcome) or dead(outcome)
+        problem = _escaped(scenario, door, outcome) or works_on(outcome)
+        if isinstance(outcome.results[-1], Returned):
+            problem = problem or f"taken for complete: {shown(outcome.results[-1])}"
         for result, complete in zip(outcome.results, whole.results, strict=False):
             if isinstance(result, Returned) and result != complete:
                 problem = problem or f"partial data: {shown(result)} instead of {shown(complete)}"

@@ -42,6 +42,9 @@ class CannedSocket:
     def gettimeout(self) -> None:
         return None
 
+    def settimeout(self, timeout: float | None) -> None:
+        pass
+
 
 class Canned(imaplib.IMAP4):
     """Connected to a CannedSocket."""

@@ -37,7 +37,8 @@ def serve(end: str) -> None:
             say(b"+ idling\r\n* 2 EXISTS\r\n")
             sys.stdin.buffer.readline()
         elif command == b"LOGOUT":
-            say(b"* BYE see you\r\n")
+            say(b"* BYE see you\r\n" + tag + b" OK done\r\n")
+            return
         say(tag + b" OK done\r\n")
 
 

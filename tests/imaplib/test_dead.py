@@ -69,7 +69,9 @@ def test_a_timeout(connect: Connect) -> None:
     assert client.state == "LOGOUT"
 
 
-@pytest.mark.parametrize("octets", [b"* 1 FETCH (X {10}\r\nabc", b"* 1 FETCH (X {3}\r\nabc)", b"* 1 EX", b"* 1 EXISTS\r\n"])
+@pytest.mark.parametrize(
+    "octets", [b"* 1 FETCH (X {10}\r\nabc", b"* 1 FETCH (X {3}\r\nabc)", b"* 1 EX", b"* 1 EXISTS\r\n"]
+)
 def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) -> None:
     client = connect(Waiting(octets), timeout=0.05)
     with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => timed out after 0\.05 seconds"):

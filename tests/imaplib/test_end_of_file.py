@@ -81,7 +81,7 @@ def test_every_octet(serve: Serve, cls: type[imaplib.IMAP4], implementation: str
     for budget in range(SIZE):
         results: list[Any] = []
         client = None
-        with pytest.raises(imaplib.IMAP4.abort, match="EOF|unterminated line"):  # noqa: PT012 - the loop is the test
+        with pytest.raises(imaplib.IMAP4.abort, match=r"EOF|unterminated line"):  # noqa: PT012 - the loop is the test
             client = cls("127.0.0.1", serve(Limited(budget)).port)
             play(client, results)
         assert results == RESULTS[: len(results)]

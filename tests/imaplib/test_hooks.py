@@ -83,8 +83,8 @@ def test_read_and_readline_of_a_file_of_ones_own() -> None:
     client = Transport()
     client.state = "SELECTED"
     assert client.fetch("1:2", "X") == ("OK", FETCHED)
+    client.octets = io.BytesIO()
     with pytest.raises(imaplib.IMAP4.abort, match="EOF"):
-        client.octets = io.BytesIO()
         client._get_line()
 
 
@@ -339,9 +339,9 @@ def test_file(connect: Connect) -> None:
         file = client.file
     assert caught[0].filename == __file__
     assert isinstance(file.raw, socket.SocketIO)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         client.file = None
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         assert client.file is None
     file.close()
     client.shutdown()
@@ -408,5 +408,3 @@ def test_a_large_literal_is_not_copied() -> None:
     client.append("INBOX", None, None, message, translate_line_endings=False)
     assert writes[1] is message
     assert writes[2] == b"\r\n"
-
-

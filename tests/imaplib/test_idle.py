@@ -48,7 +48,9 @@ def idling(connect: Connect, script: Any, **arguments: Any) -> imaplib.IMAP4:
 
 
 def test_iteration_and_leftovers(connect: Connect) -> None:
-    script = Idling(b"* 1 EXISTS\r\n", LITERAL_RESPONSE + b"* 2 EXISTS\r\n* 3 RECENT\r\n" + LITERAL_RESPONSE, b"* 4 RECENT\r\n")
+    script = Idling(
+        b"* 1 EXISTS\r\n", LITERAL_RESPONSE + b"* 2 EXISTS\r\n* 3 RECENT\r\n" + LITERAL_RESPONSE, b"* 4 RECENT\r\n"
+    )
     client = idling(connect, script)
     with client.idle() as idler:
         assert client.state == "IDLING"
@@ -71,6 +73,17 @@ def test_responses_nobody_took(connect: Connect) -> None:
         pass
     assert client.response("EXISTS") == ("EXISTS", [b"1", b"2"])
     assert client.response("FETCH") == ("FETCH", [(b"1 (X {5}", b"* 9 E"), b")"])
+    client.logout()
+
+
+def test_only_one_at_a_time(connect: Connect) -> None:
+    client = idling(connect, Idling(b"* 1 EXISTS\r\n"))
+    with client.idle() as idler:
+        with pytest.raises(imaplib.IMAP4.error, match="command IDLE illegal in state IDLING"), client.idle():
+            pass
+        with pytest.raises(imaplib.IMAP4.error, match="command LOGOUT illegal in state IDLING"):
+            client.logout()
+        assert next(idler) == ("EXISTS", [b"1"])
     client.logout()
 
 
@@ -125,7 +138,7 @@ def test_denied(connect: Connect) -> None:
         peer.log_out()
 
     client = idling(connect, script)
-    with pytest.raises(imaplib.IMAP4.error, match="idle denied: .*not now"), client.idle():
+    with pytest.raises(imaplib.IMAP4.error, match=r"idle denied: .*not now"), client.idle():
         pass
     assert client.response("EXISTS") == ("EXISTS", [b"1"])
     with pytest.raises(imaplib.IMAP4.abort, match="unexpected status response"), client.idle():

@@ -49,7 +49,9 @@ def mutations(count: int) -> list[bytes]:
         for _ in range(rng.randint(1, 3)):
             start = rng.randrange(len(octets))
             stop = start + rng.randint(0, 3)
-            octets[start:stop] = rng.choice([b"", bytes(octets[start:stop]) * 2, rng.randbytes(2), b"\r\n", b"{3}\r\n", b"*", b'"'])
+            octets[start:stop] = rng.choice(
+                [b"", bytes(octets[start:stop]) * 2, rng.randbytes(2), b"\r\n", b"{3}\r\n", b"*", b'"']
+            )
         replies.append(bytes(octets))
     return replies
 

@@ -1,4 +1,4 @@
-"""What real servers send against the grammar, and what the drop-in makes of it; tests/corpus/quirks.txt has the sources."""
+"""What real servers send against the grammar, and what becomes of it; tests/corpus/quirks.txt has the sources."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ def test_bye_again_and_again() -> None:
     client = Canned(b"* BYE idle for too long (1)\r\n* BYE idle for too long (2)\r\n")
     with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => idle for too long \(1\)"):
         client.noop()
-    with pytest.raises(imaplib.IMAP4.abort, match=r"connection is dead: the server said BYE idle for too long \(1\); connect again"):
+    with pytest.raises(
+        imaplib.IMAP4.abort, match=r"connection is dead: the server said BYE idle for too long \(1\); connect again"
+    ):
         client.noop()
 
 

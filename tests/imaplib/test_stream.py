@@ -108,7 +108,7 @@ def test_a_child_that_is_gone(run: Run) -> None:
     client = run()
     client.process.kill()
     client.process.wait()
-    with pytest.raises(imaplib.IMAP4.abort, match="command: NOOP => socket error: (EOF|.*Broken pipe)"):
+    with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => socket error: (EOF|.*Broken pipe)"):
         client.noop()
     assert client.state == "LOGOUT"
 
@@ -139,9 +139,16 @@ def test_idle_without_timeouts(run: Run) -> None:
     assert client.noop() == ("OK", [b"done"])
 
 
+def test_no_starttls(run: Run) -> None:
+    client = run()
+    client.state, client.capabilities = "NONAUTH", ("STARTTLS",)
+    with pytest.raises(imaplib.IMAP4.abort, match="TLS needs a socket connection"):
+        client.starttls()
+
+
 def test_attributes(run: Run) -> None:
     client = run()
     assert client.command == command()
     assert (client.host, client.port, client.sock, client.socket()) == (None, None, None, None)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         assert client.file is None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,21 @@ def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
         Canned().starttls()
 
 
+def test_a_python_without_ssl() -> None:
+    program = """if True:
+        import sys
+        sys.modules["ssl"] = None
+        from fastimap import imaplib
+        assert not imaplib.HAVE_SSL
+        try:
+            imaplib.IMAP4_SSL("localhost", 1)
+        except imaplib.IMAP4.error as exc:
+            print(exc)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "SSL support missing\n"
+
+
 def test_large_responses(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     body = bytes(range(256)) * 2000
 
@@ -162,7 +179,9 @@ def test_starttls_with_the_default_context(connect: Connect, tls_server: ssl.SSL
     with pytest.raises(ssl.SSLCertVerificationError):
         client.starttls()
     assert client.sock.fileno() == -1
-    with pytest.raises(imaplib.IMAP4.abort, match="connection is dead: TLS handshake failed: .*CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(
+        imaplib.IMAP4.abort, match=r"connection is dead: TLS handshake failed: .*CERTIFICATE_VERIFY_FAILED"
+    ):
         client.login("user", "secret")
 
 
@@ -188,7 +207,9 @@ def test_starttls_with_keyfile_and_certfile(
     client.logout()
 
 
-def test_octets_injected_behind_the_answer(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+def test_octets_injected_behind_the_answer(
+    connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
     """CVE-2011-0411 and its kin: what came in the clear must not be read as if it came under TLS."""
     client = connect(StartTLS(tls_server, b"* CAPABILITY IMAP4rev1 X-INJECTED\r\n"))
     with pytest.raises(imaplib.IMAP4.abort, match="35 octets follow the answer to STARTTLS, ahead of TLS"):

@@ -1,6 +1,19 @@
 """Cut: a connection that ends after any octet gives what was complete, and a typed error for what was not."""
 
-from ..scenario import GREETING, PREAUTH, SEARCH, SELECT, SELECTED, Scenario, both, call, dead, never_gives, refused, survives
+from ..scenario import (
+    GREETING,
+    PREAUTH,
+    SEARCH,
+    SELECT,
+    SELECTED,
+    Scenario,
+    both,
+    call,
+    dead,
+    never_gives,
+    refused,
+    survives,
+)
 from ..server import Answer, Expect, ReadLine, ReadOctets, Reset, Send, StartTLS
 
 FAMILY = "cut"
@@ -12,7 +25,10 @@ SESSION = (
     Expect(b"SELECT"),
     Answer(b"* FLAGS (\\Seen)\r\n* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\nTAG OK [READ-WRITE] done\r\n"),
     Expect(b"FETCH"),
-    Answer(b"* 1 FETCH (UID 5 BODY[] {12}\r\nHELLO\r\nWORLD)\r\n* 2 FETCH (UID 6 BODY[] {0}\r\n FLAGS ())\r\nTAG OK done\r\n"),
+    Answer(
+        b"* 1 FETCH (UID 5 BODY[] {12}\r\nHELLO\r\nWORLD)\r\n"
+        b"* 2 FETCH (UID 6 BODY[] {0}\r\n FLAGS ())\r\nTAG OK done\r\n"
+    ),
     Expect(b"SEARCH"),
     Answer(b"* SEARCH 12 345\r\nTAG OK done\r\n"),
     Expect(b"APPEND"),
@@ -58,9 +74,29 @@ SCENARIOS += [
     Scenario(FAMILY, "the end as the greeting", (), (), refused),
     Scenario(FAMILY, "a reset as the greeting", (Reset(),), (), refused),
     Scenario(FAMILY, "the end behind the greeting", (GREETING,), (call("login", "user", "secret"),), refused),
-    Scenario(FAMILY, "the end in a literal under TLS", (StartTLS(), *SELECTED, Expect(b"FETCH"), Send(b"* 1 FETCH (BODY[] {20}\r\n0123456789")), (SELECT, FETCH, SEARCH), both(dead, never_gives(b"0123456789")), tls=True),
-    Scenario(FAMILY, "a reset in a literal under TLS", (StartTLS(), *SELECTED, Expect(b"FETCH"), Send(b"* 1 FETCH (BODY[] {20}\r\n0123456789"), Reset()), (SELECT, FETCH, SEARCH), both(dead, never_gives(b"0123456789")), tls=True),
+    Scenario(
+        FAMILY,
+        "the end in a literal under TLS",
+        (StartTLS(), *SELECTED, Expect(b"FETCH"), Send(b"* 1 FETCH (BODY[] {20}\r\n0123456789")),
+        (SELECT, FETCH, SEARCH),
+        both(dead, never_gives(b"0123456789")),
+        tls=True,
+    ),
+    Scenario(
+        FAMILY,
+        "a reset in a literal under TLS",
+        (StartTLS(), *SELECTED, Expect(b"FETCH"), Send(b"* 1 FETCH (BODY[] {20}\r\n0123456789"), Reset()),
+        (SELECT, FETCH, SEARCH),
+        both(dead, never_gives(b"0123456789")),
+        tls=True,
+    ),
     Scenario(FAMILY, "the end in the TLS handshake", (Send(b"\x16\x03\x03\x00\x7a\x02"),), (), refused, tls=True),
     Scenario(FAMILY, "a reset in the TLS handshake", (Reset(),), (), refused, tls=True),
-    Scenario(FAMILY, "a reset while the client sends", (*SELECTED, Expect(b"APPEND"), Send(b"+ go on\r\n"), Reset()), (SELECT, call("append", "INBOX", None, None, b"x" * 4_000_000), SEARCH), dead),
+    Scenario(
+        FAMILY,
+        "a reset while the client sends",
+        (*SELECTED, Expect(b"APPEND"), Send(b"+ go on\r\n"), Reset()),
+        (SELECT, call("append", "INBOX", None, None, b"x" * 4_000_000), SEARCH),
+        dead,
+    ),
 ]

@@ -2,8 +2,24 @@
 
 import random
 
-from ..scenario import GREETING, IN_STEP, NOOP, PREAUTH, SEARCH, SELECT, SELECTED, Call, Demand, Scenario, Send, both, call, dead, gives, in_step, refused, survives
-from ..server import Answer, Capabilities, Expect, ReadLine, Serve
+from ..scenario import (
+    GREETING,
+    IN_STEP,
+    NOOP,
+    SEARCH,
+    SELECT,
+    SELECTED,
+    Call,
+    Demand,
+    Scenario,
+    call,
+    dead,
+    gives,
+    in_step,
+    refused,
+    survives,
+)
+from ..server import Answer, Capabilities, Expect, ReadLine, Send, Serve
 
 FAMILY = "errors"
 
@@ -25,18 +41,61 @@ def answer(name: str, command: Call, octets: bytes, demand: Demand = survives) -
 
 
 def login(name: str, octets: bytes, demand: Demand = refused) -> Scenario:
-    return Scenario(FAMILY, f"login: {name}", (GREETING, Expect(b"LOGIN"), Answer(octets), Serve()), (call("login", "user", "x"),), demand, timeout=3)
+    return Scenario(
+        FAMILY,
+        f"login: {name}",
+        (GREETING, Expect(b"LOGIN"), Answer(octets), Serve()),
+        (call("login", "user", "x"),),
+        demand,
+        timeout=3,
+    )
 
 
 def capability(name: str, octets: bytes, demand: Demand = survives) -> Scenario:
     """Return a scenario in which `octets` answer the first CAPABILITY."""
-    return Scenario(FAMILY, f"capability: {name}", (Send(b"* OK x\r\n"), Capabilities(b""), Expect(b"CAPABILITY"), Answer(octets), Serve()), (NOOP,), demand, timeout=3)
+    return Scenario(
+        FAMILY,
+        f"capability: {name}",
+        (Send(b"* OK x\r\n"), Capabilities(b""), Expect(b"CAPABILITY"), Answer(octets), Serve()),
+        (NOOP,),
+        demand,
+        timeout=3,
+    )
 
 
 def garbage(seed: int) -> bytes:
     """Return random octets, with what IMAP is made of more often than the rest."""
     source = random.Random(seed)
-    words = [b"* ", b"OK", b"NO", b"BYE", b"[", b"]", b"(", b")", b'"', b"\\", b"{", b"}", b"{3}\r\n", b"{3+}", b"\r\n", b"\n", b"\r", b"\0", b" ", b"1", b"FETCH", b"+ ", b"~", b"TAG ", b"\xff", b"&", b"NIL", b"BODY["]
+    words = [
+        b"* ",
+        b"OK",
+        b"NO",
+        b"BYE",
+        b"[",
+        b"]",
+        b"(",
+        b")",
+        b'"',
+        b"\\",
+        b"{",
+        b"}",
+        b"{3}\r\n",
+        b"{3+}",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b"\0",
+        b" ",
+        b"1",
+        b"FETCH",
+        b"+ ",
+        b"~",
+        b"TAG ",
+        b"\xff",
+        b"&",
+        b"NIL",
+        b"BODY[",
+    ]
     return b"".join(source.choice(words) if source.random() < 0.9 else source.randbytes(3) for _ in range(400))
 
 
@@ -78,7 +137,9 @@ SCENARIOS = [
     login("OK with capabilities that are no text", b"TAG OK [CAPABILITY IMAP4rev1 \xff] done\r\n", survives),
     login("OK with capabilities of nothing", b"TAG OK [CAPABILITY ] done\r\n", survives),
     login("OK with CAPABILITY alone", b"TAG OK [CAPABILITY] done\r\n", survives),
-    answer("numbers that no machine has", NOOP, b"* 99999999999999999999999999 EXISTS\r\n* -1 EXPUNGE\r\nTAG OK done\r\n"),
+    answer(
+        "numbers that no machine has", NOOP, b"* 99999999999999999999999999 EXISTS\r\n* -1 EXPUNGE\r\nTAG OK done\r\n"
+    ),
     answer("BAD", NOOP, b"TAG BAD \xff\xfe\r\n"),
     answer("BAD without text", NOOP, b"TAG BAD\r\n"),
     answer("BYE without text", NOOP, b"* BYE\r\nTAG OK done\r\n", dead),
@@ -86,7 +147,9 @@ SCENARIOS = [
     answer("BYE with a number", NOOP, b"* 1 BYE\r\nTAG OK done\r\n"),
     answer("NO with a literal", NOOP, b"* NO {5}\r\nHELLO\r\nTAG OK done\r\n"),
     answer("a response code with a literal", NOOP, b"* NO [X {5}\r\nHELLO] x\r\nTAG OK done\r\n"),
-    answer("types like attributes of the class", NOOP, b"* READ-ONLY x\r\n* STATE x\r\n* __DICT__ x\r\nTAG OK done\r\n"),
+    answer(
+        "types like attributes of the class", NOOP, b"* READ-ONLY x\r\n* STATE x\r\n* __DICT__ x\r\nTAG OK done\r\n"
+    ),
     answer("the mailbox turns READ-ONLY", NOOP, b"* OK [READ-ONLY] now\r\nTAG OK done\r\n", refused),
     answer("EXISTS with a literal", call("select", "x"), b"* 1 EXISTS {5}\r\nHELLO\r\nTAG OK done\r\n"),
     answer("nothing", call("list"), b"* LIST\r\nTAG OK done\r\n"),
@@ -97,16 +160,69 @@ SCENARIOS = [
     answer("nothing", call("namespace"), b"* NAMESPACE\r\nTAG OK done\r\n"),
     answer("QUOTA without QUOTAROOT", call("getquotaroot", "x"), b"* QUOTA\r\nTAG OK done\r\n"),
     answer("no literal where one is due", call("fetch", "1", "(BODY[])"), b"* 1 FETCH (BODY[])\r\nTAG OK done\r\n"),
-    answer("a parenthesis too many", call("fetch", "1", "(BODY[])"), b"* 1 FETCH (BODY[] {2}\r\nhi))\r\nTAG OK done\r\n"),
+    answer(
+        "a parenthesis too many", call("fetch", "1", "(BODY[])"), b"* 1 FETCH (BODY[] {2}\r\nhi))\r\nTAG OK done\r\n"
+    ),
     answer("no parenthesis", call("fetch", "1", "(BODY[])"), b"* 1 FETCH BODY[] {2}\r\nhi\r\nTAG OK done\r\n"),
     answer("no number", call("fetch", "1", "(BODY[])"), b"* FETCH (BODY[] {2}\r\nhi)\r\nTAG OK done\r\n"),
-    answer("a literal8", call("fetch", "1", "(BINARY[])"), b"* 1 FETCH (BINARY[] ~{2}\r\n\0\1)\r\nTAG OK done\r\n", gives(b"")),
-    Scenario(FAMILY, "starttls: NO that is no text", (GREETING, Expect(b"STARTTLS"), Answer(b"TAG NO \xff\r\n"), Serve()), (call("starttls"),), refused),
-    Scenario(FAMILY, "idle: a continuation request that is no text", (*SELECTED, Expect(b"IDLE"), Send(b"+ \xff\xfe\r\n"), ReadLine(), Answer(b"TAG OK \xff\r\n"), *IN_STEP), (SELECT, call("idle", 0.05), SEARCH), in_step),
-    Scenario(FAMILY, "idle: BYE that is no text", (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n* BYE \xff\xfe\r\n"), ReadLine()), (SELECT, call("idle", 0.05)), refused),
-    Scenario(FAMILY, "idle: BYE with a literal", (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n* BYE {5}\r\nHELLO\r\n"), ReadLine()), (SELECT, call("idle", 0.05)), refused),
+    answer(
+        "a literal8",
+        call("fetch", "1", "(BINARY[])"),
+        b"* 1 FETCH (BINARY[] ~{2}\r\n\0\1)\r\nTAG OK done\r\n",
+        gives(b""),
+    ),
+    Scenario(
+        FAMILY,
+        "starttls: NO that is no text",
+        (GREETING, Expect(b"STARTTLS"), Answer(b"TAG NO \xff\r\n"), Serve()),
+        (call("starttls"),),
+        refused,
+    ),
+    Scenario(
+        FAMILY,
+        "idle: a continuation request that is no text",
+        (*SELECTED, Expect(b"IDLE"), Send(b"+ \xff\xfe\r\n"), ReadLine(), Answer(b"TAG OK \xff\r\n"), *IN_STEP),
+        (SELECT, call("idle", 0.05), SEARCH),
+        in_step,
+    ),
+    Scenario(
+        FAMILY,
+        "idle: BYE that is no text",
+        (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n* BYE \xff\xfe\r\n"), ReadLine()),
+        (SELECT, call("idle", 0.05)),
+        refused,
+    ),
+    Scenario(
+        FAMILY,
+        "idle: BYE with a literal",
+        (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n* BYE {5}\r\nHELLO\r\n"), ReadLine()),
+        (SELECT, call("idle", 0.05)),
+        refused,
+    ),
     *(answer(f"garbage {seed}", NOOP, garbage(seed)) for seed in range(20)),
-    *(Scenario(FAMILY, f"garbage {seed} for a greeting", (Send(garbage(seed)),), (NOOP,), survives) for seed in range(20, 30)),
-    *(Scenario(FAMILY, f"idle: garbage {seed}", (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n" + garbage(seed))), (SELECT, call("idle", 0.05)), survives) for seed in range(30, 40)),
-    *(Scenario(FAMILY, f"{function}: garbage {seed}", None, (call(function, garbage(seed) + b'INTERNALDATE "99-Xyz-9999 99:99:99 +9999"'),), survives) for function in ("ParseFlags", "Internaldate2tuple") for seed in range(40, 43)),
+    *(
+        Scenario(FAMILY, f"garbage {seed} for a greeting", (Send(garbage(seed)),), (NOOP,), survives)
+        for seed in range(20, 30)
+    ),
+    *(
+        Scenario(
+            FAMILY,
+            f"idle: garbage {seed}",
+            (*SELECTED, Expect(b"IDLE"), Send(b"+ x\r\n" + garbage(seed))),
+            (SELECT, call("idle", 0.05)),
+            survives,
+        )
+        for seed in range(30, 40)
+    ),
+    *(
+        Scenario(
+            FAMILY,
+            f"{function}: garbage {seed}",
+            None,
+            (call(function, garbage(seed) + b'INTERNALDATE "99-Xyz-9999 99:99:99 +9999"'),),
+            survives,
+        )
+        for function in ("ParseFlags", "Internaldate2tuple")
+        for seed in range(40, 43)
+    ),
 ]

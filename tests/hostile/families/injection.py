@@ -4,14 +4,15 @@ Arguments that are IMAP syntax by design (search keys, data items, flags and set
 line, but not more, nor announce a literal that is not there.
 """
 
-from ..scenario import GREETING, NOOP, Call, Scenario, call, injection, one_command
+from collections.abc import Callable
 
+from ..scenario import GREETING, NOOP, Call, Scenario, call, injection, one_command
 from ..server import Serve
 
 EVIL = "x\r\nA1 DELETE secret"
 
 # Every method with an argument from outside, and how to put it in. In the first, a mailbox must be selected.
-TAKES_TEXT = {
+TAKES_TEXT: dict[str, Callable[[str], Call]] = {
     "append: mailbox": lambda text: call("append", text, None, None, b"x"),
     "append: flags": lambda text: call("append", "INBOX", text, None, b"x"),
     "append: date": lambda text: call("append", "INBOX", None, f'"{text}"', b"x"),
@@ -64,18 +65,28 @@ TAKES_TEXT = {
 
 UNSENDABLE = {"CR LF": "x\r\nA1 DELETE secret", "CR": "x\rA1 DELETE secret", "LF": "x\nA1 DELETE secret", "NUL": "x\0y"}
 
-SCENARIOS: list[Scenario] = []
-
-for _place, _evil in TAKES_TEXT.items():
-    SCENARIOS.append(injection(f"CR LF in {_place}", _evil(UNSENDABLE["CR LF"]), b"", selected=True))
-for _name in ("CR", "LF", "NUL"):
-    for _place in ("create", "copy: message set", "fetch: section", "search: key", "search: params", "store: list of flags"):
-        SCENARIOS.append(injection(f"{_name} in {_place}", TAKES_TEXT[_place](UNSENDABLE[_name]), b"", selected=True))
+SCENARIOS: list[Scenario] = [
+    injection(f"CR LF in {place}", evil(UNSENDABLE["CR LF"]), b"", selected=True) for place, evil in TAKES_TEXT.items()
+]
+SCENARIOS += [
+    injection(f"{name} in {place}", TAKES_TEXT[place](UNSENDABLE[name]), b"", selected=True)
+    for name in ("CR", "LF", "NUL")
+    for place in (
+        "create",
+        "copy: message set",
+        "fetch: section",
+        "search: key",
+        "search: params",
+        "store: list of flags",
+    )
+]
 
 
 def login(name: str, evil: Call, *expected: bytes) -> Scenario:
     """Return a scenario in which `evil` logs in, on a connection that nobody has logged in on."""
-    return Scenario("injection", name, (GREETING, Serve()), (evil, NOOP), one_command(*expected))
+    return Scenario(
+        "injection", name, (GREETING, Serve()), (evil, NOOP), one_command(*expected), timeout=2, argument_errors=True
+    )
 
 
 SCENARIOS += [
@@ -94,7 +105,9 @@ SCENARIOS += [
     injection("two quoted strings as a mailbox", call("create", '"a" "b"'), b'"a" "b"'),
     injection("an escape at the end of a mailbox", call("rename", "a\\", " b"), b"a\\", b" b"),
     injection("an escaped quote at the end of a quoted mailbox", call("rename", '"a\\"', " b"), b'"a\\"', b" b"),
-    injection("parentheses as a mailbox", call("status", "INBOX (UNSEEN)", "(MESSAGES)"), b"INBOX (UNSEEN)", b"MESSAGES"),
+    injection(
+        "parentheses as a mailbox", call("status", "INBOX (UNSEEN)", "(MESSAGES)"), b"INBOX (UNSEEN)", b"MESSAGES"
+    ),
     injection("a list as a mailbox", call("status", "(a b)", "(MESSAGES)"), b"(a b)", b"MESSAGES"),
     injection("a literal as a mailbox", call("create", "{4}"), b"{4}"),
     injection("a literal that does not wait as a mailbox", call("create", "x{4+}"), b"x{4+}"),
@@ -104,28 +117,94 @@ SCENARIOS += [
     injection("a space in an identifier", call("setacl", "a", "b c", "lr"), b"a", b"b c", b"lr"),
     injection("a space in rights", call("setacl", "a", "b", "l r"), b"a", b"b", b"l r"),
     injection("a literal as rights", call("setacl", "a", "b", "{4}"), b"a", b"b", b"{4}"),
-    injection("quotes in ID", call("id", {"name": 'x" "os" "y'}), ),
+    injection(
+        "quotes in ID",
+        call("id", {"name": 'x" "os" "y'}),
+    ),
     injection("a literal in a search key", call("search", None, "SUBJECT {4}"), selected=True),
     injection("a literal that does not wait in a search key", call("search", None, "SUBJECT {4+}"), selected=True),
     injection("a literal8 in a search key", call("search", None, "SUBJECT", "~{4+}"), selected=True),
     injection("a literal in a search key as bytes", call("search", "UTF-8", b"SUBJECT {4+}"), selected=True),
-    injection("a literal in a search with params", call("search", None, "SUBJECT ?", params=["{4+}"]), b"SUBJECT", b"{4+}", selected=True),
-    injection("quotes in a search with params", call("search", None, "SUBJECT ?", params=['x" ALL "y']), b"SUBJECT", b'x" ALL "y', selected=True),
-    injection("parentheses in a search with params", call("search", None, "SUBJECT ?", params=["x) (y"]), b"SUBJECT", b"x) (y", selected=True),
+    injection(
+        "a literal in a search with params",
+        call("search", None, "SUBJECT ?", params=["{4+}"]),
+        b"SUBJECT",
+        b"{4+}",
+        selected=True,
+    ),
+    injection(
+        "quotes in a search with params",
+        call("search", None, "SUBJECT ?", params=['x" ALL "y']),
+        b"SUBJECT",
+        b'x" ALL "y',
+        selected=True,
+    ),
+    injection(
+        "parentheses in a search with params",
+        call("search", None, "SUBJECT ?", params=["x) (y"]),
+        b"SUBJECT",
+        b"x) (y",
+        selected=True,
+    ),
     injection("a literal as a message set", call("copy", "1", "{4+}"), b"1", b"{4+}", selected=True),
-    injection("a literal as an argument of uid", call("uid", "COPY", "1", "{4+}"), b"COPY", b"1", b"{4+}", selected=True),
+    injection(
+        "a literal as an argument of uid", call("uid", "COPY", "1", "{4+}"), b"COPY", b"1", b"{4+}", selected=True
+    ),
     injection("a literal as an argument of xatom", call("xatom", "X-TEST", "{4+}")),
     injection("a literal as an annotation", call("setannotation", "INBOX", "{4+}")),
     injection("a literal as a mechanism", call("enable", "X {4+}")),
-    injection("a second argument in a message set", call("copy", "1 elsewhere", "INBOX"), b"1 elsewhere", b"INBOX", selected=True),
-    injection("a second argument in a set of uid", call("uid", "COPY", "1 elsewhere", "INBOX"), b"COPY", b"1 elsewhere", b"INBOX", selected=True),
-    injection("a second argument in a sequence of numbers", call("copy", ["1 elsewhere"], "INBOX"), b"1 elsewhere", b"INBOX", selected=True),
-    injection("a second argument in a date", call("append", "INBOX", None, '" (\\Deleted) "', b"x"), b"", selected=True),
-    injection("a literal in a date", call("append", "INBOX", None, '"01-Jan-2000" {4+} "', b"x"), b"", selected=True),
-    injection("a second list in a sequence of flags", call("store", "1", "+FLAGS", ["\\Seen) (x"]), b"1", b"+FLAGS", b"\\Seen) (x", selected=True),
-    injection("a second argument in the command of store", call("store", "1", "FLAGS () X", ["\\Seen"]), b"1", b"FLAGS () X", b"\\Seen", selected=True),
-    injection("a second argument in the name of xatom", call("xatom", "DELETE secret"), b""),
-    injection("a second argument in a charset", call("search", "UTF-8 SUBJECT x", "ALL"), b"CHARSET", b"UTF-8 SUBJECT x", b"ALL", selected=True),
-    injection("a second argument in a threading algorithm", call("thread", "REFERENCES UTF-8 SEEN", "UTF-8", "ALL"), b"REFERENCES UTF-8 SEEN", b"UTF-8", b"ALL", selected=True),
-    injection("a second argument in a mechanism", call("enable", "X Y"), ),
+    injection(
+        "a second argument in a message set",
+        call("copy", "1 elsewhere", "INBOX"),
+        b"1 elsewhere",
+        b"INBOX",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a set of uid",
+        call("uid", "COPY", "1 elsewhere", "INBOX"),
+        b"COPY",
+        b"1 elsewhere",
+        b"INBOX",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a sequence of numbers",
+        call("copy", ["1 elsewhere"], "INBOX"),
+        b"1 elsewhere",
+        b"INBOX",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a date", call("append", "INBOX", None, '"x" (\\Deleted) "y"', b"x"), b"", selected=True
+    ),
+    injection("a literal in a date", call("append", "INBOX", None, '"x" {4+} "y"', b"x"), b"", selected=True),
+    injection(
+        "a second list in a sequence of flags",
+        call("store", "1", "+FLAGS", ["\\Seen) (x"]),
+        b"1",
+        b"+FLAGS",
+        b"\\Seen) (x",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a charset",
+        call("search", "UTF-8 SUBJECT x", "ALL"),
+        b"CHARSET",
+        b"UTF-8 SUBJECT x",
+        b"ALL",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a threading algorithm",
+        call("thread", "REFERENCES UTF-8 SEEN", "UTF-8", "ALL"),
+        b"REFERENCES UTF-8 SEEN",
+        b"UTF-8",
+        b"ALL",
+        selected=True,
+    ),
+    injection(
+        "a second argument in a mechanism",
+        call("enable", "X Y"),
+    ),
 ]
