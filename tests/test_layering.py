@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 FLOORS = [
     ["errors", "limits", "mailbox_name"],
     ["_parser", "_parser_py", "parser"],
-    ["imaplib"],
+    ["_imaplib_arguments", "_imaplib_functions", "imaplib"],
     ["__init__"],
     ["testing", "demo", "cli", "__main__"],
 ]

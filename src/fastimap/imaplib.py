@@ -26,11 +26,9 @@ The exceptions inherit from the standard library's, so that its ``except imaplib
 from __future__ import annotations
 
 import binascii
-import calendar
 import functools
 import hmac
 import imaplib as _stdlib
-import operator
 import re
 import secrets
 import socket
@@ -38,12 +36,34 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
 from . import mailbox_name
+from ._imaplib_arguments import (
+    ANNOUNCEMENT,
+    NOT_IN_ASTRING,
+    NOT_IN_ATOM,
+    NOT_IN_LIST_MAILBOX,
+    QUOTED,
+    UNSENDABLE,
+    Argument,
+    Arguments,
+    MessageSet,
+    encoded_text,
+    joined,
+    reaches_out,
+    sequence_set,
+    substitute,
+    substituted,
+)
+from ._imaplib_functions import Flags as Flags
+from ._imaplib_functions import Int2AP, Internaldate2tuple, ParseFlags, Time2Internaldate
+from ._imaplib_functions import InternalDate as InternalDate
+from ._imaplib_functions import Mon2num as Mon2num
+from ._imaplib_functions import Months as Months
 from .errors import LineTooLong, ProtocolError
 from .parser import ResponseReader
 
@@ -113,27 +133,9 @@ Response_code = re.compile(rb"\[(?P<type>[A-Z-]+)(?: (?P<data>.*))?\]", re.IGNOR
 # A response code without the "* OK" that belongs in front of it (Exchange, home.pl).
 _Bare_response_code = re.compile(rb"(?:\* +)?(?P<data>\[[A-Z-]+(?: .*)?\].*)", re.IGNORECASE)
 
-Flags = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
-InternalDate = re.compile(
-    rb'.*INTERNALDATE "(?P<day>[ 0-3]\d)-(?P<mon>[A-Z][a-z]{2})-(?P<year>\d{4})'
-    rb" (?P<hour>\d{2}):(?P<min>\d{2}):(?P<sec>\d{2})"
-    rb' (?P<zonen>[+-])(?P<zoneh>\d{2})(?P<zonem>\d{2})"'
-)
-_DATE_TIME = re.compile(r'"[^"\\\0\r\n]*"')
 MapCRLF = re.compile(rb"\r\n|\r|\n")
+_substitute = substitute  # CPython's name
 
-# Arguments of commands.
-_UNSENDABLE = re.compile(rb"[\0\r\n]")
-_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
-_NOT_IN_ATOM = re.compile(rb'[^!-~]|[(){%*"\\\]]')
-_NOT_IN_ASTRING = re.compile(rb'[^!-~]|[(){%*"\\]')
-_ANNOUNCEMENT = re.compile(rb"\{\d+[+-]?\}\Z")
-_NOT_IN_LIST_MAILBOX = re.compile(rb'[^!-~]|[(){"\\]')
-_FLAG = re.compile(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
-_QUOTED_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
-_PARENTHESIS = re.compile(r"[()]")
-_SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
-_PLACEHOLDER = re.compile(r"\?(\?|[fs]\b)?")
 # The part of a line up to the first quote that none closes, if there is one.
 _WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
 
@@ -145,10 +147,6 @@ _OTHER_SERVICES = {
     b"SSH-": "an SSH server",
 }
 
-_Argument: TypeAlias = str | bytes
-_Arguments: TypeAlias = _Argument | Sequence[_Argument]
-_Number: TypeAlias = int | str
-_MessageSet: TypeAlias = _Argument | int | Iterable[int | str | range | tuple[_Number, _Number | None]]
 _Data: TypeAlias = list[Any]
 _Result: TypeAlias = tuple[str, list[Any]]
 _Authobject: TypeAlias = Callable[[bytes], bytes | str | None]
@@ -516,8 +514,8 @@ class IMAP4:
 
     def append(
         self,
-        mailbox: _Argument | None,
-        flags: _Arguments | None,
+        mailbox: Argument | None,
+        flags: Arguments | None,
         date_time: float | tuple[int, ...] | time.struct_time | datetime | str | None,
         message: bytes,
         *,
@@ -536,7 +534,7 @@ class IMAP4:
         self.literal = MapCRLF.sub(CRLF, message) if translate_line_endings else message
         return self._simple_command("APPEND", *arguments)
 
-    def authenticate(self, mechanism: _Argument, authobject: _Authobject) -> _Result:
+    def authenticate(self, mechanism: Argument, authobject: _Authobject) -> _Result:
         """Log in by the SASL `mechanism`, such as "PLAIN". RFC 9051, section 6.2.2.
 
         ``authobject(challenge)`` is called with the octets of each challenge, decoded from base64, and returns the
@@ -562,19 +560,19 @@ class IMAP4:
         r"""Leave the selected mailbox, and remove its \Deleted messages. RFC 9051, section 6.4.1."""
         return self._leave_mailbox("CLOSE")
 
-    def copy(self, message_set: _MessageSet, new_mailbox: _Argument, *, uid: bool = False) -> _Result:
+    def copy(self, message_set: MessageSet, new_mailbox: Argument, *, uid: bool = False) -> _Result:
         """Copy messages to `new_mailbox`; `uid`: `message_set` holds UIDs. RFC 9051, section 6.4.7."""
         return self._by_number_or_uid(uid, "COPY", self._sequence_set(message_set), self._mailbox(new_mailbox))
 
-    def create(self, mailbox: _Argument) -> _Result:
+    def create(self, mailbox: Argument) -> _Result:
         """Create `mailbox`. RFC 9051, section 6.3.4."""
         return self._simple_command("CREATE", self._mailbox(mailbox))
 
-    def delete(self, mailbox: _Argument) -> _Result:
+    def delete(self, mailbox: Argument) -> _Result:
         """Delete `mailbox` with all that is in it. RFC 9051, section 6.3.5."""
         return self._simple_command("DELETE", self._mailbox(mailbox))
 
-    def deleteacl(self, mailbox: _Argument, who: _Argument) -> _Result:
+    def deleteacl(self, mailbox: Argument, who: Argument) -> _Result:
         """Take away all rights that the identifier `who` has been given on `mailbox`. RFC 4314, section 3.2."""
         return self._simple_command("DELETEACL", self._mailbox(mailbox), self._astring(who))
 
@@ -592,7 +590,7 @@ class IMAP4:
             self._mode_utf8()
         return typ, data
 
-    def expunge(self, message_set: _MessageSet | None = None, *, uid: bool = False) -> _Result:
+    def expunge(self, message_set: MessageSet | None = None, *, uid: bool = False) -> _Result:
         r"""Remove the \Deleted messages, or with `uid` those of the UIDs in `message_set`.
 
         Returns the numbers of the messages removed, in order; each counts with those before it gone.
@@ -608,8 +606,8 @@ class IMAP4:
 
     def fetch(
         self,
-        message_set: _MessageSet,
-        message_parts: _Arguments,
+        message_set: MessageSet,
+        message_parts: Arguments,
         *,
         uid: bool = False,
         params: Sequence[Any] | None = None,
@@ -622,16 +620,16 @@ class IMAP4:
         Returns a line as bytes for each message; where literals are part of it, a (line, literal) for each of them and
         the line that closes the response.
         """
-        parts = self._fetch_parts(_substituted(message_parts, params))
+        parts = self._fetch_parts(substituted(message_parts, params))
         typ, data = self._by_number_or_uid(uid, "FETCH", self._sequence_set(message_set), parts)
         return self._untagged_response(typ, data, "FETCH")
 
-    def getacl(self, mailbox: _Argument) -> _Result:
+    def getacl(self, mailbox: Argument) -> _Result:
         """Return the rights given on `mailbox`. RFC 4314, section 3.3."""
         typ, data = self._simple_command("GETACL", self._mailbox(mailbox))
         return self._untagged_response(typ, data, "ACL")
 
-    def getannotation(self, mailbox: _Argument, entry: _Argument, attribute: _Argument) -> _Result:
+    def getannotation(self, mailbox: Argument, entry: Argument, attribute: Argument) -> _Result:
         """Return annotations of `mailbox`. draft-daboo-imap-annotatemore-08, section 4.2.
 
         `entry` and `attribute` go as they are: quote them, or put lists in parentheses.
@@ -639,12 +637,12 @@ class IMAP4:
         typ, data = self._simple_command("GETANNOTATION", self._mailbox(mailbox), entry, attribute)
         return self._untagged_response(typ, data, "ANNOTATION")
 
-    def getquota(self, root: _Argument) -> _Result:
+    def getquota(self, root: Argument) -> _Result:
         """Return use and limits of the quota root. RFC 9208, section 4.1.1."""
         typ, data = self._simple_command("GETQUOTA", self._astring(root))
         return self._untagged_response(typ, data, "QUOTA")
 
-    def getquotaroot(self, mailbox: _Argument) -> _Result:
+    def getquotaroot(self, mailbox: Argument) -> _Result:
         """Return [QUOTAROOT responses, QUOTA responses] for `mailbox`. RFC 9208, section 4.1.2."""
         typ, data = self._simple_command("GETQUOTAROOT", self._mailbox(mailbox))
         _, quotaroot = self._untagged_response(typ, data, "QUOTAROOT")
@@ -679,14 +677,14 @@ class IMAP4:
         """
         return Idler(self, duration)
 
-    def list(self, directory: _Argument = "", pattern: _Argument = "*") -> _Result:
+    def list(self, directory: Argument = "", pattern: Argument = "*") -> _Result:
         """List the mailboxes below `directory` that match `pattern`: * any characters, % the same within one level.
 
         Returns (attributes) delimiter name, a line or a (line, literal) each. RFC 9051, section 6.3.9.
         """
         return self._list("LIST", directory, pattern)
 
-    def login(self, user: _Argument, password: _Argument) -> _Result:
+    def login(self, user: Argument, password: Argument) -> _Result:
         """Log in with a password in the clear. RFC 9051, section 6.2.3.
 
         Raises :exc:`error`, with the server's text if it refuses; and before anything is sent if the server announces
@@ -701,9 +699,9 @@ class IMAP4:
         typ, data = self._simple_command("LOGIN", self._astring(user), self._quote(password))
         return self._logged_in(typ, data)
 
-    def login_cram_md5(self, user: _Argument, password: _Argument) -> _Result:
+    def login_cram_md5(self, user: Argument, password: Argument) -> _Result:
         """Log in by CRAM-MD5 (RFC 2195); raises :exc:`error` if the server refuses."""
-        self.user, self.password = _octets(user), _octets(password)
+        self.user, self.password = encoded_text(user), encoded_text(password)
         return self.authenticate("CRAM-MD5", self._CRAM_MD5_AUTH)
 
     def _CRAM_MD5_AUTH(self, challenge: bytes) -> bytes:
@@ -713,12 +711,12 @@ class IMAP4:
             raise self.error("CRAM-MD5 authentication is not supported") from None
         return self.user + b" " + digest.encode("ascii")
 
-    def login_plain(self, user: _Argument, password: _Argument) -> _Result:
+    def login_plain(self, user: Argument, password: Argument) -> _Result:
         """Log in by PLAIN (RFC 4616), which takes names and passwords in UTF-8; :exc:`error` if the server refuses.
 
         Raises ValueError where `user` or `password` contains NUL.
         """
-        octets = [b"", _octets(user), _octets(password)]
+        octets = [b"", encoded_text(user), encoded_text(password)]
         if any(b"\0" in part for part in octets):
             raise ValueError("NUL not allowed in user name or password")
         return self.authenticate("PLAIN", lambda challenge: b"\0".join(octets))
@@ -737,15 +735,15 @@ class IMAP4:
         finally:
             self.shutdown()
 
-    def lsub(self, directory: _Argument = "", pattern: _Argument = "*") -> _Result:
+    def lsub(self, directory: Argument = "", pattern: Argument = "*") -> _Result:
         """List the subscribed mailboxes; as :meth:`list`. RFC 3501, section 6.3.9."""
         return self._list("LSUB", directory, pattern)
 
-    def move(self, message_set: _MessageSet, new_mailbox: _Argument, *, uid: bool = False) -> _Result:
+    def move(self, message_set: MessageSet, new_mailbox: Argument, *, uid: bool = False) -> _Result:
         """Move messages to `new_mailbox`; `uid`: `message_set` holds UIDs. RFC 6851."""
         return self._by_number_or_uid(uid, "MOVE", self._sequence_set(message_set), self._mailbox(new_mailbox))
 
-    def myrights(self, mailbox: _Argument) -> _Result:
+    def myrights(self, mailbox: Argument) -> _Result:
         """Return the rights of the logged-in user on `mailbox`. RFC 4314, section 3.5."""
         typ, data = self._simple_command("MYRIGHTS", self._mailbox(mailbox))
         return self._untagged_response(typ, data, "MYRIGHTS")
@@ -762,7 +760,7 @@ class IMAP4:
         return self._simple_command("NOOP")
 
     def partial(
-        self, message_num: _Argument | int, message_part: _Argument, start: _Argument | int, length: _Argument | int
+        self, message_num: Argument | int, message_part: Argument, start: Argument | int, length: Argument | int
     ) -> _Result:
         """Fetch `length` octets of a part of one message, from octet `start` on. RFC 1730, section 6.4.6.
 
@@ -775,16 +773,16 @@ class IMAP4:
         typ, data = self._simple_command("PARTIAL", *arguments)
         return self._untagged_response(typ, data, "FETCH")
 
-    def proxyauth(self, user: _Argument) -> _Result:
+    def proxyauth(self, user: Argument) -> _Result:
         """Go on as `user`, which some servers allow an administrator."""
         return self._simple_command("PROXYAUTH", self._astring(user))
 
-    def rename(self, oldmailbox: _Argument, newmailbox: _Argument) -> _Result:
+    def rename(self, oldmailbox: Argument, newmailbox: Argument) -> _Result:
         """Rename a mailbox, and those below it. RFC 9051, section 6.3.6."""
         return self._simple_command("RENAME", self._mailbox(oldmailbox), self._mailbox(newmailbox))
 
     def search(
-        self, charset: _Argument | None, *criteria: _Argument, uid: bool = False, params: Sequence[Any] | None = None
+        self, charset: Argument | None, *criteria: Argument, uid: bool = False, params: Sequence[Any] | None = None
     ) -> _Result:
         """Search the selected mailbox: [message numbers, or with `uid` UIDs, separated by spaces].
 
@@ -800,7 +798,7 @@ class IMAP4:
         typ, data = self._by_number_or_uid(uid, "SEARCH", *keys)
         return self._untagged_response(typ, data, "SEARCH")
 
-    def select(self, mailbox: _Argument = "INBOX", readonly: bool = False) -> _Result:
+    def select(self, mailbox: Argument = "INBOX", readonly: bool = False) -> _Result:
         """Open `mailbox`, for reading alone if `readonly` (EXAMINE). RFC 9051, sections 6.3.2 and 6.3.3.
 
         Returns [number of messages]; :meth:`response` has the rest. Forgets all responses received before. Raises
@@ -820,11 +818,11 @@ class IMAP4:
             raise self.readonly(f"{mailbox!r} is not writable")
         return typ, self.untagged_responses.get("EXISTS", [None])
 
-    def setacl(self, mailbox: _Argument, who: _Argument, what: _Argument) -> _Result:
+    def setacl(self, mailbox: Argument, who: Argument, what: Argument) -> _Result:
         """Give the identifier `who` the rights `what` (such as "lr" or "+lr") on `mailbox`. RFC 4314, section 3.1."""
         return self._simple_command("SETACL", self._mailbox(mailbox), self._astring(who), self._astring(what))
 
-    def setannotation(self, mailbox: _Argument, *args: _Argument) -> _Result:
+    def setannotation(self, mailbox: Argument, *args: Argument) -> _Result:
         """Set annotations of `mailbox`. draft-daboo-imap-annotatemore-08, section 4.3.
 
         The `args` are entries and lists of attributes in turn, and go as they are.
@@ -832,16 +830,16 @@ class IMAP4:
         typ, data = self._simple_command("SETANNOTATION", self._mailbox(mailbox), *args)
         return self._untagged_response(typ, data, "ANNOTATION")
 
-    def setquota(self, root: _Argument, limits: _Arguments) -> _Result:
+    def setquota(self, root: Argument, limits: Arguments) -> _Result:
         """Set the limits of the quota root, such as "(STORAGE 512)". RFC 9208, section 4.1.3."""
         typ, data = self._simple_command("SETQUOTA", self._astring(root), self._set_quote(limits))
         return self._untagged_response(typ, data, "QUOTA")
 
     def sort(
         self,
-        sort_criteria: _Arguments,
-        charset: _Argument | None,
-        *search_criteria: _Argument,
+        sort_criteria: Arguments,
+        charset: Argument | None,
+        *search_criteria: Argument,
         uid: bool = False,
         params: Sequence[Any] | None = None,
     ) -> _Result:
@@ -914,12 +912,12 @@ class IMAP4:
                 )
             raise
 
-    def status(self, mailbox: _Argument, names: _Arguments) -> _Result:
+    def status(self, mailbox: Argument, names: Arguments) -> _Result:
         """Return the status items `names`, such as "(MESSAGES UNSEEN)", of `mailbox`. RFC 9051, section 6.3.11."""
         typ, data = self._simple_command("STATUS", self._mailbox(mailbox), self._set_quote(names))
         return self._untagged_response(typ, data, "STATUS")
 
-    def store(self, message_set: _MessageSet, command: _Argument, flags: _Arguments, *, uid: bool = False) -> _Result:
+    def store(self, message_set: MessageSet, command: Argument, flags: Arguments, *, uid: bool = False) -> _Result:
         r"""Change flags of messages; `uid`: `message_set` holds UIDs. RFC 9051, section 6.4.6.
 
         `command` is "FLAGS", "+FLAGS" or "-FLAGS", with ".SILENT" behind it or not; `flags` is such as "\Seen" or a
@@ -929,15 +927,15 @@ class IMAP4:
         typ, data = self._by_number_or_uid(uid, "STORE", *arguments)
         return self._untagged_response(typ, data, "FETCH")
 
-    def subscribe(self, mailbox: _Argument) -> _Result:
+    def subscribe(self, mailbox: Argument) -> _Result:
         """Add `mailbox` to the subscribed ones. RFC 9051, section 6.3.7."""
         return self._simple_command("SUBSCRIBE", self._mailbox(mailbox))
 
     def thread(
         self,
-        threading_algorithm: _Argument,
-        charset: _Argument | None,
-        *search_criteria: _Argument,
+        threading_algorithm: Argument,
+        charset: Argument | None,
+        *search_criteria: Argument,
         uid: bool = False,
         params: Sequence[Any] | None = None,
     ) -> _Result:
@@ -971,11 +969,11 @@ class IMAP4:
         r"""Leave the selected mailbox, and leave its \Deleted messages in it. RFC 9051, section 6.4.2."""
         return self._leave_mailbox("UNSELECT")
 
-    def unsubscribe(self, mailbox: _Argument) -> _Result:
+    def unsubscribe(self, mailbox: Argument) -> _Result:
         """Take `mailbox` out of the subscribed ones. RFC 9051, section 6.3.8."""
         return self._simple_command("UNSUBSCRIBE", self._mailbox(mailbox))
 
-    def xatom(self, name: str, *args: _Argument | None) -> _Result:
+    def xatom(self, name: str, *args: Argument | None) -> _Result:
         """Execute a command that the class does not know, in the present state; `args` go as they are."""
         name = name.upper()
         if name in Commands:
@@ -991,7 +989,7 @@ class IMAP4:
 
     # What several commands have in common.
 
-    def _by_number_or_uid(self, uid: bool, name: str, *arguments: _Argument | None) -> _Result:
+    def _by_number_or_uid(self, uid: bool, name: str, *arguments: Argument | None) -> _Result:
         if uid:
             self._check_state(name)
             return self._simple_command("UID", name, *arguments)
@@ -1005,7 +1003,7 @@ class IMAP4:
             if not self._dead:
                 self.state = "AUTH"
 
-    def _list(self, name: str, directory: _Argument, pattern: _Argument) -> _Result:
+    def _list(self, name: str, directory: Argument, pattern: Argument) -> _Result:
         typ, data = self._simple_command(name, self._mailbox(directory), self._list_mailbox(pattern))
         return self._untagged_response(typ, data, name)
 
@@ -1040,7 +1038,7 @@ class IMAP4:
 
     # Arguments.
 
-    def _encoded(self, argument: _Argument) -> bytes:
+    def _encoded(self, argument: Argument) -> bytes:
         """Return the octets of `argument`; ValueError for those that end a line or a string."""
         if isinstance(argument, str):
             octets = argument.encode(self._encoding)
@@ -1048,69 +1046,69 @@ class IMAP4:
             octets = bytes(argument)
         else:
             raise TypeError(f"arguments of commands are str or bytes, not {type(argument).__name__}: {argument!r}")
-        if _UNSENDABLE.search(octets):
+        if UNSENDABLE.search(octets):
             raise ValueError("NUL, CR and LF not allowed in commands")
         return octets
 
-    def _atom(self, argument: _Argument) -> bytes:
-        octets = _octets(argument, self._encoding)
-        if not octets or _NOT_IN_ATOM.search(octets):
+    def _atom(self, argument: Argument) -> bytes:
+        octets = encoded_text(argument, self._encoding)
+        if not octets or NOT_IN_ATOM.search(octets):
             raise ValueError(f"not an atom: {argument!r}")
         return octets
 
-    def _astring(self, argument: _Argument) -> bytes:
-        return self._quoted_unless_safe(_octets(argument, self._encoding), _NOT_IN_ASTRING)
+    def _astring(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(encoded_text(argument, self._encoding), NOT_IN_ASTRING)
 
-    def _list_mailbox(self, argument: _Argument) -> bytes:
-        return self._quoted_unless_safe(self._mailbox_octets(argument), _NOT_IN_LIST_MAILBOX)
+    def _list_mailbox(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(self._mailbox_octets(argument), NOT_IN_LIST_MAILBOX)
 
-    def _mailbox(self, argument: _Argument) -> bytes:
-        return self._quoted_unless_safe(self._mailbox_octets(argument), _NOT_IN_ASTRING)
+    def _mailbox(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(self._mailbox_octets(argument), NOT_IN_ASTRING)
 
-    def _mailbox_octets(self, name: _Argument) -> bytes:
+    def _mailbox_octets(self, name: Argument) -> bytes:
         """Return `name` in modified UTF-7, unless it is that already (as LIST gives it) or goes in UTF-8."""
         if not isinstance(name, str) or self._encoding != "ascii":
-            return _octets(name, self._encoding)
+            return encoded_text(name, self._encoding)
         if name.isascii() and ("&" not in name or mailbox_name.is_encoded(name)):
             return name.encode("ascii")
-        if _UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
+        if UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
             raise ValueError("NUL, CR and LF not allowed in commands")
         return mailbox_name.encode(name)
 
     def _quoted_unless_safe(self, octets: bytes, unsafe: re.Pattern[bytes]) -> bytes:
-        if (octets and unsafe.search(octets) is None) or _QUOTED.fullmatch(octets):
+        if (octets and unsafe.search(octets) is None) or QUOTED.fullmatch(octets):
             return octets
         return self._quote(octets)
 
-    def _quote(self, argument: _Argument) -> bytes:
-        return b'"' + _octets(argument, self._encoding).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    def _quote(self, argument: Argument) -> bytes:
+        return b'"' + encoded_text(argument, self._encoding).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 
-    def _set_quote(self, argument: _Arguments) -> _Argument:
+    def _set_quote(self, argument: Arguments) -> Argument:
         """Return `argument` in parentheses; a sequence becomes a list."""
         if isinstance(argument, str):
             return argument if argument[:1] == "(" and argument[-1:] == ")" else f"({argument})"
         if isinstance(argument, bytes):
             return argument if argument[:1] == b"(" and argument[-1:] == b")" else b"(" + argument + b")"
         items = [item if isinstance(item, str) else item.decode("ascii") for item in argument]
-        if any(map(_reaches_out, items)):
+        if any(map(reaches_out, items)):
             raise ValueError(f"not the items of a list: {argument!r}")
         return f"({' '.join(items)})"
 
-    def _fetch_parts(self, argument: _Arguments) -> _Argument:
+    def _fetch_parts(self, argument: Arguments) -> Argument:
         # The macros stand for whole lists, and have no place in one.
         if isinstance(argument, (str, bytes)) and argument.upper() in ("ALL", "FAST", "FULL", b"ALL", b"FAST", b"FULL"):
             return argument
         return self._set_quote(argument)
 
-    def _sequence_set(self, argument: _MessageSet) -> _Argument:
+    def _sequence_set(self, argument: MessageSet) -> Argument:
         """Return a sequence set, such as "1,3:5,8:*". RFC 9051, section 9, sequence-set.
 
         str and bytes are one already. Else it is a number or a sequence of numbers, ranges, and pairs of first
         and last, where the last may be "*" or None for the end of the mailbox.
         """
-        return _sequence_set(argument)
+        return sequence_set(argument)
 
-    def _encode_criteria(self, charset: _Argument | None, criteria: Sequence[_Argument]) -> tuple[_Argument, ...]:
+    def _encode_criteria(self, charset: Argument | None, criteria: Sequence[Argument]) -> tuple[Argument, ...]:
         """Return search keys with those that are str encoded in `charset`; LookupError where Python lacks it."""
         if charset is None:
             return tuple(criteria)
@@ -1118,17 +1116,17 @@ class IMAP4:
         return tuple(key.encode(codec) if isinstance(key, str) else key for key in criteria)
 
     def _search_keys(
-        self, charset: _Argument | None, criteria: Sequence[_Argument], params: Sequence[Any] | None
-    ) -> tuple[_Argument, ...]:
+        self, charset: Argument | None, criteria: Sequence[Argument], params: Sequence[Any] | None
+    ) -> tuple[Argument, ...]:
         if params is not None:
-            criteria = (_substitute(_joined(criteria), params),)
+            criteria = (substitute(joined(criteria), params),)
         if all(isinstance(key, str) and key.isascii() for key in criteria):
             return tuple(criteria)  # the same in every charset, also in those that Python does not know
         return self._encode_criteria(charset, criteria)
 
     def _uid_arguments(
         self, command: str, args: tuple[Any, ...], params: Sequence[Any] | None
-    ) -> Sequence[_Argument | None]:
+    ) -> Sequence[Argument | None]:
         """Return `args` as the method of `command` would send them; more than these, and all others, as they are."""
         if params is not None and command not in ("FETCH", "SEARCH", "SORT", "THREAD"):
             raise TypeError(f"UID {command} takes no params")
@@ -1140,7 +1138,7 @@ class IMAP4:
             return self._sequence_set(message_set), *rest
         if command == "FETCH":
             message_set, parts, *rest = args
-            return self._sequence_set(message_set), self._fetch_parts(_substituted(parts, params)), *rest
+            return self._sequence_set(message_set), self._fetch_parts(substituted(parts, params)), *rest
         if command == "STORE":
             message_set, first, *rest, flags = args
             return self._sequence_set(message_set), first, *rest, self._set_quote(flags)
@@ -1157,7 +1155,7 @@ class IMAP4:
 
     # Commands out.
 
-    def _simple_command(self, name: str, *args: _Argument | None) -> _Result:
+    def _simple_command(self, name: str, *args: Argument | None) -> _Result:
         return self._command_complete(name, self._command(name, *args))
 
     def _check_state(self, name: str) -> None:
@@ -1167,7 +1165,7 @@ class IMAP4:
                 f"command {name} illegal in state {self.state}, only allowed in states {', '.join(Commands[name])}"
             )
 
-    def _command(self, name: str, *args: _Argument | None) -> bytes:
+    def _command(self, name: str, *args: Argument | None) -> bytes:
         """Send the command, with the literal if one is set; return its tag.
 
         Nothing is sent, and nothing changed, if the arguments are no good.
@@ -1183,7 +1181,7 @@ class IMAP4:
                 end = b")" + CRLF
             else:
                 parts.append(b"{%d}" % size)
-        elif _ANNOUNCEMENT.search(parts[-1]):
+        elif ANNOUNCEMENT.search(parts[-1]):
             # The server would take what comes next, the next command included, for a part of this one.
             raise ValueError("a command cannot end like the announcement of a literal")
         for status in ("OK", "NO", "BAD"):
@@ -1758,10 +1756,6 @@ def _warn_deprecated(name: str, removed: str) -> None:
     )
 
 
-def _octets(text: _Argument, encoding: str = "utf-8") -> bytes:
-    return text.encode(encoding) if isinstance(text, str) else text
-
-
 def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= 80 else f"{octets[:80]!r}..."
 
@@ -1770,218 +1764,8 @@ def _net_parentheses(line: bytes) -> int:
     """Return the opening less the closing parentheses of `line` that stand outside quoted strings."""
     well_quoted = _WELL_QUOTED.match(line)
     assert well_quoted is not None
-    unquoted = _QUOTED.sub(b"", well_quoted[0]) + line[well_quoted.end() :]
+    unquoted = QUOTED.sub(b"", well_quoted[0]) + line[well_quoted.end() :]
     return unquoted.count(b"(") - unquoted.count(b")")
-
-
-# Arguments.
-
-
-def _sequence_set(argument: _MessageSet) -> _Argument:
-    if isinstance(argument, (str, bytes)):
-        return argument
-    if isinstance(argument, range):
-        argument = (argument,)
-    elif not isinstance(argument, Iterable):
-        return _sequence_number(argument)
-    members = [member for item in argument for member in _sequence_members(item)]
-    if not members:
-        raise ValueError("empty message set")
-    return ",".join(members)
-
-
-def _sequence_number(number: Any) -> str:
-    if number == "*":
-        return "*"
-    if operator.index(number) < 1:
-        raise ValueError(f"message numbers begin at 1: {number}")
-    return str(operator.index(number))
-
-
-def _sequence_members(item: Any) -> Iterator[str]:
-    """Yield what `item` of a message set is in a sequence set."""
-    if isinstance(item, range):
-        if item.step != 1:
-            yield from map(_sequence_number, item)
-        elif item:
-            yield f"{_sequence_number(item[0])}:{item[-1]}"
-    elif isinstance(item, tuple):
-        if len(item) != 2:
-            raise ValueError(f"a range of messages is a pair, not {item!r}")
-        first, last = item
-        yield f"{_sequence_number(first)}:{'*' if last is None else _sequence_number(last)}"
-    else:
-        yield _sequence_number(item)
-
-
-def _reaches_out(item: str) -> bool:
-    """Whether `item` is nothing, or what is around it in a list would be part of it, or it of that."""
-    rest = _QUOTED_TEXT.sub("", item)
-    depth = 0
-    for parenthesis in _PARENTHESIS.findall(rest):
-        depth += 1 if parenthesis == "(" else -1
-        if depth < 0:
-            return True
-    return not item or depth > 0 or '"' in rest
-
-
-def _joined(items: Iterable[_Argument]) -> str:
-    return " ".join(item if isinstance(item, str) else item.decode("ascii") for item in items)
-
-
-def _substituted(argument: _Arguments, params: Sequence[Any] | None) -> _Arguments:
-    if params is None:
-        return argument
-    return _substitute(_joined((argument,) if isinstance(argument, (str, bytes)) else argument), params)
-
-
-def _substitute(template: str, params: Sequence[Any]) -> str:
-    """Return `template` with each placeholder replaced by the next of `params`.
-
-    ``?`` stands for a string (quoted where need be), a number, or a list of those; ``?f`` for a flag or a list of
-    flags; ``?s`` for a message set; ``??`` is a question mark.
-    """
-    values = iter(params)
-
-    def value(placeholder: re.Match[str]) -> str:
-        kind = placeholder[1]
-        if kind == "?":
-            return "?"
-        try:
-            param = next(values)
-        except StopIteration:
-            raise TypeError(f"more placeholders than params ({len(params)}) in {template!r}") from None
-        if kind == "f":
-            return _flags(param)
-        if kind == "s":
-            return _message_set(param)
-        return _param(param)
-
-    text = _PLACEHOLDER.sub(value, template)
-    if left := len(list(values)):
-        raise TypeError(f"{left} of {len(params)} params have no placeholder in {template!r}")
-    return text
-
-
-def _param(param: Any) -> str:
-    if isinstance(param, (list, tuple)):
-        return f"({' '.join(map(_param, param))})"
-    if isinstance(param, bytes):
-        param = param.decode("ascii")
-    if isinstance(param, int) and not isinstance(param, bool):
-        return str(param)
-    if not isinstance(param, str):
-        raise TypeError(f"params are str, bytes, int, or lists of these, not {type(param).__name__}: {param!r}")
-    octets = param.encode("utf-8")
-    if _UNSENDABLE.search(octets):
-        raise ValueError("NUL, CR and LF not allowed in commands")
-    if octets and _NOT_IN_ASTRING.search(octets) is None:
-        return param
-    return '"' + param.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _message_set(param: Any) -> str:
-    text = _joined((_sequence_set(param),))
-    if _SEQUENCE_SET.fullmatch(text) is None:
-        raise ValueError(f"not a message set: {param!r}")
-    return text
-
-
-def _flags(param: Any) -> str:
-    if isinstance(param, (list, tuple)):
-        return f"({' '.join(map(_flags, param))})"
-    if not isinstance(param, str) or _FLAG.fullmatch(param) is None:
-        raise ValueError(f"not a flag: {param!r}")
-    return param
-
-
-# Dates and flags.
-
-Months = ["", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-Mon2num = {name.encode("ascii"): number for number, name in enumerate(Months) if name}
-
-
-def Internaldate2tuple(resp: bytes) -> time.struct_time | None:
-    """Return the local time that the last INTERNALDATE in a FETCH response stands for; None if there is none."""
-    found = InternalDate.match(resp)
-    if found is None or found["mon"] not in Mon2num:
-        return None
-    year, day, hour, minute, second, zone_hours, zone_minutes = map(
-        int, found.group("year", "day", "hour", "min", "sec", "zoneh", "zonem")
-    )
-    offset = (zone_hours * 60 + zone_minutes) * 60
-    if found["zonen"] == b"-":
-        offset = -offset
-    try:
-        seconds = calendar.timegm((year, Mon2num[found["mon"]], day, hour, minute, second))
-        return time.localtime(seconds - offset)
-    except (OverflowError, OSError, ValueError):  # such as 00-Jan-0000, which Lotus Domino sends
-        return None
-
-
-def Int2AP(num: float) -> bytes:
-    """Return the absolute value of `num` in base 16, with the digits A to P."""
-    digits = bytearray()
-    rest = int(abs(num))
-    while rest:
-        rest, digit = divmod(rest, 16)
-        digits.append(ord("A") + digit)
-    digits.reverse()
-    return bytes(digits)
-
-
-def ParseFlags(resp: bytes) -> tuple[bytes, ...]:
-    r"""Return the flags of a FETCH or FLAGS response, such as (b"\\Seen",): those of the last list in it."""
-    line = memoryview(resp).tobytes()
-    # What follows is what the pattern Flags matches, without its way back from the end of the line.
-    start = b"FLAGS ("
-    closing = line.rfind(b")")
-    line_end = line.find(b"\n")
-    limit = closing if line_end < 0 else min(closing, line_end + len(start))
-    opening = line.rfind(start, 0, limit) if limit > 0 else -1
-    if opening < 0:
-        return ()
-    opening += len(start)
-    return tuple(line[opening : line.find(b")", opening)].split())
-
-
-def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | datetime | str) -> str:
-    """Return `date_time` as in ``"DD-Mmm-YYYY HH:MM:SS +HHMM"``, with the quotes. RFC 9051, section 9, date-time.
-
-    It is seconds since the epoch, a time tuple (local time, unless it holds an offset of its own), an aware
-    datetime, or a string in quotes, which is taken as it is. ValueError for all else.
-    """
-    if isinstance(date_time, str):
-        if _DATE_TIME.fullmatch(date_time) is None:
-            raise ValueError(f"a date-time as str is in double quotes, not {date_time!r}")
-        return date_time
-    if isinstance(date_time, datetime):
-        if date_time.tzinfo is None:
-            raise ValueError("date_time must be aware")
-        moment = date_time
-    elif isinstance(date_time, (int, float)):
-        moment = datetime.fromtimestamp(date_time, UTC).astimezone()
-    elif isinstance(date_time, tuple):
-        year, month, day, hour, minute, second = date_time[:6]
-        zone = timezone(timedelta(seconds=_offset_of(date_time)))
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-    else:
-        raise ValueError("date_time not of a known type")
-    # %b depends on the locale, and %Y on the C library for the years before 1000.
-    return f'"{moment:%d}-{Months[moment.month]}-{moment.year:04} {moment:%H:%M:%S %z}"'
-
-
-def _offset_of(time_tuple: tuple[Any, ...]) -> int:
-    """Return the seconds that the time zone of `time_tuple` is ahead of UTC."""
-    offset: int | None = getattr(time_tuple, "tm_gmtoff", None)
-    if offset is not None:
-        return offset
-    if not time.daylight:
-        return -time.timezone
-    summer = time_tuple[8]
-    if summer == -1:
-        summer = time.localtime(time.mktime(time_tuple))[8]
-    return -(time.altzone if summer else time.timezone)
 
 
 def __getattr__(name: str) -> str:
