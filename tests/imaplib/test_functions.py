@@ -195,7 +195,7 @@ def test_version_is_deprecated() -> None:
         imaplib.version  # noqa: B018
 
 
-IMPORTED_BY_THE_STANDARD_LIBRARY_ALONE = {"DEFAULT_BUFFER_SIZE", "errno", "random"}
+IMPORTED_BY_THE_STANDARD_LIBRARY_ALONE = {"DEFAULT_BUFFER_SIZE", "calendar", "errno", "random", "timedelta", "timezone"}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,12 @@ def of_argument(name: str, evil: Callable[[str], Call], unit: str) -> Scenario:
     """Return a scenario in which the caller passes 2 MiB of `unit`."""
     return linear(
         lambda size: Scenario(
-            FAMILY, name, (PREAUTH, Serve()), (SELECT, evil(unit * (size // 4 // len(unit)))), survives
+            FAMILY,
+            name,
+            (PREAUTH, Serve()),
+            (SELECT, evil(unit * (size // 4 // len(unit)))),
+            survives,
+            argument_errors=True,
         )
     )
 

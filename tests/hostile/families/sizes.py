@@ -19,6 +19,7 @@ from ..scenario import (
     in_step,
     never_gives,
     refused,
+    refused_in_step,
 )
 from ..server import Answer, Expect, Send
 
@@ -75,7 +76,7 @@ for _name, _size in NO_SIZE.items():
             FAMILY,
             f"a literal's size {_name}",
             Answer(b"* 1 FETCH (BODY[] {" + _size + b"}\r\nHELLO)\r\nTAG OK done\r\n"),
-            demand=dead,
+            demand=refused_in_step,
             ends_in_step=True,
         )
     )

@@ -143,6 +143,7 @@ SCENARIOS = [
         ),
         SELECT,
         APPEND,
+        demand=refused,
     ),
     timed(
         "a server that neither reads nor stops talking",
