@@ -133,10 +133,9 @@ def test_certfile_and_ssl(dovecot: Dovecot, user: str, monkeypatch: pytest.Monke
         imaplib, "_create_default_ssl_context", lambda: ssl.create_default_context(cafile=dovecot.ca_file)
     )
     certificate = str(dovecot.directory / "certificate.pem")
-    with (
-        pytest.warns(DeprecationWarning, match="keyfile and certfile are deprecated"),
-        imaplib.IMAP4_SSL("localhost", dovecot.tls_port, certificate, certificate) as client,
-    ):
+    with pytest.warns(DeprecationWarning, match="keyfile and certfile are deprecated"):
+        client = imaplib.IMAP4_SSL("localhost", dovecot.tls_port, certificate, certificate)
+    with client:
         assert client.login(user, dovecot.password)[0] == "OK"
         assert client.ssl() is client.sock
         assert client.ssl().version() in ("TLSv1.2", "TLSv1.3")
