@@ -238,11 +238,17 @@ def test_interrupt() -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with pytest.raises(subprocess.TimeoutExpired):
-        process.communicate(timeout=3)
-    os.killpg(process.pid, signal.SIGINT)
-    output, complaint = process.communicate(timeout=60)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=3)
+        os.killpg(process.pid, signal.SIGINT)
+        output, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert (process.returncode, output) == (130, "")
     assert complaint.splitlines()[-1] == "fastimap demo: interrupted"
     assert "Traceback" not in complaint
