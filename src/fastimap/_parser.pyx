@@ -44,6 +44,10 @@ cdef Py_ssize_t _BUFFER_SIZE = 256 * 1024
 # A literal of at most this size is received with the lines around it and copied once; that costs no more
 # than receiving it in place, and saves system calls.
 cdef Py_ssize_t _IN_PLACE = 64 * 1024
+# The memory of such a literal: this much to begin with, then this many times what has arrived, however much is
+# announced. Each step may make the allocator copy what is there.
+cdef Py_ssize_t _FIRST_ROOM = 1024 * 1024
+cdef Py_ssize_t _GROWTH = 4
 cdef long long _MAX_SIZE = 0x7FFFFFFFFFFFFFFF
 cdef Py_ssize_t _SHOWN = 80
 
@@ -217,9 +221,8 @@ cdef class ResponseReader:
         cdef Py_ssize_t capacity
         self._check_positions()
         if self.received == memory.capacity:
-            # Never more than twice what has arrived: the announced size is only a promise.
             capacity = memory.capacity
-            capacity = self.in_place_size if capacity > self.in_place_size // 2 else 2 * capacity
+            capacity = self.in_place_size if capacity > self.in_place_size // _GROWTH else _GROWTH * capacity
             try:
                 if not memory.grow(capacity):  # somebody still holds the last view
                     larger = _Memory(capacity)
@@ -300,7 +303,7 @@ cdef class ResponseReader:
         if have >= size:
             return self._take(self.start + size)
         if size > _IN_PLACE:
-            self.in_place = _Memory(min(size, max(2 * have, _IN_PLACE)))
+            self.in_place = _Memory(min(size, max(have, _FIRST_ROOM)))
             memcpy(self.in_place.data, self.memory.data + self.start, have)
             self.in_place_size = size
             self.received = have

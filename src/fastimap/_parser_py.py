@@ -31,6 +31,10 @@ _BUFFER_SIZE = 256 * 1024
 # A literal of at most this size is received with the lines around it and copied once; that costs no more
 # than receiving it in place, and saves system calls.
 _IN_PLACE = 64 * 1024
+# The memory of such a literal: this much to begin with, then this many times what has arrived, however much is
+# announced. Each step may make the allocator copy what is there.
+_FIRST_ROOM = 1024 * 1024
+_GROWTH = 4
 _MAX_SIZE = 2**63 - 1
 _SHOWN = 80
 
@@ -138,8 +142,7 @@ class ResponseReader:
     def _literal_room(self) -> memoryview:
         assert self._in_place is not None
         if self._received == self._capacity:
-            # Never more than twice what has arrived: the announced size is only a promise.
-            self._capacity = min(self._in_place_size, 2 * self._capacity)
+            self._capacity = min(self._in_place_size, _GROWTH * self._capacity)
             try:
                 self._in_place.seek(self._capacity - 1)
                 self._in_place.write(b"\0")
@@ -210,7 +213,7 @@ class ResponseReader:
             self._in_place = io.BytesIO(self._view[self._start : self._end])
             self._in_place_size = size
             self._received = have
-            self._capacity = min(size, max(2 * have, _IN_PLACE))
+            self._capacity = min(size, max(have, _FIRST_ROOM))
             self._in_place.seek(self._capacity - 1)
             self._in_place.write(b"\0")
             self._start = self._scanned = self._end = self._offered = 0
