@@ -73,8 +73,8 @@ class Scenario:
     `script` is None where there is nothing to connect to: the calls are then functions of the library's module.
     `tls` is for a connection under TLS from the first octet on, with the library's default context; `timeout` is in
     seconds. `cuts` repeats the scenario with the connection ended (by RST if `reset`) after each octet in turn; its
-    own demand is that what was complete is returned, and an error raised for what was not. With `argument_errors`, TypeError and ValueError are documented, too. `grown` gives the script
-    for other sizes, in octets.
+    own demand is that what was complete is returned, and an error raised for what was not. With `argument_errors`,
+    TypeError and ValueError are documented, too. `grown` gives the scenario for another size, in octets.
     """
 
     family: str
