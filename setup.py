@@ -45,7 +45,9 @@ def extensions() -> list[Extension]:
         optional=not on("REQUIRE_EXTENSION"),
     )
     print("fastimap: with the extension" + ("" if extension.optional else ", which is required"))
-    return cythonize([extension], build_dir="build", compiler_directives={"linetrace": on("TRACE")})
+    (built,) = cythonize([extension], build_dir="build", compiler_directives={"linetrace": on("TRACE")})
+    built.optional = extension.optional  # cythonize() makes a new object, without it
+    return [built]
 
 
 setup(ext_modules=extensions())
