@@ -6,6 +6,7 @@
 #   make lint      ruff, mypy, cython-lint, the layers
 #   make bench     the benchmarks
 #   make wheels    what is published: the sdist and the wheels
+#   make fuzz      atheris on a sanitizer build of the parser, 200,000 runs (RUNS=... for more)
 #   make coverage  the line coverage of the Cython code, from a traced build
 #   make clean     remove what the other targets made and downloaded
 
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in README.md) $(shell find src \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \))
 
-.PHONY: test demo lint bench wheels coverage clean
+.PHONY: test demo lint bench wheels fuzz coverage clean
 .DELETE_ON_ERROR:
 
 test: $(VENV)/test.stamp
@@ -56,6 +57,9 @@ wheels: $(VENV)/build.stamp
 	@echo 'wheels: the pure-Python wheel'
 	FASTIMAP_NO_EXTENSION=1 $(BIN)/python -m build --wheel --outdir dist
 	@ls -l dist
+
+fuzz:
+	tools/fuzz
 
 coverage: $(VENV)/test.stamp
 	$(BIN)/python tools/cython_coverage.py
