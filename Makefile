@@ -38,7 +38,7 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
-	$(BIN)/cython-lint src/fastimap/_parser.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
 bench: $(VENV)/bench.stamp
