@@ -214,8 +214,9 @@ class ResponseReader:
             self._in_place_size = size
             self._received = have
             self._capacity = min(size, max(have, _FIRST_ROOM))
-            self._in_place.seek(self._capacity - 1)
-            self._in_place.write(b"\0")
+            if self._capacity > have:
+                self._in_place.seek(self._capacity - 1)
+                self._in_place.write(b"\0")
             self._start = self._scanned = self._end = self._offered = 0
         return None
 

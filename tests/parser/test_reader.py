@@ -282,6 +282,17 @@ def test_literals_of_all_sizes(twin: Any, size: int, chunk: int) -> None:
     assert literal == octets[len(head) + 10 : len(head) + 10 + size]
 
 
+def test_a_literal_of_which_much_is_there_already(twin: Any) -> None:
+    body = bytes(range(1, 256)) * 20_000
+    octets = b"* X {%d}\r\n%s\r\n" % (len(body), body)
+    reader = twin.ResponseReader()
+    put(reader, octets[:3_000_000])  # all at once, so that the buffer grows
+    assert reader.responses() == []
+    assert reader.buffered == 3_000_000 - len(b"* X {5100000}\r\n")
+    put(reader, octets[3_000_000:])
+    assert reader.responses() == [(b"* X {%d}" % len(body), body, b"")]
+
+
 def test_views_that_stay_alive_cost_a_copy_but_no_octet(twin: Any) -> None:
     body = bytes(range(256)) * 4096
     octets = b"* X {%d}\r\n%s\r\n" % (len(body), body)
