@@ -1,7 +1,7 @@
 """Where a fuzzer begins: the octets of real servers, and inputs that coverage has shown to reach further.
 
 ``python -m tests.fuzz.seeds DIRECTORY`` writes each to a file of its own, as libFuzzer wants them;
-``python -m tests.fuzz.seeds --from DIRECTORY`` makes seeds.txt of such files (those of a corpus that was merged).
+``python -m tests.fuzz.seeds --from DIRECTORY`` adds the short ones of such files (a merged corpus) to seeds.txt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.parser.harness import quirks
 
 SEEDS = Path(__file__).with_name("seeds.txt")
-_SIZE = 400  # octets of the longest input that seeds.txt takes
+_SIZE = 80  # octets of the longest input that --from takes
 
 
 def seeds() -> list[bytes]:
