@@ -254,9 +254,13 @@ cdef class ResponseReader:
         self._check_literal(size)
         return self._take_literal(size)
 
-    cdef int _check_readable(self) except -1:
+    cdef int _check_failure(self) except -1:
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.with_traceback(None)  # not with the frames of all who were told before
+        return 0
+
+    cdef int _check_readable(self) except -1:
+        self._check_failure()
         if self._in_response():
             raise ProtocolError("a response is half read")
         return 0
@@ -316,8 +320,7 @@ cdef class ResponseReader:
     def responses(self):
         cdef list batch = []
         cdef tuple response
-        if self.failure is not None:
-            raise self.failure
+        self._check_failure()
         if self.draining and self._in_response():
             raise ProtocolError("a response is half read")
         self.draining = False
@@ -337,8 +340,7 @@ cdef class ResponseReader:
     def drain(self, untagged, Py_ssize_t limit=0):
         if type(untagged) is not dict:
             raise TypeError("drain() needs a dict")
-        if self.failure is not None:
-            raise self.failure
+        self._check_failure()
         if not self.draining and self._in_response():
             raise ProtocolError("a response is half read")
         self.draining = True

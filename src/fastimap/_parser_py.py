@@ -169,9 +169,12 @@ class ResponseReader:
         self._check_literal(size)
         return self._take_literal(size)
 
-    def _check_readable(self) -> None:
+    def _check_failure(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)  # not with the frames of all who were told before
+
+    def _check_readable(self) -> None:
+        self._check_failure()
         if self.in_response:
             raise ProtocolError("a response is half read")
 
@@ -223,8 +226,7 @@ class ResponseReader:
     # Responses out.
 
     def responses(self) -> list[tuple[bytes, ...]]:
-        if self._failure is not None:
-            raise self._failure
+        self._check_failure()
         if self.in_response and self._draining:
             raise ProtocolError("a response is half read")
         self._draining = False
@@ -241,8 +243,7 @@ class ResponseReader:
     def drain(self, untagged: dict[str, list[bytes | tuple[bytes, bytes]]], limit: int = 0) -> bytes | None:
         if type(untagged) is not dict:
             raise TypeError("drain() needs a dict")
-        if self._failure is not None:
-            raise self._failure
+        self._check_failure()
         if self.in_response and not self._draining:
             raise ProtocolError("a response is half read")
         self._draining = True

@@ -34,8 +34,8 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
 
 A literal is ``{n}``, ``{n+}`` or ``~{n}`` at the end of a line of an untagged response (RFC 9051, section 4.3;
 RFC 7888; RFC 3516). What goes over a limit raises the :class:`~fastimap.errors.LimitError` of that limit, before
-memory is taken for it; after an error the reader is closed for good and raises it again. A batch that ends in an
-error is handed over first.
+memory is taken for it. After an error of ``responses()`` or ``drain()`` the reader is closed for good and raises it
+again; a batch that ends in an error is handed over first. ``readline()`` and ``read()`` take nothing when they refuse.
 
 **tokenize(fragments, depth=256)** turns one response of ``responses()`` into values: parenthesised lists become
 tuples, quoted strings and literals bytes, numbers int, NIL None, and all other atoms str (UTF-8, undecodable

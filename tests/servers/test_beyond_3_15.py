@@ -14,9 +14,8 @@ import pytest
 from fastimap import imaplib
 from tests.servers.connections import plain, tls
 from tests.servers.dovecot import Dovecot
-from tests.support import IMPLEMENTATIONS
+from tests.support import IMPLEMENTATIONS, READERS
 
-READERS = {"c": "fastimap._parser", "py": "fastimap._parser_py"}
 MESSAGES = [
     b"From: anna@example.org\r\nSubject: Gr\xc3\xbc\xc3\x9fe aus Z\xc3\xbcrich\r\n\r\none\r\n",
     b"From: bert@example.org\r\nSubject: trip report\r\n\r\ntwo\r\n",

@@ -8,11 +8,9 @@ import pytest
 from fastimap import imaplib
 from tests.servers.connections import CONNECTIONS
 from tests.servers.dovecot import Dovecot
-from tests.support import IMPLEMENTATIONS
+from tests.support import IMPLEMENTATIONS, READERS
 
 pytestmark = pytest.mark.timeout(600)
-
-READERS = {"c": "fastimap._parser", "py": "fastimap._parser_py"}
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, autouse=True)

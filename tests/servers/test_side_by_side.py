@@ -23,9 +23,8 @@ import pytest
 from fastimap import imaplib as fast
 from tests.servers.connections import plain, starttls, tls
 from tests.servers.dovecot import Dovecot
-from tests.support import IMPLEMENTATIONS
+from tests.support import IMPLEMENTATIONS, READERS
 
-READERS = {"c": "fastimap._parser", "py": "fastimap._parser_py"}
 DATE = '"25-Jan-2024 10:20:30 +0100"'
 MESSAGES = [
     b"From: a@example.org\r\nSubject: one\r\nMessage-ID: <1@example.org>\r\n\r\nfirst\r\n",

@@ -10,5 +10,9 @@ IMPLEMENTATIONS = ["py"] if os.environ.get("FASTIMAP_NO_EXTENSION", "") not in (
 """The implementations of the parser to test; FASTIMAP_NO_EXTENSION says that there is only the Python one."""
 
 
+READERS = {"c": "fastimap._parser", "py": "fastimap._parser_py"}
+"""The module of each implementation."""
+
+
 class Unavailable(Exception):
     """Something that tests need from outside can't be had here; the text says what, why, and how to get it."""
