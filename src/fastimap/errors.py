@@ -1,34 +1,203 @@
-"""Every exception that fastimap's parser raises, and what each means for the caller.
+"""Every exception that fastimap raises, and what each means for the caller.
 
-The drop-in (:mod:`fastimap.imaplib`) turns them into ``IMAP4.error`` or ``IMAP4.abort``,
+::
+
+    FastimapError
+    +-- ConnectionLost ......... ConnectFailed, Disconnected, Timeout, TLSError
+    +-- ProtocolError .......... the stream lost its step (ParseError alone leaves it in step)
+    |   +-- LimitError ......... LineTooLong, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, NestingTooDeep, ...
+    +-- CommandError ........... the server answered NO or BAD
+    |   +-- AuthenticationFailed, MailboxNotFound, MailboxExists, NoPermission, OverQuota, Unavailable
+    +-- CapabilityMissing ...... the server does not have what the command needs; nothing was sent
+    +-- StateError ............. the command is not allowed in this state; nothing was sent
+
+:attr:`FastimapError.advice` says what helps: to retry, to reconnect, to authenticate anew, or to fix the call.
+
+The drop-in (:mod:`fastimap.imaplib`) turns the parser's into ``IMAP4.error`` or ``IMAP4.abort``,
 with the exception of this module as ``__cause__``.
 """
 
 from __future__ import annotations
 
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .types import ResponseCode
+
 __all__ = [
+    "Advice",
+    "AuthenticationFailed",
+    "CapabilityMissing",
+    "CommandError",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Disconnected",
     "FastimapError",
     "LimitError",
     "LineTooLong",
     "LiteralTooLarge",
+    "MailboxExists",
+    "MailboxNotFound",
     "NestingTooDeep",
+    "NoPermission",
+    "OverQuota",
     "ParseError",
     "ProtocolError",
     "ResponseTooLarge",
+    "StateError",
+    "TLSError",
+    "Timeout",
+    "TooManyChallenges",
     "TooManyLiterals",
+    "TooManyUnasked",
+    "Unavailable",
 ]
+
+
+class Advice(enum.Enum):
+    """What helps against an error."""
+
+    RETRY = "retry"
+    """The same command may work later, on this connection."""
+    RECONNECT = "reconnect"
+    """This connection is closed; a new one may work."""
+    REAUTHENTICATE = "reauthenticate"
+    """Other credentials are needed, or a new token."""
+    FIX = "fix"
+    """The call, or the server, has to change: the same again fails again."""
 
 
 class FastimapError(Exception):
     """Base of every exception that fastimap defines."""
 
+    advice: Advice = Advice.FIX
+
+
+class ConnectionLost(FastimapError):
+    """Base of what ends a connection from outside; it is closed, and what was in flight has no answer."""
+
+    advice = Advice.RECONNECT
+
+
+class ConnectFailed(ConnectionLost):
+    """No connection came about: the name, the port, the network or the greeting was wrong."""
+
+
+class Disconnected(ConnectionLost):
+    """The connection was cut, by the server (its BYE is quoted) or by the network."""
+
+
+class Timeout(ConnectionLost):
+    """The server took longer than a deadline of :class:`fastimap.Timeouts`; the connection was closed."""
+
+
+class TLSError(ConnectionLost):
+    """TLS could not be had as demanded: certificate, host name, handshake, or STARTTLS refused."""
+
+    advice = Advice.FIX
+
 
 class ProtocolError(FastimapError):
     """The server sent octets that cannot be framed: reconnect, the stream has lost its step."""
 
+    advice = Advice.RECONNECT
+
 
 class ParseError(FastimapError):
     """One response is not in IMAP's grammar; the stream itself is still in step."""
+
+
+class CommandError(FastimapError):
+    """The server answered a command with NO or BAD (RFC 9051, section 7.1)."""
+
+    command: str
+    """The command's name, such as ``"UID FETCH"``."""
+    tag: str
+    status: str
+    """``"NO"`` or ``"BAD"``."""
+    code: str | None
+    """Name of the response code, such as ``"NONEXISTENT"`` (RFC 5530), or None."""
+    text: str
+    """The human-readable text of the answer."""
+    response_code: ResponseCode | None
+    """The response code with its arguments, such as :class:`fastimap.types.BadCharset`."""
+    delay: float | None
+    """Seconds to wait before the next attempt, where the server said so."""
+
+    def __init__(
+        self,
+        command: str,
+        tag: str,
+        status: str,
+        code: str | None,
+        text: str,
+        *,
+        advice: Advice | None = None,
+        delay: float | None = None,
+        response_code: ResponseCode | None = None,
+    ) -> None:
+        super().__init__(command, tag, status, code, text)
+        self.command = command
+        self.tag = tag
+        self.status = status
+        self.code = code
+        self.text = text
+        self.delay = delay
+        self.response_code = response_code
+        if advice is not None:
+            self.advice = advice
+
+    def __str__(self) -> str:
+        code = f" [{self.code}]" if self.code else ""
+        delay = f" (try again in {self.delay:g} s)" if self.delay else ""
+        return f"{self.command}: the server answered {self.status}{code} {self.text}{delay}"
+
+
+class AuthenticationFailed(CommandError):
+    """The server did not accept the credentials, or the account may not log in."""
+
+    advice = Advice.REAUTHENTICATE
+
+
+class MailboxNotFound(CommandError):
+    """There is no such mailbox (NONEXISTENT, TRYCREATE)."""
+
+
+class MailboxExists(CommandError):
+    """The mailbox is there already (ALREADYEXISTS)."""
+
+
+class NoPermission(CommandError):
+    """The account may not do that (NOPERM)."""
+
+
+class OverQuota(CommandError):
+    """A quota is, or would be, exceeded (OVERQUOTA)."""
+
+
+class Unavailable(CommandError):
+    """The server can't now, or throttles: `delay` says how long to wait, where known (UNAVAILABLE, INUSE, LIMIT)."""
+
+    advice = Advice.RETRY
+
+
+class CapabilityMissing(FastimapError):
+    """The server lacks what the call needs; nothing was sent."""
+
+    capability: str
+
+    def __init__(self, command: str, capability: str) -> None:
+        super().__init__(command, capability)
+        self.command = command
+        self.capability = capability
+
+    def __str__(self) -> str:
+        return f"{self.command} needs the capability {self.capability}, which the server does not have"
+
+
+class StateError(FastimapError):
+    """The command is not allowed in the connection's state (RFC 9051, section 3); nothing was sent."""
 
 
 class LimitError(ProtocolError):
@@ -66,3 +235,15 @@ class NestingTooDeep(LimitError, ParseError):
     """Parenthesised lists are nested deeper than ``Limits.depth``."""
 
     limit = "depth"
+
+
+class TooManyUnasked(LimitError):
+    """During one command the server sent more responses that nobody asked for than ``Limits.unasked`` allows."""
+
+    limit = "unasked"
+
+
+class TooManyChallenges(LimitError):
+    """The server sent more SASL challenges than ``Limits.challenges``."""
+
+    limit = "challenges"

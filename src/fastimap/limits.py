@@ -1,10 +1,10 @@
-"""What one response of a server may cost the client at most."""
+"""What a server may cost the client at most."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_LIMITS", "Limits"]
+__all__ = ["CLIENT_LIMITS", "DEFAULT_LIMITS", "Limits"]
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -24,10 +24,14 @@ class Limits:
 
     literal: int = _GIB
     """The announced size of one literal (`LiteralTooLarge`). Mail servers refuse messages over some 150 MB;
-    Cyrus and Dovecot themselves stop at 2 or 4 GiB."""
+    Cyrus and Dovecot themselves stop at 2 or 4 GiB. Does not hold for a literal that goes to a sink."""
+
+    other_literal: int = _GIB
+    """The same for literals that are no body section of a FETCH response: mailbox names, header fields in an
+    ENVELOPE, annotations. Never more than `literal`. Dovecot takes 64 KiB itself in an argument."""
 
     response: int = 2 * _GIB
-    """All lines and literals of one response together (`ResponseTooLarge`)."""
+    """All lines and literals of one response together (`ResponseTooLarge`). Literals for a sink do not count."""
 
     literals: int = 100_000
     """Number of literals in one response (`TooManyLiterals`). Servers send a handful."""
@@ -36,6 +40,16 @@ class Limits:
     """Nesting of parentheses (`NestingTooDeep`). Dovecot stops MIME nesting at 100 parts, and a body
     structure takes two levels a part."""
 
+    unasked: int = 1_000_000
+    """Number of responses during one command that no command claims (`TooManyUnasked`). A mailbox of that many
+    messages may send an EXPUNGE for each."""
+
+    unasked_octets: int = 64 * _MIB
+    """The octets of those responses together (`TooManyUnasked`)."""
+
+    challenges: int = 16
+    """Number of SASL challenges in one authentication (`TooManyChallenges`). GSSAPI and SCRAM take up to 4."""
+
     def __post_init__(self) -> None:
         for name in self.__slots__:
             if getattr(self, name) < 1:
@@ -43,3 +57,8 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
+"""Of the drop-in and the bare reader: what imaplib takes, they take."""
+
+CLIENT_LIMITS = Limits(literal=256 * _MIB, other_literal=_MIB)
+"""Of the typed clients: no provider takes a message over 256 MiB (Gmail and Outlook stop at 150 MB), and larger ones
+can be streamed."""

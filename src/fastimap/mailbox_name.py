@@ -9,6 +9,7 @@ __all__ = ["decode", "encode", "is_encoded"]
 
 # Printable US-ASCII except "&" stands for itself; every other run of characters is shifted.
 _SHIFTED = re.compile(r"[^\x20-\x25\x27-\x7e]+")
+_PRINTABLE = re.compile(rb"[ -~]*+")
 _SHIFT_SEQUENCE = re.compile(rb"&([A-Za-z0-9+,]*)-")
 
 
@@ -37,7 +38,7 @@ def decode(octets: bytes) -> str:
     Raises ValueError where they are not modified UTF-7: octets outside printable US-ASCII, a shift that
     is not closed, is not base64 of whole UTF-16 units, or leaves surplus bits set.
     """
-    if not octets.isascii() or any(octet < 0x20 or octet == 0x7F for octet in octets):
+    if not _PRINTABLE.fullmatch(octets):
         raise ValueError(f"not modified UTF-7: {octets!r} has octets outside printable US-ASCII")
     parts = []
     position = 0

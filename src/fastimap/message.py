@@ -1,0 +1,583 @@
+"""What a FETCH response says about a message: the types (RFC 9051, section 7.5.2).
+
+All are immutable tuples with named items, filled by both implementations of the parser; equality is equality
+of all values. What the server sent stays as octets (``..._octets``); the properties decode it when they are asked.
+They never raise: text that is no UTF-8 is read as ISO-8859-1, an encoded word that can't be decoded stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import Error, a2b_base64, a2b_qp
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from email.utils import parsedate_to_datetime
+from encodings import normalize_encoding
+from encodings.aliases import aliases
+from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
+from urllib.parse import unquote_to_bytes
+
+__all__ = [
+    "PRESENT_BODY",
+    "PRESENT_BODYSTRUCTURE",
+    "PRESENT_ENVELOPE",
+    "PRESENT_FLAGS",
+    "PRESENT_INTERNALDATE",
+    "PRESENT_MODSEQ",
+    "PRESENT_OTHER",
+    "PRESENT_SIZE",
+    "PRESENT_UID",
+    "Address",
+    "BodyStructure",
+    "Defect",
+    "Disposition",
+    "Envelope",
+    "FetchedMessage",
+    "Flag",
+    "Parameters",
+    "Streamed",
+    "canonical_section",
+]
+
+PRESENT_UID: Final = 1
+PRESENT_FLAGS: Final = 2
+PRESENT_SIZE: Final = 4
+PRESENT_INTERNALDATE: Final = 8
+PRESENT_MODSEQ: Final = 16
+PRESENT_ENVELOPE: Final = 32
+PRESENT_BODYSTRUCTURE: Final = 64
+PRESENT_BODY: Final = 128
+PRESENT_OTHER: Final = 256
+
+Parameters: TypeAlias = tuple[tuple[str, bytes], ...]
+"""MIME parameters in the order sent: the name in lower case, the value as octets."""
+Disposition: TypeAlias = tuple[str, Parameters]
+"""A Content-Disposition (RFC 2183): the type in lower case, and its parameters."""
+
+
+class Flag(StrEnum):
+    """The system flags (RFC 9051, section 2.3.2) and the keywords of IANA's registry that mail programs share."""
+
+    SEEN = "\\Seen"
+    ANSWERED = "\\Answered"
+    FLAGGED = "\\Flagged"
+    DELETED = "\\Deleted"
+    DRAFT = "\\Draft"
+    RECENT = "\\Recent"
+    FORWARDED = "$Forwarded"
+    MDN_SENT = "$MDNSent"
+    JUNK = "$Junk"
+    NOT_JUNK = "$NotJunk"
+    PHISHING = "$Phishing"
+    IMPORTANT = "$Important"
+
+
+class Streamed(int):
+    """Stands for a literal that went to the caller's sink: its size in octets."""
+
+    error: BaseException | None = None
+    """What the sink raised. The literal's later octets were not given to it."""
+
+
+class Defect(NamedTuple):
+    """Something in a FETCH response that is not in IMAP's grammar, or makes no sense."""
+
+    item: str
+    """The data item that it is about; "" for the response itself."""
+    reason: str
+    octets: bytes
+    """The first octets of what was sent there, at most 80."""
+
+
+class Address(NamedTuple):
+    """One address of an envelope, or one end of a group of addresses (RFC 9051, section 7.5.2)."""
+
+    name_octets: bytes | None
+    route_octets: bytes | None
+    """The source route of RFC 821, long obsolete."""
+    mailbox_octets: bytes | None
+    host_octets: bytes | None
+
+    @property
+    def name(self) -> str | None:
+        """The display name, decoded (RFC 2047)."""
+        return _decoded(self.name_octets)
+
+    @property
+    def mailbox(self) -> str | None:
+        """What stands before the "@"; for the start of a group, the group's name."""
+        octets, _ = self._without_angles()
+        return _text(octets)
+
+    @property
+    def host(self) -> str | None:
+        """What stands behind the "@"; None for both ends of a group."""
+        _, octets = self._without_angles()
+        return _text(octets)
+
+    @property
+    def email(self) -> str:
+        """``mailbox@host``; the mailbox alone where the message had no host; "" for both ends of a group."""
+        mailbox, host = self.mailbox, self.host
+        if mailbox is None or host is None:
+            return ""
+        return f"{mailbox}@{host}" if host else mailbox
+
+    @property
+    def is_group_start(self) -> bool:
+        """Whether this opens a group (RFC 5322, section 3.4); `mailbox` is the group's name."""
+        return self.host_octets is None and self.mailbox_octets is not None
+
+    @property
+    def is_group_end(self) -> bool:
+        return self.host_octets is None and self.mailbox_octets is None
+
+    def _without_angles(self) -> tuple[bytes | None, bytes | None]:
+        mailbox, host = self.mailbox_octets, self.host_octets
+        if mailbox and host and mailbox.startswith(b"<") and host.endswith(b">"):
+            return mailbox[1:], host[:-1]  # Gmail, of "<<a@b>>"
+        return mailbox, host
+
+    def __str__(self) -> str:
+        """``Name <mailbox@host>``; the name in quotes where RFC 5322 wants them."""
+        if self.is_group_start:
+            return f"{self.mailbox}:"
+        if self.is_group_end:
+            return ";"
+        name = self.name
+        if not name:
+            return self.email
+        if _SPECIALS.search(name):
+            name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
+        return f"{name} <{self.email}>" if self.email else name
+
+    def __repr__(self) -> str:
+        return f"<Address {self}>"
+
+
+class Envelope(NamedTuple):
+    """The main fields of a message's header, as the server read them (RFC 9051, section 7.5.2)."""
+
+    date_octets: bytes | None
+    subject_octets: bytes | None
+    from_: tuple[Address, ...]
+    sender: tuple[Address, ...]
+    """Where the message has none, the server repeats `from_`; so with `reply_to`."""
+    reply_to: tuple[Address, ...]
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
+    in_reply_to_octets: bytes | None
+    message_id_octets: bytes | None
+
+    @property
+    def date(self) -> datetime | None:
+        """The Date field, aware; None where it is absent or no date. Without a usable zone it is taken as UTC."""
+        if self.date_octets is None:
+            return None
+        try:
+            date = parsedate_to_datetime(self.date_octets.decode("ascii", "replace"))
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+
+    @property
+    def subject(self) -> str | None:
+        """The Subject field, decoded (RFC 2047)."""
+        return _decoded(self.subject_octets)
+
+    @property
+    def in_reply_to(self) -> str | None:
+        return _text(self.in_reply_to_octets)
+
+    @property
+    def message_id(self) -> str | None:
+        """The Message-ID field with its angle brackets."""
+        return _text(self.message_id_octets)
+
+    def __repr__(self) -> str:
+        senders = ", ".join(map(str, self.from_[:3]))
+        return f"<Envelope {_shortened(self.subject)!r} from {_shortened(senders)} at {self.date}>"
+
+
+class BodyStructure(NamedTuple):
+    """One MIME part and the parts inside it (RFC 9051, section 7.5.2, BODYSTRUCTURE).
+
+    Where a server left out what RFC 2045 has a default for, or sent NIL, the default is here.
+    """
+
+    part: str
+    """What goes between the brackets of ``BODY[...]`` (RFC 9051, section 6.4.5.1): "1" for the only part of a message,
+    "2.1" for the first in the second. A multipart that is a whole message has no number of its own; it has that of the
+    message: "" at the top, and in a message/rfc822 part the same as that part."""
+    type: str
+    """The media type in lower case: "text" of "text/plain"."""
+    subtype: str
+    parameters: Parameters
+    """Those of Content-Type, as sent. `params` has them decoded."""
+    content_id_octets: bytes | None
+    description_octets: bytes | None
+    encoding: str
+    """The Content-Transfer-Encoding in lower case; "" for a multipart, for which IMAP does not tell it."""
+    size: int | None
+    """Octets of the body as it is transferred, before decoding; None for a multipart."""
+    lines: int | None
+    """Lines of the body, for text and message/rfc822."""
+    envelope: Envelope | None
+    """The envelope of the message in a message/rfc822 part."""
+    parts: tuple[BodyStructure, ...]
+    """Those of a multipart; for a message/rfc822 part one: the body of the message in it."""
+    md5_octets: bytes | None
+    disposition: Disposition | None
+    language: tuple[str, ...]
+    location_octets: bytes | None
+    extensions: tuple[object, ...]
+    """What later standards may add: values as :func:`fastimap.parser.tokenize` gives them."""
+
+    @property
+    def media_type(self) -> str:
+        """``"text/plain"``."""
+        return f"{self.type}/{self.subtype}"
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters of Content-Type, decoded (RFC 2231, RFC 2047), by name in lower case."""
+        return _decoded_parameters(self.parameters)
+
+    @property
+    def charset(self) -> str | None:
+        """The charset in lower case; "us-ascii" for text without one (RFC 2046, section 4.1.2)."""
+        charset = self.params.get("charset", "").strip(' "').lower()
+        return charset or ("us-ascii" if self.type == "text" else None)
+
+    @property
+    def filename(self) -> str | None:
+        """The file name that the disposition gives, else the parameter "name", decoded; it may hold any path."""
+        name = _decoded_parameters(self.disposition[1]).get("filename") if self.disposition else None
+        return name or self.params.get("name") or None
+
+    @property
+    def content_id(self) -> str | None:
+        return _text(self.content_id_octets)
+
+    @property
+    def description(self) -> str | None:
+        """The Content-Description, decoded (RFC 2047)."""
+        return _decoded(self.description_octets)
+
+    @property
+    def location(self) -> str | None:
+        return _text(self.location_octets)
+
+    @property
+    def is_attachment(self) -> bool:
+        """Whether the disposition is "attachment"."""
+        return self.disposition is not None and self.disposition[0] == "attachment"
+
+    def walk(self) -> Iterator[BodyStructure]:
+        """This part and all inside it, those of attached messages too, in the order of the message."""
+        stack = [self]
+        while stack:
+            part = stack.pop()
+            yield part
+            stack.extend(reversed(part.parts))
+
+    def find(self, media_type: str) -> BodyStructure | None:
+        """The first part of this media type, such as ``"text/plain"``, or None."""
+        return next(self._of(media_type), None)
+
+    def find_all(self, media_type: str) -> list[BodyStructure]:
+        """Every part of this media type, in the order of the message."""
+        return list(self._of(media_type))
+
+    def _of(self, media_type: str) -> Iterator[BodyStructure]:
+        wanted = media_type.lower()
+        return (part for part in self.walk() if part.media_type == wanted)
+
+    def attachments(self) -> list[BodyStructure]:
+        """The attached parts in order; an attached message is one, whatever is attached to it."""
+        found = []
+        stack = [self]
+        while stack:
+            part = stack.pop()
+            if part.is_attachment:
+                found.append(part)
+            else:
+                stack.extend(reversed(part.parts))
+        return found
+
+    def __repr__(self) -> str:
+        size = "" if self.size is None else f", {self.size} octets"
+        parts = f", {len(self.parts)} parts" if self.type == "multipart" else ""
+        return f"<BodyStructure {self.part or 'message'}: {self.media_type}{size}{parts}>"
+
+
+class FetchedMessage(NamedTuple):
+    """One FETCH response: what was asked of a message, or what changed (RFC 9051, section 7.5.2).
+
+    What the server did not send is None; `present` tells it from what it sent as NIL or with a defect.
+    """
+
+    sequence_number: int | None
+    """None in a UIDFETCH response (RFC 9586)."""
+    uid: int | None
+    flags: frozenset[str] | None
+    """System flags as :class:`Flag` spells them, keywords as sent (octets that are no UTF-8 as surrogates)."""
+    size: int | None
+    """RFC822.SIZE: octets."""
+    internal_date: datetime | None
+    """INTERNALDATE: when the message came into the server; aware."""
+    mod_sequence: int | None
+    """MODSEQ (RFC 7162)."""
+    envelope: Envelope | None
+    body_structure: BodyStructure | None
+    """BODYSTRUCTURE, or BODY, which lacks all from `md5_octets` on."""
+    body: bytes | None
+    """BODY[] or RFC822: the whole message; None where it went to a sink, see `streamed`."""
+    items: tuple[tuple[str, object], ...]
+    """Every other data item, as (name in upper case, value): sections bytes, or :class:`Streamed`; items that fastimap
+    does not know as :func:`fastimap.parser.tokenize` gives them. Header fields in a name are in upper case too."""
+    defects: tuple[Defect, ...]
+    """What was not right in the response. A bad item costs its own value, never the row."""
+    present: int
+    """Which items were there: the sum of PRESENT_UID, PRESENT_FLAGS, ..."""
+
+    def item(self, name: str, default: object = None) -> object:
+        """The value of the data item `name`, spelled as in `items`, or `default`."""
+        for known, value in self.items:
+            if known == name:
+                return value
+        return default
+
+    def section(self, section: str, origin: int | None = None) -> bytes | None:
+        """The octets of ``BODY[section]``, with `origin` of ``BODY[section]<origin>``; None if NIL or not there."""
+        name = canonical_section(section)
+        if not name and origin is None:
+            return self.body
+        return self._octets(f"BODY[{name}]" if origin is None else f"BODY[{name}]<{origin}>")
+
+    def binary(self, part: str) -> bytes | None:
+        """The octets of ``BINARY[part]``: the part without its transfer encoding (RFC 9051; RFC 3516)."""
+        return self._octets(f"BINARY[{part}]")
+
+    @property
+    def header(self) -> bytes | None:
+        """BODY[HEADER] or RFC822.HEADER."""
+        header = self._octets("BODY[HEADER]")
+        return header if header is not None else self._octets("RFC822.HEADER")
+
+    @property
+    def text(self) -> bytes | None:
+        """BODY[TEXT] or RFC822.TEXT."""
+        text = self._octets("BODY[TEXT]")
+        return text if text is not None else self._octets("RFC822.TEXT")
+
+    @property
+    def gmail_message_id(self) -> int | None:
+        """X-GM-MSGID."""
+        return self._number("X-GM-MSGID")
+
+    @property
+    def gmail_thread_id(self) -> int | None:
+        """X-GM-THRID."""
+        return self._number("X-GM-THRID")
+
+    @property
+    def gmail_labels(self) -> tuple[str, ...] | None:
+        """X-GM-LABELS, decoded as mailbox names are."""
+        value = self.item("X-GM-LABELS")
+        return value if isinstance(value, tuple) else None
+
+    @property
+    def email_id(self) -> str | None:
+        """EMAILID (RFC 8474)."""
+        return self._string("EMAILID")
+
+    @property
+    def thread_id(self) -> str | None:
+        """THREADID (RFC 8474); None too where the server has none for this message."""
+        return self._string("THREADID")
+
+    @property
+    def preview(self) -> str | None:
+        """PREVIEW: the first words of the text (RFC 8970)."""
+        return self._string("PREVIEW")
+
+    @property
+    def save_date(self) -> datetime | None:
+        """SAVEDATE: when the message came into this mailbox (RFC 8514)."""
+        value = self.item("SAVEDATE")
+        return value if isinstance(value, datetime) else None
+
+    @property
+    def streamed(self) -> dict[str, int]:
+        """The items whose octets went to the caller's sink, and how many there were."""
+        return {name: value for name, value in self.items if isinstance(value, Streamed)}
+
+    def email(self) -> EmailMessage:
+        """The message as the standard library's :mod:`email` has it: whole, or its header where that alone was fetched.
+
+        Raises ValueError where neither was.
+        """
+        octets = self.body if self.body is not None else self.header
+        if octets is None:
+            raise ValueError("neither BODY[] nor BODY[HEADER] is in this row")
+        return message_from_bytes(octets, policy=policy.default)
+
+    def _octets(self, name: str) -> bytes | None:
+        value = self.item(name)
+        return value if isinstance(value, bytes) else None
+
+    def _number(self, name: str) -> int | None:
+        value = self.item(name)
+        return value if isinstance(value, int) else None
+
+    def _string(self, name: str) -> str | None:
+        value = self.item(name)
+        return value if isinstance(value, str) else None
+
+    def __repr__(self) -> str:
+        number = "" if self.sequence_number is None else f" {self.sequence_number}"
+        shown = []
+        if self.uid is not None:
+            shown.append(f"UID {self.uid}")
+        if self.flags is not None:
+            shown.append(f"FLAGS ({_shortened(' '.join(sorted(self.flags)))})")
+        if self.size is not None:
+            shown.append(f"{self.size} octets")
+        if self.envelope is not None:
+            shown.append(repr(_shortened(self.envelope.subject)))
+        if self.body_structure is not None:
+            shown.append(self.body_structure.media_type)
+        if self.body is not None:
+            shown.append(f"BODY[] of {len(self.body)} octets")
+        shown += [_shortened(name) or "" for name, _ in self.items[:5]]
+        if self.defects:
+            shown.append(f"{len(self.defects)} defects")
+        return f"<FetchedMessage{number}: {', '.join(shown)}>"
+
+
+_FIELD_LIST = re.compile(r"([^ (]*) *\(([^)]*)\)?\Z")
+
+
+def canonical_section(section: str) -> str:
+    """Return a section as the names in :attr:`FetchedMessage.items` have it, however a server or a caller spells it.
+
+    Upper case, one space in front of and in a list of header fields, no quotes: ``1.HEADER.FIELDS (DATE FROM)``.
+    """
+    section = section.strip(" ").upper()
+    fields = _FIELD_LIST.match(section)
+    if fields is None:
+        return section
+    return f"{fields[1]} ({' '.join(fields[2].replace(chr(34), ' ').split())})"
+
+
+# Text.
+
+_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+# The text of an encoded word may not hold "?" or a space (RFC 2047, section 2), but words with both are about.
+_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([BbQq])\?((?:[^?]|\?(?!=))*+)\?=")
+# Python's codecs for charsets. Not those that aren't text, nor what no mail means and takes quadratic time (punycode);
+# and as a fixed set, because Python remembers every name that it once looked for in vain.
+_CHARSETS = {*aliases.values(), "cp737", "cp874", "koi8_t", "koi8_u", "mac_croatian", "mac_romanian", "utf_8_sig"} - {
+    *("base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
+}
+
+
+def _text(octets: bytes | None) -> str | None:
+    if octets is None:
+        return None
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return octets.decode("iso-8859-1")
+
+
+def _shortened(text: str | None) -> str | None:
+    return text if text is None or len(text) <= 60 else text[:59] + "…"
+
+
+def _decoded(octets: bytes | None) -> str | None:
+    """Return the text of an unstructured field, its encoded words decoded."""
+    text = _text(octets)
+    if text is None:
+        return None
+    text = _FOLD.sub("", text)
+    end = text.rfind("?=") + 2  # what opens behind it is no word; so the search takes linear time
+    if end < 2 or "=?" not in text:
+        return text
+    # Octets are put together before they are decoded: the end of a word may cut a character in two.
+    pieces: list[tuple[str, bytes]] = []  # Python's name of the charset, octets
+    position = 0
+    after_word = False
+    for word in _ENCODED_WORD.finditer(text, 0, end):
+        between = text[position : word.start()]
+        position = word.end()
+        decoded = _decoded_word(word)
+        if between and not (after_word and decoded and between.isspace()):
+            pieces.append(("utf_8", between.encode()))
+        pieces.append(decoded or ("utf_8", word[0].encode()))
+        after_word = decoded is not None
+    pieces.append(("utf_8", text[position:].encode()))
+    return "".join(
+        b"".join(octets for _, octets in run).decode(codec, "replace")
+        for codec, run in groupby(pieces, key=itemgetter(0))
+    )
+
+
+def _decoded_word(word: re.Match[str]) -> tuple[str, bytes] | None:
+    """Return charset and octets of an encoded word, or None where it makes no sense."""
+    codec = _codec(word[1])
+    if codec is None:
+        return None
+    octets = word[3].encode()
+    if word[2] in "Qq":
+        return codec, a2b_qp(octets, header=True)
+    octets = octets.rstrip(b"= ")
+    try:
+        return codec, a2b_base64(octets + b"=" * (-len(octets) % 4))
+    except Error:
+        return None
+
+
+def _codec(charset: str) -> str | None:
+    """Return Python's name for a charset, or None."""
+    name = normalize_encoding(charset.partition("*")[0]).lower()  # RFC 2231, section 5: a language may follow
+    name = aliases.get(name, name)
+    return name if name in _CHARSETS else None
+
+
+# name, or with RFC 2231: name*, name*0, name*0*
+_PARAMETER = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
+
+
+def _decoded_parameters(parameters: Parameters) -> dict[str, str]:
+    """Return MIME parameters decoded: RFC 2231, and RFC 2047 though it does not allow encoded words there."""
+    decoded: dict[str, str] = {}
+    pieces: dict[str, list[tuple[int, bool, bytes]]] = {}
+    for name, value in parameters:
+        form = _PARAMETER.match(name)
+        if form is None or not (form[2] or form[3]):
+            decoded.setdefault(name, _decoded(value) or "")
+        else:
+            pieces.setdefault(form[1], []).append((int(form[2] or 0), bool(form[3]), value))
+    for name, numbered in pieces.items():
+        numbered.sort(key=lambda piece: piece[0])
+        codec = None
+        whole = b""
+        for index, (_, extended, value) in enumerate(numbered):
+            if extended:
+                if index == 0 and value.count(b"'") >= 2:
+                    charset, _, value = value.split(b"'", 2)
+                    codec = _codec(charset.decode("ascii", "replace"))
+                value = unquote_to_bytes(value)
+            whole += value
+        # The extended form is the better one where a message has both (RFC 6266, appendix D).
+        decoded[name] = whole.decode(codec, "replace") if codec else _text(whole) or ""
+    return decoded

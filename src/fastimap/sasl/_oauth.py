@@ -1,0 +1,89 @@
+"""What the two OAuth mechanisms share: the token, and the server's account of a failure."""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, TypeAlias
+
+from ._mechanism import Mechanism, MechanismError
+
+Token: TypeAlias = str | Callable[[], str]
+"""An access token, or a function that is asked for one at each start()."""
+
+# RFC 6750 allows fewer characters; no issuer's token may break the message's framing by ^A, SP or CR LF.
+_TOKEN = re.compile(r"[!-~]+")
+
+
+class OAuthError(MechanismError):
+    """The server refused the token (RFC 7628, section 3.2.2); each attribute is None where it said nothing of it."""
+
+    def __init__(self, status: str | None, scope: str | None, openid_configuration: str | None) -> None:
+        super().__init__(f"the server refused the token: status {status!r:.100}, scope {scope!r:.100}")
+        self.status = status
+        """``invalid_token``, ``insufficient_scope``, ...; Google and Microsoft send an HTTP status such as ``401``."""
+        self.scope = scope
+        """The scope that the token must have, in the words of the authorization server."""
+        self.openid_configuration = openid_configuration
+        """URL of the authorization server's metadata (RFC 8414)."""
+
+    @classmethod
+    def from_challenge(cls, challenge: bytes) -> OAuthError:
+        """Read the JSON of an error challenge. Unreadable JSON is an error without details, not another error."""
+        try:
+            details = json.loads(challenge.decode("utf-8"))
+        except (ValueError, RecursionError):
+            details = None
+        if not isinstance(details, dict):
+            details = {}
+
+        def text(key: str) -> str | None:
+            value = details.get(key)
+            if isinstance(value, str):
+                return value
+            return str(value) if type(value) is int else None
+
+        return cls(text("status"), text("scope"), text("openid-configuration"))
+
+
+class OAuth(Mechanism):
+    """Base of OAUTHBEARER and XOAUTH2: all of the client's message in the initial response."""
+
+    clear = True
+    _acknowledgement: ClassVar[bytes]
+    """The answer to an error challenge, after which the server sends its tagged NO."""
+
+    def __init__(self, user: str, token: Token) -> None:
+        super().__init__(user)
+        self._token = token
+
+    def start(self) -> bytes:
+        self.error = None
+        credential = self._credential()
+        if credential is None:
+            raise MechanismError("the token must be of printable ASCII characters, and not empty")
+        return self._message(credential)
+
+    def _credential(self) -> bytes | None:
+        """Return the token as it is sent, None where it cannot be.
+
+        Raises only what a token provider raises, so that no traceback holds the token.
+        """
+        token = self._token if isinstance(self._token, str) else self._token()
+        return b"auth=Bearer " + token.encode("ascii") + b"\1\1" if _TOKEN.fullmatch(token) else None
+
+    @abstractmethod
+    def _message(self, credential: bytes) -> bytes:
+        """Return the client's message, which ends with `credential`."""
+
+    def step(self, challenge: bytes) -> bytes:
+        if self.error is not None:
+            raise self._unexpected()
+        self.error = OAuthError.from_challenge(challenge)
+        return self._acknowledgement
+
+    def finish(self) -> None:
+        if self.error is not None:
+            raise self.error

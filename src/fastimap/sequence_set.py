@@ -1,0 +1,432 @@
+"""Sets of message numbers: UIDs and sequence numbers (RFC 9051, section 9, sequence-set).
+
+A set is kept as sorted ranges that neither touch nor overlap, and is never expanded: ``1:4294967295`` costs as
+much as ``1``. ``*`` is the largest number in use in the mailbox, whatever that is when the server reads it; so
+``7:*`` holds all numbers from 7 on, and the largest one even where that is 5.
+"""
+
+from __future__ import annotations
+
+import operator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
+from itertools import chain
+from typing import Any, Final, Self, TypeAlias, final
+
+__all__ = [
+    "LARGEST_NUMBER",
+    "SAVED",
+    "MessageSet",
+    "Messages",
+    "SavedResult",
+    "SequenceSet",
+    "UIDSet",
+    "uid_set",
+]
+
+LARGEST_NUMBER: Final = 2**32 - 1
+"""The largest sequence number or UID that there can be."""
+
+_LONGEST_ITEM: Final = len("4294967294:4294967295")
+_NOT_FOR_STAR = "the answer depends on the mailbox's largest number: replace * first, by with_largest()"
+
+_Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+
+class _NumberSet:
+    """What UIDSet and SequenceSet have in common. The two never mix: no operator takes one of each."""
+
+    __slots__ = ("_has_star", "_ranges")
+
+    _ranges: _Ranges
+    _has_star: bool
+
+    def __init__(self, numbers: Self | int | str | range | Iterable[int | range] = ()) -> None:
+        """A set of `numbers`: one, an iterable of numbers and ranges, text such as ``"1,2:5,7:*"``, or a set.
+
+        Raises ValueError for text that is no sequence set and for numbers below 1 or above 4294967295, TypeError
+        for what is no number (``True`` is none).
+        """
+        self._has_star = False
+        if isinstance(numbers, type(self)):
+            self._ranges, self._has_star = numbers._ranges, numbers._has_star
+        elif isinstance(numbers, _NumberSet):
+            raise TypeError(f"a {type(numbers).__name__} is not a {type(self).__name__}")
+        elif isinstance(numbers, str):
+            pairs, self._has_star = _parsed(numbers)
+            self._ranges = _coalesced(pairs)
+        elif isinstance(numbers, (bytes, bytearray, memoryview)):
+            raise TypeError(f"octets are read by {type(self).__name__}.parse()")
+        elif isinstance(numbers, Iterable):
+            self._ranges = _compressed(list(numbers) if not isinstance(numbers, range) else [numbers])
+        else:
+            self._ranges = _compressed([numbers])
+
+    @classmethod
+    def _of(cls, ranges: _Ranges, has_star: bool = False) -> Self:
+        made = cls.__new__(cls)
+        made._ranges = ranges
+        made._has_star = has_star
+        return made
+
+    @classmethod
+    def parse(cls, text: bytes | str) -> Self:
+        """Return the set that `text` is in IMAP's syntax, such as ``b"4,1:2,9:*"``.
+
+        Ranges may be reversed and may overlap. Raises ValueError for anything that is not a sequence-set of
+        RFC 9051: nothing at all, 0, a leading zero, a number above 4294967295.
+        """
+        pairs, has_star = _parsed(text)
+        return cls._of(_coalesced(pairs), has_star)
+
+    @staticmethod
+    def parse_ordered(text: bytes | str) -> tuple[range, ...]:
+        """Return the ranges of `text` as they stand in it, for sets that are paired number by number: COPYUID.
+
+        Each range ascends, as ``4:2`` is ``2:4`` (RFC 9051, section 9, uid-range). Raises ValueError as parse()
+        does, and for ``*``.
+        """
+        pairs, has_star = _parsed(text)
+        if has_star:
+            raise ValueError("* stands for no certain number")
+        return tuple(range(low, high + 1) for low, high in pairs)
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The ranges, ascending and disjoint, as (low, high), both included. ``7:*`` is (7, 4294967295)."""
+        return self._ranges
+
+    @property
+    def has_star(self) -> bool:
+        """Whether the largest number of the mailbox belongs to the set, whatever it is."""
+        return self._has_star
+
+    @property
+    def first(self) -> int:
+        """The smallest number; ValueError where there is none."""
+        if not self._ranges:
+            raise ValueError(f"{self!r} has no first number")
+        return self._ranges[0][0]
+
+    @property
+    def last(self) -> int:
+        """The largest number; ValueError where there is none, or ``*`` is in the set."""
+        if self._has_star or not self._ranges:
+            raise ValueError(f"{self!r} has no last number")
+        return self._ranges[-1][1]
+
+    def with_largest(self, number: int) -> Self:
+        """Return what there is of this set in a mailbox whose largest number is `number`: no ``*``, none above it."""
+        largest = type(self)(number)
+        below = self._of(_intersection(self._ranges, ((1, number),)))
+        return below | largest if self._has_star else below
+
+    def split(self, octets: int) -> Iterator[Self]:
+        """Yield sets that make up this one in ascending order, the text of each at most `octets` octets long.
+
+        Raises ValueError if `octets` is less than 21, the longest that a single range can be.
+        """
+        if octets < _LONGEST_ITEM:
+            raise ValueError(f"a range can be {_LONGEST_ITEM} octets long, so no set fits into {octets}")
+        return self._split(octets)
+
+    def _split(self, octets: int) -> Iterator[Self]:
+        start = length = 0
+        for index, pair in enumerate(self._ranges):
+            item = len(_item(pair)) + 1
+            if length + item > octets + 1:
+                yield self._of(self._ranges[start:index])
+                start, length = index, 0
+            length += item
+        rest = self._of(self._ranges[start:], self._has_star)
+        if len(str(rest)) <= octets:
+            if rest:
+                yield rest
+        else:
+            yield self._of(rest._ranges)
+            yield self._of((), True)
+
+    def chunks(self, count: int) -> Iterator[Self]:
+        """Yield sets of `count` numbers each, the last perhaps of fewer, that make up this one in ascending order.
+
+        Raises ValueError if `count` is less than 1, or ``*`` is in the set.
+        """
+        if count < 1:
+            raise ValueError(f"a chunk has at least 1 number, not {count}")
+        self._refuse_star()
+        return self._chunks(count)
+
+    def _chunks(self, count: int) -> Iterator[Self]:
+        chunk: list[tuple[int, int]] = []
+        room = count
+        for low, high in self._ranges:
+            while high - low >= room:
+                chunk.append((low, low + room - 1))
+                yield self._of(tuple(chunk))
+                low += room
+                chunk.clear()
+                room = count
+            chunk.append((low, high))
+            room -= high - low + 1
+            if not room:
+                yield self._of(tuple(chunk))
+                chunk.clear()
+                room = count
+        if chunk:
+            yield self._of(tuple(chunk))
+
+    def __len__(self) -> int:
+        self._refuse_star()
+        return sum(high - low + 1 for low, high in self._ranges)
+
+    def __bool__(self) -> bool:
+        return self._has_star or bool(self._ranges)
+
+    def __contains__(self, number: object) -> bool:
+        """Whether `number` is in the set for certain: ``*`` might stand for it, and does not count."""
+        if not isinstance(number, int):
+            return False
+        index = bisect_left(self._ranges, number, key=_high)
+        return index < len(self._ranges) and self._ranges[index][0] <= number
+
+    def __iter__(self) -> Iterator[int]:
+        self._refuse_star()
+        return chain.from_iterable(range(low, high + 1) for low, high in self._ranges)
+
+    def __or__(self, other: Self) -> Self:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._of(_coalesced([*self._ranges, *other._ranges]), self._has_star or other._has_star)
+
+    def __and__(self, other: Self) -> Self:
+        """Raises ValueError where the result depends on the number that ``*`` stands for."""
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        ranges = _intersection(self._ranges, other._ranges)
+        # With * on one side alone the largest number may be one of the other side's that this side lacks.
+        if (self._has_star and not other._has_star and ranges != other._ranges) or (
+            other._has_star and not self._has_star and ranges != self._ranges
+        ):
+            raise ValueError(_NOT_FOR_STAR)
+        return self._of(ranges, self._has_star and other._has_star)
+
+    def __sub__(self, other: Self) -> Self:
+        """Raises ValueError if ``*`` is in one of the sets: the result depends on the number it stands for."""
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        if self._has_star or other._has_star:
+            raise ValueError(_NOT_FOR_STAR)
+        return self._of(_intersection(self._ranges, _complement(other._ranges)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
+        return self._ranges == other._ranges and self._has_star == other._has_star
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._ranges, self._has_star))
+
+    def __str__(self) -> str:
+        """The set in IMAP's syntax, as short as it can be; nothing where the set is empty."""
+        return ",".join(self._items(self._ranges))
+
+    def __repr__(self) -> str:
+        shown = self._ranges if len(self._ranges) <= 8 else self._ranges[:6]
+        text = ",".join(self._items(shown)) if shown is self._ranges else ",".join(map(_item, shown)) + ",..."
+        if shown is self._ranges:
+            return f'{type(self).__name__}("{text}")' if text else f"{type(self).__name__}()"
+        return f'<{type(self).__name__} "{text}" of {len(self._ranges)} ranges>'
+
+    def _items(self, ranges: _Ranges) -> list[str]:
+        items = [_item(pair) for pair in ranges]
+        if self._has_star:
+            if ranges and ranges[-1][1] == LARGEST_NUMBER:
+                items[-1] = f"{ranges[-1][0]}:*"
+            else:
+                items.append("*")
+        return items
+
+    def _refuse_star(self) -> None:
+        if self._has_star:
+            raise ValueError(f"{self!r} has * in it: which numbers these are only the server knows")
+
+
+@final
+class UIDSet(_NumberSet):
+    """An immutable set of UIDs. A command that is given one is sent as its UID form: UID FETCH."""
+
+    __slots__ = ()
+
+
+@final
+class SequenceSet(_NumberSet):
+    """An immutable set of message sequence numbers. A command that is given one is sent as it is: FETCH."""
+
+    __slots__ = ()
+
+
+@final
+class SavedResult(Enum):
+    """The type of SAVED."""
+
+    SAVED = "$"
+
+    def __str__(self) -> str:
+        return "$"
+
+    def __repr__(self) -> str:
+        return "SAVED"
+
+
+SAVED: Final = SavedResult.SAVED
+"""The messages that the last SEARCH with the return option SAVE found (RFC 5182); can stand where a set can."""
+
+Messages: TypeAlias = UIDSet | SequenceSet | SavedResult
+"""Messages as a command takes them."""
+
+MessageSet: TypeAlias = Messages | int | str | range | Iterable[int | range]
+"""Messages as a user may give them; numbers and text are UIDs."""
+
+
+def uid_set(messages: MessageSet) -> Messages:
+    """Return what `messages`, the argument of any command on messages, are: numbers and text are taken as UIDs.
+
+    Raises ValueError for no messages at all (the RFC has no empty set), numbers out of range and text that is no
+    sequence set; TypeError for anything that is no number.
+    """
+    if isinstance(messages, SavedResult) or messages == "$":
+        return SAVED
+    found = messages if isinstance(messages, (UIDSet, SequenceSet)) else UIDSet(messages)
+    if not found:
+        raise ValueError("no messages: a command needs at least one")
+    return found
+
+
+_high = operator.itemgetter(1)
+
+
+def _item(pair: tuple[int, int]) -> str:
+    low, high = pair
+    return str(low) if low == high else f"{low}:{high}"
+
+
+def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
+    """Return the ranges of `text` in their order, and whether there is a ``*``."""
+    octets = text.encode("ascii", "replace") if isinstance(text, str) else bytes(text)
+    # With these three int() has nothing left to misread: no sign, space or underscore, no zero, no long number.
+    if octets.translate(None, b"0123456789:,*") or octets.startswith(b"0") or b",0" in octets or b":0" in octets:
+        raise ValueError(f"not a sequence set: {_shortened(octets)}")
+    pairs = []
+    has_star = False
+    for item in octets.split(b","):
+        if len(item) > _LONGEST_ITEM:
+            raise ValueError(f"not a sequence set: {_shortened(octets)}")
+        one, colon, other = item.partition(b":")
+        try:
+            if item == b"*" or item == b"*:*":
+                has_star = True
+                continue
+            if one == b"*" or other == b"*":
+                has_star = True
+                low, high = int(other if one == b"*" else one), LARGEST_NUMBER
+            else:
+                low = int(one)
+                high = int(other) if colon else low
+        except ValueError:
+            raise ValueError(f"not a sequence set: {_shortened(octets)}") from None
+        if low > high:
+            low, high = high, low
+        if high > LARGEST_NUMBER:
+            raise ValueError(f"message numbers end at {LARGEST_NUMBER}: {high}")
+        pairs.append((low, high))
+    return pairs, has_star
+
+
+def _shortened(octets: bytes) -> str:
+    return repr(octets if len(octets) <= 60 else octets[:57] + b"...")
+
+
+def _compressed(numbers: Sequence[Any]) -> _Ranges:
+    """Return the ranges that `numbers`, each a number or a range, make up."""
+    if set(map(type, numbers)) <= {int}:
+        ordered = sorted(numbers)
+        pairs = []
+        if ordered:
+            _check(ordered[0])
+            _check(ordered[-1])
+            low = high = ordered[0]
+            for number in ordered:
+                if number > high + 1:
+                    pairs.append((low, high))
+                    low = number
+                high = number
+            pairs.append((low, high))
+        return tuple(pairs)
+    return _coalesced([pair for number in numbers for pair in _pairs(number)])
+
+
+def _pairs(number: Any) -> Iterator[tuple[int, int]]:
+    if isinstance(number, range):
+        if number:
+            low, high = sorted((number[0], number[-1]))
+            _check(low)
+            _check(high)
+            if abs(number.step) == 1:
+                yield low, high
+            else:
+                yield from zip(number, number, strict=True)
+    elif isinstance(number, bool):
+        raise TypeError(f"{number} is not a message number")
+    else:
+        try:
+            value = operator.index(number)
+        except TypeError:
+            raise TypeError(f"{number!r} is not a message number") from None
+        _check(value)
+        yield value, value
+
+
+def _check(number: int) -> None:
+    if number < 1:
+        raise ValueError(f"message numbers begin at 1: {number}")
+    if number > LARGEST_NUMBER:
+        raise ValueError(f"message numbers end at {LARGEST_NUMBER}: {number}")
+
+
+def _coalesced(pairs: list[tuple[int, int]]) -> _Ranges:
+    """Return `pairs` sorted, those that overlap or touch made one."""
+    pairs.sort()
+    joined: list[tuple[int, int]] = []
+    low, high = 0, -1
+    for pair in pairs:
+        if pair[0] > high + 1:
+            if low:
+                joined.append((low, high))
+            low, high = pair
+        elif pair[1] > high:
+            high = pair[1]
+    if low:
+        joined.append((low, high))
+    return tuple(joined)
+
+
+def _intersection(ours: _Ranges, theirs: _Ranges) -> _Ranges:
+    common = []
+    one = other = 0
+    while one < len(ours) and other < len(theirs):
+        low = max(ours[one][0], theirs[other][0])
+        high = min(ours[one][1], theirs[other][1])
+        if low <= high:
+            common.append((low, high))
+        if ours[one][1] == high:
+            one += 1
+        else:
+            other += 1
+    return tuple(common)
+
+
+def _complement(ranges: _Ranges) -> _Ranges:
+    lows = [1, *(high + 1 for _, high in ranges)]
+    highs = [*(low - 1 for low, _ in ranges), LARGEST_NUMBER]
+    return tuple((low, high) for low, high in zip(lows, highs, strict=True) if low <= high)
