@@ -6,19 +6,26 @@ Both hold the same names in the same order and give equal output, or an equal ex
 however they are cut. The interface is documented in :mod:`fastimap.parser`.
 
 Memory stays sound even where one reader is wrongly shared between threads: no pointer into a buffer is held
-while Python code could run, receive buffers are replaced and never resized while a view of them lives, and
-positions are checked before use.
+while Python code could run, unless with a reference to its memory; receive buffers are replaced and never resized
+while a view of them lives; and positions are checked before use.
 """
+
+import re
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.datetime cimport datetime_new, import_datetime, timedelta_new, timezone_new
 from cpython.list cimport PyList_Append
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
+from . import _fetch
 from .errors import (
     LineTooLong,
     LiteralTooLarge,
@@ -29,15 +36,45 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import DEFAULT_LIMITS
+from .message import Address, BodyStructure, Envelope, FetchedMessage, Streamed
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject** octets, Py_ssize_t size) except -1
     PyObject* _new_bytes "PyBytes_FromStringAndSize"(const char* octets, Py_ssize_t size) except NULL
     char* _bytes_data "PyBytes_AS_STRING"(PyObject* octets)
+    Py_ssize_t _bytes_size "PyBytes_GET_SIZE"(PyObject* octets)
     void Py_XDECREF(PyObject* obj)
+    void PyObject_GC_Track(void* obj)
     void PyObject_GC_UnTrack(void* obj)
 
-__all__ = ["ResponseReader", "tokenize"]
+
+cdef extern from *:
+    """
+    /* A new tuple of a subclass, its items not set, which the cyclic garbage collector does not visit. */
+    static inline PyObject *fastimap_new_row(PyObject *type, Py_ssize_t size) {
+        return (PyObject *)PyObject_GC_NewVar(PyTupleObject, (PyTypeObject *)type, size);
+    }
+    """
+    object _new_row "fastimap_new_row"(object type, Py_ssize_t size)
+
+
+cdef extern from *:
+    """
+    /* Inline wherever `size` is known: then the comparison is one of integers. */
+    #if defined(__GNUC__)
+    __attribute__((always_inline))
+    #endif
+    static inline int fastimap_skip(const char **at, const char *end, const char *text, Py_ssize_t size) {
+        if (end - *at < size || memcmp(*at, text, size) != 0) {
+            return 0;
+        }
+        *at += size;
+        return 1;
+    }
+    """
+    bint _skip "fastimap_skip"(const char** at, const char* end, const char* text, Py_ssize_t size) noexcept
+
+__all__ = ["ResponseReader", "fetch", "split_rows", "tokenize"]
 
 # One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
 cdef Py_ssize_t _BUFFER_SIZE = 256 * 1024
@@ -50,6 +87,34 @@ cdef Py_ssize_t _FIRST_ROOM = 1024 * 1024
 cdef Py_ssize_t _GROWTH = 4
 cdef long long _MAX_SIZE = 0x7FFFFFFFFFFFFFFF
 cdef Py_ssize_t _SHOWN = 80
+# A sink is shown this much of the lines before the one at hand: room for the items that servers put first.
+cdef Py_ssize_t _LEAD = 1024
+
+
+# What the response that is half framed is for.
+cdef enum _Mode:
+    _RESPONSES
+    _BATCH
+    _DRAIN
+
+
+# Positions in a FetchedMessage.
+cdef enum:
+    _SEQUENCE_NUMBER = 0
+    _UID = 1
+    _PRESENT = 11
+
+# Its `present`.
+cdef enum:
+    _HAS_UID = 1
+    _HAS_FLAGS = 2
+    _HAS_SIZE = 4
+    _HAS_INTERNALDATE = 8
+    _HAS_MODSEQ = 16
+    _HAS_ENVELOPE = 32
+    _HAS_BODYSTRUCTURE = 64
+    _HAS_BODY = 128
+    _HAS_OTHER = 256
 
 
 @cython.final
@@ -62,6 +127,7 @@ cdef class _Memory:
     cdef char* data
     cdef Py_ssize_t capacity
     cdef Py_ssize_t offset  # where the next view begins
+    cdef Py_ssize_t stop  # and ends: before this position, or with the memory where it is 0
     cdef Py_ssize_t exports
 
     def __cinit__(self, Py_ssize_t capacity):
@@ -74,7 +140,11 @@ cdef class _Memory:
 
     @cython.critical_section
     def __getbuffer__(self, Py_buffer* view, int flags):
-        PyBuffer_FillInfo(view, self, self.data + self.offset, self.capacity - self.offset, 0, flags)
+        # What a sink gets to see is read-only.
+        cdef Py_ssize_t stop = self.stop or self.capacity
+        if not 0 <= self.offset <= stop <= self.capacity:
+            raise BufferError("the reader was used by several threads at once")
+        PyBuffer_FillInfo(view, self, self.data + self.offset, stop - self.offset, self.stop != 0, flags)
         self.exports += 1
 
     @cython.critical_section
@@ -87,11 +157,904 @@ cdef class _Memory:
         if self.exports:
             return False
         self.data = NULL
-        self.capacity = self.offset = 0
+        self.capacity = self.offset = self.stop = 0
         _PyBytes_Resize(&self.octets, capacity)
         self.data = _bytes_data(self.octets)
         self.capacity = capacity
         return True
+
+# FETCH responses, decoded by the thousand. What is plain is decoded here, straight from the memory in which it lies;
+# at anything else _Odd is raised and _fetch.py, which knows what servers do, decodes the response from its fragments.
+# Under a reader that is wrongly shared that memory may change at any time: so each octet is read once, or every
+# reading is checked against the end by itself.
+
+
+class _Odd(Exception):
+    """The response is not plain."""
+
+
+# Part of a response: a line without the announcement, and the literal behind it.
+cdef struct _Segment:
+    const char* text
+    Py_ssize_t length
+    const char* literal
+    Py_ssize_t literal_length
+    PyObject* fragment  # the literal as an object, borrowed; or NULL
+
+
+cdef enum:
+    _SEGMENTS = 16
+    _SLOTS = 256  # of a cache
+    _CACHED = 64  # octets of the longest key
+    _PLAIN_DEPTH = 32  # of body structures
+    _PLAIN_PARTS = 1000
+
+cdef long long _MAX_UID = 0xFFFFFFFF
+cdef object _ADDRESS = Address
+cdef object _BODY_STRUCTURE = BodyStructure
+cdef object _ENVELOPE = Envelope
+cdef object _FETCHED_MESSAGE = FetchedMessage
+cdef object _STREAMED = Streamed
+cdef unsigned int[12] _MONTHS
+cdef const char* _MONTH_DAYS = b"\x1f\x1d\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
+cdef dict _SYSTEM_FLAGS = {
+    flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Recent")
+}
+cdef frozenset _NO_FLAGS = frozenset()
+
+import_datetime()
+
+
+cdef int _fill_months() except -1:
+    cdef const char* names = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+    cdef int month
+    for month in range(12):
+        _MONTHS[month] = _three(names + 3 * month)
+    return 0
+
+
+_fill_months()
+
+
+@cython.final
+@cython.internal
+@cython.no_gc
+cdef class _Cache:
+    """Values by the octets that they were made from; a new one takes the place of another with the same slot."""
+
+    cdef PyObject* keys[_SLOTS]
+    cdef PyObject* values[_SLOTS]
+
+    def __dealloc__(self):
+        for slot in range(_SLOTS):
+            Py_XDECREF(self.keys[slot])
+            Py_XDECREF(self.values[slot])
+
+    cdef object get(self, const char* text, Py_ssize_t length):
+        """The value, or None."""
+        cdef Py_ssize_t slot = _slot(text, length)
+        cdef PyObject* key = self.keys[slot]
+        if key == NULL or _bytes_size(key) != length or memcmp(_bytes_data(key), text, length) != 0:
+            return None
+        return <object> self.values[slot]
+
+    cdef int put(self, bytes key, object value) except -1:
+        cdef Py_ssize_t slot = _slot(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+        cdef PyObject* old_key = self.keys[slot]
+        cdef PyObject* old_value = self.values[slot]
+        Py_INCREF(key)
+        Py_INCREF(value)
+        self.keys[slot] = <PyObject*> key
+        self.values[slot] = <PyObject*> value
+        Py_XDECREF(old_key)
+        Py_XDECREF(old_value)
+        return 0
+
+
+cdef inline Py_ssize_t _slot(const char* text, Py_ssize_t length) noexcept:
+    cdef unsigned long long first = 0
+    cdef unsigned long long middle = 0
+    cdef unsigned long long last = 0
+    if length >= 8:
+        memcpy(&first, text, 8)
+        memcpy(&middle, text + (length - 8) // 2, 8)
+        memcpy(&last, text + length - 8, 8)
+    else:
+        memcpy(&first, text, length)
+    first = (first ^ (middle << 7) ^ (middle >> 57) ^ (last << 23) ^ (last >> 41) ^ <unsigned long long> length)
+    return <Py_ssize_t> ((first * <unsigned long long> 0x9E3779B97F4A7C15) >> 56)
+
+
+cdef object _tuple_of(list values):
+    """A tuple that the cyclic garbage collector leaves alone: what is in it can be in no cycle."""
+    cdef tuple result = tuple(values)
+    if result:
+        PyObject_GC_UnTrack(<void*> result)
+    return result
+
+
+cdef object _item(str name, object value):
+    cdef tuple item = (name, value)
+    if type(value) is not _STREAMED:  # that one may hold an exception, which can be in a cycle
+        PyObject_GC_UnTrack(<void*> item)
+    return item
+
+
+# Of a new row every item has to be set, with nothing in between that can fail. What is in a row are octets, numbers
+# and rows: these can be in no cycle, so the garbage collector need not see them.
+cdef inline void _set(object row, Py_ssize_t index, object value) noexcept:
+    Py_INCREF(value)
+    PyTuple_SET_ITEM(row, index, value)
+
+
+@cython.final
+@cython.internal
+cdef class _Decoder:
+    """Decodes plain FETCH responses, and remembers what comes again and again."""
+
+    cdef bint busy
+    cdef _Segment* segments  # of the response at hand
+    cdef Py_ssize_t count  # of segments
+    cdef Py_ssize_t index  # of the segment at hand
+    cdef const char* at  # the next octet
+    cdef const char* end  # of the segment's text
+    cdef bint streamed  # whether a literal went to a sink
+    cdef Py_ssize_t body_parts
+    cdef _Cache flags
+    cdef _Cache words
+    cdef _Cache names
+    cdef _Cache parameters
+    cdef _Cache parts
+    cdef list zones
+    cdef int[64] zone_minutes
+
+    def __init__(self):
+        self.flags = _Cache()
+        self.words = _Cache()
+        self.names = _Cache()
+        self.parameters = _Cache()
+        self.parts = _Cache()
+        self.zones = [None] * 64
+
+    @cython.critical_section
+    cdef object from_fragments(self, tuple fragments):
+        """The FETCH response in `fragments`, or None where it is not plain."""
+        cdef Py_ssize_t index, length
+        cdef bytes line
+        cdef _Segment[_SEGMENTS] segments
+        cdef _Segment* segment
+        cdef Py_ssize_t count = len(fragments)
+        if count % 2 == 0 or count > 2 * _SEGMENTS:
+            return None
+        for index in range(0, count, 2):
+            if type(fragments[index]) is not bytes:
+                return None
+            line = <bytes> fragments[index]
+            length = PyBytes_GET_SIZE(line)
+            segment = &segments[index // 2]
+            segment.text = PyBytes_AS_STRING(line)
+            segment.fragment = NULL
+            if index + 1 < count:
+                length = _before_announcement(segment.text, length)
+                if length < 0:
+                    return None
+                segment.fragment = <PyObject*> fragments[index + 1]
+            segment.length = length
+        return self.decode(segments, (count + 1) // 2)
+
+    cdef object decode(self, _Segment* segments, Py_ssize_t count):
+        """The FETCH response in the segments, or None where it is not plain."""
+        if self.busy:
+            return None  # with the response of another thread, where a reader is wrongly shared
+        self.busy = True
+        self.segments = segments
+        self.count = count
+        try:
+            return self._response()
+        except _Odd:
+            return None
+        finally:
+            self.segments = NULL
+            self.busy = False
+
+    cdef inline void _go_to(self, Py_ssize_t index) noexcept:
+        self.index = index
+        self.at = self.segments[index].text
+        self.end = self.at + self.segments[index].length
+
+    cdef inline bint _next_is(self, char octet) noexcept:
+        return self.at < self.end and self.at[0] == octet
+
+    cdef inline int _expect(self, char octet) except -1:
+        if self.at >= self.end or self.at[0] != octet:
+            raise _Odd
+        self.at += 1
+        return 0
+
+    cdef long long _number(self) except -1:
+        cdef const char* at = self.at
+        cdef const char* end = self.end if self.end - at < 20 else at + 20
+        cdef unsigned long long number = 0
+        cdef char octet
+        while at < end:
+            octet = at[0]
+            if not c"0" <= octet <= c"9":
+                break
+            number = 10 * number + <unsigned long long> (octet - c"0")
+            at += 1
+        if not 0 < at - self.at < 20 or number > <unsigned long long> _MAX_SIZE:
+            raise _Odd
+        self.at = at
+        return <long long> number
+
+    cdef object _quoted(self):
+        cdef const char* text = self.at + 1
+        cdef const char* stop
+        cdef bytes octets
+        if self.at >= self.end or self.at[0] != c'"':
+            raise _Odd
+        stop = <const char*> memchr(text, c'"', self.end - text)
+        if stop == NULL:
+            raise _Odd
+        if memchr(text, c"\\", stop - text) != NULL:
+            return self._escaped()
+        octets = PyBytes_FromStringAndSize(text, stop - text)
+        self.at = stop + 1
+        return octets
+
+    cdef object _escaped(self):
+        """A quoted string with escapes."""
+        cdef const char* text = self.at + 1
+        cdef PyObject* octets
+        cdef char* out
+        cdef Py_ssize_t size = 0
+        cdef char octet
+        while True:  # first the end, so that not the whole rest of the response is allocated
+            if text >= self.end:
+                raise _Odd
+            if text[0] == c'"':
+                break
+            text += 2 if text[0] == c"\\" else 1
+        octets = _new_bytes(NULL, text - self.at)
+        out = _bytes_data(octets)
+        self.end, stop = text, self.end
+        text = self.at + 1
+        while text < self.end:
+            octet = text[0]
+            text += 1
+            if octet == c"\\" and text < self.end:
+                octet = text[0]
+                text += 1
+                if octet != c'"' and octet != c"\\":
+                    self.end = stop
+                    Py_XDECREF(octets)
+                    raise _Odd
+            out[size] = octet
+            size += 1
+        self.at = self.end + 1
+        self.end = stop
+        _PyBytes_Resize(&octets, size)
+        result = <object> octets
+        Py_XDECREF(octets)
+        return result
+
+    cdef object _literal(self):
+        cdef _Segment* segment = &self.segments[self.index]
+        if self.at != self.end or self.index + 1 >= self.count:
+            raise _Odd
+        self._go_to(self.index + 1)
+        if segment.fragment != NULL:
+            value = <object> segment.fragment
+            if type(value) is not bytes:
+                if type(value) is not _STREAMED:
+                    raise _Odd
+                self.streamed = True
+            return value
+        return PyBytes_FromStringAndSize(segment.literal, segment.literal_length)
+
+    cdef object _nstring(self):
+        if self.at < self.end:
+            if self.at[0] == c'"':
+                return self._quoted()
+            if _skip(&self.at, self.end, b"NIL", 3):
+                return None
+            raise _Odd
+        value = self._literal()
+        if type(value) is not bytes:
+            raise _Odd  # gone to a sink
+        return value
+
+    cdef object _response(self):
+        cdef object sequence_number = None
+        cdef object uid = None
+        cdef object flags = None
+        cdef object size = None
+        cdef object internal_date = None
+        cdef object mod_sequence = None
+        cdef object envelope = None
+        cdef object body_structure = None
+        cdef object body = None
+        cdef tuple others = ()
+        cdef object row, value
+        cdef str name = ""
+        cdef long long number
+        cdef unsigned int present = 0
+        cdef unsigned int item
+        self.streamed = False
+        self._go_to(0)
+        if not _skip(&self.at, self.end, b"* ", 2):
+            raise _Odd
+        number = self._number()
+        if _skip(&self.at, self.end, b" FETCH (", 8):
+            sequence_number = number
+        elif _skip(&self.at, self.end, b" UIDFETCH (", 11):
+            uid = number
+            present = _HAS_UID
+        else:
+            raise _Odd
+        if not 0 < number <= _MAX_UID:
+            raise _Odd
+        while True:
+            if self.end - self.at < 4:
+                raise _Odd
+            item = 0
+            if self.at[0] == c"U" and _skip(&self.at, self.end, b"UID ", 4):
+                item = _HAS_UID
+                number = self._number()
+                if not 0 < number <= _MAX_UID:
+                    raise _Odd
+                uid = number
+            elif self.at[0] == c"F" and _skip(&self.at, self.end, b"FLAGS (", 7):
+                item = _HAS_FLAGS
+                flags = self._flags()
+            elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822.SIZE ", 12):
+                item = _HAS_SIZE
+                size = self._number()
+            elif self.at[0] == c"I" and _skip(&self.at, self.end, b"INTERNALDATE ", 13):
+                item = _HAS_INTERNALDATE
+                internal_date = self._date()
+            elif self.at[0] == c"E" and _skip(&self.at, self.end, b"ENVELOPE ", 9):
+                item = _HAS_ENVELOPE
+                envelope = self._envelope()
+            elif self.at[0] == c"M" and _skip(&self.at, self.end, b"MODSEQ (", 8):
+                item = _HAS_MODSEQ
+                mod_sequence = self._number()
+                self._expect(c")")
+            elif self.at[0] == c"B":
+                if _skip(&self.at, self.end, b"BODY[] ", 7):
+                    item = _HAS_BODY
+                    name = "BODY[]"
+                    body = self._section()
+                elif _skip(&self.at, self.end, b"BODYSTRUCTURE ", 14) or _skip(&self.at, self.end, b"BODY ", 5):
+                    item = _HAS_BODYSTRUCTURE
+                    self.body_parts = 0
+                    body_structure = self._body("", 0, 0)
+            elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822 ", 7):
+                item = _HAS_BODY
+                name = "RFC822"
+                body = self._section()
+            if item == 0:
+                value = self._other()
+                for pair in others:
+                    if (<tuple> pair)[0] == (<tuple> value)[0]:
+                        raise _Odd
+                if len(others) == _SEGMENTS:
+                    raise _Odd
+                others = (value,) if not others else others + (value,)
+                item = _HAS_OTHER
+            elif present & item:
+                raise _Odd  # twice
+            elif type(body) is _STREAMED:
+                others += (_item(name, body),)
+                body = None
+            present |= item
+            if self._next_is(c" "):
+                self.at += 1
+                continue
+            break
+        self._expect(c")")
+        if self.at != self.end or self.index + 1 != self.count:
+            raise _Odd
+        if others and not self.streamed:
+            PyObject_GC_UnTrack(<void*> others)
+        present_object = present
+        row = _new_row(_FETCHED_MESSAGE, 12)
+        _set(row, _SEQUENCE_NUMBER, sequence_number)
+        _set(row, _UID, uid)
+        _set(row, 2, flags)
+        _set(row, 3, size)
+        _set(row, 4, internal_date)
+        _set(row, 5, mod_sequence)
+        _set(row, 6, envelope)
+        _set(row, 7, body_structure)
+        _set(row, 8, body)
+        _set(row, 9, others)
+        _set(row, 10, ())
+        _set(row, _PRESENT, present_object)
+        if self.streamed:
+            PyObject_GC_Track(<void*> row)
+        return row
+
+    cdef object _section(self):
+        """What stands for a section: octets, or what stands for those that went to a sink."""
+        if self.at == self.end:
+            return self._literal()
+        return self._nstring()
+
+    cdef object _other(self):
+        """Any other data item with its value."""
+        cdef const char* name = self.at
+        cdef const char* stop
+        cdef object key, value
+        if _skip(&self.at, self.end, b"X-GM-MSGID ", 11):
+            value = self._number()
+            key = "X-GM-MSGID"
+        elif _skip(&self.at, self.end, b"X-GM-THRID ", 11):
+            value = self._number()
+            key = "X-GM-THRID"
+        else:
+            if _skip(&self.at, self.end, b"BODY[", 5):
+                stop = <const char*> memchr(self.at, c"]", self.end - self.at)
+                if stop == NULL:
+                    raise _Odd
+                stop += 1
+                if stop < self.end and stop[0] == c"<":
+                    stop = <const char*> memchr(stop, c">", self.end - stop)
+                    if stop == NULL:
+                        raise _Odd
+                    stop += 1
+                self.at = stop
+            elif not (
+                _skip(&self.at, self.end, b"RFC822.HEADER", 13) or _skip(&self.at, self.end, b"RFC822.TEXT", 11)
+            ):
+                raise _Odd
+            key = self._name(name, self.at - name)
+            self._expect(c" ")
+            value = self._section()
+        return _item(key, value)
+
+    cdef str _name(self, const char* text, Py_ssize_t length):
+        """The name of a section, upper case."""
+        cdef bytes octets
+        cdef str name
+        if length > _CACHED:
+            raise _Odd
+        cached = self.names.get(text, length)
+        if cached is not None:
+            return <str> cached
+        octets = PyBytes_FromStringAndSize(text, length)
+        name = _canonical_name(octets)
+        self.names.put(octets, name)
+        return name
+
+    cdef object _flags(self):
+        """A list of flags, behind its opening parenthesis."""
+        cdef const char* stop = <const char*> memchr(self.at, c")", self.end - self.at)
+        cdef Py_ssize_t length
+        cdef bytes octets
+        if stop == NULL:
+            raise _Odd
+        length = stop - self.at
+        if length == 0:
+            self.at = stop + 1
+            return _NO_FLAGS
+        if length <= _CACHED:
+            cached = self.flags.get(self.at, length)
+            if cached is not None:
+                self.at = stop + 1
+                return cached
+        octets = PyBytes_FromStringAndSize(self.at, length)
+        flags = _flags_of(octets)
+        if length <= _CACHED:
+            self.flags.put(octets, flags)
+        self.at = stop + 1
+        return flags
+
+    cdef object _date(self):
+        """INTERNALDATE: "dd-Mon-yyyy hh:mm:ss +zzzz" (RFC 9051, section 9, date-time)."""
+        cdef char[28] text
+        cdef int month, year, offset
+        cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes, name
+        if self.end - self.at < 28:
+            raise _Odd
+        memcpy(text, self.at, 28)
+        self.at += 28
+        if text[1] == c" ":
+            text[1] = c"0"  # a day of one digit
+        if (
+            text[0] != c'"' or text[3] != c"-" or text[7] != c"-" or text[12] != c" " or text[15] != c":"
+            or text[18] != c":" or text[21] != c" " or text[27] != c'"' or (text[22] != c"+" and text[22] != c"-")
+        ):
+            raise _Odd
+        month = 0
+        name = _three(text + 4)
+        while month < 12 and _MONTHS[month] != name:
+            month += 1
+        # What is not two digits makes a number larger than any that is allowed.
+        day = _two_digits(text + 1)
+        year = <int> (100 * _two_digits(text + 8) + _two_digits(text + 10))
+        hour = _two_digits(text + 13)
+        minute = _two_digits(text + 16)
+        second = _two_digits(text + 19)
+        zone_hours = _two_digits(text + 23)
+        zone_minutes = _two_digits(text + 25)
+        if month == 12 or not 1 <= year <= 9999 or hour > 23 or minute > 59 or second > 59:
+            raise _Odd
+        if zone_hours > 23 or zone_minutes > 59 or not 1 <= day <= <unsigned int> _MONTH_DAYS[month]:
+            raise _Odd
+        if month == 1 and day == 29 and (year % 4 != 0 or (year % 100 == 0 and year % 400 != 0)):
+            raise _Odd
+        offset = <int> (60 * zone_hours + zone_minutes)
+        if text[22] == c"-":
+            offset = -offset
+        return datetime_new(year, month + 1, day, hour, minute, second, 0, self._zone(offset))
+
+    cdef object _zone(self, int minutes):
+        cdef Py_ssize_t slot = <unsigned int> (minutes // 15) % 64
+        if self.zones[slot] is None or self.zone_minutes[slot] != minutes:
+            self.zones[slot] = timezone_new(timedelta_new(0, 60 * minutes, 0))
+            self.zone_minutes[slot] = minutes
+        return self.zones[slot]
+
+    cdef object _envelope(self):
+        cdef object date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id, row
+        cdef const char* text
+        cdef Py_ssize_t length
+        cdef Py_ssize_t index
+        self._expect(c"(")
+        date = self._nstring()
+        self._expect(c" ")
+        subject = self._nstring()
+        self._expect(c" ")
+        # Mostly From, Sender and Reply-To are the same: then they become one object.
+        text = self.at
+        index = self.index
+        from_ = self._addresses()
+        length = self.at - text if self.index == index else -1
+        self._expect(c" ")
+        if self._repeats(text, length):
+            sender = from_
+        else:
+            sender = self._addresses()
+        self._expect(c" ")
+        if self._repeats(text, length):
+            reply_to = from_
+        else:
+            reply_to = self._addresses()
+        self._expect(c" ")
+        to = self._addresses()
+        self._expect(c" ")
+        cc = self._addresses()
+        self._expect(c" ")
+        bcc = self._addresses()
+        self._expect(c" ")
+        in_reply_to = self._nstring()
+        self._expect(c" ")
+        message_id = self._nstring()
+        self._expect(c")")
+        row = _new_row(_ENVELOPE, 10)
+        _set(row, 0, date)
+        _set(row, 1, subject)
+        _set(row, 2, from_)
+        _set(row, 3, sender)
+        _set(row, 4, reply_to)
+        _set(row, 5, to)
+        _set(row, 6, cc)
+        _set(row, 7, bcc)
+        _set(row, 8, in_reply_to)
+        _set(row, 9, message_id)
+        return row
+
+    cdef inline bint _repeats(self, const char* text, Py_ssize_t length) noexcept:
+        return length > 0 and _skip(&self.at, self.end, text, length)
+
+    cdef object _addresses(self):
+        cdef list more
+        cdef object first
+        cdef tuple alone
+        if _skip(&self.at, self.end, b"NIL", 3):
+            return ()
+        self._expect(c"(")
+        first = self._address()
+        if self._next_is(c")"):
+            self.at += 1
+            alone = (first,)
+            PyObject_GC_UnTrack(<void*> alone)
+            return alone
+        more = [first]
+        while not self._next_is(c")"):
+            if self._next_is(c" "):
+                self.at += 1
+            more.append(self._address())
+        self.at += 1
+        return _tuple_of(more)
+
+    cdef object _address(self):
+        cdef object name, route, mailbox, host, row
+        self._expect(c"(")
+        name = self._nstring()
+        self._expect(c" ")
+        route = self._nstring()
+        self._expect(c" ")
+        mailbox = self._nstring()
+        self._expect(c" ")
+        host = self._nstring()
+        self._expect(c")")
+        row = _new_row(_ADDRESS, 4)
+        _set(row, 0, name)
+        _set(row, 1, route)
+        _set(row, 2, mailbox)
+        _set(row, 3, host)
+        return row
+
+    cdef str _word(self):
+        """A quoted string in which case does not matter, in lower case."""
+        cdef const char* text = self.at + 1
+        cdef const char* stop
+        cdef bytes octets
+        cdef str word
+        self._expect(c'"')
+        stop = <const char*> memchr(text, c'"', self.end - text)
+        if stop == NULL or stop - text > _CACHED:
+            raise _Odd
+        self.at = stop + 1
+        cached = self.words.get(text, stop - text)
+        if cached is not None:
+            return <str> cached
+        octets = PyBytes_FromStringAndSize(text, stop - text)
+        if not octets.isascii() or b"\\" in octets or octets != octets.strip():
+            raise _Odd
+        word = octets.decode("ascii").lower()
+        self.words.put(octets, word)
+        return word
+
+    cdef object _parameters(self):
+        """Pairs of a name and its octets (RFC 9051, section 9, body-fld-param)."""
+        cdef const char* text = self.at
+        cdef Py_ssize_t index = self.index
+        cdef const char* stop
+        cdef list pairs
+        cdef object name, value, cached
+        cdef tuple pair
+        if _skip(&self.at, self.end, b"NIL", 3):
+            return ()
+        self._expect(c"(")
+        # Mostly it is ("charset" "utf-8") and the like; but a parenthesis in a string ends no list.
+        stop = <const char*> memchr(text, c")", self.end - text)
+        if stop != NULL and stop - text <= 32:
+            cached = self.parameters.get(text, stop - text + 1)
+            if cached is not None:
+                self.at = stop + 1
+                return cached
+        pairs = []
+        while True:
+            name = self._word()
+            self._expect(c" ")
+            value = self._nstring()
+            if value is None:
+                raise _Odd
+            pair = (name, value)
+            PyObject_GC_UnTrack(<void*> pair)
+            pairs.append(pair)
+            if self._next_is(c")"):
+                break
+            self._expect(c" ")
+        self.at += 1
+        result = _tuple_of(pairs)
+        if self.index == index and stop == self.at - 1 and stop - text <= 32:
+            self.parameters.put(PyBytes_FromStringAndSize(text, stop - text + 1), result)
+        return result
+
+    cdef str _part(self, str parent, Py_ssize_t number):
+        """The path of a part: that of its parent and its number."""
+        cdef char[_CACHED] text
+        cdef Py_ssize_t length = 0
+        cdef Py_ssize_t digits = 1
+        cdef Py_ssize_t rest = number
+        cdef bytes octets
+        if parent:
+            octets = (<str> parent).encode("ascii")
+            length = PyBytes_GET_SIZE(octets)
+            if length > _CACHED - 8:
+                raise _Odd
+            memcpy(text, PyBytes_AS_STRING(octets), length)
+            text[length] = c"."
+            length += 1
+        while rest >= 10:
+            rest //= 10
+            digits += 1
+        if digits > 6:
+            raise _Odd
+        length += digits
+        rest = number
+        for digits in range(1, digits + 1):
+            text[length - digits] = <char> (c"0" + rest % 10)
+            rest //= 10
+        cached = self.parts.get(text, length)
+        if cached is not None:
+            return <str> cached
+        octets = PyBytes_FromStringAndSize(text, length)
+        part = octets.decode("ascii")
+        self.parts.put(octets, part)
+        return part
+
+    cdef object _body(self, str parent, Py_ssize_t number, Py_ssize_t depth):
+        """A body structure: part `number` in `parent`, or where that is 0 the whole of the message that `parent` is."""
+        cdef object content_id = None, description = None, envelope = None, size = None, lines = None
+        cdef object md5 = None, disposition = None, location = None
+        cdef object parts = (), language = (), parameters = (), row
+        cdef str kind, subtype, part
+        cdef str encoding = ""
+        cdef list inner
+        self.body_parts += 1
+        if depth >= _PLAIN_DEPTH or self.body_parts > _PLAIN_PARTS:
+            raise _Odd
+        self._expect(c"(")
+        if self._next_is(c"("):
+            part = self._part(parent, number) if number else parent
+            inner = []
+            while self._next_is(c"("):
+                inner.append(self._body(part, len(inner) + 1, depth + 1))
+                if self._next_is(c" ") and self.at + 1 < self.end and self.at[1] == c"(":
+                    self.at += 1
+            parts = _tuple_of(inner)
+            kind = "multipart"
+            self._expect(c" ")
+            subtype = self._word()
+            if self._next_is(c" "):
+                self.at += 1
+                parameters = self._parameters()
+        else:
+            part = self._part(parent, number or 1)
+            kind = self._word()
+            self._expect(c" ")
+            subtype = self._word()
+            self._expect(c" ")
+            parameters = self._parameters()
+            self._expect(c" ")
+            content_id = self._nstring()
+            self._expect(c" ")
+            description = self._nstring()
+            self._expect(c" ")
+            encoding = self._word()
+            self._expect(c" ")
+            size = self._number()
+            if kind == "text":
+                self._expect(c" ")
+                lines = self._number()
+            elif kind == "message" and (subtype == "rfc822" or subtype == "global"):
+                self._expect(c" ")
+                envelope = self._envelope()
+                self._expect(c" ")
+                parts = (self._body(part, 0, depth + 1),)
+                PyObject_GC_UnTrack(<void*> parts)
+                self._expect(c" ")
+                lines = self._number()
+            if self._next_is(c" "):
+                self.at += 1
+                md5 = self._nstring()
+                if lines is None and md5 is not None and md5.strip(b" ").isdigit():
+                    raise _Odd  # lines, of a part that should have none
+        if not kind or not subtype or (parts == () and kind == "multipart"):
+            raise _Odd
+        if self._next_is(c" "):
+            self.at += 1
+            disposition = self._disposition()
+            if self._next_is(c" "):
+                self.at += 1
+                language = self._language()
+                if self._next_is(c" "):
+                    self.at += 1
+                    location = self._nstring()
+        self._expect(c")")
+        row = _new_row(_BODY_STRUCTURE, 16)
+        _set(row, 0, part)
+        _set(row, 1, kind)
+        _set(row, 2, subtype)
+        _set(row, 3, parameters)
+        _set(row, 4, content_id)
+        _set(row, 5, description)
+        _set(row, 6, encoding)
+        _set(row, 7, size)
+        _set(row, 8, lines)
+        _set(row, 9, envelope)
+        _set(row, 10, parts)
+        _set(row, 11, md5)
+        _set(row, 12, disposition)
+        _set(row, 13, language)
+        _set(row, 14, location)
+        _set(row, 15, ())
+        return row
+
+    cdef object _disposition(self):
+        cdef tuple disposition
+        if _skip(&self.at, self.end, b"NIL", 3):
+            return None
+        self._expect(c"(")
+        kind = self._word()
+        self._expect(c" ")
+        disposition = (kind, self._parameters())
+        self._expect(c")")
+        PyObject_GC_UnTrack(<void*> disposition)
+        return disposition
+
+    cdef object _language(self):
+        cdef list tags
+        if _skip(&self.at, self.end, b"NIL", 3):
+            return ()
+        if self._next_is(c'"'):
+            return _tuple_of([self._tag()])
+        self._expect(c"(")
+        tags = [self._tag()]
+        while not self._next_is(c")"):
+            self._expect(c" ")
+            tags.append(self._tag())
+        self.at += 1
+        return _tuple_of(tags)
+
+    cdef str _tag(self):
+        cdef bytes octets = self._quoted()
+        if not octets.isascii():
+            raise _Odd
+        return octets.decode("ascii")
+
+
+cdef inline unsigned int _three(const char* text) noexcept:
+    return <unsigned char> text[0] << 16 | <unsigned char> text[1] << 8 | <unsigned char> text[2]
+
+
+cdef inline unsigned int _two_digits(const char* text) noexcept:
+    cdef unsigned int tens = <unsigned int> (<unsigned char> text[0]) - c"0"
+    cdef unsigned int ones = <unsigned int> (<unsigned char> text[1]) - c"0"
+    return 10 * tens + ones if tens < 10 and ones < 10 else 100_000
+
+
+cdef frozenset _flags_of(bytes octets):
+    cdef list flags = []
+    cdef str flag
+    if not octets.isascii():
+        raise _Odd
+    for flag in octets.decode("ascii").split(" "):
+        if not _is_plain_flag(flag):
+            raise _Odd
+        flags.append(_SYSTEM_FLAGS.get(flag.lower(), flag))
+    return frozenset(flags)
+
+
+cdef bint _is_plain_flag(str flag):
+    """Whether it is an atom, perhaps with a backslash in front of it, and not NIL."""
+    cdef Py_UCS4 character
+    if flag.startswith("\\"):
+        flag = flag[1:]
+    if not flag or flag.upper() == "NIL":
+        return False
+    for character in flag:
+        if character <= 32 or character >= 127 or character in '(){}%*"\\[]':
+            return False
+    return True
+
+
+cdef str _canonical_name(bytes octets):
+    """The name of a section in upper case; _Odd where that alone does not make it canonical."""
+    cdef str name
+    if not octets.isascii():
+        raise _Odd
+    name = octets.decode("ascii").upper()
+    if _PLAIN_NAME.fullmatch(name) is None:
+        raise _Odd
+    return name
+
+
+# The specifiers of a section, and names of header fields without anything that has to be quoted.
+_PLAIN_NAME = re.compile(
+    r"""RFC822\.(?:HEADER|TEXT)
+    | BODY\[ (?: [1-9][0-9]*(?:\.[1-9][0-9]*)*
+             | (?:[1-9][0-9]*\.)* (?: HEADER | TEXT | MIME
+                | HEADER\.FIELDS(?:\.NOT)? [ ]\( [-!#-'*+,./0-9<-Z^_`|~]+ (?:[ ][-!#-'*+,./0-9<-Z^_`|~]+)* \) ) )? \]
+      (?: < (?:0|[1-9][0-9]{0,17}) > )?""",
+    re.VERBOSE,
+)
+cdef _Decoder _shared_decoder = _Decoder()  # of fetch()
 
 
 @cython.final
@@ -100,8 +1063,10 @@ cdef class ResponseReader:
 
     cdef Py_ssize_t line_limit
     cdef unsigned long long literal_limit
+    cdef unsigned long long other_literal_limit
     cdef Py_ssize_t response_limit
     cdef Py_ssize_t literals_limit
+    cdef _Decoder decoder
     cdef _Memory memory
     cdef Py_ssize_t start  # first octet that nobody has taken
     cdef Py_ssize_t scanned  # no LF stands before this position
@@ -112,7 +1077,7 @@ cdef class ResponseReader:
     cdef Py_ssize_t in_place_size
     cdef Py_ssize_t received
     # The response that is half framed.
-    cdef bint draining  # by drain(), not by responses()
+    cdef _Mode mode
     cdef list fragments
     cdef str type
     cdef bytes head
@@ -121,24 +1086,38 @@ cdef class ResponseReader:
     cdef Py_ssize_t octets
     cdef Py_ssize_t depth
     cdef Py_ssize_t depth_counted
+    cdef bint in_fetch
+    # Literals for a sink.
+    cdef object sink
+    cdef bint calling
+    cdef bytes lead  # the first of the response's lines, as far as a sink has been shown them
+    cdef object write  # the literal at hand goes there
+    cdef object error  # of the sink or of write()
+    cdef Py_ssize_t streamed
     cdef object failure
 
     def __init__(self, limits=DEFAULT_LIMITS):
         self.line_limit = min(limits.line, _MAX_SIZE)
         self.literal_limit = min(limits.literal, _MAX_SIZE)
+        self.other_literal_limit = min(limits.other_literal, self.literal_limit)
         self.response_limit = min(limits.response, _MAX_SIZE)
         self.literals_limit = min(limits.literals, _MAX_SIZE)
+        self.decoder = _Decoder()
         self.memory = _Memory(_BUFFER_SIZE)
         self.start = self.scanned = self.end = self.offered = 0
         self.offered_in_place = False
         self.in_place = None
         self.in_place_size = self.received = 0
-        self.draining = False
+        self.mode = _RESPONSES
         self.fragments = []
         self.type = ""
         self.head = b""
         self.literal_size = -1
         self.literals = self.octets = self.depth = self.depth_counted = 0
+        self.in_fetch = self.calling = False
+        self.sink = self.write = self.error = None
+        self.lead = b""
+        self.streamed = 0
         self.failure = None
 
     # Octets in.
@@ -157,6 +1136,7 @@ cdef class ResponseReader:
     @cython.critical_section
     def get_buffer(self, size_hint=-1):
         cdef _Memory memory
+        self._check_call()
         self.offered_in_place = self.in_place is not None and self.received < self.in_place_size
         if self.offered_in_place:
             memory = self._literal_room()
@@ -185,6 +1165,7 @@ cdef class ResponseReader:
     @cython.critical_section
     def take_rest(self):
         cdef bytes rest = b""
+        self._check_call()
         self._check_positions()
         if self.in_place is not None:
             rest = PyBytes_FromStringAndSize(self.in_place.data, self.received)
@@ -251,10 +1232,16 @@ cdef class ResponseReader:
             raise ValueError("read() needs a size of at least 0 octets")
         if self.in_place is not None and self.in_place_size != size:
             raise ProtocolError(f"a literal of {self.in_place_size} octets is half read")
-        self._check_literal(size)
+        self._check_literal(size, self.literal_limit)
         return self._take_literal(size)
 
+    cdef int _check_call(self) except -1:
+        if self.calling:
+            raise RuntimeError("a sink called the reader that called it")
+        return 0
+
     cdef int _check_failure(self) except -1:
+        self._check_call()
         if self.failure is not None:
             raise self.failure.with_traceback(None)  # not with the frames of all who were told before
         return 0
@@ -286,10 +1273,10 @@ cdef class ResponseReader:
         self.start = self.scanned = stop
         return octets
 
-    cdef int _check_literal(self, size) except -1:
-        if size > self.literal_limit:
+    cdef int _check_literal(self, size, unsigned long long limit) except -1:
+        if size > limit:
             announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
-            raise LiteralTooLarge(f"literal of {announced} octets, more than {self.literal_limit}")
+            raise LiteralTooLarge(f"literal of {announced} octets, more than {limit}")
         return 0
 
     cdef bytes _take_literal(self, Py_ssize_t size):
@@ -317,13 +1304,21 @@ cdef class ResponseReader:
     # Responses out.
 
     @cython.critical_section
+    def set_sink(self, sink):
+        self.sink = sink
+
+    cdef int _begin(self, _Mode mode) except -1:
+        self._check_failure()
+        if self.mode != mode and self._in_response():
+            raise ProtocolError("a response is half read")
+        self.mode = mode
+        return 0
+
+    @cython.critical_section
     def responses(self):
         cdef list batch = []
         cdef tuple response
-        self._check_failure()
-        if self.draining and self._in_response():
-            raise ProtocolError("a response is half read")
-        self.draining = False
+        self._begin(_RESPONSES)
         try:
             while True:
                 response = self._next_response()
@@ -337,13 +1332,43 @@ cdef class ResponseReader:
         return batch
 
     @cython.critical_section
+    def batch(self, Py_ssize_t most=0):
+        cdef list batch = []
+        cdef list rows = None
+        cdef tuple response
+        cdef Py_ssize_t count = 0
+        self._begin(_BATCH)
+        try:
+            while not most or count < most:
+                row = self._whole_row()
+                if row is None:
+                    response = self._next_response()
+                    if response is None:
+                        break
+                    row = self.decoder.from_fragments(response)
+                    if row is None:
+                        row = _fetched(response)
+                    if row is None:
+                        rows = None
+                        batch.append(response)
+                        count += 1
+                        continue
+                if rows is None:
+                    rows = []
+                    batch.append(rows)
+                PyList_Append(rows, row)
+                count += 1
+        except ProtocolError as exc:
+            self.failure = exc
+            if not batch:
+                raise
+        return batch
+
+    @cython.critical_section
     def drain(self, untagged, Py_ssize_t limit=0):
         if type(untagged) is not dict:
             raise TypeError("drain() needs a dict")
-        self._check_failure()
-        if not self.draining and self._in_response():
-            raise ProtocolError("a response is half read")
-        self.draining = True
+        self._begin(_DRAIN)
         try:
             return self._drain(untagged, limit or self.line_limit)
         except ProtocolError as exc:
@@ -420,7 +1445,7 @@ cdef class ResponseReader:
             self.start = self.scanned = stop
             if size >= 0:
                 self.type = type_name
-                self._open(length + 2, octets, size)
+                self._open(length + 2, octets, size, type_name == "FETCH")
                 continue
             if target is None:
                 target = self._target(untagged, type_name)
@@ -459,7 +1484,7 @@ cdef class ResponseReader:
             self.start = self.scanned = stop
             if size < 0:
                 return (text,)
-            self._open(length, text, size)
+            self._open(length, text, size, _is_fetch(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)))
         if not self._next_fragment(self.line_limit):
             return None
         flat = []
@@ -471,38 +1496,148 @@ cdef class ResponseReader:
         self.fragments = []
         return tuple(flat)
 
+    cdef object _whole_row(self):
+        """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken."""
+        cdef _Memory memory = self.memory
+        cdef _Segment[_SEGMENTS] segments
+        cdef _Segment* segment = segments
+        cdef const char* lf
+        cdef const char* end
+        cdef Py_ssize_t stop, length, size
+        cdef Py_ssize_t count = 0
+        if self._in_response():
+            return None
+        stop = self._find_line(self.line_limit)
+        if stop < 0:
+            return None
+        segment.text = memory.data + self.start
+        end = memory.data + self.end
+        length = stop - self.start - 1
+        # The shortest is "* 1 FETCH ()"; by its fifth octet on, FETCH tells itself from EXISTS and the like.
+        if length < 12 or segment.text[0] != c"*" or not c"0" <= segment.text[2] <= c"9":
+            return None
+        while True:
+            if length > 0 and segment.text[length - 1] == c"\r":
+                length -= 1
+            if length == 0:
+                return None
+            count += 1
+            segment.fragment = NULL
+            segment.length = length
+            if segment.text[length - 1] != c"}":
+                break
+            size = _announced(segment.text, length)
+            if size < 0 or count == _SEGMENTS or count > self.literals_limit:
+                return None
+            if <unsigned long long> size > self.other_literal_limit or self.sink is not None:
+                return None  # a question for _announce()
+            segment.length = _before_announcement(segment.text, length)
+            segment.literal = memory.data + stop
+            segment.literal_length = size
+            if segment.length < 0 or end - segment.literal <= size:
+                return None
+            segment += 1
+            segment.text = memory.data + stop + size
+            lf = <const char*> memchr(segment.text, c"\n", end - segment.text)
+            if lf == NULL or lf + 1 - segment.text > self.line_limit:
+                return None
+            length = lf - segment.text
+            stop = lf + 1 - memory.data
+        if count > 1 and stop - self.start > self.response_limit:
+            return None
+        row = self.decoder.decode(segments, count)
+        if row is not None:
+            self.start = self.scanned = stop
+        return row
+
     cdef Py_ssize_t _literal_after(self, const char* text, Py_ssize_t length) except -2:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
-        cdef Py_ssize_t position = length - 2
-        cdef Py_ssize_t last
-        cdef unsigned long long size = 0
-        if position >= 0 and text[position] == c"+":
-            position -= 1
-        last = position
-        while position >= 0 and c"0" <= text[position] <= c"9":
-            position -= 1
-        if position == last or position < 0 or text[position] != c"{":
-            return -1
-        position += 1
-        while position < last and text[position] == c"0":
-            position += 1
-        if last - position >= 19:
-            size = 0x8000000000000000
-        else:
-            while position <= last:
-                size = 10 * size + <unsigned long long> (text[position] - c"0")
-                position += 1
-        if size > <unsigned long long> _MAX_SIZE or size > self.literal_limit:
-            self._check_literal(size)
-        return <Py_ssize_t> size
+        cdef Py_ssize_t size = _announced(text, length)
+        if size == _TOO_LARGE:
+            self._check_literal(_MAX_SIZE + <object> 1, self.literal_limit)
+        return size
 
-    cdef int _open(self, Py_ssize_t octets, bytes head, Py_ssize_t size) except -1:
-        self.head = head
-        self.literal_size = size
-        self.literals = 1
+    cdef int _open(self, Py_ssize_t octets, bytes head, Py_ssize_t size, bint in_fetch) except -1:
+        self.literals = 0
         self.octets = octets
         self.depth = self.depth_counted = 0
-        return self._count_octets(size)
+        self.in_fetch = in_fetch
+        self.lead = b""
+        return self._announce(head, size)
+
+    cdef int _announce(self, bytes head, Py_ssize_t size) except -1:
+        """Get ready for the literal of `size` octets that `head` announces."""
+        self.literals += 1
+        if self.literals > self.literals_limit:
+            raise TooManyLiterals(f"response with more than {self.literals_limit} literals")
+        self.head = head
+        self.literal_size = size
+        if self.in_fetch and self.mode == _BATCH and self.sink is not None:
+            self._ask_sink()
+        if self.write is None:
+            self._check_literal(size, self._limit_of(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), size))
+            self._count_octets(size)
+        return 0
+
+    cdef unsigned long long _limit_of(self, const char* head, Py_ssize_t length, Py_ssize_t size) noexcept:
+        """The limit for a literal of `size` octets that `head` announces."""
+        if self.in_fetch and <unsigned long long> size > self.other_literal_limit and _ends_in_section(head, length):
+            return self.literal_limit
+        return self.other_literal_limit
+
+    cdef int _ask_sink(self) except -1:
+        cdef bytes head = self.lead + self.head
+        self.lead = head[:_LEAD]
+        self.streamed = 0
+        self.calling = True
+        try:
+            self.write = self.sink(head, self.literal_size)
+        except Exception as exc:
+            self.error = exc
+            self.write = _discard
+        except BaseException:
+            self.failure = ProtocolError("a sink was interrupted")
+            raise
+        finally:
+            self.calling = False
+        return 0
+
+    cdef object _take_streamed(self):
+        """Hand on what has arrived of the literal; the fragment in its place once it is complete."""
+        cdef _Memory memory = self.memory
+        cdef Py_ssize_t size
+        self._check_positions()
+        size = min(self.end - self.start, self.literal_size - self.streamed)
+        if size < 0:
+            raise ProtocolError("the reader was used by several threads at once")
+        if size and self.error is None:
+            memory.offset = self.start
+            memory.stop = self.start + size
+            try:
+                view = PyMemoryView_FromObject(memory)
+            finally:
+                memory.stop = 0
+            self.calling = True
+            try:
+                with view:
+                    self.write(view)
+            except Exception as exc:
+                self.error = exc
+            except BaseException:
+                self.failure = ProtocolError("a sink was interrupted")
+                raise
+            finally:
+                self.calling = False
+        self.start += size
+        self.scanned = self.start
+        self.streamed += size
+        if self.streamed < self.literal_size:
+            return None
+        streamed = Streamed(self.literal_size)
+        if self.error is not None:
+            streamed.error = self.error
+        self.write = self.error = None
+        return streamed
 
     cdef int _count_octets(self, Py_ssize_t octets) except -1:
         if octets > self.response_limit - self.octets:
@@ -514,15 +1649,17 @@ cdef class ResponseReader:
         """Go on with the half framed response; whether it is complete."""
         cdef Py_ssize_t stop, length, size
         cdef const char* line
-        cdef bytes literal, text
+        cdef bytes text
+        cdef object literal
         cdef tuple pair
         while True:
             if self.literal_size >= 0:
-                literal = self._take_literal(self.literal_size)
+                literal = self._take_literal(self.literal_size) if self.write is None else self._take_streamed()
                 if literal is None:
                     return False
                 pair = (self.head, literal)
-                PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
+                if type(literal) is bytes:
+                    PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
                 PyList_Append(self.fragments, pair)
                 self.literal_size = -1
             stop = self._find_line(limit)
@@ -534,7 +1671,7 @@ cdef class ResponseReader:
             length -= 1
             if length > 0 and line[length - 1] == c"\r":
                 length -= 1
-            elif self.draining:
+            elif self.mode == _DRAIN:
                 text = self._take(stop)
                 raise ProtocolError(f"unterminated line: {_shown(text)}")
             text = PyBytes_FromStringAndSize(line, length)
@@ -547,12 +1684,7 @@ cdef class ResponseReader:
             if size < 0:
                 PyList_Append(self.fragments, text)
                 return True
-            self.literals += 1
-            if self.literals > self.literals_limit:
-                raise TooManyLiterals(f"response with more than {self.literals_limit} literals")
-            self._count_octets(size)
-            self.head = text
-            self.literal_size = size
+            self._announce(text, size)
 
     cdef Py_ssize_t _open_parentheses(self):
         cdef Py_ssize_t index
@@ -560,6 +1692,85 @@ cdef class ResponseReader:
             self.depth += _net_parentheses(self.fragments[index][0])
         self.depth_counted = len(self.fragments)
         return self.depth
+
+
+cdef object _fetched(tuple fragments):
+    return _fetch.fetch(fragments)
+
+
+def _discard(octets):
+    pass
+
+
+cdef bint _is_fetch(const char* text, Py_ssize_t length) noexcept:
+    cdef Py_ssize_t position = 1
+    cdef Py_ssize_t number
+    if length == 0 or text[0] != c"*":
+        return False
+    position = _behind_spaces(text, length, 1)
+    number = position
+    while position < length and c"0" <= text[position] <= c"9":
+        position += 1
+    if number == 1 or position == number:
+        return False
+    number = position
+    position = _behind_spaces(text, length, position)
+    if position == number:
+        return False
+    if _begins_with(text + position, length - position, b"uid"):
+        position += 3
+    if not _begins_with(text + position, length - position, b"fetch"):
+        return False
+    position = _behind_spaces(text, length, position + 5)
+    return position < length and text[position] == c"("
+
+
+cdef inline Py_ssize_t _behind_spaces(const char* text, Py_ssize_t length, Py_ssize_t position) noexcept:
+    while position < length and text[position] == c" ":
+        position += 1
+    return position
+
+
+cdef bint _ends_in_section(const char* text, Py_ssize_t length) noexcept:
+    """Whether `text` announces a literal with a part of the message, as against one in an ENVELOPE, say."""
+    cdef Py_ssize_t stop = _before_announcement(text, length)
+    if stop < 2 or text[stop - 1] != c" ":
+        return False
+    if text[stop - 2] == c"]" or text[stop - 2] == c">":
+        return True
+    return (
+        (stop >= 7 and _begins_with(text + stop - 7, 7, b"rfc822 "))
+        or (stop >= 14 and _begins_with(text + stop - 14, 14, b"rfc822.header "))
+        or (stop >= 12 and _begins_with(text + stop - 12, 12, b"rfc822.text "))
+    )
+
+
+# What _announced() says of a size that is 2**63 or more.
+cdef enum:
+    _TOO_LARGE = -3
+
+
+cdef Py_ssize_t _announced(const char* text, Py_ssize_t length) noexcept:
+    """Return the size that a literal's announcement at the end of `text` gives, or -1."""
+    cdef Py_ssize_t position = length - 2
+    cdef Py_ssize_t last
+    cdef unsigned long long size = 0
+    if position >= 0 and text[position] == c"+":
+        position -= 1
+    last = position
+    while position >= 0 and c"0" <= text[position] <= c"9":
+        position -= 1
+    if position == last or position < 0 or text[position] != c"{":
+        return -1
+    position += 1
+    while position < last and text[position] == c"0":
+        position += 1
+    if last - position >= 19:
+        return _TOO_LARGE
+    while position <= last:
+        size = 10 * size + <unsigned long long> (text[position] - c"0")
+        position += 1
+    return _TOO_LARGE if size > <unsigned long long> _MAX_SIZE else <Py_ssize_t> size
 
 
 cdef inline bint _is_status(const char* name, Py_ssize_t length) noexcept:
@@ -792,3 +2003,45 @@ cdef object _atom(const char* text, Py_ssize_t length):
     elif length == 3 and (text[0] | 32) == c"n" and (text[1] | 32) == c"i" and (text[2] | 32) == c"l":
         return None
     return PyUnicode_DecodeUTF8(text, length, b"surrogateescape")
+
+
+def fetch(fragments):
+    """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
+    row = _shared_decoder.from_fragments(tuple(fragments))
+    return _fetch.fetch(fragments) if row is None else row
+
+
+def split_rows(list rows, bint by_uid, tuple ranges, unsigned int need):
+    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
+    cdef list claimed = []
+    cdef list others = []
+    cdef Py_ssize_t count = len(ranges)
+    cdef Py_ssize_t low, high, middle
+    cdef long long number
+    cdef long long* bounds = <long long*> PyMem_Malloc(2 * max(count, 1) * sizeof(long long))
+    if bounds == NULL:
+        raise MemoryError
+    try:
+        for middle in range(count):
+            bounds[2 * middle], bounds[2 * middle + 1] = ranges[middle]
+        for row in rows:
+            if type(row) is not _FETCHED_MESSAGE or len(<tuple> row) != 12:
+                raise TypeError(f"a FetchedMessage is needed, not {type(row).__name__}")
+            value = (<tuple> row)[_UID if by_uid else _SEQUENCE_NUMBER]
+            if value is not None and (<unsigned int> (<tuple> row)[_PRESENT] & need) == need:
+                number = value
+                low = 0
+                high = count
+                while low < high:  # bisect by the lower bounds
+                    middle = (low + high) // 2
+                    if bounds[2 * middle] <= number:
+                        low = middle + 1
+                    else:
+                        high = middle
+                if low > 0 and number <= bounds[2 * low - 1]:
+                    PyList_Append(claimed, row)
+                    continue
+            PyList_Append(others, row)
+    finally:
+        PyMem_Free(bounds)
+    return claimed, others

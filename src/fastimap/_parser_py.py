@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import TypeAlias, Union
 
+from . import _fetch
 from .errors import (
     LineTooLong,
     LiteralTooLarge,
@@ -21,10 +23,13 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import DEFAULT_LIMITS, Limits
+from .message import FetchedMessage, Streamed
 
-__all__ = ["ResponseReader", "Value", "tokenize"]
+__all__ = ["ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
 
 Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
+Write: TypeAlias = Callable[[memoryview], object]
+Sink: TypeAlias = Callable[[bytes, int], Write | None]
 
 # One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
 _BUFFER_SIZE = 256 * 1024
@@ -37,10 +42,17 @@ _FIRST_ROOM = 1024 * 1024
 _GROWTH = 4
 _MAX_SIZE = 2**63 - 1
 _SHOWN = 80
+# A sink is shown this much of the lines before the one at hand: room for the items that servers put first.
+_LEAD = 1024
+# What the response that is half framed is for.
+_RESPONSES, _BATCH, _DRAIN = range(3)
 
 _LITERAL = re.compile(rb"\{([0-9]+)\+?\}\Z")
 # The untagged data responses, which drain() stores; all else is for its caller. "." excludes LF alone.
 _DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\r\n\Z")
+_FETCH = re.compile(rb"\* +[0-9]+ +(?:UID)?FETCH *\(", re.IGNORECASE)
+# What stands in front of a literal that holds a part of the message itself.
+_SECTION_ENDS = (b"] ", b"> ", b"RFC822 ", b"RFC822.HEADER ", b"RFC822.TEXT ")
 _STATUS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
 # unescaped quotes, and no grammar puts two strings side by side.
@@ -57,6 +69,7 @@ class ResponseReader:
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._line_limit = min(limits.line, _MAX_SIZE)
         self._literal_limit = min(limits.literal, _MAX_SIZE)
+        self._other_literal_limit = min(limits.other_literal, self._literal_limit)
         self._response_limit = min(limits.response, _MAX_SIZE)
         self._literals_limit = min(limits.literals, _MAX_SIZE)
         self._buffer = bytearray(_BUFFER_SIZE)
@@ -71,8 +84,8 @@ class ResponseReader:
         self._received = 0
         self._capacity = 0
         # The response that is half framed.
-        self._draining = False  # by drain(), not by responses()
-        self._fragments: list[bytes | tuple[bytes, bytes]] = []
+        self._mode = _RESPONSES
+        self._fragments: list[bytes | tuple[bytes, bytes | Streamed]] = []
         self._type = ""
         self._head = b""
         self._literal_size = -1
@@ -80,6 +93,14 @@ class ResponseReader:
         self._octets = 0
         self._depth = 0
         self._depth_counted = 0
+        self._in_fetch = False
+        # Literals for a sink.
+        self._sink: Sink | None = None
+        self._calling = False
+        self._lead = b""  # the first of the response's lines, as far as a sink has been shown them
+        self._write: Write | None = None  # the literal at hand goes there
+        self._error: Exception | None = None  # of the sink or of write()
+        self._streamed = 0
         self._failure: ProtocolError | None = None
 
     # Octets in.
@@ -93,6 +114,7 @@ class ResponseReader:
         return bool(self._fragments) or self._literal_size >= 0
 
     def get_buffer(self, size_hint: int = -1) -> memoryview:
+        self._check_call()
         self._offered_in_place = self._in_place is not None and self._received < self._in_place_size
         if self._offered_in_place:
             room = self._literal_room()
@@ -115,6 +137,7 @@ class ResponseReader:
             self._end += nbytes
 
     def take_rest(self) -> bytes:
+        self._check_call()
         rest = b""
         if self._in_place is not None:
             rest = self._in_place.getvalue()[: self._received]
@@ -166,10 +189,15 @@ class ResponseReader:
             raise ValueError("read() needs a size of at least 0 octets")
         if self._in_place is not None and self._in_place_size != size:
             raise ProtocolError(f"a literal of {self._in_place_size} octets is half read")
-        self._check_literal(size)
+        self._check_literal(size, self._literal_limit)
         return self._take_literal(size)
 
+    def _check_call(self) -> None:
+        if self._calling:
+            raise RuntimeError("a sink called the reader that called it")
+
     def _check_failure(self) -> None:
+        self._check_call()
         if self._failure is not None:
             raise self._failure.with_traceback(None)  # not with the frames of all who were told before
 
@@ -196,10 +224,10 @@ class ResponseReader:
         self._start = self._scanned = stop
         return octets
 
-    def _check_literal(self, size: int) -> None:
-        if size > self._literal_limit:
+    def _check_literal(self, size: int, limit: int) -> None:
+        if size > limit:
             announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
-            raise LiteralTooLarge(f"literal of {announced} octets, more than {self._literal_limit}")
+            raise LiteralTooLarge(f"literal of {announced} octets, more than {limit}")
 
     def _take_literal(self, size: int) -> bytes | None:
         if self._in_place is not None:
@@ -225,11 +253,17 @@ class ResponseReader:
 
     # Responses out.
 
-    def responses(self) -> list[tuple[bytes, ...]]:
+    def set_sink(self, sink: Sink | None) -> None:
+        self._sink = sink
+
+    def _begin(self, mode: int) -> None:
         self._check_failure()
-        if self.in_response and self._draining:
+        if self.in_response and self._mode != mode:
             raise ProtocolError("a response is half read")
-        self._draining = False
+        self._mode = mode
+
+    def responses(self) -> list[tuple[bytes, ...]]:
+        self._begin(_RESPONSES)
         batch: list[tuple[bytes, ...]] = []
         try:
             while (response := self._next_response()) is not None:
@@ -240,13 +274,33 @@ class ResponseReader:
                 raise
         return batch
 
+    def batch(self, most: int = 0) -> list[list[FetchedMessage] | tuple[bytes, ...]]:
+        self._begin(_BATCH)
+        batch: list[list[FetchedMessage] | tuple[bytes, ...]] = []
+        rows: list[FetchedMessage] | None = None
+        count = 0
+        try:
+            while (not most or count < most) and (response := self._next_response()) is not None:
+                count += 1
+                row = _fetch.fetch(response)
+                if row is None:
+                    rows = None
+                    batch.append(response)
+                elif rows is None:
+                    rows = [row]
+                    batch.append(rows)
+                else:
+                    rows.append(row)
+        except ProtocolError as exc:
+            self._failure = exc
+            if not batch:
+                raise
+        return batch
+
     def drain(self, untagged: dict[str, list[bytes | tuple[bytes, bytes]]], limit: int = 0) -> bytes | None:
         if type(untagged) is not dict:
             raise TypeError("drain() needs a dict")
-        self._check_failure()
-        if self.in_response and not self._draining:
-            raise ProtocolError("a response is half read")
-        self._draining = True
+        self._begin(_DRAIN)
         limit = limit or self._line_limit
         try:
             while True:
@@ -270,8 +324,8 @@ class ResponseReader:
                 if number is not None:
                     data = number + b" " + data if data else number
                 if data.endswith(b"}") and (size := self._literal_after(data)) >= 0:
-                    self._open(line, data, size)
                     self._type = name.decode("ascii")
+                    self._open(line, data, size, self._type == "FETCH")
                 else:
                     untagged.setdefault(name.decode("ascii"), []).append(data)
         except ProtocolError as exc:
@@ -288,7 +342,7 @@ class ResponseReader:
             if not text:
                 continue
             if text.startswith(b"*") and text.endswith(b"}") and (size := self._literal_after(text)) >= 0:
-                self._open(line, text, size)
+                self._open(line, text, size, _FETCH.match(text) is not None)
             else:
                 return (text,)
         if not self._next_fragment(self._line_limit):
@@ -309,16 +363,73 @@ class ResponseReader:
             return -1
         digits = found[1].lstrip(b"0")
         size = int(digits or b"0") if len(digits) <= 19 else _MAX_SIZE + 1
-        self._check_literal(size)
+        if size > _MAX_SIZE:
+            self._check_literal(size, self._literal_limit)
         return size
 
-    def _open(self, line: bytes, head: bytes, size: int) -> None:
-        self._head = head
-        self._literal_size = size
-        self._literals = 1
+    def _open(self, line: bytes, head: bytes, size: int, in_fetch: bool) -> None:
+        self._literals = 0
         self._octets = len(line)
         self._depth = self._depth_counted = 0
-        self._count_octets(size)
+        self._in_fetch = in_fetch
+        self._lead = b""
+        self._announce(head, size)
+
+    def _announce(self, head: bytes, size: int) -> None:
+        """Get ready for the literal of `size` octets that `head` announces."""
+        self._literals += 1
+        if self._literals > self._literals_limit:
+            raise TooManyLiterals(f"response with more than {self._literals_limit} literals")
+        self._head = head
+        self._literal_size = size
+        if self._in_fetch and self._mode == _BATCH and self._sink is not None:
+            self._ask_sink(self._sink)
+        if self._write is None:
+            section = self._in_fetch and size > self._other_literal_limit and _ends_in_section(head)
+            self._check_literal(size, self._literal_limit if section else self._other_literal_limit)
+            self._count_octets(size)
+
+    def _ask_sink(self, sink: Sink) -> None:
+        head = self._lead + self._head
+        self._lead = head[:_LEAD]
+        self._streamed = 0
+        self._calling = True
+        try:
+            self._write = sink(head, self._literal_size)
+        except Exception as exc:
+            self._error = exc
+            self._write = _discard
+        except BaseException:
+            self._failure = ProtocolError("a sink was interrupted")
+            raise
+        finally:
+            self._calling = False
+
+    def _take_streamed(self, write: Write) -> Streamed | None:
+        """Hand on what has arrived of the literal; the fragment in its place once it is complete."""
+        size = min(self._end - self._start, self._literal_size - self._streamed)
+        if size and self._error is None:
+            self._calling = True
+            try:
+                with self._view[self._start : self._start + size].toreadonly() as view:
+                    write(view)
+            except Exception as exc:
+                self._error = exc
+            except BaseException:
+                self._failure = ProtocolError("a sink was interrupted")
+                raise
+            finally:
+                self._calling = False
+        self._start += size
+        self._scanned = self._start
+        self._streamed += size
+        if self._streamed < self._literal_size:
+            return None
+        streamed = Streamed(self._literal_size)
+        if self._error is not None:
+            streamed.error = self._error
+        self._write = self._error = None
+        return streamed
 
     def _count_octets(self, octets: int) -> None:
         self._octets += octets
@@ -329,7 +440,11 @@ class ResponseReader:
         """Go on with the half framed response; whether it is complete."""
         while True:
             if self._literal_size >= 0:
-                literal = self._take_literal(self._literal_size)
+                literal: bytes | Streamed | None
+                if self._write is not None:
+                    literal = self._take_streamed(self._write)
+                else:
+                    literal = self._take_literal(self._literal_size)
                 if literal is None:
                     return False
                 self._fragments.append((self._head, literal))
@@ -341,7 +456,7 @@ class ResponseReader:
             self._count_octets(len(line))
             if line.endswith(b"\r\n"):
                 text = line[:-2]
-            elif self._draining:
+            elif self._mode == _DRAIN:
                 raise ProtocolError(f"unterminated line: {_shown(line)}")
             else:
                 text = line[:-1]
@@ -351,12 +466,7 @@ class ResponseReader:
             if size < 0:
                 self._fragments.append(text)
                 return True
-            self._literals += 1
-            if self._literals > self._literals_limit:
-                raise TooManyLiterals(f"response with more than {self._literals_limit} literals")
-            self._count_octets(size)
-            self._head = text
-            self._literal_size = size
+            self._announce(text, size)
 
     def _open_parentheses(self) -> int:
         for fragment in self._fragments[self._depth_counted :]:
@@ -364,6 +474,17 @@ class ResponseReader:
             self._depth += _net_parentheses(fragment[0])
         self._depth_counted = len(self._fragments)
         return self._depth
+
+
+def _discard(octets: memoryview) -> None:
+    pass
+
+
+def _ends_in_section(text: bytes) -> bool:
+    """Whether `text` announces a literal with a part of the message, as against one in an ENVELOPE, say."""
+    stop = text.rfind(b"{")
+    stop -= text[stop - 1 : stop] == b"~"
+    return text[max(0, stop - 14) : stop].upper().endswith(_SECTION_ENDS)
 
 
 def _net_parentheses(text: bytes) -> int:
@@ -469,3 +590,22 @@ def _atom(octets: bytes) -> Value:
     elif octets.upper() == b"NIL":
         return None
     return octets.decode("utf-8", "surrogateescape")
+
+
+def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
+    """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
+    return _fetch.fetch(fragments)
+
+
+def split_rows(
+    rows: list[FetchedMessage], by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int
+) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
+    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
+    claimed: list[FetchedMessage] = []
+    others: list[FetchedMessage] = []
+    lows = [low for low, _ in ranges]
+    for row in rows:
+        number = row.uid if by_uid else row.sequence_number
+        at = -1 if number is None or row.present & need != need else bisect_right(lows, number) - 1
+        (claimed if at >= 0 and number <= ranges[at][1] else others).append(row)
+    return claimed, others

@@ -18,9 +18,13 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
                              literal and the line behind it. Lines come without CRLF (or bare LF); a line in front
                              of a literal keeps its announcement ``{n}``. Empty lines between responses, and behind
                              a literal inside an open parenthesis, are skipped. [] until a response is complete.
-``drain(untagged, limit=0)`` The same in the shape of :mod:`imaplib`: appends each untagged data response to the
-                             list ``untagged[type]``, as bytes, or with literals as (line, literal) tuples and the
-                             closing line. Returns None when it needs more octets; or the raw line of the first
+``batch(most=0)``            The same with FETCH responses decoded: each run of them is one list of
+                             :class:`~fastimap.message.FetchedMessage`, any other response a tuple as above. At most
+                             `most` responses where that is not 0.
+``set_sink(sink)``           Literals of the FETCH responses that ``batch()`` gives may go to the caller; see below.
+``drain(untagged, limit=0)`` As ``responses()``, in the shape of :mod:`imaplib`: appends each untagged data response
+                             to the list ``untagged[type]``, as bytes, or with literals as (line, literal) tuples and
+                             the closing line. Returns None when it needs more octets; or the raw line of the first
                              response that is not untagged data (tagged, continuation request, OK / NO / BAD /
                              BYE / PREAUTH, anything odd), CRLF included, literals unread, for the caller to handle.
 ``readline(limit=0)``        One line with its end, or None until it is complete.
@@ -34,15 +38,33 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
 
 A literal is ``{n}``, ``{n+}`` or ``~{n}`` at the end of a line of an untagged response (RFC 9051, section 4.3;
 RFC 7888; RFC 3516). What goes over a limit raises the :class:`~fastimap.errors.LimitError` of that limit, before
-memory is taken for it. After an error of ``responses()`` or ``drain()`` the reader is closed for good and raises it
-again; a batch that ends in an error is handed over first. ``readline()`` and ``read()`` take nothing when they refuse.
+memory is taken for it. After an error of ``responses()``, ``batch()`` or ``drain()`` the reader is closed for good and
+raises it again; a batch that ends in an error is handed over first. ``readline()`` and ``read()`` take nothing when
+they refuse.
 
 **tokenize(fragments, depth=256)** turns one response of ``responses()`` into values: parenthesised lists become
 tuples, quoted strings and literals bytes, numbers int, NIL None, and all other atoms str (UTF-8, undecodable
 octets as surrogates). Sections such as ``BODY[HEADER.FIELDS (DATE)]<0>`` are one atom. Raises
 :class:`~fastimap.errors.ParseError`, or :class:`~fastimap.errors.NestingTooDeep` beyond `depth` parentheses.
 
-Neither is meant for several threads at once; shared between threads by mistake, they give wrong results at
+**A sink** takes the octets of a literal as they arrive, so that it is never in memory as a whole, and may have any
+size. ``sink(head, size)`` is asked for each literal of a FETCH response as it is announced: `head` is the response's
+line so far, announcement included (of a later literal with the lines before it in front, at most 1 KiB of them). It
+returns None for a literal that is to stay in memory, or ``write(octets)``, which is called with read-only memoryviews
+of the receive buffer. They are valid during the call alone; write() has to take all of each. In the literal's place
+stands its size, a :class:`~fastimap.message.Streamed`. Where the sink or write() raises an Exception, the rest of
+the literal is thrown away and the exception is ``Streamed.error``: the connection stays in step. Any other
+BaseException (KeyboardInterrupt) goes through, and closes the reader for good. Neither may call the reader.
+
+**fetch(fragments)** decodes one response of ``responses()`` to a :class:`~fastimap.message.FetchedMessage`; None
+where it is no FETCH response. It never raises: what can't be understood is a defect of the row.
+
+**split_rows(rows, by_uid, ranges, need)** parts the rows of ``batch()`` in those that a command claims and all others,
+each in order. Claimed are rows whose UID (sequence number without `by_uid`) lies in one of `ranges`, sorted and
+disjoint pairs (low, high), and that have all data items of the mask `need` (``PRESENT_...`` of
+:mod:`fastimap.message`).
+
+A reader is not meant for several threads at once; shared between threads by mistake, it gives wrong results at
 worst, and memory stays sound, on free-threaded builds too.
 """
 
@@ -51,7 +73,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["IMPLEMENTATION", "ResponseReader", "Value", "tokenize"]
+__all__ = ["IMPLEMENTATION", "ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
 
 _demanded = os.environ.get("FASTIMAP_IMPL", "")
 if _demanded not in ("", "c", "py"):
@@ -61,12 +83,12 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, Value, tokenize
+    from ._parser_py import ResponseReader, Sink, Value, Write, fetch, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
     try:
-        from ._parser import ResponseReader, tokenize
+        from ._parser import ResponseReader, fetch, split_rows, tokenize
 
         IMPLEMENTATION = "c"
     except ImportError as exc:
@@ -75,7 +97,7 @@ else:
                 "FASTIMAP_IMPL=c, but the extension fastimap._parser is not there: "
                 "build it with a C compiler (pip install --force-reinstall --no-binary fastimap fastimap)"
             ) from exc
-        from ._parser_py import ResponseReader, tokenize
+        from ._parser_py import ResponseReader, fetch, split_rows, tokenize
 
         IMPLEMENTATION = "py"
-    from ._parser_py import Value
+    from ._parser_py import Sink, Value, Write

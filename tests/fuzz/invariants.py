@@ -47,7 +47,9 @@ class _Littered:
         self._reader.buffer_updated(nbytes)
 
 
-LITTERED = SimpleNamespace(ResponseReader=lambda limits: _Littered(cython.ResponseReader(limits)))
+LITTERED = SimpleNamespace(
+    ResponseReader=lambda limits: _Littered(cython.ResponseReader(limits)), split_rows=cython.split_rows
+)
 
 
 def check(data: bytes) -> None:
@@ -57,7 +59,7 @@ def check(data: bytes) -> None:
     runs: list[tuple[Any, list[bytes]]] = [(LITTERED, [octets])]
     if len(chunks) > 1:
         runs += [(LITTERED, chunks), (python, chunks)]
-    for look in (framed, by_hand, as_the_drop_in):
+    for look in (framed, by_hand, as_the_drop_in, batched, streamed):
         expected = look(python, [octets], limits)
         for twin, cut in runs:
             seen = look(twin, cut, limits)
@@ -67,6 +69,8 @@ def check(data: bytes) -> None:
             depth = DEFAULT_LIMITS.depth if data[:1] and data[0] & DEEP else _SMALL.depth
             expected = tokenized(python, response, depth)
             assert tokenized(cython, response, depth) == expected, f"tokenize({response!r}) is not {expected!r}"
+            row = python.fetch(response)
+            assert shown(cython.fetch(response)) == shown(row), f"fetch({response!r}) is not {row and tuple(row)!r}"
 
 
 def planned(data: bytes) -> tuple[Limits, list[bytes]]:
@@ -127,6 +131,52 @@ def as_the_drop_in(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
     except ProtocolError as exc:
         return [untagged, *items, outcome(exc)]
     return [untagged, *items, reader.in_response, reader.take_rest()]
+
+
+def batched(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
+    """What batch() gives, the rows one by one, and split_rows() of each batch."""
+    return _rows(twin, twin.ResponseReader(limits), chunks)
+
+
+def streamed(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
+    """What batch() gives, and the sink gets that takes every literal of an even size and fails at some."""
+    asked: list[Any] = []
+
+    def sink(head: bytes, size: int) -> Any:
+        asked.append([head, size, b""])
+        if size % 16 == 8:
+            raise OSError(str(size))
+        return write if size % 2 == 0 else None
+
+    def write(octets: memoryview) -> None:
+        asked[-1][2] += octets
+
+    reader = twin.ResponseReader(limits)
+    reader.set_sink(sink)
+    return [*_rows(twin, reader, chunks), asked]
+
+
+def _rows(twin: Any, reader: Any, chunks: list[bytes]) -> list[Any]:
+    seen: list[Any] = []
+    try:
+        for chunk in chunks:
+            put(reader, chunk)
+            while batch := reader.batch():
+                for response in batch:
+                    if isinstance(response, list):
+                        claimed, others = twin.split_rows(response, True, ((2, 4), (6, 2**32 - 1)), 1)
+                        assert sorted(map(id, response)) == sorted(map(id, claimed + others))
+                        seen += [(shown(row), any(row is other for other in others)) for row in response]
+                    else:
+                        seen.append(response)
+    except ProtocolError as exc:
+        return [*seen, outcome(exc)]
+    return [*seen, reader.in_response, reader.take_rest()]
+
+
+def shown(row: Any) -> Any:
+    """All that two equal rows have in common, their types and the errors of sinks included."""
+    return row and (tuple(row), repr(row), [repr(getattr(value, "error", "")) for _, value in row.items])
 
 
 def tokenized(twin: Any, fragments: tuple[bytes, ...], depth: int) -> Any:

@@ -55,6 +55,22 @@ def framed(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) 
     return [*seen, reader.in_response, reader.take_rest()]
 
 
+def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+    """What batch() gives, the rows one by one; then the error if any, or the rest."""
+    reader = twin.ResponseReader(limits)
+    seen: list[Any] = []
+    try:
+        for chunk in chunks:
+            put(reader, chunk)
+            while batch := reader.batch():
+                for response in batch:
+                    # Rows are equal to any tuple of their values; so the class has to be equal too.
+                    seen += [(type(row), row) for row in response] if isinstance(response, list) else [response]
+    except ProtocolError as exc:
+        return [*seen, outcome(exc)]
+    return [*seen, reader.in_response, reader.take_rest()]
+
+
 def drained(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
     """What drain() gives: the dictionary, the lines it leaves to its caller, then the error or the rest."""
     reader = twin.ResponseReader(limits)

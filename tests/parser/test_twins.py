@@ -14,13 +14,31 @@ from fastimap import _parser_py as python
 from fastimap.limits import Limits
 
 from .conftest import built
-from .harness import drained, framed, quirks, single, splits, tokenized, whole
+from .harness import batched, drained, framed, quirks, single, splits, tokenized, whole
 
 pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
 if built() != ["py"]:
     from fastimap import _parser as cython
 
 MUTATIONS = 200_000
+ROWS = [
+    (
+        b'* 7 FETCH (UID 9 FLAGS (\\Seen $Junk) INTERNALDATE " 7-Feb-2024 00:00:00 +0000" RFC822.SIZE 7 MODSEQ (65) '
+        b'ENVELOPE ("date" "a\\"b" (("n" NIL "m" "h")("x" NIL "y" "z")) (("n" NIL "m" "h")("x" NIL "y" "z")) NIL '
+        b'((NIL NIL "group" NIL)(NIL NIL NIL NIL)) NIL NIL NIL {4}\r\n<id>))\r\n'
+    ),
+    (
+        b'* 8 FETCH (UID 9 BODYSTRUCTURE (("text" "plain" ("charset" "utf-8") NIL NIL "7bit" 12 1)("message" "rfc822" '
+        b'NIL NIL NIL "7bit" 300 (NIL "s" NIL NIL NIL NIL NIL NIL NIL "<m>") (("text" "x" NIL NIL NIL "7bit" 1 1 NIL '
+        b'("attachment" ("filename" "a)b.txt")) ("en" "de") "loc")("image" "png" ("name" "x.png") "<id>" "d" "base64" '
+        b'99 "md5" NIL "en" NIL) "mixed") 20 NIL NIL NIL NIL) "mixed" ("boundary" "b)") NIL NIL))\r\n'
+    ),
+    (
+        b"* 9 FETCH (X-GM-MSGID 1278455344230334865 BODY[HEADER.FIELDS (DATE FROM)] {4}\r\na\r\nb "
+        b'BODY[1.2.MIME]<0> "x" RFC822.TEXT NIL BODY[] ~{3}\r\nabc X-GM-LABELS (\\Inbox "a b") PREVIEW "p")\r\n'
+    ),
+    b"* 10 UIDFETCH (FLAGS () BINARY[1] {1}\r\n\0 BINARY.SIZE[1] 1 EMAILID (M1) THREADID NIL SAVEDATE NIL)\r\n",
+]
 LIMITS = Limits(line=400, literal=5_000, response=9_000, literals=5, depth=8)
 TOKENS = [
     b"{", b"}", b"{0}\r\n", b"{1}\r\n", b"{3}\r\n", b"{12+}\r\n", b"~{2}\r\n", b"{99999999999999999999}\r\n",
@@ -34,9 +52,11 @@ def both_agree(octets: bytes, cut: list[bytes], limits: Limits) -> None:
     seen = framed(python, cut, limits)
     assert framed(cython, cut, limits) == seen
     assert drained(cython, cut, limits) == drained(python, cut, limits)
+    assert batched(cython, cut, limits) == batched(python, cut, limits)
     for response in seen:
         if isinstance(response, tuple) and all(isinstance(part, bytes) for part in response):
             assert tokenized(cython, response) == tokenized(python, response)
+            assert cython.fetch(response) == python.fetch(response)
     assert tokenized(cython, (octets,)) == tokenized(python, (octets,))
 
 
@@ -44,10 +64,10 @@ def test_quirks_in_every_cut() -> None:
     samples = quirks()
     assert len(samples) > 100
     for octets in samples:
-        expected = framed(python, whole(octets)), drained(python, whole(octets))
+        expected = framed(python, whole(octets)), drained(python, whole(octets)), batched(python, whole(octets))
         for cut in (whole(octets), single(octets), *splits(octets)):
             for twin in (python, cython):
-                assert (framed(twin, cut), drained(twin, cut)) == expected
+                assert (framed(twin, cut), drained(twin, cut), batched(twin, cut)) == expected
         both_agree(octets, whole(octets), Limits())
 
 
@@ -73,7 +93,7 @@ def mutated(rng: random.Random, samples: list[bytes]) -> bytes:
 
 def test_mutated_quirks() -> None:
     rng = random.Random(20261123)
-    samples = quirks()
+    samples = quirks() + 8 * ROWS
     for _ in range(MUTATIONS):
         octets = mutated(rng, samples)
         at = sorted(rng.randrange(len(octets) + 1) for _ in range(rng.randint(0, 3)))
@@ -118,4 +138,4 @@ def public_names(source: str) -> list[str]:
 
 def test_the_same_names_in_the_same_order() -> None:
     assert public_names("_parser.pyx") == public_names("_parser_py.py")
-    assert set(cython.__all__) == set(python.__all__) - {"Value"}
+    assert set(cython.__all__) == set(python.__all__) - {"Sink", "Value", "Write"}

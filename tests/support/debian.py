@@ -3,14 +3,18 @@
 The mirror is the host's own; the signatures of the archive are verified with the host's Debian keyring.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import CACHE, Unavailable
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+ROOTS = CACHE / "debian" / "roots"
 SUITE = "sid"
 CPYTHON = "3.15"
 
@@ -21,15 +25,62 @@ def unpacked_package(name: str) -> Path:
     Raises Unavailable where this isn't Debian, or the mirror can't be reached and no earlier download is there.
     """
     root = CACHE / "debian" / name
-    if not root.exists():
-        download = _empty_directory(CACHE / "debian" / "download")
-        _apt("download", name, cwd=download)
-        (package,) = download.glob("*.deb")
-        partial = _empty_directory(root.with_suffix(".partial"))
-        _run("dpkg", "-x", str(package), str(partial), cwd=download)
-        shutil.rmtree(download)
-        partial.rename(root)
+    with _locked():
+        if not root.exists():
+            download = _empty_directory(CACHE / "debian" / "download")
+            _apt(SUITE, "download", name, cwd=download)
+            (package,) = download.glob("*.deb")
+            partial = _empty_directory(root.with_suffix(".partial"))
+            _run("dpkg", "-x", str(package), str(partial), cwd=download)
+            shutil.rmtree(download)
+            partial.rename(root)
     return root
+
+
+def unpacked_root(suite: str, *packages: str) -> Path:
+    """Return a directory to chroot into: `packages` of the Debian release `suite`, and what they depend on, unpacked.
+
+    No script of a package ever runs, so what one would have made (accounts, a configuration) isn't there. The file
+    "packages" lists the packages. Raises Unavailable as `unpacked_package` does.
+    """
+    root = ROOTS / "+".join((suite, *packages))
+    with _locked():
+        if not root.exists():
+            download = _empty_directory(CACHE / "debian" / "download")
+            (download / "partial").mkdir()
+            archives = ("-o", f"Dir::Cache::archives={download}")
+            _apt(
+                suite, "install", "--download-only", "--no-install-recommends", "-y", *archives, *packages, cwd=download
+            )
+            partial = _empty_directory(root.with_name(root.name + ".partial"))
+            _unpack_into_root(sorted(download.glob("*.deb")), partial)
+            shutil.rmtree(download)
+            partial.rename(root)
+    return root
+
+
+def version_in_root(root: Path, package: str) -> str:
+    """Return the upstream version of `package` in an unpacked root: "3.6.1"."""
+    for name in (root / "packages").read_text().splitlines():
+        if name.startswith(f"{package}_"):
+            version = name.split("_")[1].split("%3a")[-1]
+            return version.split("-")[0].split("+")[0]
+    raise KeyError(package)
+
+
+def _unpack_into_root(packages: list[Path], root: Path) -> None:
+    # Some packages of bookworm still have files in /lib. `dpkg -x` would put a directory in the place of the link.
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    unread = " ".join(f"--exclude=./usr/share/{name}" for name in ("doc", "locale", "man"))
+    script = f'dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink {unread} -C "$2"'
+    for package in packages:
+        _run("sh", "-c", script, "sh", str(package), str(root), cwd=root)
+    # Whatever the umask is: a server runs as somebody else.
+    for directory in (root, root / "usr", *(root / "usr").iterdir()):
+        directory.chmod(0o755)
+    (root / "packages").write_text("".join(f"{package.name}\n" for package in packages))
 
 
 def cpython_tests() -> Path:
@@ -48,31 +99,41 @@ def source_archive(name: str) -> Path:
     Raises Unavailable as `unpacked_package` does.
     """
     directory = CACHE / "debian" / f"{name}-source"
-    if not directory.exists():
-        partial = _empty_directory(directory.with_suffix(".partial"))
-        _apt("source", "--download-only", "--tar-only", name, cwd=partial)
-        partial.rename(directory)
+    with _locked():
+        if not directory.exists():
+            partial = _empty_directory(directory.with_suffix(".partial"))
+            _apt(SUITE, "source", "--download-only", "--tar-only", name, cwd=partial)
+            partial.rename(directory)
     (archive,) = (path for path in directory.glob("*.orig.tar.*") if path.suffix != ".asc")
     return archive
 
 
-def _apt(*arguments: str, cwd: Path) -> None:
-    configuration = _configuration()
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Let one test run at a time change what is in the cache."""
+    (CACHE / "debian").mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "debian" / "lock", "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _apt(suite: str, *arguments: str, cwd: Path) -> None:
+    configuration = _configuration(suite)
     environment = os.environ | {"APT_CONFIG": str(configuration)}
     _run("apt-get", "-q", "update", cwd=cwd, environment=environment)
     _run("apt-get", "-q", *arguments, cwd=cwd, environment=environment)
 
 
-def _configuration() -> Path:
-    """Write the private configuration of apt below the cache; return its path."""
+def _configuration(suite: str) -> Path:
+    """Write the private configuration of apt for the Debian release `suite` below the cache; return its path."""
     if not KEYRING.exists() or not shutil.which("apt-get"):
         raise Unavailable("this is not a Debian system (no apt-get, or no Debian archive keyring).")
-    directory = CACHE / "debian" / "apt"
+    directory = CACHE / "debian" / f"apt-{suite}"
     for name in ("lists/partial", "archives/partial", "none"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     sources = directory / "sources.list"
     mirror = _mirror()
-    sources.write_text("".join(f"{kind} [signed-by={KEYRING}] {mirror} {SUITE} main\n" for kind in ("deb", "deb-src")))
+    sources.write_text("".join(f"{kind} [signed-by={KEYRING}] {mirror} {suite} main\n" for kind in ("deb", "deb-src")))
     configuration = directory / "apt.conf"
     configuration.write_text(
         f'Dir::State "{directory}";\n'

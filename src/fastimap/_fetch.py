@@ -1,0 +1,748 @@
+"""FETCH responses to :class:`~fastimap.message.FetchedMessage`, whatever the server made of them.
+
+This is the readable specification. The C twin decodes well-formed responses itself and hands all others to
+:func:`fetch`, so that the two can't disagree about what is odd.
+
+Octets become values (a list is a tuple), values become types. A bad value costs its own item, which is then None
+with a :class:`~fastimap.message.Defect`; a response that breaks off keeps the items before. What is taken with the
+right value though it is not in the grammar stands in :data:`QUIRKS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
+
+from . import mailbox_name
+from .limits import DEFAULT_LIMITS
+from .message import (
+    PRESENT_BODY,
+    PRESENT_BODYSTRUCTURE,
+    PRESENT_ENVELOPE,
+    PRESENT_FLAGS,
+    PRESENT_INTERNALDATE,
+    PRESENT_MODSEQ,
+    PRESENT_OTHER,
+    PRESENT_SIZE,
+    PRESENT_UID,
+    Address,
+    BodyStructure,
+    Defect,
+    Disposition,
+    Envelope,
+    FetchedMessage,
+    Flag,
+    Parameters,
+    Streamed,
+    canonical_section,
+)
+
+__all__ = ["QUIRKS", "Quirk", "fetch"]
+
+
+class Quirk(NamedTuple):
+    """Something that servers send and the grammar does not have, taken with the right value."""
+
+    server: str
+    """Empty where the source does not name it."""
+    source: str
+    what: str
+
+
+QUIRKS = (
+    Quirk("DavMail", "python/cpython#117152", "several spaces behind the star"),
+    Quirk("DavMail 6.5.1", "mguessan/davmail#454", "several spaces between items"),
+    Quirk("imap.qq.com", "jakartaee/mail-api#209", "a space in front of the closing parenthesis"),
+    Quirk("Lotus Domino", "jstedfast/MailKit#943", "an item and its value in parentheses of their own"),
+    Quirk("", "jstedfast/MailKit#991", "more closing parentheses than opening ones"),
+    Quirk("Yandex", "MailKit getbodypart-missing-content", "an item without a value: None, with a defect"),
+    Quirk("", "net-imap fetch_responses.yml", "RFC822[] for RFC822"),
+    Quirk("", "postalsys/imapflow 7281ce9", "BODY[2]<0.65536>: the length of a partial echoed"),
+    Quirk("Zoho", "MailKit fetch-negative-modseq-values", "MODSEQ (0)"),
+    Quirk("Courier", "MailKit release notes", "message number 0: None, with a defect"),
+    Quirk("Lotus Domino", "MailKit TestParseInvalidInternalDates", "00-Jan-0000: None, with a defect"),
+    Quirk("Gmail", "ruby/net-imap#241", "a space inside the brackets of a keyword"),
+    Quirk("Gmail", "MailKit TestParseLabelsListWithNIL", "a label named NIL, not quoted"),
+    Quirk("Gmail", "MailKit TestParseGMailMalformedSenderInEnvelope", "quotes that are not escaped in a quoted string"),
+    Quirk("Gmail", "MailKit TestParseMalformedMailboxAddressInEnvelope", "angle brackets around mailbox and host"),
+    Quirk("outlook.com", "net-imap quirky_behaviors.yml", "spaces between addresses, and between parts"),
+    Quirk("", "jstedfast/MailKit#669, #932", "an envelope of less than ten fields; those that are left out are NIL"),
+    Quirk("", "jstedfast/MailKit#991", "NIL inside a list of addresses"),
+    Quirk("", "jstedfast/MailKit#1369", "a literal shorter than what it holds: the address keeps mailbox and host"),
+    Quirk("Gmail", "jstedfast/MailKit#205, #777, #1841", 'a multipart without parts: ("ALTERNATIVE" (...) NIL NIL)'),
+    Quirk("", "jstedfast/MailKit#1393", 'a multipart whose parts are NIL: (NIL "alternative" ...)'),
+    Quirk("GMX", "jstedfast/MailKit#878", "a multipart sent as a single part, with encoding and size"),
+    Quirk("", "jstedfast/MailKit#371", "the type or the subtype left out in front of the parameters"),
+    Quirk("Dovecot 2.3", "tests/servers/test_witness.py", '("" "" ...) for a Content-Type that is none: text/plain'),
+    Quirk("Exchange", "MailKit TestParseBadlyFormedBodyStructureWithCompletelyNilBodyParts", "a part all of NIL"),
+    Quirk("", "jstedfast/MailKit#944", "() for the body of an attached message"),
+    Quirk("", "Ruby bug 7147", "a message/rfc822 part without envelope and body"),
+    Quirk("Exchange, Dovecot", "duesee/imap-codec", "a size of -1"),
+    Quirk("maddy", "duesee/imap-codec", "NIL for the encoding"),
+    Quirk("Exchange", "jstedfast/MailKit#919", 'a disposition without parentheses: "inline"'),
+    Quirk("Exchange", "MailKit TestParseBodyStructureWithNilNilBodyFldDsp", "a disposition (NIL NIL)"),
+    Quirk("Exchange 2016", "javaee/javamail#278", "the description in the place of the disposition"),
+    Quirk(
+        "", "MailKit TestParseBodyStructureWithSwappedBodyFldDspAndBodyFldLang", "the disposition behind the language"
+    ),
+    Quirk("", "MailKit TestParseBadlyFormedBodyStructureWithEmptyParens...", "() for NIL"),
+    Quirk("imap.mail.ru", "kisli/vmime#159", "NIL for the value of a parameter"),
+    Quirk("", "mjs/imapclient#288", "quotes and spaces inside a charset and its name"),
+)
+
+Value: TypeAlias = "str | bytes | int | tuple[Value, ...] | None"
+Note: TypeAlias = Callable[[str], None]
+"""Takes down why the current item is not as it should be."""
+
+_SHOWN = 80
+_MAX_NUMBER = 2**63 - 1
+_MAX_UID = 2**32 - 1
+_MAX_DEFECTS = 100  # of one row: a defect takes far more memory than the two octets that may cause it
+_DEPTH = DEFAULT_LIMITS.depth
+
+_HEAD = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
+_BETWEEN_ITEMS = re.compile(rb"[ ()]*")
+_NAME = re.compile(rb"[A-Z][A-Z0-9._-]*", re.IGNORECASE)
+_SECTION = re.compile(rb'\[((?:[^\]"]|"(?:[^"\\]|\\.)*+")*+)\]')
+_ORIGIN = re.compile(rb"<([0-9]{1,19})(?:\.[0-9]*)?>")
+_ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
+# As in tokenize(): a quote that neither a space, a parenthesis nor the end follows is part of the string.
+_QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
+_ESCAPED = re.compile(rb'\\(["\\])')
+_ATOM = re.compile(rb"[^ ()]+")
+_INTEGER = re.compile(rb" *([0-9]{1,19}) *\Z")
+_DATE_TIME = re.compile(
+    rb"([0-9]{1,2})[- ]([a-z]{3})[- ]([0-9]{4}) +([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
+    rb"(?: *([+-])([0-9]{2})([0-9]{2})| *(GMT|UTC?|Z))?\Z",
+    re.IGNORECASE,
+)
+_MONTHS = {name: n for n, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_SYSTEM_FLAGS = {flag.lower().encode(): str(flag) for flag in Flag if flag.startswith("\\")}
+
+
+def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
+    """Return one response of ``ResponseReader.responses()`` as a row, or None where it is no FETCH response.
+
+    A literal may be :class:`~fastimap.message.Streamed`. UIDFETCH (RFC 9586) is taken too. Nothing raises: what can't
+    be read is in the row's `defects`.
+    """
+    head = _HEAD.match(_line(fragments, 0))
+    if head is None:
+        return None
+    row = _Row()
+    number = _number(head[1], row.note, 1, _MAX_UID)
+    if head[2]:
+        row.fields["uid"] = number
+        row.present = PRESENT_UID
+    else:
+        row.fields["sequence_number"] = number
+    scanner = _Scanner(fragments, head.end())
+    while not row.broken and not scanner.at_end():
+        row.take_item(scanner)
+    if not row.broken and not scanner.closed:
+        row.name = ""
+        row.start = scanner.text
+        row.note("not closed")
+    return row.message()
+
+
+class _Broken(Exception):
+    """The octets can't be read on from here."""
+
+
+class _Scanner:
+    """Reads values from the fragments of one response."""
+
+    def __init__(self, fragments: Sequence[bytes | Streamed], position: int) -> None:
+        self.fragments = fragments
+        self.index = 0
+        self.text = _line(fragments, 0)
+        self.position = position
+        self.closed = False  # whether a parenthesis was the last thing before the end
+
+    def at_end(self) -> bool:
+        """Skip what may stand between two items; whether nothing comes behind it."""
+        skipped = _BETWEEN_ITEMS.match(self.text, self.position)
+        assert skipped is not None
+        self.position = skipped.end()
+        self.closed = b")" in skipped[0]
+        return self.position == len(self.text) and self.index + 1 >= len(self.fragments)
+
+    def item_name(self) -> str:
+        """Return the name of the item that begins here, in its canonical form."""
+        found = _NAME.match(self.text, self.position)
+        if found is None:
+            raise _Broken("no name of an item")
+        self.position = found.end()
+        name = found[0].decode("ascii").upper()
+        if not self.text.startswith(b"[", self.position):
+            return name
+        section = _SECTION.match(self.text, self.position)
+        if section is None:
+            raise _Broken("a section without its closing bracket")
+        self.position = section.end()
+        canonical = canonical_section(section[1].decode("utf-8", "surrogateescape"))
+        name = f"{name.removesuffix('.PEEK')}[{canonical}]"
+        origin = _ORIGIN.match(self.text, self.position)
+        if origin is not None:
+            self.position = origin.end()
+            name += f"<{int(origin[1])}>"
+        return name
+
+    def has_value(self) -> bool:
+        """Skip spaces; whether a value comes before the list's end."""
+        while self.text.startswith(b" ", self.position):
+            self.position += 1
+        if self.position == len(self.text):
+            return self.index + 1 < len(self.fragments)
+        return not self.text.startswith(b")", self.position)
+
+    def value(self, *, atoms_as_sent: bool = False) -> Value:
+        """Return the value that begins here, as tokenize() does; with `atoms_as_sent`, every atom as bytes."""
+        lists: list[list[Value]] = []
+        while True:
+            text, position = self.text, self.position
+            value: Value
+            if position == len(text):
+                value = self._literal()
+            elif text[position] == 0x20:
+                self.position += 1
+                continue
+            elif text[position] == 0x28:
+                if len(lists) >= _DEPTH - 1:  # one is the response's own
+                    raise _Broken(f"parentheses nested deeper than {_DEPTH}")
+                lists.append([])
+                self.position += 1
+                continue
+            elif text[position] == 0x29:
+                self.position += 1
+                value = tuple(lists.pop())
+            elif text[position] == 0x22:
+                value = self._quoted()
+            else:
+                value = self._atom(atoms_as_sent)
+            if not lists:
+                return value
+            lists[-1].append(value)
+
+    def _literal(self) -> bytes | Streamed:
+        if self.index + 1 >= len(self.fragments):
+            raise _Broken("breaks off")
+        literal = self.fragments[self.index + 1]
+        self.index += 2
+        self.text = _line(self.fragments, self.index)
+        self.position = 0
+        return literal
+
+    def _quoted(self) -> bytes:
+        quoted = _QUOTED.match(self.text, self.position + 1)
+        if quoted is None:
+            raise _Broken("a quoted string that is not closed")
+        self.position = quoted.end()
+        return _ESCAPED.sub(rb"\1", quoted[1]) if b"\\" in quoted[1] else quoted[1]
+
+    def _atom(self, as_sent: bool) -> Value:
+        atom = _ATOM.match(self.text, self.position)
+        assert atom is not None
+        self.position = atom.end()
+        octets = atom[0]
+        if as_sent:
+            return octets
+        if octets.isdigit():
+            digits = octets.lstrip(b"0")
+            if len(digits) < 19 or (len(digits) == 19 and int(digits) <= _MAX_NUMBER):
+                return int(digits or b"0")
+        elif octets.upper() == b"NIL":
+            return None
+        return octets.decode("utf-8", "surrogateescape")
+
+
+def _line(fragments: Sequence[bytes | Streamed], index: int) -> bytes:
+    """Return the line at `index`, without the announcement of the literal behind it."""
+    line = fragments[index] if index < len(fragments) else b""
+    if not isinstance(line, bytes):
+        return b""
+    if index + 1 < len(fragments):
+        announcement = _ANNOUNCEMENT.search(line, max(0, line.rfind(b"{") - 1))
+        if announcement is not None:
+            return line[: announcement.start()]
+    return line
+
+
+class _Row:
+    """A FetchedMessage in the making."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, object] = {}
+        self.items: dict[str, object] = {}
+        self.defects: list[Defect] = []
+        self.present = 0
+        self.broken = False
+        self.name = ""  # of the current item,
+        self.start = b""  # and what it begins with
+
+    def note(self, reason: str) -> None:
+        if len(self.defects) < _MAX_DEFECTS:
+            self.defects.append(Defect(self.name, reason, bytes(self.start[:_SHOWN])))
+
+    def take_item(self, scanner: _Scanner) -> None:
+        self.name = field = ""
+        self.start = scanner.text[scanner.position : scanner.position + _SHOWN]
+        value = None
+        try:
+            self.name = scanner.item_name()
+            field, present, decode = _FIELDS.get(self.name) or ("", PRESENT_OTHER, _decoder(self.name))
+            self.present |= present
+            if scanner.has_value():
+                value = decode(scanner.value(atoms_as_sent=self.name in _ATOMS_AS_SENT), self.note)
+            else:
+                self.note("no value")
+        except _Broken as broken:
+            self.note(str(broken))
+            self.broken = True
+        if self.name:
+            self._keep(field, value)
+
+    def _keep(self, field: str, value: object) -> None:
+        if field and not isinstance(value, Streamed):
+            if value is not None or field not in self.fields:  # of an item sent twice, the last that has a value
+                self.fields[field] = value
+        elif value is not None or self.name not in self.items:
+            self.items[self.name] = value
+
+    def message(self) -> FetchedMessage:
+        get = self.fields.get
+        values = map(get, FetchedMessage._fields[:9])
+        return FetchedMessage._make([*values, tuple(self.items.items()), tuple(self.defects), self.present])
+
+
+# Values to types. Each function returns the right value, or notes why there is none.
+
+
+def _number(value: Value, note: Note, low: int = 0, high: int = _MAX_NUMBER) -> int | None:
+    number = _integer(value)
+    if number is None or not low <= number <= high:
+        note("no number" if number is None else f"a number that is not in {low}..{high}")
+        return None
+    return number
+
+
+def _integer(value: Value) -> int | None:
+    """Return the number that `value` is, or holds as a string."""
+    if type(value) is int:
+        return value
+    found = _INTEGER.match(value) if isinstance(value, bytes) else None
+    return int(found[1]) if found else None
+
+
+def _uid(value: Value, note: Note) -> int | None:
+    return _number(value, note, 1, _MAX_UID)
+
+
+def _mod_sequence(value: Value, note: Note) -> int | None:
+    return _number(value[0] if isinstance(value, tuple) and len(value) == 1 else value, note)
+
+
+def _octets(value: Value, note: Note) -> bytes | Streamed | None:
+    if value is None or isinstance(value, (bytes, Streamed)):
+        return value
+    note("not a string")
+    return None
+
+
+def _nstring(value: Value, note: Note) -> bytes | None:
+    """Return a string inside an envelope or a body structure; an atom or a number counts as one, () as NIL."""
+    if isinstance(value, bytes):
+        return value
+    if value is None or value == ():
+        return None
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if type(value) is int:
+        return b"%d" % value
+    note("a list where a string belongs")
+    return None
+
+
+def _flags(value: Value, note: Note) -> frozenset[str]:
+    flags: list[bytes] = []
+    bracketed: list[bytes] = []  # words from one with "[" on, up to one with "]"
+    for word in _atoms(value, note):
+        if bracketed or word.rfind(b"[") > word.rfind(b"]"):
+            bracketed.append(word)
+            if len(bracketed) > 1 and b"]" in word:
+                flags.append(b" ".join(bracketed))
+                bracketed = []
+        elif word.upper() != b"NIL":
+            flags.append(word)
+    flags += bracketed
+    return frozenset(_SYSTEM_FLAGS.get(flag.lower()) or flag.decode("utf-8", "surrogateescape") for flag in flags)
+
+
+def _atoms(value: Value, note: Note) -> list[bytes]:
+    """Return the members of a list whose atoms are bytes; NIL is the empty list, a string alone a list of one."""
+    members = value if isinstance(value, tuple) else () if value in (b"NIL", b"nil", b"") else (value,)
+    atoms = [member for member in members if isinstance(member, bytes)]
+    if len(atoms) != len(members):
+        note("not a list of atoms")
+    return atoms
+
+
+def _labels(value: Value, note: Note) -> tuple[str, ...]:
+    return tuple(map(_label, _atoms(value, note)))
+
+
+def _label(octets: bytes) -> str:
+    try:
+        return mailbox_name.decode(octets)
+    except ValueError:
+        return octets.decode("utf-8", "surrogateescape")
+
+
+def _object_id(value: Value, note: Note) -> str | None:
+    atoms = _atoms(value, note)
+    return atoms[0].decode("utf-8", "surrogateescape") if atoms else None
+
+
+def _preview(value: Value, note: Note) -> str | None:
+    if isinstance(value, tuple) and len(value) == 2:  # (FUZZY "text"), of the drafts of RFC 8970
+        value = value[1]
+    octets = _octets(value, note)
+    return octets.decode("utf-8", "replace") if isinstance(octets, bytes) else None
+
+
+def _internal_date(value: Value, note: Note) -> datetime | None:
+    found = _DATE_TIME.match(value.strip(b" ")) if isinstance(value, bytes) else None
+    if found is None:
+        note("no date and time")
+        return None
+    day, month, year, hour, minute, second, sign, hours, minutes, word = found.groups()
+    try:
+        zone = _zone(sign, int(hours), int(minutes)) if sign else UTC
+        date = datetime(
+            int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second or 0), tzinfo=zone
+        )
+    except (KeyError, ValueError):
+        note("no such date and time")
+        return None
+    if not sign and not word:
+        note("no zone, taken as UTC")
+    return date
+
+
+@lru_cache(maxsize=128)
+def _zone(sign: bytes, hours: int, minutes: int) -> timezone:
+    if minutes > 59:
+        raise ValueError("a zone with more than 59 minutes")
+    offset = timedelta(hours=hours, minutes=minutes)
+    return timezone(-offset if sign == b"-" else offset) if offset else UTC
+
+
+def _save_date(value: Value, note: Note) -> datetime | None:
+    return None if value is None else _internal_date(value, note)
+
+
+def _as_it_is(value: Value, note: Note) -> Value:
+    return value
+
+
+# ENVELOPE.
+
+
+def _envelope(value: Value, note: Note) -> Envelope | None:
+    if not isinstance(value, tuple):
+        note("no envelope")
+        return None
+    if len(value) != 10:
+        note(f"an envelope of {len(value)} fields, not 10")
+    value = (*value[:10], *[None] * (10 - len(value)))
+    date, subject = (_nstring(field, note) for field in value[:2])
+    from_, sender, reply_to, to, cc, bcc = (_addresses(field, note) for field in value[2:8])
+    in_reply_to, message_id = (_nstring(field, note) for field in value[8:])
+    return Envelope(date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id)
+
+
+def _addresses(value: Value, note: Note) -> tuple[Address, ...]:
+    if value is None or value == ():
+        return ()
+    if not isinstance(value, tuple):
+        note("a string where a list of addresses belongs")
+        return ()
+    if len(value) == 4 and not any(isinstance(member, tuple) for member in value):
+        value = (value,)  # an address alone, without the parentheses of the list
+    return tuple(address for member in value if member is not None and (address := _address(member, note)))
+
+
+def _address(value: Value, note: Note) -> Address | None:
+    if not isinstance(value, tuple) or len(value) < 4:
+        note("not an address")
+        return None
+    if len(value) > 4:
+        note(f"an address of {len(value)} fields, not 4")
+        value = (None, None, *value[-2:])
+    return Address(*(_nstring(field, note) for field in value))
+
+
+# BODYSTRUCTURE.
+
+_TYPES = {"application", "audio", "font", "image", "message", "model", "multipart", "text", "video"}
+_MAX_PARTS = 10_000  # Dovecot stops there. "()" is a part too, and would take 500 times its two octets.
+_DISPOSITIONS = {"inline", "attachment"}
+_DEFAULT_ENCODING = "7bit"  # RFC 2045, section 6.1
+
+
+def _body_structure(value: Value, note: Note) -> BodyStructure | None:
+    if not isinstance(value, tuple) or not value:
+        note("no body structure")
+        return None
+    # Not recursive: a server may nest deeper than Python's stack allows where the caller stands.
+    parts = [_Part(value, note)]
+    for part in parts:
+        if len(parts) + len(part.inner) > _MAX_PARTS:
+            note(f"more than {_MAX_PARTS} parts")
+            return None
+        parts += part.take_number_and_open(note)
+    for part in reversed(parts):
+        part.build()
+    return parts[0].built
+
+
+class _Part:
+    """A BodyStructure in the making."""
+
+    def __init__(self, value: tuple[Value, ...], note: Note, number: str = "", *, is_whole: bool = True) -> None:
+        self.number = number  # of the message, where it is a whole one
+        self.is_whole = is_whole
+        self.inner: Sequence[Value] = ()  # values of the parts inside
+        self.children: list[_Part] = []
+        self.subtype = "octet-stream"
+        self.parameters: Parameters = ()
+        self.content_id: bytes | None = None
+        self.description: bytes | None = None
+        self.encoding = ""
+        self.size: int | None = None
+        self.lines: int | None = None
+        self.envelope: Envelope | None = None
+        self.md5: bytes | None = None
+        self.disposition: Disposition | None = None
+        self.language: tuple[str, ...] = ()
+        self.location: bytes | None = None
+        self.extensions: tuple[Value, ...] = ()
+        self._read(value, note)
+
+    def take_number_and_open(self, note: Note) -> list[_Part]:
+        """Return the parts inside; RFC 9051, section 6.4.5.1, numbers them."""
+        if self.type == "multipart":
+            for index, value in enumerate(self.inner, 1):
+                number = f"{self.number}.{index}" if self.number else str(index)
+                self.children.append(_Part(_list(value), note, number, is_whole=False))
+            return self.children
+        if self.is_whole:
+            self.number = f"{self.number}.1" if self.number else "1"
+        self.children = [_Part(_list(value), note, self.number) for value in self.inner]
+        return self.children
+
+    def build(self) -> None:
+        self.built: BodyStructure = BodyStructure(
+            self.number,
+            self.type,
+            self.subtype,
+            self.parameters,
+            self.content_id,
+            self.description,
+            self.encoding,
+            self.size,
+            self.lines,
+            self.envelope,
+            tuple(child.built for child in self.children),
+            self.md5,
+            self.disposition,
+            self.language,
+            self.location,
+            self.extensions,
+        )
+
+    def _read(self, value: tuple[Value, ...], note: Note) -> None:
+        inside = 0
+        while inside < len(value) and isinstance(value[inside], tuple):
+            inside += 1
+        first, second, *_ = *value, None, None
+        if inside:
+            self._read_multipart(value[:inside], value[inside:], note)
+        elif _is_string(first) and _is_string(second):
+            self._read_single(*_media_type(_word(first), _word(second)), value[2:], note)
+        elif _is_string(first) and second is None and _has_encoding(value, 5):
+            note("a media type without subtype")
+            self._read_single(*_media_type(_word(first), ""), value[2:], note)
+        elif _is_string(first) and (_word(first) in _TYPES or _has_encoding(value, 4)):
+            note("a media type of one word")
+            word = _word(first)
+            type_, subtype = _media_type(word, "") if word in _TYPES else _media_type("", word)
+            self._read_single(type_, subtype, value[1:], note)
+        elif _is_string(first):
+            self._read_multipart((), value, note)
+        elif _is_string(second) and not _has_encoding(value, 5):
+            self._read_multipart((), value[1:], note)
+        else:
+            note("a part without media type")
+            self._read_single("application", _word(second) or "octet-stream", value[2:], note)
+
+    def _read_multipart(self, inner: Sequence[Value], rest: Sequence[Value], note: Note) -> None:
+        self.type = "multipart"
+        self.inner = inner
+        subtype = _word(rest[0]) if rest and _is_string(rest[0]) else ""
+        if not subtype:
+            note("a multipart without subtype")
+        self.subtype = subtype or "mixed"
+        if len(rest) > 1:
+            self.parameters = _parameters(rest[1], note)
+        self._read_extension_data(rest[2:], note)
+
+    def _read_single(self, type_: str, subtype: str, rest: Sequence[Value], note: Note) -> None:
+        self.type = type_
+        self.subtype = subtype
+        if len(rest) < 5:
+            note("a part without encoding and size")
+        parameters, content_id, description, encoding, size, *_ = *rest, None, None, None, None, None
+        self.parameters = _parameters(parameters, note)
+        self.content_id = _nstring(content_id, note)
+        self.description = _nstring(description, note)
+        self.encoding = _word(encoding) or _DEFAULT_ENCODING
+        self.size = _size(size, note)
+        rest = rest[5:]
+        if type_ == "message" and subtype in ("rfc822", "global") and _has_message(rest):
+            if rest[0] is not None:
+                self.envelope = _envelope(rest[0], note)
+            self.inner = rest[1:2] if _list(rest[1]) else ()
+            self.lines = _size(rest[2], note) if len(rest) > 2 else None
+            rest = rest[3:]
+        elif rest and (_integer(rest[0]) is not None or (type_ == "text" and rest[0] is None)):
+            self.lines = _size(rest[0], note)
+            rest = rest[1:]
+        if rest:
+            self.md5 = _nstring(rest[0], note)
+        self._read_extension_data(rest[1:], note)
+
+    def _read_extension_data(self, data: Sequence[Value], note: Note) -> None:
+        """Read what both kinds end in: disposition, language, location, and what is not defined yet."""
+        disposition, language, location, *_ = *data, None, None, None
+        if _is_string(disposition) and _word(disposition) not in _DISPOSITIONS and self.description is None:
+            self.description, disposition = _nstring(disposition, note), None
+        if disposition is None and _is_disposition(language):
+            disposition, language = language, None
+        self.disposition = _disposition(disposition, note)
+        if isinstance(language, tuple):
+            self.language = tuple(_text(tag) for tag in language if _is_string(tag))
+        elif language is not None:
+            self.language = (_text(language),)
+        self.location = _nstring(location, note)
+        self.extensions = tuple(data[3:])
+
+
+def _list(value: Value) -> tuple[Value, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _is_string(value: Value) -> bool:
+    return isinstance(value, (bytes, str))
+
+
+def _text(value: Value) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _word(value: Value) -> str:
+    """Return a word that MIME compares without regard to case, in lower case; "" for NIL."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
+    return value.strip().lower().decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+
+
+def _media_type(type_: str, subtype: str) -> tuple[str, str]:
+    """Return the media type; where a half of it is empty, the most general of its kind (RFC 2045, section 5.2)."""
+    type_ = type_ or ("application" if subtype else "text")
+    return type_, subtype or {"text": "plain", "multipart": "mixed"}.get(type_, "octet-stream")
+
+
+def _has_encoding(value: Sequence[Value], index: int) -> bool:
+    """Whether an encoding stands at `index`, and a size behind it."""
+    return len(value) > index + 1 and _is_string(value[index]) and (_integer(value[index + 1]) is not None)
+
+
+def _has_message(rest: Sequence[Value]) -> bool:
+    """Whether envelope, body and lines of a message come next, not the extension data of a single part."""
+    if len(rest) > 2 and _integer(rest[2]) is not None:
+        return True
+    return len(rest) > 1 and isinstance(rest[0], tuple) and isinstance(rest[1], tuple)
+
+
+def _size(value: Value, note: Note) -> int | None:
+    return None if value is None else _number(value, note)
+
+
+def _parameters(value: Value, note: Note) -> Parameters:
+    if value is None:
+        return ()
+    if not isinstance(value, tuple):
+        note("a string where a list of parameters belongs")
+        return ()
+    pairs = zip(value[::2], (*value[1::2], None), strict=False)
+    return tuple((_word(name), _nstring(octets, note) or b"") for name, octets in pairs if _is_string(name))
+
+
+def _is_disposition(value: Value) -> bool:
+    """Whether this is a disposition with its parameters, and no list of languages."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return _is_string(value[0]) and (value[1] is None or isinstance(value[1], tuple))
+
+
+def _disposition(value: Value, note: Note) -> Disposition | None:
+    if value is None or value in ((), (None, None)):
+        return None
+    if isinstance(value, tuple):
+        kind, parameters, *_ = *value, None
+        if _is_string(kind):
+            return _word(kind), _parameters(parameters, note)
+    elif _word(value) in _DISPOSITIONS:
+        return _word(value), ()
+    note("no disposition")
+    return None
+
+
+_FIELDS: dict[str, tuple[str, int, Callable[[Value, Note], object]]] = {
+    "UID": ("uid", PRESENT_UID, _uid),
+    "FLAGS": ("flags", PRESENT_FLAGS, _flags),
+    "RFC822.SIZE": ("size", PRESENT_SIZE, _number),
+    "INTERNALDATE": ("internal_date", PRESENT_INTERNALDATE, _internal_date),
+    "MODSEQ": ("mod_sequence", PRESENT_MODSEQ, _mod_sequence),
+    "ENVELOPE": ("envelope", PRESENT_ENVELOPE, _envelope),
+    "BODYSTRUCTURE": ("body_structure", PRESENT_BODYSTRUCTURE, _body_structure),
+    "BODY": ("body_structure", PRESENT_BODYSTRUCTURE, _body_structure),
+    "BODY[]": ("body", PRESENT_BODY, _octets),
+    "RFC822": ("body", PRESENT_BODY, _octets),
+    "RFC822[]": ("body", PRESENT_BODY, _octets),
+}
+_DECODERS: dict[str, Callable[[Value, Note], object]] = {
+    "RFC822.HEADER": _octets,
+    "RFC822.TEXT": _octets,
+    "X-GM-MSGID": _number,
+    "X-GM-THRID": _number,
+    "X-GM-LABELS": _labels,
+    "EMAILID": _object_id,
+    "THREADID": _object_id,
+    "PREVIEW": _preview,
+    "SAVEDATE": _save_date,
+}
+_ATOMS_AS_SENT = frozenset({"FLAGS", "X-GM-LABELS", "EMAILID", "THREADID"})
+
+
+def _decoder(name: str) -> Callable[[Value, Note], object]:
+    if name.startswith(("BODY[", "BINARY[")):
+        return _octets
+    if name.startswith("BINARY.SIZE["):
+        return _number
+    return _DECODERS.get(name, _as_it_is)

@@ -1,0 +1,213 @@
+"""FETCH responses beside the grammar that no source names, but a server may well send: what is kept, what is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from types import ModuleType
+
+import pytest
+
+from fastimap.message import PRESENT_OTHER, PRESENT_SIZE, PRESENT_UID, Address, Envelope
+
+from .fetching import decode, defective, fetched, values
+
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("items", "name", "value", "defects"),
+    [
+        # numbers
+        (b'RFC822.SIZE "123"', "size", 123, []),
+        (b"RFC822.SIZE {3}\r\n123", "size", 123, []),
+        (b"RFC822.SIZE NIL", "size", None, ["RFC822.SIZE"]),
+        (b"RFC822.SIZE -1", "size", None, ["RFC822.SIZE"]),
+        (b"RFC822.SIZE 9.3736e+06", "size", None, ["RFC822.SIZE"]),
+        (b"RFC822.SIZE 9223372036854775808", "size", None, ["RFC822.SIZE"]),
+        (b"RFC822.SIZE " + b"9" * 5000, "size", None, ["RFC822.SIZE"]),
+        (b"RFC822.SIZE (7)", "size", None, ["RFC822.SIZE"]),
+        (b"MODSEQ 7", "mod_sequence", 7, []),
+        (b"MODSEQ (-1)", "mod_sequence", None, ["MODSEQ"]),
+        (b"MODSEQ (1 2)", "mod_sequence", None, ["MODSEQ"]),
+        # flags
+        (b"FLAGS NIL", "flags", frozenset(), []),
+        (b"FLAGS (NIL)", "flags", frozenset(), []),
+        (b"FLAGS (  \\Seen   Junk )", "flags", frozenset({"\\Seen", "Junk"}), []),
+        (b'FLAGS ("\\\\Seen" "\\answered" Junk)', "flags", frozenset({"\\Seen", "\\Answered", "Junk"}), []),
+        (b"FLAGS \\Seen", "flags", frozenset({"\\Seen"}), []),
+        (b"FLAGS (\\Seen (Junk))", "flags", frozenset({"\\Seen"}), ["FLAGS"]),
+        (b"FLAGS (OIB-Seen-[Google Mail]/Alle Nachrichten)", "flags",
+         frozenset({"OIB-Seen-[Google Mail]/Alle", "Nachrichten"}), []),
+        (b"FLAGS (OIB-Seen-[Gmail]/All \\Seen)", "flags", frozenset({"OIB-Seen-[Gmail]/All", "\\Seen"}), []),
+        (b"FLAGS (a[b \\Seen c[ d)", "flags", frozenset({"a[b", "\\Seen", "c[", "d"}), []),
+        # dates
+        (b'INTERNALDATE "1-Jan-2024 00:00:00 +0000"', "internal_date", NEW_YEAR, []),
+        (b'INTERNALDATE "  01-JAN-2024  0:00:00 +0000 "', "internal_date", NEW_YEAR, []),
+        (b'INTERNALDATE "01 Jan 2024 00:00 GMT"', "internal_date", NEW_YEAR, []),
+        (b'INTERNALDATE "01-Jan-2024 00:00:00"', "internal_date", NEW_YEAR, ["INTERNALDATE"]),
+        (b"INTERNALDATE NIL", "internal_date", None, ["INTERNALDATE"]),
+        (b'INTERNALDATE "30-Feb-2024 00:00:00 +0000"', "internal_date", None, ["INTERNALDATE"]),
+        (b'INTERNALDATE "01-Foo-2024 00:00:00 +0000"', "internal_date", None, ["INTERNALDATE"]),
+        (b'INTERNALDATE "01-Jan-2024 00:00:00 +0060"', "internal_date", None, ["INTERNALDATE"]),
+        (b'INTERNALDATE "01-Jan-2024 00:00:00 +9900"', "internal_date", None, ["INTERNALDATE"]),
+        (b'INTERNALDATE "yesterday"', "internal_date", None, ["INTERNALDATE"]),
+        # whole structures
+        (b"ENVELOPE NIL", "envelope", None, ["ENVELOPE"]),
+        (b'ENVELOPE "x"', "envelope", None, ["ENVELOPE"]),
+        (b"BODYSTRUCTURE NIL", "body_structure", None, ["BODYSTRUCTURE"]),
+        (b"BODYSTRUCTURE ()", "body_structure", None, ["BODYSTRUCTURE"]),
+        (b"BODY[] atom", "body", None, ["BODY[]"]),
+        (b"BODY[] (1)", "body", None, ["BODY[]"]),
+    ],
+)  # fmt: skip
+def test_item(twin: ModuleType, items: bytes, name: str, value: object, defects: list[str]) -> None:
+    row = fetched(twin, b"* 7 FETCH (UID 5 " + items + b" X-AFTER 1)\r\n")
+    expected = {"uid": 5, name: value, "items": (("X-AFTER", 1),)}
+    assert values(row, **expected) == expected
+    assert defective(row) == defects
+
+
+@pytest.mark.parametrize(
+    ("item", "name", "value", "defects"),
+    [
+        (b"X-GM-LABELS NIL", "X-GM-LABELS", (), []),
+        (b'X-GM-LABELS "Foo"', "X-GM-LABELS", ("Foo",), []),
+        (b'X-GM-LABELS (&bad "gr\xc3\xbcn" {1}\r\n&)', "X-GM-LABELS", ("&bad", "gr\u00fcn", "&"), []),
+        (b"X-GM-LABELS (a (b))", "X-GM-LABELS", ("a",), ["X-GM-LABELS"]),
+        (b"X-GM-MSGID x", "X-GM-MSGID", None, ["X-GM-MSGID"]),
+        (b"EMAILID M1", "EMAILID", "M1", []),
+        (b'PREVIEW (FUZZY "text")', "PREVIEW", "text", []),
+        (b"RFC822.HEADER  {3}\r\na:b", "RFC822.HEADER", b"a:b", []),
+        (b"BODY.PEEK[TEXT] {1}\r\nx", "BODY[TEXT]", b"x", []),
+        (b'BODY[HEADER.FIELDS  ( "Date"  From )] "x"', "BODY[HEADER.FIELDS (DATE FROM)]", b"x", []),
+        (b"BINARY.SIZE[1] NIL", "BINARY.SIZE[1]", None, ["BINARY.SIZE[1]"]),
+    ],
+)
+def test_other_item(twin: ModuleType, item: bytes, name: str, value: object, defects: list[str]) -> None:
+    row = fetched(twin, b"* 7 FETCH (" + item + b" UID 5)\r\n")
+    assert (row.items, row.uid, row.present) == (((name, value),), 5, PRESENT_OTHER | PRESENT_UID)
+    assert defective(row) == defects
+
+
+@pytest.mark.parametrize("uid", [b"0", b"4294967296", b"-7", b"NIL", b"x"])
+def test_no_uid(twin: ModuleType, uid: bytes) -> None:
+    row = fetched(twin, b"* 7 FETCH (UID " + uid + b")\r\n")
+    assert (row.uid, defective(row), row.present) == (None, ["UID"], PRESENT_UID)
+
+
+def test_item_twice(twin: ModuleType) -> None:
+    row = fetched(twin, b"* 7 FETCH (FLAGS (a) UID 5 X 1 FLAGS (b) UID NIL X 2)\r\n")
+    assert (row.flags, row.uid, row.items, defective(row)) == (frozenset({"b"}), 5, (("X", 2),), ["UID"])
+
+
+@pytest.mark.parametrize(
+    ("line", "defect"),
+    [
+        (b"* 7 FETCH (UID 5", ""),
+        (b"* 7 FETCH (UID 5 RFC822.SIZE)", "RFC822.SIZE"),
+        (b"* 7 FETCH (UID 5 RFC822.SIZE )", "RFC822.SIZE"),
+        (b"* 7 FETCH (UID 5 RFC822.SIZE", "RFC822.SIZE"),
+        (b"* 7 FETCH (UID 5 ;;; RFC822.SIZE 9)", ""),
+        (b'* 7 FETCH (UID 5 ENVELOPE ("open RFC822.SIZE 9)', "ENVELOPE"),
+        (b"* 7 FETCH (UID 5 FLAGS (a b RFC822.SIZE 9", "FLAGS"),
+        (b"* 7 FETCH (UID 5 BODY[1 RFC822.SIZE 9)", ""),
+        (b"* 7 FETCH (UID 5 BODYSTRUCTURE " + b"(" * 5000, "BODYSTRUCTURE"),
+    ],
+)
+def test_what_is_before_the_break_is_kept(twin: ModuleType, line: bytes, defect: str) -> None:
+    row = decode(twin, (line,))
+    assert row is not None
+    assert (row.sequence_number, row.uid, row.size) == (7, 5, None)
+    assert defect in defective(row)
+    assert all(len(defect.octets) <= 80 for defect in row.defects)
+
+
+def test_the_spaces_and_case_of_the_head(twin: ModuleType) -> None:
+    row = decode(twin, (b"*  7  fetch(uid 5  rfc822.size 9)",))
+    assert row is not None
+    assert (row.sequence_number, row.uid, row.size, row.defects) == (7, 5, 9, ())
+
+
+def test_fragments_that_no_reader_gives(twin: ModuleType) -> None:
+    # No announcement in front of the literal; a literal behind the end.
+    row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] ", b"octets", b")", b"more"))
+    assert row is not None
+    assert (row.uid, row.body) == (5, b"octets")
+
+
+def test_addresses(twin: ModuleType) -> None:
+    row = fetched(
+        twin,
+        b'* 7 FETCH (ENVELOPE (NIL subject "a@b" ("N" NIL "mb" "h") (("N" NIL "mb")("O" NIL "mc" "h")) () (NIL) 5 '
+        b"1 (x)))\r\n",
+    )
+    assert row.envelope == Envelope(
+        date_octets=None,
+        subject_octets=b"subject",
+        from_=(),  # a string
+        sender=(Address(b"N", None, b"mb", b"h"),),  # without the list's parentheses
+        reply_to=(Address(b"O", None, b"mc", b"h"),),  # the first breaks off
+        to=(),
+        cc=(),
+        bcc=(),  # a number
+        in_reply_to_octets=b"1",
+        message_id_octets=None,  # a list
+    )
+    assert defective(row) == ["ENVELOPE"] * 4
+
+
+@pytest.mark.parametrize(
+    ("value", "fields", "defects"),
+    [
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" "2" "1")', {"size": 2, "lines": 1}, 0),
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" NIL NIL)', {"size": None, "lines": None}, 0),
+        (b'("TEXT" "PLAIN" NIL NIL NIL NIL 2 1)', {"encoding": "7bit", "size": 2}, 0),  # maddy
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" -1 1)', {"size": None, "lines": 1}, 1),  # Dovecot
+        (b'("TEXT" "PLAIN")', {"media_type": "text/plain", "encoding": "7bit", "size": None}, 1),
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2)', {"size": 2, "lines": None, "md5_octets": None}, 0),
+        (b'("TEXT" "PLAIN" "x" NIL NIL "7BIT" 2 1)', {"parameters": (), "size": 2}, 1),
+        (b'("TEXT" "PLAIN" ("a" "1" "b") NIL NIL "7BIT" 2 1)', {"parameters": (("a", b"1"), ("b", b""))}, 0),
+        (b'("TEXT" "PLAIN" (NIL "1" "b" 2) NIL NIL "7BIT" 2 1)', {"parameters": (("b", b"2"),)}, 0),
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1 NIL ("x-odd" ("a" "b")))',
+         {"disposition": ("x-odd", (("a", b"b"),))}, 0),
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1 NIL (NIL ("a" "b")))', {"disposition": None}, 1),
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1 NIL NIL (NIL "en"))', {"language": ("en",), "disposition": None}, 0),
+        (b'("TEXT" "PLAIN" NIL ("x") NIL "7BIT" 2 1)', {"content_id_octets": None}, 1),
+        (b'("IMAGE" "PNG" NIL NIL NIL "BASE64" 2 7 "md5")', {"lines": 7, "md5_octets": b"md5"}, 0),
+        (b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 2 NIL ("attachment" NIL))',
+         {"envelope": None, "parts": (), "disposition": ("attachment", ())}, 0),
+        (b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 2 NIL NIL 3)', {"envelope": None, "parts": (), "lines": 3}, 0),
+        (b'(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1))', {"media_type": "multipart/mixed"}, 1),
+        (b'("IMAGE" NIL NIL NIL "BASE64" 2)', {"media_type": "image/octet-stream", "size": 2}, 1),
+        (b'("IMAGE" NIL ("NAME" "x") NIL NIL "BASE64" 2 NIL ("inline" NIL))',
+         {"media_type": "image/octet-stream", "filename": "x", "size": 2, "disposition": ("inline", ())}, 1),
+        (b'(NIL "PLAIN" NIL NIL NIL "7BIT" 2 1)', {"media_type": "application/plain", "size": 2}, 1),
+        (b"(() \"MIXED\")", {"media_type": "multipart/mixed"}, 2),
+        (b"(TEXT PLAIN (CHARSET utf-8) NIL NIL 7BIT 2 1 NIL INLINE)",
+         {"media_type": "text/plain", "encoding": "7bit", "charset": "utf-8", "disposition": ("inline", ())}, 0),
+        (b'("" "" NIL NIL NIL "7BIT" 2 1)', {"media_type": "text/plain", "size": 2, "lines": 1}, 0),  # Dovecot 2.3
+        (b'("" "X-ZIP" NIL NIL NIL "BASE64" 2)', {"media_type": "application/x-zip", "size": 2}, 0),
+        (b'("TEXT" "" NIL NIL NIL "7BIT" 2 1)', {"media_type": "text/plain", "size": 2, "lines": 1}, 0),
+        (b'(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1) "")', {"media_type": "multipart/mixed"}, 1),
+        (b"(7)", {"media_type": "application/octet-stream"}, 2),
+    ],
+)  # fmt: skip
+def test_body_structure(twin: ModuleType, value: bytes, fields: dict[str, object], defects: int) -> None:
+    row = fetched(twin, b"* 7 FETCH (BODYSTRUCTURE " + value + b" UID 5)\r\n")
+    assert {name: getattr(row.body_structure, name) for name in fields} == fields
+    assert defective(row) == ["BODYSTRUCTURE"] * defects
+    assert row.uid == 5
+
+
+def test_defects_are_counted_out(twin: ModuleType) -> None:
+    row = fetched(twin, b'* 7 FETCH (BODYSTRUCTURE (%s "MIXED") RFC822.SIZE 9)\r\n' % (b"()" * 9_000))
+    assert row.body_structure is not None
+    assert len(row.body_structure.parts) == 9_000
+    assert (row.size, len(row.defects), bool(row.present & PRESENT_SIZE)) == (9, 100, True)
+
+
+def test_zone_is_kept(twin: ModuleType) -> None:
+    row = fetched(twin, b'* 7 FETCH (INTERNALDATE "01-Jan-2024 00:00:00 -0330")\r\n')
+    assert row.internal_date == datetime(2024, 1, 1, tzinfo=timezone(-timedelta(hours=3, minutes=30)))
+    assert row.internal_date is not None
+    assert row.internal_date.utcoffset() == -timedelta(hours=3, minutes=30)

@@ -1,0 +1,276 @@
+"""Literals that go to a sink: on both twins, in every cut, with sinks that fail; and what that costs in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import tracemalloc
+from collections.abc import Callable
+from pickle import PickleBuffer
+from typing import Any
+
+import pytest
+
+from fastimap.errors import LiteralTooLarge, ProtocolError, ResponseTooLarge
+from fastimap.limits import DEFAULT_LIMITS, Limits
+from fastimap.message import PRESENT_BODY, PRESENT_OTHER, PRESENT_UID, FetchedMessage, Streamed
+
+from .harness import put, single, splits, whole
+
+OCTETS = b"* 1 FETCH (UID 5 BODY[] {7}\r\n)\r\nA1 O BODY[1] {0}\r\n BODY[HEADER] {3}\r\nabc)\r\n* 2 EXISTS\r\nA1 OK\r\n"
+HEADS = [
+    (b"* 1 FETCH (UID 5 BODY[] {7}", 7),
+    (b"* 1 FETCH (UID 5 BODY[] {7} BODY[1] {0}", 0),
+    (b"* 1 FETCH (UID 5 BODY[] {7} BODY[1] {0} BODY[HEADER] {3}", 3),
+]
+
+
+class Sink:
+    """Keeps what it is asked and given; `takes` chooses the literals."""
+
+    def __init__(self, takes: Callable[[bytes], bool] = lambda head: True) -> None:
+        self.takes = takes
+        self.asked: list[tuple[bytes, int]] = []
+        self.written: list[bytes] = []
+
+    def __call__(self, head: bytes, size: int) -> Callable[[memoryview], None] | None:
+        assert type(head) is bytes
+        self.asked.append((head, size))
+        if not self.takes(head):
+            return None
+        self.written.append(b"")
+        return self.write
+
+    def write(self, octets: memoryview) -> None:
+        assert octets.readonly
+        assert octets.nbytes > 0
+        self.written[-1] += octets
+
+
+def streamed(twin: Any, chunks: list[bytes], sink: Any, limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+    """All that batch() gives, the rows one by one."""
+    reader = twin.ResponseReader(limits)
+    reader.set_sink(sink)
+    seen: list[Any] = []
+    for chunk in chunks:
+        put(reader, chunk)
+        while batch := reader.batch():
+            for response in batch:
+                seen += response if isinstance(response, list) else [response]
+    return seen
+
+
+def test_in_every_cut(twin: Any) -> None:
+    for cut in (whole(OCTETS), single(OCTETS), *splits(OCTETS)):
+        sink = Sink()
+        message, *others = streamed(twin, cut, sink)
+        assert sink.asked == HEADS
+        assert sink.written == [b")\r\nA1 O", b"", b"abc"]
+        assert others == [(b"* 2 EXISTS",), (b"A1 OK",)]
+        assert type(message) is FetchedMessage
+        assert (message.uid, message.body, message.defects) == (5, None, ())
+        assert message.present == PRESENT_UID | PRESENT_BODY | PRESENT_OTHER
+        assert message.streamed == {"BODY[]": 7, "BODY[1]": 0, "BODY[HEADER]": 3}
+        assert all(type(size) is Streamed and size.error is None for size in message.streamed.values())
+
+
+def test_the_sink_chooses(twin: Any) -> None:
+    for cut in (whole(OCTETS), single(OCTETS)):
+        sink = Sink(lambda head: b"HEADER" in head)
+        message = streamed(twin, cut, sink)[0]
+        assert sink.asked == HEADS
+        assert sink.written == [b"abc"]
+        assert message.body == b")\r\nA1 O"
+        assert message.items == (("BODY[1]", b""), ("BODY[HEADER]", 3))
+
+
+def test_fetch_responses_of_batch_alone(twin: Any) -> None:
+    sink = Sink()
+    octets = (
+        b'* LIST () "/" {3}\r\na b\r\n* METADATA "" (/a {1}\r\nx)\r\n* 1 FETCHED (X {1}\r\nx)\r\n* OK {2}\r\nhi\r\n'
+    )
+    assert len(streamed(twin, [octets], sink)) == 4
+    reader = twin.ResponseReader()
+    reader.set_sink(sink)
+    put(reader, OCTETS)
+    assert [type(fragment) for fragment in reader.responses()[0]] == [bytes] * 7
+    put(reader, OCTETS)
+    reader.drain({})
+    assert sink.asked == []
+    spaced = b"*  1  fetch(BODY[] {1}\r\nx)\r\n"
+    assert streamed(twin, [spaced], sink)[0].streamed == {"BODY[]": 1}
+
+
+def test_no_sink_any_more(twin: Any) -> None:
+    reader = twin.ResponseReader()
+    sink = Sink()
+    reader.set_sink(sink)
+    put(reader, b"* 1 FETCH (BODY[] {4}\r\nab")
+    assert reader.batch() == []
+    assert reader.in_response
+    reader.set_sink(None)
+    put(reader, b"cd BODY[1] {1}\r\nx)\r\n")
+    ((message,),) = reader.batch()
+    assert sink.written == [b"abcd"]
+    assert message.items == (("BODY[]", 4), ("BODY[1]", b"x"))
+
+
+def test_half_a_literal_belongs_to_batch(twin: Any) -> None:
+    reader = twin.ResponseReader()
+    reader.set_sink(Sink())
+    put(reader, b"* 1 FETCH (BODY[] {4}\r\nab")
+    assert reader.batch() == []
+    for call in (reader.responses, reader.readline, lambda: reader.drain({})):
+        with pytest.raises(ProtocolError, match="half read"):
+            call()
+    assert reader.buffered == 0
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_an_error_costs_its_literal_alone(twin: Any, call: int) -> None:
+    """An error of the sink itself (call 0), or of the first or second write()."""
+    error = OSError(28, "No space left on device")
+    calls = 0
+
+    def sink(head: bytes, size: int) -> Any:
+        if call == 0:
+            raise error
+        return write
+
+    def write(octets: memoryview) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise error
+
+    octets = b"* 1 FETCH (UID 5 BODY[] {9}\r\nabc\r\n* 1 )\r\n* 2 FETCH (UID 6)\r\nA1 OK\r\n"
+    first, second, tagged = streamed(twin, [octets[:31], octets[31:33], octets[33:]], sink)
+    assert (first.uid, first.streamed, first.defects) == (5, {"BODY[]": 9}, ())
+    assert first.streamed["BODY[]"].error is error
+    assert calls == call
+    assert second.uid == 6
+    assert tagged == (b"A1 OK",)
+
+
+def test_an_interrupt_goes_through_and_closes_the_reader(twin: Any) -> None:
+    def write(octets: memoryview) -> None:
+        raise KeyboardInterrupt
+
+    def sink(head: bytes, size: int) -> Any:
+        if size == 1:
+            raise KeyboardInterrupt
+        return write
+
+    for size in (1, 2):
+        reader = twin.ResponseReader()
+        reader.set_sink(sink)
+        put(reader, b"* 1 FETCH (BODY[] {%d}\r\nab)\r\n" % size)
+        with pytest.raises(KeyboardInterrupt):
+            reader.batch()
+        with pytest.raises(ProtocolError, match="interrupted"):
+            reader.batch()
+
+
+def test_the_views_are_for_the_call_alone(twin: Any) -> None:
+    views: list[memoryview] = []
+    streamed(twin, [OCTETS], lambda head, size: views.append)
+    assert len(views) == 2
+    for view in views:
+        with pytest.raises(ValueError, match="released"):
+            view.tobytes()
+
+
+def test_a_view_that_is_exported_is_an_error_of_the_literal(twin: Any) -> None:
+    kept: list[PickleBuffer] = []
+    message = streamed(twin, [OCTETS], lambda head, size: lambda octets: kept.append(PickleBuffer(octets)))[0]
+    errors = [type(size.error) for size in message.streamed.values()]
+    assert errors == [BufferError, type(None), BufferError]
+    assert message.streamed == {"BODY[]": 7, "BODY[1]": 0, "BODY[HEADER]": 3}
+
+
+def test_the_reader_refuses_calls_of_its_sink(twin: Any) -> None:
+    reader = twin.ResponseReader()
+    calls: list[Callable[[], object]] = [
+        reader.batch, reader.responses, reader.readline, reader.get_buffer, reader.take_rest,
+        lambda: reader.read(1), lambda: reader.drain({}), lambda: reader.buffer_updated(1),
+    ]  # fmt: skip
+    refused = 0
+
+    def write(octets: memoryview) -> None:
+        nonlocal refused
+        for call in calls:
+            with pytest.raises((RuntimeError, ValueError)):
+                call()
+            refused += 1
+
+    def sink(head: bytes, size: int) -> Any:
+        write(memoryview(b""))
+        return write
+
+    reader.set_sink(sink)
+    put(reader, b"* 1 FETCH (BODY[] {2}\r\nab)\r\n")
+    ((message,),) = reader.batch()
+    assert message.streamed["BODY[]"].error is None
+    assert refused == 2 * len(calls)
+
+
+def test_limits(twin: Any) -> None:
+    limits = Limits(literal=100, response=300)
+    octets = b"* 1 FETCH (BODY[] {5000}\r\n" + b"x" * 5000 + b" BODY[1] {%d}\r\n"
+    sink = Sink(lambda head: b"[1]" not in head)
+    message = streamed(twin, [octets % 2 + b"ab)\r\n"], sink, limits)[0]
+    assert sink.written == [b"x" * 5000]
+    assert message.items == (("BODY[]", 5000), ("BODY[1]", b"ab"))
+    with pytest.raises(LiteralTooLarge):
+        streamed(twin, [octets % 101], sink, limits)
+    with pytest.raises(ResponseTooLarge):
+        streamed(twin, [octets % 100 + b"x" * 100 + b" X" * 100 + b")\r\n"], sink, limits)
+    # Any size is announced without memory being taken for it, up to the largest that there is.
+    largest = Sink()
+    assert streamed(twin, [b"* 1 FETCH (BODY[] {9223372036854775807}\r\nabc"], largest, limits) == []
+    assert largest.written == [b"abc"]
+    with pytest.raises(LiteralTooLarge):
+        streamed(twin, [b"* 1 FETCH (BODY[] {9223372036854775808}\r\n"], largest, limits)
+    assert len(largest.asked) == 1
+
+
+def test_what_a_sink_is_shown_stays_short(twin: Any) -> None:
+    """Of a response with many literals; else it would take quadratic time."""
+    sink = Sink()
+    octets = b"* 1 FETCH (UID 5" + b"".join(b" BODY[%d] {1}\r\nx" % n for n in range(1, 2_000)) + b")\r\n"
+    (message,) = streamed(twin, [octets], sink)
+    assert len(message.items) == 1_999
+    assert max(len(head) for head, _ in sink.asked) < 1024 + 20
+    assert all(head.startswith(b"* 1 FETCH (UID 5 BODY[1] {1}") for head, _ in sink.asked)
+    assert sink.asked[-1][0].endswith(b" BODY[1999] {1}")
+
+
+def test_memory_stays_flat(twin: Any) -> None:
+    block = bytes(range(256)) * 1024
+    count = 256
+    received = hashlib.sha256()
+    written = 0
+
+    def write(octets: memoryview) -> None:
+        nonlocal written
+        written += len(octets)
+        received.update(octets)
+
+    reader = twin.ResponseReader()
+    reader.set_sink(lambda head, size: write)
+    put(reader, b"* 1 FETCH (BODY[] {%d}\r\n" % (count * len(block)))
+    assert reader.batch() == []
+    expected = hashlib.sha256()
+    tracemalloc.start()
+    try:
+        for _ in range(count):
+            put(reader, block)
+            assert reader.batch() == []
+            expected.update(block)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    put(reader, b")\r\n")
+    ((message,),) = reader.batch()
+    assert message.streamed == {"BODY[]": count * len(block)}
+    assert (written, received.digest()) == (count * len(block), expected.digest())
+    assert peak < 2**20  # of 64 MiB; the reader's own buffer was there before
