@@ -1,0 +1,297 @@
+"""Sets of message numbers against plain Python sets, and against the RFC's reading of their text."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from functools import reduce
+from itertools import chain, islice, pairwise
+from operator import or_
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastimap.sequence_set import LARGEST_NUMBER, SAVED, SequenceSet, UIDSet, uid_set
+
+UNIVERSE = 40
+NUMBERS = st.sets(st.integers(1, UNIVERSE))
+
+
+def read(text: str, largest: int) -> set[int]:
+    """The messages that `text` names where they are numbered 1 to `largest` (RFC 9051, section 9, seq-range)."""
+    found: set[int] = set()
+    for item in text.split(",") if text else ():
+        ends = [largest if end == "*" else int(end) for end in item.split(":")]
+        found.update(range(min(ends), max(ends) + 1))
+    return {number for number in found if number <= largest}
+
+
+def item_texts() -> st.SearchStrategy[str]:
+    end = st.one_of(st.integers(1, UNIVERSE).map(str), st.just("*"))
+    return st.one_of(end, st.tuples(end, end).map(":".join))
+
+
+TEXTS = st.lists(item_texts(), min_size=1, max_size=6).map(",".join)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (1, "1"),
+        (LARGEST_NUMBER, "4294967295"),
+        ([3, 1, 2, 2, 8], "1:3,8"),
+        (range(5, 10), "5:9"),
+        (range(9, 4, -1), "5:9"),
+        (range(1, 8, 3), "1,4,7"),
+        ([range(1, 3), 7, range(3, 5)], "1:4,7"),
+        ((number for number in (2, 1)), "1:2"),
+        ("5,1:2,4", "1:2,4:5"),
+        ("4:2", "2:4"),
+        ("*", "*"),
+        ("*:*", "*"),
+        ("7:*", "7:*"),
+        ("*:7", "7:*"),
+        ("9,7:*,*", "7:*"),
+        ("1,*", "1,*"),
+        ("1:4294967295", "1:4294967295"),
+        ([], ""),
+        (range(0), ""),
+        ({1, 2}, "1:2"),
+        ({1: "a"}, "1"),
+    ],
+)
+def test_text(given: object, text: str) -> None:
+    assert str(UIDSet(given)) == text  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0",
+        "00",
+        "01",
+        "1:0",
+        "1,0",
+        "1:01",
+        "4294967296",
+        "1:4294967296",
+        "99999999999999999999999",
+        "a",
+        "1 2",
+        " 1",
+        "1,",
+        ",1",
+        "1,,2",
+        "1:",
+        ":1",
+        "1:2:3",
+        ":",
+        "**",
+        "*1",
+        "1*",
+        "-1",
+        "+1",
+        "1_0",
+        "1.0",
+        "$",
+        "1\r\n",
+        "1\0",
+        "٣",
+    ],
+)
+def test_text_that_is_no_set(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not a sequence set|message numbers end"):
+        UIDSet(text)
+    with pytest.raises(ValueError, match=r"not a sequence set|message numbers end"):
+        UIDSet.parse(text.encode())
+    with pytest.raises(ValueError, match=r"not a sequence set|message numbers end"):
+        SequenceSet.parse_ordered(text)
+
+
+@pytest.mark.parametrize("number", [0, -1, LARGEST_NUMBER + 1, range(3), range(1, 2**33), [5, 0], [range(-2, 0)]])
+def test_numbers_out_of_range(number: object) -> None:
+    with pytest.raises(ValueError, match="message numbers"):
+        UIDSet(number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [True, [True], 1.0, [1, 1.0], None, [None], ["1"], [[1]], b"1", bytearray(b"1")])
+def test_what_is_no_number(number: object) -> None:
+    with pytest.raises(TypeError):
+        UIDSet(number)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.one_of(st.integers(1, UNIVERSE), st.builds(range, st.integers(1, 9), st.integers(1, 30)))))
+def test_members(numbers: list[int | range]) -> None:
+    expected = set(chain.from_iterable([number] if isinstance(number, int) else number for number in numbers))
+    made = UIDSet(numbers)
+    assert list(made) == sorted(expected)
+    assert len(made) == len(expected)
+    assert bool(made) == bool(expected)
+    assert {number for number in range(-1, UNIVERSE + 2) if number in made} == expected
+    assert read(str(made), UNIVERSE) == expected
+    assert all(low <= high for low, high in made.ranges)
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(made.ranges))
+    assert made == UIDSet(expected)
+    assert hash(made) == hash(UIDSet(expected))
+    if expected:
+        assert (made.first, made.last) == (min(expected), max(expected))
+        assert UIDSet.parse(str(made)) == made
+
+
+@given(NUMBERS, NUMBERS)
+def test_operators(one: set[int], other: set[int]) -> None:
+    assert set(UIDSet(one) | UIDSet(other)) == one | other
+    assert set(UIDSet(one) & UIDSet(other)) == one & other
+    assert set(UIDSet(one) - UIDSet(other)) == one - other
+    assert (UIDSet(one) == UIDSet(other)) == (one == other)
+
+
+@given(TEXTS)
+def test_any_text_keeps_its_meaning_in_every_mailbox(text: str) -> None:
+    made = UIDSet(text)
+    assert UIDSet.parse(text.encode()) == made == UIDSet.parse(str(made))
+    for largest in range(1, UNIVERSE + 5):
+        assert read(str(made), largest) == read(text, largest)
+        assert set(made.with_largest(largest)) == read(text, largest)
+    assert made.has_star == ("*" in text)
+    assert len(str(made)) <= len(text)
+
+
+@given(TEXTS, TEXTS)
+def test_operators_with_a_star_are_right_in_every_mailbox_or_refuse(one: str, other: str) -> None:
+    union = UIDSet(one) | UIDSet(other)
+    for largest in range(1, UNIVERSE + 5):
+        assert read(str(union), largest) == read(one, largest) | read(other, largest)
+    try:
+        common = UIDSet(one) & UIDSet(other)
+    except ValueError:
+        assert ("*" in one) != ("*" in other)
+    else:
+        for largest in range(1, UNIVERSE + 5):
+            assert read(str(common), largest) == read(one, largest) & read(other, largest)
+    if "*" in one + other:
+        with pytest.raises(ValueError, match="largest"):
+            UIDSet(one) - UIDSet(other)
+
+
+def test_a_star_cannot_be_counted() -> None:
+    open_ended = UIDSet("5:*")
+    assert open_ended
+    assert open_ended.first == 5
+    assert open_ended.ranges == ((5, LARGEST_NUMBER),)
+    assert 5 in open_ended
+    assert 4 not in open_ended
+    for act in (len, iter, lambda numbers: numbers.last, lambda numbers: numbers.chunks(1)):
+        with pytest.raises(ValueError, match=r"\*|last"):
+            act(open_ended)
+    for act in (lambda numbers: numbers.first, lambda numbers: numbers.last):
+        with pytest.raises(ValueError, match="UIDSet"):
+            act(UIDSet())
+
+
+def test_ranges_are_never_expanded() -> None:
+    all_numbers = UIDSet.parse(b"1:4294967295")
+    assert len(all_numbers) == LARGEST_NUMBER
+    assert list(islice(all_numbers, 3)) == [1, 2, 3]
+    assert str(all_numbers - UIDSet(7)) == "1:6,8:4294967295"
+    assert [str(chunk) for chunk in islice(all_numbers.chunks(10**9), 2)] == ["1:1000000000", "1000000001:2000000000"]
+    assert len(UIDSet.parse_ordered(b"1:4294967295")[0]) == LARGEST_NUMBER
+    assert str(UIDSet(range(1, 2**32)) & UIDSet("5,9:12")) == "5,9:12"
+
+
+def test_the_order_given_is_kept_where_it_matters() -> None:
+    # RFC 4315, section 3: the UIDs of the source in the order of the destination's.
+    assert list(chain.from_iterable(UIDSet.parse_ordered(b"304,319:320,7"))) == [304, 319, 320, 7]
+    assert list(chain.from_iterable(UIDSet.parse_ordered("4:2"))) == [2, 3, 4]
+    with pytest.raises(ValueError, match=r"\*"):
+        UIDSet.parse_ordered(b"1:*")
+
+
+@given(st.lists(st.integers(1, LARGEST_NUMBER), min_size=1, max_size=60), st.integers(21, 80), st.booleans())
+def test_split_by_octets(numbers: list[int], octets: int, star: bool) -> None:
+    whole = UIDSet(numbers) | UIDSet("*") if star else UIDSet(numbers)
+    pieces = list(whole.split(octets))
+    assert all(pieces)
+    assert all(len(str(piece)) <= octets for piece in pieces)
+    assert reduce(or_, pieces) == whole
+    assert [number for piece in pieces for number in chain(*piece.ranges)] == list(chain(*whole.ranges))
+    for one, other in pairwise(pieces):  # no piece could have held the next one's first item
+        assert len(str(one)) + 1 + len(str(other).partition(",")[0]) > octets
+
+
+def test_split_needs_room_for_a_range() -> None:
+    longest = UIDSet("4294967290:4294967294")
+    assert list(longest.split(21)) == [longest]
+    with pytest.raises(ValueError, match="21"):
+        longest.split(20)
+    assert list(UIDSet().split(21)) == []
+    assert [str(piece) for piece in UIDSet("1111111111:1111111112,*").split(21)] == ["1111111111:1111111112", "*"]
+    assert [str(piece) for piece in UIDSet("3:*").split(21)] == ["3:*"]
+
+
+@given(NUMBERS, st.integers(1, 12))
+def test_chunks_by_count(numbers: set[int], count: int) -> None:
+    chunks = list(UIDSet(numbers).chunks(count))
+    assert [number for chunk in chunks for number in chunk] == sorted(numbers)
+    assert all(len(chunk) == count for chunk in chunks[:-1])
+    assert all(1 <= len(chunk) <= count for chunk in chunks)
+
+
+def test_chunks_of_nothing() -> None:
+    assert list(UIDSet().chunks(3)) == []
+    with pytest.raises(ValueError, match="at least 1"):
+        UIDSet(1).chunks(0)
+
+
+def test_the_two_kinds_do_not_mix() -> None:
+    assert UIDSet(1) != SequenceSet(1)
+    assert len({UIDSet(1), SequenceSet(1)}) == 2
+    with pytest.raises(TypeError):
+        UIDSet(SequenceSet(1))  # type: ignore[arg-type]
+    for operator in ("__or__", "__and__", "__sub__"):
+        assert getattr(UIDSet(1), operator)(SequenceSet(1)) is NotImplemented
+
+
+def test_for_people() -> None:
+    assert repr(UIDSet("1:5,8")) == 'UIDSet("1:5,8")'
+    assert repr(SequenceSet("7:*")) == 'SequenceSet("7:*")'
+    assert repr(UIDSet()) == "UIDSet()"
+    assert repr(UIDSet(range(1, 2001, 2))) == '<UIDSet "1,3,5,7,9,11,..." of 1000 ranges>'
+
+
+@pytest.mark.parametrize("numbers", [UIDSet("1:5,8,10:*"), SequenceSet(3), UIDSet()])
+def test_copies_are_equal(numbers: UIDSet | SequenceSet) -> None:
+    assert pickle.loads(pickle.dumps(numbers)) == numbers
+    assert copy.deepcopy(numbers) == numbers
+    assert type(numbers)(numbers) == numbers  # type: ignore[arg-type]
+
+
+def test_arguments_of_commands() -> None:
+    assert uid_set(5) == UIDSet(5)
+    assert uid_set([1, 2]) == UIDSet("1:2")
+    assert uid_set("1,*") == UIDSet("1,*")
+    assert uid_set(range(1, 4)) == UIDSet("1:3")
+    for ready in (UIDSet(3), SequenceSet(3), SAVED):
+        assert uid_set(ready) is ready
+    assert uid_set("$") is SAVED
+    assert str(SAVED) == "$"
+    for empty in ([], UIDSet(), SequenceSet(), range(0), ()):
+        with pytest.raises(ValueError, match="no messages"):
+            uid_set(empty)
+    for wrong in ("", "1 (FLAGS)", "1\r\n", 0, -1):
+        with pytest.raises(ValueError, match=r"sequence set|begin at 1"):
+            uid_set(wrong)
+    for wrong_type in (True, None, 1.5, b"1"):
+        with pytest.raises(TypeError):
+            uid_set(wrong_type)  # type: ignore[arg-type]
+
+
+def test_a_million_numbers() -> None:
+    numbers = [number * 7919 % 4294967291 + 1 for number in range(1_000_000)]
+    made = UIDSet(numbers)
+    assert len(made) == len(set(numbers))
+    text = str(made)
+    assert UIDSet.parse(text) == made
+    assert ",".join(map(str, made.split(8000))) == text
