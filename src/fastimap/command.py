@@ -1,0 +1,181 @@
+"""Command[R]: what one command sends, which responses it claims, what it returns (RFC 9051, section 6).
+
+A command is a value that knows no connection: the protocol encodes it, hands it the responses it claims and takes its
+result. So it stands once for the blocking client, the asyncio client and the pipeline.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from .encode import Part
+from .message import FetchedMessage
+from .refusals import refusal
+from .types import ContinuationRequest, Response, Tagged
+
+__all__ = [
+    "ANY",
+    "AUTHENTICATED",
+    "NOT_AUTHENTICATED",
+    "SELECTED",
+    "Command",
+    "Flow",
+    "Session",
+    "Sleep",
+    "StartTLS",
+    "State",
+]
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class State(enum.Enum):
+    """States of a connection (RFC 9051, section 3)."""
+
+    CONNECTING = "connecting"
+    """No greeting yet."""
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
+NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})
+AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})
+SELECTED = frozenset({State.SELECTED})
+
+
+@dataclass(slots=True)
+class Session:
+    """What is known of a connection, kept up to date by the protocol."""
+
+    state: State = State.CONNECTING
+    capabilities: frozenset[str] = frozenset()
+    """Upper case. Empty while they are not known."""
+    enabled: frozenset[str] = frozenset()
+    """What ENABLE switched on, upper case (RFC 5161)."""
+    mailbox: str | None = None
+    """The selected mailbox."""
+    read_only: bool = False
+    uid_validity: int | None = None
+    """The selected mailbox's UIDVALIDITY."""
+    tls: bool = False
+    compressed: bool = False
+    server_id: dict[str, str] = field(default_factory=dict)
+
+    def has(self, capability: str) -> bool:
+        """Whether the server has `capability`, by itself or as a part of an IMAP4rev2 that is switched on."""
+        return capability in self.capabilities or (capability in _PART_OF_REV2 and self.rev2)
+
+    @property
+    def rev2(self) -> bool:
+        """Whether the connection speaks IMAP4rev2: enabled, or all that the server has."""
+        return "IMAP4REV2" in self.enabled or (
+            "IMAP4REV2" in self.capabilities and "IMAP4REV1" not in self.capabilities
+        )
+
+    @property
+    def utf8(self) -> bool:
+        """Whether quoted strings may hold UTF-8 (RFC 6855; RFC 9051, section 5.1)."""
+        return self.rev2 or "UTF8=ACCEPT" in self.enabled
+
+    def forget(self) -> None:
+        """Forget what was learnt before TLS (RFC 9051, section 6.2.1)."""
+        self.capabilities = frozenset()
+        self.enabled = frozenset()
+        self.server_id = {}
+
+
+# RFC 9051, appendix E: extensions that became part of the protocol itself.
+_PART_OF_REV2 = frozenset(
+    {"NAMESPACE", "UNSELECT", "UIDPLUS", "ESEARCH", "SEARCHRES", "ENABLE", "IDLE", "SASL-IR", "LIST-EXTENDED"}
+    | {"LIST-STATUS", "MOVE", "LITERAL-", "SPECIAL-USE", "STATUS=SIZE", "CHILDREN"}
+)
+
+
+class Command(Generic[R_co]):
+    """One command; subclasses are named after it."""
+
+    name: ClassVar[str]
+    """As it is sent, and as errors show it."""
+    states: ClassVar[frozenset[State]] = AUTHENTICATED
+    """The states in which it may be sent."""
+    kind: str | None = None
+    """Commands overlap on the wire only where their kinds are known not to disturb each other
+    (RFC 9051, section 5.5); None means alone."""
+    answers: ClassVar[frozenset[str]] = frozenset()
+    """Names of the responses without which the result would be wrong: one that can't be read fails the command."""
+    tag: bytes = b""
+    """Given by the protocol when it is sent."""
+    ends_encoding: ClassVar[bool] = False
+    """Whether the octets behind its OK belong to a new layer (STARTTLS, COMPRESS)."""
+
+    def requires(self, session: Session) -> Iterable[str]:
+        """Return the capabilities that the server must have for these arguments."""
+        return ()
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        """Return what is sent behind the tag, the name included."""
+        raise NotImplementedError
+
+    def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
+        """Return what must not overlap with another command of the same kind in flight."""
+        return ()
+
+    def take(self, response: Response) -> bool:
+        """Whether `response` belongs to this command, which then keeps what it needs of it."""
+        return False
+
+    def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        """Keep the FETCH responses that belong to this command; return the others."""
+        return rows
+
+    def sink(self, head: bytes, size: int) -> Any:
+        """Return a `write` for a literal of `size` octets behind the line `head`, or None to have it in memory."""
+        return None
+
+    def answer(self, request: ContinuationRequest) -> bytes | None:
+        """Return the line (without CRLF) that answers a continuation request; None when none is expected."""
+        return None
+
+    def interrupt(self) -> bytes | None:
+        """Return the line that makes the server end a command that lasts until then, once, when it may be sent."""
+        return None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the server now owes no answer until it is interrupted."""
+        return False
+
+    def succeed(self, tagged: Tagged, session: Session) -> R_co:
+        """Return the result, at the server's OK; may change the session's state."""
+        raise NotImplementedError
+
+    def fail(self, tagged: Tagged, session: Session) -> Exception:
+        """Return the error that the server's NO or BAD means; may change the session's state."""
+        return refusal(self.name, tagged)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A flow's wish to wait so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartTLS:
+    """A flow's wish to have TLS from here on; the driver makes the handshake."""
+
+
+Step: TypeAlias = "Command[Any] | Sleep | StartTLS"
+Flow: TypeAlias = Generator[Step, Any, R]
+"""Several commands as one operation: yields commands and gets their results, or has their errors thrown in."""

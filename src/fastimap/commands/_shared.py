@@ -1,0 +1,113 @@
+"""What commands of several families have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, TypeVar, cast
+
+from .. import mailbox_name
+from ..command import Command, Session
+from ..encode import Part
+from ..errors import FastimapError, StateError
+from ..sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
+from ..types import MessageLimit, Response, Tagged
+
+__all__ = ["Instruction", "Question", "by", "decoded", "limit", "ranges", "several", "verb"]
+
+R = TypeVar("R")
+
+
+class _Simple(Command[R]):
+    """A command whose arguments do not depend on the session."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The capabilities that it always needs."""
+
+    def __init__(self, *arguments: Part) -> None:
+        self._arguments = arguments
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return self.needs
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        return [self.name.encode("ascii"), *self._arguments]
+
+
+class Instruction(_Simple[None]):
+    """A command that returns nothing."""
+
+    def succeed(self, tagged: Tagged, session: Session) -> None:
+        return None
+
+
+class Question(_Simple[R]):
+    """A command that returns the one response it is answered by, or what is worth having of it."""
+
+    answered_by: ClassVar[type[Response]]
+
+    def __init__(self, *arguments: Part) -> None:
+        super().__init__(*arguments)
+        self._answer: Response | None = None
+
+    def take(self, response: Response) -> bool:
+        if not isinstance(response, self.answered_by):
+            return False
+        self._answer = response
+        return True
+
+    def succeed(self, tagged: Tagged, session: Session) -> R:
+        return self.result(self._answer) if self._answer is not None else self.missing()
+
+    def result(self, answer: Any) -> R:
+        """Return what the command returns of `answer`."""
+        return cast(R, answer)
+
+    def missing(self) -> R:
+        """Return what the command returns where the server answered OK and nothing else, or raise an error."""
+        raise FastimapError(f"{self.name}: the server answered OK, but did not send the data")
+
+
+def verb(name: str, messages: Messages, session: Session) -> tuple[Part, Part]:
+    """Return the command's name, with UID in front of it unless `messages` is a SequenceSet, and the set."""
+    return by(name, isinstance(messages, SequenceSet), session), str(messages).encode("ascii")
+
+
+def by(name: str, sequence: bool, session: Session) -> Part:
+    """Return the command's name for sequence numbers, or for UIDs.
+
+    Raises StateError for sequence numbers where they were given up (UIDONLY, RFC 9586, section 3).
+    """
+    if not sequence:
+        return b"UID " + name.encode("ascii")
+    if "UIDONLY" in session.enabled:
+        raise StateError(f"{name} by sequence numbers is not allowed when UIDONLY is enabled: use UIDs")
+    return name.encode("ascii")
+
+
+def ranges(messages: Messages) -> tuple[tuple[int, int], ...]:
+    """Return the ranges of `messages`; all there can be where only the server knows: ``$`` and ``*``."""
+    if isinstance(messages, SavedResult) or messages.has_star:
+        return ((1, LARGEST_NUMBER),)
+    return messages.ranges
+
+
+def limit(tagged: Tagged) -> int | None:
+    """Return the lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
+    return tagged.code.uid if isinstance(tagged.code, MessageLimit) else None
+
+
+def several(values: Iterable[str]) -> tuple[str, ...]:
+    """Return `values`; TypeError where one str was given instead of several."""
+    if isinstance(values, str):
+        raise TypeError(f"several are given as a list, not as one str: {values!r}")
+    return tuple(values)
+
+
+def decoded(mailbox: str | bytes) -> str:
+    """Return the name of a mailbox that was given as str or as a server's octets."""
+    if isinstance(mailbox, str):
+        return "INBOX" if mailbox.upper() == "INBOX" else mailbox
+    try:
+        return decoded(mailbox_name.decode(mailbox))
+    except ValueError:
+        return mailbox.decode("utf-8", "surrogateescape")

@@ -1,0 +1,111 @@
+"""Access control: GETACL, SETACL, DELETEACL, LISTRIGHTS, MYRIGHTS (ACL, RFC 4314)."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from .. import encode, types
+from ..types import Acl
+from ._shared import Instruction, Question
+
+__all__ = ["DeleteACL", "GetACL", "ListRights", "MyRights", "SetACL"]
+
+_RIGHTS = re.compile(r"[a-z0-9]*")
+_SIGNS = {"replace": "", "add": "+", "remove": "-"}
+
+
+class GetACL(Question[Acl]):
+    """Return who may do what with a mailbox.
+
+    :param mailbox: name of the mailbox.
+
+    Raises NoPermission where the account may not administer it (right ``a``). (ACL: RFC 4314, section 3.3)
+    """
+
+    name = "GETACL"
+    needs = ("ACL",)
+    answered_by = Acl
+
+    def __init__(self, mailbox: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox))
+
+
+class SetACL(Instruction):
+    """Give somebody rights on a mailbox, or take them away.
+
+    :param mailbox: name of the mailbox.
+    :param identifier: who: a user or a group in the server's own terms, ``"anyone"``; with ``-`` in front of it,
+        the rights are those that it is denied.
+    :param rights: letters such as ``"lrs"`` (RFC 4314, section 2.1); ``""`` with ``action="replace"`` for none.
+    :param action: what becomes of the rights that were there.
+
+    Raises NoPermission. (ACL: RFC 4314, section 3.1)
+    """
+
+    name = "SETACL"
+    needs = ("ACL",)
+
+    def __init__(
+        self,
+        mailbox: str | bytes,
+        identifier: str,
+        rights: str,
+        *,
+        action: Literal["replace", "add", "remove"] = "replace",
+    ) -> None:
+        if action not in _SIGNS:
+            raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
+        if not _RIGHTS.fullmatch(rights):
+            raise ValueError(f"rights are lower-case letters and digits: {rights!r}")
+        changed = encode.astring(_SIGNS[action] + rights)
+        super().__init__(encode.mailbox(mailbox), encode.astring(identifier), changed)
+
+
+class DeleteACL(Instruction):
+    """Remove all that is said of somebody in a mailbox's access control list.
+
+    :param mailbox: name of the mailbox.
+    :param identifier: as for `set_acl`.
+
+    Raises NoPermission. (ACL: RFC 4314, section 3.2)
+    """
+
+    name = "DELETEACL"
+    needs = ("ACL",)
+
+    def __init__(self, mailbox: str | bytes, identifier: str) -> None:
+        super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
+
+
+class ListRights(Question[types.ListRights]):
+    """Return which rights somebody always has on a mailbox, and which can be given to them.
+
+    :param mailbox: name of the mailbox.
+    :param identifier: as for `set_acl`.
+
+    Raises NoPermission. (ACL: RFC 4314, section 3.4)
+    """
+
+    name = "LISTRIGHTS"
+    needs = ("ACL",)
+    answered_by = types.ListRights
+
+    def __init__(self, mailbox: str | bytes, identifier: str) -> None:
+        super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
+
+
+class MyRights(Question[types.MyRights]):
+    """Return what this account may do with a mailbox.
+
+    :param mailbox: name of the mailbox.
+
+    Raises MailboxNotFound. (ACL: RFC 4314, section 3.5)
+    """
+
+    name = "MYRIGHTS"
+    needs = ("ACL",)
+    answered_by = types.MyRights
+
+    def __init__(self, mailbox: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox))

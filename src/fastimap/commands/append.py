@@ -1,0 +1,350 @@
+"""Messages to the server: APPEND, MULTIAPPEND, CATENATE, REPLACE (RFC 9051, section 6.3.12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import Message
+from io import SEEK_END, BytesIO
+from typing import BinaryIO, TypeAlias, TypeVar
+
+from .. import encode
+from ..command import SELECTED, Command, Session
+from ..encode import Literal, Part, Readable
+from ..errors import StateError
+from ..sequence_set import MessageSet, SavedResult, UIDSet, uid_set
+from ..types import AppendUID, Response, Shown, StatusResponse, Tagged
+from ._shared import verb
+
+__all__ = [
+    "Append",
+    "AppendMessage",
+    "AppendResult",
+    "Catenate",
+    "MessageData",
+    "MultiAppend",
+    "MultiAppendResult",
+    "Replace",
+]
+
+R = TypeVar("R")
+
+MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | Message
+"""A message: octets, which are sent as they are; a binary file, which is read from where it stands; or an
+`email.message.EmailMessage`, which is sent as its policy writes it, with CRLF."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AppendResult(Shown):
+    """Where an appended message is; None where the server does not say (UIDPLUS, RFC 4315)."""
+
+    uid_validity: int | None = None
+    uid: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MultiAppendResult(Shown):
+    """Where appended messages are; None where the server does not say (UIDPLUS, RFC 4315)."""
+
+    uid_validity: int | None = None
+    uids: UIDSet | None = None
+    """In ascending order they are the messages in the order given (RFC 4315, section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendMessage:
+    """A message to be appended, with what the mailbox keeps beside it: the arguments of `append`."""
+
+    message: MessageData
+    flags: Iterable[str] = ()
+    internal_date: datetime | None = None
+    size: int | None = None
+    binary: bool = False
+    utf8: bool = False
+
+
+class _Appending(Command[R]):
+    """A command that sends messages; they are checked when it is made."""
+
+    def __init__(self, messages: Iterable[AppendMessage]) -> None:
+        self._literals: list[Literal] = []
+        self._messages: list[Part] = []
+        self._utf8 = False
+        for message in messages:
+            literal = _literal(message)
+            self._literals.append(literal)
+            self._messages += _attributes(message.flags, message.internal_date)
+            self._messages += [b"UTF8", (literal,)] if message.utf8 else [literal]
+            self._utf8 = self._utf8 or message.utf8
+
+    def watch(self, progress: Callable[[int, int], object]) -> None:
+        """Call `progress` while the messages are sent, with the octets sent and their whole number."""
+        watched = _Progress(sum(literal.size for literal in self._literals), progress)
+        replaced = {id(literal): watched.literal(literal) for literal in self._literals}
+        self._literals = list(replaced.values())
+        self._messages = [_replaced(part, replaced) for part in self._messages]
+
+    def requires(self, session: Session) -> Iterable[str]:
+        if self._utf8:
+            yield "UTF8=ACCEPT"
+        elif any(literal.binary for literal in self._literals):
+            yield "BINARY"
+
+    def messages(self, session: Session) -> list[Part]:
+        """Return the parts of the messages, if this connection takes them."""
+        if self._utf8 and not session.utf8:
+            raise StateError("utf8=True needs UTF8=ACCEPT to be enabled first (RFC 6855, section 3)")
+        for literal in self._literals:
+            _check_size(literal.size, session)
+        return self._messages
+
+
+class Append(_Appending[AppendResult]):
+    r"""Append a message to a mailbox; return where it is.
+
+    :param mailbox: the name of the mailbox.
+    :param message: octets, sent as they are; a binary file, read while the message is sent; or an `EmailMessage`.
+    :param flags: the flags and keywords that it gets.
+    :param internal_date: when it was received; an aware datetime. None for now.
+    :param size: octets to read from a file; None for all up to its end, for which it must be seekable.
+    :param binary: send it as a literal8, which may hold NUL (BINARY, RFC 3516, section 4.4).
+    :param utf8: its header has UTF-8 in it (UTF8=ACCEPT, RFC 6855, section 4; it has to be enabled first: StateError).
+    :param progress: called with the octets sent so far and their whole number, once for each 256 KiB.
+
+    Raises ValueError, before anything is sent, for a message larger than the server takes (APPENDLIMIT, RFC 7889)
+    and for NUL without `binary`; MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.3.12)
+    """
+
+    name = "APPEND"
+    kind = "append"
+
+    def __init__(
+        self,
+        mailbox: str | bytes,
+        message: MessageData,
+        *,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+        size: int | None = None,
+        binary: bool = False,
+        utf8: bool = False,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        super().__init__([AppendMessage(message, flags, internal_date, size, binary, utf8)])
+        if progress is not None:
+            self.watch(progress)
+        self._mailbox = encode.mailbox(mailbox)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        return [b"APPEND", self._mailbox, *self.messages(session)]
+
+    def succeed(self, tagged: Tagged, session: Session) -> AppendResult:
+        return _appended(tagged)
+
+
+class MultiAppend(_Appending[MultiAppendResult]):
+    """Append messages to a mailbox, all of them or none.
+
+    :param mailbox: the name of the mailbox.
+    :param messages: the messages, each with its flags and internal date.
+
+    Raises as `append` does. (MULTIAPPEND, RFC 3502)
+    """
+
+    name = "APPEND"
+    kind = "append"
+
+    def __init__(self, mailbox: str | bytes, messages: Iterable[AppendMessage]) -> None:
+        super().__init__(messages)
+        if not self._messages:
+            raise ValueError("no messages: APPEND needs at least one")
+        self._mailbox = encode.mailbox(mailbox)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        if len(self._literals) > 1:
+            yield "MULTIAPPEND"
+        yield from super().requires(session)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        return [b"APPEND", self._mailbox, *self.messages(session)]
+
+    def succeed(self, tagged: Tagged, session: Session) -> MultiAppendResult:
+        code = tagged.code
+        return MultiAppendResult(code.uid_validity, code.uids) if isinstance(code, AppendUID) else MultiAppendResult()
+
+
+class Catenate(Command[AppendResult]):
+    """Append a message that the server puts together, from parts that it has and parts that are sent.
+
+    :param mailbox: the name of the mailbox.
+    :param parts: in their order: an IMAP URL as str, such as ``"/INBOX/;UID=20/;SECTION=1"``; or octets.
+    :param flags: as for `append`.
+    :param internal_date: as for `append`.
+
+    Raises CommandError with code BADURL or TOOBIG, and what `append` raises. (CATENATE, RFC 4469)
+    """
+
+    name = "APPEND"
+    kind = "append"
+
+    def __init__(
+        self,
+        mailbox: str | bytes,
+        parts: Iterable[str | bytes],
+        *,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+    ) -> None:
+        catenated: list[Part] = []
+        self._size = 0
+        for part in parts:
+            if isinstance(part, str):
+                catenated += [b"URL", encode.astring(part)]
+            else:
+                catenated += [b"TEXT", Literal(part)]
+                self._size += len(part)
+        if not catenated:
+            raise ValueError("no parts: CATENATE needs at least one")
+        self._arguments = [encode.mailbox(mailbox), *_attributes(flags, internal_date), b"CATENATE", tuple(catenated)]
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("CATENATE",)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        _check_size(self._size, session)
+        return [b"APPEND", *self._arguments]
+
+    def succeed(self, tagged: Tagged, session: Session) -> AppendResult:
+        return _appended(tagged)
+
+
+class Replace(_Appending[AppendResult]):
+    """Append a message to a mailbox and remove the one that it replaces, in one step; return where it is.
+
+    :param replaced: the message to remove from the selected mailbox: its UID; or a `SequenceSet` of one number.
+    :param mailbox: the name of the mailbox where the new message goes; it need not be the selected one.
+    :param message: the new message, as for `append`.
+    :param flags: as for `append`; those of the old message are not taken over.
+    :param internal_date: as for `append`.
+    :param size: as for `append`.
+    :param binary: as for `append`.
+    :param utf8: as for `append`.
+
+    That the old message is gone comes as an event, as when anybody removes it. (REPLACE, RFC 8508)
+    """
+
+    name = "REPLACE"
+    states = SELECTED
+
+    def __init__(
+        self,
+        replaced: MessageSet,
+        mailbox: str | bytes,
+        message: MessageData,
+        *,
+        flags: Iterable[str] = (),
+        internal_date: datetime | None = None,
+        size: int | None = None,
+        binary: bool = False,
+        utf8: bool = False,
+    ) -> None:
+        super().__init__([AppendMessage(message, flags, internal_date, size, binary, utf8)])
+        self._replaced = uid_set(replaced)
+        # "*" is a seq-number too, but which message that is may change on the way to the server.
+        if isinstance(self._replaced, SavedResult) or self._replaced.has_star or len(self._replaced) != 1:
+            raise ValueError(f"REPLACE replaces one message, not {self._replaced!r}")
+        self._mailbox = encode.mailbox(mailbox)
+        self._code: AppendUID | None = None
+
+    def requires(self, session: Session) -> Iterable[str]:
+        yield "REPLACE"
+        yield from super().requires(session)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        return [*verb(self.name, self._replaced, session), self._mailbox, *self.messages(session)]
+
+    def take(self, response: Response) -> bool:
+        # The code comes before the EXPUNGE response, not with the tagged OK (RFC 8508, section 3.4).
+        if not (isinstance(response, StatusResponse) and isinstance(response.code, AppendUID)):
+            return False
+        self._code = response.code
+        return True
+
+    def succeed(self, tagged: Tagged, session: Session) -> AppendResult:
+        return _appended(tagged, self._code)
+
+
+def _appended(tagged: Tagged, earlier: AppendUID | None = None) -> AppendResult:
+    code = tagged.code if isinstance(tagged.code, AppendUID) else earlier
+    if code is None:
+        return AppendResult()
+    return AppendResult(code.uid_validity, code.uids.first if code.uids.ranges else None)
+
+
+def _attributes(flags: Iterable[str], internal_date: datetime | None) -> list[Part]:
+    """Return what stands between the mailbox and the message."""
+    encoded = encode.flags(flags)
+    parts: list[Part] = [encoded] if encoded else []
+    if internal_date is not None:
+        parts.append(encode.date_time(internal_date))
+    return parts
+
+
+class _Progress:
+    """Counts the octets that are read of literals."""
+
+    def __init__(self, size: int, told: Callable[[int, int], object]) -> None:
+        self._size = size
+        self._sent = 0
+        self._told = told
+
+    def literal(self, literal: Literal) -> Literal:
+        data = literal.data
+        file = BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
+        return Literal(_Watched(file, self), literal.size, literal.binary)
+
+    def add(self, octets: int) -> None:
+        self._sent += octets
+        self._told(self._sent, self._size)
+
+
+class _Watched:
+    def __init__(self, file: Readable, progress: _Progress) -> None:
+        self._file = file
+        self._progress = progress
+
+    def read(self, size: int, /) -> bytes:
+        octets = self._file.read(size)
+        self._progress.add(len(octets))
+        return octets
+
+
+def _replaced(part: Part, literals: dict[int, Literal]) -> Part:
+    if isinstance(part, Literal):
+        return literals[id(part)]
+    return tuple(_replaced(each, literals) for each in part) if isinstance(part, tuple) else part
+
+
+def _literal(message: AppendMessage) -> Literal:
+    data, binary = message.message, message.binary or message.utf8
+    if isinstance(data, Message):
+        return Literal(data.as_bytes(policy=data.policy.clone(linesep="\r\n")), binary=binary)
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return Literal(data, binary=binary)
+    size = message.size
+    if size is None:
+        if not data.seekable():
+            raise ValueError("a message from a file that can't seek needs its size")
+        start = data.tell()
+        size = data.seek(0, SEEK_END) - start
+        data.seek(start)
+    return Literal(data, size, binary)
+
+
+def _check_size(size: int, session: Session) -> None:
+    """Raise ValueError for a message of `size` octets if the server is known not to take it (RFC 7889, section 2)."""
+    for capability in session.capabilities:
+        name, _, limit = capability.partition("=")
+        if name == "APPENDLIMIT" and limit.isascii() and limit.isdigit() and size > int(limit):
+            raise ValueError(f"the message has {size} octets, and the server takes at most {limit} (APPENDLIMIT)")

@@ -1,0 +1,138 @@
+"""LOGIN and AUTHENTICATE (RFC 9051, sections 6.2.2 and 6.2.3; SASL-IR, RFC 4959)."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+
+from .. import encode
+from ..command import NOT_AUTHENTICATED, Command, Session, State
+from ..encode import Part
+from ..errors import (
+    AuthenticationFailed,
+    CommandError,
+    FastimapError,
+    ProtocolError,
+    TooManyChallenges,
+    Unavailable,
+)
+from ..limits import CLIENT_LIMITS
+from ..refusals import refusal
+from ..sasl import Mechanism
+from ..types import CapabilityCode, ContinuationRequest, Tagged
+
+__all__ = ["Authenticate", "Login"]
+
+
+def _logged_in(tagged: Tagged, session: Session, listed: bool) -> None:
+    session.state = State.AUTHENTICATED
+    if not listed and not isinstance(tagged.code, CapabilityCode):
+        session.capabilities = frozenset()  # they change with the login; whoever needs them asks
+
+
+def _failure(error: CommandError) -> CommandError:
+    """Return `error`, as AuthenticationFailed where the server's NO has no code that says otherwise."""
+    if error.status != "NO" or isinstance(error, Unavailable):
+        return error
+    if error.code is not None and type(error) is not CommandError:
+        return error
+    return AuthenticationFailed(
+        error.command, error.tag, error.status, error.code, error.text, response_code=error.response_code
+    )
+
+
+class Login(Command[None]):
+    """Log in with a password in clear (RFC 9051, section 6.2.3).
+
+    :param user: the account.
+    :param password: its password. Both are sent as they are: use it under TLS only.
+    """
+
+    name = "LOGIN"
+    states = NOT_AUTHENTICATED
+
+    def __init__(self, user: str, password: str) -> None:
+        self._user = user
+        self._password = password
+        self._listed = False
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        if "LOGINDISABLED" in session.capabilities:
+            raise FastimapError("the server refuses LOGIN on this connection (LOGINDISABLED): use TLS")
+        return [b"LOGIN", encode.astring(self._user), encode.Secret(encode.astring(self._password))]
+
+    def succeed(self, tagged: Tagged, session: Session) -> None:
+        _logged_in(tagged, session, self._listed)
+
+    def fail(self, tagged: Tagged, session: Session) -> Exception:
+        return _failure(refusal(self.name, tagged))
+
+
+class Authenticate(Command[None]):
+    """Authenticate with a SASL mechanism (RFC 9051, section 6.2.2).
+
+    :param mechanism: see :mod:`fastimap.sasl`.
+    """
+
+    name = "AUTHENTICATE"
+    states = NOT_AUTHENTICATED
+
+    def __init__(self, mechanism: Mechanism) -> None:
+        self._mechanism = mechanism
+        self._initial: bytes | None = None
+        self._challenges = 0
+        self._refused: Exception | None = None
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return (f"AUTH={self._mechanism.name}",)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        parts: list[Part] = [b"AUTHENTICATE", encode.atom(self._mechanism.name)]
+        initial = self._mechanism.start()
+        if initial is not None and session.has("SASL-IR"):
+            parts.append(encode.Secret(b64encode(initial) or b"="))
+        else:
+            self._initial = initial
+        return parts
+
+    def answer(self, request: ContinuationRequest) -> bytes | None:
+        self._challenges += 1
+        if self._challenges > CLIENT_LIMITS.challenges:
+            raise TooManyChallenges(f"more than {CLIENT_LIMITS.challenges} SASL challenges")
+        if self._refused is not None:
+            raise ProtocolError("the server goes on with an authentication that was cancelled")
+        try:
+            if self._initial is not None:
+                initial, self._initial = self._initial, None
+                if request.text.strip():
+                    raise ProtocolError("the server spoke first where the client has to")
+                return b64encode(initial)
+            return b64encode(self._mechanism.step(_decoded(request.text)))
+        except FastimapError as exc:
+            self._refused = exc
+            return b"*"
+
+    def succeed(self, tagged: Tagged, session: Session) -> None:
+        if self._refused is not None:
+            raise ProtocolError(f"the server accepts what was cancelled: {self._refused}")
+        try:
+            self._mechanism.finish()
+        except FastimapError as exc:
+            # Somebody who could not prove that he is the server said OK.
+            raise ProtocolError(str(exc)) from exc
+        _logged_in(tagged, session, False)
+
+    def fail(self, tagged: Tagged, session: Session) -> Exception:
+        if self._refused is not None:
+            return self._refused
+        error = _failure(refusal(f"{self.name} {self._mechanism.name}", tagged))
+        error.__cause__ = self._mechanism.error
+        return error
+
+
+def _decoded(text: bytes) -> bytes:
+    try:
+        return b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        raise ProtocolError("a SASL challenge that is not base64") from None

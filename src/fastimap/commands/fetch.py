@@ -1,0 +1,389 @@
+"""FETCH and UID FETCH (RFC 9051, section 6.4.5)."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, BinaryIO, ClassVar, NamedTuple
+
+from .. import encode
+from ..command import SELECTED, Command, Session
+from ..encode import Part
+from ..message import (
+    PRESENT_BODY,
+    PRESENT_BODYSTRUCTURE,
+    PRESENT_ENVELOPE,
+    PRESENT_FLAGS,
+    PRESENT_INTERNALDATE,
+    PRESENT_MODSEQ,
+    PRESENT_OTHER,
+    PRESENT_SIZE,
+    PRESENT_UID,
+    Defect,
+    FetchedMessage,
+    canonical_section,
+)
+from ..parser import split_rows
+from ..sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
+from ..types import MessageLimit, Tagged
+from ._shared import by
+
+__all__ = ["Fetch", "FetchInto", "refused"]
+
+_MACROS = {
+    "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
+    "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
+    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
+}
+_BITS = {
+    "UID": PRESENT_UID,
+    "FLAGS": PRESENT_FLAGS,
+    "RFC822.SIZE": PRESENT_SIZE,
+    "INTERNALDATE": PRESENT_INTERNALDATE,
+    "MODSEQ": PRESENT_MODSEQ,
+    "ENVELOPE": PRESENT_ENVELOPE,
+    "BODY": PRESENT_BODYSTRUCTURE,
+    "BODYSTRUCTURE": PRESENT_BODYSTRUCTURE,
+    "BODY[]": PRESENT_BODY,
+    "RFC822": PRESENT_BODY,
+}
+_NAMES = {bit: name for name, bit in _BITS.items() if name not in ("BODY", "RFC822")}
+_ALL = ((1, 2**32 - 1),)
+# What servers send unasked (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
+_UNASKED = PRESENT_UID | PRESENT_FLAGS | PRESENT_MODSEQ
+_REQUIRED = {
+    "MODSEQ": "CONDSTORE",
+    "EMAILID": "OBJECTID",
+    "THREADID": "OBJECTID",
+    "PREVIEW": "PREVIEW",
+    "SAVEDATE": "SAVEDATE",
+    "X-GM-MSGID": "X-GM-EXT-1",
+    "X-GM-THRID": "X-GM-EXT-1",
+    "X-GM-LABELS": "X-GM-EXT-1",
+}
+_UID_OF = operator.itemgetter(FetchedMessage._fields.index("uid"))
+_SEQUENCE_NUMBER_OF = operator.itemgetter(FetchedMessage._fields.index("sequence_number"))
+
+
+class _Items(NamedTuple):
+    """What the data items of a FETCH come to."""
+
+    list: bytes
+    """As it is sent."""
+    list_by_uid: bytes
+    """The same for UID FETCH, which sends the UID anyway."""
+    need: int
+    """The sum of PRESENT_... that a whole answer has."""
+    keys: tuple[str, ...]
+    """The names in answers of those that have no bit of their own."""
+    requires: frozenset[str]
+
+
+@functools.lru_cache(maxsize=256)
+def _asked(items: tuple[str, ...]) -> _Items:
+    """Read data items. Programs ask for the same few again and again, often for each message."""
+    names = tuple(
+        dict.fromkeys(
+            name for item in items for name in _MACROS.get(item.upper()) or (encode.fetch_item(item).decode("ascii"),)
+        )
+    )
+    answers = tuple(map(_response_name, names))
+    bits = [_BITS.get(answer, PRESENT_OTHER) for answer in answers]
+    requires = {_REQUIRED[answer] for answer in answers if answer in _REQUIRED}
+    if any(name.startswith("BINARY") for name in names):
+        requires.add("BINARY")
+    return _Items(
+        list=_parenthesised(names),
+        list_by_uid=_parenthesised([name for name in names if name != "UID"] or names),
+        need=functools.reduce(operator.or_, bits, 0),
+        keys=tuple(answer for answer, bit in zip(answers, bits, strict=True) if bit == PRESENT_OTHER),
+        requires=frozenset(requires),
+    )
+
+
+def _parenthesised(names: Iterable[str]) -> bytes:
+    return f"({' '.join(names)})".encode("ascii")
+
+
+class Fetch(Command[tuple[FetchedMessage, ...]]):
+    """Return the data items of messages, in the order in which the server sent them.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param items: data items such as ``"FLAGS"``, ``"ENVELOPE"``, ``"BODYSTRUCTURE"``, ``"BODY.PEEK[HEADER]"``,
+        ``"BODY.PEEK[]<0.1024>"``, ``"BINARY.PEEK[1]"``; the macros ``"ALL"``, ``"FAST"``, ``"FULL"`` too.
+    :param changed_since: only messages whose mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
+    :param vanished: with `changed_since`, also ask which of them are gone: they come as a `Vanished` event
+        (QRESYNC, RFC 7162, section 3.2.6).
+    :param partial: only these of the messages, counted from 1, or from -1 backwards (PARTIAL, RFC 9394).
+
+    A message that does not exist is left out. An item that the server did not send, or sent broken, is None, and
+    ``message.defects`` says so. (RFC 9051, section 6.4.5)
+    """
+
+    name: ClassVar[str] = "FETCH"
+    states = SELECTED
+
+    def __init__(
+        self,
+        messages: MessageSet,
+        *items: str,
+        changed_since: int | None = None,
+        vanished: bool = False,
+        partial: tuple[int, int] | None = None,
+    ) -> None:
+        if not items:
+            raise ValueError('fetch() needs data items, such as "FLAGS" or "BODY.PEEK[]"')
+        if vanished and changed_since is None:
+            raise ValueError("vanished=True needs changed_since=")
+        self._set = uid_set(messages)
+        self._by_uid = not isinstance(self._set, SequenceSet)
+        # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
+        self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
+        open_ended = isinstance(self._set, SavedResult) or self._set.has_star
+        self._ranges = _ALL if isinstance(self._set, SavedResult) or open_ended else self._set.ranges
+        self._items = _asked(items)
+        self._changed_since = changed_since
+        self._vanished = vanished
+        self._partial = partial
+        self._keys = self._items.keys
+        self._need = self._items.need
+        if self._by_uid:
+            self._need |= PRESENT_UID
+        if changed_since is not None:
+            self._need |= PRESENT_MODSEQ
+        self._key = self._keys[0] if len(self._keys) == 1 else None
+        # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
+        self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
+        self.kind = "fetch" if self._by_uid else "fetch-by-number"
+        self._incomplete: dict[int, FetchedMessage] = {}
+        self.rows: list[FetchedMessage] = []
+        self.numbers: list[int] = []
+        """The numbers of the rows that were taken."""
+        self.discard = False
+        self.stopped_early = False
+        """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
+
+    def requires(self, session: Session) -> Iterable[str]:
+        needed = set(self._items.requires)
+        if self._changed_since is not None:
+            needed.add("QRESYNC" if self._vanished else "CONDSTORE")
+        if self._partial is not None:
+            needed.add("PARTIAL")
+        if "CONDSTORE" in needed and "QRESYNC" in session.capabilities:
+            needed.discard("CONDSTORE")  # QRESYNC includes it
+        return sorted(needed)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        parts: list[Part] = [by("FETCH", not self._by_uid, session), str(self._set).encode("ascii")]
+        parts.append(self._items.list_by_uid if self._by_uid else self._items.list)
+        modifiers: list[Part] = []
+        if self._partial is not None:
+            modifiers += (b"PARTIAL", b"%d:%d" % self._partial)
+        if self._changed_since is not None:
+            modifiers += (b"CHANGEDSINCE", encode.mod_sequence(self._changed_since, zero=True))
+            if self._vanished:
+                modifiers.append(b"VANISHED")
+        if modifiers:
+            parts.append(tuple(modifiers))
+        return parts
+
+    def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
+        return self._ranges
+
+    def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
+        if self._once is not None and claimed:
+            claimed, again = self._only_once(claimed)
+            others += again
+        if self._keys:
+            key = self._key
+            for index, row in enumerate(claimed):
+                if row.items[0][0] != key:
+                    claimed[index] = self._with_missing(row)
+        if not self.discard:
+            self.rows += claimed
+        return self._take_incomplete(others) if others else others
+
+    def taken(self) -> list[FetchedMessage]:
+        """Return the rows that have come since the last call; then they are the caller's."""
+        rows, self.rows = self.rows, []
+        self.numbers += map(self._number, rows)
+        return rows
+
+    def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
+        self.stopped_early = isinstance(tagged.code, MessageLimit)
+        self.rows += map(self._with_missing, self._incomplete.values())
+        self._incomplete.clear()
+        return tuple(self.rows)
+
+    def _only_once(self, rows: list[FetchedMessage]) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
+        assert self._once is not None
+        first: list[FetchedMessage] = []
+        again: list[FetchedMessage] = []
+        for row in rows:
+            number = self._number(row)
+            (again if number in self._once else first).append(row)
+            self._once.add(number)
+        return first, again
+
+    def _take_incomplete(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        """Collect rows of wanted messages that lack items: a server may send a message's items in several responses.
+
+        A row that may as well be news (flags alone) is both.
+        """
+        ours, others = split_rows(rows, self._by_uid, self._ranges, PRESENT_UID if self._by_uid else 0)
+        for row in ours:
+            if self._once is not None:
+                others.append(row)
+                continue
+            number = self._number(row)
+            earlier = self._incomplete.pop(number, None)
+            if row.present & ~_UNASKED == 0:
+                others.append(row)
+            whole = _merged(earlier, row) if earlier is not None else row
+            if whole.present & self._need == self._need and self._has_keys(whole):
+                self.rows.append(whole)
+            else:
+                self._incomplete[number] = whole
+        return others
+
+    def _has_keys(self, row: FetchedMessage) -> bool:
+        names = {name for name, _ in row.items}
+        return all(key in names for key in self._keys)
+
+    def _with_missing(self, row: FetchedMessage) -> FetchedMessage:
+        """Return `row`, with a defect for each item that was asked for and is not there."""
+        lacking = self._need & ~row.present & ~PRESENT_OTHER
+        names = {name for name, _ in row.items}
+        missing = [name for bit, name in _NAMES.items() if lacking & bit] + [k for k in self._keys if k not in names]
+        if not missing:
+            return row
+        defects = tuple(Defect(name, "asked for, and not sent", b"") for name in missing)
+        return row._replace(defects=row.defects + defects)
+
+
+class FetchInto(Fetch):
+    """Fetch one message (or several), its literals going to files as they arrive, never whole in memory.
+
+    :param messages: as for `fetch`.
+    :param items: data items; at least one body section.
+    :param into: a binary file that the body sections are written to; or a function that gets the number of the
+        message (UID, or sequence number with a `SequenceSet`; None where the server sends it behind the literal), the
+        item's name as answered (``"BODY[]"``) and its size in octets, and returns the file to write to, or None to
+        keep it in memory.
+    :param progress: called with the octets written so far and the size of the literal, at most once a buffer
+        (256 KiB).
+
+    Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
+    of a file's `write` ends the call; the connection stays in step. (RFC 9051, section 6.4.5)
+    """
+
+    def __init__(
+        self,
+        messages: MessageSet,
+        *items: str,
+        into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
+        progress: Callable[[int, int], object] | None = None,
+    ) -> None:
+        super().__init__(messages, *items)
+        self._into = into
+        self._progress = progress
+        self.kind = None
+
+    def sink(self, head: bytes, size: int) -> Any:
+        found = _LITERAL_ITEM.search(head)
+        start = _ROW.match(head)
+        if found is None or start is None:
+            return None
+        number: int | None = int(start[1])
+        if self._by_uid:
+            uid = _ROW_UID.search(head)
+            number = int(uid[1]) if uid is not None else None
+        if number is not None and not any(low <= number <= high for low, high in self._ranges):
+            return None
+        into = self._into
+        file: Any = into(number, found[1].decode("ascii").upper(), size) if callable(into) else into
+        if file is None:
+            return None
+        return file.write if self._progress is None else _counted(file.write, size, self._progress)
+
+    def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
+        rows = super().succeed(tagged, session)
+        for row in rows:
+            for _, value in row.items:
+                error = getattr(value, "error", None)
+                if error is not None:
+                    raise error
+        return rows
+
+
+_ROW = re.compile(rb"\* (\d{1,10}) (?:UID)?FETCH ", re.IGNORECASE)
+_ROW_UID = re.compile(rb"[ (]UID (\d{1,10})[ )]", re.IGNORECASE)
+_LITERAL_ITEM = re.compile(
+    rb"((?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d+\+?\}\Z", re.IGNORECASE
+)
+
+
+def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
+    """Return the row of a message that the server would not give."""
+    defect = Defect("FETCH", reason, b"")
+    uid, sequence_number = (number, None) if by_uid else (None, number)
+    present = PRESENT_UID if by_uid else 0
+    return FetchedMessage(sequence_number, uid, None, None, None, None, None, None, None, (), (defect,), present)
+
+
+def _merged(earlier: FetchedMessage, later: FetchedMessage) -> FetchedMessage:
+    """Return what two FETCH responses say of one message; the later one counts where both speak."""
+    news = {
+        name: value
+        for name, bit in _FIELDS.items()
+        if later.present & bit and (value := getattr(later, name)) is not None
+    }
+    items = {**dict(earlier.items), **dict(later.items)}
+    return earlier._replace(
+        sequence_number=later.sequence_number,
+        items=tuple(items.items()),
+        defects=earlier.defects + later.defects,
+        present=earlier.present | later.present,
+        **news,
+    )
+
+
+_FIELDS = {
+    "uid": PRESENT_UID,
+    "flags": PRESENT_FLAGS,
+    "size": PRESENT_SIZE,
+    "internal_date": PRESENT_INTERNALDATE,
+    "mod_sequence": PRESENT_MODSEQ,
+    "envelope": PRESENT_ENVELOPE,
+    "body_structure": PRESENT_BODYSTRUCTURE,
+    "body": PRESENT_BODY,
+}
+
+
+def _counted(
+    write: Callable[[Any], object], size: int, progress: Callable[[int, int], object]
+) -> Callable[[Any], None]:
+    done = 0
+
+    def counting(octets: Any) -> None:
+        nonlocal done
+        write(octets)
+        done += len(octets)
+        progress(done, size)
+
+    return counting
+
+
+def _response_name(item: str) -> str:
+    """Return the name under which the server answers the data item `item`."""
+    name, bracket, rest = item.partition("[")
+    name = name.removesuffix(".PEEK")
+    section, closing, origin = rest.partition("]")
+    if origin.startswith("<"):
+        origin = "<" + origin[1:].partition(".")[0].rstrip(">") + ">"
+    if not bracket:
+        name = name.partition(" ")[0]  # PREVIEW (LAZY)
+    return name + bracket + canonical_section(section) + closing + origin

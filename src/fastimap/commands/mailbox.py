@@ -1,0 +1,359 @@
+"""Mailboxes: LIST, LSUB, XLIST, STATUS, CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, NAMESPACE.
+
+RFC 9051, sections 6.3.4 to 6.3.11, and the extensions of LIST. Mailbox names are str; as bytes they are sent as they
+are, for a name that a server gave (`MailboxInfo.octets`) and that can't be decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from .. import encode, types
+from ..command import Command, Session
+from ..encode import Part
+from ..types import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
+from ._shared import Instruction, Question, decoded, several
+
+__all__ = [
+    "Create",
+    "Delete",
+    "LSub",
+    "List",
+    "Namespace",
+    "Rename",
+    "Status",
+    "Subscribe",
+    "Unsubscribe",
+    "XList",
+]
+
+# What a server must have one of to be asked for an item of STATUS.
+_STATUS_ITEMS: dict[str, tuple[str, ...]] = {
+    "MESSAGES": (),
+    "UIDNEXT": (),
+    "UIDVALIDITY": (),
+    "UNSEEN": (),
+    "RECENT": (),
+    "SIZE": ("STATUS=SIZE",),
+    "HIGHESTMODSEQ": ("CONDSTORE", "QRESYNC"),
+    "MAILBOXID": ("OBJECTID",),
+    "APPENDLIMIT": ("APPENDLIMIT",),
+    "DELETED": ("QUOTA=RES-MESSAGE", "IMAP4REV2"),
+    "DELETED-STORAGE": ("QUOTA=RES-STORAGE",),
+}
+# They make some servers read every message, so nobody gets them without asking.
+_COSTLY = frozenset({"SIZE", "DELETED", "DELETED-STORAGE"})
+
+
+class List(Command[tuple[MailboxInfo, ...]]):
+    """Return the mailboxes whose names match a pattern, with what else is asked for.
+
+    Without options this is the LIST that every server knows; each option needs its capability.
+
+    :param reference: where the pattern begins, such as a prefix of `namespace`; usually ``""``.
+    :param pattern: a mailbox name with the wildcards ``*`` (anything) and ``%`` (anything but the hierarchy
+        delimiter); several of them with LIST-EXTENDED. ``""`` alone returns the hierarchy delimiter.
+    :param subscribed: only mailboxes that are subscribed, existing or not (LIST-EXTENDED, RFC 5258).
+    :param remote: remote mailboxes too (LIST-EXTENDED).
+    :param recursive_match: with another selection, also the parents of what matches (LIST-EXTENDED).
+    :param special_use: only mailboxes with a special use (SPECIAL-USE, RFC 6154).
+    :param with_subscribed: tell which are subscribed (LIST-EXTENDED).
+    :param with_children: tell which have children (LIST-EXTENDED).
+    :param with_special_use: tell the special uses (SPECIAL-USE); many servers do unasked.
+    :param with_rights: what this account may do with each, in `MailboxInfo.my_rights` (LIST-MYRIGHTS, RFC 8440).
+    :param status: items as for `status`, in `MailboxInfo.status` (LIST-STATUS, RFC 5819).
+    :param metadata: entries as for `get_metadata`, in `MailboxInfo.metadata` (LIST-METADATA, RFC 9590).
+
+    (RFC 9051, section 6.3.9)
+    """
+
+    name: ClassVar[str] = "LIST"
+
+    def __init__(
+        self,
+        reference: str = "",
+        pattern: str | Iterable[str] = "*",
+        *,
+        subscribed: bool = False,
+        remote: bool = False,
+        recursive_match: bool = False,
+        special_use: bool = False,
+        with_subscribed: bool = False,
+        with_children: bool = False,
+        with_special_use: bool = False,
+        with_rights: bool = False,
+        status: Iterable[str] = (),
+        metadata: Iterable[str] = (),
+    ) -> None:
+        if recursive_match and not (subscribed or special_use):
+            raise ValueError("recursive_match= goes with subscribed= or special_use= (RFC 5258, section 3.5)")
+        self._reference = encode.mailbox(reference)
+        self._patterns = tuple(map(encode.list_mailbox, (pattern,) if isinstance(pattern, str) else pattern))
+        if not self._patterns:
+            raise ValueError("no pattern: LIST needs at least one")
+        self._status = _status_items(status)
+        self._metadata = tuple(map(encode.astring, several(metadata)))
+        self._selection = tuple(
+            name
+            for name, chosen in (
+                (b"SUBSCRIBED", subscribed),
+                (b"REMOTE", remote),
+                (b"RECURSIVEMATCH", recursive_match),
+                (b"SPECIAL-USE", special_use),
+            )
+            if chosen
+        )
+        options: list[Part] = [
+            name
+            for name, chosen in (
+                (b"SUBSCRIBED", with_subscribed),
+                (b"CHILDREN", with_children),
+                (b"SPECIAL-USE", with_special_use),
+                (b"MYRIGHTS", with_rights),
+            )
+            if chosen
+        ]
+        if self._status:
+            options += [b"STATUS", tuple(map(encode.atom, self._status))]
+        if self._metadata:
+            options += [b"METADATA", self._metadata]
+        self._return = tuple(options)
+        self._found: list[MailboxInfo] = []
+        self._more: list[Response] = []
+
+    def requires(self, session: Session) -> Iterable[str]:
+        options = {*self._selection, *(option for option in self._return if isinstance(option, bytes))}
+        if options & {b"SUBSCRIBED", b"REMOTE", b"RECURSIVEMATCH", b"CHILDREN"} or len(self._patterns) > 1:
+            yield "LIST-EXTENDED"
+        if b"SPECIAL-USE" in options:
+            yield "SPECIAL-USE"
+        if b"MYRIGHTS" in options:
+            yield "LIST-MYRIGHTS"
+        if self._status:
+            yield "LIST-STATUS"
+            yield from _status_requires(self._status, session)
+        if self._metadata:
+            yield "LIST-METADATA"
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        parts: list[Part] = [encode.atom(self.name)]
+        if self._selection:
+            parts.append(self._selection)
+        parts.append(self._reference)
+        parts.append(self._patterns[0] if len(self._patterns) == 1 else self._patterns)
+        if self._return:
+            parts += [b"RETURN", self._return]
+        return parts
+
+    def take(self, response: Response) -> bool:
+        if isinstance(response, MailboxInfo):
+            if response.kind != self.name:
+                return False
+            self._found.append(response)
+            return True
+        # Only what was asked for: STATUS and METADATA responses may come unasked too (NOTIFY).
+        if (
+            (isinstance(response, MailboxStatus) and self._status)
+            or (isinstance(response, types.MyRights) and b"MYRIGHTS" in self._return)
+            or (isinstance(response, Metadata) and self._metadata and not response.changed)
+        ):
+            self._more.append(response)
+            return True
+        return False
+
+    def succeed(self, tagged: Tagged, session: Session) -> tuple[MailboxInfo, ...]:
+        more: dict[str, dict[str, Any]] = {}
+        for response in self._more:
+            if isinstance(response, MailboxStatus):
+                more.setdefault(response.name, {})["status"] = response
+            elif isinstance(response, types.MyRights):
+                more.setdefault(response.mailbox, {})["my_rights"] = response.rights
+            elif isinstance(response, Metadata):
+                fields = more.setdefault(response.mailbox, {})
+                fields["metadata"] = ReadOnlyDict({**fields.get("metadata", {}), **response.entries})
+        return tuple(replace(info, **more[info.name]) if info.name in more else info for info in self._found)
+
+
+class LSub(List):
+    """Return the mailboxes that are subscribed and whose names match a pattern.
+
+    :param reference: as for `list`.
+    :param pattern: as for `list`, but one only.
+
+    A mailbox that is not subscribed itself and has subscribed children comes with ``\\Noselect`` where the pattern
+    ends in ``%``. ``list(subscribed=True)`` is the modern way. (RFC 3501, section 6.3.9)
+    """
+
+    name = "LSUB"
+
+    def __init__(self, reference: str = "", pattern: str = "*") -> None:
+        super().__init__(reference, pattern)
+
+
+class XList(List):
+    """Return the mailboxes whose names match a pattern, with their special uses, as Gmail had it before SPECIAL-USE.
+
+    :param reference: as for `list`.
+    :param pattern: as for `list`, but one only.
+
+    (XLIST, an extension of Gmail's that others took up)
+    """
+
+    name = "XLIST"
+
+    def __init__(self, reference: str = "", pattern: str = "*") -> None:
+        super().__init__(reference, pattern)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("XLIST",)
+
+
+class Status(Question[MailboxStatus]):
+    """Return numbers about a mailbox without selecting it.
+
+    :param mailbox: name of the mailbox; better not the selected one, whose numbers are known already.
+    :param items: any of ``"MESSAGES"``, ``"UIDNEXT"``, ``"UIDVALIDITY"``, ``"UNSEEN"``, ``"RECENT"``, ``"SIZE"``
+        (octets), ``"HIGHESTMODSEQ"``, ``"MAILBOXID"``, ``"APPENDLIMIT"``, ``"DELETED"``, ``"DELETED-STORAGE"``. None
+        given: all that the server has, but for SIZE and the last two, which can take it long.
+
+    What the server does not send is None. Raises MailboxNotFound. (RFC 9051, section 6.3.11)
+    """
+
+    name = "STATUS"
+    answered_by = MailboxStatus
+
+    def __init__(self, mailbox: str | bytes, *items: str) -> None:
+        super().__init__(encode.mailbox(mailbox))
+        self._mailbox = decoded(mailbox)
+        self._items = _status_items(items)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return _status_requires(self._items, session)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        items = self._items or tuple(
+            item
+            for item, capabilities in _STATUS_ITEMS.items()
+            if item not in _COSTLY
+            and (not capabilities or any(map(session.has, capabilities)))
+            and not (item == "RECENT" and session.rev2)  # IMAP4rev2 has done away with it
+        )
+        return [*super().parts(session), tuple(map(encode.atom, items))]
+
+    def take(self, response: Response) -> bool:
+        # The status of another mailbox is news (NOTIFY).
+        return isinstance(response, MailboxStatus) and response.name == self._mailbox and super().take(response)
+
+
+class Create(Command[str | None]):
+    """Create a mailbox; return its mailbox ID where the server has such (OBJECTID, RFC 8474), else None.
+
+    :param mailbox: its name. One that ends in the hierarchy delimiter tells that mailboxes will be created below it.
+    :param special_use: attributes of its special use, such as ``"\\Sent"`` (CREATE-SPECIAL-USE, RFC 6154, section 3).
+
+    Raises MailboxExists, NoPermission, OverQuota. (RFC 9051, section 6.3.4)
+    """
+
+    name = "CREATE"
+
+    def __init__(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> None:
+        self._mailbox = encode.mailbox(mailbox)
+        self._uses = encode.flags((special_use,) if isinstance(special_use, str) else special_use)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("CREATE-SPECIAL-USE",) if self._uses else ()
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        uses: list[Part] = [(b"USE", self._uses)] if self._uses else []
+        return [encode.atom(self.name), self._mailbox, *uses]
+
+    def succeed(self, tagged: Tagged, session: Session) -> str | None:
+        return tagged.code.mailbox_id if isinstance(tagged.code, types.MailboxID) else None
+
+
+class Delete(Instruction):
+    """Delete a mailbox with all messages in it; mailboxes below it stay.
+
+    :param mailbox: its name.
+
+    Raises MailboxNotFound, NoPermission. (RFC 9051, section 6.3.5)
+    """
+
+    name = "DELETE"
+
+    def __init__(self, mailbox: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox))
+
+
+class Rename(Instruction):
+    """Rename a mailbox, and those below it.
+
+    :param mailbox: its name. INBOX stays, empty: its messages move to the new mailbox.
+    :param new_name: the name that it gets.
+
+    Raises MailboxNotFound, MailboxExists, NoPermission. (RFC 9051, section 6.3.6)
+    """
+
+    name = "RENAME"
+
+    def __init__(self, mailbox: str | bytes, new_name: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox), encode.mailbox(new_name))
+
+
+class Subscribe(Instruction):
+    """Add a mailbox to those that are subscribed.
+
+    :param mailbox: its name.
+
+    (RFC 9051, section 6.3.7)
+    """
+
+    name = "SUBSCRIBE"
+
+    def __init__(self, mailbox: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox))
+
+
+class Unsubscribe(Instruction):
+    """Remove a mailbox from those that are subscribed.
+
+    :param mailbox: its name; it need not exist any more.
+
+    (RFC 9051, section 6.3.8)
+    """
+
+    name = "UNSUBSCRIBE"
+
+    def __init__(self, mailbox: str | bytes) -> None:
+        super().__init__(encode.mailbox(mailbox))
+
+
+class Namespace(Question[Namespaces]):
+    """Return the prefixes and hierarchy delimiters of personal, other users' and shared mailboxes.
+
+    (RFC 9051, section 6.3.10; NAMESPACE, RFC 2342)
+    """
+
+    name = "NAMESPACE"
+    needs = ("NAMESPACE",)
+    answered_by = Namespaces
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+def _status_items(items: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(item.upper() for item in several(items)))
+    for name in names:
+        encode.atom(name)
+    return names
+
+
+def _status_requires(items: Iterable[str], session: Session) -> Iterable[str]:
+    """Yield the capabilities that `session` lacks for `items`; items nobody knows are the server's to judge."""
+    for item in items:
+        capabilities = _STATUS_ITEMS.get(item, ())
+        if capabilities and not any(map(session.has, capabilities)):
+            yield capabilities[0]

@@ -1,0 +1,221 @@
+"""Flags and places of messages: STORE, COPY, MOVE (RFC 9051, sections 6.4.6 to 6.4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import ClassVar, Literal, TypeAlias
+
+from .. import encode, parser
+from ..command import SELECTED, Command, Session
+from ..encode import Part
+from ..message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
+from ..sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
+from ..types import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
+from ._shared import limit, ranges, verb
+
+__all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
+
+Action: TypeAlias = Literal["add", "remove", "replace"]
+"""What becomes of the flags that are there."""
+
+_SIGNS = {"add": b"+", "remove": b"-", "replace": b""}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StoreResult(Shown):
+    """What STORE did."""
+
+    rows: tuple[FetchedMessage, ...] = ()
+    """The messages as they are now, in the server's order: their flags, unless `silent` was asked for, and with
+    `unchanged_since` their mod-sequences."""
+    modified: UIDSet | SequenceSet | None = None
+    """With `unchanged_since`: the messages that were left alone because somebody else has changed them."""
+    limit: int | None = None
+    """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
+
+
+class Store(Command[StoreResult]):
+    r"""Change the flags of messages.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+    :param action: whether to add them, to remove them, or to have these flags and no others.
+    :param silent: do not return the flags that the messages have then.
+    :param unchanged_since: leave messages alone that have a greater mod-sequence than this (CONDSTORE, RFC 7162,
+        section 3.1.3); 0 for those whose flags nobody has ever changed.
+
+    A message that does not exist is left out. (RFC 9051, section 6.4.6)
+    """
+
+    name = "STORE"
+    states = SELECTED
+    item: ClassVar[bytes] = b"FLAGS"
+    answered_by: ClassVar[int] = PRESENT_FLAGS
+
+    def __init__(
+        self,
+        messages: MessageSet,
+        flags: str | Iterable[str],
+        *,
+        action: Action = "add",
+        silent: bool = False,
+        unchanged_since: int | None = None,
+    ) -> None:
+        if action not in _SIGNS:
+            raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
+        self._messages = uid_set(messages)
+        self._values = tuple(map(self.value, (flags,) if isinstance(flags, str) else flags))
+        if not self._values and action != "replace":
+            raise ValueError(f"nothing to {action}")
+        self._item = _SIGNS[action] + self.item + (b".SILENT" if silent else b"")
+        self._since = None if unchanged_since is None else encode.mod_sequence(unchanged_since, zero=True)
+        self._need = 0 if silent else self.answered_by
+        if self._since is not None:
+            self._need |= PRESENT_MODSEQ
+        self._by_uid = not isinstance(self._messages, SequenceSet)
+        if self._need and self._by_uid:
+            self._need |= PRESENT_UID
+        self._ranges = ranges(self._messages)
+        self._rows: list[FetchedMessage] = []
+        self.kind = "store" if self._by_uid else None
+
+    @staticmethod
+    def value(flag: str) -> Part:
+        """Return one of the values to store."""
+        return encode.flag(flag)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("CONDSTORE",) if self._since is not None and not session.has("QRESYNC") else ()
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        since: list[Part] = [] if self._since is None else [(b"UNCHANGEDSINCE", self._since)]
+        return [*verb(self.name, self._messages, session), *since, self._item, self._values]
+
+    def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
+        return self._ranges
+
+    def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        if not self._need:
+            return rows
+        claimed, others = parser.split_rows(rows, self._by_uid, self._ranges, self._need)
+        self._rows += claimed
+        return others
+
+    def succeed(self, tagged: Tagged, session: Session) -> StoreResult:
+        modified: UIDSet | SequenceSet | None = None
+        if isinstance(tagged.code, Modified):
+            modified = tagged.code.uids if self._by_uid else tagged.code.numbers
+        return StoreResult(tuple(self._rows), modified, limit(tagged))
+
+
+class StoreGmailLabels(Store):
+    r"""Change the labels of messages at Gmail.
+
+    :param messages: as for `store`.
+    :param labels: labels such as ``"Invoices"`` and ``"\\Important"``: one, or several.
+    :param action: as for `store`.
+    :param silent: do not return the labels that the messages have then.
+
+    (X-GM-EXT-1, Gmail's own extension)
+    """
+
+    item = b"X-GM-LABELS"
+    answered_by = PRESENT_OTHER
+
+    def __init__(
+        self,
+        messages: MessageSet,
+        labels: str | Iterable[str],
+        *,
+        action: Action = "add",
+        silent: bool = False,
+    ) -> None:
+        super().__init__(messages, labels, action=action, silent=silent)
+
+    @staticmethod
+    def value(flag: str) -> Part:
+        # Labels are spelt like mailbox names, but for the system's own, which look like flags.
+        return encode.flag(flag) if flag.startswith("\\") else encode.mailbox(flag)
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("X-GM-EXT-1",)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CopyResult(Shown):
+    """What COPY or MOVE did."""
+
+    codes: tuple[CopyUID, ...] = ()
+    """What the server said of it; nothing where it lacks UIDPLUS, or there was no such message."""
+    limit: int | None = None
+    """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
+
+    @property
+    def uid_validity(self) -> int | None:
+        """The UIDVALIDITY of the destination."""
+        return self.codes[0].uid_validity if self.codes else None
+
+    @property
+    def source(self) -> UIDSet:
+        """The UIDs of the messages that were copied."""
+        return UIDSet(range(low, high + 1) for code in self.codes for low, high in code.source.ranges)
+
+    @property
+    def destination(self) -> UIDSet:
+        """The UIDs that the copies have."""
+        return UIDSet(range(low, high + 1) for code in self.codes for low, high in code.destination.ranges)
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield (UID, UID of the copy) of each message, in the server's order."""
+        return chain.from_iterable(code.pairs() for code in self.codes)
+
+
+class Copy(Command[CopyResult]):
+    """Copy messages to the end of a mailbox, with flags and internal dates.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param mailbox: the name of the destination.
+
+    Either all are copied or none. Raises MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.4.7)
+    """
+
+    name = "COPY"
+    states = SELECTED
+
+    def __init__(self, messages: MessageSet, mailbox: str | bytes) -> None:
+        self._messages = uid_set(messages)
+        self._mailbox = encode.mailbox(mailbox)
+        self._codes: list[CopyUID] = []
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        return [*verb(self.name, self._messages, session), self._mailbox]
+
+    def take(self, response: Response) -> bool:
+        # MOVE's code comes before the EXPUNGE responses, not with the tagged OK (RFC 6851, section 4.3).
+        if not (isinstance(response, StatusResponse) and isinstance(response.code, CopyUID)):
+            return False
+        self._codes.append(response.code)
+        return True
+
+    def succeed(self, tagged: Tagged, session: Session) -> CopyResult:
+        if isinstance(tagged.code, CopyUID) and tagged.code not in self._codes:
+            self._codes.append(tagged.code)
+        return CopyResult(tuple(self._codes), limit(tagged))
+
+
+class Move(Copy):
+    """Move messages to the end of a mailbox, with flags and internal dates.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param mailbox: the name of the destination.
+
+    That they are gone from the selected mailbox comes as events, as when anybody removes messages. Raises
+    MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.4.8; MOVE, RFC 6851)
+    """
+
+    name = "MOVE"
+
+    def requires(self, session: Session) -> Iterable[str]:
+        return ("MOVE",)
