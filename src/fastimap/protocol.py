@@ -1,0 +1,646 @@
+"""The conversation of one connection without I/O: tags, states, commands in flight, literals, routing.
+
+The contract with a driver, in full::
+
+    submit(command) -> Pending     puts a command in the queue; `Pending.done`, `.result()`, `.on_done`
+    data_to_send() -> buffers      what to write now, in this order; [] when there is nothing
+    get_buffer() / buffer_updated(n) / eof_received()      what was read; the names of asyncio.BufferedProtocol
+    next_event() -> Event | None   what the server said unasked
+    fail(error)                    the driver lost the connection or its patience: every command ends with `error`
+
+A driver reads while it writes: a server that waits for its answers to be read would wait for ever. A command that is
+not awaited any more is detached (`Pending.detach()`): its responses are drained, and the connection stays in step.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+import zlib
+from bisect import bisect_left, insort
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from . import decode
+from .command import Command, Session, State
+from .encode import Encoding, Wait, encode
+from .errors import (
+    CapabilityMissing,
+    ConnectionLost,
+    Disconnected,
+    ParseError,
+    ProtocolError,
+    StateError,
+    TLSError,
+    TooManyUnasked,
+)
+from .limits import CLIENT_LIMITS, Limits
+from .message import FetchedMessage
+from .parser import ResponseReader
+from .types import (
+    Capabilities,
+    CapabilityCode,
+    ContinuationRequest,
+    Enabled,
+    Response,
+    ServerID,
+    StatusResponse,
+    Tagged,
+    UnknownResponse,
+)
+
+__all__ = ["Counters", "Event", "Pending", "Protocol"]
+
+R = TypeVar("R")
+Event = Response | FetchedMessage
+
+log = logging.getLogger("fastimap")
+
+# More commands in flight gain nothing: this many cover a round trip of a second at 1,000 answers a second.
+_MAX_IN_FLIGHT = 1000
+# What data_to_send() hands over at once; a message from a file is read in such pieces.
+_SEND_SIZE = 256 * 1024
+_INFLATE_STEP = 1024 * 1024
+_COMPRESSED_BUFFER = 64 * 1024
+# Events that nobody collects, which also have no more octets than Limits.unasked_octets; then the oldest go, and
+# Counters.events_dropped says how many.
+_MAX_EVENTS = 100_000
+_SHOWN = 1000
+
+# Kinds of commands that may be in flight together (RFC 9051, section 5.5). Those of one kind additionally have
+# disjoint `ranges()`. All else goes alone.
+_TOGETHER = {
+    frozenset(pair)
+    for pair in (
+        ("fetch",),
+        ("fetch-by-number",),
+        ("store",),
+        ("search",),
+        ("append",),
+        ("noop",),
+        ("fetch", "search"),
+        ("fetch", "append"),
+        ("fetch", "noop"),
+        ("search", "append"),
+    )
+}
+
+
+class Pending(Generic[R]):
+    """A command on its way; `result()` once it is `done`."""
+
+    __slots__ = ("command", "defect", "detached", "done", "error", "on_done", "spans", "value")
+
+    def __init__(self, command: Command[R]) -> None:
+        self.command = command
+        self.spans: tuple[tuple[int, int], ...] = ()
+        self.done = False
+        self.detached = False
+        self.defect: str | None = None
+        self.error: Exception | None = None
+        self.value: R | None = None
+        self.on_done: Callable[[], None] | None = None
+
+    def result(self) -> R:
+        """Return the command's result, or raise its error."""
+        if not self.done:
+            raise RuntimeError(f"{self.command.name} has no answer yet")
+        if self.error is not None:
+            raise self.error
+        return cast(R, self.value)
+
+    def detach(self) -> None:
+        """Nobody waits any more: not sent if it has not been begun, else drained."""
+        self.detached = True
+        self.on_done = None
+
+    def _finish(self, value: R | None, error: Exception | None) -> None:
+        if self.done:
+            return
+        self.value = value
+        self.error = error
+        self.done = True
+        if self.on_done is not None:
+            self.on_done()
+
+
+@dataclass(slots=True)
+class Counters:
+    """What went over one connection."""
+
+    octets_in: int = 0
+    octets_out: int = 0
+    commands: int = 0
+    responses: int = 0
+    """Responses received; a run of FETCH responses in one buffer counts its rows."""
+    round_trips: int = 0
+    """How often the connection turned from sending to receiving."""
+    events_dropped: int = 0
+
+
+class Protocol:
+    """One connection's conversation; see the module."""
+
+    def __init__(self, limits: Limits = CLIENT_LIMITS) -> None:
+        self.session = Session()
+        self.counters = Counters()
+        self.error: Exception | None = None
+        """Why the connection is dead."""
+        self.greeting: Pending[StatusResponse] = Pending(_Greeting())
+        self.logged_out = False
+        self._limits = limits
+        self._reader = ResponseReader(limits)
+        self._queue: deque[Pending[Any]] = deque()
+        self._flight: dict[bytes, Pending[Any]] = {}
+        self._kinds: dict[str | None, int] = {}
+        self._busy: dict[str, list[tuple[int, int]]] = {}
+        self._writing: Pending[Any] | None = None
+        self._fragments: Iterator[Any] = iter(())
+        self._from_file = False
+        self._waiting = False  # for the go-ahead for a literal
+        self._early: Tagged | None = None  # the answer to a command of which a literal is still to be sent
+        self._output: deque[bytes | memoryview] = deque()
+        self._events: deque[tuple[Event, int]] = deque()
+        self._event_octets = 0
+        self._unasked = 0
+        self._unasked_octets = 0
+        self._bye: str | None = None
+        self._sent = False
+        self._tls_next = False
+        self._inflate: Any = None
+        self._deflate: Any = None
+        self._compressed = bytearray()
+
+    # Commands in.
+
+    def submit(self, command: Command[R]) -> Pending[R]:
+        """Put `command` in the queue; it is sent as soon as what is in flight allows."""
+        if self.error is not None:
+            raise self.dead()
+        pending = Pending(command)
+        self._queue.append(pending)
+        return pending
+
+    def dead(self) -> Exception:
+        """Return the error for whoever uses a connection that is dead."""
+        assert self.error is not None
+        error = self.error
+        if self.logged_out:
+            return StateError("the client has logged out: make a new one")
+        if isinstance(error, ConnectionLost):
+            return type(error)(f"the connection is closed: {error}")
+        return Disconnected(f"the connection is closed: {error}")
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued, in flight or half written."""
+        return not (self._queue or self._flight or self._output)
+
+    @property
+    def in_flight(self) -> int:
+        """Number of commands sent, or being sent, and not answered."""
+        return len(self._flight)
+
+    def awaited(self) -> Command[Any] | None:
+        """Return the oldest command that the server owes an answer, or None."""
+        for pending in self._flight.values():
+            if not pending.command.lasting:
+                return pending.command
+        return None
+
+    def interrupt(self) -> None:
+        """End a command that lasts until then: IDLE. One that is queued behind it does so too."""
+        for pending in self._flight.values():
+            line = pending.command.interrupt()
+            if line is not None:
+                self._put(line + b"\r\n")
+
+    # Octets out.
+
+    def data_to_send(self) -> list[bytes | memoryview]:
+        """Return what to write now, some 256 KiB at most; the caller writes all of it."""
+        out: list[bytes | memoryview] = []
+        size = 0
+        if self.error is not None:
+            return out
+        while size < _SEND_SIZE:
+            if self._output:
+                chunk = self._output.popleft()
+                size += len(chunk)
+                out.append(chunk)
+            elif self._writing is not None:
+                if self._waiting:
+                    break
+                self._write_on()
+            elif not self._start_next():
+                break
+            if self.error is not None:
+                return []
+        if out:
+            self._sent = True
+            self.counters.octets_out += size
+        return out
+
+    def _start_next(self) -> bool:
+        while self._queue:
+            pending = self._queue[0]
+            if pending.detached:
+                self._queue.popleft()
+                continue
+            if not self._may_start(pending.command):
+                self.interrupt()
+                return bool(self._output)
+            self._queue.popleft()
+            try:
+                self._start(pending)
+            except Exception as exc:  # a wrong argument, state or capability: nothing was sent
+                pending._finish(None, exc)
+                continue
+            return True
+        return False
+
+    def _may_start(self, command: Command[Any]) -> bool:
+        if self.session.state is State.CONNECTING:
+            return False
+        if not self._flight:
+            return True
+        if len(self._flight) >= _MAX_IN_FLIGHT or command.kind is None:
+            return False
+        for kind in self._kinds:
+            if kind is None or frozenset((kind, command.kind)) not in _TOGETHER:
+                return False
+        busy = self._busy.get(command.kind)
+        return not busy or not any(_overlaps(busy, low, high) for low, high in command.ranges(self.session))
+
+    def _start(self, pending: Pending[Any]) -> None:
+        command = pending.command
+        session = self.session
+        if command.tag:
+            raise ValueError(f"this {command.name} was sent before, and holds its result: make a new one")
+        if session.state not in command.states:
+            where = (
+                "no mailbox is selected" if session.state is State.AUTHENTICATED else f"state: {session.state.value}"
+            )
+            raise StateError(f"{command.name} is not allowed now ({where})")
+        for capability in command.requires(session):
+            if not session.has(capability.upper()):
+                raise CapabilityMissing(command.name, capability)
+        parts = command.parts(session)
+        tag = b"T%X%s" % (self.counters.commands, secrets.token_hex(3).upper().encode())
+        command.tag = tag
+        capabilities = session.capabilities
+        encoding = Encoding(
+            utf8=session.utf8,
+            literal_plus="LITERAL+" in capabilities,
+            literal_minus="LITERAL-" in capabilities or session.rev2,
+        )
+        encoded = encode(tag, parts, encoding)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("C: %s", encoded.log_form)
+        self.counters.commands += 1
+        self._fragments = iter(encoded)
+        self._from_file = encoded.from_file
+        self._writing = pending
+        self._flight[tag] = pending
+        self._kinds[command.kind] = self._kinds.get(command.kind, 0) + 1
+        if command.kind is not None:
+            busy = self._busy.setdefault(command.kind, [])
+            pending.spans = command.ranges(session)
+            for span in pending.spans:
+                insort(busy, span)
+        if type(command).sink is not Command.sink:
+            self._reader.set_sink(self._sink)
+
+    def _write_on(self) -> None:
+        pending = self._writing
+        assert pending is not None
+        if pending.detached and self._from_file:
+            # The file may be used for something else now: a wrong message is worse than no connection.
+            self.fail(Disconnected(f"{pending.command.name} was given up while its file was sent"))
+            return
+        try:
+            fragment = next(self._fragments, None)
+        except Exception as exc:  # the caller's file: the command is half sent, and can't be taken back
+            pending._finish(None, exc)
+            self.fail(Disconnected(f"{pending.command.name} was cut short: {exc}"))
+            return
+        early = self._early
+        if early is not None and not isinstance(fragment, (bytes, memoryview)):
+            self._writing = self._early = None
+            self._take_tagged(early)
+        elif fragment is None:
+            self._writing = None
+        elif isinstance(fragment, Wait):
+            self._waiting = True
+        else:
+            self._put(fragment)
+
+    def _put(self, chunk: bytes | memoryview) -> None:
+        if self._deflate is not None:
+            chunk = self._deflate.compress(chunk) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        self._output.append(chunk)
+
+    # Octets in.
+
+    def get_buffer(self, size_hint: int = -1) -> memoryview | bytearray:
+        """Return memory to receive into."""
+        if self._inflate is not None:
+            return self._compressed
+        return self._reader.get_buffer(size_hint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the `nbytes` octets that were received into the last buffer."""
+        self.counters.octets_in += nbytes
+        if self._sent:
+            self._sent = False
+            self.counters.round_trips += 1
+        if self.error is not None:
+            return
+        if self._tls_next:
+            self.fail(_injected())
+            return
+        try:
+            if self._inflate is not None:
+                self._receive_compressed(memoryview(self._compressed)[:nbytes])
+            else:
+                self._reader.buffer_updated(nbytes)
+                self._receive()
+        except Exception as exc:  # whatever it was, nobody must wait for ever
+            self.fail(exc)
+
+    def eof_received(self) -> None:
+        """Take the end of the stream."""
+        if self.error is None:
+            said = f": {self._bye}" if self._bye else ""
+            self.fail(Disconnected(f"the server closed the connection{said}"))
+
+    def tls_started(self) -> None:
+        """The driver has TLS: from the start, or behind the OK of STARTTLS."""
+        self._tls_next = False
+        self.session.tls = True
+
+    def fail(self, error: Exception) -> None:
+        """End every command with `error`; the connection is dead."""
+        if self.error is not None:
+            return
+        self.error = error
+        pendings = [self.greeting, *self._flight.values(), *self._queue]
+        self._flight.clear()
+        self._queue.clear()
+        self._output.clear()
+        self._writing = None
+        self.session.state = State.LOGOUT
+        for pending in pendings:
+            pending._finish(None, error)
+
+    def next_event(self) -> Event | None:
+        """Return the oldest of what the server said unasked, or None."""
+        if not self._events:
+            return None
+        event, octets = self._events.popleft()
+        self._event_octets -= octets
+        return event
+
+    def _receive_compressed(self, data: memoryview) -> None:
+        octets: Any = data
+        while True:
+            try:
+                if self._inflate.eof:
+                    raise ProtocolError("octets behind the end of the compressed stream")
+                piece = self._inflate.decompress(octets, _INFLATE_STEP)
+            except zlib.error as exc:
+                raise ProtocolError(f"the compressed stream is broken: {exc}") from exc
+            octets = self._inflate.unconsumed_tail
+            view = memoryview(piece)
+            while view:
+                buffer = self._reader.get_buffer(len(view))
+                size = min(len(buffer), len(view))
+                buffer[:size] = view[:size]
+                self._reader.buffer_updated(size)
+                view = view[size:]
+                self._receive()
+                if self.error is not None:
+                    return
+            if self._inflate.eof or (not octets and len(piece) < _INFLATE_STEP):
+                return
+
+    def _receive(self) -> None:
+        reader = self._reader
+        while True:
+            batch = reader.batch(1) if self._layer_may_end() else reader.batch()
+            if not batch:
+                return
+            for item in batch:
+                if isinstance(item, list):
+                    self._take_rows(item)
+                else:
+                    self._take(item)
+                if self.error is not None:
+                    return
+
+    def _layer_may_end(self) -> bool:
+        """Whether the next octets may be TLS or compressed; then each response is framed on its own."""
+        return len(self._flight) == 1 and any(pending.command.ends_encoding for pending in self._flight.values())
+
+    def _sink(self, head: bytes, size: int) -> Any:
+        for pending in self._flight.values():
+            if pending.detached:
+                if type(pending.command).sink is not Command.sink:
+                    return _discard
+                continue
+            write = pending.command.sink(head, size)
+            if write is not None:
+                return functools.partial(_write_awaited, pending, write)
+        return None
+
+    # Routing.
+
+    def _take_rows(self, rows: list[FetchedMessage]) -> None:
+        if log.isEnabledFor(logging.DEBUG):
+            for row in rows:
+                log.debug("S: %r", row)
+        self.counters.responses += len(rows)
+        if self.session.state is State.CONNECTING:
+            raise ProtocolError("this is no IMAP server: it began with a FETCH response")
+        for pending in self._flight.values():
+            rows = pending.command.take_rows(rows)
+            if not rows:
+                return
+        for row in rows:
+            self._unasked_event(row, _octets(row))
+
+    def _take(self, fragments: tuple[bytes, ...]) -> None:
+        response = decode.response(fragments, utf8=self.session.utf8)
+        if log.isEnabledFor(logging.DEBUG):
+            secret = isinstance(response, ContinuationRequest) and not self._waiting
+            log.debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))
+        self.counters.responses += 1
+        if isinstance(response, Tagged):
+            self._take_tagged(response)
+        elif isinstance(response, ContinuationRequest):
+            self._take_continuation(response)
+        elif self.session.state is State.CONNECTING:
+            self._take_greeting(response)
+        else:
+            self._learn(response)
+            for pending in self._flight.values():
+                if pending.command.take(response):
+                    return
+            if isinstance(response, UnknownResponse) and response.defect is not None:
+                for pending in self._flight.values():
+                    if response.name in pending.command.answers:
+                        pending.defect = f"{response.name}: {response.defect}"
+            self._unasked_event(response, sum(map(len, fragments)))
+
+    def _take_greeting(self, response: Response) -> None:
+        if not isinstance(response, StatusResponse) or response.status not in ("OK", "PREAUTH", "BYE"):
+            raise ProtocolError(f"this is no IMAP server: it began with {str(response)[:80]}")
+        if response.status == "BYE":
+            raise Disconnected(f"the server refuses connections: {response.text}")
+        self._learn(response)
+        self.session.state = State.AUTHENTICATED if response.status == "PREAUTH" else State.NOT_AUTHENTICATED
+        self.greeting._finish(response, None)
+
+    def _learn(self, response: Response) -> None:
+        session = self.session
+        if isinstance(response, StatusResponse):
+            if isinstance(response.code, CapabilityCode):
+                session.capabilities = response.code.capabilities
+            if response.status == "BYE":
+                self._bye = response.text
+        elif isinstance(response, Capabilities):
+            session.capabilities = response.names
+        elif isinstance(response, Enabled):
+            session.enabled |= response.capabilities
+        elif isinstance(response, ServerID):
+            session.server_id = dict(response.fields)
+
+    def _take_continuation(self, request: ContinuationRequest) -> None:
+        if self._waiting:
+            self._waiting = False
+            return
+        for pending in self._flight.values():
+            line = pending.command.answer(request)
+            if line is not None:
+                log.debug("C: ***")
+                self._put(line + b"\r\n")
+                return
+        if not any(pending.command.kind is None for pending in self._flight.values()):
+            self._unasked_event(request, len(request.text))
+
+    def _take_tagged(self, tagged: Tagged) -> None:
+        pending = self._flight.get(tagged.tag)
+        if pending is None:
+            raise ProtocolError(f"an answer to a command that was not sent: {tagged.tag[:40]!r} {tagged.status}")
+        command = pending.command
+        if pending is self._writing:
+            if tagged.status == "OK":
+                raise ProtocolError(f"{command.name} was answered before it was sent in full")
+            if not self._waiting:  # the server takes the rest of the literal all the same (RFC 7888, section 4)
+                self._early = tagged
+                return
+            self._writing = None  # the literal is refused
+            self._fragments = iter(())
+            self._waiting = False
+        del self._flight[tagged.tag]
+        self._land(pending)
+        self._unasked = self._unasked_octets = 0
+        if isinstance(tagged.code, CapabilityCode):
+            self.session.capabilities = tagged.code.capabilities
+        value: Any = None
+        error: Exception | None = None
+        try:
+            if tagged.status == "OK" and pending.defect is not None:
+                error = ParseError(f"the server's answer to {command.name} can't be read: {pending.defect}")
+            elif tagged.status == "OK":
+                value = command.succeed(tagged, self.session)
+                if command.ends_encoding:
+                    self._begin_layer()
+            else:
+                error = command.fail(tagged, self.session)
+        except Exception as exc:  # a file's own error (FetchInto) too
+            error = exc
+        if isinstance(error, (ProtocolError, ConnectionLost)):
+            self.fail(error)
+        pending._finish(value, error)
+
+    def _land(self, pending: Pending[Any]) -> None:
+        command = pending.command
+        count = self._kinds[command.kind] - 1
+        if count:
+            self._kinds[command.kind] = count
+        else:
+            del self._kinds[command.kind]
+        if command.kind is not None:
+            busy = self._busy[command.kind]
+            for span in pending.spans:
+                del busy[bisect_left(busy, span)]
+        if type(command).sink is not Command.sink and not any(
+            type(other.command).sink is not Command.sink for other in self._flight.values()
+        ):
+            self._reader.set_sink(None)
+
+    def _begin_layer(self) -> None:
+        if self.session.compressed and self._inflate is None:
+            rest = self._reader.take_rest()
+            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+            self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+            self._compressed = bytearray(_COMPRESSED_BUFFER)
+            if rest:
+                self._receive_compressed(memoryview(rest))
+        elif not self.session.compressed:
+            if self._reader.buffered:
+                raise _injected()
+            while self.next_event() is not None:  # anybody may have said that
+                pass
+            self._bye = None
+            self._tls_next = True
+
+    def _unasked_event(self, event: Event, octets: int) -> None:
+        self._unasked += 1
+        self._unasked_octets += octets
+        if self._unasked > self._limits.unasked or self._unasked_octets > self._limits.unasked_octets:
+            raise TooManyUnasked(
+                f"more than {self._limits.unasked} responses that nobody asked for, "
+                f"or more than {self._limits.unasked_octets} octets of them"
+            )
+        self._events.append((event, octets))
+        self._event_octets += octets
+        while len(self._events) > _MAX_EVENTS or self._event_octets > self._limits.unasked_octets:
+            self.next_event()
+            self.counters.events_dropped += 1
+
+
+def _discard(octets: memoryview) -> None:
+    """Stand in for the file of a command that nobody awaits any more: the file may be used for something else now."""
+
+
+def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object], octets: memoryview) -> None:
+    if not pending.detached:
+        write(octets)
+
+
+def _injected() -> TLSError:
+    return TLSError("octets behind the OK of STARTTLS, in clear: somebody may have put them there")
+
+
+class _Greeting(Command[StatusResponse]):
+    name = "the greeting"
+
+
+def _octets(value: object) -> int:
+    """Return about how many octets a server needs to say `value`: a row, or what is in it."""
+    if isinstance(value, (bytes, str)):
+        return len(value) + 2
+    if isinstance(value, (tuple, frozenset)):
+        return 2 + sum(map(_octets, value))
+    return 0 if value is None else 8
+
+
+def _overlaps(busy: list[tuple[int, int]], low: int, high: int) -> bool:
+    """Whether one of the sorted, disjoint ranges in `busy` has a number in common with `low` to `high`."""
+    index = bisect_left(busy, (low, 0))
+    return (index < len(busy) and busy[index][0] <= high) or (index > 0 and busy[index - 1][1] >= low)
