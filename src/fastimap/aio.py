@@ -1,0 +1,668 @@
+"""AsyncClient: the asyncio driver."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import inspect
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from socket import socket as Socket  # noqa: N812
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+from . import commands, flows
+from .client import Pipeline, documented, drained, named
+from .command import Command, Flow, Session, Sleep, StartTLS
+from .connecting import channel_bindings, client_context, connect, connect_error, tls_error, tune
+from .errors import Disconnected, FastimapError, Timeout
+from .limits import CLIENT_LIMITS, Limits
+from .message import FetchedMessage
+from .protocol import Counters, Event, Pending, Protocol
+from .sequence_set import MessageSet
+from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
+
+__all__ = ["AsyncClient"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_LOGOUT_TIMEOUT = 5.0
+# How often deadlines are looked at while something is in flight.
+_WATCH = 0.5
+
+
+def _awaiting(operation: Callable[P, Command[R]]) -> Callable[Concatenate[AsyncClient, P], Awaitable[R]]:
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.run(operation(*args, **kwargs))
+
+    documented(method, operation)
+    return method
+
+
+def _awaiting_flow(
+    flow: Callable[Concatenate[Protocol, P], Flow[R]],
+) -> Callable[Concatenate[AsyncClient, P], Awaitable[R]]:
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        await self.connect()
+        return await self.run(flow(self._protocol, *args, **kwargs))
+
+    documented(method, flow)
+    return method
+
+
+@named
+class AsyncClient:
+    """One connection to an IMAP server under asyncio; any number of tasks may use it at once.
+
+    The parameters are those of :class:`fastimap.Client`; a `token` function may be a coroutine function.
+
+    A task that is cancelled while it waits for an answer leaves the connection in step: the answer is drained.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
+        mechanism: str | None = None,
+        authzid: str = "",
+        tls: bool | Literal["starttls"] = True,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
+        limits: Limits = CLIENT_LIMITS,
+        compress: bool = False,
+        client_id: Mapping[str, str] | None = None,
+        socket: Socket | Callable[[str, int], Socket] | None = None,
+    ) -> None:
+        self._settings = settings(
+            host,
+            port,
+            user=user,
+            password=password,
+            token=token,
+            mechanism=mechanism,
+            authzid=authzid,
+            tls=tls,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            limits=limits,
+            compress=compress,
+            client_id=client_id,
+            socket=socket,
+        )
+        self._protocol = Protocol(limits)
+        self._connecting = asyncio.Lock()
+        self._link: _Link | None = None
+
+    def __repr__(self) -> str:
+        session = self.session
+        where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
+        return f"<AsyncClient {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # What is known of the connection.
+
+    @property
+    def session(self) -> Session:
+        """What is known of the connection: state, capabilities, mailbox."""
+        return self._protocol.session
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The server's capabilities, upper case."""
+        return self._protocol.session.capabilities
+
+    @property
+    def counters(self) -> Counters:
+        """Octets, commands, responses and round trips of this connection."""
+        return self._protocol.counters
+
+    def take_events(self) -> Sequence[Event]:
+        """Return what the server said unasked since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
+        return drained(self._protocol)
+
+    # Begin and end.
+
+    async def connect(self) -> None:
+        """Connect, greet, have TLS, log in; nothing if that is done already.
+
+        Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
+        """
+        if self._link is not None and self._link.ready:
+            return
+        async with self._connecting:
+            await self._open()
+            self._linked().ready = True
+
+    async def _open(self) -> None:
+        if self._link is not None:
+            return
+        if self._protocol.error is not None:
+            raise self._protocol.dead()
+        try:
+            await self._connect()
+        except BaseException as exc:
+            self._protocol.fail(exc if isinstance(exc, Exception) else Disconnected("connecting was interrupted"))
+            await self._drop()
+            raise
+
+    async def _connect(self) -> None:
+        given = self._settings
+        timeout = given.timeouts.connect
+        loop = asyncio.get_running_loop()
+        link = _Link(self._protocol, flows.Patience(self._protocol, given.timeouts), loop)
+        stage = "no connection to"
+        try:
+            async with asyncio.timeout(timeout):
+                tls: dict[str, Any] = {}
+                if given.tls is True:
+                    tls = {"ssl": client_context(given), "server_hostname": given.host}
+                if given.socket is None:
+                    transport, _ = await loop.create_connection(lambda: link, given.host, given.port, **tls)
+                    tune(transport.get_extra_info("socket"))
+                else:
+                    connection = await asyncio.to_thread(connect, given)
+                    if isinstance(connection, ssl.SSLSocket):
+                        raise ValueError("asyncio can't take an SSLSocket: give the plain socket, and tls=True")
+                    transport, _ = await loop.create_connection(lambda: link, sock=connection, **tls)
+                self._link = link
+                if tls:
+                    self._protocol.tls_started()
+                stage = "no greeting from"
+                await link.wait(self._protocol.greeting)
+        except TimeoutError:
+            raise Timeout(f"{stage} {given.host} port {given.port} within {timeout} s") from None
+        except ssl.SSLError as exc:
+            raise tls_error(given, exc) from exc
+        except OSError as exc:
+            raise connect_error(given, exc) from exc
+        resolved = await _with_token(given)
+        await self._run_flow(flows.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
+
+    async def reconnect(self) -> None:
+        """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
+
+        Raises StateError if the mailbox's UIDVALIDITY changed: its UIDs now mean other messages. Where several tasks
+        ask for it at once, it is done once.
+        """
+        old = self._protocol
+        async with self._connecting:
+            if self._protocol is not old:  # another task was first
+                if self._protocol.error is not None:
+                    raise self._protocol.dead()
+                return
+            before = old.session
+            old.fail(Disconnected("the client connects anew"))
+            await self._drop()
+            self._protocol = Protocol(self._settings.limits)
+            try:
+                await self._open()
+                if before.mailbox is not None:
+                    await self._run_flow(flows.select_again(before))
+                self._linked().ready = True
+            finally:
+                if self._protocol.error is not None:
+                    self._protocol.session = before  # the next attempt selects the same mailbox
+
+    async def close(self) -> None:
+        """Log out and close the connection. Never raises; where commands are in flight it just closes."""
+        protocol = self._protocol
+        link = self._link
+        try:
+            if link is not None and protocol.error is None and protocol.idle and protocol.greeting.done:
+                with contextlib.suppress(FastimapError, TimeoutError):
+                    async with asyncio.timeout(_LOGOUT_TIMEOUT):
+                        await link.wait(protocol.submit(commands.Logout()))
+        finally:
+            protocol.logged_out = True
+            protocol.fail(Disconnected("the client has logged out"))
+            await self._drop()
+
+    async def logout(self) -> None:
+        """The same as `close`."""
+        await self.close()
+
+    # Commands.
+
+    async def run(self, operation: Command[R] | Flow[R]) -> R:
+        """Run a command, or a flow of commands; return its result."""
+        await self.connect()
+        if isinstance(operation, Command):
+            return await self._wait(self._protocol.submit(operation))
+        return await self._run_flow(operation)
+
+    async def fetch_iter(
+        self,
+        messages: MessageSet,
+        *items: str,
+        chunk: int = 500,
+        in_flight: int = 3,
+        changed_since: int | None = None,
+    ) -> AsyncIterator[FetchedMessage]:
+        """Yield messages as they arrive; for any number of them, in bounded memory.
+
+        :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
+        :param items: data items, as for `fetch`.
+        :param chunk: number of messages a command asks for.
+        :param in_flight: number of commands under way at once.
+        :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
+
+        Other commands may be run in between; they wait for the chunks in flight. A message that the server refuses
+        comes with a defect and nothing else; it costs the others nothing. (RFC 9051, section 6.4.5)
+        """
+        await self.connect()
+        link = self._linked()
+        stream = flows.FetchStream(
+            self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
+        )
+        try:
+            while True:
+                rows = stream.take()
+                if rows:
+                    link.flush()
+                    link.hold()
+                    for row in rows:
+                        yield row
+                elif stream.done:
+                    return
+                else:
+                    await link.moved(None)
+        finally:
+            stream.close()
+            link.release()
+
+    async def idle(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - to run out of it is not an error
+        renew: float = 540.0,
+        poll: float = 30.0,
+    ) -> AsyncIterator[Event]:
+        """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
+
+        :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
+        :param poll: seconds between two NOOPs, where the server has no IDLE.
+
+        Other commands may be run in between.
+        """
+        await self.connect()
+        link = self._linked()
+        clock = asyncio.get_running_loop().time
+        deadline = None if timeout is None else clock() + timeout
+        stream = flows.IdleStream(self._protocol, renew=renew, poll=poll)
+        try:
+            while True:
+                while events := stream.take():  # more may come while these are looked at
+                    for event in events:
+                        yield event
+                if self._protocol.error is not None:
+                    raise self._protocol.error
+                now = clock()
+                if deadline is not None and now >= deadline:
+                    return
+                stream.advance(now)
+                await link.moved(stream.wake_at if deadline is None else min(stream.wake_at, deadline))
+        finally:
+            stream.close()
+            link.flush()
+
+    @contextlib.asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[Pipeline]:
+        """Send commands without waiting for each answer::
+
+            async with client.pipeline() as pipeline:
+                pending = [pipeline.fetch(uid, "FLAGS") for uid in uids]
+            flags = [p.result() for p in pending]
+
+        Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
+        must not overlap (RFC 9051, section 5.5) is held back.
+        """
+        await self.connect()
+        link = self._linked()
+        pipeline = Pipeline(self._protocol)
+        try:
+            yield pipeline
+            for pending in pipeline.pending:
+                with contextlib.suppress(Exception):
+                    await link.wait(pending)
+        except BaseException:
+            for pending in pipeline.pending:
+                pending.detach()
+            raise
+
+    # The methods that are one command each: signature, documentation and result are the command's.
+
+    # Any state.
+
+    capability = _awaiting(commands.Capability)
+    noop = _awaiting(commands.Noop)
+    id = _awaiting(commands.ID)
+
+    # Authentication.
+
+    login = _awaiting(commands.Login)
+    authenticate = _awaiting(commands.Authenticate)
+    unauthenticate = _awaiting(commands.Unauthenticate)
+
+    # Mailboxes.
+
+    enable = _awaiting(commands.Enable)
+    compress = _awaiting(commands.Compress)
+    select = _awaiting(commands.Select)
+    examine = _awaiting(commands.Examine)
+    create = _awaiting(commands.Create)
+    delete = _awaiting(commands.Delete)
+    rename = _awaiting(commands.Rename)
+    subscribe = _awaiting(commands.Subscribe)
+    unsubscribe = _awaiting(commands.Unsubscribe)
+    list = _awaiting(commands.List)
+    lsub = _awaiting(commands.LSub)
+    xlist = _awaiting(commands.XList)
+    namespace = _awaiting(commands.Namespace)
+    status = _awaiting(commands.Status)
+
+    # Into mailboxes.
+
+    append = _awaiting(commands.Append)
+    multi_append = _awaiting(commands.MultiAppend)
+    catenate = _awaiting(commands.Catenate)
+    replace = _awaiting(commands.Replace)
+
+    # The selected mailbox.
+
+    close_mailbox = _awaiting(commands.Close)
+    unselect = _awaiting(commands.Unselect)
+    check = _awaiting(commands.Check)
+    expunge = _awaiting(commands.Expunge)
+    fetch = _awaiting(commands.Fetch)
+    fetch_into = _awaiting(commands.FetchInto)
+    search = _awaiting_flow(flows.search)
+    sort = _awaiting(commands.Sort)
+    thread = _awaiting(commands.Thread)
+    cancel_update = _awaiting(commands.CancelUpdate)
+    store = _awaiting(commands.Store)
+    store_gmail_labels = _awaiting(commands.StoreGmailLabels)
+    copy = _awaiting(commands.Copy)
+    move = _awaiting_flow(flows.move)
+
+    # Several mailboxes.
+
+    multi_search = _awaiting(commands.MultiSearch)
+    notify = _awaiting(commands.Notify)
+    notify_none = _awaiting(commands.NotifyNone)
+
+    # Quota, rights, metadata.
+
+    get_quota = _awaiting(commands.GetQuota)
+    get_quota_root = _awaiting(commands.GetQuotaRoot)
+    set_quota = _awaiting(commands.SetQuota)
+    get_acl = _awaiting(commands.GetACL)
+    set_acl = _awaiting(commands.SetACL)
+    delete_acl = _awaiting(commands.DeleteACL)
+    list_rights = _awaiting(commands.ListRights)
+    my_rights = _awaiting(commands.MyRights)
+    get_metadata = _awaiting(commands.GetMetadata)
+    set_metadata = _awaiting(commands.SetMetadata)
+
+    # Language and others.
+
+    language = _awaiting(commands.Language)
+    comparator = _awaiting(commands.Comparator)
+    get_jmap_access = _awaiting(commands.GetJMAPAccess)
+
+    # The wire.
+
+    def _linked(self) -> _Link:
+        if self._link is None:
+            raise self._protocol.dead()
+        return self._link
+
+    async def _wait(self, pending: Pending[R]) -> R:
+        return await self._linked().wait(pending)
+
+    async def _run_flow(self, flow: Flow[R]) -> R:
+        resume: Callable[[], Any] = functools.partial(next, flow)
+        while True:
+            try:
+                step = resume()
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            try:
+                resume = functools.partial(flow.send, await self._do(step))
+            except (Exception, asyncio.CancelledError) as exc:
+                resume = functools.partial(flow.throw, exc)
+
+    async def _do(self, step: Command[Any] | Sleep | StartTLS) -> Any:
+        if isinstance(step, Command):
+            return await self._wait(self._protocol.submit(step))
+        if isinstance(step, Sleep):
+            return await asyncio.sleep(step.seconds)
+        given = self._settings
+        try:
+            async with asyncio.timeout(given.timeouts.connect):
+                await self._wrap(self._linked())
+        except TimeoutError:
+            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
+        self._protocol.tls_started()
+        return None
+
+    async def _wrap(self, link: _Link) -> None:
+        given = self._settings
+        assert link.transport is not None
+        link.upgrading = True
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                link.transport,
+                link,
+                client_context(given),
+                server_hostname=given.host,
+                ssl_handshake_timeout=given.timeouts.connect,
+            )
+        except ConnectionAbortedError as exc:
+            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from exc
+        except TimeoutError:
+            raise
+        except (OSError, ValueError) as exc:
+            raise tls_error(given, exc) from exc
+        if transport is None:
+            raise tls_error(given, Disconnected("the connection was cut amid the handshake"))
+        link.transport = transport
+        link.upgrading = False
+
+    async def _drop(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.abort()
+
+
+class _Link(asyncio.BufferedProtocol):
+    """The transport's side: octets between the transport and the protocol, and who waits for them."""
+
+    def __init__(self, protocol: Protocol, patience: flows.Patience, loop: asyncio.AbstractEventLoop) -> None:
+        self.transport: Any = None
+        self.ready = False
+        """Whether the client's beginning (greeting, TLS, login) is done."""
+        self.upgrading = False
+        """Whether a TLS handshake is under way: what becomes of the transport is told to it, not here."""
+        self._protocol = protocol
+        self._patience = patience
+        self._loop = loop
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiters = 0
+        self._held = False
+        self._paused = False
+        self._full = False
+        self._watch: asyncio.TimerHandle | None = None
+        self._lost = loop.create_future()
+
+    @property
+    def tls(self) -> Any:
+        return self.transport.get_extra_info("ssl_object") if self.transport is not None else None
+
+    # Called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> Any:
+        return self._protocol.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._protocol.buffer_updated(nbytes)
+        if self._held and not self._paused and self._protocol.error is None:
+            self._paused = True
+            self.transport.pause_reading()
+        self.flush()
+        self._tell()
+
+    def eof_received(self) -> bool:
+        self._protocol.eof_received()
+        self._tell()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._protocol.error is None:
+            self._protocol.fail(Disconnected(f"the connection was cut: {exc}" if exc else "the connection was closed"))
+        if not self._lost.done():
+            self._lost.set_result(None)
+        self._tell()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self.flush()
+
+    # Called by the client.
+
+    def flush(self) -> None:
+        """Hand the transport what there is to send; watch over what is awaited."""
+        protocol = self._protocol
+        while not self._full:
+            chunks = protocol.data_to_send()
+            if not chunks:
+                break
+            self.transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+        if protocol.error is not None:
+            self._end()
+        elif self._watch is None and protocol.awaited() is not None:
+            self._look()
+
+    async def wait(self, pending: Pending[R]) -> R:
+        """Wait for a command's answer; when cancelled, leave it to be drained."""
+        self.flush()
+        if not pending.done:
+            answered: asyncio.Future[None] = self._loop.create_future()
+            pending.on_done = lambda: None if answered.done() else answered.set_result(None)
+            self._waiters += 1
+            self.release()
+            try:
+                await answered
+            except asyncio.CancelledError:
+                pending.detach()
+                raise
+            finally:
+                self._waiters -= 1
+        return pending.result()
+
+    async def moved(self, until: float | None) -> None:
+        """Wait until something was received, or until the loop's time `until`."""
+        self.flush()
+        if self._protocol.error is not None:
+            return
+        self.release()
+        news: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.add(news)
+        timer = None if until is None else self._loop.call_at(until, _resolve, news)
+        self._waiters += 1
+        try:
+            await news
+        finally:
+            self._waiters -= 1
+            self._waiting.discard(news)
+            if timer is not None:
+                timer.cancel()
+
+    def hold(self) -> None:
+        """Read no more for now: what has arrived is being used, and nobody waits for anything else.
+
+        One buffer may still come: most users of rows do not let the loop run meanwhile, so that it need not be told.
+        """
+        if not self._waiters and self._protocol.error is None:
+            self._held = True
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._patience.rest(self._loop.time())
+        if self._paused:
+            self._paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    async def abort(self) -> None:
+        """Close the transport at once; return when it is."""
+        self._end()
+        if self.upgrading:
+            await asyncio.sleep(0)  # the loop closes the transport in its next round
+        elif self.transport is not None:
+            await self._lost
+
+    def _tell(self) -> None:
+        if self._waiting:
+            for news in self._waiting:
+                _resolve(news)
+            self._waiting.clear()
+        if self._protocol.error is not None:
+            self._end()
+
+    def _end(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        until = self._patience.until(now)
+        if until is None:
+            self._watch = None
+        elif self._held:
+            self._watch = self._loop.call_at(now + _WATCH, self._look)
+        elif now < until:
+            self._watch = self._loop.call_at(min(until, now + _WATCH), self._look)
+        else:
+            self._protocol.fail(self._patience.error())
+            self._tell()
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _with_token(given: Any) -> Any:
+    """Return the settings with the token itself where they hold a function that returns one."""
+    credentials = given.credentials
+    if credentials is None or not callable(credentials.token):
+        return given
+    token = credentials.token()
+    if inspect.isawaitable(token):
+        token = await token
+    return dataclasses.replace(given, credentials=dataclasses.replace(credentials, token=token))

@@ -1,0 +1,676 @@
+"""Client: the blocking driver."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import selectors
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+
+from . import commands, flows
+from .command import Command, Flow, Session, Sleep, StartTLS
+from .connecting import channel_bindings, client_context, connect, tls_error
+from .errors import Disconnected, Timeout
+from .limits import CLIENT_LIMITS, Limits
+from .message import FetchedMessage
+from .protocol import Counters, Event, Pending, Protocol
+from .sasl import Token
+from .sequence_set import MessageSet
+from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
+
+__all__ = ["Client", "Pipeline"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+_READ = selectors.EVENT_READ
+_READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
+_JOINED = 64 * 1024
+_LOGOUT_TIMEOUT = 5.0
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+def documented(function: Callable[..., Any], operation: Callable[..., Any]) -> None:
+    """Give a client's method the text and the signature of what it does."""
+    function.__doc__ = operation.__doc__
+    function.__wrapped__ = operation.__init__ if isinstance(operation, type) else operation  # type: ignore[attr-defined, misc]
+
+
+def named(cls: type[T]) -> type[T]:
+    """Give the methods that were made from commands their names, for help() and for warnings of asyncio."""
+    for name, value in vars(cls).items():
+        if getattr(value, "__name__", None) == "method":
+            value.__name__ = name
+            value.__qualname__ = f"{cls.__name__}.{name}"
+    return cls
+
+
+def _blocking(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Client, P], R]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.run(operation(*args, **kwargs))
+
+    documented(method, operation)
+    return method
+
+
+def _blocking_flow(flow: Callable[Concatenate[Protocol, P], Flow[R]]) -> Callable[Concatenate[Client, P], R]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.connect()
+        return self.run(flow(self._protocol, *args, **kwargs))
+
+    documented(method, flow)
+    return method
+
+
+def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipeline, P], Pending[R]]:
+    def method(self: Pipeline, /, *args: P.args, **kwargs: P.kwargs) -> Pending[R]:
+        return self._submit(operation(*args, **kwargs))
+
+    documented(method, operation)
+    return method
+
+
+@named
+class Client:
+    """One connection to an IMAP server; blocking, for one thread at a time.
+
+    :param host: name or address of the server; its certificate must be for it.
+    :param port: 993, or 143 with ``tls="starttls"`` or ``tls=False``, unless given.
+    :param user: the account; None: no login is tried (a server may greet with PREAUTH).
+    :param password: its password; or
+    :param token: an OAuth access token, or a function that returns one, asked at each connection.
+    :param mechanism: name of the only SASL mechanism to use; the strongest offered unless given. Without TLS, one
+        that shows the password to a listener is used only if it is named here (``"PLAIN"``, ``"LOGIN"``).
+    :param authzid: the identity to act as, where it is not the user's own.
+    :param tls: True: TLS from the start; ``"starttls"``: STARTTLS, or an error; False: none.
+    :param ssl_context: instead of ``ssl.create_default_context()``, which verifies certificate and host name.
+    :param timeout: seconds, for connecting and for each answer; or a `Timeouts`; None: wait for ever.
+    :param limits: what the server may cost at most.
+    :param compress: compress the connection (COMPRESS=DEFLATE, RFC 4978).
+    :param client_id: what to tell the server of the client (ID, RFC 2971), such as ``{"name": "archiver"}``.
+    :param socket: a connected socket, or a function of host and port that returns one (a proxy's).
+
+    It connects and logs in at ``with``, at `connect()`, or at the first command. Errors: see :mod:`fastimap.errors`.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        token: Token | None = None,
+        mechanism: str | None = None,
+        authzid: str = "",
+        tls: bool | Literal["starttls"] = True,
+        ssl_context: ssl.SSLContext | None = None,
+        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
+        limits: Limits = CLIENT_LIMITS,
+        compress: bool = False,
+        client_id: Mapping[str, str] | None = None,
+        socket: socket.socket | Callable[[str, int], socket.socket] | None = None,
+    ) -> None:
+        self._settings = settings(
+            host,
+            port,
+            user=user,
+            password=password,
+            token=token,
+            mechanism=mechanism,
+            authzid=authzid,
+            tls=tls,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            limits=limits,
+            compress=compress,
+            client_id=client_id,
+            socket=socket,
+        )
+        self._protocol = Protocol(limits)
+        self._patience = flows.Patience(self._protocol, self._settings.timeouts)
+        self._socket: Any = None
+        self._selector: selectors.BaseSelector | None = None
+        self._interest = _READ
+        self._out: deque[memoryview] = deque()
+
+    def __repr__(self) -> str:
+        session = self.session
+        where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
+        return f"<Client {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What is known of the connection.
+
+    @property
+    def session(self) -> Session:
+        """What is known of the connection: state, capabilities, mailbox."""
+        return self._protocol.session
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The server's capabilities, upper case."""
+        return self._protocol.session.capabilities
+
+    @property
+    def counters(self) -> Counters:
+        """Octets, commands, responses and round trips of this connection."""
+        return self._protocol.counters
+
+    def take_events(self) -> Sequence[Event]:
+        """Return what the server said unasked since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
+        return drained(self._protocol)
+
+    # Begin and end.
+
+    def connect(self) -> None:
+        """Connect, greet, have TLS, log in; nothing if that is done already.
+
+        Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
+        """
+        if self._socket is not None:
+            return
+        if self._protocol.error is not None:
+            raise self._protocol.dead()
+        given = self._settings
+        timeout = given.timeouts.connect
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            self._socket = connect(given)
+            if given.tls is True and not isinstance(self._socket, ssl.SSLSocket):
+                self._wrap(deadline)
+            if isinstance(self._socket, ssl.SSLSocket):
+                self._protocol.tls_started()
+            self._watch()
+            greeting = self._protocol.greeting
+            while not greeting.done:
+                self._turn(deadline)
+                if not greeting.done and deadline is not None and time.monotonic() >= deadline:
+                    self._fail(Timeout(f"{given.host} port {given.port} sent no greeting within {timeout} s"))
+            greeting.result()
+            self._run_flow(flows.prepare(self._protocol, given, lambda: self._bindings()))
+        except BaseException as exc:
+            self._fail(exc if isinstance(exc, Exception) else Disconnected("connecting was interrupted"))
+            raise
+
+    def reconnect(self) -> None:
+        """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
+
+        Raises StateError if the mailbox's UIDVALIDITY changed: its UIDs now mean other messages.
+        """
+        before = self._protocol.session
+        self._fail(Disconnected("the client connects anew"))
+        self._protocol = Protocol(self._settings.limits)
+        self._patience = flows.Patience(self._protocol, self._settings.timeouts)
+        try:
+            self.connect()
+            if before.mailbox is not None:
+                self._run_flow(flows.select_again(before))
+        finally:
+            if self._protocol.error is not None:
+                self._protocol.session = before  # the next attempt selects the same mailbox
+
+    def close(self) -> None:
+        """Log out and close the connection. Never raises; where commands are in flight it just closes."""
+        protocol = self._protocol
+        try:
+            if self._socket is not None and protocol.error is None and protocol.idle:
+                with contextlib.suppress(Exception):
+                    pending = protocol.submit(commands.Logout())
+                    deadline = time.monotonic() + _LOGOUT_TIMEOUT
+                    while not pending.done and time.monotonic() < deadline:
+                        self._turn(deadline)
+        finally:
+            protocol.logged_out = True
+            self._fail(Disconnected("the client has logged out"))
+
+    def logout(self) -> None:
+        """The same as `close`."""
+        self.close()
+
+    # Commands.
+
+    def run(self, operation: Command[R] | Flow[R]) -> R:
+        """Run a command, or a flow of commands; return its result."""
+        self.connect()
+        if isinstance(operation, Command):
+            return self._await(self._protocol.submit(operation))
+        return self._run_flow(operation)
+
+    def fetch_iter(
+        self,
+        messages: MessageSet,
+        *items: str,
+        chunk: int = 500,
+        in_flight: int = 3,
+        changed_since: int | None = None,
+    ) -> Iterator[FetchedMessage]:
+        """Yield messages as they arrive; for any number of them, in bounded memory.
+
+        :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
+        :param items: data items, as for `fetch`.
+        :param chunk: number of messages a command asks for.
+        :param in_flight: number of commands under way at once.
+        :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
+
+        Other commands may be run in between; they wait for the chunks in flight. A message that the server refuses
+        comes with a defect and nothing else; it costs the others nothing. (RFC 9051, section 6.4.5)
+        """
+        self.connect()
+        stream = flows.FetchStream(
+            self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
+        )
+        return self._rows(stream)
+
+    def _rows(self, stream: flows.FetchStream) -> Iterator[FetchedMessage]:
+        try:
+            while True:
+                rows = stream.take()
+                if rows:
+                    yield from rows
+                    self._patience.rest(time.monotonic())
+                elif stream.done:
+                    return
+                else:
+                    self._turn(None)
+        finally:
+            stream.close()
+
+    def idle(self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0) -> Iterator[Event]:
+        """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
+
+        :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
+        :param poll: seconds between two NOOPs, where the server has no IDLE.
+
+        Other commands may be run in between.
+        """
+        self.connect()
+        return self._idle(flows.IdleStream(self._protocol, renew=renew, poll=poll), timeout)
+
+    def _idle(self, stream: flows.IdleStream, timeout: float | None) -> Iterator[Event]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            while True:
+                while events := stream.take():  # more may come while these are looked at
+                    yield from events
+                if self._protocol.error is not None:
+                    raise self._protocol.error
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
+                    return
+                stream.advance(now)
+                self._turn(stream.wake_at if deadline is None else min(stream.wake_at, deadline))
+        finally:
+            stream.close()
+            if self._protocol.error is None:
+                self._turn(time.monotonic())
+
+    @contextlib.contextmanager
+    def pipeline(self) -> Iterator[Pipeline]:
+        """Send commands without waiting for each answer::
+
+            with client.pipeline() as pipeline:
+                pending = [pipeline.fetch(uid, "FLAGS") for uid in uids]
+            flags = [p.result() for p in pending]
+
+        Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
+        must not overlap (RFC 9051, section 5.5) is held back.
+        """
+        self.connect()
+        pipeline = Pipeline(self._protocol)
+        try:
+            yield pipeline
+        except BaseException:
+            for pending in pipeline.pending:
+                pending.detach()
+            raise
+        for pending in pipeline.pending:
+            while not pending.done:
+                self._turn(None)
+
+    # The methods that are one command each: signature, documentation and result are the command's.
+
+    # Any state.
+
+    capability = _blocking(commands.Capability)
+    noop = _blocking(commands.Noop)
+    id = _blocking(commands.ID)
+
+    # Authentication.
+
+    login = _blocking(commands.Login)
+    authenticate = _blocking(commands.Authenticate)
+    unauthenticate = _blocking(commands.Unauthenticate)
+
+    # Mailboxes.
+
+    enable = _blocking(commands.Enable)
+    compress = _blocking(commands.Compress)
+    select = _blocking(commands.Select)
+    examine = _blocking(commands.Examine)
+    create = _blocking(commands.Create)
+    delete = _blocking(commands.Delete)
+    rename = _blocking(commands.Rename)
+    subscribe = _blocking(commands.Subscribe)
+    unsubscribe = _blocking(commands.Unsubscribe)
+    list = _blocking(commands.List)
+    lsub = _blocking(commands.LSub)
+    xlist = _blocking(commands.XList)
+    namespace = _blocking(commands.Namespace)
+    status = _blocking(commands.Status)
+
+    # Into mailboxes.
+
+    append = _blocking(commands.Append)
+    multi_append = _blocking(commands.MultiAppend)
+    catenate = _blocking(commands.Catenate)
+    replace = _blocking(commands.Replace)
+
+    # The selected mailbox.
+
+    close_mailbox = _blocking(commands.Close)
+    unselect = _blocking(commands.Unselect)
+    check = _blocking(commands.Check)
+    expunge = _blocking(commands.Expunge)
+    fetch = _blocking(commands.Fetch)
+    fetch_into = _blocking(commands.FetchInto)
+    search = _blocking_flow(flows.search)
+    sort = _blocking(commands.Sort)
+    thread = _blocking(commands.Thread)
+    cancel_update = _blocking(commands.CancelUpdate)
+    store = _blocking(commands.Store)
+    store_gmail_labels = _blocking(commands.StoreGmailLabels)
+    copy = _blocking(commands.Copy)
+    move = _blocking_flow(flows.move)
+
+    # Several mailboxes.
+
+    multi_search = _blocking(commands.MultiSearch)
+    notify = _blocking(commands.Notify)
+    notify_none = _blocking(commands.NotifyNone)
+
+    # Quota, rights, metadata.
+
+    get_quota = _blocking(commands.GetQuota)
+    get_quota_root = _blocking(commands.GetQuotaRoot)
+    set_quota = _blocking(commands.SetQuota)
+    get_acl = _blocking(commands.GetACL)
+    set_acl = _blocking(commands.SetACL)
+    delete_acl = _blocking(commands.DeleteACL)
+    list_rights = _blocking(commands.ListRights)
+    my_rights = _blocking(commands.MyRights)
+    get_metadata = _blocking(commands.GetMetadata)
+    set_metadata = _blocking(commands.SetMetadata)
+
+    # Language and others.
+
+    language = _blocking(commands.Language)
+    comparator = _blocking(commands.Comparator)
+    get_jmap_access = _blocking(commands.GetJMAPAccess)
+
+    # The wire.
+
+    def _await(self, pending: Pending[R]) -> R:
+        try:
+            while not pending.done:
+                self._turn(None)
+        except BaseException:
+            pending.detach()
+            raise
+        return pending.result()
+
+    def _run_flow(self, flow: Flow[R]) -> R:
+        resume: Callable[[], Any] = functools.partial(next, flow)
+        while True:
+            try:
+                step = resume()
+            except StopIteration as stop:
+                return stop.value  # type: ignore[no-any-return]
+            try:
+                resume = functools.partial(flow.send, self._do(step))
+            except Exception as exc:
+                resume = functools.partial(flow.throw, exc)
+
+    def _do(self, step: Command[Any] | Sleep | StartTLS) -> Any:
+        if isinstance(step, Command):
+            return self._await(self._protocol.submit(step))
+        if isinstance(step, Sleep):
+            return time.sleep(step.seconds)
+        timeout = self._settings.timeouts.connect
+        self._unwatch()
+        self._wrap(None if timeout is None else time.monotonic() + timeout)
+        self._watch()
+        self._protocol.tls_started()
+        return None
+
+    def _wrap(self, deadline: float | None) -> None:
+        given = self._settings
+        left = None if deadline is None else deadline - time.monotonic()
+        try:
+            if left is not None and left <= 0:
+                raise TimeoutError
+            self._socket.settimeout(left)
+            self._socket = client_context(given).wrap_socket(self._socket, server_hostname=given.host)
+        except TimeoutError:
+            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
+        except (OSError, ValueError) as exc:
+            raise tls_error(given, exc) from exc
+
+    def _bindings(self) -> dict[str, bytes]:
+        return channel_bindings(self._settings, self._socket if isinstance(self._socket, ssl.SSLSocket) else None)
+
+    def _watch(self) -> None:
+        self._socket.setblocking(False)
+        self._selector = _Selector()
+        self._interest = _READ
+        self._selector.register(self._socket, _READ)
+
+    def _unwatch(self) -> None:
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
+
+    def _turn(self, until: float | None) -> None:
+        """Write what there is and read once; wait for that until the time `until` at most."""
+        while True:
+            try:
+                interest = self._exchange(until)
+                if interest is None:
+                    return
+                now = time.monotonic()
+                patience = self._patience.until(now)
+                deadline = until if patience is None else patience if until is None else min(until, patience)
+                if deadline is not None and now >= deadline:
+                    if patience is not None and now >= patience:
+                        self._fail(self._patience.error())
+                    return
+            except Exception:
+                raise
+            except BaseException:  # Ctrl-C: octets may have been read or written that nobody has counted
+                self._fail(Disconnected("the program was interrupted while octets were on their way"))
+                raise
+            self._wait(interest, None if deadline is None else deadline - now)  # here Ctrl-C does no harm
+
+    def _exchange(self, until: float | None) -> int | None:
+        """Write and read once without waiting; return what to wait for, or None where there is no need to."""
+        protocol = self._protocol
+        if protocol.error is not None:
+            self._drop()
+            raise protocol.error
+        interest = self._write()
+        if until is None and protocol.idle and protocol.greeting.done:
+            return None  # a command that was refused before it was sent: nothing will be answered
+        try:
+            size = self._socket.recv_into(protocol.get_buffer())
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return interest
+        except ssl.SSLWantWriteError:
+            return _READ_WRITE
+        except (OSError, ValueError) as exc:
+            self._fail(Disconnected(f"the connection was cut: {exc}"))
+            return None
+        if size:
+            protocol.buffer_updated(size)
+        else:
+            protocol.eof_received()
+        if protocol.error is not None:
+            self._drop()
+        return None
+
+    def _write(self) -> int:
+        """Write what there is without waiting; return what to wait for."""
+        out = self._out
+        while True:
+            if not out:
+                chunks = self._protocol.data_to_send()
+                if not chunks:
+                    return _READ
+                if len(chunks) > 1 and sum(map(len, chunks)) <= _JOINED:
+                    chunks = [b"".join(chunks)]  # one write, one segment, one TLS record
+                out.extend(map(memoryview, chunks))
+            try:
+                size = self._socket.send(out[0])
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                return _READ_WRITE
+            except ssl.SSLWantReadError:
+                return _READ
+            except (OSError, ValueError):
+                return _READ  # what the server said before it went is still to be read
+            if size == len(out[0]):
+                out.popleft()
+            else:
+                out[0] = out[0][size:]
+
+    def _wait(self, interest: int, timeout: float | None) -> None:
+        assert self._selector is not None
+        if interest != self._interest:
+            self._selector.modify(self._socket, interest)
+            self._interest = interest
+        self._selector.select(timeout)
+
+    def _fail(self, error: Exception) -> None:
+        self._protocol.fail(error)
+        self._drop()
+
+    def _drop(self) -> None:
+        self._unwatch()
+        self._out.clear()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def drained(protocol: Protocol) -> list[Event]:
+    events = []
+    while (event := protocol.next_event()) is not None:
+        events.append(event)
+    return events
+
+
+@named
+class Pipeline:
+    """Commands that are sent without waiting for each answer; made by ``client.pipeline()``."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self.pending: list[Pending[Any]] = []
+
+    def _submit(self, command: Command[R]) -> Pending[R]:
+        pending = self._protocol.submit(command)
+        self.pending.append(pending)
+        return pending
+
+    # The methods that are one command each: signature, documentation and result are the command's.
+
+    # Any state.
+
+    capability = _pending(commands.Capability)
+    noop = _pending(commands.Noop)
+    id = _pending(commands.ID)
+
+    # Authentication.
+
+    login = _pending(commands.Login)
+    authenticate = _pending(commands.Authenticate)
+    unauthenticate = _pending(commands.Unauthenticate)
+
+    # Mailboxes.
+
+    enable = _pending(commands.Enable)
+    compress = _pending(commands.Compress)
+    select = _pending(commands.Select)
+    examine = _pending(commands.Examine)
+    create = _pending(commands.Create)
+    delete = _pending(commands.Delete)
+    rename = _pending(commands.Rename)
+    subscribe = _pending(commands.Subscribe)
+    unsubscribe = _pending(commands.Unsubscribe)
+    list = _pending(commands.List)
+    lsub = _pending(commands.LSub)
+    xlist = _pending(commands.XList)
+    namespace = _pending(commands.Namespace)
+    status = _pending(commands.Status)
+
+    # Into mailboxes.
+
+    append = _pending(commands.Append)
+    multi_append = _pending(commands.MultiAppend)
+    catenate = _pending(commands.Catenate)
+    replace = _pending(commands.Replace)
+
+    # The selected mailbox.
+
+    close_mailbox = _pending(commands.Close)
+    unselect = _pending(commands.Unselect)
+    check = _pending(commands.Check)
+    expunge = _pending(commands.Expunge)
+    fetch = _pending(commands.Fetch)
+    fetch_into = _pending(commands.FetchInto)
+    search = _pending(commands.Search)
+    sort = _pending(commands.Sort)
+    thread = _pending(commands.Thread)
+    cancel_update = _pending(commands.CancelUpdate)
+    store = _pending(commands.Store)
+    store_gmail_labels = _pending(commands.StoreGmailLabels)
+    copy = _pending(commands.Copy)
+    move = _pending(commands.Move)
+
+    # Several mailboxes.
+
+    multi_search = _pending(commands.MultiSearch)
+    notify = _pending(commands.Notify)
+    notify_none = _pending(commands.NotifyNone)
+
+    # Quota, rights, metadata.
+
+    get_quota = _pending(commands.GetQuota)
+    get_quota_root = _pending(commands.GetQuotaRoot)
+    set_quota = _pending(commands.SetQuota)
+    get_acl = _pending(commands.GetACL)
+    set_acl = _pending(commands.SetACL)
+    delete_acl = _pending(commands.DeleteACL)
+    list_rights = _pending(commands.ListRights)
+    my_rights = _pending(commands.MyRights)
+    get_metadata = _pending(commands.GetMetadata)
+    set_metadata = _pending(commands.SetMetadata)
+
+    # Language and others.
+
+    language = _pending(commands.Language)
+    comparator = _pending(commands.Comparator)
+    get_jmap_access = _pending(commands.GetJMAPAccess)

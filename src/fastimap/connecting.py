@@ -1,0 +1,162 @@
+"""Sockets and TLS for both drivers: what a connection is made of before IMAP begins."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .errors import ConnectFailed, ConnectionLost, Timeout, TLSError
+from .settings import Settings
+
+__all__ = ["channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
+
+_KEEPALIVE_IDLE = 60
+_KEEPALIVE_INTERVAL = 15
+_KEEPALIVE_COUNT = 4
+
+
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """Return the TLS context: the caller's, or one that verifies the certificate and the host name."""
+    return settings.ssl_context or ssl.create_default_context()
+
+
+def connect(settings: Settings) -> socket.socket:
+    """Return a connected socket: the caller's, his factory's, or a new one. Raises ConnectFailed or Timeout."""
+    given = settings.socket
+    if given is not None and not callable(given):
+        connection: socket.socket = given
+        if connection.fileno() < 0:
+            raise ConnectFailed("the socket that was given is closed: to connect anew, give a function that makes one")
+    else:
+        try:
+            if given is None:
+                connection = _connected(settings.host, settings.port, settings.timeouts.connect)
+            else:
+                connection = given(settings.host, settings.port)
+        except OSError as exc:
+            raise connect_error(settings, exc) from exc
+    tune(connection)
+    return connection
+
+
+def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
+    """Return the error for a connection that did not come about."""
+    where = f"{settings.host} port {settings.port}"
+    if isinstance(exc, TimeoutError):
+        return Timeout(f"no connection to {where} within {settings.timeouts.connect} s")
+    if isinstance(exc, socket.gaierror):
+        return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}")
+    return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
+
+
+def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
+    # One deadline for all of a name's addresses, not one for each.
+    deadline = None if timeout is None else time.monotonic() + timeout
+    error: OSError = OSError(f"{host} has no address")
+    for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        connection = socket.socket(family, kind, number)
+        try:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
+            connection.connect(address)
+        except OSError as exc:
+            connection.close()
+            error = exc
+            if isinstance(exc, TimeoutError) and deadline is not None and time.monotonic() >= deadline:
+                break
+        else:
+            return connection
+    raise error
+
+
+def tune(connection: socket.socket) -> None:
+    """Send commands at once, and have the kernel notice a dead link."""
+    with contextlib.suppress(OSError, AttributeError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+
+
+def tls_error(settings: Settings, exc: BaseException) -> TLSError:
+    """Return the error for a handshake that failed."""
+    where = f"{settings.host} port {settings.port}"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return TLSError(f"the certificate of {where} is not to be trusted: {exc.verify_message}")
+    if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
+    return TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
+
+
+def channel_bindings(settings: Settings, tls: ssl.SSLObject | ssl.SSLSocket | None) -> dict[str, bytes]:
+    """Return a connection's channel binding data by type (RFC 5929), for the -PLUS mechanisms.
+
+    tls-server-end-point is given only where a -PLUS mechanism is asked for by name: Cyrus 3.6 announces -PLUS and
+    refuses it, and would so refuse a login that works without.
+    """
+    found: dict[str, bytes] = {}
+    if tls is None:
+        return found
+    if (settings.mechanism or "").upper().endswith("-PLUS") and (certificate := tls.getpeercert(binary_form=True)):
+        with contextlib.suppress(ValueError):
+            found["tls-server-end-point"] = _certificate_hash(certificate)
+    # tls-unique is not defined, and not safe, for TLS 1.3.
+    if tls.version() not in ("TLSv1.3", None) and (unique := _quietly(lambda: tls.get_channel_binding("tls-unique"))):
+        found["tls-unique"] = unique
+    return found
+
+
+def _quietly(call: Callable[[], Any]) -> Any:
+    with contextlib.suppress(ValueError, ssl.SSLError):
+        return call()
+    return None
+
+
+# Signature algorithms by their DER-encoded object identifiers, and the hash that RFC 5929, section 4.1, takes
+# for each: the signature's own, SHA-256 in the place of MD5 and SHA-1.
+_HASHES = {
+    bytes.fromhex("06092a864886f70d010104"): "sha256",  # md5WithRSAEncryption
+    bytes.fromhex("06092a864886f70d010105"): "sha256",  # sha1WithRSAEncryption
+    bytes.fromhex("06092a864886f70d01010b"): "sha256",
+    bytes.fromhex("06092a864886f70d01010c"): "sha384",
+    bytes.fromhex("06092a864886f70d01010d"): "sha512",
+    bytes.fromhex("06072a8648ce3d0401"): "sha256",  # ecdsa-with-SHA1
+    bytes.fromhex("06082a8648ce3d040302"): "sha256",
+    bytes.fromhex("06082a8648ce3d040303"): "sha384",
+    bytes.fromhex("06082a8648ce3d040304"): "sha512",
+}
+
+
+def _certificate_hash(certificate: bytes) -> bytes:
+    """Return the hash of a DER certificate that tls-server-end-point is; ValueError where it isn't defined."""
+    _, start, _ = _der(certificate, 0)
+    _, _, behind_body = _der(certificate, start)
+    _, algorithm, _ = _der(certificate, behind_body)
+    _, _, behind_oid = _der(certificate, algorithm)
+    name = _HASHES.get(certificate[algorithm:behind_oid])
+    if name is None:
+        raise ValueError("no hash is defined for this signature algorithm")
+    return hashlib.new(name, certificate).digest()
+
+
+def _der(octets: bytes, position: int) -> tuple[int, int, int]:
+    """Return tag, start of the content and end of the DER element at `position`."""
+    if position + 2 > len(octets):
+        raise ValueError("a certificate that is cut short")
+    tag, length = octets[position], octets[position + 1]
+    start = position + 2
+    if length & 0x80:
+        count = length & 0x7F
+        length = int.from_bytes(octets[start : start + count], "big")
+        start += count
+    if start + length > len(octets):
+        raise ValueError("a certificate that is cut short")
+    return tag, start, start + length

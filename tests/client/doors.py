@@ -1,0 +1,92 @@
+"""The two typed clients behind one face, so that one body of tests runs for both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from fastimap import AsyncClient, Client
+
+Door = Callable[..., Any]
+
+
+class Awaited:
+    """An AsyncClient whose methods can be called without await, each run to its end in one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> None:
+        self._loop = loop
+        self.client = AsyncClient(*args, **kwargs)
+
+    def __enter__(self) -> Awaited:
+        self._loop.run_until_complete(self.client.__aenter__())
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._loop.run_until_complete(self.client.__aexit__(*exc))
+
+    def __repr__(self) -> str:
+        return repr(self.client)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.client, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = value(*args, **kwargs)
+            if inspect.isawaitable(result):
+                return self._loop.run_until_complete(result)
+            if hasattr(result, "__anext__"):
+                return self._iterated(result)
+            if hasattr(result, "__aenter__"):
+                return self._entered(result)
+            return result
+
+        return call
+
+    def _iterated(self, iterator: AsyncIterator[Any]) -> Iterator[Any]:
+        try:
+            while True:
+                try:
+                    yield self._loop.run_until_complete(anext(iterator))
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._loop.run_until_complete(iterator.aclose())  # type: ignore[attr-defined]
+
+    @contextlib.contextmanager
+    def _entered(self, manager: Any) -> Iterator[Any]:
+        value = self._loop.run_until_complete(manager.__aenter__())
+        try:
+            yield value
+        except BaseException as exc:
+            if not self._loop.run_until_complete(manager.__aexit__(type(exc), exc, exc.__traceback__)):
+                raise
+        else:
+            self._loop.run_until_complete(manager.__aexit__(None, None, None))
+
+
+@contextlib.contextmanager
+def opened(name: str) -> Iterator[Door]:
+    """Give a function that makes a client: ``"blocking"`` or ``"asyncio"``; all are closed at the end."""
+    with contextlib.ExitStack() as stack:
+        if name == "blocking":
+
+            def make(*args: Any, **kwargs: Any) -> Any:
+                client = Client(*args, **kwargs)
+                stack.callback(client.close)
+                return client
+        else:
+            loop = asyncio.new_event_loop()
+            stack.callback(loop.close)
+            stack.callback(lambda: loop.run_until_complete(loop.shutdown_asyncgens()))
+
+            def make(*args: Any, **kwargs: Any) -> Any:
+                client = Awaited(loop, *args, **kwargs)
+                stack.callback(lambda: loop.run_until_complete(client.client.close()))
+                return client
+
+        yield make

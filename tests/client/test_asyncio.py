@@ -1,0 +1,203 @@
+"""What only asyncio has: cancellation, and many tasks on one connection. In asyncio's debug mode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, UIDSet, errors
+from fastimap.search import subject
+from fastimap.testing import IMAPServer
+from fastimap.types import Exists
+from tests.client.test_commands import MESSAGE
+from tests.imaplib.scripted import Peer, Server
+
+pytestmark = pytest.mark.usefixtures("implementation")
+
+MESSAGES = 40
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` in debug mode; what asyncio would merely log is an error here."""
+    complaints: list[dict[str, Any]] = []
+
+    async def watched() -> None:
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 60  # how fast this machine is is not the question
+        loop.set_exception_handler(lambda _, context: complaints.append(context))
+        await main
+        gc.collect()
+        await asyncio.sleep(0)
+
+    asyncio.run(watched(), debug=True)
+    gc.collect()
+    assert complaints == []
+
+
+def connection(server: IMAPServer) -> AsyncClient:
+    return AsyncClient(
+        server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=20
+    )
+
+
+@pytest.fixture
+def filled(server: IMAPServer) -> IMAPServer:
+    for number in range(1, MESSAGES + 1):
+        server.append("INBOX", b"Subject: %d\r\n\r\n" % number + b"line\r\n" * 200 * (number % 5))
+    server.create("There")
+    return server
+
+
+def operations(client: AsyncClient, uid: int) -> list[Callable[[], Coroutine[Any, Any, Any]]]:
+    async def iterate() -> None:
+        async with contextlib.aclosing(client.fetch_iter(range(1, MESSAGES + 1), "BODY.PEEK[]", chunk=7)) as rows:
+            async for _ in rows:
+                await asyncio.sleep(0)
+
+    async def idle() -> None:
+        async with contextlib.aclosing(client.idle(timeout=0.05)) as events:
+            async for _ in events:
+                pass
+
+    async def pipeline() -> None:
+        async with client.pipeline() as pipeline:
+            for number in range(1, 10):
+                pipeline.fetch(number, "FLAGS", "BODY.PEEK[HEADER]")
+
+    def one(call: Callable[[], Any]) -> Callable[[], Coroutine[Any, Any, Any]]:
+        async def made_when_run() -> Any:
+            return await call()
+
+        return made_when_run
+
+    return [
+        iterate,
+        idle,
+        pipeline,
+        one(lambda: client.fetch(UIDSet("1:*"), "ENVELOPE", "BODY.PEEK[]")),
+        one(lambda: client.fetch(uid, "FLAGS")),
+        one(lambda: client.fetch_into(uid, "BODY.PEEK[]", into=io.BytesIO())),
+        one(lambda: client.search(subject("1"))),
+        one(lambda: client.store(uid, "\\Flagged")),
+        one(lambda: client.append("There", MESSAGE * 50)),
+        one(lambda: client.copy(uid, "There")),
+        one(lambda: client.list()),
+        one(lambda: client.status("There", "MESSAGES")),
+        one(lambda: client.noop()),
+    ]
+
+
+def test_a_thousand_cancellations(filled: IMAPServer) -> None:
+    chance = random.Random(9051)
+
+    async def main() -> None:
+        cancelled = 0
+        async with connection(filled) as client:
+            await client.select("INBOX")
+            for _ in range(1000):
+                uid = chance.randint(1, MESSAGES)
+                task = asyncio.create_task(chance.choice(operations(client, uid))())
+                for _ in range(chance.choice((0, 1, 1, 2, 3, 5, 8))):
+                    await asyncio.sleep(chance.choice((0, 0, 0, 0.0005)))
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                cancelled += task.cancelled()
+                async with asyncio.timeout(20):
+                    (row,) = await client.fetch(uid, "UID", "RFC822.SIZE", "BODY.PEEK[HEADER]")
+                assert (row.uid, row.header) == (uid, b"Subject: %d\r\n\r\n" % uid)
+                client.take_events()
+        assert cancelled > 500
+
+    run(main())
+
+
+def test_many_tasks_on_one_client(filled: IMAPServer) -> None:
+    async def main() -> None:
+        async with connection(filled) as client:
+            await client.select("INBOX")
+
+            async def work(uid: int) -> None:
+                (row,) = await client.fetch(uid, "BODY.PEEK[HEADER]")
+                assert row.header == b"Subject: %d\r\n\r\n" % uid
+                assert (await client.store(uid, "$Done")).rows[0].uid == uid
+                assert uid in (await client.search(subject(str(uid)))).uids
+                assert [message.uid async for message in client.fetch_iter(uid, "FLAGS")] == [uid]
+
+            await asyncio.gather(*(work(uid) for uid in range(1, MESSAGES + 1)))
+        assert all("$Done" in message.flags for message in filled.messages("INBOX"))
+
+    run(main())
+
+
+def test_tasks_that_meet_an_unconnected_client(filled: IMAPServer) -> None:
+    async def main() -> None:
+        client = connection(filled)
+        results = await asyncio.gather(*(client.status("INBOX", "MESSAGES") for _ in range(10)))
+        assert {result.messages for result in results} == {MESSAGES}
+        assert client.counters.commands <= 13  # one connection, one login
+        await client.close()
+
+    run(main())
+
+
+def test_a_connection_that_is_cancelled(server: IMAPServer) -> None:
+    def script(peer: Peer) -> None:
+        peer.expect_end()
+
+    async def main() -> None:
+        with Server(script) as peer:
+            client = AsyncClient("127.0.0.1", peer.port, tls=False)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await client.connect()
+            with pytest.raises(errors.Disconnected, match="interrupted"):
+                await client.noop()
+
+    run(main())
+
+
+def test_all_tasks_hear_of_a_loss(serve: Callable[..., Server]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.line()
+
+    async def main() -> None:
+        async with AsyncClient("127.0.0.1", serve(script).port, tls=False) as client:
+            results = await asyncio.gather(*(client.noop() for _ in range(20)), return_exceptions=True)
+        assert {type(result) for result in results} == {errors.Disconnected}
+
+    run(main())
+
+
+def test_idle_in_one_task_and_work_in_another(filled: IMAPServer) -> None:
+    async def main() -> None:
+        async with connection(filled) as client:
+            await client.select("INBOX")
+            told = asyncio.Event()
+
+            async def watch() -> None:
+                async for event in client.idle():
+                    if event == Exists(MESSAGES + 1):
+                        told.set()
+
+            task = asyncio.create_task(watch())
+            for uid in range(1, 11):
+                await asyncio.sleep(0.005)
+                assert len(await client.fetch(uid, "FLAGS")) == 1
+            filled.append("INBOX", MESSAGE)
+            async with asyncio.timeout(10):
+                await told.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await client.noop() is None
+
+    run(main())

@@ -1,0 +1,248 @@
+"""Deadlines: no server, however slow or dead, keeps a client for longer than it said.
+
+Nothing here measures speed: the bounds only tell a deadline that holds from one that does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import Timeouts, aio, errors
+from fastimap import client as blocking
+from tests.client.doors import Door
+from tests.client.peers import DONE, converse, silent, swallow
+from tests.imaplib.scripted import Peer
+from tests.support import IMPLEMENTATIONS
+
+SOON = 10.0
+"""Seconds; every deadline of these tests is far below it."""
+
+
+@pytest.fixture(params=IMPLEMENTATIONS[:1])
+def implementation(request: pytest.FixtureRequest) -> str:
+    """One parser will do: deadlines are the drivers' own, and to wait for them takes its time."""
+    return str(request.param)
+
+
+@contextlib.contextmanager
+def soon() -> Iterator[None]:
+    begin = time.monotonic()
+    yield
+    assert time.monotonic() - begin < SOON
+
+
+def test_no_connection(door: Door) -> None:
+    with contextlib.ExitStack() as stack:
+        # A queue that is full: the kernel leaves further connections without an answer.
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        client = door("127.0.0.1", listener.getsockname()[1], tls=False, timeout=0.3)
+        with soon(), pytest.raises(errors.Timeout, match=r"no connection to 127\.0\.0\.1 port \d+ within 0\.3 s"):
+            client.connect()
+
+
+@pytest.mark.parametrize("connect", [0.3, None])
+def test_no_greeting(scripted: Callable[..., Any], connect: float | None) -> None:
+    def script(peer: Peer) -> None:
+        if connect is None:
+            peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] at last\r\n")
+        silent(peer)
+
+    client = scripted(script, timeout=Timeouts(connect, response=0.3))
+    with soon(), pytest.raises(errors.Timeout, match="greeting" if connect else "NOOP"):
+        client.noop()
+    with pytest.raises(errors.ConnectionLost, match="closed"):
+        client.noop()
+
+
+def test_a_greeting_that_drips(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        with contextlib.suppress(ConnectionError):
+            while True:
+                peer.send(b"*")
+                time.sleep(0.05)
+
+    client = scripted(script, timeout=0.4)
+    with soon(), pytest.raises(errors.Timeout, match="greeting"):
+        client.connect()
+
+
+def test_no_tls(scripted: Callable[..., Any]) -> None:
+    client = scripted(swallow, tls=True, timeout=0.3)
+    with soon(), pytest.raises(errors.Timeout):
+        client.connect()
+
+
+def test_silence(scripted: Callable[..., Any]) -> None:
+    client = scripted(converse(lambda command: b""), timeout=Timeouts(response=0.3))
+    client.connect()
+    with soon(), pytest.raises(errors.Timeout, match=r"NOOP: no answer within 0\.3 s") as caught:
+        client.noop()
+    assert caught.value.advice is errors.Advice.RECONNECT
+    with pytest.raises(errors.Timeout, match="the connection is closed"):
+        client.noop()
+
+
+def test_a_drip_of_octets_is_no_answer(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.line()
+        with contextlib.suppress(ConnectionError):
+            peer.send(b"* OK ")
+            while True:
+                peer.send(b".")
+                time.sleep(0.1)
+
+    client = scripted(script, timeout=Timeouts(response=1))
+    client.connect()
+    begin = time.monotonic()
+    with pytest.raises(errors.Timeout):
+        client.noop()
+    assert time.monotonic() - begin < 5
+
+
+def test_responses_are_progress(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        tag, *_ = peer.line().split(b" ")
+        for _ in range(8):
+            time.sleep(0.1)
+            peer.send(b"* OK Still here\r\n")
+        peer.send(tag + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script, timeout=Timeouts(response=0.5)) as client:
+        assert client.noop() is None
+
+
+def test_one_command_has_an_end_of_its_own(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.line()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                peer.send(b"* OK Still here\r\n")
+                time.sleep(0.05)
+
+    client = scripted(script, timeout=Timeouts(response=5, command=0.5))
+    with soon(), pytest.raises(errors.Timeout, match=r"0\.5 s"):
+        client.noop()
+
+
+def test_a_server_that_stops_reading(scripted: Callable[..., Any]) -> None:
+    over = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
+        assert b"{20000000+}" in peer.line()
+        over.wait(SOON)
+
+    client = scripted(script, timeout=Timeouts(response=0.5))
+    with soon(), pytest.raises(errors.Timeout, match="APPEND"):
+        client.append("INBOX", b"x" * 20_000_000)
+    over.set()
+
+
+def test_a_server_that_does_not_read_before_it_is_read(scripted: Callable[..., Any]) -> None:
+    # The client has to read while it writes, or both wait for ever.
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
+        tag, *_ = peer.line().split(b" ")
+        peer.send((b"* OK [INPROGRESS] " + b"." * 1000 + b"\r\n") * 20_000)
+        assert peer.octets(20_000_002)[-4:] == b"xx\r\n"
+        peer.send(tag + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script, timeout=20) as client:
+        client.append("INBOX", b"x" * 20_000_000)
+
+
+def test_idle_with_a_dead_server(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"+ idling\r\n" if command == b"IDLE" else b""  # nor is DONE answered
+
+    client = scripted(converse(reply), timeout=Timeouts(response=0.3))
+    client.select("INBOX")
+    with soon(), pytest.raises(errors.Timeout, match="IDLE"):
+        list(client.idle(renew=0.2))
+
+
+def test_idle_that_is_not_begun(scripted: Callable[..., Any]) -> None:
+    client = scripted(converse(lambda command: b""), timeout=Timeouts(response=0.3))
+    client.connect()
+    with soon(), pytest.raises(errors.Timeout, match="IDLE"):
+        list(client.idle(timeout=60))
+
+
+def test_idle_may_be_silent_for_longer_than_an_answer(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
+        tag = peer.expect(b"IDLE")
+        peer.send(b"+ idling\r\n")
+        assert peer.line() == b"DONE\r\n"
+        peer.send(tag + b" OK done\r\n")
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    with scripted(script, timeout=Timeouts(response=0.3)) as client:
+        assert list(client.idle(timeout=0.8)) == []
+        assert client.noop() is None
+
+
+def test_a_slow_reader_is_not_a_slow_server(scripted: Callable[..., Any]) -> None:
+    # What a program does between two rows is its own time. More is under way than the kernel's buffers hold.
+    row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
+
+    def reply(command: bytes) -> bytes:
+        first, _, last = command.split(b" ")[2].partition(b":")
+        return b"".join(row % (n, n) for n in range(int(first), int(last or first) + 1)) + DONE
+
+    with scripted(converse(reply), timeout=Timeouts(response=0.4)) as client:
+        client.select("INBOX")
+        uids = []
+        for message in client.fetch_iter(range(1, 201), "BODY.PEEK[]", chunk=50):
+            uids.append(message.uid)
+            if message.uid in (1, 50, 120):
+                client_sleep(client, 0.7)
+        assert uids == list(range(1, 201))
+
+
+def client_sleep(client: Any, seconds: float) -> None:
+    """Do something else: under asyncio, let the loop run."""
+    loop = getattr(client, "_loop", None)
+    if loop is None:
+        time.sleep(seconds)
+    else:
+        loop.run_until_complete(asyncio.sleep(seconds))
+
+
+def test_logout_unanswered(scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocking, "_LOGOUT_TIMEOUT", 0.3)
+    monkeypatch.setattr(aio, "_LOGOUT_TIMEOUT", 0.3)
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        silent(peer)
+
+    client = scripted(script, timeout=60)
+    client.connect()
+    with soon():
+        client.close()
+    assert client.session.state.value == "logout"
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+def test_deadlines_that_are_none(value: float) -> None:
+    with pytest.raises(ValueError, match="over 0 seconds"):
+        Timeouts(response=value)

@@ -1,0 +1,282 @@
+"""What goes wrong between client and server: the error says so in words, and nothing is left open."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import errors
+from tests.client.doors import Door
+from tests.client.peers import DONE, converse
+from tests.imaplib.scripted import Peer
+
+
+def is_closed(client: Any) -> None:
+    """Every later command says that the connection is closed."""
+    with pytest.raises(errors.FastimapError, match="closed") as caught:
+        client.noop()
+    assert caught.value.advice in (errors.Advice.RECONNECT, errors.Advice.FIX)
+
+
+def test_an_unknown_host(door: Door) -> None:
+    client = door("no-such-host.invalid", tls=False)
+    with pytest.raises(errors.ConnectFailed, match=r"there is no host 'no-such-host\.invalid'"):
+        client.connect()
+    is_closed(client)
+
+
+def test_a_refused_port(door: Door) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = door("127.0.0.1", port, tls=False)
+    with pytest.raises(errors.ConnectFailed, match=rf"no connection to 127\.0\.0\.1 port {port}"):
+        client.noop()
+    is_closed(client)
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"+OK POP3 ready <1896.697170952@dbc.mtview.ca.us>",  # RFC 1939, section 7
+        b"220 foo.com Simple Mail Transfer Service Ready",  # RFC 5321, appendix D.1
+        b"HTTP/1.1 400 Bad Request",
+        b"SSH-2.0-OpenSSH_9.6",
+        b"* LIST () NIL INBOX",
+        b"* OKAY",
+        b"\0\xff\x80",
+    ],
+)
+def test_no_imap_server(scripted: Callable[..., Any], greeting: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(greeting + b"\r\n")
+        peer.expect_end()
+
+    client = scripted(script)
+    with pytest.raises(errors.ProtocolError, match="no IMAP server"):
+        client.connect()
+    is_closed(client)
+
+
+def test_a_server_that_refuses_connections(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* BYE Autologout; idle for too long\r\n")
+        peer.expect_end()
+
+    client = scripted(script)
+    with pytest.raises(errors.Disconnected, match="idle for too long"):
+        client.connect()
+    is_closed(client)
+
+
+def test_a_bye_is_quoted(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.line()
+        peer.send(b"* BYE down for maintenance\r\n")
+
+    client = scripted(script)
+    with pytest.raises(errors.Disconnected, match="down for maintenance") as caught:
+        client.noop()
+    assert caught.value.advice is errors.Advice.RECONNECT
+    is_closed(client)
+
+
+def test_the_server_goes_amid_a_literal(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.select()
+        peer.line()
+        peer.send(b"* 1 FETCH (UID 1 BODY[] {1000000}\r\n" + b"x" * 500_000)
+
+    client = scripted(script)
+    client.select("INBOX")
+    with pytest.raises(errors.Disconnected):
+        client.fetch(1, "BODY.PEEK[]")
+    is_closed(client)
+
+
+@pytest.mark.parametrize(
+    ("octets", "error"),
+    [
+        (b"T99 OK nobody asked\r\n", errors.ProtocolError),
+        (b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\n", errors.LiteralTooLarge),
+        (b"* LIST () NIL {99999999}\r\n", errors.LiteralTooLarge),
+        (b"* " + b"x" * (17 << 20), errors.LineTooLong),
+    ],
+)
+def test_what_no_server_says(scripted: Callable[..., Any], octets: bytes, error: type[Exception]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.line()
+        with contextlib.suppress(ConnectionError):
+            peer.send(octets)
+        peer.expect_end()
+
+    client = scripted(script)
+    with pytest.raises(error) as caught:
+        client.noop()
+    assert isinstance(caught.value, errors.ProtocolError)
+    assert caught.value.advice is errors.Advice.RECONNECT
+    is_closed(client)
+
+
+def test_garbage_between_responses_is_an_event(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"* XUNKNOWN (1 2\r\n* \r\n* 7\r\n" + DONE
+
+    with scripted(converse(reply)) as client:
+        assert client.noop() is None
+        assert len(client.take_events()) == 3
+        assert client.noop() is None
+
+
+def test_a_refused_command_leaves_the_connection_in_step(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"<tag> NO [OVERQUOTA] Sorry\r\n" if command.startswith(b"UID COPY") else DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.OverQuota) as caught:
+            client.copy(1, "There")
+        assert (caught.value.text, caught.value.advice) == ("Sorry", errors.Advice.FIX)
+        assert client.noop() is None
+
+
+def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
+    def dies(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529045] noted")
+
+    def lives(peer: Peer) -> None:
+        dies(peer)
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    def made_again(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529046] noted")
+        peer.log_out()
+
+    ports = iter([serve(script).port for script in (dies, lives, made_again)])
+    client = door(
+        "127.0.0.1", 143, tls=False, socket=lambda host, port: socket.create_connection((host, next(ports)))
+    )  # fmt: skip
+    client.select("INBOX", readonly=True)
+    with pytest.raises(errors.Disconnected):
+        client.noop()
+    client.reconnect()
+    assert client.session.mailbox == "INBOX"
+    assert client.session.read_only is True
+    assert client.noop() is None
+    client.close()
+    with pytest.raises(errors.StateError, match="logged out"):
+        client.noop()
+
+
+def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., Any]) -> None:
+    def script(uid_validity: bytes) -> Callable[[Peer], None]:
+        def play(peer: Peer) -> None:
+            peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+            peer.answer(b"SELECT INBOX", b"* OK [UIDVALIDITY " + uid_validity + b"] noted")
+            peer.line()
+
+        return play
+
+    ports = iter([serve(script(number)).port for number in (b"3857529045", b"3857529046")])
+    client = door("127.0.0.1", 143, tls=False, socket=lambda host, port: socket.create_connection((host, next(ports))))
+    client.select("INBOX")
+    with pytest.raises(errors.StateError, match="3857529045 to 3857529046"):
+        client.reconnect()
+    assert client.session.mailbox == "INBOX"  # the connection is a good one, for who can do without the UIDs
+
+
+def test_a_socket_of_the_callers(door: Door) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        theirs.sendall(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        client = door("imap.example.org", tls=False, socket=ours)
+        client.connect()
+        theirs.close()
+        with pytest.raises(errors.Disconnected):
+            client.noop()
+        with pytest.raises(errors.ConnectFailed, match="closed"):
+            client.reconnect()
+
+
+def session(peer: Peer) -> None:
+    """A session with one of everything, in the shape of RFC 9051, section 8."""
+    peer.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] IMAP4rev1 Service Ready\r\n")
+    while line := peer.line():
+        tag, _, command = line.removesuffix(b"\r\n").partition(b" ")
+        name = command.split(b" ")[0]
+        if name == b"AUTHENTICATE":
+            peer.send(b"+ \r\n")
+            peer.line()
+            peer.send(tag + b" OK [CAPABILITY IMAP4rev1] hi\r\n")
+        elif name == b"SELECT":
+            peer.send(
+                b"* 18 EXISTS\r\n* OK [UIDVALIDITY 3857529045] UIDs valid\r\n" + tag + b" OK [READ-WRITE] done\r\n"
+            )
+        elif name == b"UID":
+            peer.send(b"* 12 FETCH (UID 12 BODY[HEADER] {9}\r\nTo: a\r\n\r\n FLAGS ())\r\n" + tag + b" OK done\r\n")
+        elif name == b"LOGOUT":
+            peer.send(b"* BYE bye\r\n" + tag + b" OK done\r\n")
+            return
+        else:
+            peer.send(tag + b" OK done\r\n")
+
+
+class Truncated(Peer):
+    """A peer that goes once it has said `left` octets."""
+
+    def __init__(self, sock: socket.socket, left: int) -> None:
+        super().__init__(sock)
+        self.left = left
+
+    def send(self, octets: bytes) -> None:
+        said = octets[: self.left]
+        super().send(said)
+        self.left -= len(said)
+        if len(said) < len(octets) or not self.left:
+            raise EOFError
+
+
+def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
+    whole = 0
+    for left in range(1, 2000):
+        ours, theirs = socket.socketpair()
+        peer = Truncated(theirs, left)
+
+        def play(peer: Peer = peer) -> None:
+            with contextlib.suppress(EOFError, ConnectionError):
+                session(peer)
+            peer.close()
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        client = door("imap.example.org", tls=False, user="u", password="p", mechanism="PLAIN", timeout=20, socket=ours)
+        rows: Any = None
+        error: errors.FastimapError | None = None
+        try:
+            client.select("INBOX")
+            rows = client.fetch(12, "BODY.PEEK[HEADER]", "FLAGS")
+            client.noop()
+        except errors.FastimapError as exc:
+            error = exc
+        client.close()
+        thread.join(20)
+        if rows is not None:
+            assert rows[0].header == b"To: a\r\n\r\n"
+        if error is None:
+            whole += 1
+            if whole == 3:
+                break
+        else:
+            assert whole == 0
+            assert type(error) is errors.Disconnected, (left, error)
+    assert whole == 3

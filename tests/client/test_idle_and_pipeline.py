@@ -1,0 +1,219 @@
+"""IDLE, polling, and many commands at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import errors
+from fastimap.testing import IMAPServer
+from fastimap.types import Exists, Expunge, Recent
+from tests.client.peers import DONE, converse, flags_row
+from tests.client.test_commands import MESSAGE, fill
+from tests.imaplib.scripted import Peer
+
+
+def test_idle_tells_what_is_new(server: IMAPServer, client: Any) -> None:
+    fill(server, 2)
+    client.select("INBOX")
+    events = client.idle(timeout=10)
+    server.append("INBOX", MESSAGE)
+    assert next(event for event in events if isinstance(event, Exists)) == Exists(3)
+    server.expunge("INBOX", [1])
+    assert next(event for event in events if isinstance(event, Expunge)) == Expunge(1)
+    events.close()
+    assert client.noop() is None
+
+
+def test_events_that_come_while_one_is_looked_at(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
+        tag = peer.expect(b"IDLE")
+        peer.send(b"+ idling\r\n* 1 EXISTS\r\n")
+        assert peer.line() == b"DONE\r\n"
+        peer.send(tag + b" OK IDLE terminated\r\n")
+        peer.answer(b"NOOP", b"* 2 EXISTS")
+        peer.log_out()
+
+    with scripted(script) as client:
+        events = client.idle()
+        assert next(events) == Exists(1)
+        client.noop()
+        assert next(events) == Exists(2)  # without another word from the server
+        events.close()
+
+
+def test_idle_ends_by_itself(client: Any) -> None:
+    client.select("INBOX")
+    assert [event for event in client.idle(timeout=0.2) if not isinstance(event, Recent)] == []
+    assert client.noop() is None
+
+
+def test_other_commands_in_between(server: IMAPServer, client: Any) -> None:
+    fill(server, 1)
+    client.select("INBOX")
+    seen = []
+    server.append("INBOX", MESSAGE)
+    for event in client.idle(timeout=10):
+        if not isinstance(event, Exists):
+            continue
+        (row,) = client.fetch(event.count, "RFC822.SIZE")
+        seen.append((row.uid, row.size))
+        if len(seen) == 3:
+            break
+        server.append("INBOX", MESSAGE)
+    assert seen == [(uid, len(MESSAGE)) for uid in (2, 3, 4)]
+    assert client.noop() is None
+
+
+def test_what_came_before_idle_is_told_too(server: IMAPServer, client: Any) -> None:
+    client.select("INBOX")
+    server.append("INBOX", MESSAGE)
+    client.noop()
+    assert Exists(1) in list(client.idle(timeout=0.1))
+
+
+def test_renewal(scripted: Callable[..., Any]) -> None:
+    lines: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
+        for number in range(1, 4):
+            tag = peer.expect(b"IDLE")
+            peer.send(b"+ idling\r\n* %d EXISTS\r\n" % number)
+            lines.append(peer.line())
+            peer.send(tag + b" OK IDLE terminated\r\n")
+        peer.log_out()
+
+    with scripted(script) as client:
+        events = client.idle(renew=0.1)
+        assert [next(events) for _ in range(3)] == [Exists(1), Exists(2), Exists(3)]
+        events.close()
+    assert lines == [b"DONE\r\n"] * 3  # RFC 2177, section 3
+
+
+def test_polling_where_there_is_no_idle(scripted: Callable[..., Any]) -> None:
+    count = 0
+
+    def reply(command: bytes) -> bytes:
+        nonlocal count
+        assert command == b"NOOP"
+        count += 1
+        return b"* %d EXISTS\r\n" % count + DONE
+
+    with scripted(converse(reply, b"IMAP4rev1")) as client:
+        events = client.idle(poll=0.05)
+        assert [next(events) for _ in range(3)] == [Exists(1), Exists(2), Exists(3)]
+        events.close()
+        assert client.noop() is None
+
+
+def test_polling_where_idle_is_refused(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"<tag> NO not today\r\n" if command == b"IDLE" else b"* 7 EXISTS\r\n" + DONE
+
+    with scripted(converse(reply)) as client:
+        events = client.idle(poll=0.05)
+        assert next(events) == Exists(7)
+        events.close()
+
+
+def test_a_bye_amid_idle(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
+        peer.line()
+        peer.send(b"+ idling\r\n* 3 EXISTS\r\n* BYE idle for too long\r\n")
+
+    client = scripted(script)
+    events = client.idle()
+    assert next(events) == Exists(3)
+    with pytest.raises(errors.Disconnected, match="idle for too long"):
+        list(events)
+
+
+# Pipelines.
+
+
+def test_500_fetches(server: IMAPServer, client: Any) -> None:
+    fill(server, 500)
+    client.select("INBOX")
+    before = client.counters.round_trips
+    with client.pipeline() as pipeline:
+        pending = [pipeline.fetch(uid, "FLAGS", "BODY.PEEK[]") for uid in range(1, 501)]
+    assert [p.result()[0].uid for p in pending] == list(range(1, 501))
+    assert [p.result()[0].body for p in pending[:3]] == [b"Subject: %d\r\n\r\nbody\r\n" % n for n in (1, 2, 3)]
+    assert client.counters.round_trips - before < 100
+
+
+def test_errors_are_each_commands_own(server: IMAPServer, client: Any) -> None:
+    fill(server, 3)
+    client.select("INBOX")
+    with client.pipeline() as pipeline:
+        good = pipeline.fetch(1, "FLAGS")
+        missing = pipeline.status("missing", "MESSAGES")
+        lacking = pipeline.get_quota("")
+        stored = pipeline.store(2, "\\Seen")
+        again = pipeline.fetch(2, "FLAGS")
+    assert good.result()[0].uid == 1
+    with pytest.raises(errors.CommandError, match="STATUS"):
+        missing.result()
+    with pytest.raises(errors.CapabilityMissing):
+        lacking.result()
+    assert stored.result().rows[0].flags >= {"\\Seen"}
+    assert again.result()[0].flags >= {"\\Seen"}  # what must not overlap is held back: RFC 9051, section 5.5
+
+
+def test_a_wrong_argument_raises_at_once(server: IMAPServer, client: Any) -> None:
+    fill(server, 1)
+    client.select("INBOX")
+
+    def use() -> None:
+        with client.pipeline() as pipeline:
+            pipeline.noop()
+            pipeline.fetch(1)
+
+    with pytest.raises(ValueError, match="data items"):
+        use()
+    assert len(client.fetch(1, "FLAGS")) == 1
+
+
+def test_an_exception_inside_the_block(server: IMAPServer, client: Any) -> None:
+    fill(server, 20)
+    client.select("INBOX")
+
+    def use() -> None:
+        with client.pipeline() as pipeline:
+            for uid in range(1, 21):
+                pipeline.fetch(uid, "FLAGS")
+            raise LookupError("of the caller's")
+
+    with pytest.raises(LookupError):
+        use()
+    assert len(client.fetch(range(1, 21), "FLAGS")) == 20
+
+
+def test_the_connection_is_lost_amid_a_pipeline(scripted: Callable[..., Any]) -> None:
+    commands = []
+
+    def reply(command: bytes) -> bytes | None:
+        commands.append(command)
+        return None if len(commands) > 2 else flags_row(len(commands)) + DONE
+
+    client = scripted(converse(reply))
+    client.select("INBOX")
+    with client.pipeline() as pipeline:
+        pending = [pipeline.fetch(uid, "FLAGS") for uid in range(1, 6)]
+    assert [p.result()[0].uid for p in pending[:2]] == [1, 2]
+    for p in pending[2:]:
+        with pytest.raises(errors.Disconnected):
+            p.result()
+
+
+def test_an_answer_that_is_asked_for_too_early(client: Any) -> None:
+    with client.pipeline() as pipeline:
+        pending = pipeline.noop()
+        with pytest.raises(RuntimeError, match="NOOP has no answer yet"):
+            pending.result()
+    assert pending.result() is None

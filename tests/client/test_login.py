@@ -1,0 +1,391 @@
+"""Logging in: which mechanism, how a lying server is found out, and where no secret may stand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import io
+import logging
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, errors
+from fastimap.sasl import MechanismError, OAuthError
+from tests.imaplib.scripted import Peer, Server
+
+SECRET = "correct horse battery"
+PASSWORD = {"user": "user", "password": SECRET}
+
+
+def encoded(octets: bytes) -> bytes:
+    return base64.b64encode(octets)
+
+
+def scram(peer: Peer, name: str = "SHA-256", *, password: str = SECRET, lie: bool = False) -> tuple[bytes, bytes]:
+    """The server's side of SCRAM (RFC 5802, sections 3 and 5), with SASL-IR; returns the tag and c=.
+
+    It says nothing of its result. With `lie` it does not know the password and signs something.
+    """
+    digest = name.removesuffix("-PLUS").replace("-", "").lower()
+    tag, _, rest = peer.line().removesuffix(b"\r\n").partition(b" ")
+    command, mechanism, initial = rest.split(b" ")
+    assert (command, mechanism) == (b"AUTHENTICATE", b"SCRAM-" + name.encode())
+    first = base64.b64decode(initial)
+    header_size = len(first) - len(first.split(b",", 2)[2])
+    bare = first[header_size:]
+    attributes = dict(part.split(b"=", 1) for part in bare.split(b","))
+    assert attributes[b"n"] == b"user"
+    nonce, salt = attributes[b"r"] + b"server", b"a salt"
+    server_first = b"r=%s,s=%s,i=4096" % (nonce, encoded(salt))
+    peer.send(b"+ " + encoded(server_first) + b"\r\n")
+    final = base64.b64decode(peer.line())
+    without_proof, _, proof = final.rpartition(b",p=")
+    channel, _, repeated = without_proof.partition(b",r=")
+    assert repeated == nonce
+    message = b",".join([bare, server_first, without_proof])
+    salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, 4096)
+    client_key = hmac.digest(salted, b"Client Key", digest)
+    signature = hmac.digest(hashlib.new(digest, client_key).digest(), message, digest)
+    if not lie:
+        assert base64.b64decode(proof) == bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
+    server_key = hmac.digest(salted, b"Server Key", digest)
+    verifier = b"\0" * 32 if lie else hmac.digest(server_key, message, digest)
+    peer.send(b"+ " + encoded(b"v=" + encoded(verifier)) + b"\r\n")
+    return tag, base64.b64decode(channel.removeprefix(b"c="))
+
+
+def welcome(peer: Peer, tag: bytes) -> None:
+    peer.send(tag + b" OK [CAPABILITY IMAP4rev1] welcome\r\n")
+    peer.log_out()
+
+
+def test_the_strongest_mechanism_is_chosen(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=CRAM-MD5 AUTH=SCRAM-SHA-256")
+        tag, channel = scram(peer)
+        assert channel == b"n,,"  # RFC 5802, section 7: no channel binding, no authzid
+        assert peer.line() == b""  # the client's answer to the server's signature is empty
+        welcome(peer, tag)
+
+    with scripted(lambda peer: script(_EmptyAnswer(peer)), **PASSWORD) as client:
+        assert client.session.state.value == "authenticated"
+        assert client.capabilities == {"IMAP4REV1"}
+
+
+class _EmptyAnswer(Peer):
+    """A peer whose `line` gives an empty line as b"" too."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.sock, self.file = peer.sock, peer.file
+
+    def line(self) -> bytes:
+        line = super().line()
+        return b"" if line == b"\r\n" else line
+
+
+def test_a_server_that_does_not_know_the_password_is_found_out(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256")
+        tag, _ = scram(peer, lie=True)
+        assert peer.line() == b"*\r\n"  # RFC 9051, section 6.2.2: the exchange is cancelled
+        peer.send(tag + b" BAD cancelled\r\n")
+        peer.expect_end()
+
+    client = scripted(script, **PASSWORD)
+    with pytest.raises(MechanismError, match="does not know the password"):
+        client.connect()
+    with pytest.raises(errors.ConnectionLost, match="closed"):
+        client.noop()
+
+
+def test_a_server_that_says_ok_without_proof_is_found_out(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256")
+        tag, *_ = peer.line().split(b" ")
+        peer.send(tag + b" OK come in\r\n")
+        peer.expect_end()
+
+    client = scripted(script, **PASSWORD)
+    with pytest.raises(errors.ProtocolError, match="without having proven"):
+        client.connect()
+
+
+def test_cram_md5(scripted: Callable[..., Any]) -> None:
+    challenge = b"<1896.697170952@postoffice.reston.mci.net>"  # RFC 2195, section 2
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=CRAM-MD5")
+        tag = peer.expect(b"AUTHENTICATE CRAM-MD5")
+        peer.send(b"+ " + encoded(challenge) + b"\r\n")
+        answer = base64.b64decode(peer.line())
+        assert answer == b"tim b913a602c7eda7a495b4e6e7334d3890"
+        welcome(peer, tag)
+
+    with scripted(script, user="tim", password="tanstaaftanstaaf"):
+        pass
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "plain"])
+def test_plain_without_an_initial_response(scripted: Callable[..., Any], mechanism: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=PLAIN")
+        tag = peer.expect(b"AUTHENTICATE PLAIN")
+        peer.send(b"+ \r\n")
+        assert base64.b64decode(peer.line()) == b"\0user\0" + SECRET.encode()
+        welcome(peer, tag)
+
+    with scripted(script, mechanism=mechanism, **PASSWORD):
+        pass
+
+
+def test_the_mechanism_login(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=LOGIN")
+        tag = peer.expect(b"AUTHENTICATE LOGIN")
+        for prompt, answer in ((b"Username:", b"user"), (b"Password:", SECRET.encode())):
+            peer.send(b"+ " + encoded(prompt) + b"\r\n")
+            assert base64.b64decode(peer.line()) == answer
+        welcome(peer, tag)
+
+    with scripted(script, mechanism="LOGIN", **PASSWORD):
+        pass
+
+
+def test_the_command_login_where_no_mechanism_is_offered(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        tag = peer.expect(b'LOGIN user "' + SECRET.encode() + b'"')
+        peer.send(tag + b" OK welcome\r\n")
+        peer.answer(b"CAPABILITY", b"* CAPABILITY IMAP4rev1 MOVE")  # they change with the login
+        peer.log_out()
+
+    with scripted(script, mechanism="LOGIN", **PASSWORD) as client:
+        assert client.capabilities == {"IMAP4REV1", "MOVE"}
+
+
+@pytest.mark.parametrize("capabilities", [b"IMAP4rev1", b"IMAP4rev1 AUTH=PLAIN AUTH=LOGIN", b"IMAP4rev1 LOGINDISABLED"])
+def test_no_password_in_clear(scripted: Callable[..., Any], capabilities: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(capabilities)
+        peer.expect_end()
+
+    client = scripted(script, **PASSWORD)
+    with pytest.raises(MechanismError) as caught:
+        client.connect()
+    assert SECRET not in str(caught.value)
+
+
+def test_logindisabled_is_heeded_even_where_login_is_named(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 LOGINDISABLED")
+        peer.expect_end()
+
+    client = scripted(script, mechanism="LOGIN", **PASSWORD)
+    with pytest.raises(errors.FastimapError):
+        client.connect()
+
+
+@pytest.mark.parametrize("text", [b"[AUTHENTICATIONFAILED] no such user", b"wrong password", b"[UNAVAILABLE] later"])
+def test_a_wrong_password(scripted: Callable[..., Any], text: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.answer(b'LOGIN user "' + SECRET.encode() + b'"', status=b"NO " + text)
+        peer.expect_end()
+
+    client = scripted(script, mechanism="LOGIN", **PASSWORD)
+    with pytest.raises(errors.CommandError) as caught:
+        client.connect()
+    if b"UNAVAILABLE" in text:  # RFC 5530: nothing is wrong with the password
+        assert type(caught.value) is errors.Unavailable
+        assert caught.value.advice is errors.Advice.RETRY
+    else:
+        assert type(caught.value) is errors.AuthenticationFailed
+        assert caught.value.advice is errors.Advice.REAUTHENTICATE
+    assert caught.value.text in text.decode()
+    assert SECRET not in str(caught.value)
+
+
+def test_oauthbearer_refused(scripted: Callable[..., Any]) -> None:
+    failure = b'{"status":"invalid_token","scope":"example_scope"}'  # RFC 7628, section 4.3
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=OAUTHBEARER")
+        tag, _, initial = peer.line().removesuffix(b"\r\n").partition(b" AUTHENTICATE OAUTHBEARER ")
+        assert base64.b64decode(initial).startswith(b"n,a=user,\1host=127.0.0.1\1port=")
+        assert base64.b64decode(initial).endswith(b"\1auth=Bearer vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg==\1\1")
+        peer.send(b"+ " + encoded(failure) + b"\r\n")
+        assert base64.b64decode(peer.line()) == b"\1"
+        peer.send(tag + b" NO SASL authentication failed\r\n")
+        peer.expect_end()
+
+    client = scripted(script, user="user", token="vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg==", mechanism="OAUTHBEARER")
+    with pytest.raises(errors.AuthenticationFailed) as caught:
+        client.connect()
+    assert caught.value.advice is errors.Advice.REAUTHENTICATE
+    cause = caught.value.__cause__
+    assert isinstance(cause, OAuthError)
+    assert (cause.status, cause.scope) == ("invalid_token", "example_scope")
+
+
+def xoauth2(expected: bytes) -> Callable[[Peer], None]:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=XOAUTH2")
+        tag, _, initial = peer.line().removesuffix(b"\r\n").partition(b" AUTHENTICATE XOAUTH2 ")
+        assert base64.b64decode(initial) == b"user=user\1auth=Bearer " + expected + b"\1\1"
+        peer.send(tag + b" OK [CAPABILITY IMAP4rev1] welcome\r\n")
+        while line := peer.line():
+            tag, _, command = line.partition(b" ")
+            peer.send((b"* OK [UIDVALIDITY 7] noted\r\n" if command.startswith(b"SELECT") else b"") + tag + b" OK\r\n")
+
+    return script
+
+
+def connections(servers: list[Server]) -> Callable[[str, int], socket.socket]:
+    """A socket factory: one server after the other."""
+    ports = iter([server.port for server in servers])
+    return lambda host, port: socket.create_connection((host, next(ports)))
+
+
+def test_a_token_provider_is_asked_at_each_connection(door: Any, serve: Callable[..., Server]) -> None:
+    tokens = iter(["first", "second"])
+    servers = [serve(xoauth2(b"first")), serve(xoauth2(b"second"))]
+    given = {"user": "user", "token": lambda: next(tokens), "mechanism": "XOAUTH2", "socket": connections(servers)}
+    with door("127.0.0.1", 143, tls=False, **given) as client:
+        client.select("INBOX")
+        client.reconnect()
+        assert client.session.mailbox == "INBOX"
+        assert client.session.uid_validity == 7
+
+
+def test_a_token_provider_may_be_a_coroutine_function(implementation: str, serve: Callable[..., Server]) -> None:
+    tokens = iter(["first", "second"])
+    servers = [serve(xoauth2(b"first")), serve(xoauth2(b"second"))]
+
+    async def token() -> str:
+        await asyncio.sleep(0)
+        return next(tokens)
+
+    async def main() -> None:
+        async with AsyncClient(
+            "127.0.0.1", 143, tls=False, user="user", token=token, mechanism="XOAUTH2", socket=connections(servers)
+        ) as client:
+            await client.select("INBOX")
+            await client.reconnect()
+            assert client.session.mailbox == "INBOX"
+
+    asyncio.run(main(), debug=True)
+
+
+def test_a_token_provider_that_fails(scripted: Callable[..., Any]) -> None:
+    def token() -> str:
+        raise LookupError("the token store is locked")
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=XOAUTH2")
+        peer.expect_end()
+
+    client = scripted(script, user="user", token=token, mechanism="XOAUTH2")
+    with pytest.raises(LookupError, match="locked"):
+        client.connect()
+
+
+def test_preauth_needs_no_login(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] IMAP4rev1 server logged in as Smith\r\n")
+        peer.log_out()
+
+    with scripted(script, **PASSWORD) as client:
+        assert client.session.state.value == "authenticated"
+
+
+def test_without_a_user_nobody_logs_in(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    with scripted(script) as client:
+        assert client.noop() is None
+        with pytest.raises(errors.StateError):
+            client.select("INBOX")
+
+
+# Secrets.
+
+
+def refuse(peer: Peer) -> None:
+    peer.greet(b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2")
+    tag, *_ = peer.line().split(b" ")
+    peer.send(tag + b" NO no\r\n")
+
+
+def drop(peer: Peer) -> None:
+    peer.greet(b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=XOAUTH2")
+    peer.line()
+
+
+def nonsense(peer: Peer) -> None:
+    peer.greet(b"IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2")
+    peer.line()
+    peer.send(b"+ !!!\r\n")
+
+
+def forms(secret: str) -> Iterator[str]:
+    """The secret, and what it looks like on the wire."""
+    yield secret
+    for message in (f"\0user\0{secret}", f"user=user\1auth=Bearer {secret}\1\1"):
+        yield base64.b64encode(message.encode()).decode()[:-4]
+
+
+@pytest.mark.parametrize("script", [refuse, drop, nonsense])
+@pytest.mark.parametrize(
+    ("secret", "arguments"),
+    [
+        ("s3cret-pass", {"password": "s3cret-pass", "mechanism": "PLAIN"}),
+        ("s3cret-pass", {"password": "s3cret-pass", "mechanism": "LOGIN"}),
+        ("pass-é-word", {"password": "pass-é-word", "mechanism": "LOGIN"}),
+        ("ya29.token", {"token": "ya29.token", "mechanism": "XOAUTH2"}),
+        ("ya29.token", {"token": lambda: "ya29.token", "mechanism": "XOAUTH2"}),
+    ],
+)
+def test_secrets_stand_nowhere(
+    scripted: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    script: Callable[[Peer], None],
+    secret: str,
+    arguments: dict[str, Any],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client = scripted(script, user="user", **arguments)
+    with pytest.raises(errors.FastimapError) as caught:
+        client.connect()
+    written = io.StringIO()
+    inside = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    for part in _chain(inside):
+        # What this test itself holds is no leak of the client's.
+        part.stack = traceback.StackSummary.from_list(
+            [frame for frame in part.stack if "/tests/" not in frame.filename]
+        )
+    inside.print(file=written)
+    assert "_log_in" in written.getvalue() or "_await" in written.getvalue() or "wait" in written.getvalue()
+    assert "AUTHENTICATE" in caplog.text or "LOGIN" in caplog.text
+    shown = written.getvalue() + caplog.text + repr(client) + repr(caught.value)
+    for form in forms(secret):
+        assert form not in shown
+
+
+def _chain(part: traceback.TracebackException | None) -> Iterator[traceback.TracebackException]:
+    while part is not None:
+        yield part
+        part = part.__cause__ or part.__context__
+
+
+def test_settings_do_not_show_secrets() -> None:
+    client = AsyncClient("imap.example.org", user="user", password=SECRET)
+    assert SECRET not in repr(vars(client))

@@ -1,0 +1,108 @@
+"""Client, AsyncClient and Pipeline offer the same methods: one for each command, with its signature and text."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, Client, Pipeline, commands, flows
+from fastimap.command import Command
+
+DOORS = (Client, AsyncClient, Pipeline)
+# What the clients do themselves, each in a method of another name.
+WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLSCommand": 'tls="starttls"'}
+# CLOSE is not `close()`, which ends the connection.
+RENAMED = {"Close": "close_mailbox", "ID": "id", "LSub": "lsub", "XList": "xlist"}
+FLOWS = {"search": flows.search, "move": flows.move}
+
+COMMANDS: list[type[Command[Any]]] = [
+    value
+    for name in commands.__all__
+    if isinstance(value := getattr(commands, name), type)
+    and issubclass(value, Command)
+    and value.__name__ not in WITHOUT_METHOD
+]
+
+
+def method_name(command: type[Command[Any]]) -> str:
+    name = command.__name__
+    return RENAMED.get(name) or re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("GetQuotaRoot", "get_quota_root"), ("SetACL", "set_acl"), ("GetJMAPAccess", "get_jmap_access"), ("ID", "id")],
+)
+def test_how_methods_are_named(name: str, expected: str) -> None:
+    assert method_name(getattr(commands, name)) == expected
+
+
+def parameters(call: Callable[..., Any], leave_out: set[str]) -> list[tuple[str, Any, Any, Any]]:
+    signature = inspect.signature(call)
+    return [
+        (parameter.name, parameter.kind, parameter.default, parameter.annotation)
+        for parameter in signature.parameters.values()
+        if parameter.name not in leave_out
+    ]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> None:
+    name = method_name(command)
+    method = getattr(door, name)
+    if door is not Pipeline and name in FLOWS:
+        flow = FLOWS[name]
+        assert method.__doc__ == flow.__doc__
+        assert parameters(method, {"protocol"}) == parameters(flow, {"protocol"})
+        # The flow of SEARCH has to know whether a charset was given, which is None in the place of "UTF-8".
+        left_out = {"protocol", "self", "charset"}
+        assert parameters(flow, left_out) == parameters(command.__init__, left_out)
+    else:
+        assert method.__doc__ == command.__doc__
+        assert parameters(method, {"self"}) == parameters(command.__init__, {"self"})
+    assert method.__doc__
+
+
+def public(door: type) -> set[str]:
+    return {name for name in vars(door) if not name.startswith("_")}
+
+
+def test_the_clients_have_the_same_names() -> None:
+    assert public(Client) == public(AsyncClient)
+    assert public(Pipeline) == {method_name(command) for command in COMMANDS}
+    assert public(Pipeline) < public(Client)
+
+
+@pytest.mark.parametrize("name", sorted(public(Client) | {"__init__"}))
+def test_the_clients_have_the_same_signatures(name: str) -> None:
+    one, other = getattr(Client, name), getattr(AsyncClient, name)
+    if not callable(one):
+        assert isinstance(one, property)
+        assert one.__doc__ == other.__doc__
+        return
+
+    def without_types(call: Callable[..., Any]) -> list[Any]:
+        return [(name, kind, default) for name, kind, default, _ in parameters(call, set())]
+
+    assert without_types(one) == without_types(other)
+
+
+@pytest.mark.parametrize("name", sorted(public(Client)))
+def test_everything_is_documented_alike(name: str) -> None:
+    one, other = getattr(Client, name).__doc__, getattr(AsyncClient, name).__doc__
+    assert one
+    assert one.splitlines()[0] == other.splitlines()[0]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_methods_carry_their_names(door: type) -> None:
+    for name in public(door):
+        method = getattr(door, name)
+        if inspect.isfunction(method):
+            assert method.__name__ == name
+            assert method.__qualname__ == f"{door.__name__}.{name}"

@@ -1,0 +1,408 @@
+"""Many messages, large messages: fetch_iter, fetch_into, and APPEND from a file."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import SequenceSet, UIDSet, errors
+from fastimap.testing import IMAPServer
+from fastimap.types import Exists
+from tests.client.peers import DONE, asked_for, converse, flags_row
+from tests.client.test_commands import fill
+from tests.imaplib.scripted import Peer
+
+# fetch_iter.
+
+
+def test_chunks_and_order(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        return b"".join(map(flags_row, asked_for(command))) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        wanted = UIDSet([*range(1, 11), *range(21, 26), 99])
+        rows = list(client.fetch_iter(wanted, "FLAGS", chunk=4, in_flight=2))
+    assert [row.uid for row in rows] == list(wanted)
+    assert commands == [
+        b"UID FETCH 1:4 (FLAGS)",
+        b"UID FETCH 5:8 (FLAGS)",
+        b"UID FETCH 9:10,21:22 (FLAGS)",
+        b"UID FETCH 23:25,99 (FLAGS)",
+    ]
+
+
+def test_nothing_wanted(scripted: Callable[..., Any]) -> None:
+    with scripted(converse(lambda command: DONE)) as client:
+        client.select("INBOX")
+        sent = client.counters.commands
+        assert list(client.fetch_iter(UIDSet(), "FLAGS")) == []
+        assert client.counters.commands == sent
+
+
+def test_rows_come_while_the_rest_is_under_way(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.select()
+        tag = peer.expect(b"UID FETCH 1:3 (FLAGS)")
+        peer.send(flags_row(1) + flags_row(2)[:10])
+        noop = peer.expect(b"NOOP")  # the client has the first row, and went on to this
+        peer.send(flags_row(2)[10:] + flags_row(3) + tag + b" OK done\r\n" + noop + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script) as client:
+        client.select("INBOX")
+        rows = client.fetch_iter([1, 2, 3], "FLAGS")
+        assert next(rows).uid == 1
+        client.noop()
+        assert [row.uid for row in rows] == [2, 3]
+
+
+def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
+    row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
+
+    def reply(command: bytes) -> bytes:
+        return b"".join(row % (uid, uid) for uid in asked_for(command)) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        octets = peak = 0
+        tracemalloc.start()
+        try:
+            for message in client.fetch_iter(range(1, 601), "BODY.PEEK[]", chunk=20):
+                octets += len(message.body)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert octets == 60_000_000
+    assert peak < 30_000_000  # the peer's own 2 MB a command included
+
+
+def test_a_message_that_the_server_refuses_costs_the_others_nothing(scripted: Callable[..., Any]) -> None:
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        uids = asked_for(command)
+        if 7 in uids:
+            return b"<tag> NO [SERVERBUG] message 7 is damaged\r\n"
+        return b"".join(map(flags_row, uids)) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        rows = {row.uid: row for row in client.fetch_iter(range(1, 41), "FLAGS", chunk=20)}
+    assert sorted(rows) == list(range(1, 41))
+    assert rows[7].flags is None
+    (defect,) = rows[7].defects
+    assert "message 7 is damaged" in defect.reason
+    assert all(row.flags == {"\\Seen"} and not row.defects for uid, row in rows.items() if uid != 7)
+    assert len(commands) < 20  # halving, not one by one
+
+
+def test_rows_before_a_refusal_count(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        uids = asked_for(command)
+        good = b"".join(flags_row(uid) for uid in uids if uid != 7)
+        return good + (b"<tag> NO some messages could not be fetched\r\n" if 7 in uids else DONE)
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        rows = list(client.fetch_iter(range(1, 11), "FLAGS"))
+    assert sorted(row.uid for row in rows) == list(range(1, 11))  # each once
+    assert [row.uid for row in rows if row.defects] == [7]
+
+
+def test_where_all_is_refused_the_refusal_is_raised(scripted: Callable[..., Any]) -> None:
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        if not command.startswith(b"UID"):
+            return DONE
+        commands.append(command)
+        return b"<tag> NO [NOPERM] not for you\r\n"
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.NoPermission, match="not for you"):
+            list(client.fetch_iter(range(1, 2001), "FLAGS"))
+        assert client.noop() is None
+    assert len(commands) < 100  # not one by one
+
+
+def test_throttling_is_raised_and_not_halved(scripted: Callable[..., Any]) -> None:
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        return b"<tag> NO [UNAVAILABLE] try again in 30 seconds\r\n"
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.Unavailable) as caught:
+            list(client.fetch_iter(range(1, 11), "FLAGS"))
+        assert caught.value.delay == 30
+    assert len(commands) == 1
+
+
+def test_a_store_inside_the_loop(server: IMAPServer, client: Any) -> None:
+    fill(server, 30)
+    client.select("INBOX")
+    for message in client.fetch_iter(range(1, 31), "RFC822.SIZE", chunk=5):
+        if message.uid % 10 == 0:
+            assert [row.uid for row in client.store(message.uid, "\\Flagged").rows] == [message.uid]
+    flagged = [message.uid for message in server.messages("INBOX") if "\\Flagged" in message.flags]
+    assert flagged == [10, 20, 30]
+
+
+def test_leaving_early(server: IMAPServer, client: Any) -> None:
+    fill(server, 200)
+    client.select("INBOX")
+    rows = client.fetch_iter(range(1, 201), "FLAGS", "BODY.PEEK[]", chunk=20)
+    assert next(rows).uid == 1
+    rows.close()
+    assert [row.uid for row in client.fetch([3, 150], "FLAGS")] == [3, 150]
+    assert client.status("INBOX", "MESSAGES").messages == 200
+    assert [row for row in client.take_events() if getattr(row, "body", None)] == []
+
+
+def test_an_exception_in_the_loop(server: IMAPServer, client: Any) -> None:
+    fill(server, 50)
+    client.select("INBOX")
+
+    def use() -> None:
+        for message in client.fetch_iter(range(1, 51), "FLAGS", chunk=10):
+            message.uid / (message.uid - 7)
+
+    with pytest.raises(ZeroDivisionError):
+        use()
+    assert len(client.fetch(range(1, 51), "FLAGS")) == 50
+
+
+def test_two_streams_at_once(server: IMAPServer, client: Any) -> None:
+    fill(server, 60)
+    client.select("INBOX")
+    first = client.fetch_iter(range(1, 61), "FLAGS", chunk=7)
+    second = client.fetch_iter(range(1, 61), "RFC822.SIZE", chunk=11)
+    pairs = list(zip(first, second, strict=True))
+    assert [one.uid for one, _ in pairs] == [two.uid for _, two in pairs] == list(range(1, 61))
+    assert all(two.size and one.flags is not None for one, two in pairs)
+
+
+def test_messages_that_are_gone_and_star(server: IMAPServer, client: Any) -> None:
+    fill(server, 5)
+    server.expunge("INBOX", [2, 3])
+    client.select("INBOX")
+    assert [row.uid for row in client.fetch_iter(range(1, 6), "FLAGS", chunk=2)] == [1, 4, 5]
+    assert [row.uid for row in client.fetch_iter(UIDSet("4:*"), "FLAGS")] == [4, 5]
+    assert [row.uid for row in client.fetch_iter(SequenceSet("1:2"), "UID", chunk=1)] == [1, 4]
+
+
+def test_split_missing_and_foreign_rows(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return (
+            b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n"
+            b"* 77 FETCH (UID 77 FLAGS (\\Seen) RFC822.SIZE 7)\r\n"  # of nobody's command
+            b"* 5 EXISTS\r\n"
+            b"* 2 FETCH (UID 2 FLAGS () RFC822.SIZE 20)\r\n"
+            b"* 1 FETCH (UID 1 RFC822.SIZE 10)\r\n"
+            b"* 3 FETCH (UID 3 FLAGS ())\r\n" + DONE
+        )
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        rows = {row.uid: row for row in client.fetch_iter([1, 2, 3], "FLAGS", "RFC822.SIZE")}
+        events = client.take_events()
+    assert sorted(rows) == [1, 2, 3]
+    assert (rows[1].flags, rows[1].size, rows[1].defects) == ({"\\Seen"}, 10, ())
+    assert (rows[2].flags, rows[2].size, rows[2].defects) == (frozenset(), 20, ())
+    assert rows[3].size is None
+    assert [defect.item for defect in rows[3].defects] == ["RFC822.SIZE"]
+    assert Exists(5) in events
+    assert 77 in [getattr(event, "uid", None) for event in events]
+
+
+def test_the_connection_is_lost_amid_the_stream(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes | None:
+        uids = asked_for(command)
+        return b"".join(map(flags_row, uids)) + DONE if uids[0] == 1 else None
+
+    client = scripted(converse(reply))
+    client.select("INBOX")
+    rows = client.fetch_iter(range(1, 21), "FLAGS", chunk=10, in_flight=1)
+    assert [next(rows).uid for _ in range(10)] == list(range(1, 11))
+    with pytest.raises(errors.Disconnected):
+        next(rows)
+
+
+# fetch_into.
+
+OCTETS = b"Subject: large\r\n\r\n" + b"0123456789abcde\n" * 100_000
+
+
+def test_into_a_file(server: IMAPServer, client: Any) -> None:
+    server.append("INBOX", OCTETS)
+    client.select("INBOX")
+    file = io.BytesIO()
+    told: list[tuple[int, int]] = []
+    (message,) = client.fetch_into(1, "BODY.PEEK[]", into=file, progress=lambda done, size: told.append((done, size)))
+    assert file.getvalue() == OCTETS
+    assert message.streamed == {"BODY[]": len(OCTETS)}
+    assert message.uid == 1
+    assert told == sorted(told)
+    assert told[-1] == (len(OCTETS), len(OCTETS))
+    assert client.noop() is None
+
+
+def test_into_what_a_function_returns(server: IMAPServer, client: Any) -> None:
+    server.append("INBOX", b"Subject: one\r\n\r\nbody one\r\n")
+    server.append("INBOX", b"Subject: two\r\n\r\nbody two\r\n")
+    client.select("INBOX")
+    files: dict[tuple[int | None, str], io.BytesIO] = {}
+    sizes = []
+
+    def into(number: int | None, item: str, size: int) -> io.BytesIO | None:
+        sizes.append(size)
+        return files.setdefault((number, item), io.BytesIO()) if item == "BODY[TEXT]" else None
+
+    rows = client.fetch_into(SequenceSet("1:2"), "BODY.PEEK[TEXT]", "BODY.PEEK[HEADER]", into=into)
+    assert {key: file.getvalue() for key, file in files.items()} == {
+        (1, "BODY[TEXT]"): b"body one\r\n",
+        (2, "BODY[TEXT]"): b"body two\r\n",
+    }
+    assert [row.header for row in rows] == [b"Subject: one\r\n\r\n", b"Subject: two\r\n\r\n"]
+    assert sorted(sizes) == [10, 10, 16, 16]
+
+
+class Full(io.RawIOBase):
+    def write(self, octets: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def raising(*args: Any) -> Any:
+    raise LookupError("no idea where to")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"into": Full()}, OSError),
+        ({"into": raising}, LookupError),
+        ({"into": io.BytesIO(), "progress": raising}, LookupError),
+    ],
+)
+def test_a_file_that_fails(server: IMAPServer, client: Any, arguments: Any, error: type[Exception]) -> None:
+    server.append("INBOX", OCTETS)
+    client.select("INBOX")
+    with pytest.raises(error, match=r"No space left|no idea"):
+        client.fetch_into(1, "BODY.PEEK[]", **arguments)
+    (message,) = client.fetch(1, "BODY.PEEK[]")  # the connection is in step
+    assert message.body == OCTETS
+
+
+class Counting(io.RawIOBase):
+    octets = 0
+
+    def write(self, octets: Any) -> int:
+        self.octets += len(octets)
+        return len(octets)
+
+
+def test_64_mib_into_a_file_take_no_memory(scripted: Callable[..., Any]) -> None:
+    size, piece = 64 << 20, bytes(1 << 20)
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.select()
+        tag = peer.expect(b"UID FETCH 1 (BODY.PEEK[])")
+        peer.send(b"* 1 FETCH (UID 1 BODY[] {%d}\r\n" % size)
+        for _ in range(64):
+            peer.send(piece)
+        peer.send(b")\r\n" + tag + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script) as client:
+        client.select("INBOX")
+        file = Counting()
+        tracemalloc.start()
+        try:
+            client.fetch_into(1, "BODY.PEEK[]", into=file)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert file.octets == size
+    assert peak < 4 << 20
+
+
+# APPEND from a file.
+
+
+def test_a_file_that_is_shorter_than_announced(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        assert peer.line().endswith(b" APPEND INBOX {1000}\r\n")
+        peer.send(b"+ go on\r\n")
+        while peer.sock.recv(4096):
+            pass
+
+    client = scripted(script)
+    with pytest.raises(Exception, match=r"short|end|1000|octets") as caught:
+        client.append("INBOX", io.BytesIO(b"x" * 400), size=1000)
+    assert isinstance(caught.value, (errors.FastimapError, ValueError, EOFError))
+    with pytest.raises(errors.Disconnected, match="closed"):
+        client.noop()
+
+
+def test_a_file_that_grows_is_sent_as_announced(server: IMAPServer, client: Any) -> None:
+    file = io.BytesIO(b"Subject: log\r\n\r\nline\r\n")
+    assert client.append("INBOX", file, size=16).uid == 1
+    assert server.messages("INBOX")[0].octets == b"Subject: log\r\n\r\n"
+    assert file.tell() == 16
+
+
+def test_append_refused_before_the_literal(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"<tag> NO [TRYCREATE] no such mailbox\r\n" if command.startswith(b"APPEND") else DONE
+
+    with scripted(converse(reply)) as client:
+        file = io.BytesIO(OCTETS)
+        with pytest.raises(errors.MailboxNotFound):
+            client.append("missing", file)
+        assert file.tell() == 0  # RFC 9051, section 6.3.12: nothing was sent
+        assert client.noop() is None
+
+
+def test_a_large_append_from_a_file_takes_no_memory(scripted: Callable[..., Any]) -> None:
+    size = 32 << 20
+
+    class Zeros(io.RawIOBase):
+        left = size
+
+        def read(self, most: int = -1) -> bytes:
+            most = min(most, self.left) if most >= 0 else self.left
+            self.left -= most
+            return bytes(most)
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 BINARY LITERAL+] ready\r\n")
+        tag, *_ = peer.line().split(b" ")
+        left = size + 2
+        while left:
+            left -= len(peer.octets(min(left, 65536)))
+        peer.send(tag + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script) as client:
+        tracemalloc.start()
+        try:
+            client.append("INBOX", Zeros(), size=size, binary=True)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 8 << 20

@@ -1,0 +1,281 @@
+"""TLS: verified unless the caller says otherwise; STARTTLS without anything that came before it."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from fastimap import errors
+from fastimap.sasl import MechanismError
+from fastimap.testing import IMAPServer
+from tests.client.doors import Door
+from tests.client.peers import swallow
+from tests.client.test_login import PASSWORD, scram
+from tests.imaplib.scripted import Peer, Server
+
+Serve = Callable[..., Server]
+
+
+def session(peer: Peer) -> None:
+    peer.greet()
+    peer.answer(b"NOOP")
+    peer.log_out()
+
+
+def end(peer: Peer) -> None:
+    """A session whose client refuses the handshake: it never comes to be."""
+
+
+class Refusing(Server):
+    """A server for a client that ends the handshake."""
+
+    def run(self) -> None:
+        super().run()
+        if isinstance(self.failure, (ssl.SSLError, ConnectionError)):
+            self.failure = None
+
+
+@pytest.fixture
+def refused(tls_server: ssl.SSLContext) -> Any:
+    with Refusing(end, tls_server) as server:
+        yield server
+
+
+def test_with_a_context(door: Door, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with door("localhost", serve(session, tls_server).port, ssl_context=trusting) as client:
+        assert client.session.tls is True
+        assert client.noop() is None
+
+
+def test_the_default_context_verifies_and_works(
+    door: Door,
+    serve: Serve,
+    tls_server: ssl.SSLContext,
+    authority: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))  # as if the system trusted it
+    with door("localhost", serve(session, tls_server).port) as client:
+        assert client.noop() is None
+
+
+def test_an_unknown_authority(door: Door, refused: Server) -> None:
+    client = door("localhost", refused.port, timeout=10)
+    with pytest.raises(errors.TLSError, match=r"certificate of localhost port \d+ is not to be trusted") as caught:
+        client.connect()
+    assert caught.value.advice is errors.Advice.FIX
+    with pytest.raises(errors.TLSError, match="closed"):
+        client.noop()
+
+
+def test_another_host_name(door: Door, refused: Server, trusting: ssl.SSLContext) -> None:
+    client = door("127.0.0.1", refused.port, ssl_context=trusting, timeout=10)
+    with pytest.raises(errors.TLSError, match=r"not to be trusted: .*not valid for '127\.0\.0\.1'"):
+        client.connect()
+
+
+def test_an_expired_certificate(door: Door, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", not_after=datetime.now(UTC) - timedelta(days=1)).configure_cert(context)
+    with Refusing(end, context) as server:
+        client = door("localhost", server.port, ssl_context=trusting, timeout=10)
+        with pytest.raises(errors.TLSError, match="expired"):
+            client.connect()
+
+
+def test_tls_where_there_is_none(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.line()
+
+    client = scripted(script, tls=True)
+    with pytest.raises(errors.TLSError, match='does not speak TLS from the start: try tls="starttls", or port 993'):
+        client.connect()
+
+
+def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> None:
+    client = scripted(lambda peer: peer.sock.recv(10), tls=True)
+    with pytest.raises(errors.ConnectionLost):
+        client.connect()
+
+
+def test_the_server_goes_without_a_close_notify(
+    door: Door, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.line()
+        peer.sock.detach()
+        socket.socket(fileno=fileno).close()
+
+    def remember(peer: Peer) -> None:
+        nonlocal fileno
+        fileno = peer.sock.fileno()
+        script(peer)
+
+    fileno = -1
+    client = door("localhost", serve(remember, tls_server).port, ssl_context=trusting, timeout=10)
+    with pytest.raises(errors.Disconnected):
+        client.noop()
+
+
+def test_much_over_tls(door: Door, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with IMAPServer(tls=tls_server) as server:
+        octets = b"Subject: much\r\n\r\n" + b"0123456789abcdef" * 200_000
+        with door("localhost", server.port, ssl_context=trusting, user="user", password="password") as client:
+            client.append("INBOX", octets)
+            client.select("INBOX")
+            (message,) = client.fetch(1, "BODY.PEEK[]")
+            assert message.body == octets
+
+
+# STARTTLS.
+
+
+def test_starttls(door: Door, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    with IMAPServer(starttls=tls_server, require_tls=True) as server:
+        client = door(
+            "localhost", server.port, tls="starttls", ssl_context=trusting, user="user", password="password", timeout=10
+        )
+        with client:
+            assert client.session.tls is True
+            assert "STARTTLS" not in client.capabilities
+            assert client.select("INBOX").exists == 0
+
+
+def test_what_was_learnt_before_tls_is_forgotten(
+    scripted: Callable[..., Any], tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS X-FORGED")
+        peer.answer(b"STARTTLS")
+        peer.start_tls(tls_server)
+        peer.answer(b"CAPABILITY", b"* CAPABILITY IMAP4rev1 X-TRUE")
+        peer.log_out()
+
+    with scripted(script, tls="starttls", ssl_context=_any_name(trusting)) as client:
+        assert client.capabilities == {"IMAP4REV1", "X-TRUE"}
+
+
+def _any_name(context: ssl.SSLContext) -> ssl.SSLContext:
+    context.check_hostname = False
+    return context
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([b"* OK [CAPABILITY IMAP4rev1] ready\r\n"], "does not offer STARTTLS"),
+        ([b"* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n"], "PREAUTH"),
+        ([b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", b"%s NO not today\r\n"], "not today"),
+        ([b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", b"%s BAD what?\r\n"], "what?"),
+        (
+            [
+                b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n",
+                b"%s OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n",
+            ],
+            "octets behind the OK",
+        ),
+        ([b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", b"%s OK begin\r\n* "], "octets behind the OK"),
+    ],
+)
+def test_starttls_that_fails(scripted: Callable[..., Any], lines: list[bytes], words: str) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(lines[0])
+        if len(lines) > 1:
+            peer.send(lines[1] % peer.expect(b"STARTTLS"))
+        peer.expect_end()
+
+    client = scripted(script, tls="starttls", **PASSWORD)
+    with pytest.raises(errors.TLSError, match=words.replace("?", r"\?")):
+        client.connect()
+    assert client.session.tls is False
+    with pytest.raises(errors.TLSError, match="closed"):
+        client.noop()
+
+
+def test_a_handshake_that_fails_behind_starttls(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"STARTTLS")
+        peer.sock.recv(5)
+        peer.send(b"* OK what is that?\r\n")
+        swallow(peer)
+
+    client = scripted(script, tls="starttls", timeout=5)
+    with pytest.raises(errors.TLSError):
+        client.connect()
+    with pytest.raises(errors.TLSError, match="closed"):
+        client.noop()
+
+
+def test_an_unknown_authority_behind_starttls(scripted: Callable[..., Any], tls_server: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"STARTTLS")
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            peer.start_tls(tls_server)
+
+    client = scripted(script, tls="starttls", timeout=5)
+    with pytest.raises(errors.TLSError, match="not to be trusted"):
+        client.connect()
+
+
+def test_silence_behind_starttls(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"STARTTLS")
+        swallow(peer)
+
+    client = scripted(script, tls="starttls", timeout=0.4)
+    with pytest.raises(errors.Timeout, match="no TLS with"):
+        client.connect()
+
+
+# Channel binding.
+
+
+def certificate_hash(context_names: str, authority: trustme.CA) -> tuple[ssl.SSLContext, bytes]:
+    """The context of a server, and what RFC 5929, section 4.1, has the client bind to: SHA-256 of its certificate."""
+    issued = authority.issue_cert(context_names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(context)
+    return context, hashlib.sha256(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode())).digest()
+
+
+def test_scram_plus_binds_to_the_certificate(
+    door: Door, serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    context, expected = certificate_hash("localhost", authority)
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256")
+        tag, channel = scram(peer, "SHA-256-PLUS")
+        assert channel == b"p=tls-server-end-point,," + expected
+        assert peer.line() == b"\r\n"
+        peer.send(tag + b" OK [CAPABILITY IMAP4rev1] welcome\r\n")
+        peer.log_out()
+
+    port = serve(script, context).port
+    with door("localhost", port, ssl_context=trusting, mechanism="SCRAM-SHA-256-PLUS", **PASSWORD) as client:
+        assert client.session.tls is True
+
+
+def test_scram_plus_needs_tls(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256")
+        peer.expect_end()
+
+    client = scripted(script, mechanism="SCRAM-SHA-256-PLUS", **PASSWORD)
+    with pytest.raises(MechanismError):
+        client.connect()
