@@ -1,5 +1,6 @@
 """Fixtures for what comes from outside the project, and a loud word about what is missing."""
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -8,21 +9,32 @@ from types import ModuleType
 from typing import NoReturn, TypeVar
 
 import pytest
+from hypothesis import settings
 
+from tests.servers import courier, cyrus
 from tests.servers import dovecot as dovecot_server
+from tests.servers.courier import Courier
 from tests.servers.dovecot import Dovecot
+from tests.servers.server import Server
 from tests.support import Unavailable, corpora, debian
 
-R = TypeVar("R")
+# Nothing is asserted about time.
+settings.register_profile("fastimap", deadline=None)
+settings.load_profile("fastimap")
+
+S = TypeVar("S", bound=Server)
 NOT_RUN = pytest.StashKey[dict[str, str]]()
 
 
 @pytest.fixture(scope="session")
-def unavailable(request: pytest.FixtureRequest) -> Callable[[str, Unavailable], NoReturn]:
-    """A function that ends the test because `what` is missing: a failure in CI, else a skip that the summary names."""
+def unavailable(request: pytest.FixtureRequest) -> Callable[..., NoReturn]:
+    """A function that ends the test because `what` is missing: a failure in CI, else a skip that the summary names.
 
-    def end(what: str, reason: Unavailable) -> NoReturn:
-        if os.environ.get("CI"):
+    In CI, too, it is a skip for what is not `required`.
+    """
+
+    def end(what: str, reason: Unavailable, required: bool = True) -> NoReturn:
+        if required and os.environ.get("CI"):
             pytest.fail(f"{what}: {reason}", pytrace=False)
         request.config.stash.setdefault(NOT_RUN, {})[what] = str(reason)
         pytest.skip(f"{what}: {reason}")
@@ -38,18 +50,67 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             terminalreporter.line(f"{what}: {reason}", red=True)
 
 
-@pytest.fixture(scope="session")
-def dovecot(unavailable: Callable[[str, Unavailable], NoReturn]) -> Iterator[Dovecot]:
-    """A private Dovecot that lives as long as the test session."""
-    try:
-        with dovecot_server.running() as server:
-            yield server
-    except Unavailable as reason:
-        unavailable("Dovecot", reason)
+@contextlib.contextmanager
+def started(
+    starting: contextlib.AbstractContextManager[S],
+    unavailable: Callable[..., NoReturn],
+    what: str,
+    required: bool = True,
+) -> Iterator[S]:
+    """Give the server while the block runs, or end the test because it isn't to be had."""
+    with contextlib.ExitStack() as stack:
+        try:
+            server = stack.enter_context(starting)
+        except Unavailable as reason:
+            unavailable(what, reason, required)
+        yield server
 
 
 @pytest.fixture(scope="session")
-def real_messages(unavailable: Callable[[str, Unavailable], NoReturn]) -> list[bytes]:
+def dovecot(unavailable: Callable[..., NoReturn]) -> Iterator[Dovecot]:
+    """A private Dovecot 2.3 that lives as long as the test session, as do the other servers."""
+    with started(dovecot_server.running(), unavailable, "Dovecot 2.3") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus_3_6(unavailable: Callable[..., NoReturn]) -> Iterator[Server]:
+    """A private Cyrus IMAP 3.6."""
+    with started(cyrus.running("bookworm"), unavailable, "Cyrus 3.6") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def courier_5_0(unavailable: Callable[..., NoReturn]) -> Iterator[Courier]:
+    """A private Courier IMAP 5.0."""
+    with started(courier.running("bookworm"), unavailable, "Courier 5.0") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def dovecot_2_4(unavailable: Callable[..., NoReturn]) -> Iterator[Server]:
+    """A private Dovecot 2.4, where it is to be had."""
+    with started(dovecot_server.running_in_root("trixie"), unavailable, "Dovecot 2.4", required=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cyrus_3_10(unavailable: Callable[..., NoReturn]) -> Iterator[Server]:
+    """A private Cyrus IMAP 3.10, where it is to be had."""
+    with started(cyrus.running("trixie"), unavailable, "Cyrus 3.10", required=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["dovecot-2.3", "cyrus-3.6", "courier-5.0", "dovecot-2.4", "cyrus-3.10"])
+def real_server(request: pytest.FixtureRequest) -> Server:
+    """Each of the real servers in turn."""
+    fixture = "dovecot" if request.param == "dovecot-2.3" else request.param.replace("-", "_").replace(".", "_")
+    server: Server = request.getfixturevalue(fixture)
+    return server
+
+
+@pytest.fixture(scope="session")
+def real_messages(unavailable: Callable[..., NoReturn]) -> list[bytes]:
     """Real mail, hundreds of messages: octets with CRLF line ends (see tests/support/corpora.py)."""
     try:
         return corpora.real_messages()
@@ -58,7 +119,7 @@ def real_messages(unavailable: Callable[[str, Unavailable], NoReturn]) -> list[b
 
 
 @pytest.fixture(scope="session")
-def newest_cpython_suite(unavailable: Callable[[str, Unavailable], NoReturn]) -> Path:
+def newest_cpython_suite(unavailable: Callable[..., NoReturn]) -> Path:
     """The path of CPython 3.15's test_imaplib.py; its data is beside it."""
     try:
         return debian.cpython_tests() / "test_imaplib.py"
@@ -67,7 +128,7 @@ def newest_cpython_suite(unavailable: Callable[[str, Unavailable], NoReturn]) ->
 
 
 @pytest.fixture(scope="session")
-def newest_imaplib(unavailable: Callable[[str, Unavailable], NoReturn]) -> ModuleType:
+def newest_imaplib(unavailable: Callable[..., NoReturn]) -> ModuleType:
     """CPython 3.15's imaplib, whatever the running Python is: the reference for what fastimap.imaplib does."""
     try:
         path = debian.cpython_imaplib()

@@ -12,14 +12,21 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 
 # The floors of ARCHITECTURE.md, from the ground up. A folder stands for all of its modules.
 FLOORS = [
-    ["errors", "limits", "mailbox_name"],
-    ["_parser", "_parser_py", "parser"],
-    ["_imaplib_arguments", "_imaplib_functions", "imaplib"],
+    ["errors", "limits", "mailbox_name", "message", "sasl", "sequence_set", "types"],
+    ["_fetch", "_parser", "_parser_py", "parser"],
+    ["_imaplib_arguments", "_imaplib_functions", "decode", "encode", "imaplib", "refusals", "search", "settings"],
+    ["command"],
+    ["commands"],
+    ["protocol"],
+    ["flows"],
+    ["connecting"],
+    ["client"],
+    ["aio"],
     ["__init__"],
     ["testing", "demo", "cli", "__main__"],
 ]
 WAITING = {"asyncio", "select", "selectors", "socket", "socketserver", "ssl", "subprocess"}
-MAY_WAIT = {"imaplib", "testing", "demo", "cli", "__main__"}
+MAY_WAIT = {"imaplib", "connecting", "client", "aio", "testing", "demo", "cli", "__main__"}
 
 
 def room(path: Path) -> str:
@@ -36,10 +43,13 @@ def imports(path: Path) -> list[str]:
     text = path.read_text("utf-8")
     found = []
     if path.suffix == ".pyx":
-        for dots, module in re.findall(r"^from (\.*)([\w.]*) import", text, re.MULTILINE):
-            found.append(".".join([*package[: len(package) - len(dots) + 1], module]) if dots else module)
+        for dots, module, names in re.findall(r"^from (\.*)([\w.]*) import ([\w, ]*)", text, re.MULTILINE):
+            base = [*package[: len(package) - len(dots) + 1]] if dots else []
+            found += [".".join([*base, name]) for name in ([module] if module else names.split(", "))]
         return found
-    for node in ast.walk(ast.parse(text)):
+    tree = ast.parse(text)
+    tree.body = [node for node in tree.body if not _for_types_alone(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -47,6 +57,10 @@ def imports(path: Path) -> list[str]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             found += [module] if module != "fastimap" else [f"fastimap.{alias.name}" for alias in node.names]
     return found
+
+
+def _for_types_alone(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 MODULES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx")])

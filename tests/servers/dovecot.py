@@ -1,112 +1,129 @@
 """A private Dovecot: own configuration, own mail, free loopback ports, gone at the end.
 
-It needs the programs of Debian's dovecot-imapd (or their like) and no rights: started by root it runs as "nobody".
+`running` takes the host's: it needs the programs of Debian's dovecot-imapd (or their like) and no rights; started by
+root it runs as "nobody". `running_in_root` takes that of a Debian release in a root of its own.
 """
 
 import contextlib
 import grp
-import itertools
 import os
 import pwd
 import shlex
 import shutil
-import socket
 import string
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import trustme
+from tests.servers import chroot
+from tests.servers.server import (
+    INSECURE_HOST,
+    Server,
+    free_ports,
+    minor_version,
+    wait_for_greeting,
+    write_certificates,
+)
+from tests.support import Unavailable, debian
 
-from tests.support import Unavailable
-
-START_TIMEOUT = 20.0
+HOST_VERSION = "2.3"
 STOP_TIMEOUT = 10.0
 
 
-@dataclass(frozen=True)
-class Dovecot:
-    """A running Dovecot; every user name is valid, with an empty mailbox of its own, and has the one `password`."""
+@dataclass(frozen=True, kw_only=True)
+class Dovecot(Server):
+    """A running Dovecot whose programs are the host's."""
 
-    directory: Path
-    """Holds the configuration, the log, the mail."""
     configuration: Path
-    ca_file: Path
-    """The certificate authority to verify the server against (PEM)."""
     imap_program: Path
-    port: int
-    """Plain IMAP with STARTTLS, on `host` and on `insecure_host`."""
-    tls_port: int
-    """IMAP over TLS from the start."""
-    version: str
-    host: str = "127.0.0.1"
-    insecure_host: str = "127.0.0.2"
-    """The same server, where it announces LOGINDISABLED until TLS is on."""
-    password: str = "secret"
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
-
-    def new_user(self) -> str:
-        """Return the name of a user nobody has used yet: INBOX, Drafts and Trash are there and empty."""
-        return f"user{next(self._numbers)}"
+    insecure_host: str = INSECURE_HOST
 
     def stream_command(self, user: str) -> str:
         """Return a shell command that speaks IMAP on stdin and stdout, already authenticated as `user`."""
         return shlex.join([str(self.imap_program), "-c", str(self.configuration), "-u", user])
 
-    def log(self) -> str:
-        """Return what Dovecot has logged so far."""
-        path = self.directory / "dovecot.log"
-        return path.read_text(errors="replace") if path.exists() else "(no log)"
-
 
 @contextlib.contextmanager
 def running() -> Iterator[Dovecot]:
-    """Start Dovecot; stop it and remove everything it wrote when the block ends.
+    """Start the host's Dovecot; stop it and remove everything it wrote when the block ends.
 
-    Raises Unavailable when no Dovecot of a known version is installed, RuntimeError with its log when it doesn't start.
+    Raises Unavailable when no Dovecot 2.3 is installed, RuntimeError with its log when it doesn't start.
     """
     program = _find_program()
     version = subprocess.run([program, "--version"], check=True, capture_output=True, text=True).stdout.split()[0]
-    template = Path(__file__).with_name(f"dovecot-{'.'.join(version.split('.')[:2])}.conf")
-    if not template.exists():
-        raise Unavailable(f"Dovecot {version} is installed; the tests have no configuration for that version.")
+    if minor_version(version) != HOST_VERSION:
+        raise Unavailable(f"Dovecot {version} is installed; the tests expect the answers of Dovecot {HOST_VERSION}.")
     account = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
 
     # Not below pytest's own temporary directory: that is closed to the unprivileged account.
     with tempfile.TemporaryDirectory(prefix="fastimap-dovecot-") as name:
         directory = Path(name)
-        port, tls_port = _free_ports(2)
-        _write_certificates(directory)
+        port, tls_port = free_ports(2)
+        write_certificates(directory)
         configuration = directory / "dovecot.conf"
-        configuration.write_text(
-            string.Template(template.read_text()).substitute(
-                directory=directory,
-                user=account.pw_name,
-                uid=account.pw_uid,
-                group=grp.getgrgid(account.pw_gid).gr_name,
-                gid=account.pw_gid,
-                port=port,
-                tls_port=tls_port,
-                password=Dovecot.password,
-            )
-        )
+        group = grp.getgrgid(account.pw_gid).gr_name
+        _write_configuration(configuration, version, directory, account.pw_name, group, port, tls_port)
         if os.geteuid() == 0:
             for path in (directory, *directory.iterdir()):
                 os.chown(path, account.pw_uid, account.pw_gid)
         dovecot = Dovecot(
+            name=f"dovecot-{minor_version(version)}",
+            version=version,
             directory=directory,
             configuration=configuration,
             ca_file=directory / "ca.pem",
+            client_certificate=directory / "client.pem",
             imap_program=_libexec_directory(program, configuration) / "imap",
             port=port,
             tls_port=tls_port,
-            version=version,
         )
         with _master(program, dovecot, account):
             yield dovecot
+
+
+@contextlib.contextmanager
+def running_in_root(suite: str) -> Iterator[Server]:
+    """Start the Dovecot of the Debian release `suite`; stop it and remove everything it wrote when the block ends.
+
+    Raises Unavailable where it can't be had, RuntimeError with its log when it doesn't start.
+    """
+    root = chroot.root(suite, "dovecot-imapd")
+    version = debian.version_in_root(root, "dovecot-imapd")
+    with chroot.scratch_directory("dovecot") as directory:
+        port, tls_port = free_ports(2)
+        configuration = directory / "dovecot.conf"
+        _write_configuration(configuration, version, chroot.INSIDE, "nobody", "nogroup", port, tls_port)
+        server = Server(
+            name=f"dovecot-{minor_version(version)}",
+            version=version,
+            directory=directory,
+            ca_file=directory / "ca.pem",
+            client_certificate=directory / "client.pem",
+            port=port,
+            tls_port=tls_port,
+            insecure_host=INSECURE_HOST,
+        )
+        with chroot.running(server, root, ["dovecot", "-F", "-c", f"{chroot.INSIDE}/dovecot.conf"]):
+            yield server
+
+
+def _write_configuration(
+    path: Path, version: str, directory: Path, user: str, group: str, port: int, tls_port: int
+) -> None:
+    template = Path(__file__).with_name(f"dovecot-{minor_version(version)}.conf")
+    path.write_text(
+        string.Template(template.read_text()).substitute(
+            version=version,
+            directory=directory,
+            user=user,
+            group=group,
+            port=port,
+            tls_port=tls_port,
+            password=Server.password,
+        )
+    )
 
 
 @contextlib.contextmanager
@@ -128,7 +145,7 @@ def _master(program: str, dovecot: Dovecot, account: pwd.struct_passwd) -> Itera
             extra_groups=[] if root else None,
         )
     try:
-        _wait_for_greeting(master, dovecot)
+        wait_for_greeting(master, dovecot)
         yield
     finally:
         master.terminate()
@@ -137,19 +154,6 @@ def _master(program: str, dovecot: Dovecot, account: pwd.struct_passwd) -> Itera
         except subprocess.TimeoutExpired:
             master.kill()
             master.wait()
-
-
-def _wait_for_greeting(master: "subprocess.Popen[bytes]", dovecot: Dovecot) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
-    while master.poll() is None and time.monotonic() < deadline:
-        try:
-            with socket.create_connection((dovecot.host, dovecot.port), timeout=START_TIMEOUT) as connection:
-                if connection.recv(1):
-                    return
-        except OSError:
-            time.sleep(0.05)
-    stderr = (dovecot.directory / "stderr").read_text(errors="replace")
-    raise RuntimeError(f"Dovecot {dovecot.version} did not start:\n{stderr}{dovecot.log()}")
 
 
 def _find_program() -> str:
@@ -166,16 +170,3 @@ def _libexec_directory(program: str, configuration: Path) -> Path:
     doveconf = str(Path(program).parent.parent / "bin" / "doveconf")
     command = [doveconf, "-c", str(configuration), "-h", "libexec_dir"]
     return Path(subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip())
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [s.getsockname()[1] for s in sockets]
-
-
-def _write_certificates(directory: Path) -> None:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(directory / "ca.pem")
-    certificate = authority.issue_cert("localhost", Dovecot.host, Dovecot.insecure_host)
-    certificate.private_key_and_cert_chain_pem.write_to_path(directory / "certificate.pem")

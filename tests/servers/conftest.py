@@ -1,0 +1,46 @@
+"""The typed clients at the real servers."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import decode, protocol
+from fastimap.commands import fetch
+from tests.client.conftest import door, implementation
+from tests.client.doors import opened
+from tests.servers.accounts import Account
+from tests.servers.server import Server
+from tests.support import IMPLEMENTATIONS, READERS
+
+__all__ = ["door", "implementation"]
+
+
+@pytest.fixture
+def account(real_server: Server) -> Iterator[Account]:
+    """A new account on each server, for the blocking client."""
+    with opened("blocking") as make:
+        yield Account(real_server, real_server.new_user(), make)
+
+
+@pytest.fixture
+def client(account: Account) -> Any:
+    """A blocking client that is logged in."""
+    return account.client()
+
+
+@pytest.fixture(params=[("blocking", IMPLEMENTATIONS[0]), ("asyncio", IMPLEMENTATIONS[-1])], ids="-".join)
+def account_of_both(
+    request: pytest.FixtureRequest, real_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Account]:
+    """A new account on each server, for each client; the two have different parsers."""
+    name, parser = request.param
+    twin = importlib.import_module(READERS[parser])
+    monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
+    monkeypatch.setattr(decode, "tokenize", twin.tokenize)
+    monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
+    with opened(name) as make:
+        yield Account(real_server, real_server.new_user(), make)

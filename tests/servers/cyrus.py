@@ -1,0 +1,64 @@
+"""A private Cyrus IMAP in a Debian root of its own."""
+
+import contextlib
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers import chroot
+from tests.servers.server import Server, free_ports, minor_version
+from tests.support import debian
+
+PACKAGES = ("cyrus-imapd", "libsasl2-modules", "libsasl2-modules-sql")
+
+DIRECTORIES = ("mail", *(f"configuration/{name}" for name in ("db", "lock", "log", "msg", "proc", "socket")))
+
+ADMIN = "cyrus"
+
+
+@contextlib.contextmanager
+def running(suite: str) -> Iterator[Server]:
+    """Start the Cyrus of the Debian release `suite`; stop it and remove everything it wrote when the block ends.
+
+    Raises Unavailable where it can't be had, RuntimeError with its log when it doesn't start.
+    """
+    root = chroot.root(suite, *PACKAGES)
+    version = debian.version_in_root(root, "cyrus-imapd")
+    with chroot.scratch_directory("cyrus") as directory:
+        port, tls_port = free_ports(2)
+        for name in DIRECTORIES:
+            (directory / name).mkdir(parents=True)
+        for name in ("imapd.conf", "cyrus.conf"):
+            template = string.Template(Path(__file__).with_name(f"cyrus-{name}").read_text())
+            (directory / name).write_text(
+                template.substitute(
+                    directory=chroot.INSIDE,
+                    programs="/usr/lib/cyrus/bin",
+                    port=port,
+                    tls_port=tls_port,
+                    password=Server.password,
+                    admin=ADMIN,
+                )
+            )
+        server = Server(
+            name=f"cyrus-{minor_version(version)}",
+            version=version,
+            directory=directory,
+            ca_file=directory / "ca.pem",
+            client_certificate=directory / "client.pem",
+            port=port,
+            tls_port=tls_port,
+            admin=(ADMIN, Server.password),
+        )
+        inside = chroot.INSIDE
+        command = [
+            "cyrmaster",
+            "-C",
+            f"{inside}/imapd.conf",
+            "-M",
+            f"{inside}/cyrus.conf",
+            "-p",
+            f"{inside}/master.pid",
+        ]
+        with chroot.running(server, root, command):
+            yield server
