@@ -1,8 +1,13 @@
 """One client in a process of its own: what a FETCH costs it.
 
+The names of the clients: "stdlib" is imaplib; "c" and "py" are fastimap.imaplib by its two implementations; "c reader"
+is the parser with nothing around it, "c typed" the same with typed values, "c protocol" these as a Client routes them;
+"Client" and "AsyncClient" are fastimap's, by C. Streamed: nothing is kept. One by one: a FETCH for each message.
+
 Client is the handle on the process; main() is what runs in it.
 """
 
+import asyncio
 import contextlib
 import gc
 import hashlib
@@ -12,9 +17,11 @@ import io
 import json
 import os
 import resource
+import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +29,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.replay import GREETING, Account, Session
-from benchmarks.workloads import KIB, MIB, split
+from benchmarks.workloads import KIB, MIB, messages, split
 
 Fetch = Callable[[], Any]
 
@@ -55,6 +62,11 @@ class Job:
         """The message data items to fetch."""
         return split(self.workload)[0].items
 
+    @property
+    def item_names(self) -> list[str]:
+        """The same, one by one."""
+        return self.items.strip("()").split()
+
     def command(self) -> tuple[list[str], dict[str, str]]:
         """The process to start, and its environment."""
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
@@ -63,8 +75,8 @@ class Job:
             # Between two FETCHes glibc is to keep the memory: giving it back or not is luck, and no parsing.
             environment["MALLOC_TRIM_THRESHOLD_"] = str(1024 * MIB)
         implementation = self.client.partition(" ")[0]
-        if implementation in ("c", "py"):
-            environment["FASTIMAP_IMPL"] = implementation
+        if implementation.startswith(("c", "py", "Client", "AsyncClient")):
+            environment["FASTIMAP_IMPL"] = "py" if implementation == "py" else "c"
         return [sys.executable, "-m", "benchmarks.client", json.dumps(asdict(self))], environment
 
 
@@ -76,7 +88,7 @@ class Sample:
         cpu: Seconds of CPU, user and system, of the client's process.
         wall: Seconds.
         memory: Octets by which the process grew at its largest.
-        digest: Of all octets fetched, in order.
+        digest: Of all that was fetched, in order, behind its kind, "octets" or "typed"; "" where nothing was kept.
     """
 
     cpu: float
@@ -139,7 +151,7 @@ def log_in(module: Any, account: Account) -> Any:
 
 
 def _imaplib(job: Job) -> Fetch:
-    module = imaplib if job.client == "stdlib" else importlib.import_module("fastimap.imaplib")
+    module = importlib.import_module("fastimap.imaplib") if job.client in ("c", "py") else imaplib
     if job.account:
         connection = log_in(module, job.account)
         connection.select(job.account.mailbox or job.workload, readonly=True)
@@ -148,6 +160,9 @@ def _imaplib(job: Job) -> Fetch:
         connection = type("InMemory", (module.IMAP4,), {"_create_socket": lambda self, timeout: source})()
         connection.login("user", "secret")
         connection.select(job.workload, readonly=True)
+    if job.client.endswith("one by one"):
+        numbers = [str(number) for number in range(1, messages(job.workload) + 1)]
+        return lambda: [part for number in numbers for part in connection.fetch(number, job.items)[1]]
     return lambda: connection.fetch("1:*", job.items)[1]
 
 
@@ -169,6 +184,41 @@ def _reader(job: Job) -> Fetch:
     return fetch
 
 
+def _typed(job: Job) -> Fetch:
+    """The reader's batch(), which decodes each FETCH response; the rows are kept, or dropped batch by batch."""
+    from fastimap.parser import ResponseReader
+
+    source = _recording(job)
+    reader = ResponseReader()
+
+    def fetch() -> list[Any]:
+        source.seek(0)
+        kept: list[Any] = []
+        while count := source.readinto(reader.get_buffer()):
+            reader.buffer_updated(count)
+            for rows in reader.batch():
+                kept += rows
+        return kept
+
+    def stream() -> int:
+        source.seek(0)
+        seen = 0
+        while count := source.readinto(reader.get_buffer()):
+            reader.buffer_updated(count)
+            for rows in reader.batch():
+                seen += len(rows)
+        return seen
+
+    return stream if job.client.endswith("streamed") else fetch
+
+
+def _imapclient_parser(job: Job) -> Fetch:
+    """IMAPClient's decoding of what stdlib imaplib gives, without the rest of IMAPClient."""
+    parse = importlib.import_module("imapclient.response_parser").parse_fetch_response
+    fetch = _imaplib(job)
+    return lambda: parse(fetch(), normalise_times=True, uid_is_key=False)
+
+
 def _sink(job: Job) -> Fetch:
     """No parser: the octets are received and kept, which every client pays for at least."""
     assert job.account
@@ -185,28 +235,172 @@ def _sink(job: Job) -> Fetch:
     return fetch
 
 
+def _protocol(job: Job) -> Fetch:
+    """The conversation of a Client, with a driver that costs nothing."""
+    from fastimap import SequenceSet, commands
+    from fastimap.command import Command
+    from fastimap.protocol import Protocol
+
+    source = MemorySocket(_recording(job))
+    protocol = Protocol()
+
+    def receive() -> None:
+        protocol.buffer_updated(source.recv_into(protocol.get_buffer()))
+
+    def run(command: Command[Any]) -> Any:
+        pending = protocol.submit(command)
+        while not pending.done:
+            if octets := b"".join(protocol.data_to_send()):
+                source.sendall(octets)
+            receive()
+        return pending.result()
+
+    while not protocol.greeting.done:
+        receive()
+    run(commands.Login("user", "secret"))
+    run(commands.Select(job.workload, readonly=True))
+    return lambda: run(commands.Fetch(SequenceSet("1:*"), *job.item_names))
+
+
+def _given(job: Job) -> dict[str, Any]:
+    """How a Client logs in to the account."""
+    assert job.account
+    account = job.account
+    context = ssl.create_default_context(cafile=account.cafile) if account.cafile else None
+    return {
+        "host": account.host,
+        "port": account.port,
+        "user": account.user,
+        "password": account.password,
+        "mechanism": "LOGIN",
+        "tls": bool(context),
+        "ssl_context": context,
+    }
+
+
+def _client(job: Job) -> Fetch:
+    import fastimap
+
+    assert job.account
+    client = fastimap.Client(**_given(job))
+    exists = client.select(job.account.mailbox or job.workload, readonly=True).exists
+    every = fastimap.SequenceSet(f"1:{exists}")
+
+    def one_by_one() -> Any:
+        with client.pipeline() as pipeline:
+            pending = [pipeline.fetch(fastimap.SequenceSet(n), *job.item_names) for n in range(1, exists + 1)]
+        return tuple(row for answer in pending for row in answer.result())
+
+    def streamed() -> None:
+        count = 0
+        for _ in client.fetch_iter(every, *job.item_names):
+            count += 1
+        assert count == exists
+
+    def to_file() -> None:
+        with tempfile.TemporaryFile() as file:
+            client.fetch_into(every, *job.item_names, into=file)
+            _check_size(job, file.tell())
+
+    match job.client.partition(", ")[2]:
+        case "one by one":
+            return one_by_one
+        case "streamed":
+            return streamed
+        case "to a file":
+            return to_file
+    return lambda: client.fetch(every, *job.item_names)
+
+
+def _async_client(job: Job) -> Fetch:
+    import fastimap
+
+    assert job.account
+    runner = asyncio.Runner()
+    client = fastimap.AsyncClient(**_given(job))
+    exists = runner.run(client.select(job.account.mailbox or job.workload, readonly=True)).exists
+    every = fastimap.SequenceSet(f"1:{exists}")
+
+    async def kept() -> Any:
+        return await client.fetch(every, *job.item_names)
+
+    async def streamed() -> None:
+        count = 0
+        async for _ in client.fetch_iter(every, *job.item_names):
+            count += 1
+        assert count == exists
+
+    coroutine = streamed if job.client.endswith("streamed") else kept
+    return lambda: runner.run(coroutine())
+
+
+def _check_size(job: Job, size: int) -> None:
+    expected = split(job.workload)[1]
+    assert size == expected, f"{size} octets instead of {expected}"
+
+
+def _copying(job: Job) -> Fetch:
+    """No client at all: what arrives is written to a file. What a literal to a file costs at least."""
+    assert job.account
+    connection = socket.create_connection((job.account.host, job.account.port))
+    replies = connection.makefile("rb")
+    connection.sendall(b'a LOGIN "user" "secret"\r\nb SELECT %s\r\n' % job.workload.encode())
+    while not replies.readline().startswith(b"b OK"):
+        pass
+    buffer = memoryview(bytearray(256 * KIB))
+
+    def fetch() -> None:
+        connection.sendall(b"c FETCH 1 BODY[]\r\n")
+        ending = b"\r\nc OK done\r\n"
+        last = b""
+        with tempfile.TemporaryFile() as file:
+            while not last.endswith(ending):
+                count = connection.recv_into(buffer)
+                file.write(buffer[:count])
+                last = (last + bytes(buffer[max(count - len(ending), 0) : count]))[-len(ending) :]
+
+    return fetch
+
+
 def _imapclient(job: Job) -> Fetch:
     account = job.account or Account(0)
     context = ssl.create_default_context(cafile=account.cafile) if account.cafile else None
     connection = importlib.import_module("imapclient").IMAPClient(
         account.host, account.port, use_uid=False, ssl=bool(context), ssl_context=context
     )
-    if job.client == "IMAPClient, debug=0":
+    if "debug=0" in job.client:
         connection._imap.debug = 0  # it is 5 as shipped: each literal is formatted for a log that nobody reads
     connection.login(account.user, account.password)
     exists = connection.select_folder(account.mailbox or job.workload, readonly=True)[b"EXISTS"]
-    return lambda: connection.fetch(range(1, exists + 1), job.items.strip("()").split())
+    if job.client.endswith("one by one"):
+        return lambda: {n: connection.fetch([n], job.item_names) for n in range(1, exists + 1)}
+    return lambda: connection.fetch(range(1, exists + 1), job.item_names)
 
 
 CLIENTS: dict[str, Callable[[Job], Fetch]] = {
     "stdlib": _imaplib,
     "c": _imaplib,
     "py": _imaplib,
+    "stdlib, one by one": _imaplib,
     "c reader": _reader,
     "py reader": _reader,
+    "c typed": _typed,
+    "py typed": _typed,
+    "c typed, streamed": _typed,
+    "py typed, streamed": _typed,
+    "IMAPClient parser": _imapclient_parser,
+    "c protocol": _protocol,
+    "Client": _client,
+    "Client, streamed": _client,
+    "Client, one by one": _client,
+    "Client, to a file": _client,
+    "AsyncClient": _async_client,
+    "AsyncClient, streamed": _async_client,
+    "copying": _copying,
     "sink": _sink,
     "IMAPClient": _imapclient,
     "IMAPClient, debug=0": _imapclient,
+    "IMAPClient, debug=0, one by one": _imapclient,
 }
 
 
@@ -269,7 +463,15 @@ def _resident(field: str) -> int:
     return next(int(line.split()[1]) * KIB for line in lines if line.startswith(field + ":"))
 
 
-def _digest(data: Sequence[bytes | Sequence[bytes]]) -> str:
+def _digest(data: Any) -> str:
+    """The kind of what was fetched, and its digest: alike for all clients that give octets, and for all typed ones."""
+    if isinstance(data, list) and data and not hasattr(data[0], "uid"):
+        return f"octets {_octets_digest(data)}"
+    rows = _in_common(data)
+    return f"typed {_octets_digest(rows)}" if rows else ""
+
+
+def _octets_digest(data: Sequence[bytes | Sequence[bytes]]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for part in data:
         digest.update(type(part).__name__.encode())
@@ -278,13 +480,38 @@ def _digest(data: Sequence[bytes | Sequence[bytes]]) -> str:
     return digest.hexdigest()
 
 
+def _in_common(data: Any) -> list[tuple[bytes, ...]]:
+    """What the typed clients have in common, message by message; nothing for other clients."""
+    if isinstance(data, dict):  # IMAPClient's
+        rows = [row.get(number, row) for number, row in data.items()]  # one by one, each is a dictionary by itself
+        names = (b"UID", b"RFC822.SIZE", b"BODY[HEADER]", b"BODY[]")
+        return [
+            (
+                *(str(row.get(name)).encode() for name in names),
+                b" ".join(sorted(row.get(b"FLAGS", ()))),
+                str((envelope := row.get(b"ENVELOPE")) and (envelope.subject, envelope.message_id)).encode(),
+            )
+            for row in rows
+        ]
+    if not isinstance(data, (list, tuple)) or not data or not hasattr(data[0], "uid"):
+        return []
+    return [
+        (
+            *(str(value).encode() for value in (row.uid, row.size, row.header, row.body)),
+            " ".join(sorted(row.flags or ())).encode(),
+            str(row.envelope and (row.envelope.subject_octets, row.envelope.message_id_octets)).encode(),
+        )
+        for row in data
+    ]
+
+
 def _measure(fetch: Fetch) -> Sample:
     gc.collect()
     before, wall, cpu = _resident("VmRSS"), time.perf_counter(), time.process_time()
     data = fetch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     memory = _resident("VmHWM") - before
-    return Sample(cpu, wall, memory, _digest(data) if isinstance(data, list) else "")
+    return Sample(cpu, wall, memory, _digest(data))
 
 
 def main() -> None:

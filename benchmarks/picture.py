@@ -1,4 +1,7 @@
-"""Draws the picture of the README from the report's JSON: python -m benchmarks.picture results.json speed.svg"""
+"""Measures, and draws the picture of the README: python -m benchmarks.picture docs/speed.svg
+
+With --results the figures come from what `python -m benchmarks --peers --json FILE` wrote, and nothing is measured.
+"""
 
 import argparse
 import json
@@ -6,10 +9,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report import measure
+
 # All in pixels.
 WIDTH, LEFT, RIGHT, TOP = 760, 200, 70, 82
-BAR, GAP = 15, 12
-TWINS = {"c": "fastimap, C", "py": "fastimap, pure Python"}
+BAR, GAP = 13, 12
+# Client as the report names it: style, and name in the picture. What was not measured is left out.
+SERIES = {
+    "c": ("raw", "fastimap.imaplib"),
+    "Client": ("typed", "fastimap.Client"),
+    "Client, streamed": ("streamed", "the same, nothing kept"),
+    "IMAPClient, debug=0": ("peer", "IMAPClient"),
+}
 TITLES = {
     "a": "flags, UID, size, date",
     "b": "envelope, body structure",
@@ -19,13 +30,15 @@ TITLES = {
     "e": "messages up to 5 MiB",
     "f": "one literal of 100 MiB",
 }
-TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328; }
 .title { font-size: 17px; font-weight: 600; } .small { font-size: 11.5px; fill: #59636e; }
-.c { fill: #0969da; } .py { fill: #e8a317; } .grid { stroke: #d1d9e0; } .one { stroke: #59636e; stroke-width: 2; }
+.raw { fill: #0969da; } .typed { fill: #1a7f37; } .streamed { fill: #8fd19e; } .peer { fill: #e8a317; }
+.grid { stroke: #d1d9e0; } .one { stroke: #59636e; stroke-width: 2; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #f0f6fc; } .small { fill: #9198a1; } .c { fill: #4493f8; } .grid { stroke: #3d444d; }
+  text { fill: #f0f6fc; } .small { fill: #9198a1; }
+  .raw { fill: #4493f8; } .typed { fill: #3fb950; } .grid { stroke: #3d444d; }
 }
 """
 
@@ -35,40 +48,46 @@ def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start")
 
 
 def draw(results: dict[str, Any]) -> str:
-    """Draw how many times less client CPU than stdlib imaplib each twin takes, as SVG, on a logarithmic scale."""
+    """Draw how many times less client CPU than stdlib imaplib each client takes, as SVG, on a logarithmic scale."""
+    rows = results["end to end"]
     ratios = {
-        title: {twin: clients["stdlib"]["cpu"] / clients[twin]["cpu"] for twin in TWINS if clients[twin]}
+        title: {
+            client: rows[row]["stdlib"]["cpu"] / rows[row][client]["cpu"] for client in SERIES if rows[row].get(client)
+        }
         for row, title in TITLES.items()
-        for clients in [results["end to end"][row]]
     }
+    shown = [client for client in SERIES if any(client in row for row in ratios.values())]
     every = [1.0, *(ratio for row in ratios.values() for ratio in row.values())]
     low, high = 0.9 * min(every), 1.1 * max(every)
 
     def x(ratio: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * math.log(ratio / low) / math.log(high / low)
 
-    bottom = TOP + len(ratios) * (2 * BAR + GAP)
+    step = len(shown) * BAR + GAP
+    bottom = TOP + len(ratios) * step
     caption = f"{results['python']}; messages replayed on loopback; medians of {results['rounds']}"
     parts = [
         _text(16, 28, "Client CPU of one FETCH: how many times less than stdlib imaplib", "title"),
         _text(WIDTH - 16, bottom + 42, f"{caption}; logarithmic scale", "small", "end"),
     ]
-    for number, (twin, name) in enumerate(TWINS.items()):
-        parts.append(f'<rect x="{LEFT + number * 130}" y="44" width="12" height="12" rx="2" class="{twin}"/>')
-        parts.append(_text(LEFT + 18 + number * 130, 55, name))
+    for number, client in enumerate(shown):
+        style, name = SERIES[client]
+        left = 16 + number * 180
+        parts.append(f'<rect x="{left}" y="44" width="12" height="12" rx="2" class="{style}"/>')
+        parts.append(_text(left + 18, 55, name))
     for tick in TICKS:
         if low <= tick <= high:
             line = f'x1="{x(tick):.1f}" y1="{TOP - 8}" x2="{x(tick):.1f}" y2="{bottom}"'
             parts.append(f'<line {line} class="{"one" if tick == 1 else "grid"}"/>')
             parts.append(_text(x(tick), bottom + 16, "imaplib" if tick == 1 else f"{tick}x", "small", "middle"))
-    for number, (title, twins) in enumerate(ratios.items()):
-        y = TOP + number * (2 * BAR + GAP)
-        parts.append(_text(LEFT - 12, y + BAR + 4, title, anchor="end"))
-        for twin, ratio in twins.items():
+    for number, (title, clients) in enumerate(ratios.items()):
+        y = TOP + number * step
+        parts.append(_text(LEFT - 12, y + len(shown) * BAR / 2 + 4, title, anchor="end"))
+        for client, ratio in clients.items():
             left, right = sorted((x(1), x(ratio)))
             box = f'x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAR - 2}"'
-            parts.append(f'<rect {box} rx="2" class="{twin}"/>')
-            parts.append(_text(right + 6, y + BAR - 4, f"{ratio:.2g}x", "small"))
+            parts.append(f'<rect {box} rx="2" class="{SERIES[client][0]}"/>')
+            parts.append(_text(right + 6, y + BAR - 3, f"{ratio:.2g}x", "small"))
             y += BAR
     height = bottom + 56
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
@@ -76,13 +95,13 @@ def draw(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Read the JSON, write the SVG."""
+    """Measure, or read the JSON; write the SVG."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__)
-    parser.add_argument("results", type=Path, help="what `python -m benchmarks --json` wrote")
     parser.add_argument("picture", type=Path, help="SVG file to write")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="figures measured before")
     options = parser.parse_args()
     try:
-        results = json.loads(options.results.read_text())
+        results = json.loads(options.results.read_text()) if options.results else measure(["end to end"], peers=True)
         options.picture.write_text(draw(results), encoding="utf-8")
     except (OSError, ValueError) as error:
         parser.error(str(error))

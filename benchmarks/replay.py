@@ -1,10 +1,12 @@
 """A server, in its own process, that answers every FETCH with recorded octets, as fast as sendall() goes.
 
-It knows CAPABILITY, LOGIN, SELECT, FETCH and LOGOUT; the mailbox selected names the recording to send.
+It knows CAPABILITY, LOGIN, SELECT, FETCH of one range by number, and LOGOUT; the mailbox selected names the recording
+to send.
 """
 
 import contextlib
 import functools
+import itertools
 import json
 import socketserver
 import ssl
@@ -19,6 +21,7 @@ from threading import Thread
 from benchmarks import workloads
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
+SMALL = 64 * workloads.KIB
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Session:
 
     def __init__(self) -> None:
         self.mailbox = ""
+        self.first, self.last = 1, 0
+        """The message numbers of the last FETCH."""
 
     def answer(self, line: bytes) -> tuple[bytes, str, bytes]:
         """Answer one command line.
@@ -61,6 +66,9 @@ class Session:
                 untagged = b"* %d EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n" % workloads.messages(self.mailbox)
             case b"FETCH":
                 replayed = self.mailbox
+                first, _, last = arguments[0].partition(b":")
+                self.first = int(first)
+                self.last = workloads.messages(replayed) if last == b"*" else int(last or first)
             case b"LOGOUT":
                 untagged = b"* BYE good bye\r\n"
             case b"LOGIN":
@@ -80,10 +88,20 @@ class _Connection(socketserver.StreamRequestHandler):
             self.wfile.write(GREETING)
             for line in self.rfile:
                 before, mailbox, after = session.answer(line)
-                self.wfile.write(before)
-                if mailbox:
-                    self.request.sendall(_recording(mailbox))
-                self.wfile.write(after)
+                if not mailbox:
+                    self.request.sendall(before + after)
+                elif workloads.messages(mailbox) == 1:
+                    for piece in _pieces(mailbox):
+                        self.request.sendall(piece)
+                    self.request.sendall(after)
+                else:
+                    octets, starts = _recording(mailbox)
+                    octets = octets[starts[session.first - 1] : starts[session.last]]
+                    if len(octets) <= SMALL:
+                        self.request.sendall(b"".join((octets, after)))
+                    else:
+                        self.request.sendall(octets)
+                        self.request.sendall(after)
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -96,8 +114,17 @@ class _TLSServer(_Server):
         self.socket = context.wrap_socket(self.socket, server_side=True)
 
 
+def _pieces(mailbox: str) -> Iterator[bytes]:
+    workload, size = workloads.split(mailbox)
+    return workload.responses(size)
+
+
 # The clients take turns on one workload, so the last recording is the one that is asked for again.
-_recording = functools.lru_cache(maxsize=1)(workloads.record)
+@functools.lru_cache(maxsize=1)
+def _recording(mailbox: str) -> tuple[memoryview, list[int]]:
+    """The octets of all messages, and where each begins; where they end is the last."""
+    responses = list(_pieces(mailbox))
+    return memoryview(b"".join(responses)), [0, *itertools.accumulate(map(len, responses))]
 
 
 @contextlib.contextmanager

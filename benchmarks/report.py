@@ -1,6 +1,7 @@
-"""Everything in one run: CPU end to end, growth, parse alone, instructions; printed as Markdown tables.
+"""Everything in one run: CPU end to end, growth, parse alone, instructions, round trips; printed as Markdown tables.
 
-Stdlib imaplib of this Python and both implementations of fastimap take turns; ratios compare their medians.
+Stdlib imaplib of this Python, both implementations of the drop-in, and the typed clients take turns; ratios compare
+their medians.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.client import Client, Job, Sample, Unavailable
+from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
 from benchmarks.replay import replay_server
 from benchmarks.workloads import KIB, MIB, WORKLOADS, record, split
@@ -22,6 +24,13 @@ from benchmarks.workloads import KIB, MIB, WORKLOADS, record, split
 DROP_INS = ("stdlib", "c", "py")
 READERS = ("c reader", "py reader")
 PEERS = ("IMAPClient", "IMAPClient, debug=0")
+TYPED_PEER = "IMAPClient parser"
+TYPED = (TYPED_PEER, "c typed", "c typed, streamed", "c protocol", "py typed", "py typed, streamed")
+KEPT = ("Client", "AsyncClient")
+STREAMED = ("Client, streamed", "AsyncClient, streamed")
+ONE_BY_ONE = ("Client, one by one", "stdlib, one by one", "IMAPClient, debug=0, one by one")
+TO_A_FILE = ("copying", "Client, to a file")
+ROUND_TRIP = 0.020  # seconds
 GROWTH = ("a/1000", "a/10000", "a/100000", *(f"f/{size}" for size in (KIB, MIB, 10 * MIB, 100 * MIB)))
 
 Figures = dict[str, Any]
@@ -63,17 +72,31 @@ class Bench:
                         except Unavailable as error:
                             failed.add(name)
                             self.notes[str(error)] = None
-        if len({sample.digest for samples in first.values() for sample in samples} - {""}) > 1:
+        digests = {sample.digest for samples in first.values() for sample in samples} - {""}
+        kinds = {digest.partition(" ")[0] for digest in digests}
+        if len(digests) > len(kinds):
             raise RuntimeError(f"the clients fetched different octets: {jobs}")
         return {name: {} if name in failed else _summary(first[name], later[name]) for name in first}
 
     def end_to_end(self) -> Iterator[Row]:
         """Over loopback, from the replaying server; i is d over TLS. "sink" keeps the octets and parses nothing."""
-        clients = (*DROP_INS, "sink", *(PEERS if self.peers else ()))
+        clients = (*DROP_INS, *KEPT, *STREAMED, "sink", *(PEERS if self.peers else ()))
         with replay_server() as (plain, tls):
             for row in (*WORKLOADS, "i"):
                 workload, account = ("d", tls) if row == "i" else (row, plain)
                 yield row, self.take_turns([Job(client, workload, account) for client in clients])
+
+    def one_by_one(self) -> Iterator[Row]:
+        """A command for each message, over a link with a round-trip time."""
+        with replay_server() as (plain, _), delayed(plain, ROUND_TRIP) as account:
+            clients = ONE_BY_ONE if self.peers else ONE_BY_ONE[:-1]
+            yield "d/500", self.take_turns([Job(client, "d/500", account) for client in clients])
+
+    def to_a_file(self) -> Iterator[Row]:
+        """A literal that goes to a file, beside a loop that receives and writes and knows no IMAP."""
+        with replay_server() as (plain, _):
+            workload = f"f/{1024 * MIB}"
+            yield workload, self.take_turns([Job(client, workload, plain) for client in TO_A_FILE])
 
     def growth(self) -> Iterator[Row]:
         """More responses, larger literals, over loopback."""
@@ -90,11 +113,26 @@ class Bench:
                 clients = DROP_INS + READERS
                 yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in clients])
 
+    def typed(self) -> Iterator[Row]:
+        """From memory to typed rows: the reader's batch(), and IMAPClient's parser on what stdlib imaplib gives."""
+        with tempfile.TemporaryDirectory() as folder:
+            recording = Path(folder, "recording")
+            for workload in "abcd":
+                recording.write_bytes(record(workload))
+                yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in TYPED])
+
     def instructions(self) -> Iterator[Row]:
         """Instructions a message, parse alone."""
+        yield from self._instructions(DROP_INS + READERS)
+
+    def typed_instructions(self) -> Iterator[Row]:
+        """Instructions a message, to typed rows."""
+        yield from self._instructions(TYPED)
+
+    def _instructions(self, clients: tuple[str, ...]) -> Iterator[Row]:
         for workload in "abd":
             row: dict[str, Figures] = {}
-            for client in DROP_INS + READERS:
+            for client in clients:
                 try:
                     row[client] = {"instructions": per_message(client, workload)}
                 except Unavailable as error:
@@ -123,28 +161,40 @@ class Table:
         key: The figure to show.
         unit: What to divide it by, for a row.
         goals: What the extension is to reach, by row.
+        reference: The client that the others are compared with.
+        of: The client that the goals are for.
+        clients: Those to show; all if empty.
     """
 
     title: str
     key: str
     unit: Callable[[str], float]
     goals: dict[str, str] = dataclasses.field(default_factory=dict)
+    reference: str = "stdlib"
+    of: str = "c"
+    clients: tuple[str, ...] = ()
 
     def show(self, rows: Iterable[Row]) -> dict[str, dict[str, Figures]]:
         """Print the rows as they come, and return them.
 
-        Behind a figure stands how many times less it is than stdlib imaplib's.
+        Behind a figure stands how many times less it is than the reference's, mostly stdlib imaplib.
         """
         print(f"\n{self.title}\n")
         done: dict[str, dict[str, Figures]] = {}
         for row, clients in rows:
-            cells = {client: self._cell(row, client, clients) for client in clients}
+            cells = {
+                client: self._cell(row, client, clients) for client in clients if client in (self.clients or clients)
+            }
+            if not any(clients.get(client) for client in cells):
+                continue  # none of them was measured
             if self.goals:
-                cells["goal for c"] = self.goals.get(row, "")
+                cells[f"goal for {self.of}"] = self.goals.get(row, "")
             if not done:
                 print(f"| {'workload':26} |", *(f"{head:17} |" for head in cells))
-                print(f"|{'-' * 28}|" + f"{'-' * 19}|" * len(cells))
-            print(f"| {_label(row):26} |", *(f"{cell:17} |" for cell in cells.values()), flush=True)
+                print(f"|{'-' * 28}|" + "".join(f"{'-' * max(len(head) + 2, 19)}|" for head in cells))
+            print(
+                f"| {_label(row):26} |", *(f"{cell:{max(len(head), 17)}} |" for head, cell in cells.items()), flush=True
+            )
             done[row] = clients
         return done
 
@@ -153,8 +203,10 @@ class Table:
         if figure is None:
             return "-"
         cell = _number(figure / self.unit(row))
-        stdlib = clients["stdlib"].get(self.key)
-        return cell if client == "stdlib" or not stdlib or not figure else f"{cell} ({_number(stdlib / figure)}x)"
+        reference = clients.get(self.reference, {}).get(self.key)
+        if client == self.reference or not reference or not figure:
+            return cell
+        return f"{cell} ({_number(reference / figure)}x)"
 
 
 def _number(value: float) -> str:
@@ -183,16 +235,78 @@ def _microseconds(row: str) -> float:
 
 _CPU_GOALS = {"a": "25x", "b": "10x", "c": "4x", "d": "2.7x", "f": "1x", "i": "1.8x"}
 _PARSE_GOALS = {"a": "35x", "b": "25x", "c": "8x", "d": "2.5x"}
+_TYPED_GOALS = {"a": "200x", "b": "70x", "c": "15x", "d": "6x"}
 _INSTRUCTION_GOALS = {"a": "900", "b": "2,200", "d": "3,600"}
 _MEMORY = Table("Peak memory above that before the FETCH, MiB", "memory", lambda row: MIB)
+_TYPED_CPU_GOALS = {"a": "15x", "b": "2x", "d": "2.7x"}
+_STREAMED_GOALS = {"d": "12x"}
+_PEER_GOALS = {"a": "150x", "b": "55x", "d": "4.5x"}
+_AT_MOST = dict.fromkeys("abcdefi", "0.77x")  # 1.3 times as much
 _FIRST = "The same, the first FETCH of a process: all memory comes fresh from the kernel"
 QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
     "end to end": (
         Bench.end_to_end,
         [
             Table("Client CPU from a replaying server, milliseconds", "cpu", _milliseconds, _CPU_GOALS),
+            Table("The typed clients", "cpu", _milliseconds, _TYPED_CPU_GOALS, of="Client", clients=("stdlib", *KEPT)),
+            Table(
+                "Streamed, nothing kept",
+                "cpu",
+                _milliseconds,
+                _STREAMED_GOALS,
+                of="Client, streamed",
+                clients=("stdlib", *STREAMED),
+            ),
+            Table(
+                "The typed clients; (nx): n times less than IMAPClient with its log off",
+                "cpu",
+                _milliseconds,
+                _PEER_GOALS,
+                PEERS[1],
+                "Client",
+                (*PEERS, *KEPT),
+            ),
+            *(
+                Table(
+                    f"asyncio; (nx): n times less than {blocking}",
+                    "cpu",
+                    _milliseconds,
+                    _AT_MOST,
+                    blocking,
+                    asynchronous,
+                    (blocking, asynchronous),
+                )
+                for blocking, asynchronous in (KEPT, STREAMED)
+            ),
             Table(_FIRST, "first cpu", _milliseconds),
             _MEMORY,
+        ],
+    ),
+    "one by one": (
+        Bench.one_by_one,
+        [
+            Table(
+                "500 messages, a FETCH for each, at 20 ms round-trip time: wall, milliseconds",
+                "wall",
+                _milliseconds,
+                {"d/500": "150x"},
+                "stdlib, one by one",
+                "Client, one by one",
+            )
+        ],
+    ),
+    "to a file": (
+        Bench.to_a_file,
+        [
+            Table(
+                "A literal to a file: CPU, milliseconds; (nx): n times less than receiving and writing alone",
+                "cpu",
+                _milliseconds,
+                {f"f/{1024 * MIB}": "0.77x"},
+                "copying",
+                "Client, to a file",
+            ),
+            dataclasses.replace(_MEMORY, reference="copying"),
         ],
     ),
     "growth": (
@@ -214,11 +328,44 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
             Table(_FIRST, "first cpu", _microseconds),
         ],
     ),
+    "typed": (
+        Bench.typed,
+        [
+            Table(
+                "To typed rows, in memory that was used before: CPU, microseconds a message; (nx): than IMAPClient",
+                "cpu",
+                _microseconds,
+                _TYPED_GOALS,
+                TYPED_PEER,
+            ),
+            Table(_FIRST, "first cpu", _microseconds, reference=TYPED_PEER),
+        ],
+    ),
     "instructions": (
         Bench.instructions,
         [Table("Parse alone: instructions a message", "instructions", lambda row: 1, _INSTRUCTION_GOALS)],
     ),
+    "typed instructions": (
+        Bench.typed_instructions,
+        [Table("To typed rows: instructions a message", "instructions", lambda row: 1, reference=TYPED_PEER)],
+    ),
 }
+
+
+def measure(questions: Iterable[str], processes: int = 3, rounds: int = 3, *, peers: bool) -> dict[str, Any]:
+    """Measure and print; return all figures, by question."""
+    bench = Bench(processes, rounds, peers=peers)
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    print(f"{python}, medians of {processes * rounds} rounds; (nx): n times less than stdlib imaplib")
+    results: dict[str, Any] = {"python": python, "rounds": processes * rounds}
+    for name in questions:
+        measured, (table, *more) = QUESTIONS[name]
+        rows = results[name] = table.show(measured(bench))
+        for another in more:
+            another.show(rows.items())
+    for note in bench.notes:
+        print(f"\nNot measured: {note}")
+    return results
 
 
 def main() -> None:
@@ -232,17 +379,6 @@ def main() -> None:
     options = parser.parse_args()
     if min(options.processes, options.rounds) < 1:
         parser.error("at least one process and one round are needed")
-    bench = Bench(options.processes, options.rounds, peers=options.peers)
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    rounds = options.processes * options.rounds
-    print(f"{python}, medians of {rounds} rounds; (nx): n times less than stdlib imaplib")
-    results: dict[str, Any] = {"python": python, "rounds": rounds}
-    for name in options.only or QUESTIONS:
-        measured, (table, *more) = QUESTIONS[name]
-        rows = results[name] = table.show(measured(bench))
-        for another in more:
-            another.show(rows.items())
-    for note in bench.notes:
-        print(f"\nNot measured: {note}")
+    results = measure(options.only or QUESTIONS, options.processes, options.rounds, peers=options.peers)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

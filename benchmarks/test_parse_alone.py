@@ -14,3 +14,12 @@ pytestmark = pytest.mark.benchmark(timer=client_cpu)
 @pytest.mark.parametrize("workload", "abcd")
 def test_parse(workload: str, client: str, recording: Callable[[str], str], fetch: Callable[[Job], None]) -> None:
     fetch(Job(client, workload, recording=recording(workload)))
+
+
+@pytest.mark.parametrize(
+    "client", ["c typed", "py typed", "c typed, streamed", "py typed, streamed", "IMAPClient parser"]
+)
+@pytest.mark.parametrize("workload", "abcd")
+def test_typed(workload: str, client: str, recording: Callable[[str], str], fetch: Callable[..., None]) -> None:
+    pytest.importorskip("imapclient")
+    fetch(Job(client, workload, recording=recording(workload)), like="IMAPClient parser")

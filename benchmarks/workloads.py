@@ -35,7 +35,7 @@ class Workload:
         title: What the row is called in reports.
         items: Message data items of the FETCH, as a parenthesised list.
         size: Usual size, in messages (in octets of its one literal for f).
-        responses: Makes that many untagged FETCH responses.
+        responses: Makes that many untagged FETCH responses, one by one; for f the pieces of the only one.
     """
 
     title: str
@@ -143,9 +143,8 @@ def _b(count: int) -> Iterator[bytes]:
 
 def _literals(section: str, messages: Iterator[bytes]) -> Iterator[bytes]:
     for number, octets in enumerate(messages, 1):
-        yield b"* %d FETCH (UID %d %s {%d}\r\n" % (number, number + 7000, section.encode(), len(octets))
-        yield octets
-        yield b")\r\n"
+        head = b"* %d FETCH (UID %d %s {%d}\r\n" % (number, number + 7000, section.encode(), len(octets))
+        yield b"".join((head, octets, b")\r\n"))
 
 
 def _c(count: int) -> Iterator[bytes]:
@@ -166,8 +165,12 @@ def _e(count: int) -> Iterator[bytes]:
 
 
 def _f(size: int) -> Iterator[bytes]:
+    """One response in pieces, as it may be larger than the memory."""
     text = _text()
-    return _literals("BODY[]", iter([(text * (size // len(text) + 1))[:size]]))
+    yield b"* 1 FETCH (UID 7001 BODY[] {%d}\r\n" % size
+    for start in range(0, size, len(text)):
+        yield text[: size - start]
+    yield b")\r\n"
 
 
 WORKLOADS = {
