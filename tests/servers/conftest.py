@@ -10,13 +10,13 @@ import pytest
 
 from fastimap import decode, protocol
 from fastimap.commands import fetch
-from tests.client.conftest import door, implementation
+from tests.client.conftest import door, implementation, serve
 from tests.client.doors import opened
 from tests.servers.accounts import Account
 from tests.servers.server import Server
 from tests.support import IMPLEMENTATIONS, READERS
 
-__all__ = ["door", "implementation"]
+__all__ = ["door", "implementation", "serve"]
 
 
 @pytest.fixture
