@@ -10,7 +10,7 @@ import io
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 from . import _fetch
 from .errors import (
@@ -85,7 +85,8 @@ class ResponseReader:
         self._capacity = 0
         # The response that is half framed.
         self._mode = _RESPONSES
-        self._fragments: list[bytes | tuple[bytes, bytes | Streamed]] = []
+        # A literal is bytes; batch() with a sink has a Streamed in its place.
+        self._fragments: list[bytes | tuple[bytes, Any]] = []
         self._type = ""
         self._head = b""
         self._literal_size = -1
@@ -606,6 +607,10 @@ def split_rows(
     lows = [low for low, _ in ranges]
     for row in rows:
         number = row.uid if by_uid else row.sequence_number
-        at = -1 if number is None or row.present & need != need else bisect_right(lows, number) - 1
-        (claimed if at >= 0 and number <= ranges[at][1] else others).append(row)
+        if number is not None and row.present & need == need:
+            at = bisect_right(lows, number) - 1
+            if at >= 0 and number <= ranges[at][1]:
+                claimed.append(row)
+                continue
+        others.append(row)
     return claimed, others

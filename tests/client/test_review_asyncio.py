@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -66,11 +67,16 @@ def test_the_mailbox_is_known_until_a_new_connection_comes_about(
 
 
 def test_closing_ends_a_task_that_waits_for_the_greeting(serve: Callable[..., Server]) -> None:
+    connected = threading.Event()
+
+    def script(peer: Any) -> None:
+        connected.set()
+        silent(peer)
+
     async def work() -> None:
-        client = AsyncClient("127.0.0.1", serve(silent).port, tls=False, timeout=600)
+        client = AsyncClient("127.0.0.1", serve(script).port, tls=False, timeout=600)
         connecting = asyncio.create_task(client.connect())
-        while client._link is None:
-            await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(connected.wait, 10)
         async with asyncio.timeout(4):  # shorter than the patience with LOGOUT
             await client.close()
             with pytest.raises(errors.Disconnected, match="logged out"):
