@@ -45,16 +45,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fastimap", description="The standard library's imaplib on a parser in C.")
+    parser = _Parser(prog="fastimap", description="A fast IMAP client for Python.")
     parser.add_argument("--version", action="version", version=f"fastimap {__version__}")
     commands = parser.add_subparsers(required=True, metavar="command", dest="command")
     demo = commands.add_parser(
         "demo",
-        help="fetch the same mail with imaplib and with fastimap.imaplib, and compare",
+        help="fetch the same mail with imaplib and with fastimap, and compare",
         description=(
-            "Fetch the same mail with the standard library's imaplib and with fastimap.imaplib in turn, check that "
-            "the octets are equal, and print what each took. Without a URL, the mail is synthetic, on a server of "
-            f"the package's own. With one, it is yours, and is not changed; the password is read from "
+            "Fetch the same mail with the standard library's imaplib, with fastimap.imaplib and with fastimap.Client "
+            "in turn, check that the octets are equal, and print what each took. Without a URL, the mail is synthetic, "
+            "on a server of the package's own. With one, it is yours, and is not changed; the password is read from "
             f"{PASSWORD_VARIABLE}, or asked for."
         ),
     )
@@ -68,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "--messages", type=_positive, metavar="N", help="how many synthetic messages, without a URL (2000)"
     )
     demo.add_argument("--limit", type=_positive, metavar="N", help="with a URL: how many of the newest messages (500)")
-    demo.add_argument(
-        "--rounds", type=_positive, metavar="N", help="how often each library fetches all (7; with a URL 3)"
-    )
+    demo.add_argument("--rounds", type=_positive, metavar="N", help="how often each fetches all (7; with a URL 3)")
     demo.add_argument("--insecure", action="store_true", help="with an imap:// URL: send the password without TLS")
     return parser
 

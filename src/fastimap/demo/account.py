@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from fastimap import mailbox_name
+from fastimap import Client, errors, mailbox_name
 
 from .errors import DemoError, UsageError
 
@@ -119,6 +119,27 @@ def examining(account: Account, imaplib: ModuleType) -> Iterator[Any]:
         if typ != "OK":
             raise DemoError(f"the mailbox {account.mailbox!r} can't be opened: {_text(data)}; check its name")
         yield client
+
+
+@contextmanager
+def examining_typed(account: Account) -> Iterator[Client]:
+    """The same with `fastimap.Client`."""
+    client = Client(
+        account.host,
+        account.port,
+        user=account.user,
+        password=account.password,
+        # Without TLS a password is shown only by a mechanism that is named: whoever comes here has agreed.
+        mechanism=None if account.tls or account.starttls else "LOGIN",
+        tls="starttls" if account.starttls else account.tls,
+        timeout=_TIMEOUT,
+    )
+    try:
+        with client:
+            client.examine(account.mailbox)
+            yield client
+    except errors.FastimapError as exc:
+        raise DemoError(f"{account.host}:{account.port}: {exc}") from None
 
 
 @contextmanager

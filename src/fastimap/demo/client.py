@@ -12,16 +12,21 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .account import Account, examining
+from fastimap import FetchedMessage, UIDSet
+
+from .account import Account, examining, examining_typed
 from .errors import DemoError
 
 _SEQUENCE_NUMBER = re.compile(rb"\d+ \(")
 _UID = re.compile(rb"\bUID (\d+)")
+
+TYPED = "fastimap.Client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,10 @@ class Job:
     """What to fetch: in one FETCH after another, so that the memory of one chunk is the bound."""
 
     library: str
-    """The module to fetch with: ``imaplib`` or ``fastimap.imaplib``."""
+    """What to fetch with: ``imaplib``, ``fastimap.imaplib`` or ``fastimap.Client``."""
     account: Account
     items: str
-    """The message data items, UID first."""
+    """The message data items in parentheses, UID first."""
     chunks: list[list[int]]
     """The UIDs of each FETCH."""
 
@@ -45,9 +50,13 @@ class Run:
     cpu_seconds: float
     peak_memory: int
     """Of the process, in octets; 0 where the system does not tell."""
-    octets: int
     digests: dict[int, str]
-    """SHA-256 of what was fetched of each message, by UID: of its literal where it has one, else of its line."""
+    """SHA-256 of what was fetched of each message, by UID: of its literal where it has one, else of its line; with
+    fastimap.Client, which keeps no line, of its body or else of its size."""
+
+
+Fetch = Callable[[list[int]], Any]
+Digests = Callable[[Any], dict[int, str]]
 
 
 def digest(octets: bytes) -> str:
@@ -56,24 +65,45 @@ def digest(octets: bytes) -> str:
 
 def run(job: Job) -> Run:
     """Fetch all that `job` names, and tell of each chunk on standard output."""
-    imaplib = importlib.import_module(job.library)
     seconds = cpu_seconds = 0.0
-    octets = 0
-    digests = {}
-    with examining(job.account, imaplib) as client:
+    digests: dict[int, str] = {}
+    with _typed(job) if job.library == TYPED else _untyped(job) as (fetch, digests_of):
         for uids in job.chunks:
-            message_set = ",".join(map(str, uids))
             begin, cpu_begin = time.perf_counter(), time.process_time()
-            typ, data = client.uid("FETCH", message_set, job.items)
+            fetched = fetch(uids)
             cpu_seconds += time.process_time() - cpu_begin
             seconds += time.perf_counter() - begin
-            if typ != "OK":
-                raise DemoError(f"the server answered FETCH with {typ} {data!r}")
-            for uid, fetched in _fetched(data):
-                digests[uid] = digest(fetched)
-                octets += len(fetched)
+            digests |= digests_of(fetched)
             print(len(uids), flush=True)
-    return Run(seconds, cpu_seconds, _peak_memory(), octets, digests)
+    return Run(seconds, cpu_seconds, _peak_memory(), digests)
+
+
+@contextmanager
+def _untyped(job: Job) -> Iterator[tuple[Fetch, Digests]]:
+    imaplib = importlib.import_module(job.library)
+
+    def digests(answer: tuple[str, list[Any]]) -> dict[int, str]:
+        typ, data = answer
+        if typ != "OK":
+            raise DemoError(f"the server answered FETCH with {typ} {data!r}")
+        return {uid: digest(octets) for uid, octets in _fetched(data)}
+
+    with examining(job.account, imaplib) as client:
+        yield lambda uids: client.uid("FETCH", ",".join(map(str, uids)), job.items), digests
+
+
+@contextmanager
+def _typed(job: Job) -> Iterator[tuple[Fetch, Digests]]:
+    items = job.items.strip("()").split()
+
+    def digests(rows: list[FetchedMessage]) -> dict[int, str]:
+        for row in rows:
+            if row.defects:
+                raise DemoError(f"of UID {row.uid} the server sent what can't be read: {row.defects[0]}")
+        return {row.uid: digest(str(row.size).encode() if row.body is None else row.body) for row in rows if row.uid}
+
+    with examining_typed(job.account) as client:
+        yield lambda uids: list(client.fetch_iter(UIDSet(uids), *items)), digests
 
 
 def _fetched(data: list[Any]) -> Iterator[tuple[int, bytes]]:
