@@ -14,6 +14,7 @@ from .demo import report
 from .demo.account import parse_url
 from .demo.comparison import Comparison, compare_mailbox, compare_synthetic
 from .demo.errors import DemoError, UsageError
+from .demo.progress import Progress
 
 PASSWORD_VARIABLE = "FASTIMAP_PASSWORD"
 
@@ -91,7 +92,7 @@ def _compare(options: argparse.Namespace) -> Comparison:
     if options.url is None:
         if options.limit is not None or options.insecure:
             raise UsageError("--limit and --insecure need a URL")
-        with report.Progress() as progress:
+        with Progress() as progress:
             return compare_synthetic(options.messages or 2000, options.rounds or 7, progress)
     if options.messages is not None:
         raise UsageError("--messages is for the demo without a URL; with one, use --limit")
@@ -99,7 +100,7 @@ def _compare(options: argparse.Namespace) -> Comparison:
     if options.insecure and account.tls:
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
     account = replace(account, password=_password(account.user, account.host))
-    with report.Progress() as progress:
+    with Progress() as progress:
         return compare_mailbox(account, options.limit or 500, options.rounds or 3, progress, insecure=options.insecure)
 
 

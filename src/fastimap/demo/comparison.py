@@ -20,7 +20,7 @@ from . import corpus
 from .account import Account, examining, without_tls_if_allowed
 from .client import TYPED, Job, Run, digest
 from .errors import DemoError
-from .report import Progress
+from .progress import Progress
 
 LIBRARIES = ("imaplib", "fastimap.imaplib", TYPED)
 

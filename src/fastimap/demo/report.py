@@ -1,60 +1,15 @@
-"""What the user sees: a bar while the demo works (on a terminal, with rich), and the table at its end."""
+"""What the user sees at the end: the tables."""
 
 from __future__ import annotations
 
 import platform
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
 
 from fastimap import parser
 
-if TYPE_CHECKING:
-    from .comparison import Comparison, Measure
+from .comparison import Comparison, Measure
 
 _IMPLEMENTATIONS = {"c": "c (the extension in C)", "py": "py (pure Python)"}
-
-
-class Progress:
-    """A bar on standard error for each task, where that is a terminal and rich is installed; otherwise nothing."""
-
-    def __init__(self) -> None:
-        self._bars: Any = None
-        if sys.stderr.isatty():
-            try:
-                from rich import progress
-                from rich.console import Console
-            except ImportError:
-                return
-            self._bars = progress.Progress(
-                progress.TextColumn("{task.description}"),
-                progress.BarColumn(),
-                progress.TaskProgressColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-
-    def __enter__(self) -> Progress:
-        if self._bars is not None:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    @contextmanager
-    def task(self, description: str, total: int) -> Iterator[Callable[[int], None]]:
-        """Show a bar while the block runs; yields the function that moves it on by so many of `total`."""
-        if self._bars is None:
-            yield lambda done: None
-            return
-        task = self._bars.add_task(description, total=total)
-        try:
-            yield lambda done: self._bars.advance(task, done)
-        finally:
-            self._bars.remove_task(task)
 
 
 def environment() -> str:

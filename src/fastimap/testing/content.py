@@ -6,13 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
-from .envelope import write_envelope
+from .envelope import Field, write_envelope
 from .grammar import write_nstring, write_string
 
 _FIELD = re.compile(rb"^([!-9;-~]+)[ \t]*:((?:[^\n]*\n(?=[ \t]))*[^\n]*(?:\n|\Z))", re.MULTILINE)
-_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _EMPTY_LINE = re.compile(rb"^\r?\n", re.MULTILINE)
 _AFTER_BOUNDARY = re.compile(rb"(--)?[ \t]*(?:\r?\n|\Z)")
 _MEDIA_TYPE = re.compile(rb"\s*([^\s/;()\"]+)\s*/\s*([^\s/;()\"]+)")
@@ -25,20 +23,6 @@ _BACKSLASH = re.compile(rb"\\(.)", re.DOTALL)
 MAX_DEPTH = 64
 
 Parameters = list[tuple[bytes, bytes]]
-
-
-class Field(NamedTuple):
-    """One header field."""
-
-    name: bytes
-    """In lower case."""
-    octets: bytes
-    """The field as it stands in the header, folding and last line end included."""
-
-    @property
-    def value(self) -> bytes:
-        """The text behind the colon, unfolded."""
-        return _FOLD.sub(b"", self.octets.partition(b":")[2]).strip()
 
 
 @dataclass(slots=True)

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .grammar import write_nstring
 
-if TYPE_CHECKING:
-    from .content import Field
-
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
 _TOKEN = re.compile(
     rb"""(?P<space>\s+)
     | "(?P<quoted>(?:[^"\\]|\\.)*)(?:"|\\?\Z)
@@ -27,6 +25,20 @@ _COMMENT_TOKEN = re.compile(rb"\\.|[()]", re.DOTALL)
 _BACKSLASH = re.compile(rb"\\(.)", re.DOTALL)
 
 _ADDRESS_FIELDS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
+
+
+class Field(NamedTuple):
+    """One header field."""
+
+    name: bytes
+    """In lower case."""
+    octets: bytes
+    """The field as it stands in the header, folding and last line end included."""
+
+    @property
+    def value(self) -> bytes:
+        """The text behind the colon, unfolded."""
+        return _FOLD.sub(b"", self.octets.partition(b":")[2]).strip()
 
 
 class Token(NamedTuple):
