@@ -13,6 +13,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Self
 
+from .commands import carry_out
 from .connection import Connection
 from .content import Content
 from .grammar import canonical_flag, now
@@ -204,7 +205,7 @@ class IMAPServer:
         try:
             if self._tls is not None:
                 connection.start_tls(self._tls)
-            Session(connection, self._store).run()
+            Session(connection, self._store, carry_out).run()
         except (OSError, EOFError) as exc:
             _log.debug("A session ended: %r", exc)
         finally:

@@ -1,15 +1,15 @@
-"""The conversation with one client: commands read, carried out in the state they need, answered."""
+"""The conversation with one client: commands read, handed on, answered."""
 
 from __future__ import annotations
 
 import logging
 import re
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from ssl import SSLContext
 from threading import RLock
 
-from .commands import COMMANDS, UID_COMMANDS, Request, State
 from .connection import Connection, HangUpError
 from .grammar import Arguments, Bad, No
 from .mailbox import Account, View
@@ -25,6 +25,15 @@ _CAPABILITIES = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UI
 _log = logging.getLogger("fastimap.testing")
 
 
+class State(Flag):
+    """The states of RFC 3501, section 3."""
+
+    NOT_AUTHENTICATED = auto()
+    AUTHENTICATED = auto()
+    SELECTED = auto()
+    LOGOUT = auto()
+
+
 @dataclass(slots=True)
 class Store:
     """What the sessions of a server share."""
@@ -38,11 +47,15 @@ class Store:
 
 
 class Session:
-    """One client's session, from the greeting to its end."""
+    """One client's session, from the greeting to its end.
 
-    def __init__(self, connection: Connection, store: Store) -> None:
+    `carry_out` carries out one command, which its arguments begin with, and returns the text of the OK.
+    """
+
+    def __init__(self, connection: Connection, store: Store, carry_out: Callable[[Session, Arguments], str]) -> None:
         self.connection = connection
         self.store = store
+        self._carry_out = carry_out
         self.state = State.NOT_AUTHENTICATED
         self._account: Account | None = None
         self._view: View | None = None
@@ -152,7 +165,7 @@ class Session:
             self.respond(b"BAD A command begins with a tag")
             return
         try:
-            text = self._carry_out(Arguments(octets[tag.end() :]))
+            text = self._carry_out(self, Arguments(octets[tag.end() :]))
             status = f"OK {text}"
         except No as exc:
             status = f"NO {exc}"
@@ -164,23 +177,3 @@ class Session:
             _log.exception("A command failed in fastimap.testing: %.200r", octets)
             status = "NO [SERVERBUG] The test server failed at this command; its log says why"
         self.connection.write(tag[0], b" ", status.encode("ascii", "backslashreplace"), b"\r\n")
-
-    def _carry_out(self, arguments: Arguments) -> str:
-        """Carry out the command whose name comes next; return the text of its completion."""
-        arguments.space()
-        name = arguments.keyword()
-        uid = name == "UID"
-        if uid:
-            arguments.space()
-            name = arguments.keyword()
-        command = COMMANDS.get(name)
-        if command is None or (uid and name not in UID_COMMANDS):
-            raise Bad(f"No such command: {'UID ' if uid else ''}{name}")
-        if self.state not in command.states:
-            raise Bad(f"{name} can't be given in this state")
-        with self.store.lock if command.locked else nullcontext():
-            text = command.handler(self, Request(name, arguments, uid))
-        with self.store.lock:
-            # Sequence numbers must not shift under these commands (RFC 3501, section 7.4.1); UIDs can't.
-            self.sync(expunge=uid or name not in ("FETCH", "STORE", "SEARCH"))
-        return text or f"{name} completed"

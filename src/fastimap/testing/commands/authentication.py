@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import binascii
 import platform
-from typing import TYPE_CHECKING
 
 from ..grammar import Bad, No, write_string
-from .registry import ANY, AUTHENTICATED, Request, State, command
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..session import Session, State
+from .registry import ANY, AUTHENTICATED, Request, command
 
 
 @command("CAPABILITY", ANY)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from ..content import Content
 from ..grammar import Bad, No, now, write_flags, write_mailbox
 from ..mailbox import DELIMITER, SYSTEM_FLAGS, Mailbox, View, canonical_name
-from .registry import AUTHENTICATED, Request, State, command
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from ..session import Session
+from ..session import Session, State
+from .registry import AUTHENTICATED, Request, command
 
 _QUOTED_DELIMITER = f'"{DELIMITER}"'.encode()
 

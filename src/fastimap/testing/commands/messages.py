@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ..fetch import FLAGS, UID, Item, read_items, write_response
 from ..grammar import Bad, No, write_uid_set
 from ..mailbox import Mailbox, Message
 from ..search import read_search
-from .registry import AUTHENTICATED, Request, State, command
-
-if TYPE_CHECKING:
-    from ..session import Session
+from ..session import Session, State
+from .registry import AUTHENTICATED, Request, command
 
 # Messages answered between two sendings: so many wait in memory, and so long others wait for the lock.
 _BATCH = 64

@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import Flag, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from ..grammar import Arguments
-    from ..session import Session
-
-
-class State(Flag):
-    """The states of RFC 3501, section 3."""
-
-    NOT_AUTHENTICATED = auto()
-    AUTHENTICATED = auto()
-    SELECTED = auto()
-    LOGOUT = auto()
-
+from ..grammar import Arguments, Bad
+from ..session import Session, State
 
 ANY = State.NOT_AUTHENTICATED | State.AUTHENTICATED | State.SELECTED
 AUTHENTICATED = State.AUTHENTICATED | State.SELECTED
@@ -36,7 +25,7 @@ class Request:
     """Whether ``UID`` stood in front: numbers in a sequence set are UIDs."""
 
 
-Handler = Callable[["Session", Request], str | None]
+Handler = Callable[[Session, Request], str | None]
 """Carries a command out. Returns the text of the OK that completes it; None for a plain one."""
 
 
@@ -61,3 +50,24 @@ def command(name: str, states: State, *, uid: bool = False, locked: bool = True)
         return handler
 
     return register
+
+
+def carry_out(session: Session, arguments: Arguments) -> str:
+    """Carry out the command whose name comes next; return the text of its completion."""
+    arguments.space()
+    name = arguments.keyword()
+    uid = name == "UID"
+    if uid:
+        arguments.space()
+        name = arguments.keyword()
+    command = COMMANDS.get(name)
+    if command is None or (uid and name not in UID_COMMANDS):
+        raise Bad(f"No such command: {'UID ' if uid else ''}{name}")
+    if session.state not in command.states:
+        raise Bad(f"{name} can't be given in this state")
+    with session.store.lock if command.locked else nullcontext():
+        text = command.handler(session, Request(name, arguments, uid))
+    with session.store.lock:
+        # Sequence numbers must not shift under these commands (RFC 3501, section 7.4.1); UIDs can't.
+        session.sync(expunge=uid or name not in ("FETCH", "STORE", "SEARCH"))
+    return text or f"{name} completed"
