@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import inspect
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from socket import socket as Socket  # noqa: N812
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
@@ -34,7 +34,10 @@ _LOGOUT_TIMEOUT = 5.0
 _WATCH = 0.5
 
 
-def _awaiting(operation: Callable[P, Command[R]]) -> Callable[Concatenate[AsyncClient, P], Awaitable[R]]:
+# The methods' type is not Coroutine[Any, Any, R]: with that mypy takes the result of asyncio.gather() for Any.
+def _awaiting(
+    operation: Callable[P, Command[R]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self.run(operation(*args, **kwargs))
 
@@ -44,7 +47,7 @@ def _awaiting(operation: Callable[P, Command[R]]) -> Callable[Concatenate[AsyncC
 
 def _awaiting_flow(
     flow: Callable[Concatenate[Protocol, P], Flow[R]],
-) -> Callable[Concatenate[AsyncClient, P], Awaitable[R]]:
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
         await self.connect()
         return await self.run(flow(self._protocol, *args, **kwargs))
@@ -252,7 +255,7 @@ class AsyncClient:
         chunk: int = 500,
         in_flight: int = 3,
         changed_since: int | None = None,
-    ) -> AsyncIterator[FetchedMessage]:
+    ) -> AsyncGenerator[FetchedMessage, None]:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
         :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
@@ -291,7 +294,7 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109 - to run out of it is not an error
         renew: float = 540.0,
         poll: float = 30.0,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
 
         :param renew: seconds after which IDLE is begun anew, which also notices a dead link.

@@ -9,7 +9,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
@@ -259,7 +259,7 @@ class Client:
         chunk: int = 500,
         in_flight: int = 3,
         changed_since: int | None = None,
-    ) -> Iterator[FetchedMessage]:
+    ) -> Generator[FetchedMessage, None, None]:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
         :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
@@ -277,7 +277,7 @@ class Client:
         )
         return self._rows(stream)
 
-    def _rows(self, stream: flows.FetchStream) -> Iterator[FetchedMessage]:
+    def _rows(self, stream: flows.FetchStream) -> Generator[FetchedMessage, None, None]:
         try:
             while True:
                 rows = stream.take()
@@ -291,7 +291,9 @@ class Client:
         finally:
             stream.close()
 
-    def idle(self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0) -> Iterator[Event]:
+    def idle(
+        self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0
+    ) -> Generator[Event, None, None]:
         """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
 
         :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
@@ -302,7 +304,7 @@ class Client:
         self.connect()
         return self._idle(flows.IdleStream(self._protocol, renew=renew, poll=poll), timeout)
 
-    def _idle(self, stream: flows.IdleStream, timeout: float | None) -> Iterator[Event]:
+    def _idle(self, stream: flows.IdleStream, timeout: float | None) -> Generator[Event, None, None]:
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while True:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
+from fastimap import AsyncClient, Client, Pipeline
 from tests.support import PROJECT, Unavailable
 
 CASES = Path(__file__).with_name("cases.py")
-_LINE = re.compile(r"cases\.py:(\d+):(?:\d+:| -)? error: (.*)")
+SOURCE = CASES.read_text(encoding="utf-8")
+PATIENCE = 250  # seconds; the first run of a checker reads the standard library's types
 
 
 def expected() -> set[int]:
-    lines = CASES.read_text(encoding="utf-8").splitlines()
-    return {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
-
-
-def errors(output: str) -> dict[int, str]:
-    return {int(number): text for number, text in _LINE.findall(output)}
+    return {number for number, line in enumerate(SOURCE.splitlines(), 1) if line.endswith("# error")}
 
 
 def check(found: dict[int, str]) -> None:
@@ -32,23 +32,46 @@ def check(found: dict[int, str]) -> None:
     assert set(found) == expected()
 
 
-def test_mypy(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
-    if importlib.util.find_spec("mypy") is None:
-        unavailable("mypy", Unavailable("it is not installed: pip install mypy"), required=False)
-    command = [sys.executable, "-m", "mypy", "--strict", "--hide-error-context", "--no-error-summary"]
-    command += ["--config-file", "", "--cache-dir", str(tmp_path / "cache"), "--follow-imports", "silent", str(CASES)]
-    environment = {"MYPYPATH": str(PROJECT / "src")}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=250)
+def run(tool: str, arguments: list[str], folder: Path, unavailable: Callable[..., NoReturn]) -> str:
+    """What the type checker `tool` prints; it has found nothing, or errors, and has not failed itself."""
+    if importlib.util.find_spec(tool) is None:
+        unavailable(tool, Unavailable(f"it is not installed: pip install '{EXTRA[tool]}'"))
+    environment = {**os.environ, "MYPYPATH": str(PROJECT / "src"), "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", tool, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=folder,
+        timeout=PATIENCE,
+    )
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    check(errors(done.stdout))
+    return done.stdout
+
+
+EXTRA = {"mypy": "mypy", "pyright": "pyright[nodejs]"}
+
+
+def test_mypy(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
+    arguments = ["--strict", "--hide-error-context", "--no-error-summary", "--config-file", ""]
+    arguments += ["--cache-dir", str(tmp_path / "cache"), "--follow-imports", "silent", str(CASES)]
+    printed = run("mypy", arguments, tmp_path, unavailable)
+    check({int(number): text for number, text in re.findall(r"cases\.py:(\d+): error: (.*)", printed)})
 
 
 def test_pyright(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
-    pyright = shutil.which("pyright")
-    if pyright is None:
-        unavailable("pyright", Unavailable("it is not on the PATH: pip install pyright"), required=False)
-    config = tmp_path / "pyrightconfig.json"
-    config.write_text(f'{{"extraPaths": ["{PROJECT / "src"}"], "include": ["{CASES}"], "pythonVersion": "3.11"}}')
-    done = subprocess.run([pyright, "-p", str(config)], capture_output=True, text=True, cwd=tmp_path, timeout=250)
-    assert done.returncode in (0, 1), done.stdout + done.stderr
-    check(errors(re.sub(r"(cases\.py:\d+):\d+ - ", r"\1: ", done.stdout)))
+    # A copy, as pyright takes no path from outside its configuration's folder.
+    (tmp_path / CASES.name).write_text(SOURCE, encoding="utf-8")
+    settings = {"include": [CASES.name], "extraPaths": [str(PROJECT / "src")], "pythonVersion": "3.11"}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    report = json.loads(run("pyright", ["--outputjson"], tmp_path, unavailable))
+    assert report["summary"]["filesAnalyzed"] == 1
+    check({found["range"]["start"]["line"] + 1: found["message"] for found in report["generalDiagnostics"]})
+
+
+@pytest.mark.parametrize(("door", "name"), [(Client, "client"), (AsyncClient, "client"), (Pipeline, "pipeline")])
+def test_every_name_has_a_case(door: type, name: str) -> None:
+    begin = SOURCE.index(f"{name}: fastimap.{door.__name__}")
+    body = SOURCE[begin : SOURCE.find("\n\n\n", begin)]
+    names = {name for name in vars(door) if not name.startswith("_")}
+    assert names <= set(re.findall(rf"\b{name}\.(\w+)", body))
