@@ -1,0 +1,189 @@
+"""Tags, states, answers, and what is said unasked: by transcripts."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from fastimap import errors
+from fastimap.command import Session, State
+from fastimap.commands import (
+    Capability,
+    Compress,
+    Fetch,
+    Login,
+    Noop,
+    Search,
+    Select,
+)
+from fastimap.search import all_
+from fastimap.types import Exists, Expunge, Tagged, UnknownResponse
+from tests.protocol.talk import Talk
+
+
+def test_a_command_and_its_answer() -> None:
+    talk = Talk()
+    pending = talk.submit(Noop())
+    assert not pending.done
+    talk.sends("<1> NOOP")
+    talk.says("<1> OK done")
+    assert pending.done
+    assert pending.result() is None
+
+
+@pytest.mark.parametrize(
+    ("greeting", "error", "message"),
+    [
+        ("* BYE too busy", errors.Disconnected, "too busy"),
+        ("220 mail.example.org ESMTP", errors.ProtocolError, "no IMAP server"),
+        ("* 1 FETCH (UID 1 FLAGS ())", errors.ProtocolError, "no IMAP server"),
+        ("+OK POP3 ready", errors.ProtocolError, "no IMAP server"),
+    ],
+)
+def test_a_greeting_that_is_none(greeting: str, error: type[Exception], message: str) -> None:
+    talk = Talk(greeting=greeting)
+    with pytest.raises(error, match=message):
+        talk.protocol.greeting.result()
+
+
+def test_no_is_a_typed_error() -> None:
+    talk = Talk()
+    pending = talk.submit(Select("Missing"))
+    talk.sends("<1> SELECT Missing")
+    talk.says("<1> NO [NONEXISTENT] no such mailbox")
+    with pytest.raises(errors.MailboxNotFound) as caught:
+        pending.result()
+    assert (caught.value.command, caught.value.status, caught.value.code) == ("SELECT", "NO", "NONEXISTENT")
+    assert caught.value.text == "no such mailbox"
+
+
+def test_unasked_data_never_mixes_with_a_result() -> None:
+    talk = Talk(selected=True)
+    pending = talk.submit(Fetch(2, "FLAGS", "RFC822.SIZE"))
+    talk.sends("<1> UID FETCH 2 (FLAGS RFC822.SIZE)")
+    talk.says(
+        "* 9 EXISTS",
+        "* 1 FETCH (UID 1 FLAGS (\\Seen))",
+        "* 2 FETCH (UID 2 FLAGS () RFC822.SIZE 10)",
+        "* 7 EXPUNGE",
+        "* XNEWS (1 2)",
+        "<1> OK done",
+    )
+    assert [row.uid for row in pending.result()] == [2]
+    exists, row, expunge, unknown = talk.events()
+    assert exists == Exists(9)
+    assert (row.uid, row.flags) == (1, frozenset({"\\Seen"}))
+    assert expunge == Expunge(7)
+    assert isinstance(unknown, UnknownResponse)
+    assert unknown.name == "XNEWS"
+
+
+def test_an_answer_to_no_command_is_fatal() -> None:
+    talk = Talk()
+    pending = talk.submit(Noop())
+    talk.sent()
+    talk.says("T99 OK done")
+    with pytest.raises(errors.ProtocolError, match="not sent"):
+        pending.result()
+
+
+def test_tags_can_not_be_foretold() -> None:
+    tags = set()
+    for _ in range(20):
+        talk = Talk()
+        talk.submit(Noop())
+        talk.sent()
+        tags.add(talk.tags[0])
+    assert len(tags) == 20
+
+
+def test_missing_capability_is_named_and_nothing_is_sent() -> None:
+    talk = Talk()
+    pending = talk.submit(Compress())
+    assert talk.sent() == b""
+    with pytest.raises(errors.CapabilityMissing, match="COMPRESS=DEFLATE"):
+        pending.result()
+
+
+def test_wrong_state_is_told_and_nothing_is_sent() -> None:
+    talk = Talk()
+    pending = talk.submit(Fetch(1, "FLAGS"))
+    assert talk.sent() == b""
+    with pytest.raises(errors.StateError, match="no mailbox is selected"):
+        pending.result()
+
+
+def test_a_command_is_for_one_use() -> None:
+    talk = Talk(selected=True)
+    command = Fetch(1, "FLAGS")
+    talk.submit(command)
+    talk.sent()
+    talk.says("* 1 FETCH (UID 1 FLAGS ())", "<1> OK done")
+    again = talk.submit(command)
+    assert talk.sent() == b""
+    with pytest.raises(ValueError, match="make a new one"):
+        again.result()
+
+
+def test_end_of_file_ends_every_command_and_quotes_bye() -> None:
+    talk = Talk()
+    pending = talk.submit(Noop())
+    queued = talk.submit(Select("INBOX"))
+    talk.sent()
+    talk.says("* BYE shutting down")
+    talk.protocol.eof_received()
+    for one in (pending, queued):
+        with pytest.raises(errors.Disconnected, match="shutting down"):
+            one.result()
+    assert talk.protocol.session.state is State.LOGOUT
+    with pytest.raises(errors.Disconnected):
+        talk.submit(Noop())
+
+
+def test_a_bug_in_a_command_ends_it_and_costs_the_others_nothing() -> None:
+    class Broken(Noop):
+        def succeed(self, tagged: Tagged, session: Session) -> None:
+            raise KeyError("bug")
+
+    talk = Talk()
+    broken, whole = talk.submit(Broken()), talk.submit(Noop())
+    talk.sends("<1> NOOP", "<2> NOOP")
+    talk.feed(talk.tags[0] + b" OK done\r\n" + talk.tags[1] + b" OK done\r\n")
+    with pytest.raises(KeyError):
+        broken.result()
+    assert whole.result() is None
+
+
+@pytest.mark.parametrize("answer", ["* SEARCH 1 x 3", "* ESEARCH UID ALL 1:*", "* SEARCH 4294967296"])
+def test_a_search_result_that_can_not_be_read_is_no_empty_result(answer: str) -> None:
+    talk = Talk(selected=True)
+    pending = talk.submit(Search(all_))
+    talk.sends("<1> UID SEARCH ALL")
+    talk.says(answer, "<1> OK done")
+    with pytest.raises(errors.ParseError, match="SEARCH"):
+        pending.result()
+    assert talk.protocol.error is None
+
+
+def test_the_log_hides_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    talk = Talk(logged_in=False)
+    with caplog.at_level(logging.DEBUG, "fastimap"):
+        talk.submit(Login("fred", "hunter2"))
+        talk.sends("<1> LOGIN fred hunter2")
+        talk.says("<1> OK done")
+        talk.submit(Capability())
+        talk.sent()
+    assert "fred" in caplog.text
+    assert "CAPABILITY" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def test_counters() -> None:
+    talk = Talk()
+    talk.submit(Noop())
+    sent = b"".join(map(bytes, talk.protocol.data_to_send()))
+    talk.feed(sent.split()[0] + b" OK done\r\n")
+    counters = talk.protocol.counters
+    assert (counters.commands, counters.responses, counters.round_trips) == (1, 2, 1)
+    assert counters.octets_out == len(sent)

@@ -1,0 +1,105 @@
+"""Commands that nobody awaits any more, and files of the caller that fail: by transcripts."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from fastimap import errors
+from fastimap.commands import (
+    Append,
+    Fetch,
+    FetchInto,
+    Noop,
+    Select,
+)
+from tests.protocol.talk import Talk
+
+
+def test_a_detached_command_is_drained() -> None:
+    talk = Talk(selected=True)
+    first = talk.submit(Fetch(1, "BODY.PEEK[]"))
+    talk.sent()
+    first.detach()
+    second = talk.submit(Select("Other"))
+    assert talk.sent() == b""
+    talk.says(b"* 1 FETCH (UID 1 BODY[] {2}", b"hi)", "<1> OK done")
+    talk.sends("<2> SELECT Other")
+    talk.says("* 4 EXISTS", "<2> OK [READ-WRITE] done")
+    assert second.result().exists == 4
+    assert talk.events() == []
+
+
+def test_a_detached_command_that_was_not_begun_is_not_sent() -> None:
+    talk = Talk()
+    pending = talk.submit(Noop())
+    pending.detach()
+    assert talk.sent() == b""
+
+
+def test_a_file_gets_nothing_more_when_its_command_is_given_up() -> None:
+    talk = Talk(selected=True)
+    file = io.BytesIO()
+    pending = talk.submit(FetchInto(1, "BODY.PEEK[]", "BODY.PEEK[1]", into=file))
+    after = talk.submit(Noop())
+    talk.sent()
+    talk.feed(b"* 1 FETCH (UID 1 BODY[] {6}\r\nabc")
+    written = file.getvalue()
+    pending.detach()
+    talk.feed(b"def BODY[1] {3}\r\nghi)\r\n")
+    assert b"abc".startswith(written)
+    assert file.getvalue() == written
+    talk.says("<1> OK done")
+    talk.sends("<2> NOOP")
+    talk.says("<2> OK done")
+    assert after.result() is None
+
+
+def test_a_file_is_read_no_further_when_its_command_is_given_up() -> None:
+    talk = Talk()
+    file = io.BytesIO(b"x" * 600_000)
+    pending = talk.submit(Append("INBOX", file))
+    talk.sends("<1> APPEND INBOX {600000}")
+    talk.says("+ go on")
+    talk.sent()
+    read = file.tell()
+    assert 0 < read < 600_000
+    pending.detach()
+    assert talk.sent() == b""
+    assert file.tell() == read
+    assert isinstance(talk.protocol.error, errors.Disconnected)
+
+
+def test_octets_in_memory_are_sent_to_their_end_though_nobody_waits() -> None:
+    talk = Talk()
+    pending = talk.submit(Append("INBOX", b"x" * 600_000))
+    after = talk.submit(Noop())
+    talk.sends("<1> APPEND INBOX {600000}")
+    pending.detach()
+    talk.says("+ go on")
+    octets = b""
+    while more := talk.sent():
+        octets += more
+    assert octets == b"x" * 600_000 + b"\r\n"
+    talk.says("<1> OK done")
+    talk.sends("<2> NOOP")
+    talk.says("<2> OK done")
+    assert after.result() is None
+
+
+def test_an_error_of_the_caller_s_file_is_the_command_s_alone() -> None:
+    class Full(io.BytesIO):
+        def write(self, octets: object) -> int:
+            raise OSError("disk full")
+
+    talk = Talk(selected=True)
+    pending = talk.submit(FetchInto(1, "BODY.PEEK[]", into=Full()))
+    talk.sent()
+    after = talk.submit(Noop())
+    talk.says("* 1 FETCH (UID 1 BODY[] {3}", "abc)", "<1> OK done")
+    with pytest.raises(OSError, match="disk full"):
+        pending.result()
+    talk.sends("<2> NOOP")
+    talk.says("<2> OK done")
+    assert after.result() is None
