@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterable
 
 from fastimap import UIDSet
-from tests.imaplib.scripted import Peer, Script
+from tests.imaplib.scripted import Peer, Script, Server
 
 Reply = Callable[[bytes], bytes | None]
 """From a command without its tag to what the server says, in which ``<tag>`` stands for the tag; None hangs up."""
@@ -61,3 +62,9 @@ def swallow(peer: Peer) -> None:
     with contextlib.suppress(ConnectionError):
         while peer.sock.recv(4096):
             pass
+
+
+def in_turn(servers: Iterable[Server]) -> Callable[[str, int], socket.socket]:
+    """A function for `socket=`: each connection goes to the next of `servers`."""
+    ports = iter([server.port for server in servers])
+    return lambda host, port: socket.create_connection((host, next(ports)))

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import random
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -16,6 +17,7 @@ from fastimap import AsyncClient, UIDSet, errors
 from fastimap.search import subject
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
+from tests.client.peers import silent
 from tests.client.test_commands import MESSAGE
 from tests.imaplib.scripted import Peer, Server
 
@@ -199,5 +201,66 @@ def test_idle_in_one_task_and_work_in_another(filled: IMAPServer) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert await client.noop() is None
+
+    run(main())
+
+
+def test_tasks_that_connect_anew_at_once_do_it_once(server: IMAPServer) -> None:
+    async def main() -> None:
+        async with connection(server) as client:
+            await client.select("INBOX")
+            await asyncio.gather(*(client.reconnect() for _ in range(5)))
+            assert client.session.mailbox == "INBOX"
+            commands = client.counters.commands
+            await client.noop()
+            assert client.counters.commands == commands + 1
+
+    run(main())
+
+
+def test_a_command_that_comes_while_a_task_connects_anew_finds_the_mailbox_selected(server: IMAPServer) -> None:
+    async def main() -> None:
+        async with connection(server) as client:
+            await client.select("INBOX")
+            again = asyncio.create_task(client.reconnect())
+            await asyncio.sleep(0)
+            await client.check()
+            await again
+
+    run(main())
+
+
+def test_closing_ends_a_task_that_waits_for_the_greeting(serve: Callable[..., Server]) -> None:
+    connected = threading.Event()
+
+    def script(peer: Peer) -> None:
+        connected.set()
+        silent(peer)
+
+    async def main() -> None:
+        client = AsyncClient("127.0.0.1", serve(script).port, tls=False, timeout=600)
+        connecting = asyncio.create_task(client.connect())
+        assert await asyncio.to_thread(connected.wait, 10)
+        async with asyncio.timeout(4):  # shorter than the patience with LOGOUT
+            await client.close()
+            with pytest.raises(errors.Disconnected, match="logged out"):
+                await connecting
+
+    run(main())
+
+
+def test_closing_ends_a_task_that_waits_for_an_answer(serve: Callable[..., Server]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        silent(peer)
+
+    async def main() -> None:
+        client = AsyncClient("127.0.0.1", serve(script).port, tls=False, timeout=600)
+        await client.connect()
+        waiting = asyncio.create_task(client.noop())
+        await asyncio.sleep(0.05)
+        await client.close()
+        with pytest.raises(errors.Disconnected, match="logged out"):
+            await waiting
 
     run(main())

@@ -147,54 +147,6 @@ def test_a_refused_command_leaves_the_connection_in_step(scripted: Callable[...,
         assert client.noop() is None
 
 
-def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
-    def dies(peer: Peer) -> None:
-        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
-        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529045] noted")
-
-    def lives(peer: Peer) -> None:
-        dies(peer)
-        peer.answer(b"NOOP")
-        peer.log_out()
-
-    def made_again(peer: Peer) -> None:
-        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
-        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529046] noted")
-        peer.log_out()
-
-    ports = iter([serve(script).port for script in (dies, lives, made_again)])
-    client = door(
-        "127.0.0.1", 143, tls=False, socket=lambda host, port: socket.create_connection((host, next(ports)))
-    )  # fmt: skip
-    client.select("INBOX", readonly=True)
-    with pytest.raises(errors.Disconnected):
-        client.noop()
-    client.reconnect()
-    assert client.session.mailbox == "INBOX"
-    assert client.session.read_only is True
-    assert client.noop() is None
-    client.close()
-    with pytest.raises(errors.StateError, match="logged out"):
-        client.noop()
-
-
-def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., Any]) -> None:
-    def script(uid_validity: bytes) -> Callable[[Peer], None]:
-        def play(peer: Peer) -> None:
-            peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
-            peer.answer(b"SELECT INBOX", b"* OK [UIDVALIDITY " + uid_validity + b"] noted")
-            peer.line()
-
-        return play
-
-    ports = iter([serve(script(number)).port for number in (b"3857529045", b"3857529046")])
-    client = door("127.0.0.1", 143, tls=False, socket=lambda host, port: socket.create_connection((host, next(ports))))
-    client.select("INBOX")
-    with pytest.raises(errors.StateError, match="3857529045 to 3857529046"):
-        client.reconnect()
-    assert client.session.mailbox == "INBOX"  # the connection is a good one, for who can do without the UIDs
-
-
 def test_a_socket_of_the_callers(door: Door) -> None:
     ours, theirs = socket.socketpair()
     with theirs:

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import io
 import logging
-import socket
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from fastimap import AsyncClient, errors
 from fastimap.sasl import MechanismError, OAuthError
+from tests.client.peers import in_turn
 from tests.imaplib.scripted import Peer, Server
 
 SECRET = "correct horse battery"
@@ -246,16 +246,10 @@ def xoauth2(expected: bytes) -> Callable[[Peer], None]:
     return script
 
 
-def connections(servers: list[Server]) -> Callable[[str, int], socket.socket]:
-    """A socket factory: one server after the other."""
-    ports = iter([server.port for server in servers])
-    return lambda host, port: socket.create_connection((host, next(ports)))
-
-
 def test_a_token_provider_is_asked_at_each_connection(door: Any, serve: Callable[..., Server]) -> None:
     tokens = iter(["first", "second"])
     servers = [serve(xoauth2(b"first")), serve(xoauth2(b"second"))]
-    given = {"user": "user", "token": lambda: next(tokens), "mechanism": "XOAUTH2", "socket": connections(servers)}
+    given = {"user": "user", "token": lambda: next(tokens), "mechanism": "XOAUTH2", "socket": in_turn(servers)}
     with door("127.0.0.1", 143, tls=False, **given) as client:
         client.select("INBOX")
         client.reconnect()
@@ -273,7 +267,7 @@ def test_a_token_provider_may_be_a_coroutine_function(implementation: str, serve
 
     async def main() -> None:
         async with AsyncClient(
-            "127.0.0.1", 143, tls=False, user="user", token=token, mechanism="XOAUTH2", socket=connections(servers)
+            "127.0.0.1", 143, tls=False, user="user", token=token, mechanism="XOAUTH2", socket=in_turn(servers)
         ) as client:
             await client.select("INBOX")
             await client.reconnect()

@@ -12,9 +12,11 @@ import pytest
 from fastimap import SequenceSet, UIDSet, errors
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
+from tests.client.doors import Door
 from tests.client.peers import DONE, asked_for, converse, flags_row
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
+from tests.servers.dovecot import Dovecot
 
 # fetch_iter.
 
@@ -406,3 +408,14 @@ def test_a_large_append_from_a_file_takes_no_memory(scripted: Callable[..., Any]
         finally:
             tracemalloc.stop()
     assert peak < 8 << 20
+
+
+def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot, door: Door) -> None:
+    # Dovecot has LITERAL+, and says that the mailbox is not there before it has read the message.
+    with door(
+        dovecot.host, dovecot.port, tls=False, user=dovecot.new_user(), password=dovecot.password, mechanism="PLAIN"
+    ) as client:
+        with pytest.raises(errors.MailboxNotFound):
+            client.append("Missing", b"x" * 20_000_000)
+        assert client.status("INBOX", "MESSAGES").messages == 0
+        assert client.append("INBOX", b"Subject: x\r\n\r\n" + b"x" * 1_000_000).uid is not None

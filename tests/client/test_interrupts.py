@@ -1,26 +1,20 @@
-"""The blocking client, interrupted and connected anew."""
+"""The blocking client, interrupted by Ctrl-C."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from fastimap import Client, UIDSet, errors
+from fastimap import Client, errors
 from fastimap.command import State
 from fastimap.testing import IMAPServer
 from tests.client.peers import DONE, converse
+from tests.imaplib.scripted import Server
 
-
-@pytest.fixture
-def client(server: IMAPServer) -> Any:
-    with Client(
-        server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=10
-    ) as client:
-        client.select("INBOX")
-        yield client
+pytestmark = pytest.mark.usefixtures("implementation")
 
 
 def interrupting(original: Any) -> Any:
@@ -31,6 +25,15 @@ def interrupting(original: Any) -> Any:
         raise KeyboardInterrupt
 
     return call
+
+
+@pytest.fixture
+def client(server: IMAPServer) -> Any:
+    with Client(
+        server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=10
+    ) as client:
+        client.select("INBOX")
+        yield client
 
 
 def test_ctrl_c_while_octets_are_on_their_way_ends_the_connection(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +48,7 @@ def test_ctrl_c_while_octets_are_on_their_way_ends_the_connection(client: Any, m
 
 
 @pytest.fixture
-def late(serve: Any) -> Iterator[tuple[Any, threading.Event]]:
+def late(serve: Callable[..., Server]) -> Iterator[tuple[Any, threading.Event]]:
     """A client, and what its server waits for before it answers."""
     let = threading.Event()
 
@@ -82,35 +85,3 @@ def test_ctrl_c_at_the_end_leaves_nothing_open(
             client.close()
     with pytest.raises(errors.StateError, match="logged out"):
         client.noop()
-
-
-def test_a_stream_of_the_connection_before_ends(client: Any) -> None:
-    for number in range(3):
-        client.append("INBOX", b"Subject: %d\r\n\r\n" % number)
-    stream = client.fetch_iter(UIDSet("1:*"), "FLAGS")
-    next(stream)
-    few = client.fetch_iter(UIDSet(range(1, 4)), "FLAGS", chunk=1, in_flight=1)
-    next(few)
-    events = client.idle()
-    client.reconnect()
-    assert len(list(stream)) == 2  # they had arrived
-    with pytest.raises(errors.ConnectionLost):
-        list(few)
-    events.close()
-    assert client.noop() is None
-
-
-def test_the_mailbox_is_known_until_a_new_connection_comes_about(
-    client: Any, server: IMAPServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr("fastimap.client.connect", lambda settings: _refuse())
-        for _ in range(2):
-            with pytest.raises(errors.ConnectFailed):
-                client.reconnect()
-    client.reconnect()
-    assert client.session.mailbox == "INBOX"
-
-
-def _refuse() -> None:
-    raise errors.ConnectFailed("no")

@@ -1,0 +1,97 @@
+"""Connecting anew: the same mailbox, and what had been begun before."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import UIDSet, errors
+from fastimap.testing import IMAPServer
+from tests.client.doors import Door
+from tests.client.peers import in_turn
+from tests.client.test_commands import fill
+from tests.imaplib.scripted import Peer
+
+
+def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
+    def dies(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529045] noted")
+
+    def lives(peer: Peer) -> None:
+        dies(peer)
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    def made_again(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529046] noted")
+        peer.log_out()
+
+    client = door("127.0.0.1", 143, tls=False, socket=in_turn(map(serve, (dies, lives, made_again))))
+    client.select("INBOX", readonly=True)
+    with pytest.raises(errors.Disconnected):
+        client.noop()
+    client.reconnect()
+    assert client.session.mailbox == "INBOX"
+    assert client.session.read_only is True
+    assert client.noop() is None
+    client.close()
+    with pytest.raises(errors.StateError, match="logged out"):
+        client.noop()
+
+
+def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., Any]) -> None:
+    def script(uid_validity: bytes) -> Callable[[Peer], None]:
+        def play(peer: Peer) -> None:
+            peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+            peer.answer(b"SELECT INBOX", b"* OK [UIDVALIDITY " + uid_validity + b"] noted")
+            peer.line()
+
+        return play
+
+    servers = [serve(script(uid_validity)) for uid_validity in (b"3857529045", b"3857529046")]
+    client = door("127.0.0.1", 143, tls=False, socket=in_turn(servers))
+    client.select("INBOX")
+    with pytest.raises(errors.StateError, match="3857529045 to 3857529046"):
+        client.reconnect()
+    assert client.session.mailbox == "INBOX"  # the connection is a good one, for who can do without the UIDs
+
+
+def test_the_mailbox_is_known_until_a_new_connection_comes_about(door: Door, server: IMAPServer) -> None:
+    refusals: list[OSError] = []
+
+    def reach(host: str, port: int) -> socket.socket:
+        if refusals:
+            raise refusals.pop()
+        return socket.create_connection((server.host, server.port))
+
+    with door(
+        "imap.example.org", tls=False, user="user", password="password", mechanism="LOGIN", socket=reach
+    ) as client:
+        client.select("INBOX")
+        refusals += [ConnectionRefusedError(), ConnectionRefusedError()]
+        for _ in range(2):
+            with pytest.raises(errors.ConnectFailed):
+                client.reconnect()
+        client.reconnect()
+        assert client.session.mailbox == "INBOX"
+
+
+def test_a_stream_of_the_connection_before_ends(server: IMAPServer, client: Any) -> None:
+    fill(server, 3)
+    client.select("INBOX")
+    stream = client.fetch_iter(UIDSet("1:*"), "FLAGS")
+    next(stream)
+    few = client.fetch_iter(UIDSet(range(1, 4)), "FLAGS", chunk=1, in_flight=1)
+    next(few)
+    events = client.idle()
+    client.reconnect()
+    assert len(list(stream)) == 2  # they had arrived
+    with pytest.raises(errors.ConnectionLost):
+        list(few)
+    events.close()
+    assert client.noop() is None
