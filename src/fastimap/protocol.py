@@ -430,7 +430,7 @@ class Protocol:
     def _receive(self) -> None:
         reader = self._reader
         while True:
-            batch = reader.batch(1) if self._layer_may_end() else reader.batch()
+            batch = reader.batch(1) if self._one_by_one() else reader.batch()
             if not batch:
                 return
             for item in batch:
@@ -441,9 +441,15 @@ class Protocol:
                 if self.error is not None:
                     return
 
-    def _layer_may_end(self) -> bool:
-        """Whether the next octets may be TLS or compressed; then each response is framed on its own."""
-        return len(self._flight) == 1 and any(pending.command.ends_encoding for pending in self._flight.values())
+    def _one_by_one(self) -> bool:
+        """Whether what is behind a response depends on it, so that each has to be framed on its own.
+
+        Behind an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
+        """
+        if len(self._flight) != 1:
+            return False
+        (pending,) = self._flight.values()
+        return pending.command.ends_encoding or type(pending.command).sink is not Command.sink
 
     def _sink(self, head: bytes, size: int) -> Any:
         for pending in self._flight.values():

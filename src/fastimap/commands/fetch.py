@@ -194,6 +194,8 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
 
     def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
+        if others and len(rows) > 1 and self._may_shuffle(others):
+            return [other for row in rows for other in self.take_rows([row])]
         if self._once is not None and claimed:
             claimed, again = self._only_once(claimed)
             others += again
@@ -218,6 +220,14 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         self._incomplete.clear()
         return tuple(self.rows)
 
+    def _may_shuffle(self, others: list[FetchedMessage]) -> bool:
+        """Whether rows of both kinds, taken at one go, would come out in another order than they came in."""
+        return self._once is not None or bool(self._partly_ours(others)[0])
+
+    def _partly_ours(self, rows: list[FetchedMessage]) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
+        """Part `rows` in those of messages that were asked for, whatever items they have, and all others."""
+        return split_rows(rows, self._by_uid, self._ranges, PRESENT_UID if self._by_uid else 0)
+
     def _only_once(self, rows: list[FetchedMessage]) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
         assert self._once is not None
         first: list[FetchedMessage] = []
@@ -233,7 +243,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
 
         A row that may as well be news (flags alone) is both.
         """
-        ours, others = split_rows(rows, self._by_uid, self._ranges, PRESENT_UID if self._by_uid else 0)
+        ours, others = self._partly_ours(rows)
         for row in ours:
             if self._once is not None:
                 others.append(row)
