@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 from pathlib import Path
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION
 if built() != ["py"]:
     from fastimap import _parser as cython
 
-MUTATIONS = 200_000
+# Before a release: FASTIMAP_MUTATIONS=1000000.
+MUTATIONS = int(os.environ.get("FASTIMAP_MUTATIONS", "200_000"))
 ROWS = [
     (
         b'* 7 FETCH (UID 9 FLAGS (\\Seen $Junk) INTERNALDATE " 7-Feb-2024 00:00:00 +0000" RFC822.SIZE 7 MODSEQ (65) '
@@ -91,6 +93,7 @@ def mutated(rng: random.Random, samples: list[bytes]) -> bytes:
     return bytes(octets)
 
 
+@pytest.mark.timeout(300 + MUTATIONS // 200)
 def test_mutated_quirks() -> None:
     rng = random.Random(20261123)
     samples = quirks() + 8 * ROWS
