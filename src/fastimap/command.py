@@ -112,6 +112,8 @@ class Command(Generic[R_co]):
     """Names of the responses without which the result would be wrong: one that can't be read fails the command."""
     tag: bytes = b""
     """Given by the protocol when it is sent."""
+    abandoned: bool = False
+    """Set by the protocol when nobody awaits the result any more."""
     ends_encoding: ClassVar[bool] = False
     """Whether the octets behind its OK belong to a new layer (STARTTLS, COMPRESS)."""
 

@@ -189,8 +189,9 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
 
 # Streams.
 
-_LINE = 8000
-"""Longest set in a command, in octets: what RFC 7162, section 4, asks servers to take."""
+_LINE = 8192
+"""Longest command line, in octets: what RFC 7162, section 4, asks servers to take."""
+_SHORTEST_SET = 1000
 
 
 class FetchStream:
@@ -226,11 +227,12 @@ class FetchStream:
         # What a search found may be nothing: then there is nothing to send.
         nothing = isinstance(messages, Sized) and not isinstance(messages, str) and not messages
         wanted = uid_set(1 if nothing else messages)
-        Fetch(wanted, *items, changed_since=changed_since)  # a wrong argument is told at once
+        around = Fetch(wanted, *items, changed_since=changed_since).octets_around_set()  # tells of a wrong argument
+        room = max(_LINE - around, _SHORTEST_SET)
         if nothing:
             self._sets: Iterator[Messages] = iter(())
         elif isinstance(wanted, (UIDSet, SequenceSet)) and not wanted.has_star:
-            self._sets = (piece for part in wanted.chunks(chunk) for piece in part.split(_LINE))
+            self._sets = (piece for part in wanted.chunks(chunk) for piece in part.split(room))
         else:
             self._sets = iter([wanted])
         self._exhausted = False

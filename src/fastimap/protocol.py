@@ -114,7 +114,7 @@ class Pending(Generic[R]):
 
     def detach(self) -> None:
         """Nobody waits any more: not sent if it has not been begun, else drained."""
-        self.detached = True
+        self.detached = self.command.abandoned = True
         self.on_done = None
 
     def _finish(self, value: R | None, error: Exception | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -90,3 +91,12 @@ def opened(name: str) -> Iterator[Door]:
                 return client
 
         yield make
+
+
+def passes(client: Any, seconds: float) -> None:
+    """Let time pass in which the program does something else; under asyncio the loop runs."""
+    loop = getattr(client, "_loop", None)
+    if loop is None:
+        time.sleep(seconds)
+    else:
+        loop.run_until_complete(asyncio.sleep(seconds))

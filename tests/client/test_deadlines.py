@@ -5,7 +5,6 @@ Nothing here measures speed: the bounds only tell a deadline that holds from one
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import socket
 import threading
@@ -17,7 +16,7 @@ import pytest
 
 from fastimap import Timeouts, aio, errors
 from fastimap import client as blocking
-from tests.client.doors import Door
+from tests.client.doors import Door, passes
 from tests.client.peers import DONE, converse, silent, swallow
 from tests.imaplib.scripted import Peer
 from tests.support import IMPLEMENTATIONS
@@ -214,17 +213,8 @@ def test_a_slow_reader_is_not_a_slow_server(scripted: Callable[..., Any]) -> Non
         for message in client.fetch_iter(range(1, 201), "BODY.PEEK[]", chunk=50):
             uids.append(message.uid)
             if message.uid in (1, 50, 120):
-                client_sleep(client, 0.7)
+                passes(client, 0.7)
         assert uids == list(range(1, 201))
-
-
-def client_sleep(client: Any, seconds: float) -> None:
-    """Do something else: under asyncio, let the loop run."""
-    loop = getattr(client, "_loop", None)
-    if loop is None:
-        time.sleep(seconds)
-    else:
-        loop.run_until_complete(asyncio.sleep(seconds))
 
 
 def test_logout_unanswered(scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

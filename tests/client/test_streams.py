@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tracemalloc
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fastimap import SequenceSet, UIDSet, errors
+from fastimap import Limits, SequenceSet, UIDSet, errors
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
-from tests.client.doors import Door
+from tests.client.doors import Door, passes
 from tests.client.peers import DONE, asked_for, converse, flags_row
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
@@ -39,6 +40,88 @@ def test_chunks_and_order(scripted: Callable[..., Any]) -> None:
         b"UID FETCH 9:10,21:22 (FLAGS)",
         b"UID FETCH 23:25,99 (FLAGS)",
     ]
+
+
+def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        uids = asked_for(command)
+        return b"".join(b"* %d FETCH (UID %d %s {2}\r\n\r\n)\r\n" % (uid, uid, header) for uid in uids) + DONE
+
+    fields = [f"X-{'field' * 10}-{number}" for number in range(30)]
+    header = f"BODY[HEADER.FIELDS ({' '.join(fields)})]".encode()
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        wanted = UIDSet(range(1, 12_001, 2))  # no two of them make a range
+        item = f"BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]"
+        assert [row.uid for row in client.fetch_iter(wanted, item, chunk=6000)] == list(wanted)
+    # RFC 7162, section 4: a command line of 8,192 octets, tag and CRLF included; the longest tag here has 10.
+    assert max(map(len, commands)) <= 8192 - len("T123abcdef ") - len("\r\n")
+    assert len(commands) < 10
+
+
+def test_so_many_commands_are_under_way_and_no_more(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.select()
+        waiting: list[bytes] = []
+        for uid in range(1, 8):
+            waiting += lines_until_silence(peer)
+            assert [int(line.split()[3]) for line in waiting] == list(range(uid, min(uid + 3, 8)))
+            peer.send(flags_row(uid) + waiting.pop(0).split()[0] + b" OK done\r\n")
+        peer.log_out()
+
+    with scripted(script) as client:
+        client.select("INBOX")
+        rows = client.fetch_iter(range(1, 8), "FLAGS", chunk=1, in_flight=3)
+        assert [row.uid for row in rows] == list(range(1, 8))
+
+
+def lines_until_silence(peer: Peer) -> list[bytes]:
+    """What the client says until it has said nothing for a while."""
+    patience, octets = peer.sock.gettimeout(), b""
+    peer.sock.settimeout(0.05)
+    with contextlib.suppress(TimeoutError):
+        while more := peer.sock.recv(65536):
+            octets += more
+    peer.sock.settimeout(patience)
+    return octets.splitlines()
+
+
+def test_only_what_has_changed(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        # RFC 7162, section 3.1.4.1: only these, and their MODSEQ though nobody named it.
+        return (flags_row(3, b" MODSEQ (65402)") if b"3:4" in command else b"") + DONE
+
+    with scripted(converse(reply, b"IMAP4rev1 CONDSTORE")) as client:
+        client.select("INBOX")
+        (row,) = client.fetch_iter(range(1, 7), "FLAGS", chunk=2, changed_since=12345)
+    assert (row.uid, row.mod_sequence) == (3, 65402)
+    assert commands == [
+        b"UID FETCH %b (FLAGS) (CHANGEDSINCE 12345)" % messages for messages in (b"1:2", b"3:4", b"5:6")
+    ]
+
+
+def test_a_server_that_stops_at_its_limit_is_asked_for_the_rest(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        # RFC 9738, section 3.1: the highest UIDs first, and the lowest of them in the code.
+        commands.append(command)
+        uids = asked_for(command)[-4:]
+        code = b"[MESSAGELIMIT 4 %d] " % uids[0] if len(asked_for(command)) > 4 else b""
+        return b"".join(map(flags_row, uids)) + b"<tag> OK " + code + b"done\r\n"
+
+    with scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=4")) as client:
+        client.select("INBOX")
+        rows = list(client.fetch_iter(range(1, 11), "FLAGS"))
+    assert sorted(row.uid for row in rows) == list(range(1, 11))
+    assert commands == [b"UID FETCH 1:10 (FLAGS)", b"UID FETCH 1:6 (FLAGS)", b"UID FETCH 1:2 (FLAGS)"]
 
 
 def test_nothing_wanted(scripted: Callable[..., Any]) -> None:
@@ -85,6 +168,21 @@ def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
             tracemalloc.stop()
     assert octets == 60_000_000
     assert peak < 30_000_000  # the peer's own 2 MB a command included
+
+
+def test_who_uses_rows_slowly_holds_the_server_back(scripted: Callable[..., Any]) -> None:
+    row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
+
+    def reply(command: bytes) -> bytes:
+        return b"".join(row % (uid, uid) for uid in asked_for(command)) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        rows = client.fetch_iter(range(1, 301), "BODY.PEEK[]", chunk=100)
+        assert next(rows).uid == 1
+        passes(client, 0.3)
+        assert client.counters.octets_in < 2 << 20  # of 30 MB that the server would like to send
+        assert [message.uid for message in rows] == list(range(2, 301))
 
 
 def test_a_message_that_the_server_refuses_costs_the_others_nothing(scripted: Callable[..., Any]) -> None:
@@ -282,6 +380,60 @@ def test_into_what_a_function_returns(server: IMAPServer, client: Any) -> None:
     assert sorted(sizes) == [10, 10, 16, 16]
 
 
+@pytest.mark.parametrize("octets", [b'"short"', b'""', b"{5}\r\nshort", b"{0}\r\n"])
+def test_a_section_goes_to_its_file_in_whatever_form_it_comes(scripted: Callable[..., Any], octets: bytes) -> None:
+    # RFC 9051, section 9: msg-att-static has an nstring there, which may be a quoted string.
+    expected = b"short" if b"short" in octets else b""
+
+    def reply(command: bytes) -> bytes:
+        return b"* 1 FETCH (UID 1 BODY[1] " + octets + b' BODY[1.MIME] "kept")\r\n' + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        file = io.BytesIO()
+        asked = []
+
+        def into(number: int | None, item: str, size: int) -> io.BytesIO | None:
+            asked.append((number, item, size))
+            return file if item == "BODY[1]" else None
+
+        (message,) = client.fetch_into(1, "BODY.PEEK[1]", "BODY.PEEK[1.MIME]", into=into)
+    assert file.getvalue() == expected
+    assert message.streamed == {"BODY[1]": len(expected)}
+    assert message.section("1.MIME") == b"kept"
+    assert sorted(asked) == [(1, "BODY[1.MIME]", 4), (1, "BODY[1]", len(expected))]
+
+
+def test_a_message_in_quotes_goes_to_its_file(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b'* 1 FETCH (UID 1 BODY[] "Subject: short")\r\n* 2 FETCH (UID 2 BODY[] NIL)\r\n' + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        file = io.BytesIO()
+        told: list[tuple[int, int]] = []
+        one, two = client.fetch_into(
+            [1, 2], "BODY.PEEK[]", into=file, progress=lambda done, size: told.append((done, size))
+        )
+    assert file.getvalue() == b"Subject: short"
+    assert (one.body, one.streamed) == (None, {"BODY[]": 14})
+    assert (two.body, two.streamed) == (None, {})
+    assert told == [(14, 14)]
+
+
+def test_a_message_too_large_for_memory_goes_to_a_file(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        return b"* 1 FETCH (UID 1 BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n" + DONE
+
+    client = scripted(converse(reply), limits=Limits(literal=50_000))
+    client.select("INBOX")
+    file = Counting()
+    client.fetch_into(1, "BODY.PEEK[]", into=file)
+    assert file.octets == 100_000
+    with pytest.raises(errors.LiteralTooLarge):
+        client.fetch(1, "BODY.PEEK[]")
+
+
 class Full(io.RawIOBase):
     def write(self, octets: Any) -> int:
         raise OSError(28, "No space left on device")
@@ -366,6 +518,16 @@ def test_a_file_that_grows_is_sent_as_announced(server: IMAPServer, client: Any)
     assert client.append("INBOX", file, size=16).uid == 1
     assert server.messages("INBOX")[0].octets == b"Subject: log\r\n\r\n"
     assert file.tell() == 16
+
+
+def test_append_from_a_file_tells_its_progress(server: IMAPServer, client: Any) -> None:
+    file = io.BytesIO(OCTETS)
+    told: list[tuple[int, int]] = []
+    client.append("INBOX", file, progress=lambda done, size: told.append((done, size)))
+    assert server.messages("INBOX")[0].octets == OCTETS
+    assert len(told) > 2
+    assert told == sorted(told)
+    assert told[-1] == (told[-1][1], told[-1][1])
 
 
 def test_append_refused_before_the_literal(scripted: Callable[..., Any]) -> None:

@@ -23,6 +23,7 @@ from ..message import (
     PRESENT_UID,
     Defect,
     FetchedMessage,
+    Streamed,
     canonical_section,
 )
 from ..parser import split_rows
@@ -189,6 +190,10 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
             parts.append(tuple(modifiers))
         return parts
 
+    def octets_around_set(self) -> int:
+        """Return how many octets its line has at most besides the set, the tag's included."""
+        return len(self._items.list) + len("T123456789abcdef UID FETCH  () (CHANGEDSINCE 12345678901234567890)\r\n")
+
     def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
         return self._ranges
 
@@ -300,6 +305,7 @@ class FetchInto(Fetch):
         super().__init__(messages, *items)
         self._into = into
         self._progress = progress
+        self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
         self.kind = None
 
     def sink(self, head: bytes, size: int) -> Any:
@@ -313,8 +319,15 @@ class FetchInto(Fetch):
             number = int(uid[1]) if uid is not None else None
         if number is not None and not any(low <= number <= high for low, high in self._ranges):
             return None
+        name = found[1].decode("ascii").upper()
+        write = self._write(number, name, size)
+        if write is None:
+            self._kept.add((int(start[1]), _response_name(name)))
+        return write
+
+    def _write(self, number: int | None, name: str, size: int) -> Callable[[Any], object] | None:
         into = self._into
-        file: Any = into(number, found[1].decode("ascii").upper(), size) if callable(into) else into
+        file: Any = into(number, name, size) if callable(into) else into
         if file is None:
             return None
         return file.write if self._progress is None else _counted(file.write, size, self._progress)
@@ -326,7 +339,33 @@ class FetchInto(Fetch):
                 error = getattr(value, "error", None)
                 if error is not None:
                     raise error
-        return rows
+        return rows if self.abandoned else tuple(map(self._with_quoted_written, rows))
+
+    def _with_quoted_written(self, row: FetchedMessage) -> FetchedMessage:
+        """Write the sections that came as quoted strings too: literal or quoted is the server's choice."""
+        number = self._number(row)
+        announced = row.sequence_number if row.sequence_number is not None else row.uid  # UIDFETCH: RFC 9586
+        items: list[tuple[str, object]] = []
+        found: list[tuple[str, object]] = [*row.items]
+        if row.body is not None:
+            whole = b"RFC822" if b"RFC822" in self._items.list.strip(b"()").split() else b"BODY[]"
+            found.append((whole.decode("ascii"), row.body))
+        for name, value in found:
+            if isinstance(value, bytes) and _SECTION.match(name) and (announced, name) not in self._kept:
+                write = self._write(number, name, len(value))
+                if write is not None:
+                    if value:
+                        write(value)
+                    value = Streamed(len(value))
+            items.append((name, value))
+        if row.body is not None:
+            _, body = items[-1]
+            return (
+                row._replace(items=tuple(items[:-1]))
+                if body is row.body
+                else row._replace(body=None, items=tuple(items))
+            )
+        return row._replace(items=tuple(items))
 
 
 _ROW = re.compile(rb"\* (\d{1,10}) (?:UID)?FETCH ", re.IGNORECASE)
@@ -334,6 +373,7 @@ _ROW_UID = re.compile(rb"[ (]UID (\d{1,10})[ )]", re.IGNORECASE)
 _LITERAL_ITEM = re.compile(
     rb"((?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d+\+?\}\Z", re.IGNORECASE
 )
+_SECTION = re.compile(r"(?:BODY|BINARY)\[|RFC822")
 
 
 def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
