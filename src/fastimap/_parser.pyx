@@ -917,6 +917,8 @@ cdef class _Decoder:
             description = self._nstring()
             self._expect(c" ")
             encoding = self._word()
+            if not encoding:
+                raise _Odd
             self._expect(c" ")
             size = self._number()
             if kind == "text":

@@ -162,6 +162,7 @@ def test_addresses(twin: ModuleType) -> None:
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" "2" "1")', {"size": 2, "lines": 1}, 0),
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" NIL NIL)', {"size": None, "lines": None}, 0),
         (b'("TEXT" "PLAIN" NIL NIL NIL NIL 2 1)', {"encoding": "7bit", "size": 2}, 0),  # maddy
+        (b'("IMAGE" "PNG" NIL NIL NIL "" 2)', {"encoding": "7bit", "size": 2}, 0),
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" -1 1)', {"size": None, "lines": 1}, 1),  # Dovecot
         (b'("TEXT" "PLAIN")', {"media_type": "text/plain", "encoding": "7bit", "size": None}, 1),
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2)', {"size": 2, "lines": None, "md5_octets": None}, 0),

@@ -18,7 +18,7 @@ __all__ = ["twin"]
 
 
 @pytest.fixture(autouse=True)
-def parsing_by(twin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def parsing_by(twin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
 
@@ -87,3 +87,18 @@ def test_nothing_behind_a_fatal_response_goes_to_a_commands_file(cut: int) -> No
     with pytest.raises(ProtocolError, match="not sent"):
         pending.result()
     assert file.getvalue() == b""
+
+
+def test_a_literal_of_an_item_with_any_name_has_a_file(cut: int) -> None:
+    file = io.BytesIO()
+    asked: list[object] = []
+
+    def into(*literal: object) -> io.BytesIO:
+        asked.append(literal)
+        return file
+
+    talk, pending, tag = in_flight(commands.FetchInto("7", "BODY.PEEK[]", into=into))
+    says(talk, b"* 7 FETCH (UID 7 BODY[\xe9] {5}\r\nhello BODY[] NIL)\r\n" + tag + b" OK done\r\n", cut)
+    assert [row.uid for row in pending.result()] == [7]
+    assert asked == [(7, "BODY[\udce9]", 5)]
+    assert file.getvalue() == b"hello"

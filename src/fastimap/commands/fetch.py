@@ -319,7 +319,7 @@ class FetchInto(Fetch):
             number = int(uid[1]) if uid is not None else None
         if number is not None and not any(low <= number <= high for low, high in self._ranges):
             return None
-        name = found[1].decode("ascii").upper()
+        name = found[1].decode("utf-8", "surrogateescape").upper()
         write = self._write(number, name, size)
         if write is None:
             self._kept.add((int(start[1]), _response_name(name)))
