@@ -25,10 +25,10 @@ class Account:
 
     def client(self, *, user: str | None = None, **settings: Any) -> Any:
         """Return a client that is logged in, without TLS unless `settings` say otherwise."""
-        settings = {"tls": False, "mechanism": "LOGIN", "timeout": 30, **settings}
         server = self.server
+        settings = {"tls": False, "mechanism": "LOGIN", "timeout": 30, "password": server.password, **settings}
         port = server.tls_port if settings["tls"] is True else server.port
-        client = self.door(server.host, port, user=user or self.user, password=server.password, **settings)
+        client = self.door(server.host, port, user=user or self.user, **settings)
         client.connect()
         return client
 

@@ -4,6 +4,7 @@
 root it runs as "nobody". `running_in_root` takes that of a Debian release in a root of its own.
 """
 
+import base64
 import contextlib
 import grp
 import os
@@ -29,6 +30,7 @@ from tests.servers.server import (
 from tests.support import Unavailable, debian
 
 HOST_VERSION = "2.3"
+TOKEN_KEY = b"what signs the access tokens of the tests"
 STOP_TIMEOUT = 10.0
 
 
@@ -64,9 +66,12 @@ def running() -> Iterator[Dovecot]:
         write_certificates(directory)
         configuration = directory / "dovecot.conf"
         group = grp.getgrgid(account.pw_gid).gr_name
+        _write_token_key(directory)
         _write_configuration(configuration, version, directory, account.pw_name, group, port, tls_port)
+        tokens = string.Template(Path(__file__).with_name("dovecot-2.3-oauth2.conf").read_text())
+        (directory / "oauth2.conf").write_text(tokens.substitute(directory=directory))
         if os.geteuid() == 0:
-            for path in (directory, *directory.iterdir()):
+            for path in (directory, *directory.rglob("*")):
                 os.chown(path, account.pw_uid, account.pw_gid)
         dovecot = Dovecot(
             name=f"dovecot-{minor_version(version)}",
@@ -75,6 +80,7 @@ def running() -> Iterator[Dovecot]:
             configuration=configuration,
             ca_file=directory / "ca.pem",
             client_certificate=directory / "client.pem",
+            token_key=TOKEN_KEY,
             imap_program=_libexec_directory(program, configuration) / "imap",
             port=port,
             tls_port=tls_port,
@@ -94,6 +100,7 @@ def running_in_root(suite: str) -> Iterator[Server]:
     with chroot.scratch_directory("dovecot") as directory:
         port, tls_port = free_ports(2)
         configuration = directory / "dovecot.conf"
+        _write_token_key(directory)
         _write_configuration(configuration, version, chroot.INSIDE, "nobody", "nogroup", port, tls_port)
         server = Server(
             name=f"dovecot-{minor_version(version)}",
@@ -103,10 +110,18 @@ def running_in_root(suite: str) -> Iterator[Server]:
             client_certificate=directory / "client.pem",
             port=port,
             tls_port=tls_port,
+            token_key=TOKEN_KEY,
             insecure_host=INSECURE_HOST,
         )
         with chroot.running(server, root, ["dovecot", "-F", "-c", f"{chroot.INSIDE}/dovecot.conf"]):
             yield server
+
+
+def _write_token_key(directory: Path) -> None:
+    """Write the key where Dovecot looks for that of a token without `azp` and `kid`: below the algorithm's name."""
+    path = directory / "keys" / "default" / "HS256" / "default"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(base64.b64encode(TOKEN_KEY))
 
 
 def _write_configuration(

@@ -1,7 +1,10 @@
 """What every real server of the tests is, and what starting one takes."""
 
+import base64
 import contextlib
+import hmac
 import itertools
+import json
 import socket
 import subprocess
 import time
@@ -40,16 +43,31 @@ class Server:
     insecure_host: str | None = None
     """Another address of the same server, where it announces LOGINDISABLED until TLS is on."""
     password: str = "secret"
+    token_key: bytes | None = None
+    """What the server verifies access tokens with, for the SASL mechanisms OAUTHBEARER and XOAUTH2."""
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     def new_user(self) -> str:
         """Return the name of a user nobody has used yet: INBOX, Drafts and Trash are there and empty."""
         return f"user{next(self._numbers)}"
 
+    def access_token(self, user: str, *, seconds: int = 3600) -> str:
+        """Return an OAuth token for `user` that expires in so many seconds: a JWT (RFC 7519) signed by HS256."""
+        assert self.token_key is not None
+        now = int(time.time())
+        claims = {"sub": user, "iat": min(now, now + seconds), "exp": now + seconds}
+        parts = [_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+        signature = hmac.digest(self.token_key, ".".join(parts).encode(), "sha256")
+        return ".".join([*parts, _base64url(signature)])
+
     def log(self) -> str:
         """Return what the server has written to its standard error and to its logs so far."""
         paths = (self.directory / name for name in ("stderr", "log", "syslog"))
         return "".join(path.read_text(errors="replace") for path in paths if path.exists())
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
 
 
 def minor_version(version: str) -> str:

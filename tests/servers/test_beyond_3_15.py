@@ -118,7 +118,9 @@ def test_append_as_it_is_with_date_and_flags(client: imaplib.IMAP4) -> None:
     typ, data = client.fetch("4", "(INTERNALDATE FLAGS BODY.PEEK[])")
     assert typ == "OK"
     assert data[0][1] == MESSAGES[1]
-    assert time.mktime(imaplib.Internaldate2tuple(data[0][0])) == moment.timestamp()
+    kept = imaplib.Internaldate2tuple(data[0][0])
+    assert kept is not None
+    assert time.mktime(kept) == moment.timestamp()
     assert set(imaplib.ParseFlags(data[0][0])) == {rb"\Seen", b"kept", rb"\Recent"}
 
 

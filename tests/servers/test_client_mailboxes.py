@@ -344,7 +344,6 @@ def test_what_no_server_here_has(client: Any) -> None:
     for command, capability, arguments in (
         ("language", "LANGUAGE", ("de",)),
         ("comparator", "I18NLEVEL=2", ()),
-        ("unauthenticate", "UNAUTHENTICATE", ()),
         ("get_jmap_access", "JMAPACCESS", ()),
         ("store_gmail_labels", "X-GM-EXT-1", (1, "Invoices")),
     ):

@@ -124,6 +124,19 @@ def test_messages_of_every_kind_are_appended(client: Any) -> None:
     assert [row.body for row in rows[1:]] == [LETTERS[3], large, LETTERS[1]]
 
 
+@pytest.mark.parametrize("size", [4096, 4097])
+def test_literals_wait_where_they_must(client: Any, size: int) -> None:
+    """LITERAL+ saves a round trip for each literal, LITERAL- for those of up to 4096 octets (RFC 7888, section 5)."""
+    message = LETTERS[0] + b"x" * (size - len(LETTERS[0]) - 2) + b"\r\n"
+    assert len(message) == size
+    at_once = "LITERAL+" in client.capabilities or ("LITERAL-" in client.capabilities and size <= 4096)
+    before = client.counters.round_trips
+    uid = client.append("INBOX", message).uid
+    assert client.counters.round_trips - before == (1 if at_once else 2)
+    client.select("INBOX")
+    assert client.fetch(uid, "BODY.PEEK[]")[0].body == message
+
+
 def test_multi_append(account_of_both: Account) -> None:
     client = account_of_both.client()
     messages = [AppendMessage(*given) for given in zip(LETTERS, FLAGS, DATES, strict=True)]
@@ -147,6 +160,9 @@ def test_catenate(client: Any) -> None:
         (row,) = client.fetch(result.uid, "BODY.PEEK[]", "FLAGS")
         assert row.body == LETTERS[0].partition(b"\r\n\r\n")[0] + b"\r\n\r\nfirst line\r\nsecond\r\n"
         assert "\\Seen" in row.flags
+        if client.session.has("URL-PARTIAL"):
+            result = client.catenate("INBOX", [f"/INBOX/;UID={uid}/;SECTION=TEXT/;PARTIAL=8.3", b"\r\n"])
+            assert client.fetch(result.uid, "BODY.PEEK[]")[0].body == b"new\r\n"
         with pytest.raises(CommandError) as refused:
             client.catenate("INBOX", ["/INBOX/;UID=4000/;SECTION=HEADER"])
         assert refused.value.code == "BADURL"

@@ -227,6 +227,10 @@ def test_threads(account_of_both: Account) -> None:
         plan = next(thread for thread in threads if thread.number == uids[0])
         assert [(depth, node.number) for depth, node in plan.walk()] == [(0, uids[0]), (1, uids[1]), (2, uids[3])]
         assert client.thread("REFERENCES", s.draft) == ()
+    with offered(client, "THREAD=REFS"):
+        # REFERENCES without the merging of equal subjects: all of these answer by references, too.
+        threads = client.thread("REFS", s.all_)
+        assert sorted([uids.index(n) + 1 for n in thread.numbers()] for thread in threads) == [[1, 2, 4], [3]]
     with offered(client, "THREAD=ORDEREDSUBJECT"):
         threads = client.thread("ORDEREDSUBJECT", s.all_, sequence=True)
         assert [sorted(thread.numbers()) for thread in threads] == [[3], [1, 2, 4]]

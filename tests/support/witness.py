@@ -9,7 +9,7 @@ from __future__ import annotations
 import email
 import email.utils
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.header import decode_header, make_header
 from email.message import Message
 
@@ -50,16 +50,16 @@ def differences(row: FetchedMessage, octets: bytes) -> list[str]:
 def _of_envelope(row: FetchedMessage, message: Message) -> Iterator[str]:
     envelope = row.envelope
     assert envelope is not None
-    strings = {
+    strings: dict[str, tuple[str | None, Callable[[str], str]]] = {
         "subject": (envelope.subject, lambda value: str(make_header(decode_header(value)))),
         "message-id": (envelope.message_id, str),
         "in-reply-to": (envelope.in_reply_to, str),
         "date": (envelope.date_octets.decode() if envelope.date_octets else None, str),
     }
-    for name, (ours, decoded) in strings.items():
+    for name, (text, decoded) in strings.items():
         value = _field(message, name)
-        if value is not None and _words(ours or "") != _words(decoded(value)):
-            yield f"{name}: {ours!r} {value!r}"
+        if value is not None and _words(text or "") != _words(decoded(value)):
+            yield f"{name}: {text!r} {value!r}"
     addresses = {"from": envelope.from_, "to": envelope.to, "cc": envelope.cc}
     for name, ours in addresses.items():
         value = _field(message, name)
@@ -99,6 +99,7 @@ def _parts(message: Message) -> Iterator[Message]:
     yield message
     if message.get_content_maintype() == "multipart" or message.get_content_type() == "message/rfc822":
         for part in message.get_payload():
+            assert isinstance(part, Message)
             yield from _parts(part)
 
 
@@ -121,6 +122,7 @@ def _of_part(part: BodyStructure, witness: Message) -> Iterator[str]:
     if part.filename != (str(make_header(decode_header(filename))) if filename else None):
         yield f"file name: {part.filename!r} {filename!r}"
     if part.media_type != "message/rfc822":
-        octets = witness.get_payload(decode=encoding in ("7bit", "8bit", "binary"))
+        plain = encoding in ("7bit", "8bit", "binary")
+        octets = witness.get_payload(decode=True) if plain else witness.get_payload()
         if isinstance(octets, (str, bytes)) and part.size != len(octets):
             yield f"size: {part.size} {len(octets)}"
