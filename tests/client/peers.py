@@ -17,11 +17,16 @@ DONE = b"<tag> OK done\r\n"
 
 
 def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE") -> Script:
-    """A script: the client is logged in from the start, LOGOUT and SELECT are answered, `reply` answers the rest."""
+    """A script: the client is logged in from the start, LOGOUT and SELECT are answered, `reply` answers the rest.
+
+    `reply` gets the literals of LITERAL+ within the command.
+    """
 
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY " + capabilities + b"] ready\r\n")
         while line := peer.line():
+            while literal := _LITERAL_PLUS.search(line):
+                line += peer.octets(int(literal[1])) + peer.line()
             tag, _, command = line.removesuffix(b"\r\n").partition(b" ")
             if command == b"LOGOUT":
                 answer: bytes | None = b"* BYE see you\r\n" + DONE
@@ -36,6 +41,7 @@ def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE")
     return script
 
 
+_LITERAL_PLUS = re.compile(rb"\{(\d+)\+\}\r\n\Z")
 _FETCH = re.compile(rb"UID FETCH ([0-9:,]+) \((.*)\)\Z")
 
 
