@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import pytest
 
-from fastimap import imaplib
+from fastimap import AsyncClient, Client, Pipeline, imaplib, search
 from tests.imaplib.test_commands import CASES
 from tests.servers.test_side_by_side import STEPS
+from tests.support import PROJECT
+from tests.support.pages import SERVERS, table_rows
 
-PROJECT = Path(__file__).parent.parent
-TABLE = (PROJECT / "docs" / "imaplib.md").read_text("utf-8")
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in TABLE.splitlines()
-    if re.match(r"\| (?!(method|name) |-)", line)
-]
-FUNCTIONS = {
-    folder: {
+IMAPLIB = table_rows("imaplib.md")
+COMMANDS = table_rows("commands.md")
+OCTETS = ("client", "commands", "decode", "encode", "parser", "protocol", "sasl")
+"""The folders of tests where octets are sent and received without a real server."""
+NO_COMMANDS = {"connect", "reconnect", "run", "take_events", "pipeline"}
+"""The methods of a client that are not about a command of IMAP's."""
+CLIENTS_ONLY = {"fetch_iter", "idle", "close", "logout"}
+
+
+def functions(*folders: str) -> set[str]:
+    """Return the names of the tests in these folders."""
+    return {
         name
+        for folder in folders
         for path in (PROJECT / "tests" / folder).glob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
-    for folder in ("servers", "imaplib")
-}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+FUNCTIONS = {folder: functions(folder) for folder in ("servers", "imaplib")}
+BY_OCTETS = functions(*OCTETS)
+
+
+@pytest.mark.parametrize("row", IMAPLIB, ids=lambda row: row[0])
 def test_the_tests_of_each_name_exist(row: list[str]) -> None:
     *_, on_dovecot, by_octets = row
     assert by_octets
@@ -41,14 +50,63 @@ def test_the_tests_of_each_name_exist(row: list[str]) -> None:
                 assert test in FUNCTIONS[folder]
 
 
-def test_every_method_has_a_row() -> None:
-    methods = {
+def public(*classes: type) -> set[str]:
+    return {
         name
-        for cls in (imaplib.IMAP4, imaplib.IMAP4_SSL, imaplib.IMAP4_stream)
+        for cls in classes
         for name, value in vars(cls).items()
         if not name.startswith("_") and callable(value) and not isinstance(value, type)
     }
-    assert methods == {row[0] for row in ROWS if len(row) == 5}
+
+
+def test_every_method_has_a_row() -> None:
+    methods = public(imaplib.IMAP4, imaplib.IMAP4_SSL, imaplib.IMAP4_stream)
+    assert methods == {row[0] for row in IMAPLIB if len(row) == 5}
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row[0])
+def test_the_tests_of_each_command_exist(row: list[str]) -> None:
+    _, rfc, _, *marks, on_servers, by_octets = row
+    assert re.fullmatch(r"(\d{4})?", rfc)
+    assert set(filter(None, on_servers.split(" · "))) <= FUNCTIONS["servers"]
+    assert set(filter(None, by_octets.split(" · "))) <= BY_OCTETS
+    assert len(marks) in (0, len(SERVERS))
+    assert set(marks) <= {"✓", "○", "-"}
+    if "✓" in marks or not marks:
+        assert on_servers
+    else:
+        assert by_octets
+
+
+def calls(cells: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what is called, and with which arguments: ``fetch(changed_since=)``."""
+    for cell in cells:
+        for call in re.findall(r"`([^`]+)`", cell):
+            name, _, arguments = call.rstrip(")").partition("(")
+            yield name, re.findall(r"(\w+)=", arguments)
+
+
+@pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row[0])
+def test_the_methods_of_each_command_exist(row: list[str]) -> None:
+    assert row[2]
+    for name, arguments in calls([row[2]]):
+        if name.startswith("s."):
+            assert hasattr(search, name.removeprefix("s."))
+            continue
+        for cls in (Client, AsyncClient, Pipeline):
+            if name == "Client":
+                parameters = inspect.signature(Client if cls is Pipeline else cls).parameters
+            elif cls is Pipeline and name in CLIENTS_ONLY:
+                continue
+            else:
+                parameters = inspect.signature(getattr(cls, name)).parameters
+            assert set(arguments) <= set(parameters), (cls, name)
+
+
+def test_every_command_has_a_row() -> None:
+    named = {name for name, _ in calls(row[2] for row in COMMANDS) if name != "Client" and not name.startswith("s.")}
+    assert named == public(Client) - NO_COMMANDS
+    assert named - public(Pipeline) == CLIENTS_ONLY
 
 
 @pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
