@@ -21,6 +21,7 @@ from .errors import Disconnected, FastimapError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
+from .sasl import Credentials
 from .sequence_set import MessageSet
 from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
 
@@ -39,7 +40,9 @@ def _awaiting(
     operation: Callable[P, Command[R]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self.run(operation(*args, **kwargs))
+        command = operation(*args, **kwargs)
+        del args, kwargs  # a password among them is not for tracebacks
+        return await self.run(command)
 
     documented(method, operation)
     return method
@@ -83,14 +86,16 @@ class AsyncClient:
         client_id: Mapping[str, str] | None = None,
         socket: Socket | Callable[[str, int], Socket] | None = None,
     ) -> None:
+        # The driver awaits a coroutine function's token before anything asks the credentials for it.
+        asked: Any = token
+        credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
+        del password, token, asked  # not for the traceback of a wrong argument
         self._settings = settings(
             host,
             port,
             user=user,
-            password=password,
-            token=token,
+            credentials=credentials,
             mechanism=mechanism,
-            authzid=authzid,
             tls=tls,
             ssl_context=ssl_context,
             timeout=timeout,

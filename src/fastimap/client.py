@@ -20,7 +20,7 @@ from .errors import Disconnected, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
-from .sasl import Token
+from .sasl import Credentials, Token
 from .sequence_set import MessageSet
 from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
 
@@ -54,7 +54,9 @@ def named(cls: type[T]) -> type[T]:
 
 def _blocking(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Client, P], R]:
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self.run(operation(*args, **kwargs))
+        command = operation(*args, **kwargs)
+        del args, kwargs  # a password among them is not for tracebacks
+        return self.run(command)
 
     documented(method, operation)
     return method
@@ -71,7 +73,9 @@ def _blocking_flow(flow: Callable[Concatenate[Protocol, P], Flow[R]]) -> Callabl
 
 def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipeline, P], Pending[R]]:
     def method(self: Pipeline, /, *args: P.args, **kwargs: P.kwargs) -> Pending[R]:
-        return self._submit(operation(*args, **kwargs))
+        command = operation(*args, **kwargs)
+        del args, kwargs  # a password among them is not for tracebacks
+        return self._submit(command)
 
     documented(method, operation)
     return method
@@ -118,14 +122,14 @@ class Client:
         client_id: Mapping[str, str] | None = None,
         socket: socket.socket | Callable[[str, int], socket.socket] | None = None,
     ) -> None:
+        credentials = Credentials(user=user or "", password=password, token=token, authzid=authzid)
+        del password, token  # not for the traceback of a wrong argument
         self._settings = settings(
             host,
             port,
             user=user,
-            password=password,
-            token=token,
+            credentials=credentials,
             mechanism=mechanism,
-            authzid=authzid,
             tls=tls,
             ssl_context=ssl_context,
             timeout=timeout,

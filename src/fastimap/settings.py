@@ -61,10 +61,8 @@ def settings(
     port: int | None,
     *,
     user: str | None,
-    password: str | None,
-    token: Any,
+    credentials: Credentials,
     mechanism: str | None,
-    authzid: str,
     tls: bool | Literal["starttls"],
     ssl_context: SSLContext | None,
     timeout: float | Timeouts | None,
@@ -84,19 +82,16 @@ def settings(
         port = IMAPS_PORT if tls is True else IMAP_PORT
     if not isinstance(port, int) or not 0 < port < 65536:
         raise ValueError(f"port must be a number from 1 to 65535, not {port!r}")
-    if (password is not None or token is not None) and user is None:
+    if (credentials.password is not None or credentials.token is not None) and user is None:
         raise ValueError("a password or a token needs a user")
     if not isinstance(timeout, Timeouts):
         timeout = Timeouts(timeout, timeout, DEFAULT_TIMEOUTS.command if timeout is not None else None)
-    credentials = None
-    if user is not None or mechanism is not None:
-        credentials = Credentials(user=user or "", password=password, token=token, authzid=authzid)
     return Settings(
         host=host,
         port=port,
         tls=tls,
         ssl_context=ssl_context,
-        credentials=credentials,
+        credentials=credentials if user is not None or mechanism is not None else None,
         mechanism=mechanism,
         timeouts=timeout,
         limits=limits,

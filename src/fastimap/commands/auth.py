@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 
@@ -60,7 +61,18 @@ class Login(Command[None]):
     def parts(self, session: Session) -> Sequence[Part]:
         if "LOGINDISABLED" in session.capabilities:
             raise FastimapError("the server refuses LOGIN on this connection (LOGINDISABLED): use TLS")
-        return [b"LOGIN", encode.astring(self._user), encode.Secret(encode.astring(self._password))]
+        if not isinstance(self._password, (str, bytes)):
+            raise TypeError("the password must be str or bytes")
+        password = self._encoded_password()
+        if password is None:
+            raise ValueError("the password must not hold NUL, CR, LF or a lone surrogate")
+        return [b"LOGIN", encode.astring(self._user), encode.Secret(password)]
+
+    def _encoded_password(self) -> Part | None:
+        """Return the password as it is sent, None where it can't be. Raises nothing: no traceback holds it."""
+        with contextlib.suppress(ValueError):
+            return encode.astring(self._password)
+        return None
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
         _logged_in(tagged, session, self._listed)

@@ -101,7 +101,11 @@ def choose(
         raise _nothing_usable(names, kinds, tls=tls, mechanism=mechanism, authzid=credentials.authzid)
     kind = max(usable, key=lambda kind: kind.strength)
     plus_offered = any(name.startswith("SCRAM-") and name.endswith("-PLUS") for name in names)
-    return _make(kind, credentials, host, port, binding, could_bind=binding is not None and not plus_offered)
+    try:
+        return _make(kind, credentials, host, port, binding, could_bind=binding is not None and not plus_offered)
+    except MechanismError as exc:
+        refused = exc
+    raise refused.with_traceback(None)  # without the frames that hold the password
 
 
 def _candidates(credentials: Credentials, mechanism: str | None) -> tuple[type[Mechanism], ...]:
