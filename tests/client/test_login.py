@@ -24,37 +24,52 @@ def encoded(octets: bytes) -> bytes:
     return base64.b64encode(octets)
 
 
-def scram(peer: Peer, name: str = "SHA-256", *, password: str = SECRET, lie: bool = False) -> tuple[bytes, bytes]:
+def scram(
+    peer: Peer,
+    name: str = "SHA-256",
+    *,
+    password: str = SECRET,
+    lie: bool = False,
+    iterations: int = 4096,
+    nonce: bytes | None = None,
+) -> tuple[bytes, bytes]:
     """The server's side of SCRAM (RFC 5802, sections 3 and 5), with SASL-IR; returns the tag and c=.
 
-    It says nothing of its result. With `lie` it does not know the password and signs something.
+    It says nothing of its result. With `lie` it does not know the password and signs something. `nonce` is one that
+    does not continue the client's; the client must cancel at it, as at an iteration count that is none.
     """
     digest = name.removesuffix("-PLUS").replace("-", "").lower()
     tag, _, rest = peer.line().removesuffix(b"\r\n").partition(b" ")
     command, mechanism, initial = rest.split(b" ")
     assert (command, mechanism) == (b"AUTHENTICATE", b"SCRAM-" + name.encode())
     first = base64.b64decode(initial)
-    header_size = len(first) - len(first.split(b",", 2)[2])
-    bare = first[header_size:]
+    bare = first.split(b",", 2)[2]
     attributes = dict(part.split(b"=", 1) for part in bare.split(b","))
     assert attributes[b"n"] == b"user"
-    nonce, salt = attributes[b"r"] + b"server", b"a salt"
-    server_first = b"r=%s,s=%s,i=4096" % (nonce, encoded(salt))
+    nonce, salt = nonce or attributes[b"r"] + b"server", b"a salt"
+    server_first = b"r=%s,s=%s,i=%d" % (nonce, encoded(salt), iterations)
     peer.send(b"+ " + encoded(server_first) + b"\r\n")
-    final = base64.b64decode(peer.line())
+    answer = peer.line()
+    if answer == CANCEL:
+        return tag, b""
+    final = base64.b64decode(answer)
     without_proof, _, proof = final.rpartition(b",p=")
     channel, _, repeated = without_proof.partition(b",r=")
     assert repeated == nonce
     message = b",".join([bare, server_first, without_proof])
-    salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, 4096)
+    salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", digest)
     signature = hmac.digest(hashlib.new(digest, client_key).digest(), message, digest)
     if not lie:
         assert base64.b64decode(proof) == bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
     server_key = hmac.digest(salted, b"Server Key", digest)
-    verifier = b"\0" * 32 if lie else hmac.digest(server_key, message, digest)
+    verifier = bytes(len(signature)) if lie else hmac.digest(server_key, message, digest)
     peer.send(b"+ " + encoded(b"v=" + encoded(verifier)) + b"\r\n")
     return tag, base64.b64decode(channel.removeprefix(b"c="))
+
+
+CANCEL = b"*\r\n"
+"""RFC 9051, section 6.2.2: the client cancels the exchange."""
 
 
 def welcome(peer: Peer, tag: bytes) -> None:
@@ -64,53 +79,88 @@ def welcome(peer: Peer, tag: bytes) -> None:
 
 def test_the_strongest_mechanism_is_chosen(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
-        peer.greet(b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=CRAM-MD5 AUTH=SCRAM-SHA-256")
-        tag, channel = scram(peer)
-        assert channel == b"n,,"  # RFC 5802, section 7: no channel binding, no authzid
-        assert peer.line() == b""  # the client's answer to the server's signature is empty
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=CRAM-MD5 AUTH=SCRAM-SHA-1 AUTH=SCRAM-SHA-256")
+        tag, _ = scram(peer)
+        assert peer.line() == b"\r\n"
         welcome(peer, tag)
 
-    with scripted(lambda peer: script(_EmptyAnswer(peer)), **PASSWORD) as client:
+    with scripted(script, **PASSWORD) as client:
         assert client.session.state.value == "authenticated"
         assert client.capabilities == {"IMAP4REV1"}
 
 
-class _EmptyAnswer(Peer):
-    """A peer whose `line` gives an empty line as b"" too."""
+# SCRAM: a server that knows the password, and those that lie.
 
-    def __init__(self, peer: Peer) -> None:
-        self.sock, self.file = peer.sock, peer.file
-
-    def line(self) -> bytes:
-        line = super().line()
-        return b"" if line == b"\r\n" else line
+SCRAM = pytest.mark.parametrize("name", ["SHA-1", "SHA-256", "SHA-512"])
 
 
-def test_a_server_that_does_not_know_the_password_is_found_out(scripted: Callable[..., Any]) -> None:
+@SCRAM
+def test_scram(scripted: Callable[..., Any], name: str) -> None:
     def script(peer: Peer) -> None:
-        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256")
-        tag, _ = scram(peer, lie=True)
-        assert peer.line() == b"*\r\n"  # RFC 9051, section 6.2.2: the exchange is cancelled
-        peer.send(tag + b" BAD cancelled\r\n")
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-" + name.encode())
+        tag, channel = scram(peer, name)
+        assert channel == b"n,,"  # RFC 5802, section 7: no channel binding, no authzid
+        assert peer.line() == b"\r\n"  # the client's answer to the server's signature is empty
+        welcome(peer, tag)
+
+    with scripted(script, **PASSWORD) as client:
+        assert client.session.state.value == "authenticated"
+
+
+@SCRAM
+@pytest.mark.parametrize(
+    ("lie", "error"),
+    [
+        ({"lie": True}, "does not know the password"),
+        ({"nonce": b"fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j"}, "does not continue the client's"),
+        ({"iterations": 1}, "iterations"),  # the password could be guessed from the proof
+        ({"iterations": 10**9}, "iterations"),  # the client would compute for minutes
+    ],
+    ids=["signature", "nonce", "few iterations", "many iterations"],
+)
+@pytest.mark.parametrize("answer", [b"OK come in", b"NO cancelled", b"BAD cancelled"])
+def test_a_scram_server_that_lies(
+    scripted: Callable[..., Any], name: str, lie: dict[str, Any], error: str, answer: bytes
+) -> None:
+    said: list[bytes] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-" + name.encode())
+        tag, channel = scram(peer, name, **lie)
+        said.append(channel)
+        if channel:
+            assert peer.line() == CANCEL
+        peer.send(tag + b" " + answer + b"\r\n")
         peer.expect_end()
 
     client = scripted(script, **PASSWORD)
-    with pytest.raises(MechanismError, match="does not know the password"):
+    # Whatever the server says then, OK included.
+    with pytest.raises(errors.ProtocolError if answer.startswith(b"OK") else MechanismError, match=error):
         client.connect()
+    assert bool(said[0]) is ("lie" in lie)  # a proof for nobody else than one who may know the password
     with pytest.raises(errors.ConnectionLost, match="closed"):
         client.noop()
 
 
-def test_a_server_that_says_ok_without_proof_is_found_out(scripted: Callable[..., Any]) -> None:
+@SCRAM
+@pytest.mark.parametrize("steps", [0, 1])
+def test_a_scram_server_that_says_ok_without_proof(scripted: Callable[..., Any], name: str, steps: int) -> None:
     def script(peer: Peer) -> None:
-        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256")
-        tag, *_ = peer.line().split(b" ")
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=SCRAM-" + name.encode())
+        tag, *_, initial = peer.line().split()
+        if steps:
+            nonce = base64.b64decode(initial).rpartition(b"r=")[2]
+            peer.send(b"+ " + encoded(b"r=%sserver,s=%s,i=4096" % (nonce, encoded(b"a salt"))) + b"\r\n")
+            peer.line()
         peer.send(tag + b" OK come in\r\n")
         peer.expect_end()
 
     client = scripted(script, **PASSWORD)
     with pytest.raises(errors.ProtocolError, match="without having proven"):
         client.connect()
+
+
+# The others.
 
 
 def test_cram_md5(scripted: Callable[..., Any]) -> None:
