@@ -1,9 +1,4 @@
-"""What must hold for any octets of a server, and how the octets of a fuzzer become those of a server.
-
-The fuzzer's first octet chooses the limits. In the rest, CUT ends what arrives at once, and LONG with the octet
-behind it stands for that many times 64 octets, so that a short input fills the receive buffer (of 1 KiB, in the
-fuzzer's build) and makes literals that are received in place (those of more than 256 octets).
-"""
+"""What must hold for the parser, whatever the octets of a server."""
 
 from __future__ import annotations
 
@@ -17,12 +12,7 @@ from fastimap.errors import ParseError, ProtocolError
 from fastimap.limits import DEFAULT_LIMITS, Limits
 from tests.parser.harness import framed, outcome, put
 
-LONG = 0x01
-CUT = 0x02
-SMALL_LIMITS = 0x01
-"""A bit of the first octet; without it, the limits are the default ones."""
-DEEP = 0x02
-"""Another: the limit of depth is the default one."""
+from .inputs import DEEP, SMALL_LIMITS, arriving
 
 _SMALL = Limits(line=200, literal=2_000, response=3_000, literals=4, depth=8)
 _MOST = 32 * 1024  # octets of one input
@@ -48,7 +38,9 @@ class _Littered:
 
 
 LITTERED = SimpleNamespace(
-    ResponseReader=lambda limits: _Littered(cython.ResponseReader(limits)), split_rows=cython.split_rows
+    ResponseReader=lambda limits: _Littered(cython.ResponseReader(limits)),
+    split_rows=cython.split_rows,
+    tokenize=cython.tokenize,
 )
 
 
@@ -76,14 +68,7 @@ def check(data: bytes) -> None:
 def planned(data: bytes) -> tuple[Limits, list[bytes]]:
     """Return the limits, and the octets in the pieces in which they arrive."""
     limits = _SMALL if data[:1] and data[0] & SMALL_LIMITS else DEFAULT_LIMITS
-    chunks = []
-    room = _MOST
-    for piece in data[1:].split(bytes([CUT])):
-        plain, *longs = piece.split(bytes([LONG]))
-        chunk = plain + b"".join(b"x" * (64 * long[0]) + long[1:] for long in longs if long)
-        chunks.append(chunk[:room])
-        room -= len(chunks[-1])
-    return limits, [chunk for chunk in chunks if chunk]
+    return limits, [chunk for chunk in arriving(data[1:], _MOST) if chunk]
 
 
 def by_hand(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION
 def test_seeds() -> None:
     from .invariants import check
 
-    inputs = seeds()
+    inputs = seeds("parser")
     assert len(inputs) > 200
     for data in inputs:
         check(data)
