@@ -7,19 +7,21 @@ import contextlib
 import gc
 import io
 import random
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, UIDSet, errors
+from fastimap import AsyncClient, Client, UIDSet, errors
 from fastimap.search import subject
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
 from tests.client.peers import silent
 from tests.client.test_commands import MESSAGE
 from tests.imaplib.scripted import Peer, Server
+from tests.servers.dovecot import Dovecot
 
 pytestmark = pytest.mark.usefixtures("implementation")
 
@@ -49,10 +51,14 @@ def connection(server: IMAPServer) -> AsyncClient:
     )
 
 
+def message(number: int) -> bytes:
+    return b"Subject: %d\r\n\r\n" % number + b"line\r\n" * 200 * (number % 5)
+
+
 @pytest.fixture
 def filled(server: IMAPServer) -> IMAPServer:
     for number in range(1, MESSAGES + 1):
-        server.append("INBOX", b"Subject: %d\r\n\r\n" % number + b"line\r\n" * 200 * (number % 5))
+        server.append("INBOX", message(number))
     server.create("There")
     return server
 
@@ -90,20 +96,38 @@ def operations(client: AsyncClient, uid: int) -> list[Callable[[], Coroutine[Any
         one(lambda: client.store(uid, "\\Flagged")),
         one(lambda: client.append("There", MESSAGE * 50)),
         one(lambda: client.copy(uid, "There")),
+        one(lambda: client.append("There", io.BytesIO(MESSAGE * 50), size=len(MESSAGE) * 50)),
         one(lambda: client.list()),
         one(lambda: client.status("There", "MESSAGES")),
         one(lambda: client.noop()),
     ]
 
 
-def test_a_thousand_cancellations(filled: IMAPServer) -> None:
+@pytest.fixture(params=["in memory", "Dovecot"])
+def cancelling(request: pytest.FixtureRequest) -> tuple[AsyncClient, int]:
+    """A client of a server with `MESSAGES` messages, and how often to cancel there."""
+    if request.param == "in memory":
+        return connection(request.getfixturevalue("filled")), 1000
+    dovecot: Dovecot = request.getfixturevalue("dovecot")
+    user = dovecot.new_user()
+    arguments: dict[str, Any] = {"tls": False, "user": user, "password": dovecot.password, "mechanism": "PLAIN"}
+    with Client(dovecot.host, dovecot.port, **arguments) as client:
+        client.create("There")
+        with client.pipeline() as pipeline:
+            for number in range(1, MESSAGES + 1):
+                pipeline.append("INBOX", message(number))
+    return AsyncClient(dovecot.host, dovecot.port, timeout=20, **arguments), 300
+
+
+def test_a_thousand_cancellations(cancelling: tuple[AsyncClient, int]) -> None:
     chance = random.Random(9051)
 
     async def main() -> None:
+        client, count = cancelling
         cancelled = 0
-        async with connection(filled) as client:
+        async with client:
             await client.select("INBOX")
-            for _ in range(1000):
+            for _ in range(count):
                 uid = chance.randint(1, MESSAGES)
                 task = asyncio.create_task(chance.choice(operations(client, uid))())
                 for _ in range(chance.choice((0, 1, 1, 2, 3, 5, 8))):
@@ -116,9 +140,39 @@ def test_a_thousand_cancellations(filled: IMAPServer) -> None:
                     (row,) = await client.fetch(uid, "UID", "RFC822.SIZE", "BODY.PEEK[HEADER]")
                 assert (row.uid, row.header) == (uid, b"Subject: %d\r\n\r\n" % uid)
                 client.take_events()
-        assert cancelled > 500
+        assert cancelled > count // 2
 
     run(main())
+
+
+@pytest.mark.parametrize("tls", [False, True, "starttls"])
+def test_connecting_is_cancelled_at_any_moment(tls: Any, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    chance = random.Random(3501)
+    ends: set[str] = set()
+
+    async def main(server: IMAPServer) -> None:
+        arguments: dict[str, Any] = {"user": "user", "password": "password", "mechanism": "LOGIN", "timeout": 20}
+        if tls:
+            arguments["ssl_context"] = trusting
+        for round_ in range(60):
+            client = AsyncClient("localhost", server.port, tls=tls, **arguments)
+            task = asyncio.create_task(client.connect())
+            for _ in range(1 + round_ // 2):  # from its first step to its end
+                await asyncio.sleep(chance.choice((0, 0, 0.0005)))
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            ends.add("cancelled" if task.cancelled() else "connected")
+            if task.cancelled():
+                with pytest.raises(errors.Disconnected, match="interrupted"):
+                    await client.noop()
+                await client.reconnect()
+            assert await client.noop() is None
+            await client.close()
+
+    with IMAPServer(**{False: {}, True: {"tls": tls_server}, "starttls": {"starttls": tls_server}}[tls]) as server:
+        run(main(server))
+    assert "cancelled" in ends
 
 
 def test_many_tasks_on_one_client(filled: IMAPServer) -> None:
