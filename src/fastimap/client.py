@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import selectors
 import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from types import GenericAlias, NoneType, TracebackType
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
 from . import commands, flows
 from .command import Command, Flow, Session, Sleep, StartTLS
@@ -38,9 +39,33 @@ _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 def documented(function: Callable[..., Any], operation: Callable[..., Any]) -> None:
-    """Give a client's method the text and the signature of what it does."""
+    """Give a client's method the text and the signature of what it does, for help()."""
     function.__doc__ = operation.__doc__
-    function.__wrapped__ = operation.__init__ if isinstance(operation, type) else operation  # type: ignore[attr-defined, misc]
+    function.__signature__ = _signature(operation)  # type: ignore[attr-defined]
+
+
+@functools.cache
+def _signature(operation: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a method that runs `operation`, the class of a command or a flow."""
+    signature = inspect.signature(operation)
+    parameters = list(signature.parameters.values())
+    if isinstance(operation, type):
+        return inspect.Signature([_SELF, *parameters], return_annotation=_result(operation))
+    result = signature.return_annotation.removeprefix("Flow[").removesuffix("]")
+    return inspect.Signature([_SELF, *parameters[1:]], return_annotation=result)
+
+
+_SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _result(command: type) -> Any:
+    """Return R of the Command[R] that `command` is."""
+    for cls in command.__mro__:
+        for base in vars(cls).get("__orig_bases__", ()):
+            (result,) = get_args(base)
+            if not isinstance(result, TypeVar):
+                return None if result is NoneType else result
+    raise TypeError(f"{command.__name__} is a Command of nothing")
 
 
 def named(cls: type[T]) -> type[T]:
@@ -78,6 +103,9 @@ def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipelin
         return self._submit(command)
 
     documented(method, operation)
+    signature = _signature(operation)
+    pending = GenericAlias(Pending, (signature.return_annotation,))
+    method.__signature__ = signature.replace(return_annotation=pending)  # type: ignore[attr-defined]
     return method
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 
 from fastimap import AsyncClient, Client, Pipeline, commands, flows
 from fastimap.command import Command
+from fastimap.protocol import Pending
 
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
@@ -58,14 +59,41 @@ def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> N
     if door is not Pipeline and name in FLOWS:
         flow = FLOWS[name]
         assert method.__doc__ == flow.__doc__
-        assert parameters(method, {"protocol"}) == parameters(flow, {"protocol"})
+        assert parameters(method, {"self"}) == parameters(flow, {"protocol"})
         # The flow of SEARCH has to know whether a charset was given, which is None in the place of "UTF-8".
         left_out = {"protocol", "self", "charset"}
-        assert parameters(flow, left_out) == parameters(command.__init__, left_out)
+        assert parameters(flow, left_out) == parameters(command, left_out)
     else:
         assert method.__doc__ == command.__doc__
-        assert parameters(method, {"self"}) == parameters(command.__init__, {"self"})
+        assert parameters(method, {"self"}) == parameters(command, set())
     assert method.__doc__
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [
+        ("noop", "(self) -> None"),
+        ("capability", "(self) -> frozenset[str]"),
+        ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> fastimap.commands.store.CopyResult"),
+        ("move", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
+        ("lsub", "(self, reference: 'str' = '', pattern: 'str' = '*') -> tuple[fastimap.types.MailboxInfo, ...]"),
+    ],
+)
+def test_what_help_shows(name: str, signature: str) -> None:
+    for client in (Client, AsyncClient):
+        assert str(inspect.signature(getattr(client, name))) == signature
+    assert inspect.iscoroutinefunction(getattr(AsyncClient, name))
+    assert not inspect.iscoroutinefunction(getattr(Client, name))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_pipeline_gives_what_the_clients_return_later(command: type[Command[Any]]) -> None:
+    name = method_name(command)
+    later = inspect.signature(getattr(Pipeline, name)).return_annotation
+    now = inspect.signature(getattr(Client, name)).return_annotation
+    assert get_origin(later) is Pending
+    (result,) = get_args(later)
+    assert result.__name__ == now if name in FLOWS else result == now
 
 
 def public(door: type) -> set[str]:
