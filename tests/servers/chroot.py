@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.servers.server import Server, wait_for_greeting, write_certificates
@@ -40,6 +40,8 @@ FILES = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 """Of what the scripts of the packages would have made, what the servers need."""
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
@@ -71,8 +73,8 @@ def root(suite: str, *packages: str, files: Mapping[str, str] | None = None) -> 
     """
     if os.geteuid() != 0:
         raise Unavailable("it runs in a Debian root of its own, and only root can change into one.")
-    if not all(map(shutil.which, ("unshare", "setpriv", "chroot"))):
-        raise Unavailable("unshare, setpriv and chroot are needed (Debian: util-linux, coreutils).")
+    if not all(map(shutil.which, ("unshare", "nsenter", "setpriv", "chroot"))):
+        raise Unavailable("unshare, nsenter, setpriv and chroot are needed (Debian: util-linux, coreutils).")
     tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         raise Unavailable(f"this machine allows no new namespaces: {tried.stderr.strip()}")
@@ -97,9 +99,10 @@ def scratch_directory(name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running(server: Server, root: Path, command: Sequence[str]) -> Iterator[None]:
+def running(server: Server, root: Path, command: Sequence[str]) -> Iterator[Callable[..., None]]:
     """Run `command` in `root` until the block ends; the server's directory is `INSIDE` there.
 
+    Gives a function that runs another command to its end there, beside the server.
     Raises RuntimeError with the log when the server doesn't start.
     """
     for path in (server.directory, *server.directory.rglob("*")):
@@ -112,22 +115,37 @@ def running(server: Server, root: Path, command: Sequence[str]) -> Iterator[None
             stdout=stderr,
             stderr=stderr,
             cwd="/",
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            env=ENVIRONMENT,
             start_new_session=True,
         )
+
+    def run(*another: str) -> None:
+        (first,) = _children(process)
+        entering = ["nsenter", "--target", str(first), "--mount", "--pid"]
+        subprocess.run(
+            [*entering, "chroot", f"--userspec={NOBODY}:{NOBODY}", str(root), *another],
+            check=True,
+            capture_output=True,
+            env=ENVIRONMENT,
+        )
+
     try:
         wait_for_greeting(process, server)
-        yield
+        yield run
     finally:
         _end(process)
+
+
+def _children(process: "subprocess.Popen[bytes]") -> list[int]:
+    return [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Kill the first process in the namespaces: `unshare` ends when the kernel is through with the others, too."""
     # Nothing is worth an orderly end: what the server wrote is thrown away.
     if process.poll() is None:
-        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
-            os.kill(int(child), signal.SIGKILL)
+        for child in _children(process):
+            os.kill(child, signal.SIGKILL)
     try:
         process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:

@@ -1,8 +1,10 @@
 """A private Cyrus IMAP in a Debian root of its own."""
 
 import contextlib
+import dataclasses
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.servers import chroot
@@ -11,13 +13,27 @@ from tests.support import debian
 
 PACKAGES = ("cyrus-imapd", "libsasl2-modules", "libsasl2-modules-sql")
 
-DIRECTORIES = ("mail", *(f"configuration/{name}" for name in ("db", "lock", "log", "msg", "proc", "socket")))
+DIRECTORIES = ("mail", "search", *(f"configuration/{name}" for name in ("db", "lock", "log", "msg", "proc", "socket")))
 
 ADMIN = "cyrus"
 
+PROGRAMS = "/usr/lib/cyrus/bin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cyrus(Server):
+    """A running Cyrus IMAP."""
+
+    run: Callable[..., None]
+    """Runs a program beside it."""
+
+    def index(self, user: str) -> None:
+        """Have SEARCH=FUZZY find what is in the mailboxes of `user` now."""
+        self.run(f"{PROGRAMS}/squatter", "-C", f"{chroot.INSIDE}/imapd.conf", "-u", user)
+
 
 @contextlib.contextmanager
-def running(suite: str) -> Iterator[Server]:
+def running(suite: str) -> Iterator[Cyrus]:
     """Start the Cyrus of the Debian release `suite`; stop it and remove everything it wrote when the block ends.
 
     Raises Unavailable where it can't be had, RuntimeError with its log when it doesn't start.
@@ -33,14 +49,14 @@ def running(suite: str) -> Iterator[Server]:
             (directory / name).write_text(
                 template.substitute(
                     directory=chroot.INSIDE,
-                    programs="/usr/lib/cyrus/bin",
+                    programs=PROGRAMS,
                     port=port,
                     tls_port=tls_port,
                     password=Server.password,
                     admin=ADMIN,
                 )
             )
-        server = Server(
+        server = Cyrus(
             name=f"cyrus-{minor_version(version)}",
             version=version,
             directory=directory,
@@ -49,6 +65,7 @@ def running(suite: str) -> Iterator[Server]:
             port=port,
             tls_port=tls_port,
             admin=(ADMIN, Server.password),
+            run=_not_yet,
         )
         inside = chroot.INSIDE
         command = [
@@ -60,5 +77,9 @@ def running(suite: str) -> Iterator[Server]:
             "-p",
             f"{inside}/master.pid",
         ]
-        with chroot.running(server, root, command):
-            yield server
+        with chroot.running(server, root, command) as run:
+            yield dataclasses.replace(server, run=run)
+
+
+def _not_yet(*command: str) -> None:
+    raise RuntimeError("the server has not been started")

@@ -12,6 +12,7 @@ from fastimap import search as s
 from fastimap.commands import MailboxFilter
 from fastimap.errors import CapabilityMissing
 from tests.servers.accounts import LETTERS, Account, fill, offered
+from tests.servers.cyrus import Cyrus
 
 
 @pytest.fixture
@@ -132,10 +133,18 @@ def test_object_ids(uids: list[int], client: Any) -> None:
         assert set(uids[:2]) <= set(client.search(s.thread_id(row.thread_id)).uids)
 
 
-def test_fuzzy(uids: list[int], client: Any) -> None:
+def test_fuzzy(uids: list[int], account: Account, client: Any) -> None:
+    if isinstance(account.server, Cyrus):
+        account.server.index(account.user)
     with offered(client, "SEARCH=FUZZY"):
-        found = client.search(s.fuzzy(s.subject("apples")))
-        assert set(found.uids) <= {uids[2]}  # Cyrus finds what its indexer, which does not run here, has seen
+        key = s.subject("planning")  # of one stem with "plan"
+        found = client.search(s.fuzzy(key), returns=["ALL", "COUNT", "RELEVANCY"])
+        assert indexes(uids, found.uids) == [1, 2, 4]
+        assert found.count == len(found.relevancy) == 3
+        assert all(1 <= score <= 100 for score in found.relevancy)  # RFC 6203, section 4
+        assert client.search(key).uids == UIDSet()
+        assert client.search(s.fuzzy(s.text("apple")) & s.unseen).uids == UIDSet(uids[2])
+        assert client.search(s.fuzzy(s.subject("pears"))).uids == UIDSet()
 
 
 def test_filters(uids: list[int], client: Any) -> None:
