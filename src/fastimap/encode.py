@@ -199,17 +199,24 @@ def mailbox(name: str | bytes) -> Part:
     """
     if isinstance(name, bytes):
         return b"INBOX" if name.upper() == b"INBOX" else astring(name)
+    _check_name(name)
     return _mailbox(name, astring)
 
 
 def list_mailbox(pattern: str) -> Part:
     """Return a pattern for LIST: a mailbox name in which ``*`` and ``%`` are wildcards."""
+    _check_name(pattern)
 
     def part(text: str | bytes) -> Part:
         octets = _sendable(text)
         return octets if _LIST_MAILBOX.fullmatch(octets) and octets.upper() != b"NIL" else string(text)
 
     return _mailbox(pattern, part)
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a mailbox is given by its name, a str, not by {name!r:.100}")
 
 
 class _Encoder(Protocol):
@@ -229,6 +236,8 @@ def _mailbox(name: str, part: _Encoder) -> Part:
 
 def flag(name: str) -> bytes:
     r"""Return a flag or keyword, such as ``\Seen`` or ``$Forwarded``. ``\Recent`` is the server's alone to set."""
+    if not isinstance(name, str):
+        raise TypeError(f"a flag is a str, not {name!r:.100}")
     octets = _sendable(name)
     if _ATOM.fullmatch(octets.removeprefix(b"\\")) is None:
         raise ValueError(f"not a flag: {name!r}")
@@ -246,11 +255,15 @@ def flags(names: Iterable[str]) -> Part:
 
 def date_text(day: date) -> bytes:
     """Return `day`, such as ``1-Feb-1994``; of a datetime its own calendar day, whatever its zone."""
+    if not isinstance(day, date):
+        raise TypeError(f"a day is a datetime.date, such as date(2026, 11, 1), not {day!r:.100}")
     return b"%d-%s-%04d" % (day.day, _MONTHS[day.month - 1].encode(), day.year)
 
 
 def date_time(moment: datetime) -> bytes:
     """Return `moment`, which must be aware, such as ``"01-Feb-1994 21:52:25 -0800"``."""
+    if not isinstance(moment, datetime):
+        raise TypeError(f"a date-time is a datetime.datetime that is aware, not {moment!r:.100}")
     offset = moment.utcoffset()
     if offset is None:
         raise ValueError(f"a date-time has a time zone, {moment!r} has none: say which, as by .astimezone()")
@@ -394,8 +407,8 @@ class Encoded:
     """A command as it goes out: iterate it, write what comes, and stop at each Wait for the continuation request.
 
     Small literals are part of the octets around them; large ones come as views of the caller's memory. A literal
-    that is a file is read during the iteration, which raises what its read() raises, and EOFError where it ends
-    too early: the command is half sent then, and the connection is lost.
+    that is a file is read during the iteration, which raises what its read() raises, EOFError where it ends too
+    early, TypeError where it gives no bytes: the command is half sent then, and the connection is lost.
     """
 
     _fragments: tuple[bytes | memoryview | Wait | Literal, ...]
@@ -503,9 +516,14 @@ def _file_octets(literal: Literal) -> Iterator[bytes]:
     assert not isinstance(literal.data, (bytes, bytearray, memoryview))
     left = literal.size
     while left:
-        octets = literal.data.read(min(left, _CHUNK))
-        if not octets or len(octets) > left:
+        wanted = min(left, _CHUNK)
+        octets = literal.data.read(wanted)
+        if not octets:
             raise EOFError(f"a literal of {literal.size} octets was announced, but the file ended {left} octets before")
+        if not isinstance(octets, bytes):
+            raise TypeError(f"read() gave {type(octets).__name__}, not bytes: the file is not open in binary mode")
+        if len(octets) > wanted:
+            raise ValueError(f"read({wanted}) gave {len(octets)} octets")
         left -= len(octets)
         yield octets
 

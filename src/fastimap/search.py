@@ -68,6 +68,7 @@ __all__ = [
     "saved_before",
     "saved_on",
     "saved_since",
+    "search_key",
     "search_program",
     "seen",
     "sent_before",
@@ -202,9 +203,21 @@ def any_of(keys: Iterable[SearchKey]) -> SearchKey:
 def _combined(made: type[And] | type[Or], keys: Iterable[SearchKey]) -> SearchKey:
     every = tuple(keys)
     for key in every:
-        if not isinstance(key, SearchKey):
-            raise TypeError(f"not a search key: {key!r}")
+        search_key(key)
     return every[0] if len(every) == 1 else made(every)
+
+
+def search_key(key: SearchKey) -> SearchKey:
+    """Return `key`; TypeError that says how to make one where it is none."""
+    if isinstance(key, SearchKey):
+        return key
+    if isinstance(key, str):
+        raise TypeError(
+            f"a search key is no str: use the keys of fastimap.search, such as unseen, or search.raw({key!r:.100})"
+        )
+    if callable(key):
+        raise TypeError(f"{getattr(key, '__name__', key)} is no search key, but makes one: call it with its argument")
+    raise TypeError(f"not a search key: {key!r:.100}")
 
 
 def _key(name: str, shown: str, *arguments: Argument, requires: str | None = None, bound: int | None = None) -> Key:
@@ -287,9 +300,10 @@ save_date_supported: Final = _key("SAVEDATESUPPORTED", "save_date_supported", re
 
 
 def _dated(name: str, function: str, day: date, requires: str | None = None) -> Key:
+    octets = date_text(day)
     shown = f"{function}(date({day.year}, {day.month}, {day.day}))"
     bound = None if name.endswith("ON") else -day.toordinal() if name.endswith("BEFORE") else day.toordinal()
-    return _key(name, shown, date_text(day), requires=requires, bound=bound)
+    return _key(name, shown, octets, requires=requires, bound=bound)
 
 
 def older(seconds: int | timedelta) -> Key:
@@ -351,14 +365,21 @@ def text(value: str) -> Key:
 
 def header(name: str, value: str = "") -> Key:
     """Messages with a header field `name` that holds `value`; any such field, where that is empty."""
-    string(value)
+    _check_text(value)
     shown = f"header({name!r}, {value!r})" if value else f"header({name!r})"
     return _key("HEADER", shown, header_list([name])[1:-1], value)
 
 
 def _text(name: str, function: str, value: str) -> Key:
-    string(value)  # refuses what can't be sent now, not when the command is built
+    _check_text(value)
     return _key(name, f"{function}({value!r})", value)
+
+
+def _check_text(value: str) -> None:
+    """Refuse what can't be sent now, not when the command is built."""
+    if not isinstance(value, str):
+        raise TypeError(f"what is looked for is given as str, not as {value!r:.100}")
+    string(value)
 
 
 # Numbers.
@@ -427,7 +448,7 @@ def _object_id(value: str) -> bytes:
 
 def fuzzy(key: SearchKey) -> SearchKey:
     """What matches `key` about, as the server sees fit (SEARCH=FUZZY, RFC 6203)."""
-    return Fuzzy(key)
+    return Fuzzy(search_key(key))
 
 
 def filter_(name: str) -> Key:
@@ -442,13 +463,13 @@ _GMAIL: Final = "X-GM-EXT-1"
 
 def gmail_raw(query: str) -> Key:
     """Messages that Gmail's own search finds for `query`."""
-    string(query)
+    _check_text(query)
     return _key("X-GM-RAW", f"gmail_raw({query!r})", query, requires=_GMAIL)
 
 
 def gmail_labels(label: str) -> Key:
     r"""Messages with Gmail's label `label`; its own labels begin with a backslash, such as ``\Inbox``."""
-    string(label)
+    _check_text(label)
     part = atom(label[1:]) if label.startswith("\\") else astring(mailbox_name.encode(label))
     if not isinstance(part, bytes):
         raise ValueError(f"not a label: {label[:100]!r}")
@@ -482,7 +503,7 @@ def raw(program: str) -> Key:
     It is sent in parentheses, so that it can't run into its neighbours. Raises ValueError where its quotes or
     parentheses do not close, and for the announcement of a literal.
     """
-    string(program)
+    _check_text(program)
     if not program.strip() or not program.isascii() or not program.isprintable():
         raise ValueError(f"not a search program in printable US-ASCII: {program[:100]!r}")
     octets = program.strip().encode("ascii")

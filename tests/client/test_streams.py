@@ -413,7 +413,7 @@ def test_a_message_in_quotes_goes_to_its_file(scripted: Callable[..., Any]) -> N
         file = io.BytesIO()
         told: list[tuple[int, int]] = []
         one, two = client.fetch_into(
-            [1, 2], "BODY.PEEK[]", into=file, progress=lambda done, size: told.append((done, size))
+            [1, 2], "BODY.PEEK[]", into=lambda *_: file, progress=lambda done, size: told.append((done, size))
         )
     assert file.getvalue() == b"Subject: short"
     assert (one.body, one.streamed) == (None, {"BODY[]": 14})

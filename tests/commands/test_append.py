@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import resource
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
 from fastimap.commands import Append, AppendMessage, Catenate, MultiAppend, Replace
+from fastimap.encode import Encoding, encode
 from fastimap.errors import CapabilityMissing, CommandError, OverQuota, StateError
 from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Expunge as Expunged
@@ -66,6 +70,69 @@ def test_a_message_from_a_file() -> None:
         Append("x", Pipe(b"abc"))
 
 
+def test_a_message_at_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "message.eml"
+    path.write_bytes(b"m" * 300_000)
+    assert sent(Append("x", path), server()) == [b"A1 APPEND x {300000}\r\n", b"m" * 300_000 + b"\r\n"]
+    assert sent(Append("x", path, size=3), server("LITERAL+")) == [b"A1 APPEND x {3+}\r\nmmm\r\n"]
+    told: list[tuple[int, int]] = []
+    sent(Append("x", path, progress=lambda done, size: told.append((done, size))), server())
+    assert told == [(262_144, 300_000), (300_000, 300_000)]
+    path.write_bytes(b"")
+    assert sent(Append("x", path), server("LITERAL+")) == [b"A1 APPEND x {0+}\r\n\r\n"]
+
+
+def test_paths_take_no_files_before_their_turn(tmp_path: Path) -> None:
+    path = tmp_path / "message.eml"
+    path.write_bytes(b"m")
+    many = [Append("x", path) for _ in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0] + 1)]
+    assert sent(many[-1], server("LITERAL+")) == [b"A1 APPEND x {1+}\r\nm\r\n"]
+
+
+def test_a_path_that_can_not_be_sent(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Append("x", tmp_path / "nothing")
+    with pytest.raises(ValueError, match="not a regular file"):
+        Append("x", tmp_path)
+    path = tmp_path / "message.eml"
+    path.write_bytes(b"four")
+    with pytest.raises(ValueError, match="has 4 octets, and not 5"):
+        Append("x", path, size=5)
+    changed = Append("x", path)
+    path.write_bytes(b"longer than four")
+    with pytest.raises(ValueError, match="has changed"):
+        sent(changed, server("LITERAL+"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_path_that_is_sent_in_part_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "message.eml"
+    path.write_bytes(b"m" * 300_000)
+    fragments = iter(encode(b"A1", Append("x", path).parts(server()), Encoding(literal_plus=True)))
+    assert next(fragments) == b"A1 APPEND x {300000+}\r\n"
+    assert next(fragments) == b"m" * 262_144
+    del fragments
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("gives", "error", "match"),
+    [
+        ("text", TypeError, "gave str, not bytes"),
+        (None, EOFError, "ended 4 octets before"),
+        (b"", EOFError, "ended 4 octets before"),
+        (b"too much", ValueError, "gave 8 octets"),
+    ],
+)
+def test_a_file_that_gives_no_octets(gives: object, error: type[Exception], match: str) -> None:
+    class Odd(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return gives if size else b""  # type: ignore[return-value]
+
+    with pytest.raises(error, match=match):
+        sent(Append("x", Odd(b"four")), server("LITERAL+"))
+
+
 def test_an_email_message() -> None:
     message = EmailMessage()
     message["Subject"] = "x"
@@ -118,8 +185,12 @@ def test_a_message_that_is_too_large_is_not_sent() -> None:  # RFC 7889, section
 def test_a_date_needs_its_zone() -> None:
     with pytest.raises(ValueError, match="time zone"):
         Append("x", b"", internal_date=datetime(2024, 1, 1))
-    with pytest.raises(TypeError, match="list"):
-        Append("x", b"", flags="\\Seen")
+
+
+def test_one_flag_needs_no_list() -> None:
+    expected = [b"A1 APPEND x (\\Seen) {0+}\r\n\r\n"]
+    assert sent(Append("x", b"", flags="\\Seen"), server("LITERAL+")) == expected
+    assert sent(MultiAppend("x", [AppendMessage(b"", "\\Seen")]), server("LITERAL+")) == expected
 
 
 def test_multiappend(talk: Talk) -> None:  # RFC 3502, section 6.3.11
@@ -150,6 +221,12 @@ def test_multiappend(talk: Talk) -> None:  # RFC 3502, section 6.3.11
         sent(MultiAppend("x", [AppendMessage(b"1"), AppendMessage(b"2")]), server())
     with pytest.raises(ValueError, match="at least one"):
         MultiAppend("x", [])
+
+
+def test_multiappend_of_messages_without_attributes() -> None:
+    assert sent(MultiAppend("x", [b"one", io.BytesIO(b"two")]), server("MULTIAPPEND", "LITERAL+")) == [
+        b"A1 APPEND x {3+}\r\none {3+}\r\ntwo\r\n"
+    ]
 
 
 def test_catenate(talk: Talk) -> None:  # RFC 4469, section 3
@@ -205,4 +282,4 @@ def test_replace(talk: Talk) -> None:  # RFC 8508, section 3.4
         sent(Replace(1, "x", b""), rev2())
     for several in ([1, 2], "1:*", "*", SAVED):
         with pytest.raises(ValueError, match="one message"):
-            Replace(several, "x", b"")  # type: ignore[arg-type]
+            Replace(several, "x", b"")

@@ -41,7 +41,7 @@ def test_a_detached_command_that_was_not_begun_is_not_sent() -> None:
 def test_a_file_gets_nothing_more_when_its_command_is_given_up() -> None:
     talk = Talk(selected=True)
     file = io.BytesIO()
-    pending = talk.submit(FetchInto(1, "BODY.PEEK[]", "BODY.PEEK[1]", into=file))
+    pending = talk.submit(FetchInto(1, "BODY.PEEK[]", "BODY.PEEK[1]", into=lambda *_: file))
     after = talk.submit(Noop())
     talk.sent()
     talk.feed(b"* 1 FETCH (UID 1 BODY[] {6}\r\nabc")
@@ -103,3 +103,19 @@ def test_an_error_of_the_caller_s_file_is_the_command_s_alone() -> None:
     talk.sends("<2> NOOP")
     talk.says("<2> OK done")
     assert after.result() is None
+
+
+@pytest.mark.parametrize(("gives", "error"), [("text", TypeError), (b"", EOFError), (None, EOFError)])
+def test_a_file_that_gives_no_octets_ends_the_connection(gives: object, error: type[Exception]) -> None:
+    class Odd(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return gives if size else b""  # type: ignore[return-value]
+
+    talk = Talk("IMAP4rev1 LITERAL+")
+    half_sent = talk.submit(Append("INBOX", Odd(b"four")))
+    behind = talk.submit(Noop())
+    talk.sent()
+    with pytest.raises(error):
+        half_sent.result()
+    with pytest.raises(errors.Disconnected, match="cut short"):
+        behind.result()

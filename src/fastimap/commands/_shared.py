@@ -12,7 +12,7 @@ from ..errors import FastimapError, StateError
 from ..sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
 from ..types import MessageLimit, Response, Tagged
 
-__all__ = ["Instruction", "Question", "by", "decoded", "limit", "ranges", "several", "verb"]
+__all__ = ["Instruction", "Question", "by", "decoded", "limit", "names", "one_or_several", "ranges", "several", "verb"]
 
 R = TypeVar("R")
 
@@ -100,7 +100,28 @@ def several(values: Iterable[str]) -> tuple[str, ...]:
     """Return `values`; TypeError where one str was given instead of several."""
     if isinstance(values, str):
         raise TypeError(f"several are given as a list, not as one str: {values!r}")
-    return tuple(values)
+    return one_or_several(values)
+
+
+def one_or_several(values: str | Iterable[str]) -> tuple[str, ...]:
+    """Return `values` as a tuple, one str as a tuple of it; TypeError for anything else."""
+    if isinstance(values, str):
+        return (values,)
+    if isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
+        raise TypeError(f"neither a str nor several: {values!r:.100}")
+    found = tuple(values)
+    for value in found:
+        if not isinstance(value, str):
+            raise TypeError(f"not a str: {value!r:.100}")
+    return found
+
+
+def names(given: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Return names that are arguments of their own (``*items``); TypeError that tells so where one is no str."""
+    for name in given:
+        if not isinstance(name, str):
+            raise TypeError(f"{what} are str, each an argument of its own (a list is unpacked by *): {name!r:.100}")
+    return given
 
 
 def decoded(mailbox: str | bytes) -> str:

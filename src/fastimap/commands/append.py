@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ from ..encode import Literal, Part, Readable
 from ..errors import StateError
 from ..sequence_set import MessageSet, SavedResult, UIDSet, uid_set
 from ..types import AppendUID, Response, Shown, StatusResponse, Tagged
-from ._shared import verb
+from ._shared import one_or_several, verb
 
 __all__ = [
     "Append",
@@ -30,9 +32,10 @@ __all__ = [
 
 R = TypeVar("R")
 
-MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | Message
-"""A message: octets, which are sent as they are; a binary file, which is read from where it stands; or an
-`email.message.EmailMessage`, which is sent as its policy writes it, with CRLF."""
+MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | Message | os.PathLike[str]
+"""A message: octets, which are sent as they are, line ends too (RFC 5322 has CRLF); a binary file, which is read from
+where it stands; a `pathlib.Path`, whose file is read; or an `email.message.EmailMessage`, which is sent as its policy
+writes it, with CRLF."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,7 +60,7 @@ class AppendMessage:
     """A message to be appended, with what the mailbox keeps beside it: the arguments of `append`."""
 
     message: MessageData
-    flags: Iterable[str] = ()
+    flags: str | Iterable[str] = ()
     internal_date: datetime | None = None
     size: int | None = None
     binary: bool = False
@@ -104,8 +107,9 @@ class Append(_Appending[AppendResult]):
     r"""Append a message to a mailbox; return where it is.
 
     :param mailbox: the name of the mailbox.
-    :param message: octets, sent as they are; a binary file, read while the message is sent; or an `EmailMessage`.
-    :param flags: the flags and keywords that it gets.
+    :param message: octets, sent as they are (bare LF too: RFC 5322 has CRLF); a binary file, or a `pathlib.Path`,
+        read while the message is sent; or an `EmailMessage`.
+    :param flags: the flags and keywords that it gets: one, or several.
     :param internal_date: when it was received; an aware datetime. None for now.
     :param size: octets to read from a file; None for all up to its end, for which it must be seekable.
     :param binary: send it as a literal8, which may hold NUL (BINARY, RFC 3516, section 4.4).
@@ -113,7 +117,9 @@ class Append(_Appending[AppendResult]):
     :param progress: called with the octets sent so far and their whole number, once for each 256 KiB.
 
     Raises ValueError, before anything is sent, for a message larger than the server takes (APPENDLIMIT, RFC 7889)
-    and for NUL without `binary`; MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.3.12)
+    and for NUL without `binary`; MailboxNotFound, NoPermission, OverQuota. What goes wrong while a file is read (it
+    ends early, its read() or `progress` raises) ends the connection: the message is half sent. (RFC 9051, section
+    6.3.12)
     """
 
     name = "APPEND"
@@ -124,7 +130,7 @@ class Append(_Appending[AppendResult]):
         mailbox: str | bytes,
         message: MessageData,
         *,
-        flags: Iterable[str] = (),
+        flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
         size: int | None = None,
         binary: bool = False,
@@ -147,7 +153,7 @@ class MultiAppend(_Appending[MultiAppendResult]):
     """Append messages to a mailbox, all of them or none.
 
     :param mailbox: the name of the mailbox.
-    :param messages: the messages, each with its flags and internal date.
+    :param messages: the messages, as for `append`; in an `AppendMessage` those with flags or an internal date.
 
     Raises as `append` does. (MULTIAPPEND, RFC 3502)
     """
@@ -155,8 +161,15 @@ class MultiAppend(_Appending[MultiAppendResult]):
     name = "APPEND"
     kind = "append"
 
-    def __init__(self, mailbox: str | bytes, messages: Iterable[AppendMessage]) -> None:
-        super().__init__(messages)
+    def __init__(self, mailbox: str | bytes, messages: Iterable[AppendMessage | MessageData]) -> None:
+        # Many a single message can be iterated, by octets or lines.
+        if isinstance(messages, (str, bytes, bytearray, memoryview, Message, AppendMessage)) or (
+            hasattr(messages, "read") or not isinstance(messages, Iterable)
+        ):
+            raise TypeError(f"messages are given as a list, not as one: {messages!r:.100}")
+        super().__init__(
+            message if isinstance(message, AppendMessage) else AppendMessage(message) for message in messages
+        )
         if not self._messages:
             raise ValueError("no messages: APPEND needs at least one")
         self._mailbox = encode.mailbox(mailbox)
@@ -193,7 +206,7 @@ class Catenate(Command[AppendResult]):
         mailbox: str | bytes,
         parts: Iterable[str | bytes],
         *,
-        flags: Iterable[str] = (),
+        flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
     ) -> None:
         catenated: list[Part] = []
@@ -201,6 +214,8 @@ class Catenate(Command[AppendResult]):
         for part in parts:
             if isinstance(part, str):
                 catenated += [b"URL", encode.astring(part)]
+            elif not isinstance(part, bytes):
+                raise TypeError(f"a part is octets, or an IMAP URL as str: {part!r:.100}")
             else:
                 catenated += [b"TEXT", Literal(part)]
                 self._size += len(part)
@@ -243,7 +258,7 @@ class Replace(_Appending[AppendResult]):
         mailbox: str | bytes,
         message: MessageData,
         *,
-        flags: Iterable[str] = (),
+        flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
         size: int | None = None,
         binary: bool = False,
@@ -282,9 +297,9 @@ def _appended(tagged: Tagged, earlier: AppendUID | None = None) -> AppendResult:
     return AppendResult(code.uid_validity, code.uids.first if code.uids.ranges else None)
 
 
-def _attributes(flags: Iterable[str], internal_date: datetime | None) -> list[Part]:
+def _attributes(flags: str | Iterable[str], internal_date: datetime | None) -> list[Part]:
     """Return what stands between the mailbox and the message."""
-    encoded = encode.flags(flags)
+    encoded = encode.flags(one_or_several(flags))
     parts: list[Part] = [encoded] if encoded else []
     if internal_date is not None:
         parts.append(encode.date_time(internal_date))
@@ -332,6 +347,16 @@ def _literal(message: AppendMessage) -> Literal:
         return Literal(data.as_bytes(policy=data.policy.clone(linesep="\r\n")), binary=binary)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Literal(data, binary=binary)
+    if isinstance(data, os.PathLike):
+        file = _FileAt(data, message.size)
+        return Literal(file, file.size, binary)
+    if isinstance(data, str):
+        raise TypeError("a message is octets, not str: .encode() it; or, for the name of a file, pass a pathlib.Path")
+    if not hasattr(data, "read"):
+        raise TypeError(f"a message is octets, a binary file, a pathlib.Path or an EmailMessage, not {data!r:.100}")
+    # What is announced has to be sent: that a file gives text must not turn out when the literal is under way.
+    if not isinstance(data.read(0), bytes):
+        raise TypeError('the file is open in text mode: a message is octets, so open it with mode "rb"')
     size = message.size
     if size is None:
         if not data.seekable():
@@ -340,6 +365,37 @@ def _literal(message: AppendMessage) -> Literal:
         size = data.seek(0, SEEK_END) - start
         data.seek(start)
     return Literal(data, size, binary)
+
+
+class _FileAt:
+    """The file at a path: open from its first octet to its last, as many may wait in a pipeline."""
+
+    def __init__(self, path: os.PathLike[str], size: int | None) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError(f"{os.fspath(path)!r} is not a regular file: a pipe is opened, and its size given")
+        open(path, "rb").close()  # whether it can be read shows now, when nothing has been sent
+        self._whole = status.st_size
+        self.size = self._left = self._whole if size is None else size
+        if self.size > self._whole:
+            raise ValueError(f"{os.fspath(path)!r} has {self._whole} octets, and not {size}")
+
+    def read(self, size: int, /) -> bytes:
+        if self._file is None:
+            self._file = open(self._path, "rb")  # noqa: SIM115  closed behind its last octet
+            if os.fstat(self._file.fileno()).st_size != self._whole:
+                raise ValueError(f"{os.fspath(self._path)!r} has changed since it was to be sent")
+        octets = self._file.read(size)
+        self._left -= len(octets)
+        if not self._left or not octets:
+            self._file.close()
+        return octets
+
+    def __del__(self) -> None:
+        if self._file is not None:  # of a command that was not sent to its end
+            self._file.close()
 
 
 def _check_size(size: int, session: Session) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import encode, types
 from ..command import ANY, Session, State
 from ..types import CapabilityCode, Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
-from ._shared import Instruction, Question
+from ._shared import Instruction, Question, names
 
 __all__ = ["ID", "Comparator", "Enable", "GetJMAPAccess", "Language", "Unauthenticate"]
 
@@ -28,6 +28,8 @@ class ID(Question[ReadOnlyDict[str, str]]):
     answered_by = ServerID
 
     def __init__(self, fields: Mapping[str, str | None] | None = None) -> None:
+        if fields is not None and not isinstance(fields, Mapping):
+            raise TypeError(f'fields are a mapping, such as {{"name": "Archiver"}}, not {fields!r:.100}')
         if not fields:
             super().__init__(b"NIL")
             return
@@ -62,7 +64,7 @@ class Enable(Question[frozenset[str]]):
     def __init__(self, *capabilities: str) -> None:
         if not capabilities:
             raise ValueError("no capabilities: ENABLE needs at least one")
-        super().__init__(*map(encode.capability, capabilities))
+        super().__init__(*map(encode.capability, names(capabilities, "capabilities")))
 
     def result(self, answer: Enabled) -> frozenset[str]:
         return answer.capabilities
@@ -86,7 +88,7 @@ class Language(Question[tuple[str, ...]]):
     answered_by = types.Language
 
     def __init__(self, *tags: str) -> None:
-        super().__init__(*map(encode.astring, tags))
+        super().__init__(*map(encode.astring, names(tags, "language tags")))
 
     def result(self, answer: types.Language) -> tuple[str, ...]:
         return answer.tags
@@ -106,7 +108,7 @@ class Comparator(Question[types.Comparator]):
     answered_by = types.Comparator
 
     def __init__(self, *orders: str) -> None:
-        super().__init__(*map(encode.string, orders))
+        super().__init__(*map(encode.string, names(orders, "collations")))
 
 
 class Unauthenticate(Instruction):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,7 @@ from ..message import (
 from ..parser import split_rows
 from ..sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
 from ..types import MessageLimit, Tagged
-from ._shared import by
+from ._shared import by, names
 
 __all__ = ["Fetch", "FetchInto", "refused"]
 
@@ -77,6 +78,8 @@ class _Items(NamedTuple):
     """The same for UID FETCH, which sends the UID anyway."""
     need: int
     """The sum of PRESENT_... that a whole answer has."""
+    answers: tuple[str, ...]
+    """Their names in answers."""
     keys: tuple[str, ...]
     """The names in answers of those that have no bit of their own."""
     requires: frozenset[str]
@@ -99,6 +102,7 @@ def _asked(items: tuple[str, ...]) -> _Items:
         list=_parenthesised(names),
         list_by_uid=_parenthesised([name for name in names if name != "UID"] or names),
         need=functools.reduce(operator.or_, bits, 0),
+        answers=answers,
         keys=tuple(answer for answer, bit in zip(answers, bits, strict=True) if bit == PRESENT_OTHER),
         requires=frozenset(requires),
     )
@@ -136,6 +140,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
     ) -> None:
         if not items:
             raise ValueError('fetch() needs data items, such as "FLAGS" or "BODY.PEEK[]"')
+        names(items, "data items")
         if vanished and changed_since is None:
             raise ValueError("vanished=True needs changed_since=")
         self._set = uid_set(messages)
@@ -189,6 +194,13 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         if modifiers:
             parts.append(tuple(modifiers))
         return parts
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether it can be about one message only."""
+        if isinstance(self._set, SavedResult):
+            return False
+        return not self._set.ranges if self._set.has_star else len(self._set) == 1
 
     def octets_around_set(self) -> int:
         """Return how many octets its line has at most besides the set, the tag's included."""
@@ -283,11 +295,11 @@ class FetchInto(Fetch):
     """Fetch one message (or several), its literals going to files as they arrive, never whole in memory.
 
     :param messages: as for `fetch`.
-    :param items: data items; at least one body section.
-    :param into: a binary file that the body sections are written to; or a function that gets the number of the
-        message (UID, or sequence number with a `SequenceSet`; None where the server sends it behind the literal), the
-        item's name as answered (``"BODY[]"``) and its size in octets, and returns the file to write to, or None to
-        keep it in memory.
+    :param items: data items; at least one body section, such as ``"BODY.PEEK[]"``.
+    :param into: a binary file that the body section of a single message is written to; or, for several sections or
+        messages, a function that gets the number of the message (UID, or sequence number with a `SequenceSet`; None
+        where the server sends it behind the literal), the item's name as answered (``"BODY[]"``) and its size in
+        octets, and returns the file to write to, or None to keep it in memory.
     :param progress: called with the octets written so far and the size of the literal, at most once a buffer
         (256 KiB).
 
@@ -303,6 +315,14 @@ class FetchInto(Fetch):
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
         super().__init__(messages, *items)
+        sections = [name for name in self._items.answers if _SECTION.fullmatch(name)]
+        if not sections:
+            raise ValueError('no body section, such as "BODY.PEEK[]", is among the items: there is nothing to write')
+        if not callable(into):
+            if not hasattr(into, "write") or isinstance(into, io.TextIOBase):
+                raise TypeError(f'into= is a file that is open in binary mode ("wb"), or a function, not {into!r:.100}')
+            if len(sections) > 1 or not self._is_single:
+                raise ValueError("several sections would go into one file: pass a function, which gives each its own")
         self._into = into
         self._progress = progress
         self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
@@ -351,7 +371,7 @@ class FetchInto(Fetch):
             whole = b"RFC822" if b"RFC822" in self._items.list.strip(b"()").split() else b"BODY[]"
             found.append((whole.decode("ascii"), row.body))
         for name, value in found:
-            if isinstance(value, bytes) and _SECTION.match(name) and (announced, name) not in self._kept:
+            if isinstance(value, bytes) and _SECTION.fullmatch(name) and (announced, name) not in self._kept:
                 write = self._write(number, name, len(value))
                 if write is not None:
                     if value:
@@ -373,7 +393,7 @@ _ROW_UID = re.compile(rb"[ (]UID (\d{1,10})[ )]", re.IGNORECASE)
 _LITERAL_ITEM = re.compile(
     rb"((?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d+\+?\}\Z", re.IGNORECASE
 )
-_SECTION = re.compile(r"(?:BODY|BINARY)\[|RFC822")
+_SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
 
 
 def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:

@@ -14,7 +14,7 @@ from .. import encode, types
 from ..command import Command, Session
 from ..encode import Part
 from ..types import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
-from ._shared import Instruction, Question, decoded, several
+from ._shared import Instruction, Question, decoded, names, one_or_several, several
 
 __all__ = [
     "Create",
@@ -90,7 +90,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         if recursive_match and not (subscribed or special_use):
             raise ValueError("recursive_match= goes with subscribed= or special_use= (RFC 5258, section 3.5)")
         self._reference = encode.mailbox(reference)
-        self._patterns = tuple(map(encode.list_mailbox, (pattern,) if isinstance(pattern, str) else pattern))
+        self._patterns = tuple(map(encode.list_mailbox, one_or_several(pattern)))
         if not self._patterns:
             raise ValueError("no pattern: LIST needs at least one")
         self._status = _status_items(status)
@@ -227,7 +227,7 @@ class Status(Question[MailboxStatus]):
     def __init__(self, mailbox: str | bytes, *items: str) -> None:
         super().__init__(encode.mailbox(mailbox))
         self._mailbox = decoded(mailbox)
-        self._items = _status_items(items)
+        self._items = _status_items(names(items, "items of STATUS"))
 
     def requires(self, session: Session) -> Iterable[str]:
         return _status_requires(self._items, session)
@@ -260,7 +260,7 @@ class Create(Command[str | None]):
 
     def __init__(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> None:
         self._mailbox = encode.mailbox(mailbox)
-        self._uses = encode.flags((special_use,) if isinstance(special_use, str) else special_use)
+        self._uses = encode.flags(one_or_several(special_use))
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("CREATE-SPECIAL-USE",) if self._uses else ()
@@ -345,10 +345,10 @@ class Namespace(Question[Namespaces]):
 
 
 def _status_items(items: Iterable[str]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(item.upper() for item in several(items)))
-    for name in names:
-        encode.atom(name)
-    return names
+    wanted = tuple(dict.fromkeys(item.upper() for item in several(items)))
+    for item in wanted:
+        encode.atom(item)
+    return wanted
 
 
 def _status_requires(items: Iterable[str], session: Session) -> Iterable[str]:

@@ -10,7 +10,7 @@ from .. import encode
 from ..command import Command, Session
 from ..encode import Part
 from ..types import Metadata, MetadataCode, ReadOnlyDict, Response, Shown, Tagged
-from ._shared import Instruction, decoded
+from ._shared import Instruction, decoded, names
 
 __all__ = ["GetMetadata", "MetadataResult", "SetMetadata"]
 
@@ -59,10 +59,10 @@ class GetMetadata(Command[MetadataResult]):
             options += [b"MAXSIZE", encode.number(max_size)]
         if depth:
             options += [b"DEPTH", encode.atom(str(depth))]
-        names = tuple(map(_entry, entries))
+        asked = tuple(map(_entry, names(entries, "entries")))
         # The grammar has the options in front of the mailbox; the examples of the RFC, behind it, are erroneous.
         self._arguments: list[Part] = [tuple(options)] if options else []
-        self._arguments += [encode.mailbox(mailbox), names if len(names) > 1 else names[0]]
+        self._arguments += [encode.mailbox(mailbox), asked if len(asked) > 1 else asked[0]]
         self._entries: dict[str, bytes | None] = {}
 
     def requires(self, session: Session) -> Iterable[str]:
@@ -98,6 +98,8 @@ class SetMetadata(Instruction):
     name = "SETMETADATA"
 
     def __init__(self, mailbox: str | bytes, entries: Mapping[str, str | bytes | None]) -> None:
+        if not isinstance(entries, Mapping):
+            raise TypeError(f'entries are a mapping, such as {{"/private/comment": "x"}}, not {entries!r:.100}')
         if not entries:
             raise ValueError("no entries: SETMETADATA needs at least one")
         pairs = tuple(part for name, value in entries.items() for part in (_entry(name), _value(value)))

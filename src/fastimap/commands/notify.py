@@ -109,6 +109,9 @@ class Notify(Command[tuple[MailboxStatus, ...]]):
     def __init__(self, *groups: EventGroup, status: bool = False) -> None:
         if not groups:
             raise ValueError("no event groups: to be told of nothing is notify_none()")
+        for group in groups:
+            if not isinstance(group, EventGroup):
+                raise TypeError(f"events are asked for by EventGroup(mailboxes, events), not by {group!r:.100}")
         self._status = status
         self._groups = [group.part() for group in groups]
         self._found: list[MailboxStatus] = []

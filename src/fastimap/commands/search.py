@@ -10,7 +10,15 @@ from .. import encode, types
 from ..command import SELECTED, Command, Session
 from ..encode import Part
 from ..errors import FastimapError
-from ..search import RETURN_OPTIONS, SearchKey, encode_search, return_options, search_program, sort_criteria
+from ..search import (
+    RETURN_OPTIONS,
+    SearchKey,
+    encode_search,
+    return_options,
+    search_key,
+    search_program,
+    sort_criteria,
+)
 from ..sequence_set import SequenceSet, UIDSet
 from ..types import ESearch, Partial, Response, Shown, Tagged, ThreadNode
 from ._shared import Instruction, by, limit, several
@@ -129,7 +137,7 @@ class _Searching(Command[R]):
         self._options = return_options(self._returns, partial=partial)
         if not self._returns and partial is None:
             raise ValueError(f"nothing to return: choose among {', '.join(RETURN_OPTIONS)}, or partial=")
-        self._key = key
+        self._key = search_key(key)
         self._partial = partial
         self._sequence = sequence
         self._saves = "SAVE" in self._returns or "SEARCHRES" in key.requires
@@ -323,7 +331,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     def __init__(self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8") -> None:
         self._algorithm = encode.atom(algorithm.upper())
         self._sequence = sequence
-        self._key = key
+        self._key = search_key(key)
         self._program = (self._algorithm, encode.atom(charset), *search_program(key, charset=charset))
         self.kind = None if sequence or "SEARCHRES" in key.requires else "search"
         self._threads: list[ThreadNode] = []
@@ -371,10 +379,13 @@ class MultiSearch(Command[tuple[MailboxSearchResult, ...]]):
         filters = (mailboxes,) if isinstance(mailboxes, MailboxFilter) else tuple(mailboxes)
         if not filters:
             raise ValueError("no mailboxes: MULTISEARCH needs at least one filter")
+        for chosen in filters:
+            if not isinstance(chosen, MailboxFilter):
+                raise TypeError(f'mailboxes are chosen by MailboxFilter("mailboxes", names), not by {chosen!r:.100}')
         if any(chosen.kind == "selected-delayed" for chosen in filters):
             raise ValueError("selected-delayed is for NOTIFY alone")
         self._returns = tuple(option.upper() for option in several(returns))
-        self._key = key
+        self._key = search_key(key)
         self._sources = tuple(part for chosen in filters for part in chosen.parts())
         self._options = return_options(self._returns)
         self._program = encode_search(key, charset=charset)

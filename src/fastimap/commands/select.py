@@ -121,10 +121,10 @@ class Select(Command[SelectedMailbox]):
         condstore: bool = False,
         qresync: QResync | None = None,
     ) -> None:
+        self._name = encode.mailbox(mailbox)
         self._selects = decoded(mailbox)
         self._verb = b"EXAMINE" if readonly else b"SELECT"
         self._read_only = readonly
-        self._name = encode.mailbox(mailbox)
         self._condstore = condstore
         self._qresync = qresync.part() if qresync is not None else None
         self._forget()

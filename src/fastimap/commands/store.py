@@ -13,7 +13,7 @@ from ..encode import Part
 from ..message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..types import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
-from ._shared import limit, ranges, verb
+from ._shared import limit, one_or_several, ranges, verb
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
 
@@ -66,7 +66,7 @@ class Store(Command[StoreResult]):
         if action not in _SIGNS:
             raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
         self._messages = uid_set(messages)
-        self._values = tuple(map(self.value, (flags,) if isinstance(flags, str) else flags))
+        self._values = tuple(map(self.value, one_or_several(flags)))
         if not self._values and action != "replace":
             raise ValueError(f"nothing to {action}")
         self._item = _SIGNS[action] + self.item + (b".SILENT" if silent else b"")
