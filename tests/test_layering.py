@@ -14,7 +14,17 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 FLOORS = [
     ["errors", "limits", "mailbox_name", "message", "sasl", "sequence_set", "types"],
     ["_fetch", "_parser", "_parser_py", "parser"],
-    ["_imaplib_arguments", "_imaplib_functions", "decode", "encode", "imaplib", "refusals", "search", "settings"],
+    [
+        "_imaplib_arguments",
+        "_imaplib_costs",
+        "_imaplib_functions",
+        "decode",
+        "encode",
+        "imaplib",
+        "refusals",
+        "search",
+        "settings",
+    ],
     ["command"],
     ["commands"],
     ["protocol"],

@@ -18,9 +18,11 @@ NOT_IN_ATOM = re.compile(rb'[^!-~]|[(){%*"\\\]]')
 NOT_IN_ASTRING = re.compile(rb'[^!-~]|[(){%*"\\]')
 ANNOUNCEMENT = re.compile(rb"\{\d+[+-]?\}\Z")
 NOT_IN_LIST_MAILBOX = re.compile(rb'[^!-~]|[(){"\\]')
+NOT_IN_WORD = re.compile(rb'[\x00- ()"\\\x7f]')
 _FLAG = re.compile(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
 _QUOTED_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _PARENTHESIS = re.compile(r"[()]")
+_SPACE_OR_BRACKET = re.compile(r"[][() ]")
 _SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
 _PLACEHOLDER = re.compile(r"\?(\?|[fs]\b)?")
 
@@ -31,6 +33,8 @@ def encoded_text(text: Argument, encoding: str = "utf-8") -> bytes:
 
 def sequence_set(argument: MessageSet) -> Argument:
     if isinstance(argument, (str, bytes)):
+        if _SEQUENCE_SET.fullmatch(argument if isinstance(argument, str) else argument.decode("latin-1")) is None:
+            raise ValueError(f"not a message set: {argument!r}")
         return argument
     if isinstance(argument, range):
         argument = (argument,)
@@ -75,6 +79,21 @@ def reaches_out(item: str) -> bool:
         if depth < 0:
             return True
     return not item or depth > 0 or '"' in rest
+
+
+def is_single(argument: str) -> bool:
+    """Whether a server reads one argument, be it a word, a quoted string, a list, or a data item with its section."""
+    rest = _QUOTED_TEXT.sub("x", argument)
+    depth = 0
+    for character in _SPACE_OR_BRACKET.findall(rest):
+        if character == " ":
+            if not depth:
+                return False
+        else:
+            depth += 1 if character in "([" else -1
+            if depth < 0:
+                return False
+    return bool(argument) and not depth and '"' not in rest
 
 
 def joined(items: Iterable[Argument]) -> str:
@@ -133,10 +152,7 @@ def _param(param: Any) -> str:
 
 
 def _message_set(param: Any) -> str:
-    text = joined((sequence_set(param),))
-    if _SEQUENCE_SET.fullmatch(text) is None:
-        raise ValueError(f"not a message set: {param!r}")
-    return text
+    return joined((sequence_set(param),))
 
 
 def _flags(param: Any) -> str:

@@ -7,8 +7,9 @@ for it, as bytes, or as ``(line, literal)`` where a literal is part of it. Added
 charset, mailbox names as str) and what the module had in Python 2.5 and lost since.
 
 Arguments are quoted where the grammar needs it. One that the caller has quoted, or put in parentheses, goes as
-it is. What would end the line or begin a literal is a ValueError, and nothing is sent: NUL, CR and LF in an argument,
-``{n}`` at the end of the last.
+it is. A ValueError, and nothing is sent: NUL, CR and LF in an argument, ``{n}`` at the end of the last where it can't be
+quoted, and what a server would read as two arguments where there is to be one. Search keys, and arguments of commands
+that have no method here, may be several in one string.
 
 It differs from the standard library on purpose in these points:
 
@@ -16,8 +17,13 @@ It differs from the standard library on purpose in these points:
   The context comes from ``_create_default_ssl_context``, which can be replaced.
 - A command that ends by a timeout, a lost connection or octets that are not IMAP leaves the connection dead: the
   socket is closed, and each later command raises :exc:`IMAP4.abort` with the first reason.
-- ``login()`` refuses to send a password to a server that announces LOGINDISABLED.
-- A line may have 16 MiB (``_MAXLINE``), and a literal 1 GiB.
+- A timeout holds for a whole response, however slowly its octets come; each 64 KiB of them begin it anew.
+- ``login()`` refuses to send a password to a server that announces LOGINDISABLED, and ``authenticate()`` refuses the
+  mechanisms that show it, unless under TLS.
+- ``starttls()`` ends under TLS, or with the connection dead.
+- A line may have 16 MiB (``_MAXLINE``), a message 1 GiB, any other literal 1 MiB; what no command asked for is limited
+  too (:data:`fastimap.limits.IMAPLIB_LIMITS`).
+- An answer that is there before the command was sent, or before its literal, ends the connection.
 
 The exceptions inherit from the standard library's, so that its ``except imaplib.IMAP4.error`` clauses hold.
 """
@@ -36,6 +42,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -47,24 +54,36 @@ from ._imaplib_arguments import (
     NOT_IN_ASTRING,
     NOT_IN_ATOM,
     NOT_IN_LIST_MAILBOX,
+    NOT_IN_WORD,
     QUOTED,
     UNSENDABLE,
     Argument,
     Arguments,
     MessageSet,
     encoded_text,
+    is_single,
     joined,
     reaches_out,
     sequence_set,
     substitute,
     substituted,
 )
+from ._imaplib_costs import Patience, asked_by, cost
 from ._imaplib_functions import Flags as Flags
 from ._imaplib_functions import Int2AP, Internaldate2tuple, ParseFlags, Time2Internaldate
 from ._imaplib_functions import InternalDate as InternalDate
 from ._imaplib_functions import Mon2num as Mon2num
 from ._imaplib_functions import Months as Months
-from .errors import LineTooLong, ProtocolError
+from .errors import (
+    LineTooLong,
+    LiteralTooLarge,
+    ProtocolError,
+    ResponseTooLarge,
+    TooManyChallenges,
+    TooManyLiterals,
+    TooManyUnasked,
+)
+from .limits import IMAPLIB_LIMITS as LIMITS
 from .parser import ResponseReader
 
 try:
@@ -100,6 +119,9 @@ _MAXLINE = 16 * 1024 * 1024
 
 # A literal of at most this size is sent in one piece with the CRLF behind it: one segment instead of two.
 _JOINED_LITERAL = 64 * 1024
+
+# Octets of each of the last lines that print_log() can show, where they were not printed in whole.
+_LOGGED = 1000
 
 # Seconds that the child of IMAP4_stream has to end once its pipes are closed, and again once it was told to.
 _CHILD_TIMEOUT = 5
@@ -139,6 +161,9 @@ _substitute = substitute  # CPython's name
 # The part of a line up to the first quote that none closes, if there is one.
 _WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
 
+# The announcement of a literal that holds a part of the message itself.
+_SECTION_LITERAL = re.compile(rb"(?:[]>]|RFC822(?:\.HEADER|\.TEXT)?) (?:~)?\{\d+\+?\}\Z", re.IGNORECASE)
+
 # What a greeting that is not IMAP's tells about the service behind the port.
 _OTHER_SERVICES = {
     b"220": "an SMTP or FTP server",
@@ -146,6 +171,9 @@ _OTHER_SERVICES = {
     b"HTTP/": "a web server",
     b"SSH-": "an SSH server",
 }
+
+# Mechanisms in which the client says the secret itself.
+_SHOWS_SECRET = (b"LOGIN", b"OAUTHBEARER", b"PLAIN", b"XOAUTH2")
 
 _Data: TypeAlias = list[Any]
 _Result: TypeAlias = tuple[str, list[Any]]
@@ -212,6 +240,10 @@ class IMAP4:
     _tls_established = False
     _encoding = "ascii"
     _line = b""  # the first of the response in hand
+    # What the command in hand asks for, and what has come that it did not ask for.
+    _asked: frozenset[str] = frozenset()
+    _unasked = 0
+    _unasked_octets = 0
 
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
         self.debug = Debug
@@ -222,7 +254,7 @@ class IMAP4:
         self.continuation_response = ""
         self.is_readonly = False
         self.tagnum = 0
-        self._idle_responses: list[tuple[str, _Data]] = []
+        self._idle_responses: deque[tuple[str, _Data]] = deque()
         self._idle_capture = False
         self._tls_established = False
         self._dead = ""  # the reason, once it is
@@ -258,6 +290,9 @@ class IMAP4:
         self._refresh_capabilities(consume=True)
         if self.debug >= 3:
             self._mesg(f"CAPABILITIES: {self.capabilities!r}")
+        self._choose_version()
+
+    def _choose_version(self) -> None:
         for version in AllowedVersions:
             if version in self.capabilities:
                 self.PROTOCOL_VERSION = version
@@ -341,9 +376,10 @@ class IMAP4:
             return b""
         reader = self._current_reader()
         try:
-            while (octets := reader.read(size)) is None:
-                if not self._receive(reader):
-                    return reader.take_rest()
+            with self._patience:
+                while (octets := reader.read(size)) is None:
+                    if not self._receive(reader):
+                        return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
         return octets
@@ -356,9 +392,10 @@ class IMAP4:
         """
         reader = self._current_reader()
         try:
-            while (line := reader.readline(_MAXLINE)) is None:
-                if not self._receive(reader):
-                    return reader.take_rest()
+            with self._patience:
+                while (line := reader.readline(_MAXLINE)) is None:
+                    if not self._receive(reader):
+                        return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
         return line
@@ -372,33 +409,45 @@ class IMAP4:
         """Return the reader of the present socket: nothing read ahead from one that was replaced is used."""
         self._check_alive()
         if self._reader is None or self._reader_sock is not self.sock:
-            self._reader = ResponseReader()
+            self._reader = ResponseReader(LIMITS)
             self._reader_sock = self.sock
         return self._reader
 
     def _receive(self, reader: ResponseReader) -> bool:
         """Give `reader` what one read from the server brings; whether the connection goes on."""
         try:
-            recv_into = getattr(self.sock, "recv_into", None)
-            if recv_into is not None:
-                # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
-                received = recv_into(reader.get_buffer())
-            else:
-                room = reader.get_buffer()
-                octets = self.sock.recv(len(room))
-                received = len(octets)
-                room[:received] = octets
+            with self._patience.limiting(self.sock, begun=bool(reader.buffered)):
+                recv_into = getattr(self.sock, "recv_into", None)
+                if recv_into is not None:
+                    # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
+                    received = recv_into(reader.get_buffer())
+                else:
+                    room = reader.get_buffer()
+                    octets = self.sock.recv(len(room))
+                    received = len(octets)
+                    room[:received] = octets
         except ConnectionError:
             return False
         if received:
             reader.buffer_updated(received)
+            self._patience.moved(received)
         return bool(received)
 
+    @functools.cached_property
+    def _patience(self) -> Patience:
+        return Patience()
+
     def send(self, data: bytes) -> None:
-        """Send the octets of `data` to the server."""
+        """Send the octets of `data` to the server. Where not all of them go, the connection is dead."""
         self._check_alive()
         sys.audit("imaplib.send", self, data)
-        self.sock.sendall(data)
+        try:
+            with self._patience:
+                self._patience.send(self.sock, data)
+        except BaseException as exc:
+            # What came next would be taken for the rest.
+            self._die(f"sending broke off: {exc or type(exc).__name__}")
+            raise
 
     def shutdown(self) -> None:
         """Close the connection without a word to the server. It can be called again."""
@@ -540,12 +589,25 @@ class IMAP4:
         ``authobject(challenge)`` is called with the octets of each challenge, decoded from base64, and returns the
         response as bytes or str, not encoded; or None, to cancel. An exception of its own cancels too.
 
-        Raises :exc:`error` with the server's text if that refuses.
+        Raises :exc:`error` with the server's text if that refuses; and before anything is sent if the mechanism shows
+        the password or token to whoever listens, and the server announces LOGINDISABLED.
         """
         name = self._atom(mechanism.upper())
+        self._check_alive()
+        if name in _SHOWS_SECRET and "LOGINDISABLED" in self.capabilities and self._in_clear():
+            raise self.error(
+                f"{name.decode()} would show the password on this connection (LOGINDISABLED): "
+                "call starttls() first, or connect by IMAP4_SSL"
+            )
         self.literal = _Authenticator(authobject).process
         typ, data = self._simple_command("AUTHENTICATE", name)
         return self._logged_in(typ, data)
+
+    def _in_clear(self) -> bool:
+        """Whether this is a connection over a network without TLS, as far as can be known."""
+        if self._tls_established or self.sock is None:
+            return False
+        return not (HAVE_SSL and isinstance(self.sock, ssl.SSLSocket))
 
     def capability(self) -> _Result:
         """Ask for the server's capabilities: [names, separated by spaces]. RFC 9051, section 6.1.1."""
@@ -584,8 +646,9 @@ class IMAP4:
         self._check_alive()
         if "ENABLE" not in self.capabilities:
             raise self.error("Server does not support ENABLE")
-        utf8 = "UTF8=ACCEPT" in capability.upper().split()
-        typ, data = self._simple_command("ENABLE", capability)
+        names = [self._atom(name) for name in self._encoded(capability).split(b" ")]
+        utf8 = b"UTF8=ACCEPT" in [name.upper() for name in names]
+        typ, data = self._simple_command("ENABLE", *names)
         if typ == "OK" and utf8:
             self._mode_utf8()
         return typ, data
@@ -634,7 +697,8 @@ class IMAP4:
 
         `entry` and `attribute` go as they are: quote them, or put lists in parentheses.
         """
-        typ, data = self._simple_command("GETANNOTATION", self._mailbox(mailbox), entry, attribute)
+        arguments = (self._mailbox(mailbox), self._single(entry), self._single(attribute))
+        typ, data = self._simple_command("GETANNOTATION", *arguments)
         return self._untagged_response(typ, data, "ANNOTATION")
 
     def getquota(self, root: Argument) -> _Result:
@@ -767,7 +831,7 @@ class IMAP4:
         Servers of today have ``fetch("1", "BODY[]<0.2048>")`` instead.
         """
         arguments = (
-            str(argument) if isinstance(argument, int) else argument
+            self._single(str(argument) if isinstance(argument, int) else argument)
             for argument in (message_num, message_part, start, length)
         )
         typ, data = self._simple_command("PARTIAL", *arguments)
@@ -804,10 +868,14 @@ class IMAP4:
         Returns [number of messages]; :meth:`response` has the rest. Forgets all responses received before. Raises
         :exc:`readonly` if the server opens for reading alone what was to be written.
         """
+        name = "EXAMINE" if readonly else "SELECT"
         argument = self._mailbox(mailbox)
+        self._check_state(name)
+        with self._in_command(name):
+            self._take_arrived()  # of the mailbox selected before
         self.untagged_responses = {}
         self.is_readonly = readonly
-        typ, data = self._simple_command("EXAMINE" if readonly else "SELECT", argument)
+        typ, data = self._simple_command(name, argument)
         if typ != "OK":
             self.state = "AUTH"  # the mailbox selected before is not selected any more
             return typ, data
@@ -827,7 +895,7 @@ class IMAP4:
 
         The `args` are entries and lists of attributes in turn, and go as they are.
         """
-        typ, data = self._simple_command("SETANNOTATION", self._mailbox(mailbox), *args)
+        typ, data = self._simple_command("SETANNOTATION", self._mailbox(mailbox), *map(self._single, args))
         return self._untagged_response(typ, data, "ANNOTATION")
 
     def setquota(self, root: Argument, limits: Arguments) -> _Result:
@@ -863,27 +931,34 @@ class IMAP4:
         Without `ssl_context`, certificate and host name are verified. `keyfile` and `certfile`, the client's own
         certificate, are deprecated. What the server said before, capabilities included, is forgotten.
 
-        Raises :exc:`abort` if the server has no STARTTLS, :exc:`error` if it refuses, ssl.SSLError if the two do not
-        get along or the certificate is not good; after that, the connection is dead.
+        It ends under TLS, or with the connection dead: :exc:`abort` if the server has no STARTTLS or refuses it,
+        ssl.SSLError if the two do not get along or the certificate is not good.
         """
-        if not HAVE_SSL:
-            raise self.error("SSL support missing")
         self._check_alive()
         if self._tls_established:
             raise self.abort("TLS session already established")
-        if "STARTTLS" not in self.capabilities:
-            raise self.abort("TLS not supported by server")
+        try:
+            return self._start_tls(ssl_context, keyfile, certfile)
+        except BaseException as exc:
+            # Whoever asked for TLS must not go on without it.
+            self._die(str(exc))
+            raise
+
+    def _start_tls(self, ssl_context: SSLContext | None, keyfile: str | None, certfile: str | None) -> _Result:
+        if not HAVE_SSL:
+            raise self.error("SSL support missing")
         if getattr(self, "sock", None) is None:
             raise self.abort("TLS needs a socket connection")
+        self._check_state("STARTTLS")
+        if "STARTTLS" not in self.capabilities:
+            raise self.abort("TLS not supported by server")
         context = _client_context(ssl_context, keyfile, certfile)
         typ, data = self._simple_command("STARTTLS")
         if typ != "OK":
-            raise self.error(f"Couldn't establish TLS session: {data[-1].decode('utf-8', 'replace')}")
+            raise self.abort(f"Couldn't establish TLS session: {data[-1].decode('utf-8', 'replace')}")
         if self._reader is not None and self._reader_sock is self.sock and self._reader.buffered:
             # Whoever sits between the two could have put them there, to be taken for responses sent under TLS.
-            reason = f"{self._reader.buffered} octets follow the answer to STARTTLS, ahead of TLS"
-            self._die(reason)
-            raise self.abort(reason)
+            raise self.abort(f"{self._reader.buffered} octets follow the answer to STARTTLS, ahead of TLS")
         self._close_imaplib_file()
         self.__dict__.pop("_imaplib_file", None)
         try:
@@ -895,7 +970,8 @@ class IMAP4:
         self.untagged_responses = {}
         self.capabilities = ()
         self._get_capabilities()
-        return self._untagged_response(typ, data, "STARTTLS")
+        self._choose_version()
+        return typ, [None]
 
     def _wrap_socket(self, sock: Socket, context: SSLContext) -> SSLSocket:
         try:
@@ -923,7 +999,7 @@ class IMAP4:
         `command` is "FLAGS", "+FLAGS" or "-FLAGS", with ".SILENT" behind it or not; `flags` is such as "\Seen" or a
         sequence of those. Returns the FETCH responses that tell of the change.
         """
-        arguments = (self._sequence_set(message_set), command, self._set_quote(flags))
+        arguments = (self._sequence_set(message_set), self._atom(command), self._set_quote(flags))
         typ, data = self._by_number_or_uid(uid, "STORE", *arguments)
         return self._untagged_response(typ, data, "FETCH")
 
@@ -1085,14 +1161,23 @@ class IMAP4:
 
     def _set_quote(self, argument: Arguments) -> Argument:
         """Return `argument` in parentheses; a sequence becomes a list."""
-        if isinstance(argument, str):
-            return argument if argument[:1] == "(" and argument[-1:] == ")" else f"({argument})"
-        if isinstance(argument, bytes):
-            return argument if argument[:1] == b"(" and argument[-1:] == b")" else b"(" + argument + b")"
+        if isinstance(argument, (str, bytes)):
+            text = argument if isinstance(argument, str) else argument.decode("latin-1")
+            inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
+            if inside and reaches_out(inside):
+                raise ValueError(f"not one list: {argument!r}")
+            return f"({inside})" if isinstance(argument, str) else f"({inside})".encode("latin-1")
         items = [item if isinstance(item, str) else item.decode("ascii") for item in argument]
         if any(map(reaches_out, items)):
             raise ValueError(f"not the items of a list: {argument!r}")
         return f"({' '.join(items)})"
+
+    def _single(self, argument: Argument) -> bytes:
+        """Return `argument`, which goes as it is; ValueError where a server would read more arguments than one."""
+        octets = self._encoded(argument)
+        if not is_single(octets.decode("latin-1")):
+            raise ValueError(f"not one argument: {argument!r}")
+        return octets
 
     def _fetch_parts(self, argument: Arguments) -> Argument:
         # The macros stand for whole lists, and have no place in one.
@@ -1103,7 +1188,7 @@ class IMAP4:
     def _sequence_set(self, argument: MessageSet) -> Argument:
         """Return a sequence set, such as "1,3:5,8:*". RFC 9051, section 9, sequence-set.
 
-        str and bytes are one already. Else it is a number or a sequence of numbers, ranges, and pairs of first
+        str and bytes have to be one already. Else it is a number or a sequence of numbers, ranges, and pairs of first
         and last, where the last may be "*" or None for the end of the mailbox.
         """
         return sequence_set(argument)
@@ -1132,16 +1217,17 @@ class IMAP4:
             raise TypeError(f"UID {command} takes no params")
         if command in ("COPY", "MOVE"):
             message_set, mailbox, *rest = args
-            return self._sequence_set(message_set), self._mailbox(mailbox), *rest
+            return self._sequence_set(message_set), self._mailbox(mailbox), *map(self._single, rest)
         if command == "EXPUNGE":
             message_set, *rest = args
-            return self._sequence_set(message_set), *rest
+            return self._sequence_set(message_set), *map(self._single, rest)
         if command == "FETCH":
             message_set, parts, *rest = args
-            return self._sequence_set(message_set), self._fetch_parts(substituted(parts, params)), *rest
+            parts = self._fetch_parts(substituted(parts, params))
+            return self._sequence_set(message_set), parts, *map(self._single, rest)
         if command == "STORE":
             message_set, first, *rest, flags = args
-            return self._sequence_set(message_set), first, *rest, self._set_quote(flags)
+            return self._sequence_set(message_set), *map(self._single, (first, *rest)), self._set_quote(flags)
         if command == "SEARCH":
             return self._search_keys(None, args, params)
         if command in ("SORT", "THREAD"):
@@ -1183,50 +1269,92 @@ class IMAP4:
                 parts.append(b"{%d}" % size)
         elif ANNOUNCEMENT.search(parts[-1]):
             # The server would take what comes next, the next command included, for a part of this one.
-            raise ValueError("a command cannot end like the announcement of a literal")
+            if len(parts) == 1 or NOT_IN_WORD.search(parts[-1]):
+                raise ValueError("a command cannot end like the announcement of a literal")
+            parts[-1] = self._quote(parts[-1])
+        with self._in_command(name):
+            self._take_arrived()
+        if name != "LOGOUT":
+            self._check_bye()
         for status in ("OK", "NO", "BAD"):
             self.untagged_responses.pop(status, None)
         if "READ-ONLY" in self.untagged_responses and not self.is_readonly and name != "LOGOUT":
             raise self.readonly("mailbox status changed to READ-ONLY")
 
         tag = self._new_tag()
+        self._asked = asked_by(name, *args[:1])
         line = b" ".join((tag, *parts))
         self._trace(f"> {line!r}")
         with self._in_command(name):
             self.send(line + CRLF)
-        while literal is not None:
+        if callable(literal):
+            self._exchange(name, tag, literal)
+        elif literal is not None:
             with self._in_command(name):
-                if not self._continued(tag):
-                    break
-            octets = self._answer(name, tag, literal) if callable(literal) else literal
+                self._send_literal(tag, literal, end)
+        return tag
+
+    def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> None:
+        if self._continued(tag):
+            self._take_arrived()
+            if self.tagged_commands[tag] is not None:
+                raise self.abort(f"the server asked for a literal, and answered ahead of it: {_shown(self._line)}")
+        else:
+            result = self.tagged_commands[tag]
+            if result is not None and result[0] == "OK":
+                raise self.abort(f"the server did not ask for the literal, and yet says {_shown(self._line)}")
+            return
+        if self.debug >= 4:
+            self._mesg(f"write literal size {len(literal)}")
+        if len(literal) <= _JOINED_LITERAL:
+            self.send(b"".join((literal, end)))
+        else:
+            self.send(literal)
+            self.send(end)
+
+    def _exchange(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> None:
+        """Answer challenges by `process` until the command is complete."""
+        cancelled = False
+        challenges = 0
+        while True:
+            with self._in_command(name):
+                challenged = self._continued(tag)
+                if challenged:
+                    self._take_arrived()
+                result = self.tagged_commands[tag]
+                if result is not None:
+                    if result[0] == "OK" and (challenged or cancelled):
+                        raise self.abort(f"OK to {name}, although that was {'cancelled' if cancelled else 'not over'}")
+                    return
+                challenges += 1
+                if challenges > LIMITS.challenges:
+                    self._refuse(TooManyChallenges(f"more than {LIMITS.challenges} SASL challenges"))
+            octets = self._answer(name, tag, process)
+            cancelled = octets == b"*"
             if self.debug >= 4:
                 self._mesg(f"write literal size {len(octets)}")
             with self._in_command(name):
-                if len(octets) <= _JOINED_LITERAL:
-                    self.send(b"".join((octets, end)))
-                else:
-                    self.send(octets)
-                    self.send(end)
-            if not callable(literal):
-                break
-        return tag
+                self.send(octets + CRLF)
 
     def _continued(self, tag: bytes) -> bool:
         """Wait for the continuation request; False if the command is complete without one."""
-        while self._get_response() is not None:
-            if self.tagged_commands[tag] is not None:
-                return False
-            self._check_bye()
+        with self._patience:
+            while self._get_response() is not None:
+                if self.tagged_commands[tag] is not None:
+                    return False
+                self._check_bye()
+                self._check_unasked()
         return True
 
     def _answer(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> bytes:
         try:
             return process(self.continuation_response)
-        except Exception:
+        except Exception as exc:
             # The server waits: with the exchange cancelled (RFC 9051, section 6.2.2), the two are in step again.
             with self._in_command(name):
                 self.send(b"*" + CRLF)
-                self._get_tagged_response(tag)
+                if self._get_tagged_response(tag)[0] == "OK":
+                    raise self.abort(f"OK to {name}, although that was cancelled") from exc
             raise
         except BaseException as exc:  # no time for that
             self._fail(name, exc)
@@ -1236,6 +1364,8 @@ class IMAP4:
         logout = name == "LOGOUT"
         if not logout:
             self._check_bye()
+        if not self._asked:
+            self._asked = asked_by(name)  # of a command that the caller has sent by send()
         with self._in_command(name):
             typ, data = self._get_tagged_response(tag, expect_bye=logout)
         if not logout:
@@ -1246,40 +1376,50 @@ class IMAP4:
 
     def _new_tag(self) -> bytes:
         tag = self.tagpre + b"%d" % self.tagnum
-        self.tagnum += 1
+        # Nor does a tag tell the next one: an answer to a command yet to be sent names none.
+        self.tagnum += 1 + secrets.randbelow(10**6)
         self.tagged_commands[tag] = None
+        self._asked = frozenset()
+        self._unasked = self._unasked_octets = 0
         return tag
 
     # Responses in.
 
     def _get_tagged_response(self, tag: bytes, expect_bye: bool = False) -> _Result:
         drains = self._can_drain()
-        while True:
-            result = self.tagged_commands[tag]
-            if result is not None:
-                del self.tagged_commands[tag]
-                return result
-            if expect_bye and "BYE" in self.untagged_responses:
-                return "BYE", self.untagged_responses.pop("BYE")
-            self._check_bye()
-            try:
-                if drains:
-                    self._drain()
-                else:
-                    self._get_response()
-            except self.abort:
-                if self.debug >= 1:
-                    self.print_log()
-                raise
+        with self._patience:
+            while True:
+                result = self.tagged_commands[tag]
+                if result is not None:
+                    del self.tagged_commands[tag]
+                    return result
+                if expect_bye and "BYE" in self.untagged_responses:
+                    return "BYE", self.untagged_responses.pop("BYE")
+                self._check_bye()
+                try:
+                    if drains:
+                        self._drain()
+                    else:
+                        self._get_response()
+                    self._check_unasked()
+                except self.abort:
+                    if self.debug >= 1:
+                        self.print_log()
+                    raise
 
     def _can_drain(self) -> bool:
         """Whether nobody looks at single responses, or carries octets in a way of his own."""
-        cls = type(self)
         return (
             not self.debug
             and not self._idle_capture
             and type(self.untagged_responses) is dict
-            and self.__dict__.keys().isdisjoint(_HOOKS)
+            and not self._is_watched()
+        )
+
+    def _is_watched(self) -> bool:
+        cls = type(self)
+        return not (
+            self.__dict__.keys().isdisjoint(_HOOKS)
             and all(getattr(cls, name) is method for name, method in _HOOKS.items())
         )
 
@@ -1287,14 +1427,77 @@ class IMAP4:
         """Do the work of _get_response() for all untagged data up to the next line of another kind, and for that."""
         reader = self._current_reader()
         try:
-            while (line := reader.drain(self.untagged_responses, _MAXLINE)) is None:
+            while (line := self._drained(reader)) is None:
                 if not self._receive(reader):
                     raise self._end_of_file(reader)
         except ProtocolError as exc:
             self._refuse(exc)
+        self._take_line(line)
+
+    def _drained(self, reader: ResponseReader) -> bytes | None:
+        """Store the untagged data that has arrived, up to the next line of another kind, which is returned."""
+        responses = self.untagged_responses
+        # What is asked for goes to where it belongs at once, and the rest is counted.
+        arrived = {typ: responses.get(typ, []) for typ in self._asked}
+        before = sum(map(len, arrived.values()))
+        try:
+            line = reader.drain(arrived, _MAXLINE)
+        finally:
+            if sum(map(len, arrived.values())) > before:
+                self._patience.progress()
+            for typ, data in arrived.items():
+                if typ not in self._asked:
+                    responses.setdefault(typ, []).extend(data)
+                    self._count_unasked(data)
+                elif data:
+                    responses[typ] = data
+        self._check_unasked()
+        return line
+
+    def _take_line(self, line: bytes) -> None:
         line = self._checked(line).lstrip(b"\0")
         if line:
             self._take_response(line)
+        else:
+            self._unasked += 1
+
+    def _take_arrived(self) -> None:
+        """Take the responses that are there already: they answer no command that is yet to be sent.
+
+        So a tagged one among them breaks the connection off. Somebody who watches single responses will see them when
+        the next command reads them.
+        """
+        reader = self._reader
+        if reader is None or self._reader_sock is not self.sock or not reader.buffered or self._is_watched():
+            return
+        drains = self._can_drain()
+        try:
+            with self._patience:
+                while True:
+                    line = self._drained(reader) if drains else reader.readline(_MAXLINE)
+                    if line is not None:
+                        self._take_line(line)
+                        self._check_unasked()
+                    elif not reader.in_response:
+                        return
+                    elif not self._receive(reader):
+                        raise self._end_of_file(reader)
+        except ProtocolError as exc:
+            self._refuse(exc)
+
+    def _count_unasked(self, fragments: _Data) -> None:
+        responses, octets = cost(fragments)
+        self._unasked += responses
+        self._unasked_octets += octets
+
+    def _check_unasked(self) -> None:
+        if self._unasked > LIMITS.unasked or self._unasked_octets > LIMITS.unasked_octets:
+            self._refuse(
+                TooManyUnasked(
+                    f"more than {LIMITS.unasked} responses, or {LIMITS.unasked_octets} octets of them, "
+                    "that no command asked for"
+                )
+            )
 
     def _end_of_file(self, reader: ResponseReader) -> Exception:
         if reader.in_response:
@@ -1312,22 +1515,26 @@ class IMAP4:
         a _responsetimeout. An OSError before the first line is complete leaves all as it was; one behind it, the
         connection dead.
         """
-        if start_timeout is False or not self.sock:
-            return self._take_response(self._first_line())
-        saved = self.sock.gettimeout()
-        self.sock.settimeout(start_timeout)
-        try:
-            line = self._first_line()
-        except TimeoutError as exc:
-            raise self._responsetimeout from exc
-        finally:
-            self.sock.settimeout(saved)
-        return self._take_response(line)
+        with self._patience:
+            if start_timeout is False or not self.sock:
+                return self._take_response(self._first_line())
+            try:
+                with self._patience.silence(self.sock, start_timeout):
+                    line = self._first_line()
+            except TimeoutError as exc:
+                if self._patience.ran_out:
+                    self._fail("", exc)
+                raise self._responsetimeout from exc
+            return self._take_response(line)
 
     def _first_line(self) -> bytes:
         """Return the next line of some content: servers send empty lines between responses, and NULs ahead of them."""
+        empty = 0
         while not (line := self._get_line().lstrip(b"\0")):
-            pass
+            empty += 1
+            self._unasked += 1
+            if empty > LIMITS.unasked:
+                self._refuse(TooManyUnasked(f"more than {LIMITS.unasked} empty lines"))
         return line
 
     def _get_line(self) -> bytes:
@@ -1341,7 +1548,7 @@ class IMAP4:
         if not line.endswith(CRLF):
             raise self.abort(f"socket error: unterminated line: {_shown(line)}")
         line = line[:-2]
-        self._trace(f"< {line!r}")
+        self._trace(f"< {line!r}" if self.debug >= 4 else f"< {_shown(line, _LOGGED)}")
         return line
 
     def _take_response(self, line: bytes) -> bytes | None:
@@ -1366,30 +1573,42 @@ class IMAP4:
                 data = self.mo["data"]
             elif self._match(Continuation, line):
                 self.continuation_response = self.mo["data"]
+                self._unasked += 1
                 return None
             else:
                 raise self._unexpected(f"unexpected response: {_shown(line)}")
-            for fragment in self._fragments(data):
+            fragments = self._fragments(typ, data)
+            for fragment in fragments:
                 self._append_untagged(typ, fragment)
                 data = fragment
+            if typ not in self._asked:
+                self._count_unasked(fragments)
 
         if typ in ("OK", "NO", "BAD") and self._match(Response_code, data):
             self._append_untagged(self.mo["type"].decode("ascii").upper(), self.mo["data"])
         if self.debug >= 1 and typ in ("NO", "BAD", "BYE"):
             self._mesg(f"{typ} response: {data!r}")
+        self._patience.progress()
         return line
 
-    def _fragments(self, data: bytes) -> _Data:
+    def _fragments(self, typ: str, data: bytes) -> _Data:
         """Return the (line, literal) pairs and the closing line of the response that `data` begins."""
         if not self._match(self.Literal, data):
             return [data]
         fragments: _Data = []
         depth = 0
+        octets = len(data)
         with self._in_command(""):
             while self._match(self.Literal, data):
                 size = int(self.mo["size"].lstrip(b"0")[:20] or b"0")  # what has more digits is refused as well
                 if self.debug >= 4:
                     self._mesg(f"read literal size {size}")
+                octets += size
+                self._check_literal(size, typ == "FETCH" and _SECTION_LITERAL.search(data) is not None)
+                if len(fragments) == LIMITS.literals:
+                    self._refuse(TooManyLiterals(f"response with more than {LIMITS.literals} literals"))
+                if octets > LIMITS.response:
+                    self._refuse(ResponseTooLarge(f"response of more than {LIMITS.response} octets"))
                 literal = self.read(size)
                 if len(literal) < size:
                     raise self.abort(f"socket error: EOF after {len(literal)} of {size} octets of a literal")
@@ -1397,9 +1616,17 @@ class IMAP4:
                 depth += _net_parentheses(data)
                 data = self._get_line()
                 while not data and depth > 0:
+                    octets += len(CRLF)
                     data = self._get_line()  # some servers send an empty line behind a literal
+                octets += len(data)
         fragments.append(data)
         return fragments
+
+    def _check_literal(self, size: int, of_message: bool) -> None:
+        most = LIMITS.literal if of_message else LIMITS.other_literal
+        if size > most:
+            announced = str(size) if size < 2**63 else "2**63 or more"
+            self._refuse(LiteralTooLarge(f"literal of {announced} octets, more than {most}"))
 
     def _append_untagged(self, typ: str, data: Any) -> None:
         if data is None:
@@ -1420,8 +1647,9 @@ class IMAP4:
 
     def _check_bye(self) -> None:
         bye = self.untagged_responses.get("BYE")
-        if bye is None and self._idle_capture:
-            bye = next((data for typ, data in self._idle_responses if typ == "BYE"), None)
+        if bye is None and self._idle_capture and self._idle_responses:
+            typ, data = self._idle_responses[-1]  # this is asked after each response
+            bye = data if typ == "BYE" else None
         if bye:
             text = bye[-1].decode(self._encoding, "replace")
             self._die(f"the server said BYE {text}".rstrip())
@@ -1552,7 +1780,7 @@ class Idler:
         """Hand what nobody took to untagged_responses."""
         imap = self._imap
         imap._idle_capture = False
-        leftovers, imap._idle_responses = imap._idle_responses, []
+        leftovers, imap._idle_responses = imap._idle_responses, deque()
         if leftovers and imap.debug >= 4:
             imap._mesg(f"idle quit with {len(leftovers)} leftover responses")
         for typ, data in leftovers:
@@ -1582,13 +1810,15 @@ class Idler:
         if imap.state != "IDLING":
             imap._check_alive()
             raise imap.error("_pop() only works during IDLE")
+        end = None if timeout is None else time.monotonic() + timeout
         while not imap._idle_responses:
-            if self._ended or (timeout is not None and timeout <= 0):
+            left = None if end is None else end - time.monotonic()
+            if self._ended or (left is not None and left <= 0):
                 return None
             if imap.debug >= 4:
                 imap._mesg(f"idle _pop({timeout}) reading")
             try:
-                imap._get_response(None if timeout is None else float(timeout))
+                imap._get_response(left)
             except imap._responsetimeout:
                 if imap.debug >= 4:
                     imap._mesg(f"idle _pop({timeout}) done")
@@ -1596,7 +1826,7 @@ class Idler:
             except imap.error as exc:
                 imap._die(str(exc))
                 raise
-        response = imap._idle_responses.pop(0)
+        response = imap._idle_responses.popleft()
         if imap.debug >= 4:
             imap._mesg(f"idle _pop({timeout}) read {response[0]}")
         return response
@@ -1733,7 +1963,12 @@ class _Authenticator:
         return binascii.b2a_base64(octets, newline=False)
 
     def decode(self, inp: bytes | None) -> bytes:
-        return binascii.a2b_base64(inp) if inp else b""
+        if not inp:
+            return b""
+        try:
+            return binascii.a2b_base64(inp.strip(b" "), strict_mode=True)
+        except binascii.Error as exc:
+            raise IMAP4.error(f"a challenge that is not base64 ({exc}): {_shown(inp)}") from exc
 
 
 def _client_context(context: SSLContext | None, keyfile: str | None, certfile: str | None) -> SSLContext:
@@ -1756,8 +1991,8 @@ def _warn_deprecated(name: str, removed: str) -> None:
     )
 
 
-def _shown(octets: bytes) -> str:
-    return repr(octets) if len(octets) <= 80 else f"{octets[:80]!r}..."
+def _shown(octets: bytes, most: int = 80) -> str:
+    return repr(octets) if len(octets) <= most else f"{octets[:most]!r}..."
 
 
 def _net_parentheses(line: bytes) -> int:

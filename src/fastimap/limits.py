@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CLIENT_LIMITS", "DEFAULT_LIMITS", "Limits"]
+__all__ = ["CLIENT_LIMITS", "DEFAULT_LIMITS", "IMAPLIB_LIMITS", "Limits"]
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -57,7 +57,10 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-"""Of the drop-in and the bare reader: what imaplib takes, they take."""
+"""Of the bare reader."""
+
+IMAPLIB_LIMITS = Limits(other_literal=_MIB)
+"""Of the drop-in: a message of any size that servers take, and of other literals what the typed clients take."""
 
 CLIENT_LIMITS = Limits(literal=256 * _MIB, other_literal=_MIB)
 """Of the typed clients: no provider takes a message over 256 MiB (Gmail and Outlook stop at 150 MB), and larger ones

@@ -331,14 +331,94 @@ def test_items_with_lists_and_strings_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("end", ["{3}", "{3+}", "{0-}", "~{3}", "x{99999999999}"])
-def test_a_command_cannot_end_like_a_literal(end: str) -> None:
+def test_a_command_cannot_end_like_a_literal(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server would wait for a literal, and take the next command for that."""
+    monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))
     client = Canned(b"<tag> OK done\r\n")
-    with pytest.raises(ValueError, match="a command cannot end like the announcement of a literal"):
-        client.xatom("X", end)
+    for refused in (f"a {end}", f"(a{end}", f'"{end}', f"\\{end}"):
+        with pytest.raises(ValueError, match="a command cannot end like the announcement of a literal"):
+            client.xatom("X", refused)
     assert client.canned.sent == b""
     assert client.tagged_commands == {}
-    assert client.noop() == ("OK", [b"done"])
+    assert client.xatom("X", end) == ("OK", [b"done"])
+    assert client.canned.sent.endswith(b' X "%b"\r\n' % end.encode())
+
+
+def test_a_word_that_ends_like_a_literal_is_quoted() -> None:
+    client = Canned(b"* SEARCH\r\n<tag> OK done\r\n")
+    client.state = "SELECTED"
+    client.search(None, "SUBJECT", "caf\xe9 {3}".encode("ascii", "ignore").decode().replace(" ", ""))
+    assert client.canned.sent.endswith(b' SEARCH SUBJECT "caf{3}"\r\n')
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, text: client.fetch(text, "FLAGS"),
+        lambda client, text: client.fetch(text, "FLAGS", uid=True),
+        lambda client, text: client.copy(text, "INBOX"),
+        lambda client, text: client.move(text, "INBOX"),
+        lambda client, text: client.store(text, "+FLAGS", "\\Seen"),
+        lambda client, text: client.expunge(text, uid=True),
+        lambda client, text: client.uid("FETCH", text, "FLAGS"),
+        lambda client, text: client.uid("COPY", text, "INBOX"),
+        lambda client, text: client.uid("MOVE", text, "INBOX"),
+        lambda client, text: client.uid("STORE", text, "+FLAGS", "\\Seen"),
+        lambda client, text: client.uid("EXPUNGE", text),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["1 elsewhere", "1,2 3", " 1", "1 ", "1\n", "1:*\r\nx", "a", "", "$1", "$,1", "(1)", '"1"', "{1}", "\u0661"]
+)
+def test_a_message_set_is_one_argument(call: Any, text: str) -> None:
+    client = Canned()
+    client.state = "SELECTED"
+    for argument in (text, text.encode()):
+        with pytest.raises(ValueError, match="not a message set"):
+            call(client, argument)
+    assert client.canned.sent == b""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.store("1", "+FLAGS", "\\Seen) (x"),
+        lambda client: client.store("1", "+FLAGS", b"(\\Seen) (x)"),
+        lambda client: client.store("1", "+FLAGS (x)", "\\Seen"),
+        lambda client: client.append("INBOX", "(\\Seen) {3}\r\n (x)", None, b"x"),
+        lambda client: client.append("INBOX", "(\\Seen) (x)", None, b"x"),
+        lambda client: client.append("INBOX", None, '"x" "y"', b"x"),
+        lambda client: client.fetch("1", "(FLAGS) (UID)"),
+        lambda client: client.fetch("1", "FLAGS) (UID"),
+        lambda client: client.status("INBOX", "(MESSAGES) (UNSEEN)"),
+        lambda client: client.setquota("", "(STORAGE 1) (MESSAGE 2)"),
+        lambda client: client.sort("(DATE) (SUBJECT)", "UTF-8", "ALL"),
+        lambda client: client.getannotation("INBOX", "/comment /x", "value"),
+        lambda client: client.setannotation("INBOX", '"/comment" ("value.shared" "x")'),
+        lambda client: client.partial("1 2", "RFC822", "1", "2"),
+        lambda client: client.partial("1", "RFC822 1", "1", "2"),
+        lambda client: client.partial("1", "BODY[HEADER.FIELDS (DATE]) x", "1", "2"),
+        lambda client: client.uid("FETCH", "1", "FLAGS", "(CHANGEDSINCE 1) (VANISHED)"),
+        lambda client: client.uid("STORE", "1", "(UNCHANGEDSINCE 1) x", "+FLAGS", "\\Seen"),
+        lambda client: client.enable("CONDSTORE {3}"),
+    ],
+)
+def test_a_second_argument_in_one(call: Any) -> None:
+    client = Canned()
+    client.state = "SELECTED"
+    client.capabilities = ("ENABLE",)
+    with pytest.raises(ValueError, match=r"not |one"):
+        call(client)
+    assert client.canned.sent == b""
+    assert client.literal is None
+
+
+@pytest.mark.parametrize(
+    "single",
+    ["a", '"a b"', '"a\\" b"', "(a (b c))", '("a) (b" c)', "BODY[HEADER.FIELDS (DATE FROM)]<0.5>", "()", "\\Seen"],
+)
+def test_one_argument(single: str) -> None:
+    assert bare()._single(single) == single.encode()
 
 
 @pytest.mark.parametrize("macro", ["ALL", "fast", "Full", b"all"])

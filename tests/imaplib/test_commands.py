@@ -490,14 +490,26 @@ def test_authenticate_cancelled() -> None:
     assert client.canned.sent.endswith(b"\r\n*\r\n")
 
 
-@pytest.mark.parametrize("challenge", [b"+ " + base64.b64encode(b"x"), b"+ not base64!="])
-def test_an_exception_of_the_callers_function_cancels(challenge: bytes) -> None:
-    client = Dialogue(challenge + b"\r\n", b"<tag> BAD cancelled\r\n", b"")
+@pytest.mark.parametrize(
+    ("challenge", "exception", "text"),
+    [
+        (base64.b64encode(b"x"), ValueError, "no such token"),
+        (b"not base64!=", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"AAAAA", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"AA=A", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"AA==AAAA", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"AA__", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"\xff\xfe\x80\x81", imaplib.IMAP4.error, "a challenge that is not base64"),
+        (b"<1896.697170952@mail.example>", imaplib.IMAP4.error, "a challenge that is not base64"),
+    ],
+)
+def test_an_exception_of_the_callers_function_cancels(challenge: bytes, exception: type[Exception], text: str) -> None:
+    client = Dialogue(b"+ " + challenge + b"\r\n", b"<tag> BAD cancelled\r\n", b"")
 
     def fail(octets: bytes) -> bytes:
         raise ValueError("no such token")
 
-    with pytest.raises(ValueError, match=r"no such token|base64|padding"):
+    with pytest.raises(exception, match=text):
         client.authenticate("XOAUTH2", fail)
     assert client.canned.sent.endswith(b"\r\n*\r\n")
     client.canned.octets = b"* 1 EXISTS\r\n"

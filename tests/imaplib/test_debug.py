@@ -15,6 +15,12 @@ SELECT = b"* 2 EXISTS\r\n* NO [X y] careful\r\n<tag> OK [READ-ONLY] done\r\n"
 FETCH = b"* 1 FETCH (X {3}\r\nabc)\r\n<tag> NO later\r\n"
 
 
+@pytest.fixture(autouse=True)
+def counting_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They count the commands."""
+    monkeypatch.setattr(imaplib.secrets, "randbelow", lambda limit: 0)
+
+
 def written(level: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The lines of a session at debug `level`, without the clock."""
     monkeypatch.setattr(imaplib, "Debug", level)

@@ -69,6 +69,12 @@ def play(client: imaplib.IMAP4, results: list[Any]) -> None:
     results.append(client.logout())
 
 
+@pytest.fixture(autouse=True)
+def short_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tags of TAG_SIZE octets."""
+    monkeypatch.setattr(imaplib.secrets, "randbelow", lambda limit: 0)
+
+
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watched])
 def test_the_whole_session(serve: Serve, cls: type[imaplib.IMAP4], implementation: str) -> None:
     results: list[Any] = []

@@ -4,7 +4,9 @@ The server's side is written from RFC 9051, section 9, and knows nothing of the 
 that read by lines: what stands like a literal at the end of a line is one, whatever stands in front of it.
 
 Arguments that the caller has put in double quotes go as they are, with lenient escapes: CPython's own suite wants
-that. Some arguments are IMAP's syntax by design (class Syntax): they go as they are, in their place.
+that. Some arguments are IMAP's syntax: they go as they are, in their place, and as one argument (class Single). Search
+keys, and what xatom() and uid() take for commands that have no method, may be several in one str, by design
+(class Syntax).
 """
 
 from __future__ import annotations
@@ -266,11 +268,74 @@ class ListMailbox(Mailbox):
 
 
 class Syntax(Kind):
-    """IMAP's own syntax, which goes as it is."""
+    """IMAP's own syntax, which goes as it is; at the end, a word that looks like a literal is quoted."""
 
     def read(self, arguments: Arguments, value: Any) -> None:
         arguments.take(b" ")
-        arguments.take(octets_of(value, arguments.utf8))
+        octets = octets_of(value, arguments.utf8)
+        if not arguments.take_if(octets):
+            assert _LITERAL.search(octets)
+            assert arguments.string() == octets
+
+
+class Single(Syntax):
+    """The same, and one argument."""
+
+    def draw(self, rng: random.Random) -> Any:
+        good = ["7", "RFC822", "BODY[HEADER.FIELDS (DATE)]<0.5>", '("value.shared" "x")', '"/a b"', b"(CHANGEDSINCE 7)"]
+        return rng.choice(good) if rng.random() < 0.5 else draw_argument(rng)
+
+    def read(self, arguments: Arguments, value: Any) -> None:
+        super().read(arguments, value)
+        octets = octets_of(value, arguments.utf8)
+        assert octets
+        assert end_of_argument(octets) == len(octets), f"more than one argument: {value!r}"
+
+
+class Names(Kind):
+    """Atoms with spaces between them."""
+
+    def draw(self, rng: random.Random) -> Any:
+        return " ".join(rng.choice(["CONDSTORE", "UTF8=ACCEPT", draw_text(rng)]) for _ in range(rng.randint(1, 2)))
+
+    def read(self, arguments: Arguments, value: Any) -> None:
+        for name in octets_of(value, arguments.utf8).split(b" "):
+            arguments.take(b" ")
+            assert arguments.atom() == name
+
+
+class StoreItem(Kind):
+    """FLAGS and its like."""
+
+    def draw(self, rng: random.Random) -> Any:
+        return rng.choice(["FLAGS", "+FLAGS.SILENT", "-X-GM-LABELS", draw_text(rng)])
+
+    def read(self, arguments: Arguments, value: Any) -> None:
+        arguments.take(b" ")
+        assert arguments.atom() == octets_of(value, arguments.utf8)
+
+
+def end_of_argument(octets: bytes) -> int:
+    """Return where a server sees the end of the argument that `octets` begin with: at a space that nothing holds."""
+    opened: list[int] = []
+    position = 0
+    while position < len(octets):
+        octet = octets[position]
+        if octet == ord('"'):
+            quoted = _QUOTED.match(octets, position)
+            assert quoted is not None, f"a quote that nothing closes: {octets!r}"
+            position = quoted.end()
+            continue
+        if octet == ord(" ") and not opened:
+            return position
+        if octet in b"([":
+            opened.append(octet)
+        elif octet in b")]":
+            assert opened, f"more is closed than was opened: {octets!r}"
+            opened.pop()
+        position += 1
+    assert not opened, f"nothing closes what is opened: {octets!r}"
+    return position
 
 
 class SyntaxList(Kind):
@@ -287,7 +352,10 @@ class SyntaxList(Kind):
             arguments.take(b"(" + octets + b")")
             return
         octets = octets_of(value, arguments.utf8)
-        arguments.take(octets if octets.startswith(b"(") and octets.endswith(b")") else b"(" + octets + b")")
+        if octets.startswith(b"(") and octets.endswith(b")"):
+            octets = octets[1:-1]
+        assert _is_balanced(octets), f"not one list: {value!r}"
+        arguments.take(b"(" + octets + b")")
 
 
 class FetchParts(SyntaxList):
@@ -311,11 +379,13 @@ def _is_balanced(octets: bytes) -> bool:
 
 
 class MessageSet(Kind):
-    """Syntax, or numbers, ranges and pairs."""
+    """A sequence set, or numbers, ranges and pairs."""
 
     def draw(self, rng: random.Random) -> Any:
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             return draw_argument(rng)
+        if rng.random() < 0.2:
+            return rng.choice(["$", "1:*", b"1,2:3", "".join(rng.choices("0123456789:,*$ \n", k=4))])
         number = rng.choice([-1, 0, 1, 2, 77, 2**32 - 1])
         if rng.random() < 0.3:
             return number
@@ -328,7 +398,9 @@ class MessageSet(Kind):
     def read(self, arguments: Arguments, value: Any) -> None:
         arguments.take(b" ")
         if isinstance(value, (str, bytes)):
-            arguments.take(octets_of(value, arguments.utf8))
+            octets = octets_of(value, arguments.utf8)
+            assert re.fullmatch(rb"[0-9:,*]+|\$", octets), f"not a message set: {value!r}"
+            arguments.take(octets)
             return
         expected: list[tuple[Any, Any]] = []
         for item in value if isinstance(value, list) else [value]:
@@ -358,6 +430,16 @@ class Charset(Kind):
         if value is not None:
             arguments.take(self.keyword)
             super().read(arguments, value)
+
+
+class EncodedKey(Syntax):
+    """Of any text, in UTF-8."""
+
+    def draw(self, rng: random.Random) -> Any:
+        return draw_text(rng)
+
+    def read(self, arguments: Arguments, value: Any) -> None:
+        super().read(arguments, value.encode("utf-8"))
 
 
 class SearchKey(Syntax):
@@ -452,7 +534,7 @@ class Case:
     keywords: dict[str, Any] = field(default_factory=dict)
 
 
-SET, BOX, SYNTAX, LIST = MessageSet(), Mailbox(), Syntax(), SyntaxList()
+SET, BOX, SYNTAX, LIST, SINGLE = MessageSet(), Mailbox(), Syntax(), SyntaxList(), Single()
 
 METHODS: dict[str, list[Kind]] = {
     "append": [AppendMailbox(), AppendFlags(), DateTime(), Message()],
@@ -461,10 +543,10 @@ METHODS: dict[str, list[Kind]] = {
     "create": [BOX],
     "delete": [BOX],
     "deleteacl": [BOX, Kind()],
-    "enable": [SYNTAX],
+    "enable": [Names()],
     "fetch": [SET, FetchParts()],
     "getacl": [BOX],
-    "getannotation": [BOX, SYNTAX, SYNTAX],
+    "getannotation": [BOX, SINGLE, SINGLE],
     "getquota": [Kind()],
     "getquotaroot": [BOX],
     "id": [Fields()],
@@ -473,17 +555,17 @@ METHODS: dict[str, list[Kind]] = {
     "lsub": [BOX, ListMailbox()],
     "move": [SET, BOX],
     "myrights": [BOX],
-    "partial": [SYNTAX, SYNTAX, SYNTAX, SYNTAX],
+    "partial": [SINGLE, SINGLE, SINGLE, SINGLE],
     "proxyauth": [Kind()],
     "rename": [BOX, BOX],
     "search": [Charset(b" CHARSET"), SearchKey(), SearchKey()],
     "select": [BOX],
     "setacl": [BOX, Kind(), Kind()],
-    "setannotation": [BOX, SYNTAX, SYNTAX],
+    "setannotation": [BOX, SINGLE, SINGLE],
     "setquota": [Kind(), LIST],
     "sort": [LIST, Charset(b""), SearchKey()],
     "status": [BOX, LIST],
-    "store": [SET, SYNTAX, LIST],
+    "store": [SET, StoreItem(), LIST],
     "subscribe": [BOX],
     "thread": [Atom(), Charset(b""), SearchKey()],
     "unsubscribe": [BOX],
@@ -499,10 +581,20 @@ CASES = {
     },
     **{
         f"uid {name}": Case("uid", b"UID " + name.upper().encode(), BY_UID[name], first=(name,))
-        for name in ("copy", "expunge", "fetch", "move", "sort", "store", "thread")
+        for name in ("copy", "expunge", "fetch", "move", "sort", "thread")
     },
+    "uid store": Case("uid", b"UID STORE", [SET, SINGLE, SINGLE, LIST], first=("STORE",)),
+    "uid fetch with modifiers": Case("uid", b"UID FETCH", [SET, FetchParts(), SINGLE], first=("FETCH",)),
     "uid search": Case("uid", b"UID SEARCH", [SYNTAX, SYNTAX], first=("SEARCH",)),
+    "search in UTF-8": Case("search", b"SEARCH CHARSET UTF-8", [EncodedKey()], first=("UTF-8",)),
 }
+WITHOUT = {
+    *("capability", "check", "close", "idle", "logout", "namespace", "noop", "recent", "starttls", "unselect"),
+    *("open", "print_log", "read", "readline", "response", "shutdown", "socket"),  # send nothing
+    "send",  # sends octets, whatever they are
+    *("login_cram_md5", "login_plain"),  # have tests of their own
+}
+"""The methods that put no argument into a command."""
 MORE = 4  # tests, besides CASES
 STATES = {"enable": "AUTH", "proxyauth": "AUTH"}
 STATES |= dict.fromkeys(("authenticate", "login", "login_cram_md5", "login_plain"), "NONAUTH")
@@ -512,6 +604,12 @@ STATES |= dict.fromkeys(("authenticate", "login", "login_cram_md5", "login_plain
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))  # xatom() adds to it
     return Client()
+
+
+def test_every_method() -> None:
+    methods = {name for name, value in vars(imaplib.IMAP4).items() if callable(value) and not name.startswith("_")}
+    methods -= {"error", "abort", "readonly"}
+    assert methods == {case.method for case in CASES.values()} | WITHOUT
 
 
 class Trial:
@@ -573,7 +671,7 @@ def test_one_command_with_these_arguments(client: Client, name: str) -> None:
             kind.read(arguments, value)
 
     # A charset is refused in UTF-8 mode.
-    utf8 = not any(isinstance(kind, Charset) for kind in case.kinds)
+    utf8 = not any(isinstance(kind, (Charset, EncodedKey)) for kind in case.kinds)
     Trial(client, name).run(draw, read, method=case.method, command=case.command, utf8=utf8)
 
 
@@ -641,8 +739,6 @@ def read_params(arguments: Arguments, params: list[Any]) -> None:
         assert arguments.match(_FLAG)[0] == octets_of(flags, arguments.utf8)
     arguments.take(b" UID")
     SET.read(arguments, message_set)
-    if isinstance(message_set, (str, bytes)):
-        assert re.fullmatch(rb"[0-9*:,$]+", octets_of(message_set, arguments.utf8))
 
 
 def test_params_of_search(client: Client) -> None:

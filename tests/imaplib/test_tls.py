@@ -158,7 +158,8 @@ class StartTLS:
         except (ssl.SSLError, ConnectionError):
             return  # the test says why
         peer.answer(b"CAPABILITY", b"* CAPABILITY " + self.secure)
-        peer.log_out()
+        if b"IMAP4" in self.secure:
+            peer.log_out()
 
 
 def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
@@ -219,31 +220,90 @@ def test_octets_injected_behind_the_answer(
         client.login("user", "secret")
 
 
-def test_starttls_refused(connect: Connect, trusting: ssl.SSLContext) -> None:
+def dies(client: imaplib.IMAP4, why: str) -> None:
+    """Nothing is sent in the clear where TLS was asked for."""
+    assert client.sock.fileno() == -1
+    assert client.state == "LOGOUT"
+    for call in (lambda: client.login("user", "secret"), client.starttls, client.noop):
+        with pytest.raises(imaplib.IMAP4.abort, match=f"connection is dead: {why}"):
+            call()
+
+
+@pytest.mark.parametrize("status", [b"NO not today", b"BAD what?"])
+def test_starttls_refused(connect: Connect, trusting: ssl.SSLContext, status: bytes) -> None:
     def script(peer: Peer) -> None:
         peer.greet(b"IMAP4rev1 STARTTLS")
-        peer.answer(b"STARTTLS", status=b"NO not today")
-        peer.answer(b"NOOP")
+        peer.answer(b"STARTTLS", status=status)
+        peer.expect_end()
 
     client = connect(script)
-    with pytest.raises(imaplib.IMAP4.error, match="Couldn't establish TLS session: not today"):
+    why = "Couldn't establish TLS session: not today" if status.startswith(b"NO") else "STARTTLS command error: BAD"
+    with pytest.raises(imaplib.IMAP4.error, match=why):
         client.starttls(trusting)
-    assert client.noop() == ("OK", [b"done"])
+    dies(client, why)
 
 
-def test_starttls_not_offered() -> None:
-    client = Canned()
+def test_starttls_not_offered(connect: Connect) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1")
+        peer.expect_end()
+
+    client = connect(script)
     with pytest.raises(imaplib.IMAP4.abort, match="TLS not supported by server"):
         client.starttls()
-    assert client.canned.sent == b""
+    dies(client, "TLS not supported by server")
 
 
-def test_starttls_only_before_login() -> None:
-    client = Canned()
-    client.state = "AUTH"
-    client.capabilities = ("STARTTLS",)
+def test_starttls_behind_preauth(connect: Connect) -> None:
+    """RFC 9051, section 11.1: whoever sits between could have put it there, to keep TLS away."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH hello\r\n")
+        peer.answer(b"CAPABILITY", b"* CAPABILITY IMAP4rev1 STARTTLS")
+        peer.expect_end()
+
+    client = connect(script)
     with pytest.raises(imaplib.IMAP4.error, match="command STARTTLS illegal in state AUTH"):
         client.starttls()
+    dies(client, "command STARTTLS illegal in state AUTH")
+
+
+def test_starttls_answered_ahead(connect: Connect, trusting: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hello\r\nBAAAAA0 OK begin\r\n")
+        peer.expect_end()
+
+    client = connect(script)
+    with pytest.raises(imaplib.IMAP4.abort, match=r"unexpected (tagged )?response: b'BAAAAA0 OK begin'"):
+        client.starttls(trusting)
+    dies(client, "unexpected")
+
+
+def test_nothing_learnt_in_the_clear_is_left(
+    connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 IMAP4 STARTTLS X-CLEAR")
+        tag = peer.expect(b"STARTTLS")
+        peer.send(b"* X-DATA clear\r\n* OK [X-CODE clear] x\r\n" + tag + b" OK [CAPABILITY X-CLEAR] begin\r\n")
+        peer.start_tls(tls_server)
+        peer.answer(b"CAPABILITY", b"* CAPABILITY IMAP4")
+
+    client = connect(script)
+    assert client.PROTOCOL_VERSION == "IMAP4REV1"
+    client.host = "localhost"
+    client.starttls(trusting)
+    assert client.capabilities == ("IMAP4",)
+    assert client.PROTOCOL_VERSION == "IMAP4"
+    assert client.untagged_responses == {}
+
+
+def test_no_imap_behind_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    client = connect(StartTLS(tls_server, secure=b"IMAP5"))
+    client.host = "localhost"
+    with pytest.raises(imaplib.IMAP4.error, match="server not IMAP4 compliant"):
+        client.starttls(trusting)
+    dies(client, "server not IMAP4 compliant")
 
 
 def test_no_starttls_under_tls(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
@@ -251,6 +311,7 @@ def test_no_starttls_under_tls(serve: Serve, tls_server: ssl.SSLContext, trustin
     client.capabilities = ("STARTTLS",)
     with pytest.raises(imaplib.IMAP4.abort, match="TLS session already established"):
         client.starttls(trusting)
+    assert client.state == "NONAUTH"  # that did no harm
     client.shutdown()
 
 
@@ -262,3 +323,39 @@ def test_no_password_under_logindisabled(secret: Any) -> None:
         client.login("user", secret)
     assert client.canned.sent == b""
     assert client.state == "NONAUTH"
+
+
+SHOWING = ["PLAIN", "plain", "LOGIN", "XOAUTH2", "OAUTHBEARER"]
+
+
+@pytest.mark.parametrize("mechanism", SHOWING)
+def test_no_secret_in_the_clear_under_logindisabled(mechanism: str) -> None:
+    client = Canned()
+    client.capabilities = ("IMAP4REV1", "LOGINDISABLED", "AUTH=PLAIN")
+    with pytest.raises(imaplib.IMAP4.error, match=r"LOGINDISABLED.*starttls\(\)"):
+        client.authenticate(mechanism, lambda challenge: b"secret")
+    with pytest.raises(imaplib.IMAP4.error, match=r"LOGINDISABLED.*starttls\(\)"):
+        client.login_plain("user", "secret")
+    assert client.canned.sent == b""
+    assert client.literal is None
+
+
+def test_cram_md5_under_logindisabled() -> None:
+    client = Canned(b"+ YQ==\r\n", b"")
+    client.capabilities = ("IMAP4REV1", "LOGINDISABLED")
+    with pytest.raises(imaplib.IMAP4.abort, match="EOF"):
+        client.login_cram_md5("user", "secret")
+    assert b"AUTHENTICATE CRAM-MD5\r\n" in client.canned.sent
+
+
+def test_plain_under_tls_and_logindisabled(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 LOGINDISABLED AUTH=PLAIN")
+        tag = peer.expect(b"AUTHENTICATE PLAIN")
+        peer.send(b"+ \r\n")
+        assert peer.line() == b"AHVzZXIAc2VjcmV0\r\n"
+        peer.send(tag + b" OK [CAPABILITY IMAP4rev1] in\r\n")
+
+    client = imaplib.IMAP4_SSL("localhost", serve(script, tls_server).port, ssl_context=trusting)
+    assert client.login_plain("user", "secret")[0] == "OK"
+    client.shutdown()

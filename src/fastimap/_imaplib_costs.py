@@ -1,0 +1,152 @@
+"""What a server may cost a command of imaplib's: time, and responses that nobody asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812
+
+# Octets that are real progress even where no response is complete.
+_PIECE = 64 * 1024
+# What TLS sends at once: each piece may take the whole timeout.
+_RECORD = 16 * 1024
+# Seconds by which a wait may be late, so that a socket's timeout need not be set for each read.
+_GRACE = 0.25
+
+_OF_SEARCH = frozenset({"SEARCH", "SORT", "THREAD", "ESEARCH"})
+_OF_LIST = frozenset({"LIST", "LSUB", "XLIST", "STATUS"})  # RFC 5819: statuses with the list
+_OF_FETCH = frozenset({"FETCH", "VANISHED"})  # RFC 7162: VANISHED (EARLIER)
+_OF_ANNOTATION = frozenset({"ANNOTATION"})
+_ASKED = {
+    **dict.fromkeys(("SEARCH", "SORT", "THREAD"), _OF_SEARCH),
+    **dict.fromkeys(("LIST", "LSUB", "XLIST"), _OF_LIST),
+    **dict.fromkeys(("FETCH", "PARTIAL", "STORE", "SELECT", "EXAMINE"), _OF_FETCH),
+    **dict.fromkeys(("EXPUNGE", "MOVE", "CLOSE"), frozenset({"EXPUNGE", "VANISHED"})),
+    **dict.fromkeys(("GETANNOTATION", "SETANNOTATION"), _OF_ANNOTATION),
+    **dict.fromkeys(("GETQUOTA", "SETQUOTA", "GETQUOTAROOT"), frozenset({"QUOTA", "QUOTAROOT"})),
+    "GETACL": frozenset({"ACL"}),
+    "GETMETADATA": frozenset({"METADATA"}),
+}
+
+
+def asked_by(name: str, first: str | bytes | None = None) -> frozenset[str]:
+    """Return the types of the responses that a command asks for, of which any number may come; `first` argument."""
+    if name == "UID" and first is not None:
+        name = first if isinstance(first, str) else first.decode("ascii", "replace")
+    return _ASKED.get(name) or frozenset({name})
+
+
+def cost(fragments: Iterable[Any]) -> tuple[int, int]:
+    """Return the number of responses that `fragments` are, and their octets."""
+    responses = octets = 0
+    for fragment in fragments:
+        if isinstance(fragment, tuple):
+            octets += len(fragment[0]) + len(fragment[1])
+        else:
+            responses += 1
+            octets += len(fragment)
+    return responses, octets
+
+
+class Patience:
+    """How long the server is waited for, where a socket has a timeout.
+
+    A socket counts from one read to the next, so that a drip of octets outlasts any timeout. Here it holds from the
+    beginning of a wait, or from the last real progress in it: a whole response, or 64 KiB.
+
+    A context manager around whatever waits: the outermost one is the beginning.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._silent = False
+        self._timeout: float | None = None
+        self._until: float | None = None
+        self._begun: float | None = None
+        self.progress()
+
+    def __enter__(self) -> Self:
+        if not self._depth:
+            self.progress()
+        self._depth += 1
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._depth -= 1
+
+    def progress(self) -> None:
+        """Begin anew."""
+        self._since = time.monotonic()
+        self._octets = 0
+
+    def moved(self, octets: int) -> None:
+        """Take into account that so many octets came or went."""
+        self._octets += octets
+        if self._octets >= _PIECE:
+            self.progress()
+
+    @contextmanager
+    def silence(self, sock: Socket, seconds: float | None) -> Iterator[None]:
+        """Give the server so many seconds (None: without end) to begin a response; begun, the timeout holds for it."""
+        self._timeout = sock.gettimeout()
+        self._until = None if seconds is None else time.monotonic() + seconds
+        self._begun = None
+        self._silent = True
+        sock.settimeout(seconds)
+        try:
+            yield
+        finally:
+            self._silent = False
+            sock.settimeout(self._timeout)
+            self.progress()
+
+    @property
+    def ran_out(self) -> bool:
+        """Whether a response that began in a silence has had its time."""
+        return bool(self._begun and self._timeout) and time.monotonic() >= self._begun + self._timeout  # type: ignore[operator]
+
+    @contextmanager
+    def limiting(self, sock: Any, begun: bool) -> Iterator[None]:
+        """Let `sock` wait for no longer than patience lasts; `begun`: a part of a response is there already."""
+        timeout = sock.gettimeout() if hasattr(sock, "gettimeout") else None
+        left = self._left(timeout, begun)
+        if left is None or (timeout and left >= timeout - _GRACE):
+            yield
+            return
+        if left <= 0:
+            raise TimeoutError("timed out")
+        sock.settimeout(left)
+        try:
+            yield
+        finally:
+            sock.settimeout(timeout)
+
+    def _left(self, timeout: float | None, begun: bool) -> float | None:
+        """Return the seconds that are left; None where nothing but the socket's own timeout holds."""
+        now = time.monotonic()
+        if not self._silent:
+            return self._since + timeout - now if timeout else None
+        if timeout == 0:
+            return None
+        ends = [] if self._until is None else [self._until]
+        if begun and self._timeout:
+            if self._begun is None:
+                self._begun = now
+            ends.append(self._begun + self._timeout)
+        return min(ends) - now if ends else None
+
+    def send(self, sock: Any, octets: bytes) -> None:
+        """Send all of `octets`; the timeout holds for each 64 KiB of them."""
+        if len(octets) <= _RECORD or not (hasattr(sock, "gettimeout") and sock.gettimeout()):
+            sock.sendall(octets)
+            return
+        view = memoryview(octets)
+        for start in range(0, len(view), _RECORD):
+            piece = view[start : start + _RECORD]
+            with self.limiting(sock, begun=False):
+                sock.sendall(piece)
+            self.moved(len(piece))
