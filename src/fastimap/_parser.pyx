@@ -1404,9 +1404,6 @@ cdef class ResponseReader:
                 return None
             line = self.memory.data + self.start
             length = stop - self.start
-            if length == 2 and line[0] == c"\r":
-                self.start = self.scanned = stop
-                continue
 
             # "* " [number " "] type [" " data] CRLF
             if length < 5 or line[0] != c"*" or line[1] != c" " or line[length - 2] != c"\r":

@@ -315,8 +315,6 @@ class ResponseReader:
                 if stop < 0:
                     return None
                 line = self._take(stop)
-                if line == b"\r\n":
-                    continue
                 response = _DATA_RESPONSE.match(line)
                 if response is None or response[2] in _STATUS:
                     return line

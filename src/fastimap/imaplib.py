@@ -7,9 +7,9 @@ for it, as bytes, or as ``(line, literal)`` where a literal is part of it. Added
 charset, mailbox names as str) and what the module had in Python 2.5 and lost since.
 
 Arguments are quoted where the grammar needs it. One that the caller has quoted, or put in parentheses, goes as
-it is. A ValueError, and nothing is sent: NUL, CR and LF in an argument, ``{n}`` at the end of the last where it can't be
-quoted, and what a server would read as two arguments where there is to be one. Search keys, and arguments of commands
-that have no method here, may be several in one string.
+it is. A ValueError, and nothing is sent: NUL, CR and LF in an argument, ``{n}`` at the end of the last where that can't
+be quoted, and what a server would read as two arguments where there is to be one. Search keys, and the arguments of
+commands that have no method here, may be several in one string.
 
 It differs from the standard library on purpose in these points:
 
@@ -229,6 +229,7 @@ class IMAP4:
     tagged_commands: dict[bytes, _Result | None]
     continuation_response: Any
     mo: Any = None
+    tagre = re.compile(rb"(?P<tag>[A-P]{6}\d+) +(?P<type>[A-Z]+)(?: (?P<data>.*))?", re.IGNORECASE)
     Literal = Literal
     Untagged_status = Untagged_status
 
@@ -279,11 +280,7 @@ class IMAP4:
         self._encoding = "utf-8"
 
     def _connect(self) -> None:
-        # Nobody can guess the tags, so no octets injected into a message's text can pass for a tagged response.
-        self.tagpre = Int2AP(16**5 + secrets.randbelow(15 * 16**5))
-        self.tagre = re.compile(
-            rb"(?P<tag>" + self.tagpre + rb"\d+) +(?P<type>[A-Z]+)(?: (?P<data>.*))?", re.IGNORECASE
-        )
+        self.tagpre = _tag_prefix()
         if self.debug >= 1:
             self._mesg(f"new IMAP4 connection, tag={self.tagpre!r}")
         self._greet()
@@ -1375,9 +1372,12 @@ class IMAP4:
         return typ, data
 
     def _new_tag(self) -> bytes:
+        # Nobody can guess a tag, not from the ones before either: no octets put into a message's text can pass for a
+        # tagged response, and no response for the answer to a command that is yet to be sent.
+        if self.tagnum:
+            self.tagpre = _tag_prefix()
         tag = self.tagpre + b"%d" % self.tagnum
-        # Nor does a tag tell the next one: an answer to a command yet to be sent names none.
-        self.tagnum += 1 + secrets.randbelow(10**6)
+        self.tagnum += 1
         self.tagged_commands[tag] = None
         self._asked = frozenset()
         self._unasked = self._unasked_octets = 0
@@ -1989,6 +1989,10 @@ def _warn_deprecated(name: str, removed: str) -> None:
     warnings.warn(
         f"{name!r} is deprecated and slated for removal in Python {removed}", DeprecationWarning, stacklevel=3
     )
+
+
+def _tag_prefix() -> bytes:
+    return Int2AP(16**5 + secrets.randbelow(15 * 16**5))  # of six letters
 
 
 def _shown(octets: bytes, most: int = 80) -> str:

@@ -26,7 +26,7 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
                              to the list ``untagged[type]``, as bytes, or with literals as (line, literal) tuples and
                              the closing line. Returns None when it needs more octets; or the raw line of the first
                              response that is not untagged data (tagged, continuation request, OK / NO / BAD /
-                             BYE / PREAUTH, anything odd), CRLF included, literals unread, for the caller to handle.
+                             BYE / PREAUTH, anything odd or empty), CRLF included, literals unread, for the caller.
 ``readline(limit=0)``        One line with its end, or None until it is complete.
 ``read(size)``               `size` octets, or None until they are all there.
 ``take_rest()``              What was received and not taken; for the end of the connection.

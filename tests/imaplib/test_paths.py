@@ -154,3 +154,7 @@ def test_tags_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     prefixes = {Canned().tagpre for _ in range(50)}
     assert len(prefixes) > 45
     assert all(re.fullmatch(rb"[A-P]{6}", prefix) for prefix in prefixes)
+    client = Canned()
+    tags = [client._new_tag() for _ in range(50)]
+    assert [tag[6:] for tag in tags] == [b"%d" % number for number in range(50)]
+    assert len({tag[:6] for tag in tags}) > 45

@@ -117,7 +117,7 @@ def test_connections() -> None:
 
         def refused(client: imaplib.IMAP4) -> None:
             with pytest.raises(imaplib.IMAP4.error):
-                client.fetch("no set", "(UID)")
+                client.fetch("1", "(NONSENSE)")
             client.shutdown()
 
         ends = (imaplib.IMAP4.logout, imaplib.IMAP4.shutdown, cut, refused)

@@ -76,7 +76,7 @@ VECTORS: dict[str, tuple[bytes, list[tuple[bytes, ...]], tuple[dict[str, list[An
     "empty lines between responses": (
         b"\r\n* 1 EXISTS\r\n\r\n\r\n* 2 EXISTS\r\n",
         [(b"* 1 EXISTS",), (b"* 2 EXISTS",)],
-        ({"EXISTS": [b"1", b"2"]}, []),
+        ({"EXISTS": [b"1", b"2"]}, [b"\r\n"] * 3),
     ),
     "empty line behind a literal in a list (cpython#88574), none at top level": (
         b'* 1 FETCH (A "(" {1}\r\nx\r\n\r\n)\r\n* LIST () "/" {1}\r\ny\r\n\r\n* 1 EXISTS\r\n',
@@ -87,7 +87,7 @@ VECTORS: dict[str, tuple[bytes, list[tuple[bytes, ...]], tuple[dict[str, list[An
                 "LIST": [(b'() "/" {1}', b"y"), b""],
                 "EXISTS": [b"1"],
             },
-            [],
+            [b"\r\n"],
         ),
     ),
     "parentheses behind an unterminated quote count, in quoted strings they do not": (
