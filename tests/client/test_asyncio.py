@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import random
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
@@ -280,6 +281,39 @@ def test_a_command_that_comes_while_a_task_connects_anew_finds_the_mailbox_selec
             await asyncio.sleep(0)
             await client.check()
             await again
+
+    run(main())
+
+
+def test_tasks_that_connect_anew_in_vain_are_all_told(server: IMAPServer) -> None:
+    refused = False
+
+    def reach(host: str, port: int) -> socket.socket:
+        if refused:
+            raise ConnectionRefusedError
+        return socket.create_connection((server.host, server.port))
+
+    async def main() -> None:
+        nonlocal refused
+        async with AsyncClient("imap.example.org", tls=False, socket=reach) as client:
+            refused = True
+            results = await asyncio.gather(*(client.reconnect() for _ in range(3)), return_exceptions=True)
+            assert {type(result) for result in results} == {errors.ConnectFailed}
+            refused = False
+            await client.reconnect()
+            assert await client.noop() is None
+
+    run(main())
+
+
+def test_a_tls_socket_of_the_callers(tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    async def main() -> None:
+        with IMAPServer(tls=tls_server) as server:
+            plain = socket.create_connection((server.host, server.port))
+            with await asyncio.to_thread(trusting.wrap_socket, plain, server_hostname="localhost") as connection:
+                client = AsyncClient("localhost", socket=connection)
+                with pytest.raises(ValueError, match="give the plain socket"):  # asyncio's own transports can't
+                    await client.connect()
 
     run(main())
 

@@ -248,8 +248,9 @@ def test_capabilities_id_and_namespace(server: IMAPServer, door: Any) -> None:
         assert (personal.prefix, personal.delimiter) == ("", "/")
 
 
-def test_after_close(client: Any) -> None:
-    client.close()
+@pytest.mark.parametrize("end", ["close", "logout"])
+def test_after_close(client: Any, end: str) -> None:
+    getattr(client, end)()
     with pytest.raises(errors.StateError, match="logged out"):
         client.noop()
     client.close()

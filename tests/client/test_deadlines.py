@@ -177,6 +177,13 @@ def test_idle_with_a_dead_server(scripted: Callable[..., Any]) -> None:
         list(client.idle(renew=0.2))
 
 
+def test_polling_a_dead_server(scripted: Callable[..., Any]) -> None:
+    client = scripted(converse(lambda command: b"", b"IMAP4rev1"), timeout=Timeouts(response=0.3))
+    client.connect()
+    with soon(), pytest.raises(errors.Timeout, match="NOOP"):
+        list(client.idle(poll=0.1))
+
+
 def test_idle_that_is_not_begun(scripted: Callable[..., Any]) -> None:
     client = scripted(converse(lambda command: b""), timeout=Timeouts(response=0.3))
     client.connect()

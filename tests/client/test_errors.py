@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -97,6 +98,21 @@ def test_the_server_goes_amid_a_literal(scripted: Callable[..., Any]) -> None:
     client.select("INBOX")
     with pytest.raises(errors.Disconnected):
         client.fetch(1, "BODY.PEEK[]")
+    is_closed(client)
+
+
+def test_a_connection_that_is_reset(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.line()
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing sends RST
+        peer.file.close()
+        peer.sock.close()
+
+    client = scripted(script)
+    with pytest.raises(errors.Disconnected, match=r"the connection was cut: .*reset") as caught:
+        client.noop()
+    assert caught.value.advice is errors.Advice.RECONNECT
     is_closed(client)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 from collections.abc import Callable
@@ -235,6 +236,46 @@ def test_logindisabled_is_heeded_even_where_login_is_named(scripted: Callable[..
 
     client = scripted(script, mechanism="LOGIN", **PASSWORD)
     with pytest.raises(errors.FastimapError):
+        client.connect()
+
+
+def test_login_by_hand_under_logindisabled(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 LOGINDISABLED")
+        peer.log_out()
+
+    with scripted(script) as client, pytest.raises(errors.FastimapError, match="LOGINDISABLED"):
+        client.login("user", SECRET)
+
+
+def test_a_server_that_asks_without_end(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=XOAUTH2")
+        peer.line()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                peer.send(b"+ \r\n")
+                if not peer.line():
+                    return
+
+    client = scripted(script, user="user", token="token", mechanism="XOAUTH2")
+    with pytest.raises(errors.ProtocolError, match="cancelled"):
+        client.connect()
+    with pytest.raises(errors.ConnectionLost, match="closed"):
+        client.noop()
+
+
+def test_a_server_that_speaks_first_where_the_client_has_to(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=PLAIN")
+        tag = peer.expect(b"AUTHENTICATE PLAIN")
+        peer.send(b"+ " + encoded(b"give me the password") + b"\r\n")
+        assert peer.line() == CANCEL
+        peer.send(tag + b" BAD cancelled\r\n")
+        peer.expect_end()
+
+    client = scripted(script, mechanism="PLAIN", **PASSWORD)
+    with pytest.raises(errors.ProtocolError, match="spoke first"):
         client.connect()
 
 
