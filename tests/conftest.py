@@ -16,7 +16,7 @@ from tests.servers import dovecot as dovecot_server
 from tests.servers.courier import Courier
 from tests.servers.dovecot import Dovecot
 from tests.servers.server import Server
-from tests.support import Unavailable, corpora, debian
+from tests.support import Unavailable, corpora, debian, imapclient
 
 # Nothing is asserted about time.
 settings.register_profile("fastimap", deadline=None)
@@ -116,6 +116,15 @@ def real_messages(unavailable: Callable[..., NoReturn]) -> list[bytes]:
         return corpora.real_messages()
     except Unavailable as reason:
         unavailable("Real mail", reason)
+
+
+@pytest.fixture(scope="session")
+def imapclient_parse(unavailable: Callable[..., NoReturn]) -> imapclient.Parse:
+    """IMAPClient's parser, a witness."""
+    try:
+        return imapclient.parser()
+    except Unavailable as reason:
+        unavailable("IMAPClient's parser", reason)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import copy
 import pickle
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ NOTHING = BodyStructure("1", "text", "plain", (), None, None, "7bit", 2, 1, None
 ROW = FetchedMessage(7, 5, None, None, None, None, None, None, None, (), (), 1)
 
 
-def envelope(**fields: object) -> Envelope:
+def envelope(**fields: Any) -> Envelope:
     return Envelope(None, None, (), (), (), (), (), (), None, None)._replace(**fields)
 
 
@@ -203,7 +205,8 @@ def test_deep_trees_need_no_deep_stack() -> None:
     for _ in range(254):
         part = NOTHING._replace(type="multipart", subtype="mixed", parts=(part,))
     limit = sys.getrecursionlimit()
-    frame, depth = sys._getframe(), 0
+    frame: FrameType | None = sys._getframe()
+    depth = 0
     while frame is not None:
         frame, depth = frame.f_back, depth + 1
     sys.setrecursionlimit(depth + 50)
@@ -301,7 +304,7 @@ def test_canonical_section(section: str, canonical: str) -> None:
 
 
 def test_flags_are_text() -> None:
-    assert Flag.SEEN == "\\Seen"
+    assert {Flag.SEEN} == {"\\Seen"}
     assert Flag.SEEN in frozenset({"\\Seen", "other"})
     assert f"{Flag.MDN_SENT}" == "$MDNSent"
 

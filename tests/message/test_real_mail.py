@@ -60,7 +60,7 @@ def mails() -> dict[str, bytes]:
     alternative["In-Reply-To"] = "<1@example.org>"
     alternative.set_content("text\n")
     alternative.add_alternative("<p>html</p>\n", subtype="html")
-    html = alternative.get_payload()[1]
+    *_, html = alternative.iter_parts()
     html.add_related(b"\x89PNG" * 50, "image", "png", cid="<picture@example.org>", filename="Bild ü.png")
 
     attachments = EmailMessage()

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.servers.dovecot import Dovecot
+from tests.servers.server import Server
 
 
-def plain(module: Any, dovecot: Dovecot, user: str) -> Any:
+def plain(module: Any, server: Server, user: str) -> Any:
     """Return a session of `user` over TCP."""
-    client = module.IMAP4(dovecot.host, dovecot.port, timeout=60)
-    client.login(user, dovecot.password)
+    client = module.IMAP4(server.host, server.port, timeout=60)
+    client.login(user, server.password)
     return client
 
 

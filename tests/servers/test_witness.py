@@ -1,25 +1,33 @@
-"""Dovecot writes ENVELOPE and BODYSTRUCTURE of real messages; the rows say what email says of the same octets."""
+"""Five servers write ENVELOPE and BODYSTRUCTURE of real messages: rows say what email and IMAPClient say of them."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from fastimap import imaplib
+from fastimap.commands import AppendMessage
 from fastimap.message import FetchedMessage
 from tests.parser.conftest import TWINS, built
+from tests.servers.accounts import Account
 from tests.servers.connections import plain
-from tests.servers.dovecot import Dovecot
 from tests.support import witness
+from tests.support.imapclient import Parse, differences, in_shape_of_imaplib
 
 DATE = datetime(2024, 1, 25, 10, 20, 30, tzinfo=timezone(timedelta(hours=1)))
+FLAGS = ["\\Seen", "$Forwarded"]
 ITEMS = "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER])"
+HEADER_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:|[ \t]")
+# Courier's own: "8bit" where no encoding is said, sizes that are off by an octet or two, a charset where none is said,
+# the end of line that was missing, and multiparts whose boundaries are odd as text.
+COURIER = re.compile(r"part [\d.]*: (encoding: '8bit' '7bit'|size: |charset: )|size: |parts: \['text/plain'\]")
 
 
-def responses(data: Iterable[bytes | tuple[bytes, bytes]]) -> list[tuple[bytes, ...]]:
-    """Return what imaplib's fetch() gives as the fragments of the responses that it came in."""
-    found = []
+def responses(data: Iterable[bytes | tuple[bytes, bytes]]) -> Iterator[tuple[bytes, ...]]:
+    """Yield what imaplib's fetch() gives as the fragments of the responses that it came in."""
     fragments: list[bytes] = []
     for part in data:
         if isinstance(part, tuple):
@@ -27,35 +35,56 @@ def responses(data: Iterable[bytes | tuple[bytes, bytes]]) -> list[tuple[bytes, 
         else:
             number, _, items = (fragments[0] if fragments else part).partition(b" ")
             line = b"* " + number + b" FETCH " + items
-            found.append((line, *fragments[1:], part) if fragments else (line,))
+            yield (line, *fragments[1:], part) if fragments else (line,)
             fragments = []
-    return found
 
 
-def test_real_messages(dovecot: Dovecot, real_messages: list[bytes]) -> None:
-    client = plain(imaplib, dovecot, dovecot.new_user())
-    for message in real_messages:
-        typ, _ = client.append("INBOX", "(\\Seen $Forwarded)", imaplib.Time2Internaldate(DATE), message)
-        assert typ == "OK"
-    client.select("INBOX")
-    typ, data = client.fetch("1:*", ITEMS)
+def test_real_messages(account: Account, client: Any, real_messages: list[bytes], imapclient_parse: Parse) -> None:
+    # Cyrus takes no message whose header is none; Courier takes its time for one after the other.
+    messages = [m for m in real_messages[:: 3 if account.is_courier else 1] if is_header(m.partition(b"\r\n\r\n")[0])]
+    if client.session.has("MULTIAPPEND"):
+        client.multi_append("INBOX", [AppendMessage(message, FLAGS, DATE) for message in messages])
+    else:
+        with client.pipeline() as pipeline:
+            pending = [pipeline.append("INBOX", message, flags=FLAGS, internal_date=DATE) for message in messages]
+        assert all(each.result() for each in pending)
+    session = plain(imaplib, account.server, account.user)
+    session.select("INBOX")
+    typ, data = session.fetch("1:*", ITEMS)
     assert typ == "OK"
-    client.logout()
+    session.logout()
 
-    compared = 0
+    like_email = like_imapclient = 0
     found = []
-    for response, message in zip(responses(data), real_messages, strict=True):
+    for response, message in zip(responses(data), messages, strict=True):
         rows = [importlib.import_module(TWINS[name]).fetch(response) for name in built()]
         assert all(row == rows[0] for row in rows)
         row: FetchedMessage = rows[0]
         assert row.defects == ()
         assert row.flags is not None
-        assert row.flags - {"\\Recent"} == {"\\Seen", "$Forwarded"}
+        assert row.flags - {"\\Recent"} == set(FLAGS)
         assert row.internal_date == DATE
         assert row.header is not None
         assert message.startswith(row.header.removesuffix(b"\r\n"))
         if witness.is_sound(message):
-            compared += 1
-            found += witness.differences(row, message)
+            like_email += 1
+            told = witness.differences(row, message)
+            found += [d for d in told if not (account.is_courier and COURIER.match(d))]
+        theirs = imapclient_parse(in_shape_of_imaplib(response))
+        if is_plain(theirs[b"BODYSTRUCTURE"]):
+            like_imapclient += 1
+            found += differences(row, theirs)
     assert found == []
-    assert compared > 300
+    assert like_email > 0.95 * len(messages) > 100
+    assert like_imapclient > 0.95 * len(messages)
+
+
+def is_header(octets: bytes) -> bool:
+    return all(HEADER_FIELD.match(line) for line in octets.split(b"\r\n"))
+
+
+def is_plain(body: Any) -> bool:
+    """Whether all parts of IMAPClient's value have types, and multiparts have parts: the rest are quirks of servers."""
+    if isinstance(body[0], list):
+        return all(map(is_plain, body[0]))
+    return body[0] not in (b"", b"multipart") and body[1] != b""

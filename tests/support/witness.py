@@ -18,6 +18,9 @@ from fastimap.message import Address, BodyStructure, FetchedMessage
 # Two of CPython's own messages: a boundary in the form of RFC 2231; parts without even an empty line.
 DISPUTED = re.compile(rb"boundary\*=|(--ABCDE\r\n){2}")
 
+# What Dovecot and Cyrus say where there is no domain.
+NO_DOMAIN = re.compile(r"@(MISSING_DOMAIN|unspecified-domain)\Z")
+
 
 def is_sound(octets: bytes) -> bool:
     """Whether there is one way to read the message: email finds no defect in it."""
@@ -87,11 +90,12 @@ def _words(text: str) -> list[str]:
 
 
 def _mailboxes(addresses: tuple[Address, ...]) -> list[tuple[list[str], str]]:
-    return [
-        (_words(address.name or ""), address.email.removesuffix("@MISSING_DOMAIN"))  # Dovecot's, for no domain
+    found = [
+        (_words(address.name or ""), NO_DOMAIN.sub("", address.email))
         for address in addresses
         if address.email and address.mailbox != "MISSING_MAILBOX"
     ]
+    return [(name, mailbox) for name, mailbox in found if mailbox]
 
 
 def _parts(message: Message) -> Iterator[Message]:
