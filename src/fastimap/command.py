@@ -62,6 +62,9 @@ class Session:
     mailbox: str | None = None
     """The selected mailbox."""
     read_only: bool = False
+    """Whether the server lets the selected mailbox be read only, for whatever reason."""
+    examined: bool = False
+    """Whether it was selected for reading alone (EXAMINE), so that nothing at all can be changed."""
     uid_validity: int | None = None
     """The selected mailbox's UIDVALIDITY."""
     tls: bool = False
@@ -114,6 +117,9 @@ class Command(Generic[R_co]):
     """Given by the protocol when it is sent."""
     abandoned: bool = False
     """Set by the protocol when nobody awaits the result any more."""
+    nothing_to_do: bool = False
+    """Whether it is about no messages at all: then it is checked like any other, not sent, and `empty()` is its
+    result. The RFC has no empty set, and what a search found may be nothing."""
     ends_encoding: ClassVar[bool] = False
     """Whether the octets behind its OK belong to a new layer (STARTTLS, COMPRESS)."""
 
@@ -156,6 +162,10 @@ class Command(Generic[R_co]):
 
     def succeed(self, tagged: Tagged, session: Session) -> R_co:
         """Return the result, at the server's OK; may change the session's state."""
+        raise NotImplementedError
+
+    def empty(self) -> R_co:
+        """Return the result where there is nothing to do."""
         raise NotImplementedError
 
     def fail(self, tagged: Tagged, session: Session) -> Exception:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from .command import Command, Flow, Session, StartTLS, State
+from .commands._shared import refuse_read_only
 from .commands.auth import Authenticate, Login
 from .commands.extensions import ID, Enable
 from .commands.fetch import Fetch, refused
@@ -120,7 +121,7 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
 def select_again(before: Session) -> Flow[None]:
     """Select the mailbox that was selected before the connection was lost."""
     assert before.mailbox is not None
-    selected = yield Select(before.mailbox, readonly=before.read_only)
+    selected = yield Select(before.mailbox, readonly=before.examined)
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
         raise StateError(
             f"the UIDVALIDITY of {before.mailbox!r} changed from {before.uid_validity} to {selected.uid_validity}: "
@@ -172,18 +173,21 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     :param messages: UIDs, or a `SequenceSet`.
     :param mailbox: where to.
 
-    Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and nothing is done: an EXPUNGE would
-    take messages with it that somebody else has marked.
+    No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
+    was selected with ``readonly=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
+    nothing is done: an EXPUNGE would take messages with it that somebody else has marked.
     """
     session = protocol.session
+    wanted = uid_set(messages)
     if session.has("MOVE"):
-        moved: CopyResult = yield Move(messages, mailbox)
+        moved: CopyResult = yield Move(wanted, mailbox)
         return moved
-    if not session.has("UIDPLUS") or isinstance(uid_set(messages), SequenceSet):
+    if not session.has("UIDPLUS") or isinstance(wanted, SequenceSet):
         raise CapabilityMissing("MOVE", "MOVE")
-    copied: CopyResult = yield Copy(messages, mailbox)
-    yield Store(messages, "\\Deleted", silent=True)
-    yield Expunge(messages)
+    refuse_read_only(session)  # before there are copies
+    copied: CopyResult = yield Copy(wanted, mailbox)
+    yield Store(wanted, "\\Deleted", silent=True)
+    yield Expunge(wanted)
     return copied
 
 
@@ -224,14 +228,11 @@ class FetchStream:
         self._error: Exception | None = None
         self._refusal: Exception | None = None
         self.closed = False
-        # What a search found may be nothing: then there is nothing to send.
-        nothing = isinstance(messages, Sized) and not isinstance(messages, str) and not messages
-        wanted = uid_set(1 if nothing else messages)
+        wanted = uid_set(messages)
         around = Fetch(wanted, *items, changed_since=changed_since).octets_around_set()  # tells of a wrong argument
         room = max(_LINE - around, _SHORTEST_SET)
-        if nothing:
-            self._sets: Iterator[Messages] = iter(())
-        elif isinstance(wanted, (UIDSet, SequenceSet)) and not wanted.has_star:
+        self._sets: Iterator[Messages]
+        if isinstance(wanted, (UIDSet, SequenceSet)) and not wanted.has_star:
             self._sets = (piece for part in wanted.chunks(chunk) for piece in part.split(room))
         else:
             self._sets = iter([wanted])

@@ -289,6 +289,9 @@ class Protocol:
             if not session.has(capability.upper()):
                 raise CapabilityMissing(command.name, capability)
         parts = command.parts(session)
+        if command.nothing_to_do:
+            pending._finish(command.empty(), None)
+            return
         tag = b"T%X%s" % (self.counters.commands, secrets.token_hex(3).upper().encode())
         command.tag = tag
         capabilities = session.capabilities

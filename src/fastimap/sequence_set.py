@@ -45,10 +45,13 @@ class _NumberSet:
     def __init__(self, numbers: Self | int | str | range | Iterable[int | range] = ()) -> None:
         """A set of `numbers`: one, an iterable of numbers and ranges, text such as ``"1,2:5,7:*"``, or a set.
 
+        The result of a search is taken for the set that it has.
+
         Raises ValueError for text that is no sequence set and for numbers below 1 or above 4294967295, TypeError
         for what is no number (``True`` is none).
         """
         self._has_star = False
+        numbers = getattr(numbers, "messages", numbers)  # of what a search found
         if isinstance(numbers, type(self)):
             self._ranges, self._has_star = numbers._ranges, numbers._has_star
         elif isinstance(numbers, _NumberSet):
@@ -286,21 +289,20 @@ Messages: TypeAlias = UIDSet | SequenceSet | SavedResult
 """Messages as a command takes them."""
 
 MessageSet: TypeAlias = Messages | int | str | range | Iterable[int | range]
-"""Messages as a user may give them; numbers and text are UIDs."""
+"""Messages as a user may give them; numbers and text are UIDs. What a search found is UIDs or sequence numbers, as it
+was asked for."""
 
 
 def uid_set(messages: MessageSet) -> Messages:
     """Return what `messages`, the argument of any command on messages, are: numbers and text are taken as UIDs.
 
-    Raises ValueError for no messages at all (the RFC has no empty set), numbers out of range and text that is no
-    sequence set; TypeError for anything that is no number.
+    The result of a search has an attribute `messages`: they may be sequence numbers. Raises ValueError for numbers
+    out of range and for text that is no sequence set, the empty one too; TypeError for anything that is no number.
     """
     if isinstance(messages, SavedResult) or messages == "$":
         return SAVED
-    found = messages if isinstance(messages, (UIDSet, SequenceSet)) else UIDSet(messages)
-    if not found:
-        raise ValueError("no messages: a command needs at least one")
-    return found
+    found = getattr(messages, "messages", messages)
+    return found if isinstance(found, (UIDSet, SequenceSet)) else UIDSet(found)
 
 
 _high = operator.itemgetter(1)

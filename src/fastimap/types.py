@@ -128,7 +128,9 @@ class Shown:
         shown = []
         for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             value = getattr(self, field.name)
-            if field.name not in hidden and (field.default is MISSING or value != field.default):
+            factory = field.default_factory
+            default = factory() if factory is not MISSING else field.default
+            if field.repr and field.name not in hidden and (default is MISSING or value != default):
                 shown.append(f"{field.name}={_brief.repr(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 

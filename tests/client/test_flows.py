@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastimap import SequenceSet, UIDSet, errors
-from fastimap.search import subject
+from fastimap.search import subject, unseen
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Peer
 
@@ -188,3 +188,40 @@ def test_a_move_that_would_expunge_too_much(scripted: Callable[..., Any], capabi
         with pytest.raises(errors.CapabilityMissing, match="MOVE"):
             client.move(messages, "There")
     assert commands == []
+
+
+@pytest.mark.parametrize("capabilities", [b"IMAP4rev1 UIDPLUS", b"IMAP4rev1 MOVE"])
+def test_a_move_from_a_read_only_mailbox_copies_nothing(scripted: Callable[..., Any], capabilities: bytes) -> None:
+    commands: list[bytes] = []
+    with scripted(converse(lambda command: commands.append(command) or DONE, capabilities)) as client:  # type: ignore[func-returns-value]
+        client.select("INBOX", readonly=True)
+        with pytest.raises(errors.StateError, match="readonly=False"):
+            client.move(7, "There")
+    assert commands == [b"EXAMINE INBOX"]
+
+
+@pytest.mark.parametrize("capabilities", [b"IMAP4rev1 UIDPLUS", b"IMAP4rev1 MOVE"])
+def test_what_a_search_found_may_be_nothing(scripted: Callable[..., Any], capabilities: bytes) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        return b"* SEARCH\r\n" + DONE
+
+    with scripted(converse(reply, capabilities)) as client:
+        client.select("INBOX")
+        found = client.search(unseen)
+        assert client.fetch(found, "FLAGS") == ()
+        assert client.move(found, "There").codes == ()
+        assert client.store(found, "\\Seen").rows == ()
+        assert len(client.copy(found.uids, "There").destination) == 0
+        assert list(client.fetch_iter(found, "FLAGS")) == []
+    assert commands == [b"UID SEARCH UNSEEN"]
+
+
+def test_a_move_of_messages_that_are_given_once(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+    with scripted(converse(lambda command: commands.append(command) or DONE, b"IMAP4rev1 UIDPLUS")) as client:  # type: ignore[func-returns-value]
+        client.select("INBOX")
+        client.move(iter([7, 9]), "There")
+    assert commands == [b"UID COPY 7,9 There", b"UID STORE 7,9 +FLAGS.SILENT (\\Deleted)", b"UID EXPUNGE 7,9"]

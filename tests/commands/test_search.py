@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
-from fastimap.commands import CancelUpdate, MailboxFilter, MultiSearch, Search, Sort, Thread
+from fastimap import types
+from fastimap.commands import (
+    CancelUpdate,
+    Fetch,
+    MailboxFilter,
+    MultiSearch,
+    Search,
+    SearchResult,
+    Sort,
+    SortResult,
+    Thread,
+)
 from fastimap.errors import CapabilityMissing, CommandError, StateError
-from fastimap.search import all_, deleted, flagged, from_, fuzzy, mod_sequence, saved, since, subject, text, unseen
+from fastimap.search import all_, deleted, flagged, from_, fuzzy, mod_sequence, saved, since, subject, text, uid, unseen
 from fastimap.sequence_set import SequenceSet, UIDSet
-from fastimap.types import ESearch, ThreadNode
+from fastimap.types import ESearch, Tagged, ThreadNode
 from tests.commands.harness import Talk, rev2, sent, server
 
 
@@ -134,7 +146,7 @@ def test_saved_results(talk: Talk) -> None:  # RFC 5182, section 2.1
     found = talk(
         Search(flagged, returns=["SAVE"]), capable, "C: A1 UID SEARCH RETURN (SAVE) FLAGGED\nS: A1 OK SEARCH completed"
     )
-    assert len(found) == 0
+    assert not found
     assert sent(Search(saved & deleted), capable) == [b"A1 UID SEARCH RETURN (ALL) $ DELETED\r\n"]
     with pytest.raises(CapabilityMissing, match="SEARCHRES"):
         sent(Search(flagged, returns=["SAVE"]), server("ESEARCH"))
@@ -343,3 +355,52 @@ def test_cancel_update(talk: Talk) -> None:  # RFC 5267, section 4.3.5
     talk(CancelUpdate(b"B01", b"C01"), capable, 'C: A1 CANCELUPDATE "B01" "C01"\nS: A1 OK No further updates.')
     with pytest.raises(CapabilityMissing):
         sent(CancelUpdate(b"B01"), server())
+
+
+def test_results_compare_by_what_was_found(talk: Talk) -> None:
+    def found(tag: bytes) -> Any:
+        command = Search(unseen)
+        command.tag = tag
+        command.take(types.Search((2, 5)))
+        return command.succeed(Tagged(tag, "OK"), server())
+
+    assert found(b"A1") == found(b"A2")
+    assert hash(found(b"A1")) == hash(found(b"A2"))
+    assert (found(b"A1").tag, repr(found(b"A1"))) == (b"A1", 'SearchResult(uids=UIDSet("2,5"))')
+
+
+def test_a_result_that_is_not_listed(talk: Talk) -> None:
+    trace = 'C: A1 UID SEARCH RETURN (COUNT) UNSEEN\nS: * ESEARCH (TAG "A1") UID COUNT {}\nS: A1 OK done'
+    some = talk(Search(unseen, returns=["COUNT"]), server("ESEARCH"), trace.format(3))
+    none = talk(Search(unseen, returns=["COUNT"]), server("ESEARCH"), trace.format(0))
+    assert (bool(some), len(some), bool(none), len(none)) == (True, 3, False, 0)
+    for result in (some, none, SortResult(count=3, listed=False), SearchResult(listed=False)):
+        with pytest.raises(ValueError, match='add "ALL" to returns='):
+            list(result)
+        with pytest.raises(ValueError, match='add "ALL" to returns='):
+            Fetch(result, "FLAGS")  # and not of nothing
+    assert len(SortResult(count=3, listed=False)) == 3
+    with pytest.raises(ValueError, match="ALL"):
+        len(SearchResult(min=1, listed=False))
+
+
+def test_a_result_stands_where_messages_can(talk: Talk) -> None:
+    for trace, sequence, expected in (
+        ("C: A1 UID SEARCH UNSEEN\nS: * SEARCH 9 2\nS: A1 OK", False, b"A1 UID FETCH 2,9 (FLAGS)\r\n"),
+        ("C: A1 SEARCH UNSEEN\nS: * SEARCH 9 2\nS: A1 OK", True, b"A1 FETCH 2,9 (FLAGS)\r\n"),
+    ):
+        found = talk(Search(unseen, sequence=sequence), server(), trace)
+        assert sent(Fetch(found, "FLAGS"), server()) == [expected]
+    for verb, sequence, expected in (
+        ("UID SORT", False, b"A1 UID FETCH 2,9 (FLAGS)\r\n"),
+        ("SORT", True, b"A1 FETCH 2,9 (FLAGS)\r\n"),
+    ):
+        ordered = talk(
+            Sort(["DATE"], unseen, sequence=sequence),
+            server("SORT"),
+            f"C: A1 {verb} (DATE) UTF-8 UNSEEN\nS: * SORT 9 2\nS: A1 OK",
+        )
+        assert list(ordered) == [9, 2]
+        assert sent(Fetch(ordered, "FLAGS"), server()) == [expected]
+    with pytest.raises(TypeError, match="SequenceSet is not a UIDSet"):
+        uid(SearchResult(numbers=SequenceSet(1), sequence=True))

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from fastimap.command import State
-from fastimap.commands import Check, Close, Examine, Expunge, QResync, Select, Unselect
+from fastimap.command import Command, State
+from fastimap.commands import (
+    Append,
+    Check,
+    Close,
+    Copy,
+    Examine,
+    Expunge,
+    Fetch,
+    Move,
+    QResync,
+    Replace,
+    Select,
+    Store,
+    StoreGmailLabels,
+    Unselect,
+)
 from fastimap.errors import CapabilityMissing, CommandError, MailboxNotFound, StateError
 from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Exists, MailboxInfo
@@ -236,8 +253,6 @@ def test_uid_expunge(talk: Talk) -> None:  # RFC 4315, section 2.1; RFC 7162, se
         sent(Expunge(5), server())
     with pytest.raises(TypeError, match="UIDs"):
         Expunge(SequenceSet(5))
-    with pytest.raises(ValueError, match="at least one"):
-        Expunge([])
 
 
 def test_expunge_that_the_server_cut_short(talk: Talk) -> None:  # RFC 9738, section 3
@@ -251,3 +266,52 @@ def test_expunge_that_the_server_cut_short(talk: Talk) -> None:  # RFC 9738, sec
         """,
     )
     assert gone.limit == 23221
+
+
+READ_ONLY = "S: A1 OK [READ-ONLY] done"
+CHANGES: dict[str, tuple[Command[Any], bytes]] = {
+    "MOVE": (Move(1, "x"), b"A1 UID MOVE 1 x\r\n"),
+    "EXPUNGE": (Expunge(), b"A1 EXPUNGE\r\n"),
+    "UID EXPUNGE": (Expunge(1), b"A1 UID EXPUNGE 1\r\n"),
+    "REPLACE": (Replace(1, "x", b""), b"A1 UID REPLACE 1 x {0+}\r\n\r\n"),
+    "STORE": (Store(1, "\\Seen"), b"A1 UID STORE 1 +FLAGS (\\Seen)\r\n"),
+    "STORE of labels": (StoreGmailLabels(1, "x"), b"A1 UID STORE 1 +X-GM-LABELS (x)\r\n"),
+}
+
+
+@pytest.mark.parametrize(("command", "octets"), CHANGES.values(), ids=CHANGES)
+def test_what_was_selected_read_only_is_not_changed(talk: Talk, command: Command[Any], octets: bytes) -> None:
+    """Dovecot answers OK to such commands, and does nothing."""
+    session = server("MOVE", "UIDPLUS", "REPLACE", "X-GM-EXT-1", "LITERAL+")
+    talk(Examine("INBOX"), session, f"C: A1 EXAMINE INBOX\n{READ_ONLY}")
+    with pytest.raises(StateError, match="'INBOX' is selected read-only: select it with readonly=False"):
+        sent(command, session)
+    talk(Select("INBOX"), session, "C: A1 SELECT INBOX\nS: A1 OK [READ-WRITE] done")
+    assert sent(command, session) == [octets]
+
+
+@pytest.mark.parametrize(("command", "octets"), CHANGES.values(), ids=CHANGES)
+def test_what_the_server_lets_be_read_only(talk: Talk, command: Command[Any], octets: bytes) -> None:
+    """Flags may be each user's own all the same (RFC 9051, section 6.3.2)."""
+    session = server("MOVE", "UIDPLUS", "REPLACE", "X-GM-EXT-1", "LITERAL+")
+    talk(Select("INBOX"), session, f"C: A1 SELECT INBOX\n{READ_ONLY}")
+    if isinstance(command, Store):
+        assert sent(command, session) == [octets]
+    else:
+        with pytest.raises(StateError, match="the server lets 'INBOX' be read only"):
+            sent(command, session)
+
+
+def test_reading_goes_on(talk: Talk) -> None:
+    session = server("UNSELECT")
+    talk(Examine("INBOX"), session, f"C: A1 EXAMINE INBOX\n{READ_ONLY}")
+    for command in (Fetch(1, "FLAGS"), Copy(1, "x"), Append("INBOX", b"", size=0), Close(), Unselect(), Check()):
+        assert sent(command, session)
+    talk(Close(), session, "C: A1 CLOSE\nS: A1 OK done")
+    assert (session.read_only, session.examined) == (False, False)
+
+
+def test_a_server_that_says_read_only_before_the_end(talk: Talk) -> None:
+    session = server()
+    selected = talk(Select("x"), session, "C: A1 SELECT x\nS: * OK [READ-ONLY] shared\nS: A1 OK done")
+    assert (selected.read_only, session.read_only, session.examined) == (True, True, False)

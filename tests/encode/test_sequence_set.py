@@ -277,9 +277,9 @@ def test_arguments_of_commands() -> None:
         assert uid_set(ready) is ready
     assert uid_set("$") is SAVED
     assert str(SAVED) == "$"
-    for empty in ([], UIDSet(), SequenceSet(), range(0), ()):
-        with pytest.raises(ValueError, match="no messages"):
-            uid_set(empty)
+    for empty in ([], UIDSet(), range(0), (), iter([])):
+        assert uid_set(empty) == UIDSet()
+    assert uid_set(SequenceSet()) == SequenceSet()
     for wrong in ("", "1 (FLAGS)", "1\r\n", 0, -1):
         with pytest.raises(ValueError, match=r"sequence set|begin at 1"):
             uid_set(wrong)

@@ -12,7 +12,19 @@ from ..errors import FastimapError, StateError
 from ..sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
 from ..types import MessageLimit, Response, Tagged
 
-__all__ = ["Instruction", "Question", "by", "decoded", "limit", "names", "one_or_several", "ranges", "several", "verb"]
+__all__ = [
+    "Instruction",
+    "Question",
+    "by",
+    "decoded",
+    "limit",
+    "names",
+    "one_or_several",
+    "ranges",
+    "refuse_read_only",
+    "several",
+    "verb",
+]
 
 R = TypeVar("R")
 
@@ -82,6 +94,18 @@ def by(name: str, sequence: bool, session: Session) -> Part:
     if "UIDONLY" in session.enabled:
         raise StateError(f"{name} by sequence numbers is not allowed when UIDONLY is enabled: use UIDs")
     return name.encode("ascii")
+
+
+def refuse_read_only(session: Session, *, flags: bool = False) -> None:
+    """Raise StateError for a change in a mailbox that can only be read: servers answer OK to some, and do nothing.
+
+    Where not the client chose so but the server, `flags` may change all the same: those that each user has for himself
+    (RFC 9051, section 6.3.2).
+    """
+    if session.examined:
+        raise StateError(f"{session.mailbox!r} is selected read-only: select it with readonly=False")
+    if session.read_only and not flags:
+        raise StateError(f"the server lets {session.mailbox!r} be read only (READ-ONLY)")
 
 
 def ranges(messages: Messages) -> tuple[tuple[int, int], ...]:

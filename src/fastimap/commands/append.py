@@ -17,7 +17,7 @@ from ..encode import Literal, Part, Readable
 from ..errors import StateError
 from ..sequence_set import MessageSet, SavedResult, UIDSet, uid_set
 from ..types import AppendUID, Response, Shown, StatusResponse, Tagged
-from ._shared import one_or_several, verb
+from ._shared import one_or_several, refuse_read_only, verb
 
 __all__ = [
     "Append",
@@ -277,6 +277,7 @@ class Replace(_Appending[AppendResult]):
         yield from super().requires(session)
 
     def parts(self, session: Session) -> Sequence[Part]:
+        refuse_read_only(session)
         return [*verb(self.name, self._replaced, session), self._mailbox, *self.messages(session)]
 
     def take(self, response: Response) -> bool:

@@ -126,7 +126,7 @@ class Unauthenticate(Instruction):
     def succeed(self, tagged: Tagged, session: Session) -> None:
         session.state = State.NOT_AUTHENTICATED
         session.mailbox = None
-        session.read_only = False
+        session.read_only = session.examined = False
         session.uid_validity = None
         session.enabled = frozenset()
         if not isinstance(tagged.code, CapabilityCode):

@@ -123,8 +123,8 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         (QRESYNC, RFC 7162, section 3.2.6).
     :param partial: only these of the messages, counted from 1, or from -1 backwards (PARTIAL, RFC 9394).
 
-    A message that does not exist is left out. An item that the server did not send, or sent broken, is None, and
-    ``message.defects`` says so. (RFC 9051, section 6.4.5)
+    A message that does not exist is left out, and no messages at all are nothing to do. An item that the server did
+    not send, or sent broken, is None, and ``message.defects`` says so. (RFC 9051, section 6.4.5)
     """
 
     name: ClassVar[str] = "FETCH"
@@ -144,6 +144,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         if vanished and changed_since is None:
             raise ValueError("vanished=True needs changed_since=")
         self._set = uid_set(messages)
+        self.nothing_to_do = not self._set
         self._by_uid = not isinstance(self._set, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
@@ -230,6 +231,9 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         rows, self.rows = self.rows, []
         self.numbers += map(self._number, rows)
         return rows
+
+    def empty(self) -> tuple[FetchedMessage, ...]:
+        return ()
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
         self.stopped_early = isinstance(tagged.code, MessageLimit)

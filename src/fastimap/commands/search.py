@@ -45,12 +45,16 @@ _WITHOUT_ESEARCH = frozenset({"ALL", "COUNT", "MAX", "MIN"})
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SearchResult(Shown):
-    """What SEARCH found; what was not asked for is empty or None."""
+    """What SEARCH found; what was not asked for is empty or None.
+
+    It can stand where a command takes messages. Its length is the number of messages found, its items are the messages
+    in ascending order; both raise ValueError where `returns` did not ask for them.
+    """
 
     uids: UIDSet = field(default_factory=UIDSet)
     """The messages, by UID (return option ALL)."""
     numbers: SequenceSet = field(default_factory=SequenceSet)
-    """The messages, by sequence number, with `sequence=True`."""
+    """The messages, by sequence number (ALL, with `sequence=True`)."""
     min: int | None = None
     """The lowest number found (MIN); None where nothing was."""
     max: int | None = None
@@ -63,25 +67,40 @@ class SearchResult(Shown):
     """The highest mod-sequence of what was found, where a key was about mod-sequences (RFC 7162, section 3.1.5)."""
     relevancy: tuple[int, ...] = ()
     """Scores from 1 to 100, for each message in ascending order (RELEVANCY, RFC 6203, section 4)."""
-    tag: bytes = b""
+    tag: bytes = field(default=b"", compare=False, repr=False)
     """Of this search, for its updates: `ESearch` events with this tag (UPDATE, RFC 5267, section 4.3)."""
     limit: int | None = None
     """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
+    listed: bool = True
+    """Whether the messages were asked for (ALL)."""
+    sequence: bool = False
+    """Whether they were asked for by sequence number."""
+
+    @property
+    def messages(self) -> UIDSet | SequenceSet:
+        """`uids`, or `numbers` with `sequence=True`; ValueError where they were not asked for."""
+        if not self.listed:
+            raise ValueError(f'which messages were found was not asked for: add "ALL" to returns= ({self!r})')
+        return self.numbers if self.sequence else self.uids
 
     def __bool__(self) -> bool:
         """Whether anything was found, as far as was asked for."""
         return bool(self.uids or self.numbers or self.count or self.min or self.max or _has_any(self.partial))
 
     def __len__(self) -> int:
-        return len(self.uids) + len(self.numbers)
+        return len(self.messages) if self.listed or self.count is None else self.count
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.uids or self.numbers)
+        return iter(self.messages)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SortResult(Shown):
-    """What SORT found, in the order asked for; what was not asked for is empty or None."""
+    """What SORT found, in the order asked for; what was not asked for is empty or None.
+
+    It can stand where a command takes messages, which then loses the order. Its length is the number of messages found,
+    its items are the messages in order; both raise ValueError where `returns` did not ask for them.
+    """
 
     numbers: tuple[int, ...] = ()
     """UIDs; with `sequence=True`, sequence numbers (return option ALL)."""
@@ -95,18 +114,33 @@ class SortResult(Shown):
     """A part of the result (PARTIAL)."""
     mod_sequence: int | None = None
     """As in `SearchResult`."""
-    tag: bytes = b""
+    tag: bytes = field(default=b"", compare=False, repr=False)
     """As in `SearchResult`."""
+    listed: bool = True
+    """As in `SearchResult`."""
+    sequence: bool = False
+    """As in `SearchResult`."""
+
+    @property
+    def messages(self) -> UIDSet | SequenceSet:
+        """The messages as a set, without their order; ValueError where they were not asked for."""
+        found = self._in_order()
+        return SequenceSet(found) if self.sequence else UIDSet(found)
 
     def __bool__(self) -> bool:
         """Whether anything was found, as far as was asked for."""
         return bool(self.numbers or self.count or self.min or self.max or self.partial)
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self._in_order()) if self.listed or self.count is None else self.count
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.numbers)
+        return iter(self._in_order())
+
+    def _in_order(self) -> tuple[int, ...]:
+        if not self.listed:
+            raise ValueError(f'which messages were found was not asked for: add "ALL" to returns= ({self!r})')
+        return self.numbers
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -227,7 +261,7 @@ class Search(_Searching[SearchResult]):
     def succeed(self, tagged: Tagged, session: Session) -> SearchResult:
         answer = self._answer
         if answer is not None:
-            return _result(answer, self._sequence, tagged)
+            return _result(answer, self._sequence, tagged, self._wants("ALL"))
         # Without ESEARCH, or from a server that has it and answers as ever.
         found = sorted(set(self._numbers))
         messages = found if self._wants("ALL") else ()
@@ -240,11 +274,15 @@ class Search(_Searching[SearchResult]):
             mod_sequence=self._mod_sequence,
             tag=tagged.tag,
             limit=limit(tagged),
+            listed=self._wants("ALL"),
+            sequence=self._sequence,
         )
 
 
 class Sort(_Searching[SortResult]):
     """Search the selected mailbox; return what is found in an order.
+
+    That order is the result's alone: `fetch` of it answers in the server's own.
 
     :param criteria: sort keys such as ``"SUBJECT"``, ``"REVERSE DATE"``, the first one first; see
         `fastimap.search.SortKey`.
@@ -301,7 +339,13 @@ class Sort(_Searching[SortResult]):
     def succeed(self, tagged: Tagged, session: Session) -> SortResult:
         answer = self._answer
         if answer is None:
-            return SortResult(tuple(self._numbers), mod_sequence=self._mod_sequence, tag=tagged.tag)
+            return SortResult(
+                tuple(self._numbers),
+                mod_sequence=self._mod_sequence,
+                tag=tagged.tag,
+                listed=self._wants("ALL"),
+                sequence=self._sequence,
+            )
         return SortResult(
             _ordered(answer.all, answer),
             answer.min,
@@ -310,6 +354,8 @@ class Sort(_Searching[SortResult]):
             _ordered(answer.partial.messages, answer.partial) if answer.partial is not None else (),
             answer.mod_sequence,
             tagged.tag,
+            self._wants("ALL"),
+            self._sequence,
         )
 
 
@@ -407,7 +453,9 @@ class MultiSearch(Command[tuple[MailboxSearchResult, ...]]):
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[MailboxSearchResult, ...]:
         return tuple(
-            MailboxSearchResult(answer.mailbox or "", answer.uid_validity, _result(answer, False, tagged))
+            MailboxSearchResult(
+                answer.mailbox or "", answer.uid_validity, _result(answer, False, tagged, "ALL" in self._returns)
+            )
             for answer in self._found
         )
 
@@ -457,7 +505,7 @@ def _with_charset(program: Sequence[Part], session: Session) -> Sequence[Part]:
     return program
 
 
-def _result(answer: ESearch, sequence: bool, tagged: Tagged) -> SearchResult:
+def _result(answer: ESearch, sequence: bool, tagged: Tagged, listed: bool) -> SearchResult:
     """Return the result that an ESEARCH response is; what it lacks was not asked for, or nothing was found."""
     uids, numbers = UIDSet(), SequenceSet()
     if answer.all is not None and answer.all.has_star:
@@ -478,4 +526,6 @@ def _result(answer: ESearch, sequence: bool, tagged: Tagged) -> SearchResult:
         answer.relevancy,
         tagged.tag,
         limit(tagged),
+        listed,
+        sequence,
     )

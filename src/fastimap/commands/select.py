@@ -33,7 +33,7 @@ from ..types import (
     Unseen,
     Vanished,
 )
-from ._shared import Instruction, decoded, limit
+from ._shared import Instruction, decoded, limit, refuse_read_only
 
 __all__ = ["Check", "Close", "Examine", "Expunge", "ExpungeResult", "QResync", "Select", "SelectedMailbox", "Unselect"]
 
@@ -103,7 +103,7 @@ class Select(Command[SelectedMailbox]):
     """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
     :param mailbox: its name.
-    :param readonly: select it for reading alone (EXAMINE).
+    :param readonly: select it for reading alone (EXAMINE): what would change it then raises StateError.
     :param condstore: have mod-sequences with every change of flags (CONDSTORE, RFC 7162, section 3.1.8).
     :param qresync: what was known of it, to be told what has changed (QRESYNC, RFC 7162, section 3.2.5; it has to
         be enabled first: StateError).
@@ -124,7 +124,7 @@ class Select(Command[SelectedMailbox]):
         self._name = encode.mailbox(mailbox)
         self._selects = decoded(mailbox)
         self._verb = b"EXAMINE" if readonly else b"SELECT"
-        self._read_only = readonly
+        self._examines = readonly
         self._condstore = condstore
         self._qresync = qresync.part() if qresync is not None else None
         self._forget()
@@ -139,6 +139,7 @@ class Select(Command[SelectedMailbox]):
         self._unseen: int | None = None
         self._mod_sequence: int | None = None
         self._mailbox_id: str | None = None
+        self._said_read_only = self._examines
         self._vanished: list[UIDSet] = []
         self._changed: list[FetchedMessage] = []
 
@@ -188,6 +189,8 @@ class Select(Command[SelectedMailbox]):
             self._mailbox_id = code.mailbox_id
         elif code is not None and code.name == Code.CLOSED:
             self._forget()  # until here it was all about the mailbox that was selected before
+        elif code is not None and code.name in (Code.READ_ONLY, Code.READ_WRITE):
+            self._said_read_only = code.name == Code.READ_ONLY
         else:
             return code is not None and code.name in (Code.NOMODSEQ, Code.UIDNOTSTICKY)
         return True
@@ -199,14 +202,13 @@ class Select(Command[SelectedMailbox]):
         return []
 
     def succeed(self, tagged: Tagged, session: Session) -> SelectedMailbox:
-        read_only = self._read_only
         if tagged.code is not None:
             self._take_code(tagged.code)
-            if tagged.code.name in (Code.READ_ONLY, Code.READ_WRITE):
-                read_only = tagged.code.name == Code.READ_ONLY
+        read_only = self._said_read_only
         session.state = State.SELECTED
         session.mailbox = self._selects
         session.read_only = read_only
+        session.examined = self._examines
         session.uid_validity = self._uid_validity
         return SelectedMailbox(
             self._selects,
@@ -296,9 +298,10 @@ class ExpungeResult(Shown):
     """What EXPUNGE removed."""
 
     sequence_numbers: tuple[int, ...] = ()
-    """As the server told them: each counted after those before it were gone. Empty where it told UIDs."""
+    """As the server told them, and most do: each counted after those before it were gone. Which UIDs they had only
+    who kept count of the mailbox can tell. Empty where the server told UIDs."""
     uids: UIDSet = field(default_factory=UIDSet)
-    """Where the server told UIDs (VANISHED: QRESYNC, UIDONLY)."""
+    """Where the server told UIDs (VANISHED: with QRESYNC or UIDONLY enabled); else empty, UIDs in the call or not."""
     highest_mod_sequence: int | None = None
     """Of the mailbox afterwards, where the server says so (RFC 7162, section 3.1.2.1)."""
     limit: int | None = None
@@ -312,9 +315,10 @@ class Expunge(Command[ExpungeResult]):
     r"""Remove the messages with \Deleted for good.
 
     :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
-        None for all.
+        None for all; no UIDs (``[]``) are nothing to do.
 
-    Returns what is gone: these responses do not come as events too. (RFC 9051, sections 6.4.3 and 6.4.9)
+    Returns what is gone: these responses do not come as events too. Raises StateError where the mailbox was selected
+    with ``readonly=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
     """
 
     name = "EXPUNGE"
@@ -322,6 +326,7 @@ class Expunge(Command[ExpungeResult]):
 
     def __init__(self, messages: MessageSet | None = None) -> None:
         self._uids = None if messages is None else uid_set(messages)
+        self.nothing_to_do = self._uids is not None and not self._uids  # never a command for all
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
         self._numbers: list[int] = []
@@ -331,6 +336,7 @@ class Expunge(Command[ExpungeResult]):
         return ("UIDPLUS",) if self._uids is not None else ()
 
     def parts(self, session: Session) -> Sequence[Part]:
+        refuse_read_only(session)
         return [b"EXPUNGE"] if self._uids is None else [b"UID EXPUNGE", str(self._uids).encode("ascii")]
 
     def take(self, response: Response) -> bool:
@@ -342,6 +348,9 @@ class Expunge(Command[ExpungeResult]):
             return False
         return True
 
+    def empty(self) -> ExpungeResult:
+        return ExpungeResult()
+
     def succeed(self, tagged: Tagged, session: Session) -> ExpungeResult:
         mod_sequence = tagged.code.mod_sequence if isinstance(tagged.code, HighestModSeq) else None
         return ExpungeResult(tuple(self._numbers), _union(self._vanished), mod_sequence, limit(tagged))
@@ -350,7 +359,7 @@ class Expunge(Command[ExpungeResult]):
 def _deselect(session: Session) -> None:
     session.state = State.AUTHENTICATED
     session.mailbox = None
-    session.read_only = False
+    session.read_only = session.examined = False
     session.uid_validity = None
 
 

@@ -13,7 +13,7 @@ from ..encode import Part
 from ..message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..types import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
-from ._shared import limit, one_or_several, ranges, verb
+from ._shared import limit, one_or_several, ranges, refuse_read_only, verb
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
 
@@ -46,7 +46,9 @@ class Store(Command[StoreResult]):
     :param unchanged_since: leave messages alone that have a greater mod-sequence than this (CONDSTORE, RFC 7162,
         section 3.1.3); 0 for those whose flags nobody has ever changed.
 
-    A message that does not exist is left out. (RFC 9051, section 6.4.6)
+    A message that does not exist is left out; no messages at all are nothing to do. Flags of the system begin with a
+    backslash: ``"Seen"`` is a keyword, which nothing looks at. Raises StateError where the mailbox was selected with
+    ``readonly=True``. (RFC 9051, section 6.4.6)
     """
 
     name = "STORE"
@@ -66,6 +68,7 @@ class Store(Command[StoreResult]):
         if action not in _SIGNS:
             raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
         self._messages = uid_set(messages)
+        self.nothing_to_do = not self._messages
         self._values = tuple(map(self.value, one_or_several(flags)))
         if not self._values and action != "replace":
             raise ValueError(f"nothing to {action}")
@@ -90,6 +93,7 @@ class Store(Command[StoreResult]):
         return ("CONDSTORE",) if self._since is not None and not session.has("QRESYNC") else ()
 
     def parts(self, session: Session) -> Sequence[Part]:
+        refuse_read_only(session, flags=True)
         since: list[Part] = [] if self._since is None else [(b"UNCHANGEDSINCE", self._since)]
         return [*verb(self.name, self._messages, session), *since, self._item, self._values]
 
@@ -102,6 +106,9 @@ class Store(Command[StoreResult]):
         claimed, others = parser.split_rows(rows, self._by_uid, self._ranges, self._need)
         self._rows += claimed
         return others
+
+    def empty(self) -> StoreResult:
+        return StoreResult()
 
     def succeed(self, tagged: Tagged, session: Session) -> StoreResult:
         modified: UIDSet | SequenceSet | None = None
@@ -178,7 +185,8 @@ class Copy(Command[CopyResult]):
     :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
     :param mailbox: the name of the destination.
 
-    Either all are copied or none. Raises MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.4.7)
+    Either all are copied or none; no messages at all are nothing to do. Raises MailboxNotFound, NoPermission,
+    OverQuota. (RFC 9051, section 6.4.7)
     """
 
     name = "COPY"
@@ -186,6 +194,7 @@ class Copy(Command[CopyResult]):
 
     def __init__(self, messages: MessageSet, mailbox: str | bytes) -> None:
         self._messages = uid_set(messages)
+        self.nothing_to_do = not self._messages
         self._mailbox = encode.mailbox(mailbox)
         self._codes: list[CopyUID] = []
 
@@ -199,6 +208,9 @@ class Copy(Command[CopyResult]):
         self._codes.append(response.code)
         return True
 
+    def empty(self) -> CopyResult:
+        return CopyResult()
+
     def succeed(self, tagged: Tagged, session: Session) -> CopyResult:
         if isinstance(tagged.code, CopyUID) and tagged.code not in self._codes:
             self._codes.append(tagged.code)
@@ -211,11 +223,16 @@ class Move(Copy):
     :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
     :param mailbox: the name of the destination.
 
-    That they are gone from the selected mailbox comes as events, as when anybody removes messages. Raises
-    MailboxNotFound, NoPermission, OverQuota. (RFC 9051, section 6.4.8; MOVE, RFC 6851)
+    That they are gone from the selected mailbox comes as events, as when anybody removes messages. No messages at all
+    are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox was selected with
+    ``readonly=True``. (RFC 9051, section 6.4.8; MOVE, RFC 6851)
     """
 
     name = "MOVE"
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("MOVE",)
+
+    def parts(self, session: Session) -> Sequence[Part]:
+        refuse_read_only(session)
+        return super().parts(session)
