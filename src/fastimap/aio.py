@@ -109,6 +109,8 @@ class AsyncClient:
         self._link: _Link | None = None
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
+            return "<AsyncClient>"
         session = self.session
         where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
         return f"<AsyncClient {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"

@@ -174,6 +174,8 @@ class Client:
         self._out: deque[memoryview] = deque()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
+            return "<Client>"
         session = self.session
         where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
         return f"<Client {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"

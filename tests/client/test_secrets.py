@@ -185,6 +185,7 @@ def test_a_password_that_can_not_be_sent(scripted: Callable[..., Any], mechanism
 def test_a_client_with_wrong_arguments(kind: Any, host: str, arguments: dict[str, Any], secret: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - each has words of its own
         kind(host, **arguments, **{secret: SECRET})
+    assert f"self = <{kind.__name__}>" in traced(caught.value)
     assert SECRET not in traced(caught.value)
 
 
