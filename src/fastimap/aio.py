@@ -17,7 +17,7 @@ from . import commands, flows
 from .client import Pipeline, documented, drained, named
 from .command import Command, Flow, Session, Sleep, StartTLS
 from .connecting import channel_bindings, client_context, connect, connect_error, tls_error, tune
-from .errors import Disconnected, FastimapError, Timeout
+from .errors import ConnectionLost, Disconnected, FastimapError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
@@ -111,9 +111,7 @@ class AsyncClient:
     def __repr__(self) -> str:
         if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
             return "<AsyncClient>"
-        session = self.session
-        where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
-        return f"<AsyncClient {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"
+        return f"<AsyncClient {self._settings.host}:{self._settings.port}, {self.session}>"
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -133,7 +131,7 @@ class AsyncClient:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """The server's capabilities, upper case."""
+        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
         return self._protocol.session.capabilities
 
     @property
@@ -194,6 +192,9 @@ class AsyncClient:
                     self._protocol.tls_started()
                 stage = "no greeting from"
                 await link.wait(self._protocol.greeting)
+                self._protocol.greeting.result()
+        except ConnectionLost:
+            raise
         except TimeoutError:
             raise Timeout(f"{stage} {given.host} port {given.port} within {timeout} s") from None
         except ssl.SSLError as exc:
@@ -271,7 +272,8 @@ class AsyncClient:
         :param in_flight: number of commands under way at once.
         :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
 
-        Other commands may be run in between; they wait for the chunks in flight. A message that the server refuses
+        Other commands may be run in between; they wait for the chunks in flight. It ends with StateError when another
+        mailbox is selected meanwhile or, with a `SequenceSet`, messages are expunged. A message that the server refuses
         comes with a defect and nothing else; it costs the others nothing. (RFC 9051, section 6.4.5)
         """
         await self.connect()
@@ -339,7 +341,7 @@ class AsyncClient:
             flags = [p.result() for p in pending]
 
         Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
-        must not overlap (RFC 9051, section 5.5) is held back.
+        must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
         """
         await self.connect()
         link = self._linked()
@@ -347,8 +349,7 @@ class AsyncClient:
         try:
             yield pipeline
             for pending in pipeline.pending:
-                with contextlib.suppress(Exception):
-                    await link.wait(pending)
+                await link.wait(pending)
         except BaseException:
             for pending in pipeline.pending:
                 pending.detach()
@@ -442,7 +443,8 @@ class AsyncClient:
         return self._link
 
     async def _wait(self, pending: Pending[R]) -> R:
-        return await self._linked().wait(pending)
+        await self._linked().wait(pending)
+        return pending.result()
 
     async def _run_flow(self, flow: Flow[R]) -> R:
         resume: Callable[[], Any] = functools.partial(next, flow)
@@ -573,7 +575,7 @@ class _Link(asyncio.BufferedProtocol):
         elif self._watch is None and protocol.awaited() is not None:
             self._look()
 
-    async def wait(self, pending: Pending[R]) -> R:
+    async def wait(self, pending: Pending[Any]) -> None:
         """Wait for a command's answer; when cancelled, leave it to be drained."""
         self.flush()
         if not pending.done:
@@ -588,7 +590,6 @@ class _Link(asyncio.BufferedProtocol):
                 raise
             finally:
                 self._waiters -= 1
-        return pending.result()
 
     async def moved(self, until: float | None) -> None:
         """Wait until something was received, or until the loop's time `until`."""

@@ -8,6 +8,7 @@ import inspect
 import selectors
 import socket
 import ssl
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 from . import commands, flows
 from .command import Command, Flow, Session, Sleep, StartTLS
 from .connecting import channel_bindings, client_context, connect, tls_error
-from .errors import Disconnected, Timeout
+from .errors import Disconnected, StateError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
@@ -38,10 +39,18 @@ _LOGOUT_TIMEOUT = 5.0
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-def documented(function: Callable[..., Any], operation: Callable[..., Any]) -> None:
-    """Give a client's method the text and the signature of what it does, for help()."""
+def documented(function: Any, operation: Callable[..., Any], wrapped: Any = None) -> None:
+    """Give a client's method the text and the signature of what it does, for help(); its result in `wrapped`."""
+    signature = _signature(operation)
+    if wrapped is not None:
+        signature = signature.replace(return_annotation=GenericAlias(wrapped, (signature.return_annotation,)))
     function.__doc__ = operation.__doc__
-    function.__signature__ = _signature(operation)  # type: ignore[attr-defined]
+    function.__signature__ = signature
+    function.__annotations__ = {
+        name: parameter.annotation for name, parameter in signature.parameters.items() if name != "self"
+    } | {"return": signature.return_annotation}
+    # Where get_type_hints() finds the names in the annotations.
+    function.__wrapped__ = operation.__init__ if isinstance(operation, type) else operation  # type: ignore[misc]
 
 
 @functools.cache
@@ -102,10 +111,7 @@ def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipelin
         del args, kwargs  # a password among them is not for tracebacks
         return self._submit(command)
 
-    documented(method, operation)
-    signature = _signature(operation)
-    pending = GenericAlias(Pending, (signature.return_annotation,))
-    method.__signature__ = signature.replace(return_annotation=pending)  # type: ignore[attr-defined]
+    documented(method, operation, Pending)
     return method
 
 
@@ -172,13 +178,12 @@ class Client:
         self._selector: selectors.BaseSelector | None = None
         self._interest = _READ
         self._out: deque[memoryview] = deque()
+        self._in_use = threading.Lock()
 
     def __repr__(self) -> str:
         if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
             return "<Client>"
-        session = self.session
-        where = f", {session.mailbox!r} selected" if session.mailbox is not None else ""
-        return f"<Client {self._settings.host}:{self._settings.port}, {session.state.value}{where}>"
+        return f"<Client {self._settings.host}:{self._settings.port}, {self.session}>"
 
     def __enter__(self) -> Self:
         self.connect()
@@ -198,7 +203,7 @@ class Client:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """The server's capabilities, upper case."""
+        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
         return self._protocol.session.capabilities
 
     @property
@@ -302,7 +307,8 @@ class Client:
         :param in_flight: number of commands under way at once.
         :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
 
-        Other commands may be run in between; they wait for the chunks in flight. A message that the server refuses
+        Other commands may be run in between; they wait for the chunks in flight. It ends with StateError when another
+        mailbox is selected meanwhile or, with a `SequenceSet`, messages are expunged. A message that the server refuses
         comes with a defect and nothing else; it costs the others nothing. (RFC 9051, section 6.4.5)
         """
         self.connect()
@@ -365,7 +371,7 @@ class Client:
             flags = [p.result() for p in pending]
 
         Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
-        must not overlap (RFC 9051, section 5.5) is held back.
+        must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
         """
         self.connect()
         pipeline = Pipeline(self._protocol)
@@ -523,6 +529,14 @@ class Client:
 
     def _turn(self, until: float | None) -> None:
         """Write what there is and read once; wait for that until the time `until` at most."""
+        if not self._in_use.acquire(blocking=False):
+            raise StateError("this client is at work already: a thread has to have a client of its own")
+        try:
+            self._turn_once(until)
+        finally:
+            self._in_use.release()
+
+    def _turn_once(self, until: float | None) -> None:
         while True:
             try:
                 interest = self._exchange(until)
@@ -628,6 +642,7 @@ class Pipeline:
 
     def _submit(self, command: Command[R]) -> Pending[R]:
         pending = self._protocol.submit(command)
+        pending.asked_for = False
         self.pending.append(pending)
         return pending
 

@@ -23,6 +23,7 @@ __all__ = [
     "SELECTED",
     "Command",
     "Flow",
+    "Scope",
     "Session",
     "Sleep",
     "StartTLS",
@@ -31,6 +32,7 @@ __all__ = [
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
+Scope: TypeAlias = "tuple[int, int | None]"
 
 
 class State(enum.Enum):
@@ -67,12 +69,21 @@ class Session:
     """Whether it was selected for reading alone (EXAMINE), so that nothing at all can be changed."""
     uid_validity: int | None = None
     """The selected mailbox's UIDVALIDITY."""
+    selections: int = 0
+    """How often a mailbox was selected or left: then the same UIDs mean other messages."""
+    expunges: int = 0
+    """How often messages were expunged: then the same sequence numbers mean other messages."""
     tls: bool = False
     compressed: bool = False
     server_id: dict[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        selected = f", {self.mailbox!r} selected" if self.state is State.SELECTED else ""
+        return self.state.value + selected
+
     def has(self, capability: str) -> bool:
         """Whether the server has `capability`, by itself or as a part of an IMAP4rev2 that is switched on."""
+        capability = capability.upper()
         return capability in self.capabilities or (capability in _PART_OF_REV2 and self.rev2)
 
     @property
@@ -86,6 +97,32 @@ class Session:
     def utf8(self) -> bool:
         """Whether quoted strings may hold UTF-8 (RFC 6855; RFC 9051, section 5.1)."""
         return self.rev2 or "UTF8=ACCEPT" in self.enabled
+
+    def select(self, mailbox: str, uid_validity: int | None, *, read_only: bool, examined: bool) -> None:
+        """Enter the selected state."""
+        self.state = State.SELECTED
+        self.mailbox = mailbox
+        self.uid_validity = uid_validity
+        self.read_only = read_only
+        self.examined = examined
+        self.selections += 1
+
+    def deselect(self, state: State = State.AUTHENTICATED) -> None:
+        """Leave the selected state."""
+        self.state = state
+        self.mailbox = None
+        self.uid_validity = None
+        self.read_only = self.examined = False
+        self.selections += 1
+
+    def scope(self, *, by_uid: bool) -> Scope:
+        """Return as long as what UIDs, or sequence numbers, keep their meaning."""
+        return self.selections, None if by_uid else self.expunges
+
+    def within(self, scope: Scope) -> bool:
+        """Whether what was numbered in `scope` is still what it was."""
+        selections, expunges = scope
+        return selections == self.selections and expunges in (None, self.expunges)
 
     def forget(self) -> None:
         """Forget what was learnt before TLS (RFC 9051, section 6.2.1)."""
@@ -115,6 +152,9 @@ class Command(Generic[R_co]):
     """Names of the responses without which the result would be wrong: one that can't be read fails the command."""
     tag: bytes = b""
     """Given by the protocol when it is sent."""
+    scope: Scope | None = None
+    """Of the numbers that it names (`Session.scope`): it is not sent when they have lost their meaning. For what sends
+    several commands, between which somebody else may send his; a single command is meant for when it is sent."""
     abandoned: bool = False
     """Set by the protocol when nobody awaits the result any more."""
     nothing_to_do: bool = False

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .errors import ConnectFailed, ConnectionLost, Timeout, TLSError
+from .errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
 from .settings import Settings
 
 __all__ = ["channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
@@ -31,7 +31,9 @@ def connect(settings: Settings) -> socket.socket:
     if given is not None and not callable(given):
         connection: socket.socket = given
         if connection.fileno() < 0:
-            raise ConnectFailed("the socket that was given is closed: to connect anew, give a function that makes one")
+            raise ConnectFailed(
+                "the socket that was given is closed: to connect anew, give a function that makes one", Advice.FIX
+            )
     else:
         try:
             if given is None:
@@ -50,7 +52,7 @@ def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
     if isinstance(exc, TimeoutError):
         return Timeout(f"no connection to {where} within {settings.timeouts.connect} s")
     if isinstance(exc, socket.gaierror):
-        return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}")
+        return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}", Advice.FIX)
     return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
 
 
@@ -90,7 +92,10 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
     """Return the error for a handshake that failed."""
     where = f"{settings.host} port {settings.port}"
     if isinstance(exc, ssl.SSLCertVerificationError):
-        return TLSError(f"the certificate of {where} is not to be trusted: {exc.verify_message}")
+        return TLSError(
+            f"the certificate of {where} is not to be trusted: {exc.verify_message}; check the host name, or trust its "
+            "authority with ssl_context=ssl.create_default_context(cafile=...)"
+        )
     if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
     return TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")

@@ -3,11 +3,13 @@
 ::
 
     FastimapError
-    +-- ConnectionLost ......... ConnectFailed, Disconnected, Timeout, TLSError
-    +-- ProtocolError .......... the stream lost its step (ParseError alone leaves it in step)
+    +-- ConnectionLost ......... ConnectFailed, Disconnected, TLSError, Timeout: ConnectionErrors and a TimeoutError
+    +-- ProtocolError .......... the stream lost its step; the connection was closed
     |   +-- LimitError ......... LineTooLong, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, NestingTooDeep, ...
+    +-- ParseError ............. one response can't be read
     +-- CommandError ........... the server answered NO or BAD
     |   +-- AuthenticationFailed, MailboxNotFound, MailboxExists, NoPermission, OverQuota, Unavailable
+    +-- MechanismError ......... the client will not go on with a login: NotOffered, OAuthError
     +-- CapabilityMissing ...... the server does not have what the command needs; nothing was sent
     +-- StateError ............. the command is not allowed in this state; nothing was sent
 
@@ -39,8 +41,11 @@ __all__ = [
     "LiteralTooLarge",
     "MailboxExists",
     "MailboxNotFound",
+    "MechanismError",
     "NestingTooDeep",
     "NoPermission",
+    "NotOffered",
+    "OAuthError",
     "OverQuota",
     "ParseError",
     "ProtocolError",
@@ -74,7 +79,7 @@ class FastimapError(Exception):
     advice: Advice = Advice.FIX
 
 
-class ConnectionLost(FastimapError):
+class ConnectionLost(FastimapError, ConnectionError):
     """Base of what ends a connection from outside; it is closed, and what was in flight has no answer."""
 
     advice = Advice.RECONNECT
@@ -83,12 +88,16 @@ class ConnectionLost(FastimapError):
 class ConnectFailed(ConnectionLost):
     """No connection came about: the name, the port, the network or the greeting was wrong."""
 
+    def __init__(self, text: str, advice: Advice = Advice.RECONNECT) -> None:
+        super().__init__(text)
+        self.advice = advice
+
 
 class Disconnected(ConnectionLost):
     """The connection was cut, by the server (its BYE is quoted) or by the network."""
 
 
-class Timeout(ConnectionLost):
+class Timeout(ConnectionLost, TimeoutError):
     """The server took longer than a deadline of :class:`fastimap.Timeouts`; the connection was closed."""
 
 
@@ -180,6 +189,32 @@ class Unavailable(CommandError):
     """The server can't now, or throttles: `delay` says how long to wait, where known (UNAVAILABLE, INUSE, LIMIT)."""
 
     advice = Advice.RETRY
+
+
+class MechanismError(FastimapError):
+    """The client cannot or will not go on: credentials that do not fit, a server that breaks the rules or lies."""
+
+
+class NotOffered(MechanismError):
+    """The server offers no mechanism for these credentials, weak or strong."""
+
+
+class OAuthError(MechanismError):
+    """The server refused the token (RFC 7628, section 3.2.2); each attribute is None where it said nothing of it."""
+
+    advice = Advice.REAUTHENTICATE
+
+    def __init__(self, status: str | None, scope: str | None, openid_configuration: str | None) -> None:
+        super().__init__(status, scope, openid_configuration)
+        self.status = status
+        """``invalid_token``, ``insufficient_scope``, ...; Google and Microsoft send an HTTP status such as ``401``."""
+        self.scope = scope
+        """The scope that the token must have, in the words of the authorization server."""
+        self.openid_configuration = openid_configuration
+        """URL of the authorization server's metadata (RFC 8414)."""
+
+    def __str__(self) -> str:
+        return f"the server refused the token: status {self.status!r:.100}, scope {self.scope!r:.100}"
 
 
 class CapabilityMissing(FastimapError):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from .command import Command, Flow, Session, StartTLS, State
+from .command import Command, Flow, Scope, Session, StartTLS, State
 from .commands._shared import refuse_read_only
 from .commands.auth import Authenticate, Login
 from .commands.extensions import ID, Enable
@@ -25,6 +25,7 @@ from .errors import (
     AuthenticationFailed,
     CapabilityMissing,
     CommandError,
+    NotOffered,
     StateError,
     Timeout,
     TLSError,
@@ -32,7 +33,7 @@ from .errors import (
 )
 from .message import FetchedMessage
 from .protocol import Event, Pending, Protocol
-from .sasl import NotOffered, choose
+from .sasl import choose
 from .search import SearchKey
 from .sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from .settings import Settings, Timeouts
@@ -110,10 +111,10 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
             mechanism=wished,
         )
     except NotOffered:
-        if not by_command or "LOGINDISABLED" in session.capabilities or not (session.tls or wished):
+        if not by_command:
             raise
         assert credentials.password is not None
-        yield Login(credentials.user, credentials.password)
+        yield Login(credentials.user, credentials.password, insecure=wished is not None)
     else:
         yield Authenticate(mechanism)
 
@@ -185,10 +186,16 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     if not session.has("UIDPLUS") or isinstance(wanted, SequenceSet):
         raise CapabilityMissing("MOVE", "MOVE")
     refuse_read_only(session)  # before there are copies
-    copied: CopyResult = yield Copy(wanted, mailbox)
-    yield Store(wanted, "\\Deleted", silent=True)
-    yield Expunge(wanted)
+    scope = session.scope(by_uid=True)
+    copied: CopyResult = yield _within(scope, Copy(wanted, mailbox))
+    yield _within(scope, Store(wanted, "\\Deleted", silent=True))
+    yield _within(scope, Expunge(wanted))
     return copied
+
+
+def _within(scope: Scope, command: Command[R]) -> Command[R]:
+    command.scope = scope
+    return command
 
 
 # Streams.
@@ -237,6 +244,7 @@ class FetchStream:
         else:
             self._sets = iter([wanted])
         self._exhausted = False
+        self._scope = protocol.session.scope(by_uid=not isinstance(wanted, SequenceSet))
 
     @property
     def done(self) -> bool:
@@ -288,6 +296,7 @@ class FetchStream:
                 self._exhausted = True
                 return
             command = Fetch(wanted, *self._items, changed_since=self._changed_since)
+            command.scope = self._scope
             self._flight.append((self._protocol.submit(command), command, wanted))
 
     def _succeeded(self, command: Fetch, wanted: Messages) -> None:

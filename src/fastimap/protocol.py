@@ -28,7 +28,9 @@ from . import decode
 from .command import Command, Session, State
 from .encode import Encoding, Wait, encode
 from .errors import (
+    Advice,
     CapabilityMissing,
+    ConnectFailed,
     ConnectionLost,
     Disconnected,
     ParseError,
@@ -45,11 +47,13 @@ from .types import (
     CapabilityCode,
     ContinuationRequest,
     Enabled,
+    Expunge,
     Response,
     ServerID,
     StatusResponse,
     Tagged,
     UnknownResponse,
+    Vanished,
 )
 
 __all__ = ["Counters", "Event", "Pending", "Protocol"]
@@ -92,7 +96,7 @@ _TOGETHER = {
 class Pending(Generic[R]):
     """A command on its way; `result()` once it is `done`."""
 
-    __slots__ = ("command", "defect", "detached", "done", "error", "on_done", "spans", "value")
+    __slots__ = ("asked_for", "command", "defect", "detached", "done", "error", "on_done", "spans", "value")
 
     def __init__(self, command: Command[R]) -> None:
         self.command = command
@@ -103,11 +107,22 @@ class Pending(Generic[R]):
         self.error: Exception | None = None
         self.value: R | None = None
         self.on_done: Callable[[], None] | None = None
+        self.asked_for = True
+        """Whether somebody has asked for the result: an error that nobody asks for is logged."""
+
+    def __repr__(self) -> str:
+        state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"
+        return f"<Pending {self.command.name}: {state}>"
+
+    def __del__(self) -> None:
+        if not self.asked_for and self.error is not None:
+            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
 
     def result(self) -> R:
         """Return the command's result, or raise its error."""
         if not self.done:
-            raise RuntimeError(f"{self.command.name} has no answer yet")
+            raise RuntimeError(f"{self.command.name} has no answer yet: ask for it behind the pipeline's block")
+        self.asked_for = True
         if self.error is not None:
             raise self.error
         return cast(R, self.value)
@@ -189,10 +204,10 @@ class Protocol:
         assert self.error is not None
         error = self.error
         if self.logged_out:
-            return StateError("the client has logged out: make a new one")
-        if isinstance(error, ConnectionLost):
-            return type(error)(f"the connection is closed: {error}")
-        return Disconnected(f"the connection is closed: {error}")
+            return StateError("the client has logged out: reconnect() connects anew")
+        # A late Timeout would tell of a deadline that nobody ran over now.
+        kind = type(error) if isinstance(error, (ConnectFailed, TLSError)) else Disconnected
+        return kind(f"the connection is closed: {error}")
 
     @property
     def idle(self) -> bool:
@@ -281,12 +296,15 @@ class Protocol:
         if command.tag:
             raise ValueError(f"this {command.name} was sent before, and holds its result: make a new one")
         if session.state not in command.states:
-            where = (
-                "no mailbox is selected" if session.state is State.AUTHENTICATED else f"state: {session.state.value}"
+            raise StateError(f"{command.name} is not allowed now: {_hint(command, session.state)}")
+        if command.scope is not None and not session.within(command.scope):
+            raise StateError(
+                f"{command.name} was not sent: since its messages were numbered "
+                + ("the mailbox was left" if command.scope[0] != session.selections else "messages were expunged")
+                + ", and the numbers mean others now"
             )
-            raise StateError(f"{command.name} is not allowed now ({where})")
         for capability in command.requires(session):
-            if not session.has(capability.upper()):
+            if not session.has(capability):
                 raise CapabilityMissing(command.name, capability)
         parts = command.parts(session)
         if command.nothing_to_do:
@@ -377,7 +395,7 @@ class Protocol:
     def eof_received(self) -> None:
         """Take the end of the stream."""
         if self.error is None:
-            said = f": {self._bye}" if self._bye else ""
+            said = f": {self._bye}" if self._bye else "" if self.greeting.done else " before it greeted"
             self.fail(Disconnected(f"the server closed the connection{said}"))
 
     def tls_started(self) -> None:
@@ -473,7 +491,7 @@ class Protocol:
                 log.debug("S: %r", row)
         self.counters.responses += len(rows)
         if self.session.state is State.CONNECTING:
-            raise ProtocolError("this is no IMAP server: it began with a FETCH response")
+            raise _no_server(b"a FETCH response")
         for pending in self._flight.values():
             rows = pending.command.take_rows(rows)
             if not rows:
@@ -492,7 +510,7 @@ class Protocol:
         elif isinstance(response, ContinuationRequest):
             self._take_continuation(response)
         elif self.session.state is State.CONNECTING:
-            self._take_greeting(response)
+            self._take_greeting(response, fragments[0])
         else:
             self._learn(response)
             for pending in self._flight.values():
@@ -504,9 +522,9 @@ class Protocol:
                         pending.defect = f"{response.name}: {response.defect}"
             self._unasked_event(response, sum(map(len, fragments)))
 
-    def _take_greeting(self, response: Response) -> None:
+    def _take_greeting(self, response: Response, line: bytes) -> None:
         if not isinstance(response, StatusResponse) or response.status not in ("OK", "PREAUTH", "BYE"):
-            raise ProtocolError(f"this is no IMAP server: it began with {str(response)[:80]}")
+            raise _no_server(line)
         if response.status == "BYE":
             raise Disconnected(f"the server refuses connections: {response.text}")
         self._learn(response)
@@ -524,6 +542,8 @@ class Protocol:
             session.capabilities = response.names
         elif isinstance(response, Enabled):
             session.enabled |= response.capabilities
+        elif isinstance(response, Expunge) or (isinstance(response, Vanished) and not response.earlier):
+            session.expunges += 1
         elif isinstance(response, ServerID):
             session.server_id = dict(response.fields)
 
@@ -634,6 +654,22 @@ def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object],
 
 def _injected() -> TLSError:
     return TLSError("octets behind the OK of STARTTLS, in clear: somebody may have put them there")
+
+
+def _hint(command: Command[Any], state: State) -> str:
+    """Return why `command` is not allowed in `state`, and what to do."""
+    if state is State.NOT_AUTHENTICATED:
+        return "nobody is logged in: give the client user= and password= or token=, or call login()"
+    if state is State.AUTHENTICATED and State.SELECTED in command.states:
+        return "no mailbox is selected: call select()"
+    if state is State.SELECTED and State.AUTHENTICATED in command.states:
+        return "a mailbox is selected: call unselect() or close_mailbox()"
+    return "somebody is logged in already"
+
+
+def _no_server(line: bytes) -> ConnectFailed:
+    began = line[:80].decode("ascii", "backslashreplace")
+    return ConnectFailed(f"this is no IMAP server: it began with {began!r}; check host and port", Advice.FIX)
 
 
 class _Greeting(Command[StatusResponse]):

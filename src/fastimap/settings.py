@@ -23,7 +23,7 @@ class Timeouts:
     """Deadlines in seconds; None waits for ever. A connection that runs over one is closed (`Timeout`)."""
 
     connect: float | None = 30.0
-    """From the name's resolution to the greeting, TLS included."""
+    """From the first packet to the greeting, TLS included; the system's resolver has limits of its own."""
     response: float | None = 60.0
     """While a command is in flight, this long for at least one complete response or 64 KiB of one."""
     command: float | None = 3600.0
@@ -82,8 +82,17 @@ def settings(
         port = IMAPS_PORT if tls is True else IMAP_PORT
     if not isinstance(port, int) or not 0 < port < 65536:
         raise ValueError(f"port must be a number from 1 to 65535, not {port!r}")
-    if (credentials.password is not None or credentials.token is not None) and user is None:
+    given = credentials.password is not None, credentials.token is not None
+    if user is None and any(given):
         raise ValueError("a password or a token needs a user")
+    if all(given):
+        raise ValueError("give a password or a token, not both")
+    if credentials.password == "":
+        raise ValueError("the password is empty")
+    if user is not None and mechanism is None and not any(given):
+        raise ValueError("a user, but no password and no token; with EXTERNAL, GSSAPI or ANONYMOUS give mechanism= too")
+    if ssl_context is not None and not hasattr(ssl_context, "wrap_socket"):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}")
     if not isinstance(timeout, Timeouts):
         timeout = Timeouts(timeout, timeout, DEFAULT_TIMEOUTS.command if timeout is not None else None)
     return Settings(

@@ -89,7 +89,8 @@ def test_silence(scripted: Callable[..., Any]) -> None:
     with soon(), pytest.raises(errors.Timeout, match=r"NOOP: no answer within 0\.3 s") as caught:
         client.noop()
     assert caught.value.advice is errors.Advice.RECONNECT
-    with pytest.raises(errors.Timeout, match="the connection is closed"):
+    assert isinstance(caught.value, TimeoutError)
+    with pytest.raises(errors.Disconnected, match="the connection is closed: NOOP: no answer"):
         client.noop()
 
 

@@ -7,14 +7,15 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from fastimap import errors
+from fastimap import Client, errors
 from tests.client.doors import Door
 from tests.client.peers import DONE, converse
-from tests.imaplib.scripted import Peer
+from tests.imaplib.scripted import Peer, Server
 
 
 def is_closed(client: Any) -> None:
@@ -58,7 +59,7 @@ def test_no_imap_server(scripted: Callable[..., Any], greeting: bytes) -> None:
         peer.expect_end()
 
     client = scripted(script)
-    with pytest.raises(errors.ProtocolError, match="no IMAP server"):
+    with pytest.raises(errors.ConnectFailed, match="no IMAP server"):
         client.connect()
     is_closed(client)
 
@@ -248,3 +249,25 @@ def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
             assert whole == 0
             assert type(error) is errors.Disconnected, (left, error)
     assert whole == 3
+
+
+def test_two_threads_with_one_client(serve: Callable[..., Server]) -> None:
+    """The one that comes second is told; the other has its answer."""
+    received = threading.Event()
+    go_on = threading.Event()
+
+    def reply(command: bytes) -> bytes:
+        received.set()
+        assert go_on.wait(10)
+        return DONE
+
+    client = Client("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=10)
+    with client, ThreadPoolExecutor() as threads:
+        first = threads.submit(client.noop)
+        assert received.wait(10)
+        try:
+            with pytest.raises(errors.StateError, match="a thread has to have a client of its own"):
+                client.noop()
+        finally:
+            go_on.set()
+        first.result(10)

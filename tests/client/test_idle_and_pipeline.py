@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -293,3 +294,26 @@ def test_an_answer_that_is_asked_for_too_early(client: Any) -> None:
         with pytest.raises(RuntimeError, match="NOOP has no answer yet"):
             pending.result()
     assert pending.result() is None
+
+
+def test_an_error_that_nobody_asks_for_is_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with client.pipeline() as pipeline:
+        pipeline.status("missing", "MESSAGES")
+        asked = pipeline.status("missing too", "MESSAGES")
+    with pytest.raises(errors.CommandError):
+        asked.result()
+    del pipeline, asked
+    gc.collect()
+    (record,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert "STATUS: the server answered NO" in record.getMessage()
+
+
+def test_pending_results_tell_their_state(client: Any) -> None:
+    with client.pipeline() as pipeline:
+        pending = pipeline.noop()
+        missing = pipeline.status("missing", "MESSAGES")
+        assert repr(pending) == "<Pending NOOP: in flight>"
+    assert repr(pending) == "<Pending NOOP: done>"
+    assert repr(missing).startswith("<Pending STATUS: failed: STATUS: the server answered NO")
+    with pytest.raises(errors.CommandError):
+        missing.result()

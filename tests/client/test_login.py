@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fastimap import AsyncClient, errors
-from fastimap.sasl import MechanismError, OAuthError
+from fastimap.sasl import MechanismError, OAuthError, Plain
 from tests.client.peers import in_turn
 from tests.imaplib.scripted import Peer, Server
 
@@ -396,3 +396,41 @@ def test_without_a_user_nobody_logs_in(scripted: Callable[..., Any]) -> None:
         assert client.noop() is None
         with pytest.raises(errors.StateError):
             client.select("INBOX")
+
+
+def test_the_method_login_shows_no_password_unless_allowed(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.answer(b'LOGIN user "' + SECRET.encode() + b'"', b"* CAPABILITY IMAP4rev1")
+        peer.log_out()
+
+    with scripted(script) as client:
+        with pytest.raises(MechanismError, match="insecure=True") as caught:
+            client.login("user", SECRET)
+        assert SECRET not in str(caught.value)
+        client.login("user", SECRET, insecure=True)
+
+
+def test_no_mechanism_in_clear_under_logindisabled(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=PLAIN LOGINDISABLED")
+        peer.log_out()
+
+    with scripted(script) as client, pytest.raises(MechanismError, match="LOGINDISABLED"):
+        client.authenticate(Plain("user", SECRET))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"user": "user"}, "no password"),
+        ({"user": "user", "password": None}, "no password"),
+        ({"user": "user", "password": ""}, "empty"),
+        ({"user": "user", "password": "x", "token": "y"}, "not both"),
+        ({"password": "x"}, "needs a user"),
+        ({"token": "x"}, "needs a user"),
+    ],
+)
+def test_credentials_that_can_not_be(door: Any, arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        door("localhost", **arguments)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
 from fastimap import AsyncClient, Client, Pipeline, commands, flows
 from fastimap.command import Command
+from fastimap.commands.search import SearchResult, SortResult
+from fastimap.message import FetchedMessage
 from fastimap.protocol import Pending
+from fastimap.types import Quota
 
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
@@ -125,6 +128,29 @@ def test_everything_is_documented_alike(name: str) -> None:
     one, other = getattr(Client, name).__doc__, getattr(AsyncClient, name).__doc__
     assert one
     assert one.splitlines()[0] == other.splitlines()[0]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_results_are_told_at_run_time(door: type) -> None:
+    """help() and get_type_hints() know what a method returns; a pipeline's holds it in a Pending."""
+    for name in public(door):
+        method = getattr(door, name)
+        if inspect.isfunction(method):
+            hints = get_type_hints(method)
+            assert "return" in hints, name
+    expected: dict[str, Any] = {
+        "fetch": tuple[FetchedMessage, ...],
+        "noop": None,
+        "create": str | None,
+        "get_quota": Quota,
+        "get_jmap_access": str,
+        "sort": SortResult,
+    }
+    for name, result in expected.items():
+        returns = inspect.signature(getattr(door, name)).return_annotation
+        assert returns == (Pending[result] if door is Pipeline else result)
+    if door is not Pipeline:
+        assert get_type_hints(door.search)["return"] is SearchResult  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -36,9 +36,9 @@ def test_a_command_and_its_answer() -> None:
     ("greeting", "error", "message"),
     [
         ("* BYE too busy", errors.Disconnected, "too busy"),
-        ("220 mail.example.org ESMTP", errors.ProtocolError, "no IMAP server"),
-        ("* 1 FETCH (UID 1 FLAGS ())", errors.ProtocolError, "no IMAP server"),
-        ("+OK POP3 ready", errors.ProtocolError, "no IMAP server"),
+        ("220 mail.example.org ESMTP", errors.ConnectFailed, "no IMAP server"),
+        ("* 1 FETCH (UID 1 FLAGS ())", errors.ConnectFailed, "no IMAP server"),
+        ("+OK POP3 ready", errors.ConnectFailed, "no IMAP server"),
     ],
 )
 def test_a_greeting_that_is_none(greeting: str, error: type[Exception], message: str) -> None:
@@ -169,7 +169,7 @@ def test_a_search_result_that_can_not_be_read_is_no_empty_result(answer: str) ->
 def test_the_log_hides_secrets(caplog: pytest.LogCaptureFixture) -> None:
     talk = Talk(logged_in=False)
     with caplog.at_level(logging.DEBUG, "fastimap"):
-        talk.submit(Login("fred", "hunter2"))
+        talk.submit(Login("fred", "hunter2", insecure=True))
         talk.sends("<1> LOGIN fred hunter2")
         talk.says("<1> OK done")
         talk.submit(Capability())

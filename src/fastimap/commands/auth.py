@@ -14,6 +14,7 @@ from ..errors import (
     AuthenticationFailed,
     CommandError,
     FastimapError,
+    MechanismError,
     ProtocolError,
     TooManyChallenges,
     Unavailable,
@@ -47,20 +48,26 @@ class Login(Command[None]):
     """Log in with a password in clear (RFC 9051, section 6.2.3).
 
     :param user: the account.
-    :param password: its password. Both are sent as they are: use it under TLS only.
+    :param password: its password. Both are sent as they are:
+    :param insecure: whether that may be without TLS, where anybody on the way can read them.
+
+    Raises MechanismError without TLS, and under LOGINDISABLED; then nothing is sent.
     """
 
     name = "LOGIN"
     states = NOT_AUTHENTICATED
 
-    def __init__(self, user: str, password: str) -> None:
+    def __init__(self, user: str, password: str, *, insecure: bool = False) -> None:
         self._user = user
         self._password = password
+        self._insecure = insecure
         self._listed = False
 
     def parts(self, session: Session) -> Sequence[Part]:
         if "LOGINDISABLED" in session.capabilities:
-            raise FastimapError("the server refuses LOGIN on this connection (LOGINDISABLED): use TLS")
+            raise MechanismError(f"the server refuses LOGIN (LOGINDISABLED){'' if session.tls else ': use TLS'}")
+        if not (session.tls or self._insecure):
+            raise MechanismError("without TLS a listener could read the password (insecure=True allows that)")
         if not isinstance(self._password, (str, bytes)):
             raise TypeError("the password must be str or bytes")
         password = self._encoded_password()
@@ -100,6 +107,8 @@ class Authenticate(Command[None]):
         return (f"AUTH={self._mechanism.name}",)
 
     def parts(self, session: Session) -> Sequence[Part]:
+        if self._mechanism.clear and not session.tls and "LOGINDISABLED" in session.capabilities:
+            raise MechanismError(f"the server refuses {self._mechanism.name} without TLS (LOGINDISABLED): use TLS")
         parts: list[Part] = [b"AUTHENTICATE", encode.atom(self._mechanism.name)]
         initial = self._mechanism.start()
         if initial is not None and session.has("SASL-IR"):

@@ -124,10 +124,7 @@ class Unauthenticate(Instruction):
         super().__init__()
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
-        session.state = State.NOT_AUTHENTICATED
-        session.mailbox = None
-        session.read_only = session.examined = False
-        session.uid_validity = None
+        session.deselect(State.NOT_AUTHENTICATED)
         session.enabled = frozenset()
         if not isinstance(tagged.code, CapabilityCode):
             session.capabilities = frozenset()  # they change with the login; whoever needs them asks

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .. import encode, types
-from ..command import SELECTED, Command, Session, State
+from ..command import SELECTED, Command, Session
 from ..encode import Part
 from ..errors import StateError
 from ..message import FetchedMessage
@@ -205,11 +205,7 @@ class Select(Command[SelectedMailbox]):
         if tagged.code is not None:
             self._take_code(tagged.code)
         read_only = self._said_read_only
-        session.state = State.SELECTED
-        session.mailbox = self._selects
-        session.read_only = read_only
-        session.examined = self._examines
-        session.uid_validity = self._uid_validity
+        session.select(self._selects, self._uid_validity, read_only=read_only, examined=self._examines)
         return SelectedMailbox(
             self._selects,
             read_only,
@@ -227,7 +223,7 @@ class Select(Command[SelectedMailbox]):
         )
 
     def fail(self, tagged: Tagged, session: Session) -> Exception:
-        _deselect(session)
+        session.deselect()
         return refusal(self._verb.decode("ascii"), tagged)
 
 
@@ -260,7 +256,7 @@ class Close(Instruction):
         super().__init__()
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
-        _deselect(session)
+        session.deselect()
 
 
 class Unselect(Instruction):
@@ -277,7 +273,7 @@ class Unselect(Instruction):
         super().__init__()
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
-        _deselect(session)
+        session.deselect()
 
 
 class Check(Instruction):
@@ -354,13 +350,6 @@ class Expunge(Command[ExpungeResult]):
     def succeed(self, tagged: Tagged, session: Session) -> ExpungeResult:
         mod_sequence = tagged.code.mod_sequence if isinstance(tagged.code, HighestModSeq) else None
         return ExpungeResult(tuple(self._numbers), _union(self._vanished), mod_sequence, limit(tagged))
-
-
-def _deselect(session: Session) -> None:
-    session.state = State.AUTHENTICATED
-    session.mailbox = None
-    session.read_only = session.examined = False
-    session.uid_validity = None
 
 
 def _union(sets: Iterable[UIDSet]) -> UIDSet:

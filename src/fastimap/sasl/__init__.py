@@ -27,8 +27,9 @@ put into a traceback. What `start` and `step` return can be a secret: drivers ke
 
 from __future__ import annotations
 
-from ._mechanism import Mechanism, MechanismError, NotOffered
-from ._oauth import OAuthError, Token
+from ..errors import MechanismError, NotOffered, OAuthError
+from ._mechanism import Mechanism
+from ._oauth import Token
 from .anonymous import Anonymous
 from .choose import Credentials, choose
 from .cram_md5 import CramMD5

@@ -6,18 +6,10 @@ import re
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from ..errors import FastimapError
+from ..errors import MechanismError
 
 # RFC 4422 and every mechanism of text forbid NUL; a lone surrogate has no UTF-8.
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
-
-
-class MechanismError(FastimapError):
-    """The client cannot or will not go on: credentials that do not fit, a server that breaks the rules or lies."""
-
-
-class NotOffered(MechanismError):
-    """The server offers no mechanism for these credentials, weak or strong: the command LOGIN may be left."""
 
 
 class Mechanism(ABC):

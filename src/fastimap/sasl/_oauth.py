@@ -8,44 +8,14 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
-from ._mechanism import Mechanism, MechanismError
+from ..errors import MechanismError, OAuthError
+from ._mechanism import Mechanism
 
 Token: TypeAlias = str | Callable[[], str]
 """An access token, or a function that is asked for one at each start()."""
 
 # RFC 6750 allows fewer characters; no issuer's token may break the message's framing by ^A, SP or CR LF.
 _TOKEN = re.compile(r"[!-~]+")
-
-
-class OAuthError(MechanismError):
-    """The server refused the token (RFC 7628, section 3.2.2); each attribute is None where it said nothing of it."""
-
-    def __init__(self, status: str | None, scope: str | None, openid_configuration: str | None) -> None:
-        super().__init__(f"the server refused the token: status {status!r:.100}, scope {scope!r:.100}")
-        self.status = status
-        """``invalid_token``, ``insufficient_scope``, ...; Google and Microsoft send an HTTP status such as ``401``."""
-        self.scope = scope
-        """The scope that the token must have, in the words of the authorization server."""
-        self.openid_configuration = openid_configuration
-        """URL of the authorization server's metadata (RFC 8414)."""
-
-    @classmethod
-    def from_challenge(cls, challenge: bytes) -> OAuthError:
-        """Read the JSON of an error challenge. Unreadable JSON is an error without details, not another error."""
-        try:
-            details = json.loads(challenge.decode("utf-8"))
-        except (ValueError, RecursionError):
-            details = None
-        if not isinstance(details, dict):
-            details = {}
-
-        def text(key: str) -> str | None:
-            value = details.get(key)
-            if isinstance(value, str):
-                return value
-            return str(value) if type(value) is int else None
-
-        return cls(text("status"), text("scope"), text("openid-configuration"))
 
 
 class OAuth(Mechanism):
@@ -81,9 +51,27 @@ class OAuth(Mechanism):
     def step(self, challenge: bytes) -> bytes:
         if self.error is not None:
             raise self._unexpected()
-        self.error = OAuthError.from_challenge(challenge)
+        self.error = _error(challenge)
         return self._acknowledgement
 
     def finish(self) -> None:
         if self.error is not None:
             raise self.error
+
+
+def _error(challenge: bytes) -> OAuthError:
+    """Read the JSON of an error challenge. Unreadable JSON is an error without details, not another error."""
+    try:
+        details = json.loads(challenge.decode("utf-8"))
+    except (ValueError, RecursionError):
+        details = None
+    if not isinstance(details, dict):
+        details = {}
+
+    def text(key: str) -> str | None:
+        value = details.get(key)
+        if isinstance(value, str):
+            return value
+        return str(value) if type(value) is int else None
+
+    return OAuthError(text("status"), text("scope"), text("openid-configuration"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stringprep
 from unicodedata import ucd_3_2_0  # RFC 3454 is written for Unicode 3.2
 
-from ._mechanism import MechanismError
+from ..errors import MechanismError
 
 _PROHIBITED = (
     stringprep.in_table_c12,

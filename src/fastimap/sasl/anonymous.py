@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ._mechanism import Mechanism, MechanismError
+from ..errors import MechanismError
+from ._mechanism import Mechanism
 
 MAX_TRACE = 255
 """Characters of trace information at most (RFC 4505, section 2)."""

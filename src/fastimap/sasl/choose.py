@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from ._mechanism import Mechanism, MechanismError, NotOffered
+from ..errors import MechanismError, NotOffered
+from ._mechanism import Mechanism
 from ._oauth import Token
 from .anonymous import Anonymous
 from .cram_md5 import CramMD5

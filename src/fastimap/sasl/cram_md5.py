@@ -5,7 +5,8 @@ from __future__ import annotations
 import hmac
 from contextlib import suppress
 
-from ._mechanism import Mechanism, MechanismError, nonempty_utf8
+from ..errors import MechanismError
+from ._mechanism import Mechanism, nonempty_utf8
 
 
 class CramMD5(Mechanism):

@@ -6,7 +6,8 @@ from enum import Enum, auto
 from importlib import import_module
 from typing import Any
 
-from ._mechanism import Mechanism, MechanismError, utf8
+from ..errors import MechanismError
+from ._mechanism import Mechanism, utf8
 
 _NO_SECURITY_LAYER = 1
 

@@ -14,7 +14,8 @@ from binascii import a2b_base64, b2a_base64
 from enum import Enum, auto
 from typing import ClassVar
 
-from ._mechanism import Mechanism, MechanismError, saslname, utf8
+from ..errors import MechanismError
+from ._mechanism import Mechanism, saslname, utf8
 from ._saslprep import saslprep
 
 MIN_ITERATIONS = 4_096

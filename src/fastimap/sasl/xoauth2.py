@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ._mechanism import MechanismError, nonempty_utf8
+from ..errors import MechanismError
+from ._mechanism import nonempty_utf8
 from ._oauth import OAuth, Token
 
 
