@@ -139,9 +139,9 @@ def test_a_login_by_hand(
 
     def log_in(client: Any) -> None:
         if not piped:
-            client.login("nobody", secret)
+            client.login("nobody", secret, insecure=True)
         with client.pipeline() as pipeline:
-            pending = pipeline.login("nobody", secret)
+            pending = pipeline.login("nobody", secret, insecure=True)
         pending.result()
 
     with door(server.host, server.port, tls=False) as client:
