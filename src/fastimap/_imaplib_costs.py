@@ -15,7 +15,7 @@ _PIECE = 64 * 1024
 # What TLS sends at once: each piece may take the whole timeout.
 _RECORD = 16 * 1024
 # Seconds by which a wait may be late, so that a socket's timeout need not be set for each read.
-_GRACE = 0.25
+_GRACE = 0.1
 
 _OF_SEARCH = frozenset({"SEARCH", "SORT", "THREAD", "ESEARCH"})
 _OF_LIST = frozenset({"LIST", "LSUB", "XLIST", "STATUS"})  # RFC 5819: statuses with the list
@@ -77,6 +77,11 @@ class Patience:
 
     def __exit__(self, *exc_info: object) -> None:
         self._depth -= 1
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a wait has begun that is not over yet."""
+        return self._depth > 0
 
     def progress(self) -> None:
         """Begin anew."""

@@ -1436,21 +1436,21 @@ class IMAP4:
 
     def _drained(self, reader: ResponseReader) -> bytes | None:
         """Store the untagged data that has arrived, up to the next line of another kind, which is returned."""
-        responses = self.untagged_responses
+        responses, asked = self.untagged_responses, self._asked
         # What is asked for goes to where it belongs at once, and the rest is counted.
-        arrived = {typ: responses.get(typ, []) for typ in self._asked}
-        before = sum(map(len, arrived.values()))
+        arrived = {typ: responses.get(typ, []) for typ in asked}
+        before = [len(data) for data in arrived.values()]
         try:
             line = reader.drain(arrived, _MAXLINE)
         finally:
-            if sum(map(len, arrived.values())) > before:
+            if [len(data) for data in arrived.values()] != before:
                 self._patience.progress()
-            for typ, data in arrived.items():
-                if typ not in self._asked:
-                    responses.setdefault(typ, []).extend(data)
-                    self._count_unasked(data)
-                elif data:
-                    responses[typ] = data
+                for typ, data in arrived.items():
+                    if typ not in asked:
+                        responses.setdefault(typ, []).extend(data)
+                        self._count_unasked(data)
+                    elif data:
+                        responses[typ] = data
         self._check_unasked()
         return line
 
@@ -1471,6 +1471,7 @@ class IMAP4:
         if reader is None or self._reader_sock is not self.sock or not reader.buffered or self._is_watched():
             return
         drains = self._can_drain()
+        self._unasked = self._unasked_octets = 0
         try:
             with self._patience:
                 while True:
@@ -1515,6 +1516,8 @@ class IMAP4:
         a _responsetimeout. An OSError before the first line is complete leaves all as it was; one behind it, the
         connection dead.
         """
+        if not self._patience.waiting:
+            self._unasked = self._unasked_octets = 0  # whoever reads one by one minds them himself
         with self._patience:
             if start_timeout is False or not self.sock:
                 return self._take_response(self._first_line())

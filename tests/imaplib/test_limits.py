@@ -139,10 +139,13 @@ def test_what_is_asked_for_by_send(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_responses_read_one_by_one_are_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those who idle by hand do it, for days."""
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
-    client = Canned(b"* 1 EXISTS\r\n" * 100)
-    client.send(b"x IDLE\r\n")
+    client = Canned(b"* 1 EXISTS\r\n" * 100 + DONE + b"* 2 EXISTS\r\n", DONE)
+    tag = client._new_tag()
+    client.send(tag + b" IDLE\r\n")
     for _ in range(100):
         assert client._get_response() == b"* 1 EXISTS"
+    assert client._command_complete("IDLE", tag) == ("OK", [b"done"])
+    assert client.noop() == ("OK", [b"done"])
 
 
 def test_empty_lines_without_end_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
