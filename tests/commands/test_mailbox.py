@@ -116,6 +116,24 @@ def test_list_with_status(talk: Talk) -> None:  # RFC 5819, section 4
     assert talk.left == []
 
 
+@pytest.mark.parametrize(
+    ("command", "octets"),
+    [
+        (List(), b'A1 LIST "" *\r\n'),
+        (LSub(), b'A1 LSUB "" *\r\n'),
+        (List(status=["MESSAGES"]), b'A1 LIST "" * RETURN (CHILDREN SPECIAL-USE STATUS (MESSAGES))\r\n'),
+        (List(subscribed=True), b'A1 LIST (SUBSCRIBED) "" * RETURN (CHILDREN SPECIAL-USE)\r\n'),
+        (List("", ["a", "b"]), b'A1 LIST "" (a b) RETURN (CHILDREN SPECIAL-USE)\r\n'),
+        (List(special_use=True), b'A1 LIST (SPECIAL-USE) "" * RETURN (CHILDREN)\r\n'),
+        (List(with_special_use=True), b'A1 LIST "" * RETURN (CHILDREN SPECIAL-USE)\r\n'),
+        (List(with_children=True), b'A1 LIST "" * RETURN (SPECIAL-USE CHILDREN)\r\n'),
+    ],
+)
+def test_what_list_tells_by_itself_is_asked_for_in_its_extended_form(command: List, octets: bytes) -> None:
+    for session in (server("LIST-EXTENDED", "LIST-STATUS", "CHILDREN", "SPECIAL-USE"), rev2()):
+        assert sent(command, session) == [octets]
+
+
 def test_list_with_rights_and_metadata(talk: Talk) -> None:  # RFC 8440, section 4; RFC 9590, section 4
     inbox, shared = talk(
         List("", "%", with_rights=True, metadata=["/shared/vendor/cmu/cyrus-imapd/color", "/private/comment"]),

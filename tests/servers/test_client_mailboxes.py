@@ -156,6 +156,9 @@ def test_list_status(account: Account, client: Any) -> None:
         assert (status.messages, status.unseen) == (4, 2)
         assert status.uid_next > 4
         assert _by_name(found, "Trash").status.messages == 0
+        if client.session.has("SPECIAL-USE"):
+            assert _by_name(found, "Trash").special_use == {"\\Trash"}
+        assert _by_name(found, "Trash").has_children is False
     assert client.take_events() == []
 
 

@@ -50,7 +50,8 @@ _COSTLY = frozenset({"SIZE", "DELETED", "DELETED-STORAGE"})
 class List(Command[tuple[MailboxInfo, ...]]):
     """Return the mailboxes whose names match a pattern, with what else is asked for.
 
-    Without options this is the LIST that every server knows; each option needs its capability.
+    Without options this is the LIST that every server knows; each option needs its capability. Children and special
+    uses are told with any options, where the server can.
 
     :param reference: where the pattern begins, such as a prefix of `namespace`; usually ``""``.
     :param pattern: a mailbox name with the wildcards ``*`` (anything) and ``%`` (anything but the hierarchy
@@ -143,8 +144,15 @@ class List(Command[tuple[MailboxInfo, ...]]):
             parts.append(self._selection)
         parts.append(self._reference)
         parts.append(self._patterns[0] if len(self._patterns) == 1 else self._patterns)
-        if self._return:
-            parts += [b"RETURN", self._return]
+        options = self._return
+        if options or self._selection or len(self._patterns) > 1:
+            # In its extended form alone does LIST have to be asked for what it else tells by itself (RFC 5258, section
+            # 3.2; Dovecot then leaves out all that is not asked for).
+            asked = {*self._selection, *(option for option in options if isinstance(option, bytes))}
+            can = [option for option in (b"CHILDREN", b"SPECIAL-USE") if session.has(option.decode("ascii"))]
+            options = (*(option for option in can if option not in asked), *options)
+        if options:
+            parts += [b"RETURN", options]
         return parts
 
     def take(self, response: Response) -> bool:
