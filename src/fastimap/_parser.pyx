@@ -21,7 +21,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
@@ -36,7 +36,7 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import DEFAULT_LIMITS
-from .message import Address, BodyStructure, Envelope, FetchedMessage, Streamed
+from .message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject** octets, Py_ssize_t size) except -1
@@ -52,10 +52,27 @@ cdef extern from *:
     """
     /* A new tuple of a subclass, its items not set, which the cyclic garbage collector does not visit. */
     static inline PyObject *fastimap_new_row(PyObject *type, Py_ssize_t size) {
-        return (PyObject *)PyObject_GC_NewVar(PyTupleObject, (PyTypeObject *)type, size);
+        PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, (PyTypeObject *)type, size);
+        if (row != NULL) {
+    #if PY_VERSION_HEX >= 0x030E0000
+            row->ob_hash = -1;  /* not known yet */
+    #endif
+            memset(row->ob_item, 0, size * sizeof(PyObject *));
+        }
+        return (PyObject *)row;
+    }
+
+    /* None for each item that is not set. */
+    static inline void fastimap_complete_row(PyObject *row) {
+        for (Py_ssize_t index = Py_SIZE(row) - 1; index >= 0; index--) {
+            if (PyTuple_GET_ITEM(row, index) == NULL) {
+                PyTuple_SET_ITEM(row, index, Py_NewRef(Py_None));
+            }
+        }
     }
     """
     object _new_row "fastimap_new_row"(object type, Py_ssize_t size)
+    void _complete_row "fastimap_complete_row"(object row)
 
 
 cdef extern from *:
@@ -100,21 +117,19 @@ cdef enum _Mode:
 
 # Positions in a FetchedMessage.
 cdef enum:
-    _SEQUENCE_NUMBER = 0
-    _UID = 1
-    _PRESENT = 11
-
-# Its `present`.
-cdef enum:
-    _HAS_UID = 1
-    _HAS_FLAGS = 2
-    _HAS_SIZE = 4
-    _HAS_INTERNALDATE = 8
-    _HAS_MODSEQ = 16
-    _HAS_ENVELOPE = 32
-    _HAS_BODYSTRUCTURE = 64
-    _HAS_BODY = 128
-    _HAS_OTHER = 256
+    _SEQUENCE_NUMBER
+    _UID
+    _FLAGS
+    _SIZE
+    _INTERNAL_DATE
+    _MOD_SEQUENCE
+    _ENVELOPE
+    _BODY_STRUCTURE
+    _BODY
+    _ITEMS
+    _DEFECTS
+    _PRESENT
+    _POSITIONS
 
 
 @cython.final
@@ -188,19 +203,27 @@ cdef enum:
     _CACHED = 64  # octets of the longest key
     _PLAIN_DEPTH = 32  # of body structures
     _PLAIN_PARTS = 1000
+    _PILE = 1000  # items of all lists that are half read
 
+cdef unsigned int _PRESENT_OTHER = PRESENT_OTHER
 cdef long long _MAX_UID = 0xFFFFFFFF
-cdef object _ADDRESS = Address
-cdef object _BODY_STRUCTURE = BodyStructure
-cdef object _ENVELOPE = Envelope
-cdef object _FETCHED_MESSAGE = FetchedMessage
-cdef object _STREAMED = Streamed
+cdef object _Address = Address
+cdef object _BodyStructure = BodyStructure
+cdef object _Envelope = Envelope
+cdef object _FetchedMessage = FetchedMessage
+cdef object _Streamed = Streamed
 cdef unsigned int[12] _MONTHS
 cdef const char* _MONTH_DAYS = b"\x1f\x1d\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
 cdef dict _SYSTEM_FLAGS = {
     flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Recent")
 }
 cdef frozenset _NO_FLAGS = frozenset()
+# Words that decide what follows in a body structure: a word equal to one of these is that very object.
+cdef str _TEXT = "text"
+cdef str _MESSAGE = "message"
+cdef str _RFC822 = "rfc822"
+cdef str _GLOBAL = "global"
+cdef dict _WORDS = {word: word for word in (_TEXT, _MESSAGE, _RFC822, _GLOBAL)}
 
 import_datetime()
 
@@ -265,23 +288,15 @@ cdef inline Py_ssize_t _slot(const char* text, Py_ssize_t length) noexcept:
     return <Py_ssize_t> ((first * <unsigned long long> 0x9E3779B97F4A7C15) >> 56)
 
 
-cdef object _tuple_of(list values):
-    """A tuple that the cyclic garbage collector leaves alone: what is in it can be in no cycle."""
-    cdef tuple result = tuple(values)
-    if result:
-        PyObject_GC_UnTrack(<void*> result)
-    return result
-
-
 cdef object _item(str name, object value):
     cdef tuple item = (name, value)
-    if type(value) is not _STREAMED:  # that one may hold an exception, which can be in a cycle
+    if type(value) is not _Streamed:  # that one may hold an exception, which can be in a cycle
         PyObject_GC_UnTrack(<void*> item)
     return item
 
 
-# Of a new row every item has to be set, with nothing in between that can fail. What is in a row are octets, numbers
-# and rows: these can be in no cycle, so the garbage collector need not see them.
+# What is in a row are octets, numbers and rows: these can be in no cycle, so the garbage collector need not see them.
+# Nobody else sees a row of which an item is not set.
 cdef inline void _set(object row, Py_ssize_t index, object value) noexcept:
     Py_INCREF(value)
     PyTuple_SET_ITEM(row, index, value)
@@ -298,6 +313,10 @@ cdef class _Decoder:
     cdef Py_ssize_t index  # of the segment at hand
     cdef const char* at  # the next octet
     cdef const char* end  # of the segment's text
+    cdef const char* escape  # no backslash stands before this position
+    cdef PyObject* pile[_PILE]  # the items read so far of each list that is half read, inner lists behind outer ones
+    cdef Py_ssize_t height  # of the pile
+    cdef unsigned int present  # of the row at hand
     cdef bint streamed  # whether a literal went to a sink
     cdef Py_ssize_t body_parts
     cdef _Cache flags
@@ -354,13 +373,46 @@ cdef class _Decoder:
         except _Odd:
             return None
         finally:
+            while self.height:
+                self.height -= 1
+                Py_XDECREF(self.pile[self.height])
             self.segments = NULL
             self.busy = False
+
+    cdef inline int _push(self, object item) except -1:
+        """Put an item on the pile."""
+        if self.height == _PILE:
+            raise _Odd
+        Py_INCREF(item)
+        self.pile[self.height] = <PyObject*> item
+        self.height += 1
+        return 0
+
+    cdef tuple _pop(self, Py_ssize_t first):
+        """Take a list from the pile: all from its first item on."""
+        cdef Py_ssize_t index
+        cdef Py_ssize_t size = self.height - first
+        cdef tuple items
+        if size == 0:
+            return ()
+        items = PyTuple_New(size)
+        for index in range(size):
+            PyTuple_SET_ITEM(items, index, <object> self.pile[first + index])
+        self.height = first
+        PyObject_GC_UnTrack(<void*> items)  # like the rows
+        return items
 
     cdef inline void _go_to(self, Py_ssize_t index) noexcept:
         self.index = index
         self.at = self.segments[index].text
         self.end = self.at + self.segments[index].length
+        self._find_escape(self.at)
+
+    cdef inline void _find_escape(self, const char* start) noexcept:
+        """Most lines have no backslash in a string: looking once spares looking in each string."""
+        self.escape = <const char*> memchr(start, c"\\", self.end - start) if start < self.end else NULL
+        if self.escape == NULL:
+            self.escape = self.end
 
     cdef inline bint _next_is(self, char octet) noexcept:
         return self.at < self.end and self.at[0] == octet
@@ -375,12 +427,12 @@ cdef class _Decoder:
         cdef const char* at = self.at
         cdef const char* end = self.end if self.end - at < 20 else at + 20
         cdef unsigned long long number = 0
-        cdef char octet
+        cdef unsigned int digit
         while at < end:
-            octet = at[0]
-            if not c"0" <= octet <= c"9":
+            digit = <unsigned int> (<unsigned char> at[0]) - c"0"
+            if digit > 9:
                 break
-            number = 10 * number + <unsigned long long> (octet - c"0")
+            number = 10 * number + digit
             at += 1
         if not 0 < at - self.at < 20 or number > <unsigned long long> _MAX_SIZE:
             raise _Odd
@@ -396,8 +448,11 @@ cdef class _Decoder:
         stop = <const char*> memchr(text, c'"', self.end - text)
         if stop == NULL:
             raise _Odd
-        if memchr(text, c"\\", stop - text) != NULL:
-            return self._escaped()
+        if self.escape < stop:
+            if self.escape < text:
+                self._find_escape(text)
+            if self.escape < stop:
+                return self._escaped()
         octets = PyBytes_FromStringAndSize(text, stop - text)
         self.at = stop + 1
         return octets
@@ -446,7 +501,7 @@ cdef class _Decoder:
         if segment.fragment != NULL:
             value = <object> segment.fragment
             if type(value) is not bytes:
-                if type(value) is not _STREAMED:
+                if type(value) is not _Streamed:
                     raise _Odd
                 self.streamed = True
             return value
@@ -465,115 +520,103 @@ cdef class _Decoder:
         return value
 
     cdef object _response(self):
-        cdef object sequence_number = None
-        cdef object uid = None
-        cdef object flags = None
-        cdef object size = None
-        cdef object internal_date = None
-        cdef object mod_sequence = None
-        cdef object envelope = None
-        cdef object body_structure = None
-        cdef object body = None
+        cdef object row = _new_row(_FetchedMessage, _POSITIONS)
         cdef tuple others = ()
-        cdef object row, value
-        cdef str name = ""
         cdef long long number
-        cdef unsigned int present = 0
-        cdef unsigned int item
         self.streamed = False
+        self.present = 0
         self._go_to(0)
         if not _skip(&self.at, self.end, b"* ", 2):
             raise _Odd
         number = self._number()
-        if _skip(&self.at, self.end, b" FETCH (", 8):
-            sequence_number = number
-        elif _skip(&self.at, self.end, b" UIDFETCH (", 11):
-            uid = number
-            present = _HAS_UID
-        else:
-            raise _Odd
         if not 0 < number <= _MAX_UID:
+            raise _Odd
+        if _skip(&self.at, self.end, b" FETCH (", 8):
+            _set(row, _SEQUENCE_NUMBER, number)
+        elif _skip(&self.at, self.end, b" UIDFETCH (", 11):
+            self._once(_UID)
+            _set(row, _UID, number)
+        else:
             raise _Odd
         while True:
             if self.end - self.at < 4:
                 raise _Odd
-            item = 0
             if self.at[0] == c"U" and _skip(&self.at, self.end, b"UID ", 4):
-                item = _HAS_UID
+                self._once(_UID)
                 number = self._number()
                 if not 0 < number <= _MAX_UID:
                     raise _Odd
-                uid = number
+                _set(row, _UID, number)
             elif self.at[0] == c"F" and _skip(&self.at, self.end, b"FLAGS (", 7):
-                item = _HAS_FLAGS
-                flags = self._flags()
+                self._once(_FLAGS)
+                _set(row, _FLAGS, self._flags())
             elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822.SIZE ", 12):
-                item = _HAS_SIZE
-                size = self._number()
+                self._once(_SIZE)
+                _set(row, _SIZE, self._number())
             elif self.at[0] == c"I" and _skip(&self.at, self.end, b"INTERNALDATE ", 13):
-                item = _HAS_INTERNALDATE
-                internal_date = self._date()
+                self._once(_INTERNAL_DATE)
+                _set(row, _INTERNAL_DATE, self._date())
             elif self.at[0] == c"E" and _skip(&self.at, self.end, b"ENVELOPE ", 9):
-                item = _HAS_ENVELOPE
-                envelope = self._envelope()
+                self._once(_ENVELOPE)
+                _set(row, _ENVELOPE, self._envelope())
             elif self.at[0] == c"M" and _skip(&self.at, self.end, b"MODSEQ (", 8):
-                item = _HAS_MODSEQ
-                mod_sequence = self._number()
+                self._once(_MOD_SEQUENCE)
+                _set(row, _MOD_SEQUENCE, self._number())
                 self._expect(c")")
-            elif self.at[0] == c"B":
-                if _skip(&self.at, self.end, b"BODY[] ", 7):
-                    item = _HAS_BODY
-                    name = "BODY[]"
-                    body = self._section()
-                elif _skip(&self.at, self.end, b"BODYSTRUCTURE ", 14) or _skip(&self.at, self.end, b"BODY ", 5):
-                    item = _HAS_BODYSTRUCTURE
-                    self.body_parts = 0
-                    body_structure = self._body("", 0, 0)
+            elif self.at[0] == c"B" and _skip(&self.at, self.end, b"BODY[] ", 7):
+                others = self._whole("BODY[]", row, others)
+            elif self.at[0] == c"B" and (
+                _skip(&self.at, self.end, b"BODYSTRUCTURE ", 14) or _skip(&self.at, self.end, b"BODY ", 5)
+            ):
+                self._once(_BODY_STRUCTURE)
+                self.body_parts = 0
+                _set(row, _BODY_STRUCTURE, self._body("", 0, 0))
             elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822 ", 7):
-                item = _HAS_BODY
-                name = "RFC822"
-                body = self._section()
-            if item == 0:
-                value = self._other()
-                for pair in others:
-                    if (<tuple> pair)[0] == (<tuple> value)[0]:
-                        raise _Odd
-                if len(others) == _SEGMENTS:
-                    raise _Odd
-                others = (value,) if not others else others + (value,)
-                item = _HAS_OTHER
-            elif present & item:
-                raise _Odd  # twice
-            elif type(body) is _STREAMED:
-                others += (_item(name, body),)
-                body = None
-            present |= item
-            if self._next_is(c" "):
-                self.at += 1
-                continue
-            break
+                others = self._whole("RFC822", row, others)
+            else:
+                others = self._with_other(others)
+            if not self._next_is(c" "):
+                break
+            self.at += 1
         self._expect(c")")
         if self.at != self.end or self.index + 1 != self.count:
             raise _Odd
         if others and not self.streamed:
             PyObject_GC_UnTrack(<void*> others)
-        present_object = present
-        row = _new_row(_FETCHED_MESSAGE, 12)
-        _set(row, _SEQUENCE_NUMBER, sequence_number)
-        _set(row, _UID, uid)
-        _set(row, 2, flags)
-        _set(row, 3, size)
-        _set(row, 4, internal_date)
-        _set(row, 5, mod_sequence)
-        _set(row, 6, envelope)
-        _set(row, 7, body_structure)
-        _set(row, 8, body)
-        _set(row, 9, others)
-        _set(row, 10, ())
-        _set(row, _PRESENT, present_object)
+        _set(row, _ITEMS, others)
+        _set(row, _DEFECTS, ())
+        _set(row, _PRESENT, self.present)
+        _complete_row(row)
         if self.streamed:
             PyObject_GC_Track(<void*> row)
         return row
+
+    cdef inline int _once(self, int position) except -1:
+        """Take down that the item for this position is there; in a plain response it is there once."""
+        cdef unsigned int presence = 1 << (position - 1)  # one of PRESENT_UID, PRESENT_FLAGS, ...
+        if self.present & presence:
+            raise _Odd
+        self.present |= presence
+        return 0
+
+    cdef tuple _whole(self, str name, object row, tuple others):
+        """The whole message: it goes into the row, or into the other items where it went to a sink."""
+        self._once(_BODY)
+        value = self._section()
+        if type(value) is _Streamed:
+            return others + (_item(name, value),)
+        _set(row, _BODY, value)
+        return others
+
+    cdef tuple _with_other(self, tuple others):
+        cdef object other = self._other()
+        for item in others:
+            if (<tuple> item)[0] == (<tuple> other)[0]:
+                raise _Odd
+        if len(others) == _SEGMENTS:
+            raise _Odd
+        self.present |= _PRESENT_OTHER
+        return others + (other,) if others else (other,)
 
     cdef object _section(self):
         """What stands for a section: octets, or what stands for those that went to a sink."""
@@ -697,94 +740,60 @@ cdef class _Decoder:
         return self.zones[slot]
 
     cdef object _envelope(self):
-        cdef object date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id, row
+        cdef object row = _new_row(_Envelope, 10)
         cdef const char* text
-        cdef Py_ssize_t length
-        cdef Py_ssize_t index
+        cdef Py_ssize_t index, length, position
         self._expect(c"(")
-        date = self._nstring()
+        _set(row, 0, self._nstring())  # date
         self._expect(c" ")
-        subject = self._nstring()
+        _set(row, 1, self._nstring())  # subject
         self._expect(c" ")
         # Mostly From, Sender and Reply-To are the same: then they become one object.
         text = self.at
         index = self.index
-        from_ = self._addresses()
+        _set(row, 2, self._addresses())
         length = self.at - text if self.index == index else -1
+        for position in range(3, 8):  # sender, reply_to, to, cc, bcc
+            self._expect(c" ")
+            if position < 5 and self._repeats(text, length):
+                _set(row, position, (<tuple> row)[2])
+            else:
+                _set(row, position, self._addresses())
         self._expect(c" ")
-        if self._repeats(text, length):
-            sender = from_
-        else:
-            sender = self._addresses()
+        _set(row, 8, self._nstring())  # in_reply_to
         self._expect(c" ")
-        if self._repeats(text, length):
-            reply_to = from_
-        else:
-            reply_to = self._addresses()
-        self._expect(c" ")
-        to = self._addresses()
-        self._expect(c" ")
-        cc = self._addresses()
-        self._expect(c" ")
-        bcc = self._addresses()
-        self._expect(c" ")
-        in_reply_to = self._nstring()
-        self._expect(c" ")
-        message_id = self._nstring()
+        _set(row, 9, self._nstring())  # message_id
         self._expect(c")")
-        row = _new_row(_ENVELOPE, 10)
-        _set(row, 0, date)
-        _set(row, 1, subject)
-        _set(row, 2, from_)
-        _set(row, 3, sender)
-        _set(row, 4, reply_to)
-        _set(row, 5, to)
-        _set(row, 6, cc)
-        _set(row, 7, bcc)
-        _set(row, 8, in_reply_to)
-        _set(row, 9, message_id)
         return row
 
     cdef inline bint _repeats(self, const char* text, Py_ssize_t length) noexcept:
         return length > 0 and _skip(&self.at, self.end, text, length)
 
-    cdef object _addresses(self):
-        cdef list more
-        cdef object first
-        cdef tuple alone
+    cdef tuple _addresses(self):
+        cdef Py_ssize_t first = self.height
         if _skip(&self.at, self.end, b"NIL", 3):
             return ()
         self._expect(c"(")
-        first = self._address()
-        if self._next_is(c")"):
-            self.at += 1
-            alone = (first,)
-            PyObject_GC_UnTrack(<void*> alone)
-            return alone
-        more = [first]
-        while not self._next_is(c")"):
+        while True:
+            self._push(self._address())
+            if self._next_is(c")"):
+                break
             if self._next_is(c" "):
                 self.at += 1
-            more.append(self._address())
         self.at += 1
-        return _tuple_of(more)
+        return self._pop(first)
 
     cdef object _address(self):
-        cdef object name, route, mailbox, host, row
+        cdef object row = _new_row(_Address, 4)
         self._expect(c"(")
-        name = self._nstring()
+        _set(row, 0, self._nstring())  # name
         self._expect(c" ")
-        route = self._nstring()
+        _set(row, 1, self._nstring())  # route
         self._expect(c" ")
-        mailbox = self._nstring()
+        _set(row, 2, self._nstring())  # mailbox
         self._expect(c" ")
-        host = self._nstring()
+        _set(row, 3, self._nstring())  # host
         self._expect(c")")
-        row = _new_row(_ADDRESS, 4)
-        _set(row, 0, name)
-        _set(row, 1, route)
-        _set(row, 2, mailbox)
-        _set(row, 3, host)
         return row
 
     cdef str _word(self):
@@ -805,6 +814,7 @@ cdef class _Decoder:
         if not octets.isascii() or b"\\" in octets or octets != octets.strip():
             raise _Odd
         word = octets.decode("ascii").lower()
+        word = _WORDS.get(word, word)
         self.words.put(octets, word)
         return word
 
@@ -812,10 +822,10 @@ cdef class _Decoder:
         """Pairs of a name and its octets (RFC 9051, section 9, body-fld-param)."""
         cdef const char* text = self.at
         cdef Py_ssize_t index = self.index
+        cdef Py_ssize_t first = self.height
         cdef const char* stop
-        cdef list pairs
         cdef object name, value, cached
-        cdef tuple pair
+        cdef tuple pair, result
         if _skip(&self.at, self.end, b"NIL", 3):
             return ()
         self._expect(c"(")
@@ -826,7 +836,6 @@ cdef class _Decoder:
             if cached is not None:
                 self.at = stop + 1
                 return cached
-        pairs = []
         while True:
             name = self._word()
             self._expect(c" ")
@@ -835,12 +844,12 @@ cdef class _Decoder:
                 raise _Odd
             pair = (name, value)
             PyObject_GC_UnTrack(<void*> pair)
-            pairs.append(pair)
+            self._push(pair)
             if self._next_is(c")"):
                 break
             self._expect(c" ")
         self.at += 1
-        result = _tuple_of(pairs)
+        result = self._pop(first)
         if self.index == index and stop == self.at - 1 and stop - text <= 32:
             self.parameters.put(PyBytes_FromStringAndSize(text, stop - text + 1), result)
         return result
@@ -880,92 +889,88 @@ cdef class _Decoder:
 
     cdef object _body(self, str parent, Py_ssize_t number, Py_ssize_t depth):
         """A body structure: part `number` in `parent`, or where that is 0 the whole of the message that `parent` is."""
-        cdef object content_id = None, description = None, envelope = None, size = None, lines = None
-        cdef object md5 = None, disposition = None, location = None
-        cdef object parts = (), language = (), parameters = (), row
-        cdef str kind, subtype, part
-        cdef str encoding = ""
-        cdef list inner
+        cdef object row = _new_row(_BodyStructure, 16)
+        cdef object lines = None, md5
+        cdef tuple parts
+        cdef str kind, subtype, encoding, part
+        cdef Py_ssize_t first = self.height
         self.body_parts += 1
         if depth >= _PLAIN_DEPTH or self.body_parts > _PLAIN_PARTS:
             raise _Odd
         self._expect(c"(")
         if self._next_is(c"("):
             part = self._part(parent, number) if number else parent
-            inner = []
+            kind = "multipart"
             while self._next_is(c"("):
-                inner.append(self._body(part, len(inner) + 1, depth + 1))
+                self._push(self._body(part, self.height - first + 1, depth + 1))
                 if self._next_is(c" ") and self.at + 1 < self.end and self.at[1] == c"(":
                     self.at += 1
-            parts = _tuple_of(inner)
-            kind = "multipart"
+            _set(row, 10, self._pop(first))  # parts
             self._expect(c" ")
             subtype = self._word()
             if self._next_is(c" "):
                 self.at += 1
-                parameters = self._parameters()
+                _set(row, 3, self._parameters())
+            else:
+                _set(row, 3, ())
+            _set(row, 6, "")  # encoding
         else:
             part = self._part(parent, number or 1)
             kind = self._word()
             self._expect(c" ")
             subtype = self._word()
             self._expect(c" ")
-            parameters = self._parameters()
+            _set(row, 3, self._parameters())
             self._expect(c" ")
-            content_id = self._nstring()
+            _set(row, 4, self._nstring())  # content_id
             self._expect(c" ")
-            description = self._nstring()
+            _set(row, 5, self._nstring())  # description
             self._expect(c" ")
             encoding = self._word()
             if not encoding:
                 raise _Odd
+            _set(row, 6, encoding)
             self._expect(c" ")
-            size = self._number()
-            if kind == "text":
+            _set(row, 7, self._number())  # size
+            parts = ()
+            if kind is _TEXT:
                 self._expect(c" ")
                 lines = self._number()
-            elif kind == "message" and (subtype == "rfc822" or subtype == "global"):
+            elif kind is _MESSAGE and (subtype is _RFC822 or subtype is _GLOBAL):
                 self._expect(c" ")
-                envelope = self._envelope()
+                _set(row, 9, self._envelope())
                 self._expect(c" ")
                 parts = (self._body(part, 0, depth + 1),)
                 PyObject_GC_UnTrack(<void*> parts)
                 self._expect(c" ")
                 lines = self._number()
+            _set(row, 8, lines)
+            _set(row, 10, parts)
             if self._next_is(c" "):
                 self.at += 1
                 md5 = self._nstring()
+                _set(row, 11, md5)
                 if lines is None and md5 is not None and md5.strip(b" ").isdigit():
                     raise _Odd  # lines, of a part that should have none
-        if not kind or not subtype or (parts == () and kind == "multipart"):
+        if not kind or not subtype:
             raise _Odd
+        _set(row, 0, part)
+        _set(row, 1, kind)
+        _set(row, 2, subtype)
+        language = ()
         if self._next_is(c" "):
             self.at += 1
-            disposition = self._disposition()
+            _set(row, 12, self._disposition())
             if self._next_is(c" "):
                 self.at += 1
                 language = self._language()
                 if self._next_is(c" "):
                     self.at += 1
-                    location = self._nstring()
+                    _set(row, 14, self._nstring())  # location
         self._expect(c")")
-        row = _new_row(_BODY_STRUCTURE, 16)
-        _set(row, 0, part)
-        _set(row, 1, kind)
-        _set(row, 2, subtype)
-        _set(row, 3, parameters)
-        _set(row, 4, content_id)
-        _set(row, 5, description)
-        _set(row, 6, encoding)
-        _set(row, 7, size)
-        _set(row, 8, lines)
-        _set(row, 9, envelope)
-        _set(row, 10, parts)
-        _set(row, 11, md5)
-        _set(row, 12, disposition)
         _set(row, 13, language)
-        _set(row, 14, location)
-        _set(row, 15, ())
+        _set(row, 15, ())  # extensions
+        _complete_row(row)
         return row
 
     cdef object _disposition(self):
@@ -981,18 +986,19 @@ cdef class _Decoder:
         return disposition
 
     cdef object _language(self):
-        cdef list tags
+        cdef Py_ssize_t first = self.height
         if _skip(&self.at, self.end, b"NIL", 3):
             return ()
         if self._next_is(c'"'):
-            return _tuple_of([self._tag()])
+            self._push(self._tag())
+            return self._pop(first)
         self._expect(c"(")
-        tags = [self._tag()]
+        self._push(self._tag())
         while not self._next_is(c")"):
             self._expect(c" ")
-            tags.append(self._tag())
+            self._push(self._tag())
         self.at += 1
-        return _tuple_of(tags)
+        return self._pop(first)
 
     cdef str _tag(self):
         cdef bytes octets = self._quoted()
@@ -2024,7 +2030,7 @@ def split_rows(list rows, bint by_uid, tuple ranges, unsigned int need):
         for middle in range(count):
             bounds[2 * middle], bounds[2 * middle + 1] = ranges[middle]
         for row in rows:
-            if type(row) is not _FETCHED_MESSAGE or len(<tuple> row) != 12:
+            if type(row) is not _FetchedMessage or len(<tuple> row) != 12:
                 raise TypeError(f"a FetchedMessage is needed, not {type(row).__name__}")
             value = (<tuple> row)[_UID if by_uid else _SEQUENCE_NUMBER]
             if value is not None and (<unsigned int> (<tuple> row)[_PRESENT] & need) == need:
