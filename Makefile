@@ -42,7 +42,7 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
 bench: $(VENV)/bench.stamp
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --picture docs/speed.svg
 
 wheels: $(VENV)/build.stamp
 	rm -rf dist

@@ -2,7 +2,8 @@
 
 The names of the clients: "stdlib" is imaplib; "c" and "py" are fastimap.imaplib by its two implementations; "c reader"
 is the parser with nothing around it, "c typed" the same with typed values, "c protocol" these as a Client routes them;
-"Client" and "AsyncClient" are fastimap's, by C. Streamed: nothing is kept. One by one: a FETCH for each message.
+"Client" and "AsyncClient" are fastimap's, by C; "imap-codec" is that library's decoder, in Rust. Streamed: nothing is
+kept. One by one: a FETCH for each message.
 
 Client is the handle on the process; main() is what runs in it.
 """
@@ -28,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from benchmarks import imap_codec
 from benchmarks.replay import GREETING, Account, Session
 from benchmarks.workloads import KIB, MIB, messages, split
 
@@ -74,6 +76,12 @@ class Job:
         if self.recording:
             # Between two FETCHes glibc is to keep the memory: giving it back or not is luck, and no parsing.
             environment["MALLOC_TRIM_THRESHOLD_"] = str(1024 * MIB)
+        if self.client.startswith("imap-codec"):
+            how = "streamed" if self.client.endswith("streamed") else "kept"
+            program = imap_codec.program()
+            if not program:
+                raise Unavailable(f"{self.client}: cargo is not installed, or could not build it")
+            return [program, self.recording, how, *(["once"] if self.counted else [])], environment
         implementation = self.client.partition(" ")[0]
         if implementation.startswith(("c", "py", "Client", "AsyncClient")):
             environment["FASTIMAP_IMPL"] = "py" if implementation == "py" else "c"
@@ -205,8 +213,9 @@ def _typed(job: Job) -> Fetch:
         seen = 0
         while count := source.readinto(reader.get_buffer()):
             reader.buffer_updated(count)
-            for rows in reader.batch():
-                seen += len(rows)
+            # A few rows at a time: the next take over their memory while it is in the processor's cache.
+            while batch := reader.batch(32):
+                seen += sum(map(len, batch))
         return seen
 
     return stream if job.client.endswith("streamed") else fetch

@@ -1,6 +1,6 @@
-"""Measures, and draws the picture of the README: python -m benchmarks.picture docs/speed.svg
+"""Draws the picture of the README; again, from what `python -m benchmarks --json FILE` wrote, by
 
-With --results the figures come from what `python -m benchmarks --peers --json FILE` wrote, and nothing is measured.
+python -m benchmarks.picture FILE docs/speed.svg
 """
 
 import argparse
@@ -8,8 +8,6 @@ import json
 import math
 from pathlib import Path
 from typing import Any
-
-from benchmarks.report import measure
 
 # All in pixels.
 WIDTH, LEFT, RIGHT, TOP = 760, 200, 70, 82
@@ -84,10 +82,10 @@ def draw(results: dict[str, Any]) -> str:
         y = TOP + number * step
         parts.append(_text(LEFT - 12, y + len(shown) * BAR / 2 + 4, title, anchor="end"))
         for client, ratio in clients.items():
-            left, right = sorted((x(1), x(ratio)))
-            box = f'x="{left:.1f}" y="{y}" width="{right - left:.1f}" height="{BAR - 2}"'
+            begin, end = sorted((x(1), x(ratio)))
+            box = f'x="{begin:.1f}" y="{y}" width="{end - begin:.1f}" height="{BAR - 2}"'
             parts.append(f'<rect {box} rx="2" class="{SERIES[client][0]}"/>')
-            parts.append(_text(right + 6, y + BAR - 3, f"{ratio:.2g}x", "small"))
+            parts.append(_text(end + 6, y + BAR - 3, f"{ratio:.2g}x", "small"))
             y += BAR
     height = bottom + 56
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
@@ -95,14 +93,13 @@ def draw(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, or read the JSON; write the SVG."""
+    """Read the JSON, write the SVG."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__)
+    parser.add_argument("results", type=Path, help="JSON file with the figures")
     parser.add_argument("picture", type=Path, help="SVG file to write")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="figures measured before")
     options = parser.parse_args()
     try:
-        results = json.loads(options.results.read_text()) if options.results else measure(["end to end"], peers=True)
-        options.picture.write_text(draw(results), encoding="utf-8")
+        options.picture.write_text(draw(json.loads(options.results.read_text())), encoding="utf-8")
     except (OSError, ValueError) as error:
         parser.error(str(error))
     except KeyError as error:

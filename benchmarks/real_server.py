@@ -13,13 +13,13 @@ from random import Random
 
 from benchmarks.client import Job, log_in
 from benchmarks.replay import Account
-from benchmarks.report import DROP_INS, PEERS, Bench, Table
+from benchmarks.report import DROP_INS, PEER, Bench, Table
 from benchmarks.workloads import KIB, WORKLOADS, message
 from tests.servers import dovecot
 from tests.support import Unavailable
 
 MAILBOX = "fastimap-benchmark"
-CLIENTS = (*DROP_INS, "Client", "Client, streamed", PEERS[1])
+CLIENTS = (*DROP_INS, "Client", "Client, streamed", PEER)
 
 
 @contextlib.contextmanager
@@ -77,9 +77,9 @@ def main() -> None:
         "wall",
         lambda row: 1e-3,
         goals,
-        PEERS[1],
+        PEER,
         "Client",
-        ("Client", "Client, streamed", PEERS[1]),
+        ("Client", "Client, streamed", PEER),
     ).show(rows.items())
     Table(f"{title} client CPU", "cpu", lambda row: 1e-3).show(rows.items())
     for note in bench.notes:

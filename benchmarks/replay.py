@@ -1,13 +1,14 @@
 """A server, in its own process, that answers every FETCH with recorded octets, as fast as sendall() goes.
 
-It knows CAPABILITY, LOGIN, SELECT, FETCH of one range by number, and LOGOUT; the mailbox selected names the recording
-to send.
+It knows CAPABILITY, LOGIN, SELECT, FETCH of one range (or of a list without gaps) by number, and LOGOUT; the mailbox
+selected names the recording to send.
 """
 
 import contextlib
 import functools
 import itertools
 import json
+import re
 import socketserver
 import ssl
 import subprocess
@@ -66,9 +67,9 @@ class Session:
                 untagged = b"* %d EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n" % workloads.messages(self.mailbox)
             case b"FETCH":
                 replayed = self.mailbox
-                first, _, last = arguments[0].partition(b":")
-                self.first = int(first)
-                self.last = workloads.messages(replayed) if last == b"*" else int(last or first)
+                numbers = re.split(b"[,:]", arguments[0])
+                self.first = int(numbers[0])
+                self.last = workloads.messages(replayed) if numbers[-1] == b"*" else int(numbers[-1])
             case b"LOGOUT":
                 untagged = b"* BYE good bye\r\n"
             case b"LOGIN":

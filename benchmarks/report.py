@@ -18,19 +18,24 @@ from typing import Any
 from benchmarks.client import Client, Job, Sample, Unavailable
 from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
+from benchmarks.picture import draw
 from benchmarks.replay import replay_server
 from benchmarks.workloads import KIB, MIB, WORKLOADS, record, split
 
 DROP_INS = ("stdlib", "c", "py")
 READERS = ("c reader", "py reader")
-PEERS = ("IMAPClient", "IMAPClient, debug=0")
+PEER = "IMAPClient, debug=0"
 TYPED_PEER = "IMAPClient parser"
-TYPED = (TYPED_PEER, "c typed", "c typed, streamed", "c protocol", "py typed", "py typed, streamed")
+CODEC = ("imap-codec", "imap-codec, streamed")
+TYPED = ("c typed", "c protocol", "py typed")
+TYPED_STREAMED = "c typed, streamed"
 KEPT = ("Client", "AsyncClient")
 STREAMED = ("Client, streamed", "AsyncClient, streamed")
-ONE_BY_ONE = ("Client, one by one", "stdlib, one by one", "IMAPClient, debug=0, one by one")
+ONE_BY_ONE = ("Client, one by one", "stdlib, one by one", f"{PEER}, one by one")
 TO_A_FILE = ("copying", "Client, to a file")
 ROUND_TRIP = 0.020  # seconds
+SLOW = frozenset({PEER, TYPED_PEER, *ONE_BY_ONE[1:], "py typed"})
+"""These take seconds for each FETCH: one round in a process has to do."""
 GROWTH = ("a/1000", "a/10000", "a/100000", *(f"f/{size}" for size in (KIB, MIB, 10 * MIB, 100 * MIB)))
 
 Figures = dict[str, Any]
@@ -61,26 +66,35 @@ class Bench:
         """
         first: dict[str, list[Sample]] = {job.client: [] for job in jobs}
         later: dict[str, list[Sample]] = {job.client: [] for job in jobs}
-        failed = set()
+        failed: set[str] = set()
         for _ in range(self.processes):
             with contextlib.ExitStack() as stack:
-                running = {job.client: stack.enter_context(Client(job)) for job in jobs if job.client not in failed}
-                for samples in (first, *[later] * self.rounds):
-                    for name in [name for name in running if name not in failed]:
-                        try:
-                            samples[name].append(running[name].fetch())
-                        except Unavailable as error:
-                            failed.add(name)
-                            self.notes[str(error)] = None
+                running = {}
+                for job in jobs:
+                    with self._noting(job.client, failed):
+                        running[job.client] = stack.enter_context(Client(job))
+                for turn, samples in enumerate((first, *[later] * self.rounds)):
+                    for name, client in running.items():
+                        if turn <= 1 or name not in SLOW:
+                            with self._noting(name, failed):
+                                samples[name].append(client.fetch())
         digests = {sample.digest for samples in first.values() for sample in samples} - {""}
         kinds = {digest.partition(" ")[0] for digest in digests}
         if len(digests) > len(kinds):
             raise RuntimeError(f"the clients fetched different octets: {jobs}")
         return {name: {} if name in failed else _summary(first[name], later[name]) for name in first}
 
+    @contextlib.contextmanager
+    def _noting(self, client: str, failed: set[str]) -> Iterator[None]:
+        try:
+            yield
+        except Unavailable as error:
+            failed.add(client)
+            self.notes[str(error)] = None
+
     def end_to_end(self) -> Iterator[Row]:
         """Over loopback, from the replaying server; i is d over TLS. "sink" keeps the octets and parses nothing."""
-        clients = (*DROP_INS, *KEPT, *STREAMED, "sink", *(PEERS if self.peers else ()))
+        clients = (*DROP_INS, *KEPT, *STREAMED, "sink", *((PEER,) if self.peers else ()))
         with replay_server() as (plain, tls):
             for row in (*WORKLOADS, "i"):
                 workload, account = ("d", tls) if row == "i" else (row, plain)
@@ -114,12 +128,13 @@ class Bench:
                 yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in clients])
 
     def typed(self) -> Iterator[Row]:
-        """From memory to typed rows: the reader's batch(), and IMAPClient's parser on what stdlib imaplib gives."""
+        """From memory to typed rows: the reader's batch(); IMAPClient's parser behind stdlib imaplib; imap-codec."""
+        clients = ("stdlib", *TYPED, TYPED_STREAMED, *((TYPED_PEER, *CODEC) if self.peers else ()))
         with tempfile.TemporaryDirectory() as folder:
             recording = Path(folder, "recording")
             for workload in "abcd":
                 recording.write_bytes(record(workload))
-                yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in TYPED])
+                yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in clients])
 
     def instructions(self) -> Iterator[Row]:
         """Instructions a message, parse alone."""
@@ -127,7 +142,7 @@ class Bench:
 
     def typed_instructions(self) -> Iterator[Row]:
         """Instructions a message, to typed rows."""
-        yield from self._instructions(TYPED)
+        yield from self._instructions(("stdlib", *TYPED, *((TYPED_PEER, CODEC[0]) if self.peers else ())))
 
     def _instructions(self, clients: tuple[str, ...]) -> Iterator[Row]:
         for workload in "abd":
@@ -236,6 +251,7 @@ def _microseconds(row: str) -> float:
 _CPU_GOALS = {"a": "25x", "b": "10x", "c": "4x", "d": "2.7x", "f": "1x", "i": "1.8x"}
 _PARSE_GOALS = {"a": "35x", "b": "25x", "c": "8x", "d": "2.5x"}
 _TYPED_GOALS = {"a": "200x", "b": "70x", "c": "15x", "d": "6x"}
+_TYPED_STREAMED_GOALS = {"a": "22x", "b": "2.2x", "c": "15x", "d": "18x"}
 _INSTRUCTION_GOALS = {"a": "900", "b": "2,200", "d": "3,600"}
 _MEMORY = Table("Peak memory above that before the FETCH, MiB", "memory", lambda row: MIB)
 _TYPED_CPU_GOALS = {"a": "15x", "b": "2x", "d": "2.7x"}
@@ -262,9 +278,9 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
                 "cpu",
                 _milliseconds,
                 _PEER_GOALS,
-                PEERS[1],
+                PEER,
                 "Client",
-                (*PEERS, *KEPT),
+                (PEER, *KEPT),
             ),
             *(
                 Table(
@@ -337,6 +353,25 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
                 _microseconds,
                 _TYPED_GOALS,
                 TYPED_PEER,
+                "c typed",
+                (TYPED_PEER, "stdlib", *TYPED),
+            ),
+            Table(
+                "The same beside imap-codec (Rust), both keeping their values; (nx): than imap-codec",
+                "cpu",
+                _microseconds,
+                dict.fromkeys("abcd", "1x"),
+                CODEC[0],
+                "c typed",
+                (CODEC[0], "c typed"),
+            ),
+            Table(
+                "Streamed, nothing kept; (nx): than stdlib imaplib",
+                "cpu",
+                _microseconds,
+                _TYPED_STREAMED_GOALS,
+                of=TYPED_STREAMED,
+                clients=("stdlib", TYPED_STREAMED, CODEC[1]),
             ),
             Table(_FIRST, "first cpu", _microseconds, reference=TYPED_PEER),
         ],
@@ -347,7 +382,14 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
     ),
     "typed instructions": (
         Bench.typed_instructions,
-        [Table("To typed rows: instructions a message", "instructions", lambda row: 1, reference=TYPED_PEER)],
+        [
+            Table(
+                "To typed rows: instructions a message; (nx): than IMAPClient",
+                "instructions",
+                lambda row: 1,
+                reference=TYPED_PEER,
+            )
+        ],
     ),
 }
 
@@ -374,11 +416,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=3, help="processes of each client (default: 3)")
     parser.add_argument("--rounds", type=int, default=3, help="FETCHes in each, besides the first (default: 3)")
     parser.add_argument("--only", choices=QUESTIONS, action="append", help="one question alone; may be repeated")
-    parser.add_argument("--peers", action="store_true", help="measure IMAPClient too, where it is installed")
+    parser.add_argument(
+        "--no-peers", action="store_false", dest="peers", help="leave IMAPClient and imap-codec out (they take long)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help='draw "end to end" there, as SVG')
     options = parser.parse_args()
     if min(options.processes, options.rounds) < 1:
         parser.error("at least one process and one round are needed")
-    results = measure(options.only or QUESTIONS, options.processes, options.rounds, peers=options.peers)
+    questions = options.only or list(QUESTIONS)
+    if options.picture and "end to end" not in questions:
+        parser.error('--picture needs the question "end to end"')
+    results = measure(questions, options.processes, options.rounds, peers=options.peers)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.picture:
+        options.picture.write_text(draw(results), encoding="utf-8")
