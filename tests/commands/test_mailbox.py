@@ -246,7 +246,7 @@ def test_status_asks_for_what_the_server_has() -> None:
     assert sent(Status("x"), server()) == [b"A1 STATUS x (MESSAGES UIDNEXT UIDVALIDITY UNSEEN RECENT)\r\n"]
     assert sent(Status("x"), rev2()) == [b"A1 STATUS x (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)\r\n"]
     assert sent(Status("x"), server("CONDSTORE", "OBJECTID", "APPENDLIMIT", "STATUS=SIZE")) == [
-        b"A1 STATUS x (MESSAGES UIDNEXT UIDVALIDITY UNSEEN RECENT HIGHESTMODSEQ MAILBOXID APPENDLIMIT)\r\n"
+        b"A1 STATUS x (MESSAGES UIDNEXT UIDVALIDITY UNSEEN RECENT HIGHESTMODSEQ APPENDLIMIT)\r\n"
     ]
     assert sent(Status("x", "SIZE", "DELETED"), rev2()) == [b"A1 STATUS x (SIZE DELETED)\r\n"]
     with pytest.raises(CapabilityMissing, match="STATUS=SIZE"):

@@ -43,8 +43,9 @@ _STATUS_ITEMS: dict[str, tuple[str, ...]] = {
     "DELETED": ("QUOTA=RES-MESSAGE", "IMAP4REV2"),
     "DELETED-STORAGE": ("QUOTA=RES-STORAGE",),
 }
-# They make some servers read every message, so nobody gets them without asking.
-_COSTLY = frozenset({"SIZE", "DELETED", "DELETED-STORAGE"})
+# Nobody gets these without asking. The first three make some servers read every message; MAILBOXID is what Cyrus 3.10
+# answers with octets of its freed memory, unless it is the only item.
+_BY_NAME_ALONE = frozenset({"SIZE", "DELETED", "DELETED-STORAGE", "MAILBOXID"})
 
 
 class List(Command[tuple[MailboxInfo, ...]]):
@@ -224,7 +225,7 @@ class Status(Question[MailboxStatus]):
     :param mailbox: name of the mailbox; better not the selected one, whose numbers are known already.
     :param items: any of ``"MESSAGES"``, ``"UIDNEXT"``, ``"UIDVALIDITY"``, ``"UNSEEN"``, ``"RECENT"``, ``"SIZE"``
         (octets), ``"HIGHESTMODSEQ"``, ``"MAILBOXID"``, ``"APPENDLIMIT"``, ``"DELETED"``, ``"DELETED-STORAGE"``. None
-        given: all that the server has, but for SIZE and the last two, which can take it long.
+        given: all that the server has, but for SIZE and the last two, which can take it long, and for MAILBOXID.
 
     What the server does not send is None. Raises MailboxNotFound. (RFC 9051, section 6.3.11)
     """
@@ -244,7 +245,7 @@ class Status(Question[MailboxStatus]):
         items = self._items or tuple(
             item
             for item, capabilities in _STATUS_ITEMS.items()
-            if item not in _COSTLY
+            if item not in _BY_NAME_ALONE
             and (not capabilities or any(map(session.has, capabilities)))
             and not (item == "RECENT" and session.rev2)  # IMAP4rev2 has done away with it
         )
