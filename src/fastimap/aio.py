@@ -348,9 +348,11 @@ class AsyncClient:
         pipeline = Pipeline(self._protocol)
         try:
             yield pipeline
+            pipeline.ended = True
             for pending in pipeline.pending:
                 await link.wait(pending)
         except BaseException:
+            pipeline.ended = True
             for pending in pipeline.pending:
                 pending.detach()
             raise

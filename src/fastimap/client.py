@@ -381,6 +381,8 @@ class Client:
             for pending in pipeline.pending:
                 pending.detach()
             raise
+        finally:
+            pipeline.ended = True
         for pending in pipeline.pending:
             while not pending.done:
                 self._turn(None)
@@ -639,8 +641,11 @@ class Pipeline:
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
         self.pending: list[Pending[Any]] = []
+        self.ended = False
 
     def _submit(self, command: Command[R]) -> Pending[R]:
+        if self.ended:
+            raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
         pending = self._protocol.submit(command)
         pending.asked_for = False
         self.pending.append(pending)

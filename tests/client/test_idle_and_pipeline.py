@@ -256,6 +256,14 @@ def test_a_wrong_argument_raises_at_once(server: IMAPServer, client: Any) -> Non
     assert len(client.fetch(1, "FLAGS")) == 1
 
 
+def test_a_pipeline_that_has_ended_takes_nothing(server: IMAPServer, client: Any) -> None:
+    with client.pipeline() as pipeline:
+        pipeline.noop()
+    with pytest.raises(errors.StateError, match="nobody would send NOOP"):
+        pipeline.noop()
+    assert len(pipeline.pending) == 1
+
+
 def test_an_exception_inside_the_block(server: IMAPServer, client: Any) -> None:
     fill(server, 20)
     client.select("INBOX")
