@@ -82,13 +82,15 @@ class Literal:
     """Octets that are sent as they are, announced by their number (RFC 9051, section 4.3).
 
     `data` is octets, or a file from which `size` octets are read while the command is sent. `binary` makes it a
-    literal8, which alone may hold NUL (RFC 3516). Raises ValueError for NUL in other octets, and for a file without
+    literal8, which alone may hold NUL (RFC 3516). One that `waits` is sent when the server asks for it, and not before,
+    whatever else the server takes. Raises ValueError for NUL in other octets, and for a file without
     a size.
     """
 
     data: bytes | bytearray | memoryview | Readable
     size: int = -1
     binary: bool = False
+    waits: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.data, (bytes, bytearray, memoryview)):
@@ -456,6 +458,7 @@ def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = Encoding()) -
             run += token
             continue
         at_once = encoding.literal_plus or (encoding.literal_minus and token.size <= LONGEST_LITERAL_MINUS)
+        at_once = at_once and not token.waits
         run += b"%s{%d%s}\r\n" % (b"~" if token.binary else b"", token.size, b"+" if at_once else b"")
         if not at_once:
             fragments += (bytes(run), Wait.CONTINUATION_REQUEST)

@@ -160,9 +160,19 @@ def test_binary() -> None:  # RFC 3516, section 4.4
 
 def test_utf8() -> None:  # RFC 6855, section 4
     command = Append("Entwürfe", "Subject: é\r\n\r\n".encode(), utf8=True, flags=["\\Draft"])
-    assert sent(command, server("UTF8=ACCEPT", "LITERAL+", enabled=["UTF8=ACCEPT"])) == [
-        'A1 APPEND "Entwürfe" (\\Draft) UTF8 (~{15+}\r\nSubject: é\r\n\r\n)\r\n'.encode()
+    session = server("UTF8=ACCEPT", "LITERAL+", enabled=["UTF8=ACCEPT"])
+    # Although LITERAL+ is there: to a server that does not know this after all, the message would be commands.
+    assert sent(command, session) == [
+        'A1 APPEND "Entwürfe" (\\Draft) UTF8 (~{15}\r\n'.encode(),
+        "Subject: é\r\n\r\n)\r\n".encode(),
     ]
+    # Courier 5.0 knows it behind flags or a date, so there are always some.
+    assert sent(Append("x", b"", utf8=True), session) == [b"A1 APPEND x () UTF8 (~{0}\r\n", b")\r\n"]
+    # Also where its progress is told.
+    told: list[tuple[int, int]] = []
+    watched = Append("x", b"12", utf8=True, flags="\\Seen", progress=lambda *done: told.append(done))
+    (start, *_) = encode(b"A1", watched.parts(session), Encoding(literal_plus=True))
+    assert start == b"A1 APPEND x (\\Seen) UTF8 (~{2}\r\n"
     with pytest.raises(StateError, match="enabled"):
         sent(command, server("UTF8=ACCEPT"))
     with pytest.raises(CapabilityMissing, match="UTF8=ACCEPT"):

@@ -347,6 +347,11 @@ def test_literal_minus_ends_at_4096_octets() -> None:
     assert list(encode(b"A", [Literal(b"x" * 4097)], MINUS)) == [b"A {4097}\r\n", WAIT, b"x" * 4097 + b"\r\n"]
 
 
+def test_a_literal_that_waits_in_any_case() -> None:
+    for encoding in (Encoding(), PLUS, MINUS):
+        assert list(encode(b"A", [Literal(b"x", waits=True)], encoding)) == [b"A {1}\r\n", WAIT, b"x\r\n"]
+
+
 def test_binary_literals() -> None:
     part = Literal(b"a\0b", binary=True)
     assert list(encode(b"A", [part])) == [b"A ~{3}\r\n", WAIT, b"a\0b\r\n"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from fastimap import FetchedMessage, SequenceSet, UIDSet
+from fastimap import FetchedMessage, SequenceSet, Timeouts, UIDSet
 from fastimap.commands import AppendMessage
-from fastimap.errors import CapabilityMissing, CommandError, StateError
+from fastimap.errors import CapabilityMissing, CommandError, StateError, Timeout
 from fastimap.types import Exists, Vanished
 from tests.servers.accounts import DATES, FLAGS, LETTERS, Account, fill, offered
 
@@ -24,6 +24,7 @@ BASE64 = (
     b"Content-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ==\r\n"
 )
 GREETING = "Grüße".encode()
+JOERG = "From: Jörg <jörg@example.org>\r\nSubject: Äpfel\r\n\r\nHallo\r\n".encode()
 
 
 def flags_of(rows: Any) -> dict[int, set[str]]:
@@ -197,16 +198,48 @@ def test_replace(client: Any) -> None:
 
 
 def test_message_with_utf8_in_its_header(client: Any) -> None:
-    message = "From: Jörg <jörg@example.org>\r\nSubject: Äpfel\r\n\r\nHallo\r\n".encode()
     if client.session.has("UTF8=ACCEPT"):
         client.enable("UTF8=ACCEPT")
     assert client.session.utf8 == (client.session.rev2 or "UTF8=ACCEPT" in client.capabilities)
-    client.append("INBOX", message)
+    client.append("INBOX", JOERG)
     client.select("INBOX")
-    (row,) = client.fetch("1:*", "BODY.PEEK[]", "ENVELOPE")
-    assert row.body == message
+    check_joerg(client)
+
+
+@pytest.mark.parametrize("flags", [(), ("\\Seen",)], ids=["no flags", "flags"])
+def test_utf8_in_its_header_is_said(account_of_both: Account, flags: tuple[str, ...]) -> None:
+    """APPEND with UTF8 (RFC 6855, section 4)."""
+    if account_of_both.server.name == "dovecot-2.4":
+        return  # see the next test
+    client = account_of_both.client()
+    with offered(client, "UTF8=ACCEPT"):
+        if client.session.has("UTF8=ACCEPT"):
+            with pytest.raises(StateError):
+                client.append("INBOX", JOERG, utf8=True)
+            client.enable("UTF8=ACCEPT")
+        client.append("INBOX", JOERG, utf8=True, flags=flags)
+        client.select("INBOX")
+        assert check_joerg(client).flags - {"\\Recent"} == set(flags)
+
+
+@pytest.mark.parametrize("real_server", ["dovecot-2.4"], indirect=True)
+def test_a_server_that_does_not_know_what_it_announces(account: Account) -> None:
+    """Dovecot 2.4 reads UTF8 and waits for more. It must not get the message then: it would take it for commands."""
+    client = account.client(timeout=Timeouts(response=3))
+    client.enable("UTF8=ACCEPT")
+    sent = client.counters.octets_out
+    with pytest.raises(Timeout):
+        client.append("INBOX", JOERG, utf8=True)
+    assert client.counters.octets_out - sent < len(JOERG)
+
+
+def check_joerg(client: Any) -> Any:
+    (row,) = client.fetch("1:*", "BODY.PEEK[]", "ENVELOPE", "FLAGS")
+    assert row.body == JOERG
     assert row.envelope.subject == "Äpfel"
     assert row.envelope.from_[0].name == "Jörg"
+    assert row.envelope.from_[0].email == "jörg@example.org"
+    return row
 
 
 def test_store(account_of_both: Account) -> None:

@@ -14,7 +14,7 @@ from fastimap.commands import EventGroup, MailboxFilter, QResync
 from fastimap.errors import AuthenticationFailed, CapabilityMissing, FastimapError, StateError, TLSError
 from fastimap.message import FetchedMessage
 from fastimap.sasl import Anonymous, NotOffered, OAuthError, Plain
-from fastimap.types import Exists, Expunge, MailboxStatus, StatusResponse
+from fastimap.types import Exists, Expunge, MailboxInfo, MailboxStatus, StatusResponse
 from tests.servers.accounts import LETTERS, Account, fill, offered
 from tests.servers.server import CERTIFIED_USER
 
@@ -56,7 +56,7 @@ def test_mechanisms(account: Account, name: str) -> None:
             account.client(mechanism=name, **tls)
 
 
-@pytest.mark.parametrize("name", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", None])
+@pytest.mark.parametrize("name", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-512-PLUS", None])
 def test_channel_binding(account: Account, name: str | None) -> None:
     """By tls-unique of TLS 1.2. To tls-server-end-point, the only one under TLS 1.3, Cyrus says NO; Dovecot panics."""
     context = trusting(account)
@@ -64,7 +64,7 @@ def test_channel_binding(account: Account, name: str | None) -> None:
     tls: dict[str, Any] = {"tls": True, "ssl_context": context}
     anybody = account.door(account.server.host, account.server.tls_port, **tls)
     anybody.connect()
-    if "AUTH=SCRAM-SHA-256-PLUS" in anybody.capabilities:
+    if f"AUTH={name or 'SCRAM-SHA-256-PLUS'}" in anybody.capabilities:
         # That the password is right is known to both sides only if both saw the same end of TLS (RFC 5802, section 6).
         assert account.client(mechanism=name, **tls).session.state is State.AUTHENTICATED
     elif name is not None:
@@ -321,21 +321,41 @@ def test_idle_ends_by_itself(client: Any) -> None:
 
 def test_notify(account_of_both: Account) -> None:
     client = account_of_both.client()
-    group = EventGroup(MailboxFilter("personal"), ("MessageNew", "MessageExpunge"))
+    group = EventGroup(MailboxFilter("personal"), ("MessageNew", "MessageExpunge", "MailboxName"))
     if not client.session.has("NOTIFY"):
         with offered(client, "NOTIFY"):
             client.notify(group)
         return
     client.select("INBOX")
-    selected = EventGroup(MailboxFilter("selected"), ("MessageNew", "MessageExpunge"))
+    selected = EventGroup(MailboxFilter("selected"), ("MessageNew", "MessageExpunge"), items=("UID", "ENVELOPE"))
     status = client.notify(selected, group, status=True)
     assert {"Drafts", "Trash"} <= {found.name for found in status}
-    account_of_both.client().append("Drafts", LETTERS[0])
-    event = _until(client.idle(timeout=20), lambda event: isinstance(event, MailboxStatus) and event.name == "Drafts")[
-        -1
-    ]
-    assert event.messages == 1
+    other = account_of_both.client()
+    other.append("INBOX", LETTERS[2])
+    other.append("Drafts", LETTERS[0])
+    other.create("Made")
+    told = _until_all(
+        client.idle(timeout=20),
+        # The data items that were asked for come with the new message (RFC 5465, section 5.2).
+        lambda event: isinstance(event, FetchedMessage) and getattr(event.envelope, "subject", None) == "apples",
+        lambda event: isinstance(event, MailboxStatus) and (event.name, event.messages) == ("Drafts", 1),
+        lambda event: isinstance(event, MailboxInfo) and event.name == "Made",
+    )
+    assert Exists(1) in told
     client.notify_none()
+    other.append("Drafts", LETTERS[1])
+    client.noop()
+    assert not [event for event in client.take_events() if isinstance(event, MailboxStatus)]
+
+
+def _until_all(events: Any, *wanted: Any) -> list[Any]:
+    """Return the events up to where each kind that is wanted has come."""
+    seen: list[Any] = []
+    for event in events:
+        seen.append(event)
+        if all(any(map(kind, seen)) for kind in wanted):
+            return seen
+    raise AssertionError(f"not all came: {seen}")
 
 
 def test_reconnect(account_of_both: Account) -> None:

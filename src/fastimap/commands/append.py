@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
 from io import SEEK_END, BytesIO
@@ -76,9 +76,16 @@ class _Appending(Command[R]):
         self._utf8 = False
         for message in messages:
             literal = _literal(message)
+            attributes = _attributes(message.flags, message.internal_date)
+            if message.utf8:
+                # Dovecot 2.4 announces UTF8=ACCEPT and does not know this: it does not ask for the literal, and would
+                # take a message that came unasked for commands. Courier 5.0 knows it behind flags or a date alone, so
+                # there are flags, if none.
+                literal = replace(literal, waits=True)
+                self._messages += [*(attributes or [()]), b"UTF8", (literal,)]
+            else:
+                self._messages += [*attributes, literal]
             self._literals.append(literal)
-            self._messages += _attributes(message.flags, message.internal_date)
-            self._messages += [b"UTF8", (literal,)] if message.utf8 else [literal]
             self._utf8 = self._utf8 or message.utf8
 
     def watch(self, progress: Callable[[int, int], object]) -> None:
@@ -318,7 +325,7 @@ class _Progress:
     def literal(self, literal: Literal) -> Literal:
         data = literal.data
         file = BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
-        return Literal(_Watched(file, self), literal.size, literal.binary)
+        return replace(literal, data=_Watched(file, self))
 
     def add(self, octets: int) -> None:
         self._sent += octets
