@@ -19,7 +19,7 @@ from encodings.aliases import aliases
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 __all__ = [
@@ -60,6 +60,10 @@ Disposition: TypeAlias = tuple[str, Parameters]
 """A Content-Disposition (RFC 2183): the type in lower case, and its parameters."""
 
 
+_T = TypeVar("_T")
+_FIELD = re.compile(r":ivar (\w+): ((?:(?!:ivar ).)*)", re.DOTALL)
+
+
 class Flag(StrEnum):
     """The system flags (RFC 9051, section 2.3.2) and the keywords of IANA's registry that mail programs share."""
 
@@ -84,22 +88,39 @@ class Streamed(int):
     """What the sink raised. The literal's later octets were not given to it."""
 
 
+def _described(cls: type[_T]) -> type[_T]:
+    """Give the fields of a NamedTuple what its docstring says of them, for help() and for editors."""
+    for name, text in _FIELD.findall(cls.__doc__ or ""):
+        vars(cls)[name].__doc__ = " ".join(text.split())
+    return cls
+
+
+@_described
 class Defect(NamedTuple):
-    """Something in a FETCH response that is not in IMAP's grammar, or makes no sense."""
+    """Something in a FETCH response that is not in IMAP's grammar, or makes no sense.
+
+    :ivar item: the data item that it is about; ``""`` for the response itself.
+    :ivar reason: what is wrong, for people.
+    :ivar octets: the first octets of what was sent there, at most 80.
+    """
 
     item: str
-    """The data item that it is about; "" for the response itself."""
     reason: str
     octets: bytes
-    """The first octets of what was sent there, at most 80."""
 
 
+@_described
 class Address(NamedTuple):
-    """One address of an envelope, or one end of a group of addresses (RFC 9051, section 7.5.2)."""
+    """One address of an envelope, or one end of a group of addresses (RFC 9051, section 7.5.2).
+
+    :ivar name_octets: the display name as sent; `name` has it decoded.
+    :ivar route_octets: the source route of RFC 821, long obsolete.
+    :ivar mailbox_octets: what stands before the "@" as sent; for the start of a group, the group's name.
+    :ivar host_octets: what stands behind the "@" as sent; None for both ends of a group.
+    """
 
     name_octets: bytes | None
     route_octets: bytes | None
-    """The source route of RFC 821, long obsolete."""
     mailbox_octets: bytes | None
     host_octets: bytes | None
 
@@ -135,6 +156,7 @@ class Address(NamedTuple):
 
     @property
     def is_group_end(self) -> bool:
+        """Whether this closes a group."""
         return self.host_octets is None and self.mailbox_octets is None
 
     def _without_angles(self) -> tuple[bytes | None, bytes | None]:
@@ -160,14 +182,26 @@ class Address(NamedTuple):
         return f"<Address {self}>"
 
 
+@_described
 class Envelope(NamedTuple):
-    """The main fields of a message's header, as the server read them (RFC 9051, section 7.5.2)."""
+    """The main fields of a message's header, as the server read them (RFC 9051, section 7.5.2).
+
+    :ivar date_octets: the Date field as sent; `date` has it as datetime.
+    :ivar subject_octets: the Subject field as sent; `subject` has it decoded.
+    :ivar from_: the addresses of From.
+    :ivar sender: the address of Sender; where the message has none, the server repeats `from_`.
+    :ivar reply_to: the addresses of Reply-To; where the message has none, the server repeats `from_`.
+    :ivar to: the addresses of To.
+    :ivar cc: the addresses of Cc.
+    :ivar bcc: the addresses of Bcc.
+    :ivar in_reply_to_octets: the In-Reply-To field as sent; `in_reply_to` has it as text.
+    :ivar message_id_octets: the Message-ID field as sent; `message_id` has it as text.
+    """
 
     date_octets: bytes | None
     subject_octets: bytes | None
     from_: tuple[Address, ...]
     sender: tuple[Address, ...]
-    """Where the message has none, the server repeats `from_`; so with `reply_to`."""
     reply_to: tuple[Address, ...]
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
@@ -193,6 +227,7 @@ class Envelope(NamedTuple):
 
     @property
     def in_reply_to(self) -> str | None:
+        """The In-Reply-To field: message IDs with their angle brackets."""
         return _text(self.in_reply_to_octets)
 
     @property
@@ -205,39 +240,48 @@ class Envelope(NamedTuple):
         return f"<Envelope {_shortened(self.subject)!r} from {_shortened(senders)} at {self.date}>"
 
 
+@_described
 class BodyStructure(NamedTuple):
     """One MIME part and the parts inside it (RFC 9051, section 7.5.2, BODYSTRUCTURE).
 
     Where a server left out what RFC 2045 has a default for, or sent NIL, the default is here.
+
+    :ivar part: what goes between the brackets of ``BODY[...]`` (RFC 9051, section 6.4.5.1): ``"1"`` for the only part
+        of a message, ``"2.1"`` for the first in the second. A multipart that is a whole message has no number of its
+        own; it has that of the message: ``""`` at the top, and in a message/rfc822 part the same as that part.
+    :ivar type: the media type in lower case: ``"text"`` of ``"text/plain"``.
+    :ivar subtype: the rest of it in lower case: ``"plain"``.
+    :ivar parameters: those of Content-Type, as sent; `params` has them decoded.
+    :ivar content_id_octets: the Content-ID with its angle brackets, as sent; `content_id` has it as text.
+    :ivar description_octets: the Content-Description as sent; `description` has it decoded.
+    :ivar encoding: the Content-Transfer-Encoding in lower case; ``""`` for a multipart, whose IMAP does not tell.
+    :ivar size: octets of the body as it is transferred, before decoding; None for a multipart.
+    :ivar lines: number of lines of the body, for text and message/rfc822.
+    :ivar envelope: the envelope of the message in a message/rfc822 part.
+    :ivar parts: those of a multipart; for a message/rfc822 part one: the body of the message in it.
+    :ivar md5_octets: the Content-MD5 as sent (RFC 1864).
+    :ivar disposition: the Content-Disposition: its type in lower case, and its parameters as sent.
+    :ivar language: the language tags of Content-Language (RFC 3282).
+    :ivar location_octets: the Content-Location as sent (RFC 2557); `location` has it as text.
+    :ivar extensions: what later standards may add: values as :func:`fastimap.parser.tokenize` gives them.
     """
 
     part: str
-    """What goes between the brackets of ``BODY[...]`` (RFC 9051, section 6.4.5.1): "1" for the only part of a message,
-    "2.1" for the first in the second. A multipart that is a whole message has no number of its own; it has that of the
-    message: "" at the top, and in a message/rfc822 part the same as that part."""
     type: str
-    """The media type in lower case: "text" of "text/plain"."""
     subtype: str
     parameters: Parameters
-    """Those of Content-Type, as sent. `params` has them decoded."""
     content_id_octets: bytes | None
     description_octets: bytes | None
     encoding: str
-    """The Content-Transfer-Encoding in lower case; "" for a multipart, for which IMAP does not tell it."""
     size: int | None
-    """Octets of the body as it is transferred, before decoding; None for a multipart."""
     lines: int | None
-    """Lines of the body, for text and message/rfc822."""
     envelope: Envelope | None
-    """The envelope of the message in a message/rfc822 part."""
     parts: tuple[BodyStructure, ...]
-    """Those of a multipart; for a message/rfc822 part one: the body of the message in it."""
     md5_octets: bytes | None
     disposition: Disposition | None
     language: tuple[str, ...]
     location_octets: bytes | None
     extensions: tuple[object, ...]
-    """What later standards may add: values as :func:`fastimap.parser.tokenize` gives them."""
 
     @property
     def media_type(self) -> str:
@@ -263,6 +307,7 @@ class BodyStructure(NamedTuple):
 
     @property
     def content_id(self) -> str | None:
+        """The Content-ID with its angle brackets."""
         return _text(self.content_id_octets)
 
     @property
@@ -272,6 +317,7 @@ class BodyStructure(NamedTuple):
 
     @property
     def location(self) -> str | None:
+        """The Content-Location (RFC 2557)."""
         return _text(self.location_octets)
 
     @property
@@ -287,17 +333,66 @@ class BodyStructure(NamedTuple):
             yield part
             stack.extend(reversed(part.parts))
 
+    def text_part(self, prefer: Literal["plain", "html"] = "plain") -> BodyStructure | None:
+        """The part with the text that a reader is meant to see, or None.
+
+        Of what is shown one after the other (multipart/mixed), the first text; of what is the same in several forms
+        (multipart/alternative), the one that is preferred, or what there is; of what belongs together
+        (multipart/related), the root. No attachments, and nothing of attached messages::
+
+            part = message.body_structure.text_part()
+            (row,) = client.fetch(message.uid, f"BODY.PEEK[{part.part}]")
+            text = part.decode_text(row.section(part.part) or b"")
+        """
+        if prefer not in ("plain", "html"):
+            raise ValueError(f"prefer is plain or html, not {prefer!r}")
+        texts = self._texts()
+        first, forms = next(texts, (None, None))
+        if first is None or forms is None:
+            return first
+        same = [first, *(part for part, its_forms in texts if its_forms is forms)]
+        for subtype in (prefer, "html" if prefer == "plain" else "plain"):
+            for part in same:
+                if part.subtype == subtype:
+                    return part
+        return first
+
+    def _texts(self) -> Iterator[tuple[BodyStructure, BodyStructure | None]]:
+        """Yield the texts that may be shown, each with the outermost multipart/alternative that it is in."""
+        stack: list[tuple[BodyStructure, BodyStructure | None]] = [(self, None)]
+        while stack:
+            part, forms = stack.pop()
+            if part.is_attachment:
+                continue
+            if part.type == "text":
+                yield part, forms
+            elif part.type == "multipart":
+                if part.subtype == "alternative" and forms is None:
+                    forms = part
+                parts = (part._root(),) if part.subtype == "related" and part.parts else part.parts
+                stack.extend((inner, forms) for inner in reversed(parts))
+
+    def _root(self) -> BodyStructure:
+        """The part of a multipart/related that the others belong to (RFC 2387, section 3.2)."""
+        start = self.params.get("start")
+        return next((part for part in self.parts if start and part.content_id == start), self.parts[0])
+
     def find(self, media_type: str) -> BodyStructure | None:
-        """The first part of this media type, such as ``"text/plain"``, or None."""
+        """The first part of this media type, such as ``"image/png"`` or ``"image/*"``, or None.
+
+        Any part, those of attachments and attached messages too. For the text of the message there is `text_part`.
+        """
         return next(self._of(media_type), None)
 
     def find_all(self, media_type: str) -> list[BodyStructure]:
-        """Every part of this media type, in the order of the message."""
+        """Every part of this media type, such as ``"image/png"`` or ``"image/*"``, in the order of the message."""
         return list(self._of(media_type))
 
     def _of(self, media_type: str) -> Iterator[BodyStructure]:
-        wanted = media_type.lower()
-        return (part for part in self.walk() if part.media_type == wanted)
+        wanted, _, subtype = media_type.lower().partition("/")
+        if not wanted or not subtype:
+            raise ValueError(f"a media type is like text/plain or text/*, not {media_type!r}")
+        return (part for part in self.walk() if part.type == wanted and subtype in ("*", part.subtype))
 
     def attachments(self) -> list[BodyStructure]:
         """The attached parts in order; an attached message is one, whatever is attached to it."""
@@ -311,41 +406,71 @@ class BodyStructure(NamedTuple):
                 stack.extend(reversed(part.parts))
         return found
 
+    def decode(self, octets: bytes) -> bytes:
+        """The content that `octets`, those of ``BODY[...]`` of this part, encode: base64 and quoted-printable undone.
+
+        Never raises: what is not in the encoding is skipped or kept, as the standard library's :mod:`email` does.
+        Octets in another encoding, and those of a multipart, are returned as they are. (``BINARY[...]`` has the server
+        do the same.)
+        """
+        if self.encoding == "base64":
+            return _from_base64(octets)
+        if self.encoding == "quoted-printable":
+            return a2b_qp(octets)
+        return octets
+
+    def decode_text(self, octets: bytes) -> str:
+        """The text that `octets`, those of ``BODY[...]`` of this part, encode; lines end as they do there, in CRLF.
+
+        Never raises: what the charset can't read becomes U+FFFD. Where the charset is not known, or US-ASCII and the
+        text is not, the text is read as UTF-8, and what is no UTF-8 as ISO-8859-1.
+        """
+        content = self.decode(octets)
+        codec = _codec(self.charset or "us-ascii")
+        return (_text(content) or "") if codec in (None, "ascii") else content.decode(codec, "replace")
+
     def __repr__(self) -> str:
         size = "" if self.size is None else f", {self.size} octets"
         parts = f", {len(self.parts)} parts" if self.type == "multipart" else ""
         return f"<BodyStructure {self.part or 'message'}: {self.media_type}{size}{parts}>"
 
 
+@_described
 class FetchedMessage(NamedTuple):
     """One FETCH response: what was asked of a message, or what changed (RFC 9051, section 7.5.2).
 
     What the server did not send is None; `present` tells it from what it sent as NIL or with a defect.
+
+    :ivar sequence_number: the message's place in the mailbox, from 1; None in a UIDFETCH response (RFC 9586).
+    :ivar uid: its UID.
+    :ivar flags: FLAGS: system flags as :class:`Flag` spells them, keywords as sent (octets that are no UTF-8 as
+        surrogates).
+    :ivar size: RFC822.SIZE: octets of the whole message.
+    :ivar internal_date: INTERNALDATE: when the message came into the server; aware.
+    :ivar mod_sequence: MODSEQ (RFC 7162).
+    :ivar envelope: ENVELOPE.
+    :ivar body_structure: BODYSTRUCTURE, or BODY, which lacks all from `md5_octets` on.
+    :ivar body: BODY[] or RFC822: the octets of the whole message, as they are; None where it went to a sink, see
+        `streamed`. `email()` reads them.
+    :ivar items: every other data item, as (name in upper case, value): sections bytes, or :class:`Streamed`; items that
+        fastimap does not know as :func:`fastimap.parser.tokenize` gives them. Header fields in a name are in upper case
+        too.
+    :ivar defects: what was not right in the response. A bad item costs its own value, never the row.
+    :ivar present: which items were there: the sum of PRESENT_UID, PRESENT_FLAGS, ...
     """
 
     sequence_number: int | None
-    """None in a UIDFETCH response (RFC 9586)."""
     uid: int | None
     flags: frozenset[str] | None
-    """System flags as :class:`Flag` spells them, keywords as sent (octets that are no UTF-8 as surrogates)."""
     size: int | None
-    """RFC822.SIZE: octets."""
     internal_date: datetime | None
-    """INTERNALDATE: when the message came into the server; aware."""
     mod_sequence: int | None
-    """MODSEQ (RFC 7162)."""
     envelope: Envelope | None
     body_structure: BodyStructure | None
-    """BODYSTRUCTURE, or BODY, which lacks all from `md5_octets` on."""
     body: bytes | None
-    """BODY[] or RFC822: the whole message; None where it went to a sink, see `streamed`."""
     items: tuple[tuple[str, object], ...]
-    """Every other data item, as (name in upper case, value): sections bytes, or :class:`Streamed`; items that fastimap
-    does not know as :func:`fastimap.parser.tokenize` gives them. Header fields in a name are in upper case too."""
     defects: tuple[Defect, ...]
-    """What was not right in the response. A bad item costs its own value, never the row."""
     present: int
-    """Which items were there: the sum of PRESENT_UID, PRESENT_FLAGS, ..."""
 
     def item(self, name: str, default: object = None) -> object:
         """The value of the data item `name`, spelled as in `items`, or `default`."""
@@ -367,13 +492,16 @@ class FetchedMessage(NamedTuple):
 
     @property
     def header(self) -> bytes | None:
-        """BODY[HEADER] or RFC822.HEADER."""
+        """The octets of BODY[HEADER] or RFC822.HEADER, where that was fetched; `email()` reads them."""
         header = self._octets("BODY[HEADER]")
         return header if header is not None else self._octets("RFC822.HEADER")
 
     @property
     def text(self) -> bytes | None:
-        """BODY[TEXT] or RFC822.TEXT."""
+        """The octets of BODY[TEXT] or RFC822.TEXT, where that was fetched: all behind the header, as it is encoded.
+
+        For the text that people read see :meth:`BodyStructure.text_part`.
+        """
         text = self._octets("BODY[TEXT]")
         return text if text is not None else self._octets("RFC822.TEXT")
 
@@ -544,6 +672,18 @@ def _decoded_word(word: re.Match[str]) -> tuple[str, bytes] | None:
         return codec, a2b_base64(octets + b"=" * (-len(octets) % 4))
     except Error:
         return None
+
+
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+
+
+def _from_base64(octets: bytes) -> bytes:
+    """Return what `octets` encode, to the first padding; cut short or not, with anything strewn in."""
+    digits = octets.translate(None, _NOT_BASE64)
+    try:
+        return a2b_base64(digits + b"==")
+    except Error:  # a single digit at the end says nothing
+        return a2b_base64(digits.rstrip(b"=")[:-1] + b"==")
 
 
 def _codec(charset: str) -> str | None:

@@ -312,3 +312,15 @@ def test_flags_are_text() -> None:
 def test_streamed() -> None:
     assert Streamed(5) == 5
     assert Streamed(5).error is None
+
+
+@pytest.mark.parametrize("cls", [Address, BodyStructure, Defect, Envelope, FetchedMessage])
+def test_every_field_is_described(cls: type) -> None:
+    for name in cls._fields:  # type: ignore[attr-defined]
+        text = vars(cls)[name].__doc__
+        assert not text.startswith("Alias for field"), name
+        assert text in " ".join(cls.__doc__.split())  # type: ignore[union-attr]
+        assert ":ivar" not in text
+    for name, value in vars(cls).items():
+        if not name.startswith("_"):
+            assert value.__doc__, name
