@@ -46,9 +46,11 @@ __all__ = [
     "nstring",
     "number",
     "number64",
+    "partial",
     "quoted",
     "section",
     "string",
+    "text",
 ]
 
 LONGEST_QUOTED: Final = 1000
@@ -150,6 +152,13 @@ Fragment: TypeAlias = bytes | memoryview | Wait
 
 
 # The parts, in the order of the grammar.
+
+
+def text(value: str) -> str:
+    """Return `value`; TypeError where it is no str."""
+    if not isinstance(value, str):
+        raise TypeError(f"not a str: {value!r}")
+    return value
 
 
 def atom(text: str) -> bytes:
@@ -330,6 +339,14 @@ _MACROS = {
 }
 
 
+def partial(positions: tuple[int, int]) -> bytes:
+    """Return the first and the last of some positions, both from 1, or both from -1, the last one, down (RFC 9394)."""
+    first, last = positions
+    for position in (first, last) if isinstance(first, int) and first > 0 else (-first, -last):
+        _number(position, 1, 2**32 - 1)
+    return b"%d:%d" % (first, last)
+
+
 def fetch_item(item: str) -> bytes:
     """Return the name of a message data item, upper case, such as ``BODY.PEEK[HEADER.FIELDS (DATE FROM)]<0.1024>``.
 
@@ -381,7 +398,7 @@ def header_list(names: Iterable[str]) -> bytes:
     encoded = []
     for name in names:
         # Quoted, brackets can't be taken for the section's.
-        part = string(name.upper()) if "[" in name or "]" in name else astring(name.upper())
+        part = string(name.upper()) if "[" in text(name) or "]" in name else astring(name.upper())
         if not isinstance(part, bytes) or _FIELD_NAME.fullmatch(name) is None:
             raise ValueError(f"not the name of a header field: {name[:100]!r}")
         encoded.append(part)

@@ -149,7 +149,7 @@ def search(
         return Search(key, returns=returns, partial=partial, sequence=sequence, charset=charset)
 
     try:
-        found: SearchResult = yield command(charset or "UTF-8")
+        found: SearchResult = yield command("UTF-8" if charset is None else charset)
     except CommandError as exc:
         if charset is not None or not isinstance(exc.response_code, BadCharset):
             raise
@@ -334,12 +334,16 @@ def _without(wanted: UIDSet | SequenceSet, numbers: list[int]) -> UIDSet | Seque
     return wanted - SequenceSet(numbers)
 
 
+_LONGEST = 10**9
+"""Seconds that one may ask to wait: what clocks and selectors can count."""
+
+
 class IdleStream:
     """Events as they come, by IDLE that is renewed, or by NOOP now and then where the server has no IDLE."""
 
     def __init__(self, protocol: Protocol, *, renew: float, poll: float) -> None:
-        if not renew > 0 or not poll > 0:
-            raise ValueError("renew and poll are seconds, over 0")
+        if not 0 < renew <= _LONGEST or not 0 < poll <= _LONGEST:
+            raise ValueError(f"renew and poll are seconds, over 0 and at most {_LONGEST}")
         self._protocol = protocol
         self._renew = renew
         self._poll = poll

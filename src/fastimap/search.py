@@ -244,7 +244,7 @@ old: Final = _key("OLD", "old")
 
 def keyword(name: str) -> Key:
     """Messages with the keyword `name`, such as ``$Forwarded``; for system flags there are keys of their own."""
-    return _key("KEYWORD", f"keyword({name!r})", atom(name))
+    return _key("KEYWORD", f"keyword({name!r})", atom(encode.text(name)))
 
 
 # Dates: of arrival, and of the Date field. Both without regard to time and zone.
@@ -422,7 +422,7 @@ def mod_sequence(value: int, flag: str | None = None, kind: str = "all") -> Key:
         return _key("MODSEQ", f"mod_sequence({value})", octets, requires="CONDSTORE", bound=value)
     if kind not in ("all", "priv", "shared"):
         raise ValueError(f"neither all, priv nor shared: {kind!r}")
-    atom(flag.removeprefix("\\"))
+    atom(encode.text(flag).removeprefix("\\"))
     entry = string(f"/flags/{flag}")
     if not isinstance(entry, bytes):
         raise ValueError(f"not a flag: {flag[:100]!r}")
@@ -488,6 +488,8 @@ def gmail_thread_id(value: int) -> Key:
 
 
 def _gmail_number(value: int) -> bytes:
+    if not isinstance(value, int):
+        raise TypeError(f"not a number: {value!r}")
     if isinstance(value, bool) or not 0 <= value < 2**64:
         raise ValueError(f"not an unsigned number of 64 bits: {value!r}")
     return b"%d" % value
@@ -922,17 +924,11 @@ def return_options(options: Iterable[str], *, partial: tuple[int, int] | None = 
         raise TypeError(f"return options are given as a list, not as one str: {options!r}")
     words: list[Part] = []
     for option in options:
-        if option.upper() not in RETURN_OPTIONS:
+        if encode.text(option).upper() not in RETURN_OPTIONS:
             raise ValueError(f"not a return option: {option!r}")
         words.append(option.upper().encode("ascii"))
     if partial is not None:
-        first, last = partial
-        positions = (first, last) if first > 0 else (-first, -last)
-        for position in positions:
-            if position < 1:
-                raise ValueError(f"not two positions from the same end: {partial}")
-            number(position)
-        words += (b"PARTIAL", b"%d:%d" % (first, last))
+        words += (b"PARTIAL", encode.partial(partial))
     return (b"RETURN", tuple(words))
 
 
@@ -962,7 +958,7 @@ def sort_criteria(keys: Iterable[str]) -> tuple[bytes, ...]:
         raise TypeError(f"sort keys are given as a list, not as one str: {keys!r}")
     words = []
     for key in keys:
-        name = key.upper()
+        name = encode.text(key).upper()
         if name.removeprefix("REVERSE ") not in list(SortKey):
             raise ValueError(f"not a sort key: {key!r}")
         words.append(name.encode("ascii"))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
-from .. import mailbox_name
+from .. import encode, mailbox_name
 from ..command import Command, Session
 from ..encode import Part
 from ..errors import FastimapError, StateError
@@ -26,6 +26,8 @@ __all__ = [
     "verb",
 ]
 
+K = TypeVar("K")
+V = TypeVar("V")
 R = TypeVar("R")
 
 
@@ -120,8 +122,15 @@ def limit(tagged: Tagged) -> int | None:
     return tagged.code.uid if isinstance(tagged.code, MessageLimit) else None
 
 
+def mapping(value: Mapping[K, V]) -> Mapping[K, V]:
+    """Return `value`; TypeError where it is no mapping."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"not a mapping: {value!r}")
+    return value
+
+
 def several(values: Iterable[str]) -> tuple[str, ...]:
-    """Return `values`; TypeError where one str was given instead of several."""
+    """Return `values`; TypeError where one str was given instead of several, or one of them is no str."""
     if isinstance(values, str):
         raise TypeError(f"several are given as a list, not as one str: {values!r}")
     return one_or_several(values)
@@ -152,6 +161,8 @@ def decoded(mailbox: str | bytes) -> str:
     """Return the name of a mailbox that was given as str or as a server's octets."""
     if isinstance(mailbox, str):
         return "INBOX" if mailbox.upper() == "INBOX" else mailbox
+    if not isinstance(mailbox, bytes):
+        encode.mailbox(mailbox)  # refuses it
     try:
         return decoded(mailbox_name.decode(mailbox))
     except ValueError:

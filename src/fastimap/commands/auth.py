@@ -98,6 +98,8 @@ class Authenticate(Command[None]):
     states = NOT_AUTHENTICATED
 
     def __init__(self, mechanism: Mechanism) -> None:
+        if not isinstance(mechanism, Mechanism):
+            raise TypeError(f"not a SASL mechanism: {mechanism!r}")
         self._mechanism = mechanism
         self._initial: bytes | None = None
         self._challenges = 0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from .. import encode, types
 from ..command import ANY, Session, State
 from ..types import CapabilityCode, Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
-from ._shared import Instruction, Question, names
+from ._shared import Instruction, Question, mapping, names
 
 __all__ = ["ID", "Comparator", "Enable", "GetJMAPAccess", "Language", "Unauthenticate"]
 
@@ -33,10 +33,10 @@ class ID(Question[ReadOnlyDict[str, str]]):
         if not fields:
             super().__init__(b"NIL")
             return
-        if len(fields) > 30:
+        if len(mapping(fields)) > 30:
             raise ValueError(f"at most 30 fields, not {len(fields)} (RFC 2971, section 3.3)")
         for name, value in fields.items():
-            if len(name.encode()) > 30 or len((value or "").encode()) > 1024:
+            if len(encode.text(name).encode()) > 30 or len(encode.text(value or "").encode()) > 1024:
                 raise ValueError(f"a name of over 30 octets, or a value of over 1024, at {name[:40]!r}")
         pairs = (part for name, value in fields.items() for part in (encode.string(name), encode.nstring(value)))
         super().__init__(tuple(pairs))

@@ -90,7 +90,9 @@ def _asked(items: tuple[str, ...]) -> _Items:
     """Read data items. Programs ask for the same few again and again, often for each message."""
     names = tuple(
         dict.fromkeys(
-            name for item in items for name in _MACROS.get(item.upper()) or (encode.fetch_item(item).decode("ascii"),)
+            name
+            for item in items
+            for name in _MACROS.get(encode.text(item).upper()) or (encode.fetch_item(item).decode("ascii"),)
         )
     )
     answers = tuple(map(_response_name, names))
@@ -153,7 +155,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         self._items = _asked(items)
         self._changed_since = changed_since
         self._vanished = vanished
-        self._partial = partial
+        self._partial = None if partial is None else encode.partial(partial)
         self._keys = self._items.keys
         self._need = self._items.need
         if self._by_uid:
@@ -187,7 +189,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         parts.append(self._items.list_by_uid if self._by_uid else self._items.list)
         modifiers: list[Part] = []
         if self._partial is not None:
-            modifiers += (b"PARTIAL", b"%d:%d" % self._partial)
+            modifiers += (b"PARTIAL", self._partial)
         if self._changed_since is not None:
             modifiers += (b"CHANGEDSINCE", encode.mod_sequence(self._changed_since, zero=True))
             if self._vanished:

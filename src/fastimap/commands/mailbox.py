@@ -198,7 +198,7 @@ class LSub(List):
     name = "LSUB"
 
     def __init__(self, reference: str = "", pattern: str = "*") -> None:
-        super().__init__(reference, pattern)
+        super().__init__(reference, encode.text(pattern))
 
 
 class XList(List):
@@ -213,7 +213,7 @@ class XList(List):
     name = "XLIST"
 
     def __init__(self, reference: str = "", pattern: str = "*") -> None:
-        super().__init__(reference, pattern)
+        super().__init__(reference, encode.text(pattern))
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("XLIST",)

@@ -10,11 +10,11 @@ from .. import encode
 from ..command import Command, Session
 from ..encode import Part
 from ..types import Metadata, MetadataCode, ReadOnlyDict, Response, Shown, Tagged
-from ._shared import Instruction, decoded, names
+from ._shared import Instruction, decoded, mapping, names
 
 __all__ = ["GetMetadata", "MetadataResult", "SetMetadata"]
 
-_DEPTHS = (0, 1, "infinity")
+_DEPTHS: dict[object, bytes] = {0: b"0", 1: b"1", "infinity": b"infinity"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,13 +52,13 @@ class GetMetadata(Command[MetadataResult]):
         if not entries:
             raise ValueError('no entries: GETMETADATA needs names such as "/private/comment"')
         if depth not in _DEPTHS:
-            raise ValueError(f"depth is one of {_DEPTHS}, not {depth!r}")
+            raise ValueError(f"depth is one of {tuple(_DEPTHS)}, not {depth!r}")
         self._mailbox = mailbox
         options: list[Part] = []
         if max_size is not None:
             options += [b"MAXSIZE", encode.number(max_size)]
         if depth:
-            options += [b"DEPTH", encode.atom(str(depth))]
+            options += [b"DEPTH", _DEPTHS[depth]]
         asked = tuple(map(_entry, names(entries, "entries")))
         # The grammar has the options in front of the mailbox; the examples of the RFC, behind it, are erroneous.
         self._arguments: list[Part] = [tuple(options)] if options else []
@@ -102,7 +102,7 @@ class SetMetadata(Instruction):
             raise TypeError(f'entries are a mapping, such as {{"/private/comment": "x"}}, not {entries!r:.100}')
         if not entries:
             raise ValueError("no entries: SETMETADATA needs at least one")
-        pairs = tuple(part for name, value in entries.items() for part in (_entry(name), _value(value)))
+        pairs = tuple(part for name, value in mapping(entries).items() for part in (_entry(name), _value(value)))
         super().__init__(encode.mailbox(mailbox), pairs)
         self._mailbox = mailbox
 
@@ -117,7 +117,7 @@ def _requires(mailbox: str | bytes, session: Session) -> Iterable[str]:
 
 
 def _entry(name: str) -> Part:
-    if not name.startswith("/") or name.endswith("/") or "//" in name or "*" in name or "%" in name:
+    if not encode.text(name).startswith("/") or name.endswith("/") or "//" in name or "*" in name or "%" in name:
         raise ValueError(f"not the name of an entry, such as /private/comment: {name!r}")
     return encode.astring(name)
 

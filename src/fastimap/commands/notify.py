@@ -71,6 +71,8 @@ class EventGroup:
     """For the selected mailbox: data items to be sent with each new message, as for `fetch`."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mailboxes, MailboxFilter):
+            raise TypeError(f"not a MailboxFilter: {self.mailboxes!r}")
         events = frozenset(self.events)
         selected = self.mailboxes.kind in ("selected", "selected-delayed")
         if self.mailboxes.kind == "subtree-one":

@@ -9,7 +9,7 @@ from .. import encode
 from ..command import Command, Session
 from ..encode import Part
 from ..types import Quota, QuotaRoots, Response, Shown, Tagged
-from ._shared import Question, decoded
+from ._shared import Question, decoded, mapping
 
 __all__ = ["GetQuota", "GetQuotaRoot", "MailboxQuota", "SetQuota"]
 
@@ -92,7 +92,9 @@ class SetQuota(Question[Quota | None]):
     answered_by = Quota
 
     def __init__(self, root: str, limits: Mapping[str, int]) -> None:
-        resources = (part for name, limit in limits.items() for part in (encode.atom(name), encode.number64(limit)))
+        resources = (
+            part for name, limit in mapping(limits).items() for part in (encode.atom(name), encode.number64(limit))
+        )
         super().__init__(encode.astring(root), tuple(resources))
 
     def succeed(self, tagged: Tagged, session: Session) -> Quota | None:

@@ -375,7 +375,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     answers = frozenset({"THREAD"})
 
     def __init__(self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8") -> None:
-        self._algorithm = encode.atom(algorithm.upper())
+        self._algorithm = encode.atom(encode.text(algorithm).upper())
         self._sequence = sequence
         self._key = search_key(key)
         self._program = (self._algorithm, encode.atom(charset), *search_program(key, charset=charset))
@@ -474,6 +474,8 @@ class CancelUpdate(Instruction):
     def __init__(self, *tags: bytes) -> None:
         if not tags:
             raise ValueError("no tags: CANCELUPDATE needs at least one")
+        if not all(isinstance(tag, bytes) for tag in tags):
+            raise TypeError(f"tags are bytes: {tags!r}")
         super().__init__(*(encode.quoted(tag.decode("ascii")) for tag in tags))
 
     def requires(self, session: Session) -> Iterable[str]:

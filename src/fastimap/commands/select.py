@@ -64,6 +64,8 @@ class QResync(Shown):
 
 
 def _known(numbers: UIDSet | SequenceSet) -> bytes:
+    if not isinstance(numbers, (UIDSet, SequenceSet)):
+        raise TypeError(f"neither a UIDSet nor a SequenceSet: {numbers!r}")
     if numbers.has_star:
         raise ValueError("* is not known: which message it is only the server can tell")
     return str(numbers).encode("ascii")

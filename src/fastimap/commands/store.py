@@ -144,7 +144,7 @@ class StoreGmailLabels(Store):
     @staticmethod
     def value(flag: str) -> Part:
         # Labels are spelt like mailbox names, but for the system's own, which look like flags.
-        return encode.flag(flag) if flag.startswith("\\") else encode.mailbox(flag)
+        return encode.flag(flag) if encode.text(flag).startswith("\\") else encode.mailbox(flag)
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("X-GM-EXT-1",)

@@ -23,6 +23,8 @@ class Anonymous(Mechanism):
 
     def __init__(self, trace: str = "") -> None:
         super().__init__(trace)
+        if not isinstance(trace, str):
+            raise TypeError(f"not a str: {trace!r}")
         if len(trace) > MAX_TRACE or not trace.isprintable():
             raise MechanismError(f"the trace must be at most {MAX_TRACE} printable characters")
         self._trace = trace.encode("utf-8")
