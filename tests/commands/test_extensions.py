@@ -194,8 +194,10 @@ def test_set_metadata(talk: Talk) -> None:  # RFC 5464, section 4.3
         """,
     )
     binary = SetMetadata("", {"/private/icon": b"\0\1"})
+    # To a server that does not know the literal8, it would be a command.
     assert sent(binary, server("METADATA-SERVER", "LITERAL+")) == [
-        b'A1 SETMETADATA "" (/private/icon ~{2+}\r\n\0\1)\r\n'
+        b'A1 SETMETADATA "" (/private/icon ~{2}\r\n',
+        b"\0\1)\r\n",
     ]
     with pytest.raises(CommandError) as caught:
         talk(

@@ -38,6 +38,21 @@ def test_list(talk: Talk) -> None:  # RFC 3501, section 6.3.8
     assert talk.left == []
 
 
+def test_a_mailbox_is_listed_once(talk: Talk) -> None:  # as Cyrus 3.10 answers behind CREATE
+    found = talk(
+        List(),
+        server(),
+        r"""
+        C: A1 LIST "" *
+        S: * LIST () "/" Work
+        S: * LIST () "/" INBOX
+        S: * LIST (\HasNoChildren) "/" Work
+        S: A1 OK Completed
+        """,
+    )
+    assert [(info.name, info.has_children) for info in found] == [("Work", False), ("INBOX", None)]
+
+
 def test_list_of_the_delimiter(talk: Talk) -> None:
     (root,) = talk(
         List(pattern=""),

@@ -182,7 +182,9 @@ class List(Command[tuple[MailboxInfo, ...]]):
             elif isinstance(response, Metadata):
                 fields = more.setdefault(response.mailbox, {})
                 fields["metadata"] = ReadOnlyDict({**fields.get("metadata", {}), **response.entries})
-        return tuple(replace(info, **more[info.name]) if info.name in more else info for info in self._found)
+        # Cyrus 3.10 tells of a mailbox that is new before it answers: what it says of it then is less, and no answer.
+        found = {info.name: info for info in self._found}
+        return tuple(replace(info, **more.get(name, {})) for name, info in found.items())
 
 
 class LSub(List):

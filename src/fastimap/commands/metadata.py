@@ -126,5 +126,7 @@ def _value(value: str | bytes | None) -> Part:
     """Return a value as the grammar has it: nstring or literal8; a value may hold anything."""
     octets = value.encode("utf-8") if isinstance(value, str) else value
     if octets is not None and (b"\0" in octets or b"\r" in octets or b"\n" in octets):
-        return encode.Literal(octets, binary=b"\0" in octets)
+        # Few servers take NUL. Who does not know the literal8 must not get it unasked, and take it for a command.
+        binary = b"\0" in octets
+        return encode.Literal(octets, binary=binary, waits=binary)
     return encode.nstring(value)
