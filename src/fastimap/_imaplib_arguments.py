@@ -21,6 +21,7 @@ NOT_IN_LIST_MAILBOX = re.compile(rb'[^!-~]|[(){"\\]')
 NOT_IN_WORD = re.compile(rb'[\x00- ()"\\\x7f]')
 _FLAG = re.compile(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
 _QUOTED_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_WELL_QUOTED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
 _PARENTHESIS = re.compile(r"[()]")
 _SPACE_OR_BRACKET = re.compile(r"[][() ]")
 _SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
@@ -72,18 +73,29 @@ def _sequence_members(item: Any) -> Iterator[str]:
 
 def reaches_out(item: str) -> bool:
     """Whether `item` is nothing, or what is around it in a list would be part of it, or it of that."""
-    rest = _QUOTED_TEXT.sub("", item)
+    rest = _without_strings(item)
+    if not item or rest is None:
+        return True
     depth = 0
     for parenthesis in _PARENTHESIS.findall(rest):
         depth += 1 if parenthesis == "(" else -1
         if depth < 0:
             return True
-    return not item or depth > 0 or '"' in rest
+    return depth > 0
+
+
+def _without_strings(text: str) -> str | None:
+    """Return `text` with an x for each quoted string; None where a quote is not closed."""
+    # Looked at once from the left: a search for strings would begin anew at each quote that nothing closes.
+    found = _WELL_QUOTED.match(text)
+    return _QUOTED_TEXT.sub("x", text) if found is not None and found.end() == len(text) else None
 
 
 def is_single(argument: str) -> bool:
     """Whether a server reads one argument, be it a word, a quoted string, a list, or a data item with its section."""
-    rest = _QUOTED_TEXT.sub("x", argument)
+    rest = _without_strings(argument)
+    if not argument or rest is None:
+        return False
     depth = 0
     for character in _SPACE_OR_BRACKET.findall(rest):
         if character == " ":
@@ -93,7 +105,7 @@ def is_single(argument: str) -> bool:
             depth += 1 if character in "([" else -1
             if depth < 0:
                 return False
-    return bool(argument) and not depth and '"' not in rest
+    return depth == 0
 
 
 def joined(items: Iterable[Argument]) -> str:

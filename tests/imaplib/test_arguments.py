@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -411,6 +413,20 @@ def test_a_second_argument_in_one(call: Any) -> None:
         call(client)
     assert client.canned.sent == b""
     assert client.literal is None
+
+
+@pytest.mark.parametrize("unit", ['\\"', '"', "(", "[", '"\\" ', ") "])
+def test_long_arguments_take_linear_time(unit: str) -> None:
+    def seconds(size: int) -> float:
+        text = '"' + unit * (size // len(unit))
+        start = time.process_time()
+        for quote in (bare()._set_quote, bare()._single, lambda text: bare()._set_quote([text])):
+            with suppress(ValueError):
+                quote(text)
+        return time.process_time() - start
+
+    seconds(1000)
+    assert seconds(2_000_000) < 1  # quadratic: hours
 
 
 @pytest.mark.parametrize(
