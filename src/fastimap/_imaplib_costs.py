@@ -67,6 +67,9 @@ class Patience:
         self._timeout: float | None = None
         self._until: float | None = None
         self._begun: float | None = None
+        self.ran_out = False
+        """Whether a response that began in the last silence() has had its time."""
+        self._limited: tuple[Any, float | None] | None = None
         self.progress()
 
     def __enter__(self) -> Self:
@@ -87,6 +90,7 @@ class Patience:
         """Begin anew."""
         self._since = time.monotonic()
         self._octets = 0
+        self._begun = None
 
     def moved(self, octets: int) -> None:
         """Take into account that so many octets came or went."""
@@ -107,27 +111,32 @@ class Patience:
         finally:
             self._silent = False
             sock.settimeout(self._timeout)
+            end = None if self._begun is None or not self._timeout else self._begun + self._timeout
+            self.ran_out = end is not None and time.monotonic() >= end
             self.progress()
 
-    @property
-    def ran_out(self) -> bool:
-        """Whether a response that began in a silence has had its time."""
-        return bool(self._begun and self._timeout) and time.monotonic() >= self._begun + self._timeout  # type: ignore[operator]
+    def limit(self, sock: Any, begun: bool = False) -> None:
+        """Let `sock` wait for no longer than patience lasts, until release().
 
-    @contextmanager
-    def limiting(self, sock: Any, begun: bool) -> Iterator[None]:
-        """Let `sock` wait for no longer than patience lasts; `begun`: a part of a response is there already."""
-        timeout = sock.gettimeout() if hasattr(sock, "gettimeout") else None
+        `begun`: a part of a response is there already. TimeoutError where patience is over.
+        """
+        gettimeout = getattr(sock, "gettimeout", None)
+        timeout = gettimeout() if gettimeout is not None else None
+        if timeout is None and not self._silent:
+            return
         left = self._left(timeout, begun)
         if left is None or (timeout and left >= timeout - _GRACE):
-            yield
             return
         if left <= 0:
             raise TimeoutError("timed out")
+        self._limited = sock, timeout
         sock.settimeout(left)
-        try:
-            yield
-        finally:
+
+    def release(self) -> None:
+        """Give the socket its own timeout back."""
+        if self._limited is not None:
+            sock, timeout = self._limited
+            self._limited = None
             sock.settimeout(timeout)
 
     def _left(self, timeout: float | None, begun: bool) -> float | None:
@@ -138,9 +147,11 @@ class Patience:
         if timeout == 0:
             return None
         ends = [] if self._until is None else [self._until]
-        if begun and self._timeout:
-            if self._begun is None:
-                self._begun = now
+        if not begun:
+            self._begun = None
+        elif self._begun is None:
+            self._begun = now
+        if self._begun is not None and self._timeout:
             ends.append(self._begun + self._timeout)
         return min(ends) - now if ends else None
 
@@ -152,6 +163,9 @@ class Patience:
         view = memoryview(octets)
         for start in range(0, len(view), _RECORD):
             piece = view[start : start + _RECORD]
-            with self.limiting(sock, begun=False):
+            try:
+                self.limit(sock)
                 sock.sendall(piece)
+            finally:
+                self.release()
             self.moved(len(piece))

@@ -373,10 +373,12 @@ class IMAP4:
             return b""
         reader = self._current_reader()
         try:
-            with self._patience:
-                while (octets := reader.read(size)) is None:
-                    if not self._receive(reader):
-                        return reader.take_rest()
+            octets = reader.read(size)
+            if octets is None:
+                with self._patience:
+                    while (octets := reader.read(size)) is None:
+                        if not self._receive(reader):
+                            return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
         return octets
@@ -389,10 +391,12 @@ class IMAP4:
         """
         reader = self._current_reader()
         try:
-            with self._patience:
-                while (line := reader.readline(_MAXLINE)) is None:
-                    if not self._receive(reader):
-                        return reader.take_rest()
+            line = reader.readline(_MAXLINE)
+            if line is None:
+                with self._patience:
+                    while (line := reader.readline(_MAXLINE)) is None:
+                        if not self._receive(reader):
+                            return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
         return line
@@ -413,18 +417,20 @@ class IMAP4:
     def _receive(self, reader: ResponseReader) -> bool:
         """Give `reader` what one read from the server brings; whether the connection goes on."""
         try:
-            with self._patience.limiting(self.sock, begun=bool(reader.buffered)):
-                recv_into = getattr(self.sock, "recv_into", None)
-                if recv_into is not None:
-                    # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
-                    received = recv_into(reader.get_buffer())
-                else:
-                    room = reader.get_buffer()
-                    octets = self.sock.recv(len(room))
-                    received = len(octets)
-                    room[:received] = octets
+            self._patience.limit(self.sock, begun=reader.buffered > 0)
+            recv_into = getattr(self.sock, "recv_into", None)
+            if recv_into is not None:
+                # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
+                received = recv_into(reader.get_buffer())
+            else:
+                room = reader.get_buffer()
+                octets = self.sock.recv(len(room))
+                received = len(octets)
+                room[:received] = octets
         except ConnectionError:
             return False
+        finally:
+            self._patience.release()
         if received:
             reader.buffer_updated(received)
             self._patience.moved(received)
@@ -1557,7 +1563,12 @@ class IMAP4:
     def _take_response(self, line: bytes) -> bytes | None:
         """Store the response that begins with `line`; return `line`, or None for a continuation request."""
         self._line = line
-        if self._match(self.tagre, line):
+        if line.startswith(b"+"):
+            self._match(Continuation, line)
+            self.continuation_response = self.mo["data"]
+            self._unasked += 1
+            return None
+        if not line.startswith(b"*") and self._match(self.tagre, line):
             tag = self.mo["tag"]
             if tag not in self.tagged_commands:
                 raise self._unexpected(f"unexpected tagged response: {_shown(line)}")
@@ -1574,10 +1585,6 @@ class IMAP4:
             elif self._match(_Bare_response_code, line):
                 typ = "OK"
                 data = self.mo["data"]
-            elif self._match(Continuation, line):
-                self.continuation_response = self.mo["data"]
-                self._unasked += 1
-                return None
             else:
                 raise self._unexpected(f"unexpected response: {_shown(line)}")
             fragments = self._fragments(typ, data)
@@ -1619,7 +1626,8 @@ class IMAP4:
                 depth += _net_parentheses(data)
                 data = self._get_line()
                 while not data and depth > 0:
-                    octets += len(CRLF)
+                    self._unasked += 1
+                    self._check_unasked()
                     data = self._get_line()  # some servers send an empty line behind a literal
                 octets += len(data)
         fragments.append(data)

@@ -424,11 +424,13 @@ def test_a_line_read_directly(connect: Connect) -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + bytes(20)])
 def test_a_tls_handshake(serve: Serve, trusting: ssl.SSLContext, octets: bytes) -> None:
-    server = serve(lambda peer: (drip(peer, octets), peer.line()))
+    over = threading.Event()
+    server = serve(lambda peer: (drip(peer, octets), over.wait(FOR_EVER)))
     start = time.monotonic()
     with pytest.raises(TimeoutError):
         imaplib.IMAP4_SSL("localhost", server.port, ssl_context=trusting, timeout=TIMEOUT)
     assert time.monotonic() - start < LATE
+    over.set()
 
 
 def test_the_handshake_of_starttls(connect: Connect, trusting: ssl.SSLContext) -> None:
