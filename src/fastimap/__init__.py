@@ -1,6 +1,8 @@
 """A fast IMAP client: ``fastimap.Client``, ``fastimap.AsyncClient``, and ``from fastimap import imaplib``.
 
-The last is the standard library's module on a parser in C; the first two are typed, pipelined and streaming.
+The last is the standard library's module on a parser in C; the first two are typed, pipelined and streaming. What their
+methods take and return is here too; search keys are in ``fastimap.search``, what servers say besides in
+``fastimap.types``, SASL mechanisms in ``fastimap.sasl``, and errors in ``fastimap.errors``.
 """
 
 from __future__ import annotations
@@ -12,12 +14,44 @@ if TYPE_CHECKING:
     from . import errors, imaplib, sasl, search, types
     from .aio import AsyncClient
     from .client import Client, Pipeline
+    from .command import Command, Flow, Session, State
+    from .commands import (
+        Action,
+        AppendMessage,
+        AppendResult,
+        CopyResult,
+        EventGroup,
+        ExpungeResult,
+        MailboxFilter,
+        MailboxQuota,
+        MailboxSearchResult,
+        MessageData,
+        MetadataResult,
+        MultiAppendResult,
+        NotifyEvent,
+        QResync,
+        SearchResult,
+        SelectedMailbox,
+        SortResult,
+        StoreResult,
+    )
     from .errors import FastimapError
     from .imaplib import IMAP4, IMAP4_SSL, IMAP4_stream
     from .limits import Limits
-    from .message import Address, BodyStructure, Defect, Envelope, FetchedMessage, Flag
+    from .message import (
+        Address,
+        BodyStructure,
+        Defect,
+        Disposition,
+        Envelope,
+        FetchedMessage,
+        Flag,
+        Parameters,
+        Streamed,
+    )
     from .parser import IMPLEMENTATION
-    from .sequence_set import SAVED, SequenceSet, UIDSet
+    from .protocol import Counters, Event, Pending
+    from .sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .settings import Timeouts
 
 __all__ = [
@@ -25,19 +59,50 @@ __all__ = [
     "IMAP4_SSL",
     "IMPLEMENTATION",
     "SAVED",
+    "Action",
     "Address",
+    "AppendMessage",
+    "AppendResult",
     "AsyncClient",
     "BodyStructure",
     "Client",
+    "Command",
+    "CopyResult",
+    "Counters",
     "Defect",
+    "Disposition",
     "Envelope",
+    "Event",
+    "EventGroup",
+    "ExpungeResult",
     "FastimapError",
     "FetchedMessage",
     "Flag",
+    "Flow",
     "IMAP4_stream",
     "Limits",
+    "MailboxFilter",
+    "MailboxQuota",
+    "MailboxSearchResult",
+    "MessageData",
+    "MessageSet",
+    "Messages",
+    "MetadataResult",
+    "MultiAppendResult",
+    "NotifyEvent",
+    "Parameters",
+    "Pending",
     "Pipeline",
+    "QResync",
+    "SavedResult",
+    "SearchResult",
+    "SelectedMailbox",
     "SequenceSet",
+    "Session",
+    "SortResult",
+    "State",
+    "StoreResult",
+    "Streamed",
     "Timeouts",
     "UIDSet",
     "__version__",
@@ -56,19 +121,50 @@ _HOMES = {
     "IMAP4_SSL": "imaplib",
     "IMPLEMENTATION": "parser",
     "SAVED": "sequence_set",
+    "Action": "commands",
     "Address": "message",
+    "AppendMessage": "commands",
+    "AppendResult": "commands",
     "AsyncClient": "aio",
     "BodyStructure": "message",
     "Client": "client",
+    "Command": "command",
+    "CopyResult": "commands",
+    "Counters": "protocol",
     "Defect": "message",
+    "Disposition": "message",
     "Envelope": "message",
+    "Event": "protocol",
+    "EventGroup": "commands",
+    "ExpungeResult": "commands",
     "FastimapError": "errors",
     "FetchedMessage": "message",
     "Flag": "message",
+    "Flow": "command",
     "IMAP4_stream": "imaplib",
     "Limits": "limits",
+    "MailboxFilter": "commands",
+    "MailboxQuota": "commands",
+    "MailboxSearchResult": "commands",
+    "MessageData": "commands",
+    "MessageSet": "sequence_set",
+    "Messages": "sequence_set",
+    "MetadataResult": "commands",
+    "MultiAppendResult": "commands",
+    "NotifyEvent": "commands",
+    "Parameters": "message",
+    "Pending": "protocol",
     "Pipeline": "client",
+    "QResync": "commands",
+    "SavedResult": "sequence_set",
+    "SearchResult": "commands",
+    "SelectedMailbox": "commands",
     "SequenceSet": "sequence_set",
+    "Session": "command",
+    "SortResult": "commands",
+    "State": "command",
+    "StoreResult": "commands",
+    "Streamed": "message",
     "Timeouts": "settings",
     "UIDSet": "sequence_set",
 }
@@ -86,4 +182,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -23,8 +23,8 @@ from . import encode, mailbox_name
 from .encode import IfUTF8, Literal, Part, astring, atom, date_text, header_list, number, number64, string
 from .sequence_set import SequenceSet, UIDSet
 
+# Only what makes search keys, and their types: the rest is for the commands.
 __all__ = [
-    "RETURN_OPTIONS",
     "And",
     "Fuzzy",
     "Key",
@@ -43,7 +43,6 @@ __all__ = [
     "deleted",
     "draft",
     "email_id",
-    "encode_search",
     "filter_",
     "flagged",
     "from_",
@@ -62,14 +61,11 @@ __all__ = [
     "on",
     "raw",
     "recent",
-    "return_options",
     "save_date_supported",
     "saved",
     "saved_before",
     "saved_on",
     "saved_since",
-    "search_key",
-    "search_program",
     "seen",
     "sent_before",
     "sent_on",
@@ -77,7 +73,6 @@ __all__ = [
     "sequence",
     "since",
     "smaller",
-    "sort_criteria",
     "subject",
     "text",
     "thread_id",
@@ -90,6 +85,10 @@ __all__ = [
     "unseen",
     "younger",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 
 
 class SearchKey:

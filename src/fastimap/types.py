@@ -77,6 +77,11 @@ __all__ = [
     "Vanished",
 ]
 
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
 """Data of a kind that fastimap does not know, as the tokenizer gives it (see :mod:`fastimap.parser`)."""
 

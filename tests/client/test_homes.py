@@ -1,0 +1,130 @@
+"""Whatever a method of the clients takes or returns has a public home, where a program can import it from."""
+
+from __future__ import annotations
+
+import builtins
+import collections.abc
+import datetime
+import email.message
+import inspect
+import os
+import re
+import socket
+import ssl
+import typing
+from collections.abc import Callable, Iterator
+from types import ModuleType, UnionType
+from typing import Any
+
+import pytest
+
+import fastimap
+from fastimap import AsyncClient, Client, Pipeline, errors, sasl, search, types
+
+HOMES: list[ModuleType] = [fastimap, types, search, errors, sasl]
+# Where everything else comes from that stands in an annotation.
+OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socket, ssl)
+
+
+# Type variables, None's own type, and what only the commands and the protocol speak of.
+PRIVATE = {"R", "R_co", "K", "V_co", "NoneType", "_Ranges", "Scope"}
+
+
+def is_known(name: str) -> bool:
+    last = name.rpartition(".")[2]
+    return any(last in home.__all__ for home in HOMES) or any(hasattr(module, last) for module in OUTSIDE)
+
+
+def methods() -> list[Any]:
+    return [
+        pytest.param(member, id=f"{door.__name__}.{name}")
+        for door in (Client, AsyncClient, Pipeline)
+        for name, member in vars(door).items()
+        if inspect.isfunction(member) or isinstance(member, property)
+        if not name.startswith("_") or (name == "__init__" and door is not Pipeline)
+    ]
+
+
+def signature(member: Any) -> inspect.Signature:
+    function: Callable[..., Any] = member.fget if isinstance(member, property) else member  # type: ignore[assignment]
+    return inspect.signature(function)
+
+
+def names(annotation: Any) -> Iterator[str]:
+    """The names of types in an annotation, be it text or made."""
+    if isinstance(annotation, str):
+        yield from re.findall(r"[A-Za-z_][\w.]*", re.sub(r"\"[^\"]*\"|'[^']*'", "", annotation))
+    elif inner := typing.get_args(annotation):
+        outer = typing.get_origin(annotation)
+        for each in inner if outer is UnionType else (outer, *inner):
+            yield from names(each)
+    elif isinstance(annotation, typing.ForwardRef):
+        yield from names(annotation.__forward_arg__)
+    elif isinstance(annotation, type) and annotation is not inspect.Parameter.empty:
+        yield annotation.__name__
+
+
+@pytest.mark.parametrize("member", methods())
+def test_what_methods_take_and_return_is_public(member: Any) -> None:
+    told = signature(member)
+    spoken_of = [told.return_annotation, *(parameter.annotation for parameter in told.parameters.values())]
+    unknown = {name for annotation in spoken_of for name in names(annotation) if not is_known(name)}
+    # A socket's class has another name there, as `socket` is the parameter.
+    assert unknown <= PRIVATE | {"Socket"}
+
+
+def held(cls: type) -> set[str]:
+    """The names of types in what `cls` holds: fields, properties, results of methods."""
+    found = {name for annotation in getattr(cls, "__annotations__", {}).values() for name in names(annotation)}
+    for name, value in vars(cls).items():
+        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
+            found.update(names(signature(value).return_annotation))
+    return found
+
+
+def values() -> dict[type, set[str]]:
+    """What methods return, what that holds, and so on to the bottom: each class, and the names in it."""
+    found: dict[type, set[str]] = {}
+    waiting = {name for parameter in methods() for name in names(signature(parameter.values[0]).return_annotation)}
+    while waiting:
+        name = waiting.pop()
+        for home in HOMES:
+            cls = getattr(home, name) if name in home.__all__ else None
+            if isinstance(cls, type) and cls not in found:
+                found[cls] = held(cls)
+                waiting |= found[cls]
+    return found
+
+
+VALUES = values()
+
+
+@pytest.mark.parametrize("cls", VALUES, ids=lambda cls: cls.__name__)
+def test_what_values_hold_is_public(cls: type) -> None:
+    assert {name for name in VALUES[cls] if not is_known(name)} <= PRIVATE
+
+
+def test_the_walk_gets_everywhere() -> None:
+    found = {cls.__name__ for cls in VALUES}
+    assert found >= {"SearchResult", "SelectedMailbox", "CopyResult", "StoreResult", "AppendResult", "MailboxQuota"}
+    assert found >= {"Pending", "FetchedMessage", "Address", "Quota", "QuotaResource", "ThreadNode", "CopyUID"}
+
+
+@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.__name__)
+def test_public_names_are_there(home: ModuleType) -> None:
+    for name in home.__all__:
+        assert getattr(home, name) is not None
+
+
+@pytest.mark.parametrize("home", [fastimap, types, search], ids=lambda home: home.__name__)
+def test_dir_tells_public_names_alone(home: ModuleType) -> None:
+    assert {name for name in dir(home) if not name.startswith("__")} == set(home.__all__) - {"__version__"}
+
+
+def test_a_star_import_of_search_keys_brings_nothing_else() -> None:
+    brought: dict[str, Any] = {}
+    exec("from fastimap.search import *", brought)
+    del brought["__builtins__"]
+    for name, value in brought.items():
+        assert isinstance(value, search.SearchKey) or value.__module__ == "fastimap.search", name
+    assert not {"encode_search", "search_program", "re", "date"} & set(brought)
