@@ -542,14 +542,13 @@ class Client:
         while True:
             try:
                 interest = self._exchange(until)
-                if interest is None:
-                    return
                 now = time.monotonic()
                 patience = self._patience.until(now)
+                if patience is not None and now >= patience:  # also where the server never pauses
+                    self._fail(self._patience.error())
+                    return
                 deadline = until if patience is None else patience if until is None else min(until, patience)
-                if deadline is not None and now >= deadline:
-                    if patience is not None and now >= patience:
-                        self._fail(self._patience.error())
+                if interest is None or (deadline is not None and now >= deadline):
                     return
             except Exception:
                 raise

@@ -53,6 +53,7 @@ __all__ = [
     "StateError",
     "TLSError",
     "Timeout",
+    "TooManyAnswers",
     "TooManyChallenges",
     "TooManyLiterals",
     "TooManyUnasked",
@@ -276,6 +277,12 @@ class TooManyUnasked(LimitError):
     """During one command the server sent more responses that nobody asked for than ``Limits.unasked`` allows."""
 
     limit = "unasked"
+
+
+class TooManyAnswers(LimitError):
+    """To one command the server gave more answers than ``Limits.answers`` or ``Limits.answers_octets`` allow."""
+
+    limit = "answers"
 
 
 class TooManyChallenges(LimitError):

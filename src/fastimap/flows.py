@@ -156,7 +156,7 @@ def search(
         for known in exc.response_code.charsets:
             try:
                 again = command(known)
-            except (UnicodeEncodeError, LookupError):
+            except (ValueError, LookupError):  # it lacks a character, Python lacks it, or it is no charset's name
                 continue
             found = yield again
             break
@@ -337,6 +337,9 @@ def _without(wanted: UIDSet | SequenceSet, numbers: list[int]) -> UIDSet | Seque
 _LONGEST = 10**9
 """Seconds that one may ask to wait: what clocks and selectors can count."""
 
+_IDLE_AGAIN = 1.0
+"""Seconds between two IDLEs that the server ends by itself: it is not to be asked as fast as it refuses."""
+
 
 class IdleStream:
     """Events as they come, by IDLE that is renewed, or by NOOP now and then where the server has no IDLE."""
@@ -348,6 +351,8 @@ class IdleStream:
         self._renew = renew
         self._poll = poll
         self._pending: Pending[None] | None = None
+        self._idle = Idle()
+        self._begun_at = 0.0
         self._idles = protocol.session.has("IDLE")
         self.wake_at = 0.0
         """When `advance` wants to be called again (the clock of its `now`)."""
@@ -363,9 +368,11 @@ class IdleStream:
             elif pending.error is not None:
                 raise pending.error
             elif self._idles:
-                self.wake_at = now
+                self.wake_at = now if self._idle.interrupted else max(now, self._begun_at + _IDLE_AGAIN)
         if self._pending is None and now >= self.wake_at:
-            command: Command[None] = Idle() if self._idles else Noop()
+            self._idle = Idle()
+            self._begun_at = now
+            command: Command[None] = self._idle if self._idles else Noop()
             self._pending = self._protocol.submit(command)
             self.wake_at = now + (self._renew if self._idles else self._poll)
         elif now >= self.wake_at:
@@ -406,7 +413,9 @@ class Patience:
             self._oldest = None
             return None
         counters = protocol.counters
-        mark = counters.responses + (counters.octets_in + counters.octets_out) // self._PIECE
+        # A server that does not read what is sent makes no progress, however much it talks.
+        octets = counters.octets_out if protocol.sending else counters.octets_in + counters.octets_out
+        mark = octets // self._PIECE + (0 if protocol.sending else counters.responses)
         if oldest is not self._oldest:
             self._oldest = oldest
             self._since = self._moved = now

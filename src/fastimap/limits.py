@@ -47,6 +47,13 @@ class Limits:
     unasked_octets: int = 64 * _MIB
     """The octets of those responses together (`TooManyUnasked`)."""
 
+    answers: int = 1_000_000
+    """Number of responses that answer one command, other than FETCH responses (`TooManyAnswers`). Large accounts have
+    some 200,000 mailboxes, and an EXPUNGE says one for each message."""
+
+    answers_octets: int = 64 * _MIB
+    """The octets of those responses together (`TooManyAnswers`). A SEARCH that finds 1,000,000 messages has 8 MB."""
+
     challenges: int = 16
     """Number of SASL challenges in one authentication (`TooManyChallenges`). GSSAPI and SCRAM take up to 4."""
 

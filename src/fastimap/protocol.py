@@ -37,6 +37,8 @@ from .errors import (
     ProtocolError,
     StateError,
     TLSError,
+    TooManyAnswers,
+    TooManyChallenges,
     TooManyUnasked,
 )
 from .limits import CLIENT_LIMITS, Limits
@@ -96,11 +98,25 @@ _TOGETHER = {
 class Pending(Generic[R]):
     """A command on its way; `result()` once it is `done`."""
 
-    __slots__ = ("asked_for", "command", "defect", "detached", "done", "error", "on_done", "spans", "value")
+    __slots__ = (
+        "answers",
+        "answers_octets",
+        "asked_for",
+        "challenges",
+        "command",
+        "defect",
+        "detached",
+        "done",
+        "error",
+        "on_done",
+        "spans",
+        "value",
+    )
 
     def __init__(self, command: Command[R]) -> None:
         self.command = command
         self.spans: tuple[tuple[int, int], ...] = ()
+        self.answers = self.answers_octets = self.challenges = 0
         self.done = False
         self.detached = False
         self.defect: str | None = None
@@ -219,6 +235,11 @@ class Protocol:
         """Number of commands sent, or being sent, and not answered."""
         return len(self._flight)
 
+    @property
+    def sending(self) -> bool:
+        """Whether there is more to send, and nothing but the driver to wait for."""
+        return bool(self._output) or (self._writing is not None and not self._waiting)
+
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
         for pending in self._flight.values():
@@ -264,6 +285,10 @@ class Protocol:
             pending = self._queue[0]
             if pending.detached:
                 self._queue.popleft()
+                continue
+            if self._bye is not None:  # what is in flight may still be answered
+                self._queue.popleft()
+                pending._finish(None, self._hung_up())
                 continue
             if not self._may_start(pending.command):
                 self.interrupt()
@@ -395,8 +420,11 @@ class Protocol:
     def eof_received(self) -> None:
         """Take the end of the stream."""
         if self.error is None:
-            said = f": {self._bye}" if self._bye else "" if self.greeting.done else " before it greeted"
-            self.fail(Disconnected(f"the server closed the connection{said}"))
+            self.fail(self._hung_up())
+
+    def _hung_up(self) -> Disconnected:
+        said = f": {self._bye}" if self._bye else "" if self.greeting.done else " before it greeted"
+        return Disconnected(f"the server closed the connection{said}")
 
     def tls_started(self) -> None:
         """The driver has TLS: from the start, or behind the OK of STARTTLS."""
@@ -429,8 +457,6 @@ class Protocol:
         octets: Any = data
         while True:
             try:
-                if self._inflate.eof:
-                    raise ProtocolError("octets behind the end of the compressed stream")
                 piece = self._inflate.decompress(octets, _INFLATE_STEP)
             except zlib.error as exc:
                 raise ProtocolError(f"the compressed stream is broken: {exc}") from exc
@@ -445,15 +471,20 @@ class Protocol:
                 self._receive()
                 if self.error is not None:
                     return
-            if self._inflate.eof or (not octets and len(piece) < _INFLATE_STEP):
+            if self._inflate.eof:  # nothing can come behind it
+                self.eof_received()
+                return
+            if not octets and len(piece) < _INFLATE_STEP:
                 return
 
     def _receive(self) -> None:
         reader = self._reader
+        octets = reader.buffered
         while True:
             batch = reader.batch(1) if self._one_by_one() else reader.batch()
             if not batch:
-                return
+                break
+            octets = 0
             for item in batch:
                 if isinstance(item, list):
                     self._take_rows(item)
@@ -461,6 +492,12 @@ class Protocol:
                     self._take(item)
                 if self.error is not None:
                     return
+        skipped = octets - reader.buffered
+        if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
+            self._count_unasked(skipped // 2, skipped)
+        if self._bye is not None and self.awaited() is None and self.session.state is not State.CONNECTING:
+            # Whether it hangs up or not: it has taken its leave, and has answered what it will.
+            self.eof_received()
 
     def _one_by_one(self) -> bool:
         """Whether what is behind a response depends on it, so that each has to be framed on its own.
@@ -513,14 +550,20 @@ class Protocol:
             self._take_greeting(response, fragments[0])
         else:
             self._learn(response)
+            octets = sum(map(len, fragments))
             for pending in self._flight.values():
                 if pending.command.take(response):
+                    self._count_answer(pending, octets)
                     return
             if isinstance(response, UnknownResponse) and response.defect is not None:
+                if not response.name and not fragments[0].startswith(b"*"):
+                    # A line that nothing in the protocol begins with is most likely the rest of a literal that is
+                    # longer than announced, and what follows it as well: the text of a message, not the server's.
+                    raise ProtocolError(f"a line that is no response: {fragments[0][:80]!r}")
                 for pending in self._flight.values():
                     if response.name in pending.command.answers:
                         pending.defect = f"{response.name}: {response.defect}"
-            self._unasked_event(response, sum(map(len, fragments)))
+            self._unasked_event(response, octets)
 
     def _take_greeting(self, response: Response, line: bytes) -> None:
         if not isinstance(response, StatusResponse) or response.status not in ("OK", "PREAUTH", "BYE"):
@@ -554,10 +597,15 @@ class Protocol:
         for pending in self._flight.values():
             line = pending.command.answer(request)
             if line is not None:
+                pending.challenges += 1
+                if pending.challenges > self._limits.challenges:
+                    raise TooManyChallenges(f"more than {self._limits.challenges} SASL challenges")
                 log.debug("C: ***")
                 self._put(line + b"\r\n")
                 return
-        if not any(pending.command.kind is None for pending in self._flight.values()):
+        if any(pending.command.kind is None for pending in self._flight.values()):
+            self._count_unasked(1, len(request.text))
+        else:
             self._unasked_event(request, len(request.text))
 
     def _take_tagged(self, tagged: Tagged) -> None:
@@ -628,14 +676,26 @@ class Protocol:
             self._bye = None
             self._tls_next = True
 
-    def _unasked_event(self, event: Event, octets: int) -> None:
-        self._unasked += 1
+    def _count_answer(self, pending: Pending[Any], octets: int) -> None:
+        pending.answers += 1
+        pending.answers_octets += octets
+        if pending.answers > self._limits.answers or pending.answers_octets > self._limits.answers_octets:
+            raise TooManyAnswers(
+                f"more than {self._limits.answers} responses to one {pending.command.name}, "
+                f"or more than {self._limits.answers_octets} octets of them"
+            )
+
+    def _count_unasked(self, number: int, octets: int) -> None:
+        self._unasked += number
         self._unasked_octets += octets
         if self._unasked > self._limits.unasked or self._unasked_octets > self._limits.unasked_octets:
             raise TooManyUnasked(
                 f"more than {self._limits.unasked} responses that nobody asked for, "
                 f"or more than {self._limits.unasked_octets} octets of them"
             )
+
+    def _unasked_event(self, event: Event, octets: int) -> None:
+        self._count_unasked(1, octets)
         self._events.append((event, octets))
         self._event_octets += octets
         while len(self._events) > _MAX_EVENTS or self._event_octets > self._limits.unasked_octets:

@@ -880,9 +880,10 @@ def encode_search(key: SearchKey, *, charset: str = "UTF-8") -> tuple[Part, ...]
     enabled (RFC 6855, section 3). Raises UnicodeEncodeError where `charset` lacks a character, LookupError where
     Python lacks `charset`.
     """
+    named = atom(charset)  # refused here, whether it is sent or not
     if not _has_foreign_text(key):
         return _parts(_node(key, "US-ASCII", utf8=False))
-    return (IfUTF8(None, b"CHARSET " + atom(charset)), *_parts(_node(key, charset, utf8=True)))
+    return (IfUTF8(None, b"CHARSET " + named), *_parts(_node(key, charset, utf8=True)))
 
 
 def search_program(key: SearchKey, *, charset: str = "UTF-8") -> tuple[Part, ...]:

@@ -16,10 +16,8 @@ from ..errors import (
     FastimapError,
     MechanismError,
     ProtocolError,
-    TooManyChallenges,
     Unavailable,
 )
-from ..limits import CLIENT_LIMITS
 from ..refusals import refusal
 from ..sasl import Mechanism
 from ..types import CapabilityCode, ContinuationRequest, Tagged
@@ -102,7 +100,6 @@ class Authenticate(Command[None]):
             raise TypeError(f"not a SASL mechanism: {mechanism!r}")
         self._mechanism = mechanism
         self._initial: bytes | None = None
-        self._challenges = 0
         self._refused: Exception | None = None
 
     def requires(self, session: Session) -> Iterable[str]:
@@ -120,9 +117,6 @@ class Authenticate(Command[None]):
         return parts
 
     def answer(self, request: ContinuationRequest) -> bytes | None:
-        self._challenges += 1
-        if self._challenges > CLIENT_LIMITS.challenges:
-            raise TooManyChallenges(f"more than {CLIENT_LIMITS.challenges} SASL challenges")
         if self._refused is not None:
             raise ProtocolError("the server goes on with an authentication that was cancelled")
         try:

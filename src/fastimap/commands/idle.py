@@ -38,6 +38,11 @@ class Idle(Command[None]):
         return b"DONE"
 
     @property
+    def interrupted(self) -> bool:
+        """Whether it ended, or is to end, because the client wanted it."""
+        return self._wanted
+
+    @property
     def lasting(self) -> bool:
         return self._begun and not self._ended
 

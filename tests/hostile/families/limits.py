@@ -1,0 +1,227 @@
+"""Limits: what a server may make a client hold. What honest servers send passes under the same limits."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fastimap import Limits
+
+from ..scenario import (
+    GREETING,
+    IMAPLIB,
+    IN_STEP,
+    MIB,
+    NOOP,
+    PREAUTH,
+    SEARCH,
+    SELECT,
+    SELECTED,
+    TYPED,
+    Scenario,
+    call,
+    dead,
+    fetched,
+    gives,
+    gives_count,
+    gives_length,
+    gives_numbers,
+    refused,
+    survives,
+)
+from ..server import Answer, Expect, ReadLine, Send, Serve, Step
+
+FAMILY = "limits"
+
+
+TEN_THOUSAND = {"limits": Limits(unasked=10_000, answers=10_000)}
+
+
+def unasked(
+    name: str, *steps: Step, interface: str = "", settings: Mapping[str, Any] = MappingProxyType({})
+) -> Scenario:
+    """Return a scenario in which the `steps` come in answer to NOOP, ahead of OK: too much to take."""
+    return Scenario(
+        FAMILY,
+        name,
+        (*SELECTED, Expect(b"NOOP"), *steps, Answer(b"TAG OK done\r\n"), *IN_STEP),
+        (SELECT, NOOP, SEARCH),
+        dead,
+        interface=TYPED if settings else interface,
+        settings=settings,
+    )
+
+
+SCENARIOS = [
+    fetched(
+        FAMILY,
+        "a line of 17 MiB",
+        Send(b"* 1 FETCH ("),
+        Send(b"x" * MIB, 17),
+        Answer(b")\r\nTAG OK done\r\n"),
+        demand=dead,
+        ends_in_step=True,
+    ),
+    fetched(FAMILY, "a line without end", Send(b"* 1 FETCH ("), Send(b"x" * MIB, None), demand=refused),
+    fetched(
+        FAMILY,
+        "a line of 17 MiB behind a literal",
+        Send(b"* 1 FETCH (BODY[] {1}\r\nx"),
+        Send(b"x" * MIB, 17),
+        Answer(b")\r\nTAG OK done\r\n"),
+        demand=refused,
+    ),
+    fetched(FAMILY, "a line without end of NULs", Send(bytes(MIB), None), demand=refused),
+    fetched(FAMILY, "a status line without end", Send(b"* OK "), Send(b"x" * MIB, None), demand=refused),
+    fetched(FAMILY, "a tagged answer without end", Answer(b"TAG OK "), Send(b"x" * MIB, None), demand=refused),
+    fetched(FAMILY, "a continuation request without end", Send(b"+ "), Send(b"x" * MIB, None), demand=refused),
+    fetched(FAMILY, "a line without end of CRs", Send(b"\r" * MIB, None), demand=refused),
+    Scenario(FAMILY, "a greeting without end", (Send(b"* OK "), Send(b"x" * MIB, None)), (), refused),
+    Scenario(FAMILY, "a greeting without end, not IMAP", (Send(b"x" * MIB, None),), (), refused),
+    Scenario(
+        FAMILY,
+        "2,000,000 empty lines ahead of the greeting",
+        (Send(b"\r\n" * 1_000_000, 2), GREETING, Serve()),
+        (),
+        refused,
+    ),
+    fetched(
+        FAMILY,
+        "150,000 literals in one response",
+        Send(b"* 1 FETCH (X {1}\r\na"),
+        Send(b" {1}\r\na" * 1000, 150),
+        Answer(b")\r\nTAG OK done\r\n"),
+        demand=dead,
+        ends_in_step=True,
+    ),
+    fetched(
+        FAMILY,
+        "150,000 literals in an untagged NO",
+        Send(b"* NO {1}\r\na"),
+        Send(b" {1}\r\na" * 1000, 150),
+        Answer(b"\r\nTAG OK done\r\n"),
+        demand=dead,
+        ends_in_step=True,
+    ),
+    fetched(
+        FAMILY, "literals without end", Send(b"* 1 FETCH (X {0}\r\n"), Send(b" {0}\r\n" * 10_000, None), demand=refused
+    ),
+    fetched(
+        FAMILY,
+        "literals without end in an untagged NO",
+        Send(b"* NO {0}\r\n"),
+        Send(b" {0}\r\n" * 10_000, None),
+        demand=refused,
+    ),
+    unasked("1,100,000 responses nobody asked for", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
+    unasked(
+        "1,100,000 responses of as many types",
+        *(
+            Send(b"".join(b"* X-%s Y\r\n" % bytes(65 + int(d) for d in str(n)) for n in range(k, k + 10_000)))
+            for k in range(0, 1_100_000, 10_000)
+        ),
+        interface=IMAPLIB,
+    ),
+    unasked("80 MiB of responses nobody asked for", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
+    unasked(
+        "80 MiB of literals nobody asked for", Send(b"* 1 FETCH (BODY[] {1048576}\r\n" + b"x" * MIB + b")\r\n", 80)
+    ),
+    unasked("80 MiB of status responses", Send(b"* OK " + b"\1" * 8 * MIB + b"\r\n", 10)),
+    unasked("1,100,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 10_000, 110), interface=IMAPLIB),
+    unasked("11,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 1000, 11), settings=TEN_THOUSAND),
+    unasked("1,100,000 continuation requests", Send(b"+ go on\r\n" * 10_000, 110), interface=IMAPLIB),
+    unasked("11,000 continuation requests", Send(b"+ go on\r\n" * 1000, 11), settings=TEN_THOUSAND),
+    unasked("responses without end", Send(b"* 1 EXISTS\r\n" * 10_000, None), interface=IMAPLIB),
+    unasked("responses without end, to a limit", Send(b"* 1 EXISTS\r\n" * 100, None), settings=TEN_THOUSAND),
+    unasked("2,000,000 empty lines", Send(b"\r\n" * 1_000_000, 2)),
+    Scenario(
+        FAMILY,
+        "untagged responses without end, ahead of the greeting's",
+        (Send(b"* 1 EXISTS\r\n" * 10_000, None),),
+        (),
+        refused,
+    ),
+    Scenario(
+        FAMILY,
+        "100 continuation requests to one literal",
+        (PREAUTH, Expect(b"APPEND"), Send(b"+ go on\r\n", 100), ReadLine(), Answer(b"TAG OK done\r\n"), *SELECTED[1:]),
+        (call("append", "INBOX", None, None, b"x\r\n"), SELECT),
+        survives,
+    ),
+    Scenario(
+        FAMILY,
+        "SEARCH of 1,000,000 ids, honest",
+        (
+            *SELECTED,
+            Expect(b"SEARCH"),
+            Send(b"* SEARCH"),
+            *(Send(b"".join(b" %d" % n for n in range(k, k + 100_000))) for k in range(1, 1_000_001, 100_000)),
+            Answer(b"\r\nTAG OK done\r\n"),
+        ),
+        (SELECT, SEARCH),
+        gives(b"1 2 3 4 5 ", b" 999999 1000000"),
+        typed=gives_numbers(1_000_000),
+    ),
+    Scenario(
+        FAMILY,
+        "200,000 mailboxes, honest",
+        (
+            PREAUTH,
+            Expect(b"LIST"),
+            Send(b'* LIST (\\HasNoChildren) "/" mailbox\r\n' * 1000, 200),
+            Answer(b"TAG OK done\r\n"),
+        ),
+        (call("list"),),
+        gives_count(200_000, b"mailbox"),
+    ),
+    Scenario(
+        FAMILY,
+        "1,200,000 FETCH responses asked for, honest",
+        (
+            *SELECTED,
+            Expect(b"FETCH"),
+            *(
+                Send(b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in range(k, k + 10_000)))
+                for k in range(1, 1_200_000, 10_000)
+            ),
+            Answer(b"TAG OK done\r\n"),
+        ),
+        (SELECT, call("fetch", "1:*", "(FLAGS)")),
+        gives_count(1_200_000, b"FLAGS"),
+        interface=IMAPLIB,
+    ),
+    Scenario(
+        FAMILY,
+        "100,000 FETCH responses asked for, honest",
+        (
+            *SELECTED,
+            Expect(b"FETCH"),
+            Send(b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in range(1, 100_001))),
+            Answer(b"TAG OK done\r\n"),
+        ),
+        (SELECT, call("fetch", "1:*", "(FLAGS)")),
+        gives_length(100_000),
+        interface=TYPED,
+        settings=TEN_THOUSAND,
+    ),
+    Scenario(
+        FAMILY,
+        "100 messages of 1 MiB, honest",
+        (
+            *SELECTED,
+            Expect(b"FETCH"),
+            *(Send(b"* %d FETCH (BODY[] {1048576}\r\n" % n + b"x" * MIB + b")\r\n") for n in range(1, 101)),
+            Answer(b"TAG OK done\r\n"),
+        ),
+        (SELECT, call("fetch", "1:100", "(BODY[])")),
+        gives_count(100, b"x" * MIB),
+    ),
+    fetched(
+        FAMILY,
+        "90,000 literals in one response, honest",
+        Send(b"* 1 FETCH (ENVELOPE (NIL NIL ((NIL NIL {1}\r\na {1}\r\nb)"),
+        Send(b"(NIL NIL {1}\r\na {1}\r\nb)" * 1000, 44),
+        Answer(b") NIL NIL NIL NIL NIL NIL NIL))\r\nTAG OK done\r\n"),
+        demand=gives_count(44_001, b"b"),
+        parts="(ENVELOPE)",
+    ),
+]

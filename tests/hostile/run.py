@@ -1,0 +1,130 @@
+"""Has workers run scenarios, with a limit of time for each, and a new worker where one came to harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import fastimap
+
+from .scenario import Scenario
+
+ROOT = Path(__file__).parents[2]
+
+Job: TypeAlias = tuple[Scenario, int | None]
+"""A scenario, and its size in octets if that is not to be its own."""
+
+Column: TypeAlias = tuple[str, str]
+"""A name in doors.DOORS, and the parser that fastimap is to run on ("" where it is not the library)."""
+
+Result: TypeAlias = tuple[str, float]
+"""Verdict ("ok", "n/a", or what happened) and seconds of the client's processor time."""
+
+SAFE = ("ok", "n/a")
+
+# Seconds that a scenario may take; a job of quadratic time on 8 MiB takes hours.
+WALL_LIMIT = 60
+
+# Most scenarios wait more than they work.
+WORKERS = 2 * (os.cpu_count() or 1)
+PARTS = 4
+
+
+def run_all(columns: Sequence[Column], jobs: Sequence[Job]) -> list[list[Result]]:
+    """Return the results of all `jobs` for each of `columns`.
+
+    Several workers share them. What does not hold among all the others is run alone, twice at most: on a machine that
+    is busy an answer can come late. What does not hold then does not hold.
+    """
+    with ThreadPoolExecutor(WORKERS) as executor:
+        pending = [[executor.submit(run, *column, jobs[part::PARTS]) for part in range(PARTS)] for column in columns]
+        tables = [[future.result() for future in futures] for futures in pending]
+    results = []
+    for column, parts in zip(columns, tables, strict=True):
+        row = [parts[index % PARTS][index // PARTS] for index in range(len(jobs))]
+        for _ in range(2):
+            open_questions = [index for index, (verdict, _) in enumerate(row) if verdict not in SAFE]
+            for index in open_questions:
+                [row[index]] = run(*column, [jobs[index]])
+        results.append(row)
+    return results
+
+
+def run(library: str, implementation: str, jobs: Sequence[Job], wall_limit: float = WALL_LIMIT) -> list[Result]:
+    """Return the result of each of `jobs`, one after the other.
+
+    `library` is a name in doors.DOORS, `implementation` the parser that fastimap is to run on ("" where it is not
+    the library).
+    """
+    results: list[Result] = []
+    while len(results) < len(jobs):
+        results += _run_worker(library, implementation, jobs[len(results) :], wall_limit)
+    return results
+
+
+def _run_worker(library: str, implementation: str, jobs: Sequence[Job], wall_limit: float) -> Iterator[Result]:
+    """Yield the results of one worker; the last may be that it came to harm."""
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(Path(fastimap.__file__).parents[1]))),
+        "FASTIMAP_IMPL": implementation,
+        "MALLOC_ARENA_MAX": "1",  # else each thread reserves much of the address space that there is
+    }
+    worker = subprocess.Popen(
+        [sys.executable, "-B", "-m", "tests.hostile.worker", library],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stderr is not None
+    lines: queue.Queue[str] = queue.Queue()
+    complaints: queue.Queue[str] = queue.Queue()
+    readers = [
+        threading.Thread(target=_forward, args=(worker.stdout, lines), daemon=True),
+        threading.Thread(target=_forward, args=(worker.stderr, complaints), daemon=True),
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        for scenario, size in jobs:
+            try:
+                worker.stdin.write(json.dumps([str(scenario), size]) + "\n")
+                worker.stdin.flush()
+                line = lines.get(timeout=wall_limit)
+            except queue.Empty:
+                yield f"took more than {wall_limit} seconds", wall_limit
+                return
+            except BrokenPipeError:
+                line = ""
+            if not line:
+                status = worker.wait()
+                last = [*iter(complaints.get, "")][-1:]
+                yield f"the process ended with status {status}: {''.join(last).strip()}", 0.0
+                return
+            verdict, seconds = json.loads(line)
+            yield verdict, seconds
+    finally:
+        worker.kill()
+        worker.wait()
+        for reader in readers:
+            reader.join()
+        for pipe in (worker.stdin, worker.stdout, worker.stderr):
+            pipe.close()
+
+
+def _forward(pipe: IO[str], lines: queue.Queue[str]) -> None:
+    """Put the lines of `pipe` into `lines`, and "" at its end."""
+    for line in pipe:
+        lines.put(line)
+    lines.put("")

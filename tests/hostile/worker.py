@@ -1,0 +1,145 @@
+"""Runs scenarios for one library, in a process that may come to harm: its memory is limited, and its parent ends it.
+
+    python -m tests.hostile.worker LIBRARY < jobs
+
+A job is a line of JSON, [name, size], with the size in octets of a scenario that has several, or null. For each one,
+in order, a line of JSON comes back: [verdict, seconds], with the processor time that the client took.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .certificates import Certificates
+from .doors import DOORS, Door, Unsupported
+from .families import SCENARIOS
+from .scenario import MIB, TYPED, Call, Outcome, Raised, Returned, Scenario, shown, works_on
+from .server import HostileServer
+
+OK = "ok"
+NOT_APPLICABLE = "n/a"
+
+# Octets of address space: what announces a literal near the largest allowed (1 GiB) must not get it.
+MEMORY = 960 * MIB
+
+
+def verdict(scenario: Scenario, library: str, certificates: Certificates) -> str:
+    """Return OK, NOT_APPLICABLE, or what happened instead of what is demanded."""
+    door = DOORS[library]()
+    if scenario.interface not in ("", door.interface):
+        return NOT_APPLICABLE
+    try:
+        if scenario.cuts:
+            return _cut_verdict(scenario, library, certificates)
+        outcome, _ = _run(scenario, door, certificates)
+    except Unsupported:
+        return NOT_APPLICABLE
+    demand = scenario.typed if scenario.typed is not None and door.interface == TYPED else scenario.demand
+    return _escaped(scenario, door, outcome) or demand(outcome) or _late(scenario, outcome) or OK
+
+
+def _escaped(scenario: Scenario, door: Door, outcome: Outcome) -> str:
+    """Return which exception came out that is not documented, if any."""
+    documented = door.server_errors + ((TypeError, ValueError) if scenario.argument_errors else ())
+    for result in outcome.results:
+        if isinstance(result, Raised) and not isinstance(result.exception, documented):
+            return f"undocumented {shown(result)}"
+    return ""
+
+
+def _late(scenario: Scenario, outcome: Outcome) -> str:
+    """Return which call took longer than it may, if any."""
+    if scenario.within is not None:
+        for result in outcome.results:
+            if result.seconds > scenario.within:
+                return f"after {result.seconds:.1f} seconds: {shown(result)}"
+    return ""
+
+
+def _run(scenario: Scenario, door: Door, certificates: Certificates, cut: int | None = None) -> tuple[Outcome, int]:
+    """Return what comes of the scenario, and how many octets the server sent."""
+    if scenario.script is None:
+        return Outcome([_attempt(door, door.function, call) for call in scenario.calls]), 0
+    with HostileServer(scenario.script, certificates, cut, scenario.reset) as server:
+        results = [_attempt(door, door.open, server.port, scenario)]
+        try:
+            if isinstance(results[0], Returned):
+                results += _calls(door, scenario.calls)
+        finally:
+            server.stop()  # ahead of the client, so that it is not heard to say goodbye
+            with suppress(*door.server_errors):  # of closing again what was closed
+                door.close()
+    return Outcome(results, server.received, server.connections), server.sent
+
+
+def _calls(door: Door, calls: Sequence[Call]) -> Iterator[Returned | Raised]:
+    for call in calls:
+        yield _attempt(door, door.call, call)
+
+
+def _attempt(door: Door, function: Callable[..., Any], *arguments: Any) -> Returned | Raised:
+    start = time.monotonic()
+    try:
+        return Returned(function(*arguments), time.monotonic() - start)
+    except Unsupported:
+        raise
+    except Exception as exc:
+        seconds = time.monotonic() - start
+        exc.__traceback__ = None  # it keeps what the call had in memory
+        return Raised(exc, seconds, isinstance(exc, door.timeouts))
+
+
+def _cut_verdict(scenario: Scenario, library: str, certificates: Certificates) -> str:
+    whole, octets = _run(scenario, DOORS[library](), certificates)
+    if broken := [result for result in whole.results if isinstance(result, Raised)]:
+        return f"even the whole session fails: {shown(broken[0])}"
+    for cut in range(octets):
+        door = DOORS[library]()
+        outcome, _ = _run(scenario, door, certificates, cut)
+        problem = _escaped(scenario, door, outcome) or works_on(outcome)
+        if isinstance(outcome.results[-1], Returned):
+            problem = problem or f"taken for complete: {shown(outcome.results[-1])}"
+        for result, complete in zip(outcome.results, whole.results, strict=False):
+            if isinstance(result, Returned) and result != complete:
+                problem = problem or f"partial data: {shown(result)} instead of {shown(complete)}"
+        if problem:
+            return f"cut after {cut} of {octets} octets: {problem}"
+    return OK
+
+
+def main() -> None:
+    """Do the jobs on standard input."""
+    library = sys.argv[1]
+    certificates = Certificates()
+    scenarios = {str(scenario): scenario for scenario in SCENARIOS}
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with tempfile.TemporaryDirectory() as directory:
+        authority = Path(directory, "authority.pem")
+        certificates.write_authority(authority)
+        os.environ["SSL_CERT_FILE"] = str(authority)  # for OpenSSL, these are the system's authorities now
+        for job in sys.stdin:
+            name, size = json.loads(job)
+            scenario = scenarios[name]
+            if size is not None and scenario.grown is not None:
+                scenario = scenario.grown(size)
+            start = time.thread_time()
+            outcome = verdict(scenario, library, certificates)
+            print(json.dumps([outcome, time.thread_time() - start]), flush=True)
+            gc.collect()
+
+
+if __name__ == "__main__":
+    main()
