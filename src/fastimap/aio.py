@@ -65,7 +65,8 @@ class AsyncClient:
 
     The parameters are those of :class:`fastimap.Client`; a `token` function may be a coroutine function.
 
-    A task that is cancelled while it waits for an answer leaves the connection in step: the answer is drained.
+    A task that is cancelled while it waits for an answer leaves the connection in step: the answer is drained. What
+    commands raise is told there too.
     """
 
     def __init__(

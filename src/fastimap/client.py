@@ -135,7 +135,11 @@ class Client:
     :param client_id: what to tell the server of the client (ID, RFC 2971), such as ``{"name": "archiver"}``.
     :param socket: a connected socket, or a function of host and port that returns one (a proxy's).
 
-    It connects and logs in at ``with``, at `connect()`, or at the first command. Errors: see :mod:`fastimap.errors`.
+    It connects and logs in at ``with``, at `connect()`, or at the first command.
+
+    Any command may raise TypeError and ValueError for its arguments, StateError where it is not allowed now, and
+    CapabilityMissing where the server lacks what it needs: all before anything is sent. CommandError is the server's
+    refusal, ConnectionLost the connection's end; see :mod:`fastimap.errors`. Sizes are in octets, times in seconds.
     """
 
     def __init__(

@@ -824,6 +824,7 @@ class QuotaResource(Shown):
     name: str
     """Upper case: ``STORAGE`` (units of 1024 octets), ``MESSAGE``, ``MAILBOX``, ``ANNOTATION-STORAGE``, or another."""
     usage: int
+    """In the resource's own unit, as is the limit."""
     limit: int
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
-import resource
+import mmap
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_a_message_from_a_file() -> None:
         Append("x", Pipe(b"abc"))
 
 
+def test_a_message_in_mapped_memory(tmp_path: Path) -> None:
+    path = tmp_path / "message.eml"
+    path.write_bytes(b"skipped message")
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        mapped.seek(8)
+        assert sent(Append("x", mapped), server("LITERAL+")) == [b"A1 APPEND x {7+}\r\nmessage\r\n"]  # type: ignore[arg-type]
+
+
 def test_a_message_at_a_path(tmp_path: Path) -> None:
     path = tmp_path / "message.eml"
     path.write_bytes(b"m" * 300_000)
@@ -85,8 +94,11 @@ def test_a_message_at_a_path(tmp_path: Path) -> None:
 def test_paths_take_no_files_before_their_turn(tmp_path: Path) -> None:
     path = tmp_path / "message.eml"
     path.write_bytes(b"m")
-    many = [Append("x", path) for _ in range(resource.getrlimit(resource.RLIMIT_NOFILE)[0] + 1)]
-    assert sent(many[-1], server("LITERAL+")) == [b"A1 APPEND x {1+}\r\nm\r\n"]
+    before = os.listdir("/dev/fd")
+    waiting = [Append("x", path) for _ in range(20)]
+    assert os.listdir("/dev/fd") == before
+    assert sent(waiting[-1], server("LITERAL+")) == [b"A1 APPEND x {1+}\r\nm\r\n"]
+    assert os.listdir("/dev/fd") == before
 
 
 def test_a_path_that_can_not_be_sent(tmp_path: Path) -> None:

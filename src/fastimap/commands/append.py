@@ -253,7 +253,8 @@ class Replace(_Appending[AppendResult]):
     :param binary: as for `append`.
     :param utf8: as for `append`.
 
-    That the old message is gone comes as an event, as when anybody removes it. (REPLACE, RFC 8508)
+    That the old message is gone comes as an event, as when anybody removes it. Raises what `append` does, and
+    StateError where the mailbox was selected with ``readonly=True``. (REPLACE, RFC 8508)
     """
 
     name = "REPLACE"
@@ -367,10 +368,12 @@ def _literal(message: AppendMessage) -> Literal:
         raise TypeError('the file is open in text mode: a message is octets, so open it with mode "rb"')
     size = message.size
     if size is None:
-        if not data.seekable():
+        # An mmap can seek, but before Python 3.13 it does not say so.
+        if not getattr(data, "seekable", lambda: hasattr(data, "seek"))():
             raise ValueError("a message from a file that can't seek needs its size")
         start = data.tell()
-        size = data.seek(0, SEEK_END) - start
+        data.seek(0, SEEK_END)
+        size = data.tell() - start
         data.seek(start)
     return Literal(data, size, binary)
 

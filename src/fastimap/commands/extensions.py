@@ -53,7 +53,8 @@ class Enable(Question[frozenset[str]]):
 
     :param capabilities: such as ``"QRESYNC"``, ``"UTF8=ACCEPT"``, ``"IMAP4rev2"``.
 
-    What the server does not know, it leaves out. Only while no mailbox is selected. (RFC 9051, section 6.3.1)
+    What the server does not know, it leaves out. Raises StateError while a mailbox is selected. (RFC 9051, section
+    6.3.1)
     """
 
     name = "ENABLE"

@@ -119,7 +119,8 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
 
     :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
     :param items: data items such as ``"FLAGS"``, ``"ENVELOPE"``, ``"BODYSTRUCTURE"``, ``"BODY.PEEK[HEADER]"``,
-        ``"BODY.PEEK[]<0.1024>"``, ``"BINARY.PEEK[1]"``; the macros ``"ALL"``, ``"FAST"``, ``"FULL"`` too.
+        ``"BODY.PEEK[]<0.1024>"`` (1024 octets from the first), ``"BINARY.PEEK[1]"``; the macros ``"ALL"``, ``"FAST"``,
+        ``"FULL"`` too. Each is an argument of its own. Without PEEK the messages get the flag ``\\Seen``.
     :param changed_since: only messages whose mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
     :param vanished: with `changed_since`, also ask which of them are gone: they come as a `Vanished` event
         (QRESYNC, RFC 7162, section 3.2.6).
@@ -310,7 +311,8 @@ class FetchInto(Fetch):
         (256 KiB).
 
     Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
-    of a file's `write` ends the call; the connection stays in step. (RFC 9051, section 6.4.5)
+    of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
+    to write, or several would go into one file. (RFC 9051, section 6.4.5)
     """
 
     def __init__(

@@ -226,7 +226,8 @@ class Status(Question[MailboxStatus]):
 
     :param mailbox: name of the mailbox; better not the selected one, whose numbers are known already.
     :param items: any of ``"MESSAGES"``, ``"UIDNEXT"``, ``"UIDVALIDITY"``, ``"UNSEEN"``, ``"RECENT"``, ``"SIZE"``
-        (octets), ``"HIGHESTMODSEQ"``, ``"MAILBOXID"``, ``"APPENDLIMIT"``, ``"DELETED"``, ``"DELETED-STORAGE"``. None
+        (octets), ``"HIGHESTMODSEQ"``, ``"MAILBOXID"``, ``"APPENDLIMIT"`` (octets), ``"DELETED"``,
+        ``"DELETED-STORAGE"`` (octets). None
         given: all that the server has, but for SIZE and the last two, which can take it long, and for MAILBOXID.
 
     What the server does not send is None. Raises MailboxNotFound. (RFC 9051, section 6.3.11)

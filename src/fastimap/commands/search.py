@@ -220,8 +220,8 @@ class Search(_Searching[SearchResult]):
     :param sequence: find message sequence numbers, not UIDs.
     :param charset: in which text that is not US-ASCII is sent.
 
-    Raises UnicodeEncodeError where `charset` lacks a character, and CommandError with code BADCHARSET where the
-    server lacks `charset`. (RFC 9051, section 6.4.4)
+    Raises UnicodeEncodeError where `charset` lacks a character, LookupError where Python lacks `charset`, and
+    CommandError with code BADCHARSET where the server does. (RFC 9051, section 6.4.4)
     """
 
     name = "SEARCH"

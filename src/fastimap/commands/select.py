@@ -77,6 +77,7 @@ class SelectedMailbox(Shown):
 
     name: str
     read_only: bool
+    """Whether it can be read only: because it was asked for, or because the server allows no more."""
     exists: int = 0
     """Messages in the mailbox."""
     recent: int | None = None
