@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fastimap import imaplib
 from fastimap.testing import IMAPServer
+from tests.support.growth import STATM, descriptors, growth
 
 pytestmark = [
     pytest.mark.usefixtures("implementation", "nothing_left_open"),
-    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the figures come from Linux's /proc"),
+    pytest.mark.skipif(not STATM.exists(), reason="the figures come from Linux's /proc"),
 ]
 
 COMMANDS = 100_000
@@ -23,26 +21,6 @@ CONNECTIONS = 1_000
 GROWTH = 5 * 1024 * 1024  # octets
 
 MESSAGE = b"Subject: soak\r\n\r\n" + b"A line of the text of the message, as long as most.\r\n" * 100
-
-
-def resident() -> int:
-    """The octets of memory that this process has."""
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-def growth(act: Callable[[], None], times: int) -> int:
-    """How many octets more the process has after `times` calls of `act`, those not counted that warm it up."""
-    for _ in range(times // 10):
-        act()
-    before = resident()
-    for _ in range(times):
-        act()
-    return resident() - before
 
 
 class Answering:
