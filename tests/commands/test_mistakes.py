@@ -39,8 +39,11 @@ TYPE_MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "append text file": (lambda: lax.Append("INBOX", io.StringIO("x")), 'mode "rb"'),
     "internal date as str": (lambda: lax.Append("x", b"", internal_date="2020-01-01"), "datetime that is aware"),
     "internal date as date": (lambda: lax.Append("x", b"", internal_date=date(2020, 1, 1)), "datetime that is aware"),
-    "append flag as octets": (lambda: lax.Append("x", b"", flags=b"\\\\Seen"), "neither a str nor several"),
-    "append flag as number": (lambda: lax.Append("x", b"", flags=[5]), "not a str: 5"),
+    "append flag as octets": (lambda: lax.Append("x", b"", flags=b"\\Seen"), "flags are one str or several"),
+    "append flag as number": (
+        lambda: lax.Append("x", b"", flags=[5]),
+        "flags are one str or several, of which none is 5",
+    ),
     "one message to many": (lambda: lax.MultiAppend("x", b"Subject: x"), "as a list"),
     "one file to many": (lambda: lax.MultiAppend("x", io.BytesIO(b"x")), "as a list"),
     "one attributed message to many": (lambda: lax.MultiAppend("x", commands.AppendMessage(b"")), "as a list"),
@@ -61,10 +64,10 @@ TYPE_MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "select nothing": (lambda: lax.Select(None), "by its name, a str, not by None"),
     "select a number": (lambda: lax.Select(1), "by its name, a str, not by 1"),
     "status of nothing": (lambda: lax.Status(None), "by its name"),
-    "list a number": (lambda: lax.List("", 5), "neither a str nor several: 5"),
-    "list octets": (lambda: lax.List("", b"*"), "neither a str nor several"),
+    "list a number": (lambda: lax.List("", 5), "patterns are one str or several, not 5"),
+    "list octets": (lambda: lax.List("", b"*"), "patterns are one str or several"),
     "copy to a number": (lambda: lax.Copy(1, 5), "by its name"),
-    "store a number": (lambda: lax.Store(1, 5), "neither a str nor several: 5"),
+    "store a number": (lambda: lax.Store(1, 5), "one str or several, not 5"),
     "messages None": (lambda: lax.Fetch(None, "FLAGS"), "None is not a message number"),
 }
 

@@ -133,19 +133,19 @@ def several(values: Iterable[str]) -> tuple[str, ...]:
     """Return `values`; TypeError where one str was given instead of several, or one of them is no str."""
     if isinstance(values, str):
         raise TypeError(f"several are given as a list, not as one str: {values!r}")
-    return one_or_several(values)
+    return one_or_several(values, "these")
 
 
-def one_or_several(values: str | Iterable[str]) -> tuple[str, ...]:
-    """Return `values` as a tuple, one str as a tuple of it; TypeError for anything else."""
+def one_or_several(values: str | Iterable[str], what: str) -> tuple[str, ...]:
+    """Return `values` as a tuple, one str as a tuple of it; TypeError for anything else, which says `what` they are."""
     if isinstance(values, str):
         return (values,)
     if isinstance(values, (bytes, bytearray)) or not isinstance(values, Iterable):
-        raise TypeError(f"neither a str nor several: {values!r:.100}")
+        raise TypeError(f"{what} are one str or several, not {values!r:.100}")
     found = tuple(values)
     for value in found:
         if not isinstance(value, str):
-            raise TypeError(f"not a str: {value!r:.100}")
+            raise TypeError(f"{what} are one str or several, of which none is {value!r:.100}")
     return found
 
 

@@ -308,7 +308,7 @@ def _appended(tagged: Tagged, earlier: AppendUID | None = None) -> AppendResult:
 
 def _attributes(flags: str | Iterable[str], internal_date: datetime | None) -> list[Part]:
     """Return what stands between the mailbox and the message."""
-    encoded = encode.flags(one_or_several(flags))
+    encoded = encode.flags(one_or_several(flags, "flags"))
     parts: list[Part] = [encoded] if encoded else []
     if internal_date is not None:
         parts.append(encode.date_time(internal_date))

@@ -92,7 +92,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         if recursive_match and not (subscribed or special_use):
             raise ValueError("recursive_match= goes with subscribed= or special_use= (RFC 5258, section 3.5)")
         self._reference = encode.mailbox(reference)
-        self._patterns = tuple(map(encode.list_mailbox, one_or_several(pattern)))
+        self._patterns = tuple(map(encode.list_mailbox, one_or_several(pattern, "patterns")))
         if not self._patterns:
             raise ValueError("no pattern: LIST needs at least one")
         self._status = _status_items(status)
@@ -272,7 +272,7 @@ class Create(Command[str | None]):
 
     def __init__(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> None:
         self._mailbox = encode.mailbox(mailbox)
-        self._uses = encode.flags(one_or_several(special_use))
+        self._uses = encode.flags(one_or_several(special_use, "special uses"))
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("CREATE-SPECIAL-USE",) if self._uses else ()

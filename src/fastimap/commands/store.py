@@ -69,7 +69,7 @@ class Store(Command[StoreResult]):
             raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
         self._messages = uid_set(messages)
         self.nothing_to_do = not self._messages
-        self._values = tuple(map(self.value, one_or_several(flags)))
+        self._values = tuple(map(self.value, one_or_several(flags, "the values to store")))
         if not self._values and action != "replace":
             raise ValueError(f"nothing to {action}")
         self._item = _SIGNS[action] + self.item + (b".SILENT" if silent else b"")
