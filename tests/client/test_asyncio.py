@@ -260,6 +260,80 @@ def test_idle_in_one_task_and_work_in_another(filled: IMAPServer) -> None:
     run(main())
 
 
+def test_a_loop_that_is_left_needs_no_closing(filled: IMAPServer) -> None:
+    async def main() -> None:
+        async with connection(filled) as client:
+            await client.select("INBOX")
+            for number in range(20):
+                async for row in client.fetch_iter(range(1, MESSAGES + 1), "BODY.PEEK[HEADER]", chunk=3):
+                    assert row.uid == 1
+                    break
+                assert await client.noop() is None
+                filled.set_flags("INBOX", 9, [f"$Round{number}"])
+                async for _ in client.idle():
+                    break
+                (row,) = await client.fetch(7, "BODY.PEEK[HEADER]")
+                assert row.header == b"Subject: 7\r\n\r\n"
+
+    run(main())
+
+
+def test_a_crowd_of_tasks_some_of_which_give_up(filled: IMAPServer) -> None:
+    chance = random.Random(5161)
+
+    async def main() -> None:
+        async with connection(filled) as client:
+            await client.select("INBOX")
+
+            async def fetch() -> None:
+                wanted = sorted(chance.sample(range(1, MESSAGES + 1), 5))
+                rows = await client.fetch(wanted, "BODY.PEEK[HEADER]")
+                assert [(row.uid, row.header) for row in rows] == [
+                    (uid, b"Subject: %d\r\n\r\n" % uid) for uid in wanted
+                ]
+
+            async def stream() -> None:
+                rows = client.fetch_iter(range(1, MESSAGES + 1), "RFC822.SIZE", chunk=9)
+                assert [(row.uid, row.size) async for row in rows] == [
+                    (number, len(message(number))) for number in range(1, MESSAGES + 1)
+                ]
+
+            async def search() -> None:
+                uid = chance.randint(10, MESSAGES)
+                assert list((await client.search(subject(f"{uid}"))).uids) == [uid]
+
+            async def status() -> None:
+                assert (await client.status("There", "MESSAGES")).messages == 0
+
+            async def pipeline() -> None:
+                uids = chance.sample(range(1, MESSAGES + 1), 10)
+                async with client.pipeline() as pipeline:
+                    pending = [pipeline.fetch(uid, "RFC822.SIZE") for uid in uids]
+                assert [[(row.uid, row.size) for row in p.result()] for p in pending] == [
+                    [(uid, len(message(uid)))] for uid in uids
+                ]
+
+            async def idle() -> None:
+                async for _ in client.idle(timeout=0.02):
+                    pass
+
+            for _ in range(8):
+                tasks = [
+                    asyncio.create_task(chance.choice([fetch, stream, search, status, pipeline, idle])())
+                    for _ in range(25)
+                ]
+                await asyncio.sleep(chance.choice((0, 0.001, 0.005)))
+                given_up = chance.sample(tasks, 8)
+                for task in given_up:
+                    task.cancel()
+                async with asyncio.timeout(60):
+                    results = await asyncio.gather(*tasks, return_exceptions=True)
+                for task, result in zip(tasks, results, strict=True):
+                    assert result is None or (task in given_up and isinstance(result, asyncio.CancelledError))
+
+    run(main())
+
+
 def test_tasks_that_connect_anew_at_once_do_it_once(server: IMAPServer) -> None:
     async def main() -> None:
         async with connection(server) as client:
