@@ -241,10 +241,11 @@ class IMAP4:
     _tls_established = False
     _encoding = "ascii"
     _line = b""  # the first of the response in hand
-    # What the command in hand asks for, and what has come that it did not ask for.
+    # What the command in hand asks for (nothing where that is not known), and what has come that it did not ask for.
     _asked: frozenset[str] = frozenset()
     _unasked = 0
     _unasked_octets = 0
+    _in_hand = 0  # octets since the last complete response
 
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
         self.debug = Debug
@@ -298,6 +299,7 @@ class IMAP4:
 
     def _greet(self) -> None:
         """Read the greeting, and enter the state that it says (RFC 9051, section 7.1)."""
+        self._asked = asked_by("")
         try:
             self.welcome = self._get_response()
         except self._unexpected:
@@ -434,6 +436,7 @@ class IMAP4:
         if received:
             reader.buffer_updated(received)
             self._patience.moved(received)
+            self._in_hand += received
         return bool(received)
 
     @functools.cached_property
@@ -608,9 +611,10 @@ class IMAP4:
 
     def _in_clear(self) -> bool:
         """Whether this is a connection over a network without TLS, as far as can be known."""
-        if self._tls_established or self.sock is None:
+        sock = getattr(self, "sock", None)
+        if self._tls_established or sock is None:
             return False
-        return not (HAVE_SSL and isinstance(self.sock, ssl.SSLSocket))
+        return not (HAVE_SSL and isinstance(sock, ssl.SSLSocket))
 
     def capability(self) -> _Result:
         """Ask for the server's capabilities: [names, separated by spaces]. RFC 9051, section 6.1.1."""
@@ -1451,6 +1455,7 @@ class IMAP4:
         finally:
             if [len(data) for data in arrived.values()] != before:
                 self._patience.progress()
+                self._in_hand = 0
                 for typ, data in arrived.items():
                     if typ not in asked:
                         responses.setdefault(typ, []).extend(data)
@@ -1458,6 +1463,8 @@ class IMAP4:
                     elif data:
                         responses[typ] = data
         self._check_unasked()
+        if self._in_hand > LIMITS.unasked_octets and "FETCH" not in asked:
+            self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets in a response, asked for or not"))
         return line
 
     def _take_line(self, line: bytes) -> None:
@@ -1599,6 +1606,7 @@ class IMAP4:
         if self.debug >= 1 and typ in ("NO", "BAD", "BYE"):
             self._mesg(f"{typ} response: {data!r}")
         self._patience.progress()
+        self._in_hand = 0
         return line
 
     def _fragments(self, typ: str, data: bytes) -> _Data:
@@ -1619,6 +1627,8 @@ class IMAP4:
                     self._refuse(TooManyLiterals(f"response with more than {LIMITS.literals} literals"))
                 if octets > LIMITS.response:
                     self._refuse(ResponseTooLarge(f"response of more than {LIMITS.response} octets"))
+                if octets > LIMITS.unasked_octets and self._asked and typ not in self._asked:
+                    self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets that nobody asked for"))
                 literal = self.read(size)
                 if len(literal) < size:
                     raise self.abort(f"socket error: EOF after {len(literal)} of {size} octets of a literal")

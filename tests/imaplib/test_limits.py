@@ -87,6 +87,36 @@ def test_the_octets_of_unasked_responses(cls: type[Canned], cut: int, monkeypatc
 
 
 @BOTH
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"* 1 FETCH (BODY[] {90000}\r\n" + bytes(90_000) + b")\r\n",
+        b"* 1 FETCH (X" + b" {900}\r\n%b" % bytes(900) * 100 + b")\r\n",
+        b"* NO (X" + b" {900}\r\n%b" % bytes(900) * 100 + b")\r\n",
+    ],
+    ids=["one literal", "many literals", "many literals in an untagged NO"],
+)
+def test_a_large_response_that_nobody_asked_for_is_not_waited_for(
+    cls: type[Canned], reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
+    client = selected(cls, reply + DONE, cut=500)
+    refuses(client, TooManyUnasked)
+    assert len(client.canned.octets) > 80_000
+    client = selected(cls, reply + DONE, cut=500)
+    if b"FETCH" in reply:
+        assert client.fetch("1", "BODY[]")[0] == "OK"
+
+
+def test_a_large_response_that_the_caller_asked_for_by_himself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
+    client = Canned(b"* 1 FETCH (BODY[] {5000}\r\n" + bytes(5000) + b")\r\n")
+    client.send(client._new_tag() + b" FETCH 1 BODY[]\r\n")
+    assert client._get_response() == b"* 1 FETCH (BODY[] {5000}"
+    assert client.untagged_responses["FETCH"][0][1] == bytes(5000)
+
+
+@BOTH
 def test_responses_without_end_of_as_many_types(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
     lines = b"".join(b"* X-%c 1\r\n" % letter for letter in b"ABCDEFGHIJK")
