@@ -220,10 +220,11 @@ cdef dict _SYSTEM_FLAGS = {
 cdef frozenset _NO_FLAGS = frozenset()
 # Words that decide what follows in a body structure: a word equal to one of these is that very object.
 cdef str _TEXT = "text"
+cdef str _MULTIPART = "multipart"
 cdef str _MESSAGE = "message"
 cdef str _RFC822 = "rfc822"
 cdef str _GLOBAL = "global"
-cdef dict _WORDS = {word: word for word in (_TEXT, _MESSAGE, _RFC822, _GLOBAL)}
+cdef dict _WORDS = {word: word for word in (_TEXT, _MULTIPART, _MESSAGE, _RFC822, _GLOBAL)}
 
 import_datetime()
 
@@ -944,6 +945,8 @@ cdef class _Decoder:
                 PyObject_GC_UnTrack(<void*> parts)
                 self._expect(c" ")
                 lines = self._number()
+            elif kind is _MULTIPART:
+                raise _Odd  # a multipart without parts, as Courier 5.0 sends it
             _set(row, 8, lines)
             _set(row, 10, parts)
             if self._next_is(c" "):

@@ -190,6 +190,8 @@ def test_addresses(twin: ModuleType) -> None:
         (b'("" "X-ZIP" NIL NIL NIL "BASE64" 2)', {"media_type": "application/x-zip", "size": 2}, 0),
         (b'("TEXT" "" NIL NIL NIL "7BIT" 2 1)', {"media_type": "text/plain", "size": 2, "lines": 1}, 0),
         (b'(("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 1) "")', {"media_type": "multipart/mixed"}, 1),
+        (b'("multipart" "signed" ("x" "y") NIL NIL "8bit" 278 NIL ("inline" NIL) NIL)',
+         {"media_type": "multipart/signed", "part": "", "parts": (), "size": 278}, 0),  # Courier 5.0
         (b"(7)", {"media_type": "application/octet-stream"}, 2),
     ],
 )  # fmt: skip
