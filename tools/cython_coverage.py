@@ -14,6 +14,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Neither Cython (from Python 3.13 on) nor coverage may use sys.monitoring: coverage's plugins know only the older way.
 SWITCHES = {
     "FASTIMAP_TRACE": "1",
+    "FASTIMAP_MUTATIONS": "10_000",
     "FASTIMAP_REQUIRE_EXTENSION": "1",
     "CFLAGS": f"{os.environ.get('CFLAGS', '')} -DCYTHON_USE_SYS_MONITORING=0",
 }
@@ -51,6 +52,7 @@ def main(*pytest_arguments: str) -> int:
         coverage = [sys.executable, "-m", "coverage"]
         # Run where it was built: the traced code knows its file by the path relative to there.
         pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(PROJECT / "pyproject.toml")]
+        pytest += ["-o", "timeout=0"]  # traced code is slow
         tests = [*pytest, *(pytest_arguments or [str(PROJECT / "tests/parser")])]
         environment = os.environ | {"PYTHONPATH": str(source)}
         ran = subprocess.run([*coverage, "run", f"--rcfile={rcfile}", *tests], cwd=directory, env=environment)

@@ -490,14 +490,14 @@ class Protocol:
                     self._take_rows(item)
                 else:
                     self._take(item)
+                if self._bye is not None and self.awaited() is None and self.session.state is not State.CONNECTING:
+                    # Whether it hangs up or not: it has taken its leave, and has answered what it will.
+                    self.eof_received()
                 if self.error is not None:
                     return
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
             self._count_unasked(skipped // 2, skipped)
-        if self._bye is not None and self.awaited() is None and self.session.state is not State.CONNECTING:
-            # Whether it hangs up or not: it has taken its leave, and has answered what it will.
-            self.eof_received()
 
     def _one_by_one(self) -> bool:
         """Whether what is behind a response depends on it, so that each has to be framed on its own.

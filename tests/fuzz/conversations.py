@@ -35,6 +35,8 @@ from .invariants import LITTERED
 _SMALL = Limits(line=300, literal=2_000, other_literal=500, response=3_000, literals=4, unasked=6, unasked_octets=900)
 _MOST = 16 * 1024  # octets of one input
 _PIECE = 7
+# An empty set has no first number; and the messages found were perhaps not asked for.
+_MAY_REFUSE = (UIDSet, SequenceSet, commands.SearchResult, commands.SortResult)
 _LISTED = 100  # values of an iterator that are looked at: a set may stand for four thousand million
 _CAPABILITIES = frozenset({
     "IMAP4REV1", "ACL", "APPENDLIMIT=9999", "AUTH=PLAIN", "AUTH=SCRAM-SHA-256", "BINARY", "CATENATE",
@@ -93,6 +95,7 @@ class Scene:
         session.state = State.SELECTED
         session.mailbox = "INBOX"
         session.capabilities = _CAPABILITIES
+        session.tls = True
         self.pendings: list[Pending[Any]] = []
         self.streams: list[Any] = []
         self.files = _Files()
@@ -234,7 +237,7 @@ def shown(value: Any) -> Any:
 def look_at(value: Any) -> None:
     """Ask `value`, and what it is made of, for all that it has: nothing of it raises.
 
-    Only a message without its octets (`email()`) and an empty set (`first`) say so by a ValueError.
+    Only a message without its octets (`email()`), and what _MAY_REFUSE names, say so by a ValueError.
     """
     stack = [value]
     while stack:
@@ -244,12 +247,15 @@ def look_at(value: Any) -> None:
             continue
         hash(value)
         str(value)
-        for name in () if isinstance(value, (UIDSet, SequenceSet)) else dir(type(value)):
+        refusing = contextlib.suppress(ValueError) if isinstance(value, _MAY_REFUSE) else contextlib.nullcontext()
+        for name in dir(type(value)):
             if isinstance(getattr(type(value), name), property):
-                getattr(value, name)
+                with refusing:
+                    getattr(value, name)
         for name in ("in_order", "pairs", "numbers", "walk", "attachments"):
-            if callable(method := getattr(value, name, None)):  # SearchResult.numbers is a value
-                list(islice(method(), _LISTED))
+            with refusing:
+                if callable(method := getattr(value, name, None)):  # SearchResult.numbers is a value
+                    list(islice(method(), _LISTED))
         if isinstance(value, FetchedMessage) and (value.body is not None or value.header is not None):
             value.email()
         if isinstance(value, BodyStructure):
@@ -369,6 +375,7 @@ def _begin_connection(scene: Scene) -> None:
     session = scene.protocol.session
     session.state = State.NOT_AUTHENTICATED
     session.capabilities = frozenset()
+    session.tls = False
     settings = Settings(
         host="imap.example.org",
         port=143,
@@ -507,7 +514,9 @@ def check(data: bytes) -> None:
     assert seen == expected, f"{plan}: in C {seen!r}, and in Python {expected!r}"
     if plan.conversation not in _ONE_CUT_ONLY:
         seen = watched(plan, LITTERED, lambda octets: 1 if len(octets) < 300 else _PIECE)
-        assert seen == expected, f"{plan}: in pieces {seen!r}, and whole {expected!r}"
+        # Empty lines count as unasked only where nothing else arrives with them.
+        by_pieces = {seen[1][0], expected[1][0]} & {"TooManyUnasked"}
+        assert by_pieces or seen == expected, f"{plan}: in pieces {seen!r}, and whole {expected!r}"
 
 
 def watched(plan: Plan, twin: Any, size: Callable[[bytes], int]) -> list[Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from fastimap import commands, protocol
 from fastimap.commands import fetch
-from fastimap.errors import ProtocolError
+from fastimap.errors import Disconnected, ProtocolError
 from tests.parser.conftest import twin
 from tests.protocol.talk import Talk
 
@@ -102,3 +102,11 @@ def test_a_literal_of_an_item_with_any_name_has_a_file(cut: int) -> None:
     assert [row.uid for row in pending.result()] == [7]
     assert asked == [(7, "BODY[\udce9]", 5)]
     assert file.getvalue() == b"hello"
+
+
+def test_nothing_is_taken_behind_the_last_word(cut: int) -> None:
+    talk, pending, tag = in_flight(commands.Noop())
+    says(talk, b"* BYE so long\r\n* 3 EXISTS\r\n" + tag + b" OK done\r\n* 4 EXISTS\r\n", cut)
+    assert pending.result() is None
+    assert [getattr(event, "count", "BYE") for event in talk.events()] == ["BYE", 3]
+    assert isinstance(talk.protocol.error, Disconnected)
