@@ -10,31 +10,38 @@ import contextlib
 import io
 from collections.abc import AsyncGenerator, Generator, Sequence
 from email.message import EmailMessage
+from pathlib import Path
 from typing import assert_type
 
 import fastimap
-from fastimap import Flag, SequenceSet, UIDSet
-from fastimap.command import Session
-from fastimap.commands import (
+from fastimap import (
     AppendMessage,
     AppendResult,
+    BodyStructure,
     CopyResult,
+    Counters,
+    Envelope,
+    Event,
     EventGroup,
     ExpungeResult,
+    FetchedMessage,
+    Flag,
     MailboxFilter,
     MailboxQuota,
     MailboxSearchResult,
     MetadataResult,
     MultiAppendResult,
-    Noop,
+    Pending,
     QResync,
     SearchResult,
     SelectedMailbox,
+    SequenceSet,
+    Session,
     SortResult,
     StoreResult,
+    UIDSet,
 )
-from fastimap.message import Envelope, FetchedMessage
-from fastimap.protocol import Counters, Event, Pending
+from fastimap.commands import Noop
 from fastimap.sasl import Mechanism
 from fastimap.search import since, unseen
 from fastimap.types import (
@@ -77,7 +84,8 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.status("INBOX", "MESSAGES"), MailboxStatus)
     # Into mailboxes.
     assert_type(client.append("INBOX", io.BytesIO(), flags=[Flag.SEEN], size=10), AppendResult)
-    assert_type(client.multi_append("INBOX", [AppendMessage(b"")]), MultiAppendResult)
+    assert_type(client.append("INBOX", Path("message.eml"), flags="\\Seen"), AppendResult)
+    assert_type(client.multi_append("INBOX", [AppendMessage(b""), b"", Path("message.eml")]), MultiAppendResult)
     assert_type(client.catenate("INBOX", ["/INBOX/;UID=20", b"text"]), AppendResult)
     assert_type(client.replace(4, "INBOX", EmailMessage()), AppendResult)
     # The selected mailbox.
@@ -138,8 +146,15 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
         for message in messages:
             assert_type(message.uid, int | None)
             assert_type(message.envelope, Envelope | None)
+            assert_type(message.body_structure, BodyStructure | None)
+    assert_type(client.fetch(client.search(unseen), "FLAGS"), tuple[FetchedMessage, ...])
+    assert_type(client.search(unseen).messages, UIDSet | SequenceSet)
     # Errors.
     client.fetch(1, 2)  # error
+    client.fetch(1, ["FLAGS"])  # error
+    client.fetch_into(1, "BODY[]", into="message.eml")  # error
+    client.search(since)  # error
+    client.multi_append("INBOX", b"")  # error
     client.fetch(1.5, "FLAGS")  # error
     client.fetch(1, flags=True)  # error
     client.fetch_into(1, "BODY[]")  # error
