@@ -15,7 +15,7 @@ from fastimap.encode import Encoding, encode
 from fastimap.search import SearchKey, all_of, any_of, encode_search
 from tests.servers.dovecot import Dovecot
 
-from .test_search import SETS, Largest, Message, Test, day, flag_pairs, joined, set_pairs
+from .test_search import SETS, Largest, Message, Test, day, flag_pairs, joined, of, set_pairs
 from .wire import sent
 
 FLAGS = {"seen": "\\Seen", "flagged": "\\Flagged", "draft": "\\Draft", "k": "k"}
@@ -52,17 +52,17 @@ def leaves() -> Iterator[tuple[SearchKey, Test]]:
         if key not in (keys.recent, keys.new, keys.old):
             yield key, test
     for word in WORDS:
-        yield keys.subject(word), lambda message, _, word=word: word in message.words
+        yield keys.subject(word), of(word, lambda word, message: word in message.words)
     for size in sorted({message.size for message in MESSAGES})[::5]:
-        yield keys.larger(size), lambda message, _, size=size: message.size > size
-        yield keys.smaller(size), lambda message, _, size=size: message.size < size
+        yield keys.larger(size), of(size, lambda size, message: message.size > size)
+        yield keys.smaller(size), of(size, lambda size, message: message.size < size)
     for number in (2, 4):
-        yield keys.before(day(number)), lambda message, _, number=number: message.day < number
-        yield keys.on(day(number)), lambda message, _, number=number: message.day == number
-        yield keys.since(day(number)), lambda message, _, number=number: message.day >= number
-        yield keys.sent_before(day(number)), lambda message, _, number=number: (message.sent_day or 0) < number
-        yield keys.sent_on(day(number)), lambda message, _, number=number: message.sent_day == number
-        yield keys.sent_since(day(number)), lambda message, _, number=number: (message.sent_day or 0) >= number
+        yield keys.before(day(number)), of(number, lambda number, message: message.day < number)
+        yield keys.on(day(number)), of(number, lambda number, message: message.day == number)
+        yield keys.since(day(number)), of(number, lambda number, message: message.day >= number)
+        yield keys.sent_before(day(number)), of(number, lambda number, message: (message.sent_day or 0) < number)
+        yield keys.sent_on(day(number)), of(number, lambda number, message: message.sent_day == number)
+        yield keys.sent_since(day(number)), of(number, lambda number, message: (message.sent_day or 0) >= number)
 
 
 def turned(pair: tuple[SearchKey, Test]) -> tuple[SearchKey, Test]:

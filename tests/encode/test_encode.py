@@ -327,13 +327,13 @@ def test_fetch_items_survive_only_as_the_grammar_has_them(text: str) -> None:
 
 
 def test_a_command_without_literals_is_one_run() -> None:
-    parts = [b"UID FETCH", b"1:5", (b"UID", b"FLAGS"), (b"CHANGEDSINCE", b"7"), ()]
+    parts: list[Part] = [b"UID FETCH", b"1:5", (b"UID", b"FLAGS"), (b"CHANGEDSINCE", b"7"), ()]
     assert list(encode(b"A1", parts)) == [b"A1 UID FETCH 1:5 (UID FLAGS) (CHANGEDSINCE 7) ()\r\n"]
     assert list(encode(b"A1", [(b"A", (b"B", ()), (b"C",))])) == [b"A1 (A (B ()) (C))\r\n"]
 
 
 def test_literals_wait_unless_the_server_lets_them() -> None:
-    parts = [b"LOGIN", Literal(b"fr\r\ned"), (Literal(b""),)]
+    parts: list[Part] = [b"LOGIN", Literal(b"fr\r\ned"), (Literal(b""),)]
     waiting = [b"A LOGIN {6}\r\n", WAIT, b"fr\r\ned ({0}\r\n", WAIT, b")\r\n"]
     assert list(encode(b"A", parts)) == waiting
     assert list(encode(b"A", parts, UTF8)) == waiting
@@ -394,14 +394,15 @@ def test_files_that_end_too_early() -> None:
 
 
 def test_what_depends_on_the_connection() -> None:
-    parts = [IfUTF8(None, b"CHARSET UTF-8"), b"X", IfUTF8((b"a",), b"b"), IfUTF8(b"c", None)]
+    parts: list[Part] = [IfUTF8(None, b"CHARSET UTF-8"), b"X", IfUTF8((b"a",), b"b"), IfUTF8(b"c", None)]
     assert list(encode(b"A", parts)) == [b"A CHARSET UTF-8 X b\r\n"]
     assert list(encode(b"A", parts, UTF8)) == [b"A X (a) c\r\n"]
 
 
 @pytest.mark.parametrize("octets", [b"a\r\nb", b"\n", b"\0", b"x{5}", b"{5+}", b"~{3}", b"LOGIN {0}", b"{7-}"])
 def test_ready_octets_that_would_break_out(octets: bytes) -> None:
-    for parts in ([octets], [b"X", (octets,)], [Secret(octets)], [IfUTF8(octets, octets)]):
+    cases: list[list[Part]] = [[octets], [b"X", (octets,)], [Secret(octets)], [IfUTF8(octets, octets)]]
+    for parts in cases:
         with pytest.raises(ValueError, match=r"allowed|announcement"):
             encode(b"T", parts)
 

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -305,7 +305,13 @@ def test_composing() -> None:
     assert copy.deepcopy(key) == key == pickle.loads(pickle.dumps(key))
     with pytest.raises(TypeError, match="and, or and not"):
         bool(a and b)
-    for wrong in (lambda: a & "SEEN", lambda: a | None, lambda: all_of([a, "SEEN"])):
+    anything: Any = a
+    wrongs: list[Callable[[], object]] = [
+        lambda: anything & "SEEN",
+        lambda: anything | None,
+        lambda: all_of([a, anything.name]),
+    ]
+    for wrong in wrongs:
         with pytest.raises(TypeError):
             wrong()
     with pytest.raises(AttributeError):
@@ -359,6 +365,7 @@ class Largest:
     uid: int
 
 
+V = TypeVar("V")
 Test: TypeAlias = Callable[[Message, Largest], bool]
 
 
@@ -366,10 +373,15 @@ def day(number: int) -> date:
     return date(2024, 1, number)
 
 
+def of(value: V, test: Callable[[V, Message], bool]) -> Test:
+    """Return a test that compares messages with `value`."""
+    return lambda message, _: test(value, message)
+
+
 def flag_pairs() -> Iterator[tuple[SearchKey, Test]]:
     for name in ("seen", "flagged", "draft"):
-        yield getattr(keys, name), lambda message, _, name=name: name in message.flags
-        yield getattr(keys, f"un{name}"), lambda message, _, name=name: name not in message.flags
+        yield getattr(keys, name), of(name, lambda name, message: name in message.flags)
+        yield getattr(keys, f"un{name}"), of(name, lambda name, message: name not in message.flags)
     yield keys.keyword("k"), lambda message, _: "k" in message.flags
     yield keys.recent, lambda message, _: message.recent
     yield keys.old, lambda message, _: not message.recent
@@ -571,7 +583,7 @@ COUNT = 10_000
 
 
 def nested(step: Callable[[SearchKey, SearchKey], SearchKey]) -> SearchKey:
-    key = subject("0")
+    key: SearchKey = subject("0")
     for number in range(1, COUNT):
         key = step(key, subject(str(number)))
     return key

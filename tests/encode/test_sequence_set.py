@@ -7,6 +7,7 @@ import pickle
 from functools import reduce
 from itertools import chain, islice, pairwise
 from operator import or_
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -249,7 +250,7 @@ def test_the_two_kinds_do_not_mix() -> None:
     assert UIDSet(1) != SequenceSet(1)
     assert len({UIDSet(1), SequenceSet(1)}) == 2
     with pytest.raises(TypeError):
-        UIDSet(SequenceSet(1))  # type: ignore[arg-type]
+        UIDSet(SequenceSet(1))
     for operator in ("__or__", "__and__", "__sub__"):
         assert getattr(UIDSet(1), operator)(SequenceSet(1)) is NotImplemented
 
@@ -265,7 +266,7 @@ def test_for_people() -> None:
 def test_copies_are_equal(numbers: UIDSet | SequenceSet) -> None:
     assert pickle.loads(pickle.dumps(numbers)) == numbers
     assert copy.deepcopy(numbers) == numbers
-    assert type(numbers)(numbers) == numbers  # type: ignore[arg-type]
+    assert type(numbers)(numbers) == numbers
 
 
 def test_arguments_of_commands() -> None:
@@ -277,7 +278,8 @@ def test_arguments_of_commands() -> None:
         assert uid_set(ready) is ready
     assert uid_set("$") is SAVED
     assert str(SAVED) == "$"
-    for empty in ([], UIDSet(), range(0), (), iter([])):
+    empties: list[Any] = [[], UIDSet(), range(0), (), iter([])]
+    for empty in empties:
         assert uid_set(empty) == UIDSet()
     assert uid_set(SequenceSet()) == SequenceSet()
     for wrong in ("", "1 (FLAGS)", "1\r\n", 0, -1):
