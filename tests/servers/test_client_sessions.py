@@ -155,13 +155,16 @@ def test_without_tls_no_password_goes_out_unasked(account: Account) -> None:
 
 def test_certificate_of_the_client(account: Account) -> None:
     certificate = account.server.client_certificate
-    if certificate is None:
-        return
     context = trusting(account)
-    context.load_cert_chain(certificate)
+    if certificate is not None:
+        context.load_cert_chain(certificate)
     client = account.door(
         account.server.host, account.server.tls_port, user=CERTIFIED_USER, mechanism="EXTERNAL", ssl_context=context
     )
+    if certificate is None:
+        with pytest.raises(NotOffered, match="EXTERNAL"):
+            client.connect()
+        return
     client.connect()
     assert client.session.state is State.AUTHENTICATED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +73,18 @@ def unused() -> set[str]:
 
 def test_what_is_not_used_has_no_row() -> None:
     assert unused() & {capability(row) for row in ROWS} == set()
+
+
+def test_what_a_server_lacks_is_refused_in_a_test() -> None:
+    """Unless the client does without: "by itself", or in another way."""
+    sources: dict[str, str] = {}
+    for name, test in all_of_this_folder():
+        sources[name] = sources.get(name, "") + inspect.getsource(test)
+    for row in ROWS:
+        marks, method, tests = row[3:-2], row[2], row[-2]
+        if "-" in marks and tests and method.endswith("`"):
+            text = "".join(sources[name] for name in tests.split(" · "))
+            assert re.search(r"offered\(|CapabilityMissing|NotOffered|does not offer", text), row[0]
 
 
 def all_of_this_folder() -> Iterator[tuple[str, Callable[..., None]]]:
