@@ -76,6 +76,19 @@ def test_both_doors(account_of_both: Account) -> None:
     assert [indexes(uids, p.result().uids) for p in pending] == [expected for _, expected in KEYS[:8]]
 
 
+def test_text_once_utf8_is_on(client: Any) -> None:
+    """A charset must not be named then (RFC 6855, section 3), but where the grammar has it: SORT and THREAD."""
+    uids = fill(client)
+    if client.session.has("UTF8=ACCEPT"):
+        client.enable("UTF8=ACCEPT")
+        client.select("INBOX")
+        assert client.search(s.body("Köln")).uids == UIDSet(uids[2])
+        assert client.search(s.body("Köln" * 100)).uids == UIDSet()
+        assert client.search(s.subject('"ä\\')).uids == UIDSet()
+        assert client.sort(["DATE"], s.body("Köln")).numbers == (uids[2],)
+        assert [thread.number for thread in client.thread("REFERENCES", s.body("Köln"))] == [uids[2]]
+
+
 def test_extremes_and_numbers(uids: list[int], client: Any) -> None:
     """ESEARCH where there is; where there is none the client works it out."""
     found = client.search(s.subject("plan"), returns=["MIN", "MAX", "COUNT", "ALL"])
