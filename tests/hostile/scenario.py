@@ -92,7 +92,8 @@ class Scenario:
 
     `tls` is for a connection under TLS from the first octet on, with the library's default context; `timeout` is in
     seconds. `cuts` repeats the scenario with the connection ended (by RST if `reset`) after each octet in turn; its
-    own demand is that what was complete is returned, and an error raised for what was not. With `argument_errors`,
+    own demand is that what was complete is returned, and an error raised for what was not; nothing depends on the last
+    `trailer` octets. With `argument_errors`,
     TypeError and ValueError are documented, too. `within` is how many seconds a call may take. `grown` gives the
     scenario for another size, in octets.
     """
@@ -106,6 +107,7 @@ class Scenario:
     tls: bool = False
     cuts: bool = False
     reset: bool = False
+    trailer: int = 0
     argument_errors: bool = False
     within: float | None = None
     typed: Demand | None = None

@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self, TypeAlias
@@ -23,6 +23,8 @@ from .certificates import Certificates
 CAPABILITIES = (
     b"IMAP4rev1 STARTTLS IDLE ENABLE UIDPLUS MOVE ID UNSELECT NAMESPACE QUOTA ACL SORT AUTH=PLAIN AUTH=CRAM-MD5"
 )
+
+_BATCH = 10_000
 
 _LITERAL = re.compile(rb"\{(\d+)(\+?)\}$")
 _TAG = re.compile(rb"([^ ]+) +([^ ]+) ?")
@@ -34,6 +36,14 @@ class Send:
 
     octets: bytes
     times: int | None = 1
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Send octets that a function makes of each number from 1 to `count`: a lot, so made when they are to be sent."""
+
+    octets: Callable[[int], bytes]
+    count: int
 
 
 @dataclass(frozen=True)
@@ -120,6 +130,7 @@ class Serve:
 
 Step: TypeAlias = (
     Send
+    | Numbered
     | Answer
     | Drip
     | Expect
@@ -227,6 +238,9 @@ class _Conversation:
             case Send(octets, times):
                 for _ in range(times or 0):
                     self._send(octets)
+            case Numbered(made, count):
+                for start in range(1, count + 1, _BATCH):
+                    self._send(b"".join(map(made, range(start, min(start + _BATCH, count + 1)))))
             case Answer(octets):
                 self._send(octets.replace(b"TAG", self._tag).replace(b"NEXT", _following(self._tag)))
             case Drip(octets, interval):

@@ -104,7 +104,7 @@ def _cut_verdict(scenario: Scenario, library: str, certificates: Certificates) -
     whole, octets = _run(scenario, DOORS[library](), certificates)
     if broken := [result for result in whole.results if isinstance(result, Raised)]:
         return f"even the whole session fails: {shown(broken[0])}"
-    for cut in range(octets):
+    for cut in range(octets - scenario.trailer):
         door = DOORS[library]()
         outcome, _ = _run(scenario, door, certificates, cut)
         problem = _escaped(scenario, door, outcome) or works_on(outcome)

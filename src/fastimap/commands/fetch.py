@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 from .. import encode
 from ..command import SELECTED, Command, Session
 from ..encode import Part
+from ..errors import ParseError
 from ..message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
@@ -167,6 +168,9 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
         self.kind = "fetch" if self._by_uid else "fetch-by-number"
+        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
+        self._room = sum(high - low + 1 for low, high in self._ranges)
+        self._seen: set[int] | None = None
         self._incomplete: dict[int, FetchedMessage] = {}
         self.rows: list[FetchedMessage] = []
         self.numbers: list[int] = []
@@ -215,11 +219,15 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
 
     def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
-        if others and len(rows) > 1 and self._may_shuffle(others):
+        if len(rows) > 1 and (len(claimed) > self._room or (others and self._may_shuffle(others))):
             return [other for row in rows for other in self.take_rows([row])]
         if self._once is not None and claimed:
             claimed, again = self._only_once(claimed)
             others += again
+        if len(claimed) <= self._room:
+            self._room -= len(claimed)
+        elif not self._is_due(claimed[0]):
+            return rows
         if self._keys:
             key = self._key
             for index, row in enumerate(claimed):
@@ -243,6 +251,18 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         self.rows += map(self._with_missing, self._incomplete.values())
         self._incomplete.clear()
         return tuple(self.rows)
+
+    def _is_due(self, row: FetchedMessage) -> bool:
+        """Whether there is room for `row`, or it is the first one of its message."""
+        if self._room:
+            self._room -= 1
+            return True
+        if self._seen is None:
+            self._seen = {*self.numbers, *map(self._number, self.rows)}
+        number = self._number(row)
+        due = number not in self._seen
+        self._seen.add(number)
+        return due
 
     def _may_shuffle(self, others: list[FetchedMessage]) -> bool:
         """Whether rows of both kinds, taken at one go, would come out in another order than they came in."""
@@ -273,15 +293,29 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
                 others.append(row)
                 continue
             number = self._number(row)
-            earlier = self._incomplete.pop(number, None)
+            earlier = self._incomplete.get(number)
             if row.present & ~_UNASKED == 0:
                 others.append(row)
+            elif earlier is not None and not self._brings(row, earlier):
+                others.append(row)
+                continue  # else a server could have ever larger rows copied, once for each octet or two that it sends
             whole = _merged(earlier, row) if earlier is not None else row
-            if whole.present & self._need == self._need and self._has_keys(whole):
+            if whole.present & self._need != self._need or not self._has_keys(whole):
+                self._incomplete[number] = whole
+                continue
+            self._incomplete.pop(number, None)
+            if self._is_due(whole):
                 self.rows.append(whole)
             else:
-                self._incomplete[number] = whole
+                others.append(whole)
         return others
+
+    def _brings(self, row: FetchedMessage, earlier: FetchedMessage) -> bool:
+        """Whether `row` has an item that was asked for and is not in `earlier`."""
+        if row.present & self._need & ~earlier.present & ~PRESENT_OTHER:
+            return True
+        names = {name for name, _ in row.items}.difference(name for name, _ in earlier.items)
+        return any(key in names for key in self._keys)
 
     def _has_keys(self, row: FetchedMessage) -> bool:
         names = {name for name, _ in row.items}
@@ -333,7 +367,10 @@ class FetchInto(Fetch):
                 raise ValueError("several sections would go into one file: pass a function, which gives each its own")
         self._into = into
         self._progress = progress
+        self._sections = {"BODY[]", "RFC822", *sections} if {"BODY[]", "RFC822"} & {*sections} else {*sections}
         self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
+        self._begun: set[tuple[int, str]] = set()
+        self._unknown: set[int] = set()  # numbers of rows that were begun to be written when their UID was not known
         self.kind = None
 
     def sink(self, head: bytes, size: int) -> Any:
@@ -348,10 +385,20 @@ class FetchInto(Fetch):
         if number is not None and not any(low <= number <= high for low, high in self._ranges):
             return None
         name = found[1].decode("utf-8", "surrogateescape").upper()
+        literal = (int(start[1]), _response_name(name))
+        if literal in self._begun or not (callable(self._into) or self._is_for_file(literal[1])):
+            return None
+        self._begun.add(literal)
         write = self._write(number, name, size)
         if write is None:
-            self._kept.add((int(start[1]), _response_name(name)))
+            self._kept.add(literal)
+        elif number is None:
+            self._unknown.add(literal[0])
         return write
+
+    def _is_for_file(self, name: str) -> bool:
+        """Whether the only file there is is for the section `name`: the one that was asked for, and once."""
+        return name in self._sections and not self._begun
 
     def _write(self, number: int | None, name: str, size: int) -> Callable[[Any], object] | None:
         into = self._into
@@ -362,6 +409,8 @@ class FetchInto(Fetch):
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
         rows = super().succeed(tagged, session)
+        if not self._unknown <= {row.sequence_number for row in rows}:
+            raise ParseError("what was written is of another message: the server said so behind it")
         for row in rows:
             for _, value in row.items:
                 error = getattr(value, "error", None)
@@ -379,7 +428,12 @@ class FetchInto(Fetch):
             whole = b"RFC822" if b"RFC822" in self._items.list.strip(b"()").split() else b"BODY[]"
             found.append((whole.decode("ascii"), row.body))
         for name, value in found:
-            if isinstance(value, bytes) and _SECTION.fullmatch(name) and (announced, name) not in self._kept:
+            if (
+                isinstance(value, bytes)
+                and _SECTION.fullmatch(name)
+                and (announced, name) not in self._kept
+                and (callable(self._into) or self._is_for_file(name))
+            ):
                 write = self._write(number, name, len(value))
                 if write is not None:
                     if value:
@@ -419,10 +473,10 @@ def _merged(earlier: FetchedMessage, later: FetchedMessage) -> FetchedMessage:
         for name, bit in _FIELDS.items()
         if later.present & bit and (value := getattr(later, name)) is not None
     }
-    items = {**dict(earlier.items), **dict(later.items)}
+    items = {**dict(earlier.items), **dict(later.items)} if later.items else None
     return earlier._replace(
         sequence_number=later.sequence_number,
-        items=tuple(items.items()),
+        items=earlier.items if items is None else tuple(items.items()),
         defects=earlier.defects + later.defects,
         present=earlier.present | later.present,
         **news,

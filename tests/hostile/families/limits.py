@@ -28,11 +28,12 @@ from ..scenario import (
     refused,
     survives,
 )
-from ..server import Answer, Expect, ReadLine, Send, Serve, Step
+from ..server import Answer, Expect, Numbered, ReadLine, Send, Serve, Step
 
 FAMILY = "limits"
 
 
+MEBIBYTE = b"x" * MIB
 TEN_THOUSAND = {"limits": Limits(unasked=10_000, answers=10_000)}
 
 
@@ -115,10 +116,7 @@ SCENARIOS = [
     unasked("1,100,000 responses nobody asked for", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
     unasked(
         "1,100,000 responses of as many types",
-        *(
-            Send(b"".join(b"* X-%s Y\r\n" % bytes(65 + int(d) for d in str(n)) for n in range(k, k + 10_000)))
-            for k in range(0, 1_100_000, 10_000)
-        ),
+        Numbered(lambda n: b"* X-%s Y\r\n" % bytes(65 + int(digit) for digit in str(n)), 1_100_000),
         interface=IMAPLIB,
     ),
     unasked("80 MiB of responses nobody asked for", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
@@ -154,7 +152,7 @@ SCENARIOS = [
             *SELECTED,
             Expect(b"SEARCH"),
             Send(b"* SEARCH"),
-            *(Send(b"".join(b" %d" % n for n in range(k, k + 100_000))) for k in range(1, 1_000_001, 100_000)),
+            Numbered(lambda n: b" %d" % n, 1_000_000),
             Answer(b"\r\nTAG OK done\r\n"),
         ),
         (SELECT, SEARCH),
@@ -179,10 +177,7 @@ SCENARIOS = [
         (
             *SELECTED,
             Expect(b"FETCH"),
-            *(
-                Send(b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in range(k, k + 10_000)))
-                for k in range(1, 1_200_000, 10_000)
-            ),
+            Numbered(lambda n: b"* %d FETCH (FLAGS ())\r\n" % n, 1_200_000),
             Answer(b"TAG OK done\r\n"),
         ),
         (SELECT, call("fetch", "1:*", "(FLAGS)")),
@@ -195,7 +190,7 @@ SCENARIOS = [
         (
             *SELECTED,
             Expect(b"FETCH"),
-            Send(b"".join(b"* %d FETCH (FLAGS ())\r\n" % n for n in range(1, 100_001))),
+            Numbered(lambda n: b"* %d FETCH (FLAGS ())\r\n" % n, 100_000),
             Answer(b"TAG OK done\r\n"),
         ),
         (SELECT, call("fetch", "1:*", "(FLAGS)")),
@@ -209,7 +204,11 @@ SCENARIOS = [
         (
             *SELECTED,
             Expect(b"FETCH"),
-            *(Send(b"* %d FETCH (BODY[] {1048576}\r\n" % n + b"x" * MIB + b")\r\n") for n in range(1, 101)),
+            *(
+                step
+                for n in range(1, 101)
+                for step in (Send(b"* %d FETCH (BODY[] {1048576}\r\n" % n), Send(MEBIBYTE), Send(b")\r\n"))
+            ),
             Answer(b"TAG OK done\r\n"),
         ),
         (SELECT, call("fetch", "1:100", "(BODY[])")),
