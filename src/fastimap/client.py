@@ -313,7 +313,8 @@ class Client:
 
         Other commands may be run in between; they wait for the chunks in flight. It ends with StateError when another
         mailbox is selected meanwhile or, with a `SequenceSet`, messages are expunged. A message that the server refuses
-        comes with a defect and nothing else; it costs the others nothing. (RFC 9051, section 6.4.5)
+        comes with a defect and nothing else; it costs the others nothing. Who leaves the loop gives up the rest.
+        (RFC 9051, section 6.4.5)
         """
         self.connect()
         stream = flows.FetchStream(
