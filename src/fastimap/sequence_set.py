@@ -51,7 +51,7 @@ class _NumberSet:
         for what is no number (``True`` is none).
         """
         self._has_star = False
-        numbers = getattr(numbers, "messages", numbers)  # of what a search found
+        numbers = _found(numbers)
         if isinstance(numbers, type(self)):
             self._ranges, self._has_star = numbers._ranges, numbers._has_star
         elif isinstance(numbers, _NumberSet):
@@ -296,13 +296,19 @@ was asked for."""
 def uid_set(messages: MessageSet) -> Messages:
     """Return what `messages`, the argument of any command on messages, are: numbers and text are taken as UIDs.
 
-    The result of a search has an attribute `messages`: they may be sequence numbers. Raises ValueError for numbers
-    out of range and for text that is no sequence set, the empty one too; TypeError for anything that is no number.
+    The result of a search knows which of the two it has. Raises ValueError for numbers out of range and for text that
+    is no sequence set, the empty one too; TypeError for anything that is no number.
     """
     if isinstance(messages, SavedResult) or messages == "$":
         return SAVED
-    found = getattr(messages, "messages", messages)
+    found = _found(messages)
     return found if isinstance(found, (UIDSet, SequenceSet)) else UIDSet(found)
+
+
+def _found(messages: Any) -> Any:
+    """Return the set that `messages` has, if it is what a search found; else itself."""
+    message_set = getattr(messages, "message_set", None)
+    return messages if message_set is None else message_set()
 
 
 _high = operator.itemgetter(1)

@@ -49,7 +49,7 @@ def about(messages: Any) -> list[tuple[Command[Any], object]]:
 def test_nothing_is_sent(nothing: Any) -> None:
     talk = Talk(EVERYTHING, selected=True)
     if isinstance(nothing, SearchResult) and nothing.sequence:
-        nothing = nothing.messages
+        nothing = nothing.message_set()
     pendings = [(talk.submit(command), result) for command, result in about(nothing)]
     assert talk.sent() == b""
     for pending, result in pendings:

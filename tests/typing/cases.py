@@ -148,7 +148,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
             assert_type(message.envelope, Envelope | None)
             assert_type(message.body_structure, BodyStructure | None)
     assert_type(client.fetch(client.search(unseen), "FLAGS"), tuple[FetchedMessage, ...])
-    assert_type(client.search(unseen).messages, UIDSet | SequenceSet)
+    assert_type(client.search(unseen).message_set(), UIDSet | SequenceSet)
     # Errors.
     client.fetch(1, 2)  # error
     client.fetch(1, ["FLAGS"])  # error

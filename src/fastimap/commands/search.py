@@ -76,9 +76,8 @@ class SearchResult(Shown):
     sequence: bool = False
     """Whether they were asked for by sequence number."""
 
-    @property
-    def messages(self) -> UIDSet | SequenceSet:
-        """`uids`, or `numbers` with `sequence=True`; ValueError where they were not asked for."""
+    def message_set(self) -> UIDSet | SequenceSet:
+        """Return `uids`, or `numbers` with `sequence=True`; ValueError where they were not asked for."""
         if not self.listed:
             raise ValueError(f'which messages were found was not asked for: add "ALL" to returns= ({self!r})')
         return self.numbers if self.sequence else self.uids
@@ -88,10 +87,10 @@ class SearchResult(Shown):
         return bool(self.uids or self.numbers or self.count or self.min or self.max or _has_any(self.partial))
 
     def __len__(self) -> int:
-        return len(self.messages) if self.listed or self.count is None else self.count
+        return len(self.message_set()) if self.listed or self.count is None else self.count
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.messages)
+        return iter(self.message_set())
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,9 +120,8 @@ class SortResult(Shown):
     sequence: bool = False
     """As in `SearchResult`."""
 
-    @property
-    def messages(self) -> UIDSet | SequenceSet:
-        """The messages as a set, without their order; ValueError where they were not asked for."""
+    def message_set(self) -> UIDSet | SequenceSet:
+        """Return the messages as a set, without their order; ValueError where they were not asked for."""
         found = self._in_order()
         return SequenceSet(found) if self.sequence else UIDSet(found)
 
