@@ -38,7 +38,7 @@ class Limits:
 
     depth: int = 256
     """Nesting of parentheses (`NestingTooDeep`). Dovecot stops MIME nesting at 100 parts, and a body
-    structure takes two levels a part."""
+    structure takes two levels a part. For readers of one's own: the clients keep to this number."""
 
     unasked: int = 1_000_000
     """Number of responses during one command that no command claims (`TooManyUnasked`). A mailbox of that many

@@ -12,13 +12,11 @@ from fastimap import Client, SequenceSet, errors, sasl
 from fastimap import search as keys
 from tests.client.doors import Awaited
 
+from .peers import PEERS, Unsupported
 from .scenario import IMAPLIB, TYPED, Call, Scenario
+from .server import HOST
 
-HOST = "localhost"
-
-
-class Unsupported(Exception):
-    """The library has no such method: the scenario says nothing about it."""
+__all__ = ["DOORS", "OURS", "Door", "Unsupported"]
 
 
 class Door(Protocol):
@@ -279,6 +277,7 @@ DOORS: dict[str, Callable[[], Door]] = {
     "Client": lambda: TypedDoor(asynchronous=False),
     "AsyncClient": lambda: TypedDoor(asynchronous=True),
     "imaplib": lambda: ImaplibDoor("imaplib"),
+    **PEERS,
 }
 OURS = ("imaplib-fastimap", "Client", "AsyncClient")
 """The doors that are fastimap's, which come with two parsers."""

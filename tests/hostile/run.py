@@ -38,22 +38,27 @@ WORKERS = 2 * (os.cpu_count() or 1)
 PARTS = 4
 
 
-def run_all(columns: Sequence[Column], jobs: Sequence[Job]) -> list[list[Result]]:
+def run_all(
+    columns: Sequence[Column], jobs: Sequence[Job], wall_limit: float = WALL_LIMIT, rounds: int = 3
+) -> list[list[Result]]:
     """Return the results of all `jobs` for each of `columns`.
 
-    Several workers share them. What does not hold among all the others is run alone, twice at most: on a machine that
-    is busy an answer can come late. What does not hold then does not hold.
+    Several workers share them. What does not hold among all the others is run alone, up to `rounds` times in all: on a
+    machine that is busy an answer can come late. What does not hold then does not hold.
     """
     with ThreadPoolExecutor(WORKERS) as executor:
-        pending = [[executor.submit(run, *column, jobs[part::PARTS]) for part in range(PARTS)] for column in columns]
+        pending = [
+            [executor.submit(run, *column, jobs[part::PARTS], wall_limit) for part in range(PARTS)]
+            for column in columns
+        ]
         tables = [[future.result() for future in futures] for futures in pending]
     results = []
     for column, parts in zip(columns, tables, strict=True):
         row = [parts[index % PARTS][index // PARTS] for index in range(len(jobs))]
-        for _ in range(2):
+        for _ in range(rounds - 1):
             open_questions = [index for index, (verdict, _) in enumerate(row) if verdict not in SAFE]
             for index in open_questions:
-                [row[index]] = run(*column, [jobs[index]])
+                [row[index]] = run(*column, [jobs[index]], wall_limit)
         results.append(row)
     return results
 
