@@ -260,6 +260,8 @@ def look_at(value: Any) -> None:
             value.email()
         if isinstance(value, BodyStructure):
             value.find("text/plain")
+            value.text_part("html")
+            value.decode_text(b"=C3=\xa4\r\nYQ==")
         if isinstance(value, tuple):
             stack += value
         elif type(value).__module__.startswith("fastimap.") and hasattr(value, "__dataclass_fields__"):
