@@ -35,8 +35,8 @@ from .invariants import LITTERED
 _SMALL = Limits(line=300, literal=2_000, other_literal=500, response=3_000, literals=4, unasked=6, unasked_octets=900)
 _MOST = 16 * 1024  # octets of one input
 _PIECE = 7
-# An empty set has no first number; and the messages found were perhaps not asked for.
-_MAY_REFUSE = (UIDSet, SequenceSet, commands.SearchResult, commands.SortResult)
+# An empty set has no first number.
+_MAY_REFUSE = (UIDSet, SequenceSet)
 _LISTED = 100  # values of an iterator that are looked at: a set may stand for four thousand million
 _CAPABILITIES = frozenset({
     "IMAP4REV1", "ACL", "APPENDLIMIT=9999", "AUTH=PLAIN", "AUTH=SCRAM-SHA-256", "BINARY", "CATENATE",
