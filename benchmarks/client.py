@@ -266,7 +266,7 @@ def _protocol(job: Job) -> Fetch:
 
     while not protocol.greeting.done:
         receive()
-    run(commands.Login("user", "secret"))
+    run(commands.Login("user", "secret", insecure=True))
     run(commands.Select(job.workload, readonly=True))
     return lambda: run(commands.Fetch(SequenceSet("1:*"), *job.item_names))
 
