@@ -246,7 +246,7 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "id": lambda client, fields: client.id(fields),
     "idle": lambda client, seconds: list(client.idle(timeout=seconds)),
     "list": lambda client, reference="", pattern="*": [info.octets for info in client.list(reference, pattern)],
-    "login": lambda client, user, password: client.login(user, password),
+    "login": lambda client, user, password: client.login(user, password, insecure=True),
     "login_cram_md5": lambda client, user, password: client.authenticate(sasl.CramMD5(user, password)),
     "login_plain": lambda client, user, password: client.authenticate(sasl.Plain(user, password)),
     "logout": lambda client: client.logout(),
