@@ -138,7 +138,7 @@ class Bench:
 
     def instructions(self) -> Iterator[Row]:
         """Instructions a message, parse alone."""
-        yield from self._instructions(DROP_INS + READERS)
+        yield from self._instructions(DROP_INS)
 
     def typed_instructions(self) -> Iterator[Row]:
         """Instructions a message, to typed rows."""
@@ -394,7 +394,7 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
 }
 
 
-def measure(questions: Iterable[str], processes: int = 3, rounds: int = 3, *, peers: bool) -> dict[str, Any]:
+def measure(questions: Iterable[str], processes: int = 2, rounds: int = 3, *, peers: bool) -> dict[str, Any]:
     """Measure and print; return all figures, by question."""
     bench = Bench(processes, rounds, peers=peers)
     python = f"{platform.python_implementation()} {platform.python_version()}"
@@ -413,7 +413,7 @@ def measure(questions: Iterable[str], processes: int = 3, rounds: int = 3, *, pe
 def main() -> None:
     """Measure, print, and write all figures as JSON if asked to."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--processes", type=int, default=3, help="processes of each client (default: 3)")
+    parser.add_argument("--processes", type=int, default=2, help="processes of each client (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="FETCHes in each, besides the first (default: 3)")
     parser.add_argument("--only", choices=QUESTIONS, action="append", help="one question alone; may be repeated")
     parser.add_argument(
