@@ -179,7 +179,7 @@ class HostileServer:
         self._stopping = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self._connection: socket.socket | None = None
+        self.connection: socket.socket | None = None
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
         return self
@@ -190,7 +190,7 @@ class HostileServer:
     def stop(self) -> None:
         """End the connection in hand, and take no other."""
         self._stopping.set()
-        for sock in (self._listener, self._connection):
+        for sock in (self._listener, self.connection):
             if sock is not None:
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
@@ -204,7 +204,7 @@ class HostileServer:
             except OSError:
                 return
             self.connections += 1
-            self._connection = sock
+            self.connection = sock
             conversation = _Conversation(sock, self)
             try:
                 for step in self.script:
@@ -259,7 +259,10 @@ class _Conversation:
                 self._server.wait(seconds)
             case StartTLS(certificate):
                 context = self._server.certificates.server_context(certificate)
-                self._sock = context.wrap_socket(self._sock, server_side=True)
+                # In two steps: stop() must reach a handshake that the client does not go on with.
+                tls = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+                self._sock = self._server.connection = tls
+                tls.do_handshake()
             case Challenge(octets):
                 octets = octets.replace(b"NONCE", _nonce(self._server.received))
                 self._send(b"+ " + base64.b64encode(octets) + b"\r\n")
