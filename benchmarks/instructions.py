@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.client import Job, Unavailable, last_line
 from benchmarks.workloads import record
 
-MESSAGES = 1000
+MESSAGES = 2000
 
 
 def _count(job: Job) -> int:
