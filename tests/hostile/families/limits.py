@@ -165,7 +165,7 @@ SCENARIOS = [
         (
             PREAUTH,
             Expect(b"LIST"),
-            Send(b'* LIST (\\HasNoChildren) "/" mailbox\r\n' * 1000, 200),
+            Numbered(lambda n: b'* LIST (\\HasNoChildren) "/" mailbox%d\r\n' % n, 200_000),
             Answer(b"TAG OK done\r\n"),
         ),
         (call("list"),),
