@@ -305,7 +305,7 @@ def one_command(*expected: bytes) -> Demand:
 
     def demand(outcome: Outcome) -> str:
         lines = [line.partition(b" ")[2] for line in outcome.received]
-        lines = [line for line in lines if not line.startswith((b"CAPABILITY", b"SELECT INBOX"))]
+        lines = [line for line in lines if not line.startswith((b"CAPABILITY", b"SELECT INBOX", b'SELECT "INBOX"'))]
         if not lines or lines.pop() != b"NOOP":
             return f"the server read {outcome.received!r:.200}"
         attempt = outcome.results[-2]
