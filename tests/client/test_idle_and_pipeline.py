@@ -88,13 +88,15 @@ def test_renewal(scripted: Callable[..., Any]) -> None:
             peer.send(b"+ idling\r\n* %d EXISTS\r\n" % number)
             lines.append(peer.line())
             peer.send(line.split()[0] + b" OK IDLE terminated\r\n")
-        assert line.endswith(b" LOGOUT\r\n")
-        peer.send(b"* BYE see you\r\n" + line.split()[0] + b" OK done\r\n")
+        assert line.endswith(b" NOOP\r\n")
+        peer.send(line.split()[0] + b" OK done\r\n")
+        peer.log_out()
 
     with scripted(script) as client:
         events = client.idle(renew=0.1)
         assert [next(events) for _ in range(3)] == [Exists(1), Exists(2), Exists(3)]
         events.close()
+        client.noop()  # behind the end of IDLE
     assert len(lines) >= 3
     assert set(lines) == {b"DONE\r\n"}  # RFC 2177, section 3
 
