@@ -34,10 +34,15 @@ _ASKED = {
 
 
 def asked_by(name: str, first: str | bytes | None = None) -> frozenset[str]:
-    """Return the types of the responses that a command asks for, of which any number may come; `first` argument."""
-    if name == "UID" and first is not None:
-        name = first if isinstance(first, str) else first.decode("ascii", "replace")
-    return _ASKED.get(name) or frozenset({name})
+    """Return the types of the responses that a command asks for, of which any number may come; `first` argument.
+
+    Callers spell commands as they like, and may put the whole of one into a single argument.
+    """
+    words = name.upper().split()
+    if words[:1] == ["UID"] and len(words) == 1 and first is not None:
+        words += (first if isinstance(first, str) else first.decode("ascii", "replace")).upper().split()
+    word = words[1] if words[:1] == ["UID"] and len(words) > 1 else words[0] if words else ""
+    return _ASKED.get(word) or frozenset({word})
 
 
 def cost(fragments: Iterable[Any]) -> tuple[int, int]:

@@ -245,7 +245,7 @@ class IMAP4:
     _asked: frozenset[str] = frozenset()
     _unasked = 0
     _unasked_octets = 0
-    _in_hand = 0  # octets since the last complete response
+    _in_hand = 0  # octets received since the last complete response, or since the caller has read some himself
 
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
         self.debug = Debug
@@ -383,6 +383,7 @@ class IMAP4:
                             return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
+        self._in_hand = 0
         return octets
 
     def readline(self) -> bytes:
@@ -401,6 +402,7 @@ class IMAP4:
                             return reader.take_rest()
         except ProtocolError as exc:
             self._refuse(exc)
+        self._in_hand = 0
         return line
 
     def _refuse(self, exc: ProtocolError) -> NoReturn:

@@ -144,6 +144,9 @@ ASKED: dict[str, tuple[Any, bytes]] = {
     "getquotaroot": (lambda client: client.getquotaroot("x"), b"* QUOTA x ()\r\n"),
     "status": (lambda client: client.status("x", "(MESSAGES)"), b"* STATUS x (MESSAGES 1)\r\n"),
     "xatom": (lambda client: client.xatom("NAMESPACE"), b"* NAMESPACE x\r\n"),
+    "xatom, uid fetch": (lambda client: client.xatom("UID", "fetch", "1", "FLAGS"), b"* 1 FETCH (UID 1 FLAGS ())\r\n"),
+    "xatom, one argument": (lambda client: client.xatom("UID", "FETCH 1:* FLAGS"), b"* 1 FETCH (UID 1 FLAGS ())\r\n"),
+    "xatom, one argument of octets": (lambda client: client.xatom("uid", b"search ALL"), b"* SEARCH 1\r\n"),
 }  # fmt: skip
 
 
@@ -176,6 +179,25 @@ def test_responses_read_one_by_one_are_the_callers(monkeypatch: pytest.MonkeyPat
         assert client._get_response() == b"* 1 EXISTS"
     assert client._command_complete("IDLE", tag) == ("OK", [b"done"])
     assert client.noop() == ("OK", [b"done"])
+
+
+@BOTH
+def test_octets_read_by_hand_are_the_callers(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
+    row = b"* 1 FETCH (BODY[] {2000}\r\n" + bytes(2000) + b")\r\n"
+    client = selected(cls, row * 2 + b"x OK done\r\n", DONE, b"* 1 EXISTS\r\n" * 90 + DONE, cut=500)
+    client.send(b"x FETCH 1 BODY[]\r\n")
+    for _ in range(2):
+        assert client.readline() == row[:26]
+        assert client.read(2000) == bytes(2000)
+        assert client.readline() == b")\r\n"
+    assert client.readline() == b"x OK done\r\n"
+    assert client.noop() == ("OK", [b"done"])
+    tag = client._new_tag()
+    client.send(tag + b" IDLE\r\n")
+    for _ in range(90):
+        assert client.readline() == b"* 1 EXISTS\r\n"
+    assert client._command_complete("IDLE", tag) == ("OK", [b"done"])
 
 
 def test_empty_lines_without_end_read_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
