@@ -87,6 +87,9 @@ class Literal:
     literal8, which alone may hold NUL (RFC 3516). One that `waits` is sent when the server asks for it, and not before,
     whatever else the server takes. Raises ValueError for NUL in other octets, and for a file without
     a size.
+
+    Memory that may change, a bytearray's or a view of one, is copied where it is small; where it is large, it is read
+    while the command is sent, like a file, and must not change until then.
     """
 
     data: bytes | bytearray | memoryview | Readable
@@ -100,6 +103,8 @@ class Literal:
             if self.size not in (-1, length):
                 raise ValueError(f"size is {self.size}, but there are {length} octets")
             object.__setattr__(self, "size", length)
+            if length <= _LONGEST_JOINED and _may_change(self.data):
+                object.__setattr__(self, "data", bytes(self.data))
             if not self.binary and _NUL.search(self.data):
                 raise ValueError("NUL is allowed in a binary literal alone (BINARY, RFC 3516)")
         elif self.size < 0:
@@ -425,9 +430,10 @@ def _field_names(text: str) -> Iterator[str]:
 class Encoded:
     """A command as it goes out: iterate it, write what comes, and stop at each Wait for the continuation request.
 
-    Small literals are part of the octets around them; large ones come as views of the caller's memory. A literal
-    that is a file is read during the iteration, which raises what its read() raises, EOFError where it ends too
-    early, TypeError where it gives no bytes: the command is half sent then, and the connection is lost.
+    Small literals are part of the octets around them; large ones come as views of the caller's memory, or piece by
+    piece as copies of memory that may change. A literal that is a file is read during the iteration, which raises what
+    its read() raises, EOFError where it ends too early, TypeError where it gives no bytes: the command is half sent
+    then, and the connection is lost.
     """
 
     _fragments: tuple[bytes | memoryview | Wait | Literal, ...]
@@ -437,14 +443,16 @@ class Encoded:
 
     def __iter__(self) -> Iterator[Fragment]:
         for fragment in self._fragments:
-            if isinstance(fragment, Literal):
+            if isinstance(fragment, Literal) and isinstance(fragment.data, (bytearray, memoryview)):
+                yield from _copied(fragment.data)
+            elif isinstance(fragment, Literal):
                 yield from _file_octets(fragment)
             else:
                 yield fragment
 
     @property
-    def from_file(self) -> bool:
-        """Whether a file is read during the iteration."""
+    def may_change(self) -> bool:
+        """Whether what the caller may use for something else, a file or memory, is read during the iteration."""
         return any(isinstance(fragment, Literal) for fragment in self._fragments)
 
     @cached_property
@@ -462,7 +470,7 @@ def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = Encoding()) -
     """Return the command of `parts` under `tag`, as a connection that takes `encoding` must have it.
 
     Raises ValueError where ready octets hold NUL, CR or LF or end like the announcement of a literal: nothing that
-    a part holds can end the command or begin another.
+    a part holds can end the command or begin another. Also for a literal that has another size than it had.
     """
     fragments: list[bytes | memoryview | Wait | Literal] = []
     run = bytearray(tag)
@@ -476,11 +484,13 @@ def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = Encoding()) -
             continue
         at_once = encoding.literal_plus or (encoding.literal_minus and token.size <= LONGEST_LITERAL_MINUS)
         at_once = at_once and not token.waits
+        if isinstance(token.data, (bytearray, memoryview)) and memoryview(token.data).nbytes != token.size:
+            raise ValueError(f"the literal had {token.size} octets, and now has {memoryview(token.data).nbytes}")
         run += b"%s{%d%s}\r\n" % (b"~" if token.binary else b"", token.size, b"+" if at_once else b"")
         if not at_once:
             fragments += (bytes(run), Wait.CONTINUATION_REQUEST)
             run.clear()
-        if not isinstance(token.data, (bytes, bytearray, memoryview)):
+        if not isinstance(token.data, (bytes, bytearray, memoryview)) or _may_change(token.data):
             fragments += (bytes(run), token)
             run.clear()
         elif token.size > _LONGEST_JOINED:
@@ -530,6 +540,18 @@ def _log_form(token: bytes | Literal) -> str:
         return f"{'~' if token.binary else ''}{{{token.size}}}"
     shown = token if len(token) <= 200 else token[:200] + b"..."
     return shown.decode("utf-8", "backslashreplace")
+
+
+def _may_change(data: bytes | bytearray | memoryview) -> bool:
+    """Whether it is somebody's to write to; a view that is read-only itself may be of such memory all the same."""
+    return not isinstance(memoryview(data).obj, bytes)
+
+
+def _copied(data: bytearray | memoryview) -> Iterator[bytes]:
+    """Yield the octets in pieces that nobody can change. While this goes on, a bytearray can't be resized."""
+    view = memoryview(data).cast("B")
+    for start in range(0, len(view), _CHUNK):
+        yield bytes(view[start : start + _CHUNK])
 
 
 def _file_octets(literal: Literal) -> Iterator[bytes]:

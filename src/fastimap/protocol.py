@@ -190,7 +190,7 @@ class Protocol:
         self._busy: dict[str, list[tuple[int, int]]] = {}
         self._writing: Pending[Any] | None = None
         self._fragments: Iterator[Any] = iter(())
-        self._from_file = False
+        self._may_change = False
         self._waiting = False  # for the go-ahead for a literal
         self._early: Tagged | None = None  # the answer to a command of which a literal is still to be sent
         self._output: deque[bytes | memoryview] = deque()
@@ -348,7 +348,7 @@ class Protocol:
             log.debug("C: %s", encoded.log_form)
         self.counters.commands += 1
         self._fragments = iter(encoded)
-        self._from_file = encoded.from_file
+        self._may_change = encoded.may_change
         self._writing = pending
         self._flight[tag] = pending
         self._kinds[command.kind] = self._kinds.get(command.kind, 0) + 1
@@ -363,9 +363,10 @@ class Protocol:
     def _write_on(self) -> None:
         pending = self._writing
         assert pending is not None
-        if pending.detached and self._from_file:
-            # The file may be used for something else now: a wrong message is worse than no connection.
-            self.fail(Disconnected(f"{pending.command.name} was given up while its file was sent"))
+        if pending.detached and self._may_change:
+            # The file, or the buffer, may be used for something else now: a wrong message is worse than no connection.
+            self._fragments = iter(())  # a buffer is the caller's again
+            self.fail(Disconnected(f"{pending.command.name} was given up while its message was sent"))
             return
         try:
             fragment = next(self._fragments, None)

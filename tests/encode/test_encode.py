@@ -370,6 +370,33 @@ def test_large_literals_are_not_copied() -> None:
     assert fragments[1].obj is message
 
 
+@pytest.mark.parametrize("view", [lambda octets: octets, memoryview, lambda octets: memoryview(octets).toreadonly()])
+def test_memory_that_may_change_is_copied(view: Callable[[bytearray], bytearray | memoryview]) -> None:
+    small = bytearray(b"x" * 10)
+    encoded = encode(b"A", [Literal(view(small))], PLUS)
+    assert not encoded.may_change
+    small[:] = b"y" * 10
+    assert list(encoded) == [b"A {10+}\r\n" + b"x" * 10 + b"\r\n"]
+    large = bytearray(b"x" * 600_000)
+    encoded = encode(b"A", [Literal(view(large))], PLUS)
+    assert encoded.may_change
+    fragments = iter(encoded)
+    assert next(fragments) == b"A {600000+}\r\n"
+    piece = next(fragments)
+    large[:] = b"y" * 600_000
+    assert piece == b"x" * 262_144
+    assert b"".join(map(bytes, fragments)) == b"y" * (600_000 - 262_144) + b"\r\n"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0, 69_999, 70_001])
+def test_memory_of_another_size_than_announced(size: int) -> None:
+    message = bytearray(70_000)
+    literal = Literal(message, binary=True)
+    message[:] = bytes(size)
+    with pytest.raises(ValueError, match=f"had 70000 octets, and now has {size}"):
+        encode(b"A", [literal], PLUS)
+
+
 def test_literals_from_files() -> None:
     message = bytes(range(1, 256)) * 4000
     encoded = encode(b"A", [b"APPEND", Literal(io.BytesIO(message + b"more"), len(message)), b"Z"])

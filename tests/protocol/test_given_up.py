@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import pytest
 
@@ -68,6 +69,21 @@ def test_a_file_is_read_no_further_when_its_command_is_given_up() -> None:
     pending.detach()
     assert talk.sent() == b""
     assert file.tell() == read
+    assert isinstance(talk.protocol.error, errors.Disconnected)
+
+
+@pytest.mark.parametrize("view", [lambda octets: octets, memoryview])
+def test_a_buffer_is_read_no_further_when_its_command_is_given_up(view: Callable[[bytearray], object]) -> None:
+    talk = Talk()
+    message = bytearray(b"x" * 600_000)
+    pending = talk.submit(Append("INBOX", view(message)))  # type: ignore[arg-type]
+    talk.sends("<1> APPEND INBOX {600000}")
+    talk.says("+ go on")
+    (piece,) = talk.protocol.data_to_send()
+    pending.detach()
+    message[:] = b"y" * 600_000
+    assert piece == b"x" * 262_144
+    assert talk.sent() == b""
     assert isinstance(talk.protocol.error, errors.Disconnected)
 
 
