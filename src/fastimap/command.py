@@ -150,6 +150,9 @@ class Command(Generic[R_co]):
     (RFC 9051, section 5.5); None means alone."""
     answers: ClassVar[frozenset[str]] = frozenset()
     """Names of the responses without which the result would be wrong: one that can't be read fails the command."""
+    fetches: ClassVar[bool] = False
+    """Whether FETCH responses are what it is for: it minds their number itself, and they may have any size. Those that
+    answer another command count as its other answers do (`Limits.answers`)."""
     tag: bytes = b""
     """Given by the protocol when it is sent."""
     scope: Scope | None = None

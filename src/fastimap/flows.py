@@ -284,7 +284,6 @@ class FetchStream:
         """Give up: what is in flight is drained."""
         self.closed = True
         for pending, command, _ in self._flight:
-            command.discard = True
             command.taken()
             pending.detach()
         self._flight.clear()

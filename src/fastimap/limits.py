@@ -48,8 +48,8 @@ class Limits:
     """The octets of those responses together (`TooManyUnasked`)."""
 
     answers: int = 1_000_000
-    """Number of responses that answer one command, other than FETCH responses (`TooManyAnswers`). Large accounts have
-    some 200,000 mailboxes, and an EXPUNGE says one for each message."""
+    """Number of responses that answer one command, other than FETCH responses to a FETCH (`TooManyAnswers`). Large
+    accounts have some 200,000 mailboxes, and an EXPUNGE says one for each message."""
 
     answers_octets: int = 64 * _MIB
     """The octets of those responses together (`TooManyAnswers`). A SEARCH that finds 1,000,000 messages has 8 MB."""

@@ -531,7 +531,11 @@ class Protocol:
         if self.session.state is State.CONNECTING:
             raise _no_server(b"a FETCH response")
         for pending in self._flight.values():
-            rows = pending.command.take_rows(rows)
+            others = pending.command.take_rows(rows)
+            if len(others) < len(rows) and not pending.command.fetches:
+                octets = sum(map(_octets, rows)) - sum(map(_octets, others))
+                self._count_answers(pending, len(rows) - len(others), octets)
+            rows = others
             if not rows:
                 return
         for row in rows:
@@ -554,7 +558,7 @@ class Protocol:
             octets = sum(map(len, fragments))
             for pending in self._flight.values():
                 if pending.command.take(response):
-                    self._count_answer(pending, octets)
+                    self._count_answers(pending, 1, octets)
                     return
             if isinstance(response, UnknownResponse) and response.defect is not None:
                 if not response.name and not fragments[0].startswith(b"*"):
@@ -677,8 +681,8 @@ class Protocol:
             self._bye = None
             self._tls_next = True
 
-    def _count_answer(self, pending: Pending[Any], octets: int) -> None:
-        pending.answers += 1
+    def _count_answers(self, pending: Pending[Any], number: int, octets: int) -> None:
+        pending.answers += number
         pending.answers_octets += octets
         if pending.answers > self._limits.answers or pending.answers_octets > self._limits.answers_octets:
             raise TooManyAnswers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,7 @@ from fastimap.commands import (
     Noop,
     Select,
 )
+from fastimap.types import Exists
 from tests.protocol.talk import Talk
 
 
@@ -30,6 +32,44 @@ def test_a_detached_command_is_drained() -> None:
     talk.says("* 4 EXISTS", "<2> OK [READ-WRITE] done")
     assert second.result().exists == 4
     assert talk.events() == []
+
+
+@pytest.mark.parametrize("items", [("BODY.PEEK[]",), ("ENVELOPE", "BODY.PEEK[]"), ("FLAGS", "BODY.PEEK[1]")])
+def test_a_fetch_that_nobody_awaits_keeps_no_messages(items: tuple[str, ...]) -> None:
+    talk = Talk(selected=True)
+    pending = talk.submit(Fetch("1:*", *items))
+    talk.sent()
+    answer = items[-1].replace(".PEEK", "")
+    body = b"x" * 100_000
+
+    def says(number: int) -> None:
+        talk.says(b"* %d FETCH (UID %d %b {100000}" % (number, number, answer.encode()), body + b")")
+
+    tracemalloc.start()
+    try:
+        says(1)
+        pending.detach()
+        for number in range(2, 50):
+            says(number)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 1_000_000  # of 4,900,000
+    talk.says("* 7 FETCH (UID 7 FLAGS (new))", "* 8 EXISTS", "<1> OK done")
+    assert pending.result() == ()
+    seen, exists = talk.events()
+    assert (seen.uid, seen.flags, exists) == (7, frozenset({"new"}), Exists(8))
+
+
+def test_files_of_a_fetch_that_nobody_awaits_are_not_asked_for() -> None:
+    talk = Talk(selected=True)
+    asked: list[str] = []
+    pending = talk.submit(FetchInto("1:*", "BODY.PEEK[1]", into=lambda _number, name, _size: asked.append(name)))
+    talk.sent()
+    pending.detach()
+    talk.says("* 1 FETCH (BODY[1] {1}", "x UID 1)", '* 2 FETCH (UID 2 BODY[1] "y")', "<1> OK done")
+    assert asked == []
+    assert pending.result() == ()
 
 
 def test_a_detached_command_that_was_not_begun_is_not_sent() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from fastimap import errors
-from fastimap.commands import (
-    Noop,
-)
+from fastimap.command import Command
+from fastimap.commands import Fetch, Noop, QResync, Select, Store
 from fastimap.limits import Limits
 from tests.protocol.talk import Talk
 
@@ -43,6 +45,42 @@ def test_rows_that_nobody_asked_for_are_measured_whole(row: str) -> None:
     for _ in range(3):
         talk.says(row % ("x" * 5000))
     assert isinstance(talk.protocol.error, errors.TooManyUnasked)
+
+
+ROW = "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (7) BODY[] {4000}\r\n%s)" % ("x" * 4000)
+OTHERS: dict[str, Callable[[], Command[Any]]] = {
+    "STORE": lambda: Store("1:*", "\\Seen"),
+    "STORE of one": lambda: Store(1, "\\Seen"),
+    "SELECT": lambda: Select("INBOX", qresync=QResync(67890007, 20050715194045000)),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_rows_that_answer_another_command_than_fetch_are_bounded(name: str) -> None:
+    few = "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (7))"
+    for row, limits, most in (
+        (ROW, Limits(answers=100, answers_octets=10_000), 2),
+        (few, Limits(answers=100, answers_octets=10_000), 100),
+    ):
+        talk = Talk("IMAP4rev1 QRESYNC", selected=True, limits=limits)
+        talk.protocol.session.enabled = frozenset({"QRESYNC"})
+        talk.submit(OTHERS[name]())
+        talk.sent()
+        for _ in range(most):
+            talk.says(row)
+        assert talk.protocol.error is None
+        talk.says(row)
+        assert isinstance(talk.protocol.error, errors.TooManyAnswers)
+
+
+def test_rows_that_answer_a_fetch_are_not() -> None:
+    talk = Talk(selected=True, limits=Limits(answers=100, answers_octets=10_000))
+    pending = talk.submit(Fetch("1:*", "BODY.PEEK[]"))
+    talk.sent()
+    for number in range(1, 201):
+        talk.says(ROW.replace("UID 1", f"UID {number}"))
+    talk.says("<1> OK done")
+    assert len(pending.result()) == 200
 
 
 def test_events_that_nobody_collects_are_bounded_in_octets() -> None:

@@ -133,6 +133,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
 
     name: ClassVar[str] = "FETCH"
     states = SELECTED
+    fetches = True
 
     def __init__(
         self,
@@ -175,7 +176,6 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         self.rows: list[FetchedMessage] = []
         self.numbers: list[int] = []
         """The numbers of the rows that were taken."""
-        self.discard = False
         self.stopped_early = False
         """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
 
@@ -218,9 +218,16 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         return self._ranges
 
     def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        others = self._take_rows(rows)
+        if self.abandoned:  # what nobody will have needs no memory
+            self.rows.clear()
+            self._incomplete.clear()
+        return others
+
+    def _take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
         if len(rows) > 1 and (len(claimed) > self._room or (others and self._may_shuffle(others))):
-            return [other for row in rows for other in self.take_rows([row])]
+            return [other for row in rows for other in self._take_rows([row])]
         if self._once is not None and claimed:
             claimed, again = self._only_once(claimed)
             others += again
@@ -233,8 +240,7 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
             for index, row in enumerate(claimed):
                 if row.items[0][0] != key:
                     claimed[index] = self._with_missing(row)
-        if not self.discard:
-            self.rows += claimed
+        self.rows += claimed
         return self._take_incomplete(others) if others else others
 
     def taken(self) -> list[FetchedMessage]:
@@ -409,6 +415,8 @@ class FetchInto(Fetch):
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
         rows = super().succeed(tagged, session)
+        if self.abandoned:  # the files may be used for something else now
+            return rows
         if not self._unknown <= {row.sequence_number for row in rows}:
             raise ParseError("what was written is of another message: the server said so behind it")
         for row in rows:
@@ -416,7 +424,7 @@ class FetchInto(Fetch):
                 error = getattr(value, "error", None)
                 if error is not None:
                     raise error
-        return rows if self.abandoned else tuple(map(self._with_quoted_written, rows))
+        return tuple(map(self._with_quoted_written, rows))
 
     def _with_quoted_written(self, row: FetchedMessage) -> FetchedMessage:
         """Write the sections that came as quoted strings too: literal or quoted is the server's choice."""
