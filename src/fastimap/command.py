@@ -186,6 +186,10 @@ class Command(Generic[R_co]):
         """Keep the FETCH responses that belong to this command; return the others."""
         return rows
 
+    def unreturned(self) -> Iterable[Response]:
+        """Return the expunges that it claimed, in their order: where nobody gets the result, they come as events."""
+        return ()
+
     def sink(self, head: bytes, size: int) -> Any:
         """Return a `write` for a literal of `size` octets behind the line `head`, or None to have it in memory."""
         return None

@@ -176,7 +176,8 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
 
     No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
     was selected with ``readonly=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
-    nothing is done: an EXPUNGE would take messages with it that somebody else has marked.
+    nothing is done: an EXPUNGE would take messages with it that somebody else has marked. That the messages are gone
+    from the selected mailbox comes as events, as when anybody removes messages.
     """
     session = protocol.session
     wanted = uid_set(messages)
@@ -189,7 +190,9 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     scope = session.scope(by_uid=True)
     copied: CopyResult = yield _within(scope, Copy(wanted, mailbox))
     yield _within(scope, Store(wanted, "\\Deleted", silent=True))
-    yield _within(scope, Expunge(wanted))
+    expunge = Expunge(wanted)
+    expunge.as_events = True  # as by MOVE
+    yield _within(scope, expunge)
     return copied
 
 

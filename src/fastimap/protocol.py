@@ -15,9 +15,12 @@ not awaited any more is detached (`Pending.detach()`): its responses are drained
 from __future__ import annotations
 
 import functools
+import heapq
 import logging
+import operator
 import secrets
 import zlib
+from array import array
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -108,6 +111,7 @@ class Pending(Generic[R]):
         "detached",
         "done",
         "error",
+        "expunged_at",
         "on_done",
         "spans",
         "value",
@@ -117,6 +121,8 @@ class Pending(Generic[R]):
         self.command = command
         self.spans: tuple[tuple[int, int], ...] = ()
         self.answers = self.answers_octets = self.challenges = 0
+        # For each expunge that the command claimed: how many events were there before.
+        self.expunged_at = array("Q")
         self.done = False
         self.detached = False
         self.defect: str | None = None
@@ -195,6 +201,7 @@ class Protocol:
         self._early: Tagged | None = None  # the answer to a command of which a literal is still to be sent
         self._output: deque[bytes | memoryview] = deque()
         self._events: deque[tuple[Event, int]] = deque()
+        self._events_put = 0
         self._event_octets = 0
         self._unasked = 0
         self._unasked_octets = 0
@@ -559,6 +566,8 @@ class Protocol:
             for pending in self._flight.values():
                 if pending.command.take(response):
                     self._count_answers(pending, 1, octets)
+                    if _is_expunge(response):
+                        pending.expunged_at.append(self._events_put)
                     return
             if isinstance(response, UnknownResponse) and response.defect is not None:
                 if not response.name and not fragments[0].startswith(b"*"):
@@ -590,7 +599,7 @@ class Protocol:
             session.capabilities = response.names
         elif isinstance(response, Enabled):
             session.enabled |= response.capabilities
-        elif isinstance(response, Expunge) or (isinstance(response, Vanished) and not response.earlier):
+        elif _is_expunge(response):
             session.expunges += 1
         elif isinstance(response, ServerID):
             session.server_id = dict(response.fields)
@@ -645,6 +654,8 @@ class Protocol:
                 error = command.fail(tagged, self.session)
         except Exception as exc:  # a file's own error (FetchInto) too
             error = exc
+        if pending.expunged_at and (error is not None or pending.detached):
+            self._put_back(pending)
         if isinstance(error, (ProtocolError, ConnectionLost)):
             self.fail(error)
         pending._finish(value, error)
@@ -701,11 +712,40 @@ class Protocol:
 
     def _unasked_event(self, event: Event, octets: int) -> None:
         self._count_unasked(1, octets)
+        self._put_event(event, octets)
+
+    def _put_back(self, pending: Pending[Any]) -> None:
+        """Make events of the expunges that nobody gets as a result.
+
+        Each where it came: it changes which messages the sequence numbers behind it mean, and how many EXISTS counts.
+        """
+        events, self._events = self._events, deque()
+        first = self._events_put - len(events)
+        self._event_octets = 0
+        numbered = ((first + index, event, octets) for index, (event, octets) in enumerate(events))
+        expunges = (
+            (
+                place,
+                response,
+                _octets(response.uids.ranges) if isinstance(response, Vanished) else len("* 1 EXPUNGE\r\n"),
+            )
+            for place, response in zip(pending.expunged_at, pending.command.unreturned(), strict=False)
+        )
+        for _, event, octets in heapq.merge(expunges, numbered, key=operator.itemgetter(0)):
+            self._put_event(event, octets)
+
+    def _put_event(self, event: Event, octets: int) -> None:
         self._events.append((event, octets))
+        self._events_put += 1
         self._event_octets += octets
         while len(self._events) > _MAX_EVENTS or self._event_octets > self._limits.unasked_octets:
             self.next_event()
             self.counters.events_dropped += 1
+
+
+def _is_expunge(response: Response) -> bool:
+    """Whether sequence numbers mean other messages now."""
+    return isinstance(response, Expunge) or (isinstance(response, Vanished) and not response.earlier)
 
 
 def _discard(octets: memoryview) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from fastimap import SequenceSet, UIDSet, errors
 from fastimap.search import subject, unseen
+from fastimap.types import Expunge
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Peer
 
@@ -149,11 +150,12 @@ def test_a_move_without_move(scripted: Callable[..., Any]) -> None:
         commands.append(command)
         if command.startswith(b"UID COPY"):
             return b"<tag> OK [COPYUID 38505 304,319:320 3956:3958] done\r\n"  # RFC 4315, section 3
-        return DONE
+        return b"* 9 EXPUNGE\r\n* 8 EXPUNGE\r\n" + DONE if command.startswith(b"UID EXPUNGE") else DONE
 
     with scripted(converse(reply, b"IMAP4rev1 UIDPLUS")) as client:
         client.select("INBOX")
         moved = client.move(UIDSet("304,319:320"), "meeting")
+        assert client.take_events() == [Expunge(9), Expunge(8)]
     assert list(moved.pairs()) == [(304, 3956), (319, 3957), (320, 3958)]
     assert commands == [
         b"UID COPY 304,319:320 meeting",

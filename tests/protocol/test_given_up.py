@@ -11,12 +11,16 @@ import pytest
 from fastimap import errors
 from fastimap.commands import (
     Append,
+    Expunge,
     Fetch,
     FetchInto,
     Noop,
     Select,
 )
-from fastimap.types import Exists
+from fastimap.limits import Limits
+from fastimap.sequence_set import UIDSet
+from fastimap.types import Exists, Recent, Vanished
+from fastimap.types import Expunge as ExpungeResponse
 from tests.protocol.talk import Talk
 
 
@@ -32,6 +36,43 @@ def test_a_detached_command_is_drained() -> None:
     talk.says("* 4 EXISTS", "<2> OK [READ-WRITE] done")
     assert second.result().exists == 4
     assert talk.events() == []
+
+
+@pytest.mark.parametrize("answer", ["OK done", "NO [LIMIT] enough for now", "BAD what"])
+@pytest.mark.parametrize("given_up", [True, False])
+def test_expunges_that_nobody_gets_as_a_result_are_events_where_they_came(answer: str, given_up: bool) -> None:
+    talk = Talk(selected=True)
+    talk.says("* 5 EXISTS", "* 0 RECENT")
+    pending = talk.submit(Expunge())
+    talk.sends("<1> EXPUNGE")
+    talk.says("* 3 EXPUNGE", "* 3 FETCH (FLAGS (new))", "* 1 EXPUNGE", "* 4 EXISTS")
+    assert talk.protocol.next_event() == Exists(5)
+    if given_up:
+        pending.detach()
+    talk.says("* 2 EXPUNGE", "* VANISHED 7:9", f"<1> {answer}")
+    recent, *rest = talk.events()
+    assert recent == Recent(0)
+    if answer.startswith("OK") and not given_up:
+        assert pending.result().sequence_numbers == (3, 1, 2)
+        row, *rest = rest
+        assert rest == [Exists(4)]
+        return
+    gone, row, *rest = rest
+    assert gone == ExpungeResponse(3)
+    assert (row.sequence_number, row.flags) == (3, frozenset({"new"}))
+    assert rest == [ExpungeResponse(1), Exists(4), ExpungeResponse(2), Vanished(UIDSet.parse("7:9"))]
+    talk.says("* 6 EXISTS")
+    assert talk.events() == [Exists(6)]
+
+
+def test_expunges_that_come_as_events_are_no_more_than_events_may_be() -> None:
+    talk = Talk(selected=True, limits=Limits(unasked_octets=80))
+    talk.submit(Expunge())
+    talk.sent()
+    talk.says(*["* 1 EXPUNGE"] * 90, "* 2 EXPUNGE", "<1> NO [LIMIT] enough for now")
+    events = talk.events()
+    assert (len(events), events[-1]) == (6, ExpungeResponse(2))
+    assert talk.protocol.counters.events_dropped == 85
 
 
 @pytest.mark.parametrize("items", [("BODY.PEEK[]",), ("ENVELOPE", "BODY.PEEK[]"), ("FLAGS", "BODY.PEEK[1]")])

@@ -316,8 +316,9 @@ class Expunge(Command[ExpungeResult]):
     :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
         None for all; no UIDs (``[]``) are nothing to do.
 
-    Returns what is gone: these responses do not come as events too. Raises StateError where the mailbox was selected
-    with ``readonly=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
+    Returns what is gone: these responses do not come as events too, unless the server refuses to go on behind some of
+    them, or nobody awaits the result any more. Raises StateError where the mailbox was selected with
+    ``readonly=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
     """
 
     name = "EXPUNGE"
@@ -328,8 +329,9 @@ class Expunge(Command[ExpungeResult]):
         self.nothing_to_do = self._uids is not None and not self._uids  # never a command for all
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
-        self._numbers: list[int] = []
-        self._vanished: list[UIDSet] = []
+        self.as_events = False
+        """Whether what is gone comes as events, and not in the result: for what sends this command among others."""
+        self._gone: list[int | UIDSet] = []  # in the order in which the server said it
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("UIDPLUS",) if self._uids is not None else ()
@@ -339,20 +341,27 @@ class Expunge(Command[ExpungeResult]):
         return [b"EXPUNGE"] if self._uids is None else [b"UID EXPUNGE", str(self._uids).encode("ascii")]
 
     def take(self, response: Response) -> bool:
+        if self.as_events:
+            return False
         if isinstance(response, types.Expunge):
-            self._numbers.append(response.sequence_number)
+            self._gone.append(response.sequence_number)
         elif isinstance(response, Vanished) and not response.earlier:
-            self._vanished.append(response.uids)
+            self._gone.append(response.uids)
         else:
             return False
         return True
+
+    def unreturned(self) -> Iterable[Response]:
+        return (Vanished(gone) if isinstance(gone, UIDSet) else types.Expunge(gone) for gone in self._gone)
 
     def empty(self) -> ExpungeResult:
         return ExpungeResult()
 
     def succeed(self, tagged: Tagged, session: Session) -> ExpungeResult:
         mod_sequence = tagged.code.mod_sequence if isinstance(tagged.code, HighestModSeq) else None
-        return ExpungeResult(tuple(self._numbers), _union(self._vanished), mod_sequence, limit(tagged))
+        numbers = tuple(gone for gone in self._gone if isinstance(gone, int))
+        uids = _union(gone for gone in self._gone if isinstance(gone, UIDSet))
+        return ExpungeResult(numbers, uids, mod_sequence, limit(tagged))
 
 
 def _union(sets: Iterable[UIDSet]) -> UIDSet:
