@@ -15,7 +15,7 @@ from .command import Command, Flow, Scope, Session, StartTLS, State
 from .commands._shared import refuse_read_only
 from .commands.auth import Authenticate, Login
 from .commands.extensions import ID, Enable
-from .commands.fetch import Fetch, refused
+from .commands.fetch import Fetch, FetchResult, refused
 from .commands.idle import Idle
 from .commands.search import Search, SearchResult
 from .commands.select import Expunge, Select
@@ -231,7 +231,7 @@ class FetchStream:
         self._items = items
         self._in_flight = in_flight
         self._changed_since = changed_since
-        self._flight: deque[tuple[Pending[tuple[FetchedMessage, ...]], Fetch, Messages]] = deque()
+        self._flight: deque[tuple[Pending[FetchResult], Fetch, Messages]] = deque()
         self._again: deque[Messages] = deque()
         self._bad: list[FetchedMessage] = []
         self._good = False

@@ -10,10 +10,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from fastimap import AsyncClient, Client, Pipeline, commands, flows
+from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands, flows
 from fastimap.command import Command
 from fastimap.commands.search import SearchResult, SortResult
-from fastimap.message import FetchedMessage
 from fastimap.protocol import Pending
 from fastimap.types import Quota
 
@@ -140,7 +139,7 @@ def test_results_are_told_at_run_time(door: type) -> None:
             hints = get_type_hints(method)
             assert "return" in hints, name
     expected: dict[str, Any] = {
-        "fetch": tuple[FetchedMessage, ...],
+        "fetch": FetchResult,
         "noop": None,
         "create": str | None,
         "get_quota": Quota,

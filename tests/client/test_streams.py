@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
+import pickle
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fastimap import Limits, SequenceSet, UIDSet, errors
+from fastimap import FetchResult, Limits, SequenceSet, UIDSet, errors
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
 from tests.client.doors import Door, passes
@@ -122,6 +124,30 @@ def test_a_server_that_stops_at_its_limit_is_asked_for_the_rest(scripted: Callab
         rows = list(client.fetch_iter(range(1, 11), "FLAGS"))
     assert sorted(row.uid for row in rows) == list(range(1, 11))
     assert commands == [b"UID FETCH 1:10 (FLAGS)", b"UID FETCH 1:6 (FLAGS)", b"UID FETCH 1:2 (FLAGS)"]
+
+
+def test_a_fetch_that_the_server_stops_says_where(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        # RFC 9738, section 3.1: the highest UIDs first, and the lowest of them in the code.
+        if b"BODY" in command:
+            rows = b'* 5 FETCH (UID 5 BODY[] {2}\r\nhi)\r\n* 4 FETCH (UID 4 BODY[] "ho")\r\n'
+        else:
+            rows = flags_row(5) + flags_row(4)
+        code = b"[MESSAGELIMIT 2 4] " if b"1:5" in command else b""
+        return rows + b"<tag> OK " + code + b"done\r\n"
+
+    with scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=2")) as client:
+        client.select("INBOX")
+        rows = client.fetch("1:5", "FLAGS")
+        assert [row.uid for row in rows] == [5, 4]
+        assert rows.limit == 4
+        for same in (copy.copy(rows), pickle.loads(pickle.dumps(rows))):
+            assert (type(same), same, same.limit) == (FetchResult, rows, 4)
+        assert client.fetch("4:5", "FLAGS").limit is None
+        assert client.fetch([], "FLAGS").limit is None
+        written = io.BytesIO()
+        rows = client.fetch_into("1:5", "BODY.PEEK[]", into=lambda *_: written)
+        assert (written.getvalue(), [row.uid for row in rows], rows.limit) == (b"hiho", [5, 4], 4)
 
 
 def test_nothing_wanted(scripted: Callable[..., Any]) -> None:

@@ -93,8 +93,8 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.unselect(), None)
     assert_type(client.check(), None)
     assert_type(client.expunge([1, 2]), ExpungeResult)
-    assert_type(client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), tuple[FetchedMessage, ...])
-    assert_type(client.fetch_into(1, "BODY[]", into=io.BytesIO()), tuple[FetchedMessage, ...])
+    assert_type(client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
+    assert_type(client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
     assert_type(client.search(unseen, returns=["COUNT"]), SearchResult)
     assert_type(client.sort(["REVERSE DATE"], unseen), SortResult)
     assert_type(client.thread("REFERENCES", unseen), tuple[ThreadNode, ...])
@@ -147,7 +147,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
             assert_type(message.uid, int | None)
             assert_type(message.envelope, Envelope | None)
             assert_type(message.body_structure, BodyStructure | None)
-    assert_type(client.fetch(client.search(unseen), "FLAGS"), tuple[FetchedMessage, ...])
+    assert_type(client.fetch(client.search(unseen), "FLAGS"), fastimap.FetchResult)
     assert_type(client.search(unseen).message_set(), UIDSet | SequenceSet)
     # Errors.
     client.fetch(1, 2)  # error
@@ -213,8 +213,8 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(await client.unselect(), None)
     assert_type(await client.check(), None)
     assert_type(await client.expunge([1, 2]), ExpungeResult)
-    assert_type(await client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), tuple[FetchedMessage, ...])
-    assert_type(await client.fetch_into(1, "BODY[]", into=io.BytesIO()), tuple[FetchedMessage, ...])
+    assert_type(await client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
+    assert_type(await client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
     assert_type(await client.search(unseen, returns=["COUNT"]), SearchResult)
     assert_type(await client.sort(["REVERSE DATE"], unseen), SortResult)
     assert_type(await client.thread("REFERENCES", unseen), tuple[ThreadNode, ...])
@@ -268,7 +268,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     async with asyncio.TaskGroup() as group:
         assert_type(group.create_task(client.noop()), asyncio.Task[None])
     both = await asyncio.gather(client.fetch(1, "FLAGS"), client.search(unseen))
-    assert_type(both, tuple[tuple[FetchedMessage, ...], SearchResult])
+    assert_type(both, tuple[fastimap.FetchResult, SearchResult])
     fastimap.AsyncClient("imap.example.org", token=fetch_token)
     # Errors.
     client.fetch(1, "FLAGS")[0]  # error
@@ -316,10 +316,8 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     assert_type(pipeline.unselect(), Pending[None])
     assert_type(pipeline.check(), Pending[None])
     assert_type(pipeline.expunge([1, 2]), Pending[ExpungeResult])
-    assert_type(
-        pipeline.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), Pending[tuple[FetchedMessage, ...]]
-    )
-    assert_type(pipeline.fetch_into(1, "BODY[]", into=io.BytesIO()), Pending[tuple[FetchedMessage, ...]])
+    assert_type(pipeline.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), Pending[fastimap.FetchResult])
+    assert_type(pipeline.fetch_into(1, "BODY[]", into=io.BytesIO()), Pending[fastimap.FetchResult])
     assert_type(pipeline.search(unseen, returns=["COUNT"]), Pending[SearchResult])
     assert_type(pipeline.sort(["REVERSE DATE"], unseen), Pending[SortResult])
     assert_type(pipeline.thread("REFERENCES", unseen), Pending[tuple[ThreadNode, ...]])

@@ -13,7 +13,7 @@ from .append import (
 )
 from .auth import Authenticate, Login
 from .extensions import ID, Comparator, Enable, GetJMAPAccess, Language, Unauthenticate
-from .fetch import Fetch, FetchInto
+from .fetch import Fetch, FetchInto, FetchResult
 from .idle import Idle
 from .mailbox import (
     Create,
@@ -80,6 +80,7 @@ __all__ = [
     "ExpungeResult",
     "Fetch",
     "FetchInto",
+    "FetchResult",
     "GetACL",
     "GetJMAPAccess",
     "GetMetadata",

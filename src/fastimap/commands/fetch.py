@@ -7,7 +7,7 @@ import io
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 from .. import encode
 from ..command import SELECTED, Command, Session
@@ -31,9 +31,9 @@ from ..message import (
 from ..parser import split_rows
 from ..sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
 from ..types import MessageLimit, Tagged
-from ._shared import by, names
+from ._shared import by, limit, names
 
-__all__ = ["Fetch", "FetchInto", "refused"]
+__all__ = ["Fetch", "FetchInto", "FetchResult", "refused"]
 
 _MACROS = {
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
@@ -115,7 +115,20 @@ def _parenthesised(names: Iterable[str]) -> bytes:
     return f"({' '.join(names)})".encode("ascii")
 
 
-class Fetch(Command[tuple[FetchedMessage, ...]]):
+class FetchResult(tuple[FetchedMessage, ...]):
+    """What FETCH returned: a tuple of the messages, in the order in which the server sent them."""
+
+    limit: int | None
+    """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738): of the messages below
+    it there is nothing here, and they can be asked for again."""
+
+    def __new__(cls, rows: Iterable[FetchedMessage] = (), limit: int | None = None) -> Self:
+        self = super().__new__(cls, rows)
+        self.limit = limit
+        return self
+
+
+class Fetch(Command[FetchResult]):
     """Return the data items of messages, in the order in which the server sent them.
 
     :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -128,7 +141,8 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
     :param partial: only these of the messages, counted from 1, or from -1 backwards (PARTIAL, RFC 9394).
 
     A message that does not exist is left out, and no messages at all are nothing to do. An item that the server did
-    not send, or sent broken, is None, and ``message.defects`` says so. (RFC 9051, section 6.4.5)
+    not send, or sent broken, is None, and ``message.defects`` says so. Where the server stopped early (MESSAGELIMIT,
+    RFC 9738), the result's `limit` says where; `fetch_iter` asks for the rest. (RFC 9051, section 6.4.5)
     """
 
     name: ClassVar[str] = "FETCH"
@@ -249,14 +263,14 @@ class Fetch(Command[tuple[FetchedMessage, ...]]):
         self.numbers += map(self._number, rows)
         return rows
 
-    def empty(self) -> tuple[FetchedMessage, ...]:
-        return ()
+    def empty(self) -> FetchResult:
+        return FetchResult()
 
-    def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
+    def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         self.stopped_early = isinstance(tagged.code, MessageLimit)
         self.rows += map(self._with_missing, self._incomplete.values())
         self._incomplete.clear()
-        return tuple(self.rows)
+        return FetchResult(self.rows, limit(tagged))
 
     def _is_due(self, row: FetchedMessage) -> bool:
         """Whether there is room for `row`, or it is the first one of its message."""
@@ -413,7 +427,7 @@ class FetchInto(Fetch):
             return None
         return file.write if self._progress is None else _counted(file.write, size, self._progress)
 
-    def succeed(self, tagged: Tagged, session: Session) -> tuple[FetchedMessage, ...]:
+    def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)
         if self.abandoned:  # the files may be used for something else now
             return rows
@@ -424,7 +438,7 @@ class FetchInto(Fetch):
                 error = getattr(value, "error", None)
                 if error is not None:
                     raise error
-        return tuple(map(self._with_quoted_written, rows))
+        return FetchResult(map(self._with_quoted_written, rows), rows.limit)
 
     def _with_quoted_written(self, row: FetchedMessage) -> FetchedMessage:
         """Write the sections that came as quoted strings too: literal or quoted is the server's choice."""
