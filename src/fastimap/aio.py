@@ -17,7 +17,7 @@ from . import commands, flows
 from .client import Pipeline, documented, drained, named
 from .command import Command, Flow, Session, Sleep, StartTLS
 from .connecting import channel_bindings, client_context, connect, connect_error, tls_error, tune
-from .errors import ConnectionLost, Disconnected, FastimapError, Timeout
+from .errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
@@ -33,6 +33,8 @@ R = TypeVar("R")
 _LOGOUT_TIMEOUT = 5.0
 # How often deadlines are looked at while something is in flight.
 _WATCH = 0.5
+# The deadline of the handshake is that of connecting, which holds all around it.
+_FOR_EVER = 365 * 86400.0
 
 
 # The methods' type is not Coroutine[Any, Any, R]: with that mypy takes the result of asyncio.gather() for Any.
@@ -154,7 +156,11 @@ class AsyncClient:
         if self._link is not None and self._link.ready:
             return
         async with self._connecting:
-            await self._open()
+            try:
+                await self._open()
+            except asyncio.CancelledError:
+                self._protocol = Protocol(self._settings.limits)  # whoever else waits connects
+                raise
             self._linked().ready = True
 
     async def _open(self) -> None:
@@ -179,13 +185,16 @@ class AsyncClient:
             async with asyncio.timeout(timeout):
                 tls: dict[str, Any] = {}
                 if given.tls is True:
-                    tls = {"ssl": client_context(given), "server_hostname": given.host}
+                    # It reads the system's certificates.
+                    context = await asyncio.to_thread(client_context, given)
+                    tls = {"ssl": context, "server_hostname": given.host, "ssl_handshake_timeout": _FOR_EVER}
                 if given.socket is None:
                     transport, _ = await loop.create_connection(lambda: link, given.host, given.port, **tls)
                     tune(transport.get_extra_info("socket"))
                 else:
                     connection = await asyncio.to_thread(connect, given)
                     if isinstance(connection, ssl.SSLSocket):
+                        connection.close()
                         raise ValueError("asyncio can't take an SSLSocket: give the plain socket, and tls=True")
                     transport, _ = await loop.create_connection(lambda: link, sock=connection, **tls)
                 self._link = link
@@ -226,6 +235,14 @@ class AsyncClient:
                 if before.mailbox is not None:
                     await self._run_flow(flows.select_again(before))
                 self._linked().ready = True
+            except (CommandError, StateError):
+                if self._link is not None:
+                    self._link.ready = True  # the server has answered: the client is connected
+                raise
+            except BaseException:
+                self._protocol.fail(Disconnected("connecting anew was interrupted"))
+                await self._drop()
+                raise
             finally:
                 if self._protocol.error is not None:
                     self._protocol.session = before  # the next attempt selects the same mailbox
@@ -257,7 +274,7 @@ class AsyncClient:
             return await self._wait(self._protocol.submit(operation))
         return await self._run_flow(operation)
 
-    async def fetch_iter(
+    def fetch_iter(
         self,
         messages: MessageSet,
         *items: str,
@@ -278,11 +295,14 @@ class AsyncClient:
         comes with a defect and nothing else; it costs the others nothing. Who leaves the loop gives up the rest.
         (RFC 9051, section 6.4.5)
         """
-        await self.connect()
-        link = self._linked()
         stream = flows.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
+        return self._rows(stream)
+
+    async def _rows(self, stream: flows.FetchStream) -> AsyncGenerator[FetchedMessage, None]:
+        await self.connect()
+        link = self._linked()
         try:
             while True:
                 rows = stream.take()
@@ -294,7 +314,7 @@ class AsyncClient:
                 elif stream.done:
                     return
                 else:
-                    await link.moved(None)
+                    await link.moved(None, lambda: stream.ready)
         finally:
             stream.close()
             link.release()
@@ -329,7 +349,8 @@ class AsyncClient:
                 if deadline is not None and now >= deadline:
                     return
                 stream.advance(now)
-                await link.moved(stream.wake_at if deadline is None else min(stream.wake_at, deadline))
+                until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
+                await link.moved(until, lambda: stream.ready)
         finally:
             stream.close()
             link.flush()
@@ -484,9 +505,9 @@ class AsyncClient:
             transport = await asyncio.get_running_loop().start_tls(
                 link.transport,
                 link,
-                client_context(given),
+                await asyncio.to_thread(client_context, given),
                 server_hostname=given.host,
-                ssl_handshake_timeout=given.timeouts.connect,
+                ssl_handshake_timeout=_FOR_EVER,
             )
         except ConnectionAbortedError as exc:
             raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from exc
@@ -595,10 +616,10 @@ class _Link(asyncio.BufferedProtocol):
             finally:
                 self._waiters -= 1
 
-    async def moved(self, until: float | None) -> None:
-        """Wait until something was received, or until the loop's time `until`."""
+    async def moved(self, until: float | None, ready: Callable[[], bool]) -> None:
+        """Write what there is; wait until something was received, or until the loop's time `until`; not if `ready`."""
         self.flush()
-        if self._protocol.error is not None:
+        if self._protocol.error is not None or ready():
             return
         self.release()
         news: asyncio.Future[None] = self._loop.create_future()

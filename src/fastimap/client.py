@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 from . import commands, flows
 from .command import Command, Flow, Session, Sleep, StartTLS
 from .connecting import channel_bindings, client_context, connect, tls_error
-from .errors import Disconnected, StateError, Timeout
+from .errors import CommandError, Disconnected, StateError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
@@ -264,6 +264,11 @@ class Client:
             self.connect()
             if before.mailbox is not None:
                 self._run_flow(flows.select_again(before))
+        except (CommandError, StateError):
+            raise  # the server has answered: the client is connected
+        except BaseException:
+            self._fail(Disconnected("connecting anew was interrupted"))
+            raise
         finally:
             if self._protocol.error is not None:
                 self._protocol.session = before  # the next attempt selects the same mailbox
@@ -328,7 +333,7 @@ class Client:
                 rows = stream.take()
                 if rows:
                     yield from rows
-                    self._patience.rest(time.monotonic())
+                    self._patience.rest(time.monotonic())  # the caller took the time, not the server
                 elif stream.done:
                     return
                 else:
@@ -355,13 +360,15 @@ class Client:
             while True:
                 while events := stream.take():  # more may come while these are looked at
                     yield from events
+                    self._patience.rest(time.monotonic())
                 if self._protocol.error is not None:
                     raise self._protocol.error
                 now = time.monotonic()
                 if deadline is not None and now >= deadline:
                     return
                 stream.advance(now)
-                self._turn(stream.wake_at if deadline is None else min(stream.wake_at, deadline))
+                until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
+                self._turn(until, lambda: stream.ready)
         finally:
             stream.close()
             if self._protocol.error is None:
@@ -381,16 +388,18 @@ class Client:
         self.connect()
         pipeline = Pipeline(self._protocol)
         try:
-            yield pipeline
+            try:
+                yield pipeline
+            finally:
+                pipeline.ended = True
+            self._patience.rest(time.monotonic())
+            for pending in pipeline.pending:
+                while not pending.done:
+                    self._turn(None)
         except BaseException:
             for pending in pipeline.pending:
                 pending.detach()
             raise
-        finally:
-            pipeline.ended = True
-        for pending in pipeline.pending:
-            while not pending.done:
-                self._turn(None)
 
     # The methods that are one command each: signature, documentation and result are the command's.
 
@@ -475,6 +484,7 @@ class Client:
     # The wire.
 
     def _await(self, pending: Pending[R]) -> R:
+        self._patience.rest(time.monotonic())
         try:
             while not pending.done:
                 self._turn(None)
@@ -534,19 +544,19 @@ class Client:
             self._selector.close()
             self._selector = None
 
-    def _turn(self, until: float | None) -> None:
-        """Write what there is and read once; wait for that until the time `until` at most."""
+    def _turn(self, until: float | None, ready: Callable[[], bool] = lambda: False) -> None:
+        """Write what there is and read once; wait for that until the time `until` at most, or not if `ready` then."""
         if not self._in_use.acquire(blocking=False):
             raise StateError("this client is at work already: a thread has to have a client of its own")
         try:
-            self._turn_once(until)
+            self._turn_once(until, ready)
         finally:
             self._in_use.release()
 
-    def _turn_once(self, until: float | None) -> None:
+    def _turn_once(self, until: float | None, ready: Callable[[], bool]) -> None:
         while True:
             try:
-                interest = self._exchange(until)
+                interest = self._exchange(until, ready)
                 now = time.monotonic()
                 patience = self._patience.until(now)
                 if patience is not None and now >= patience:  # also where the server never pauses
@@ -562,14 +572,14 @@ class Client:
                 raise
             self._wait(interest, None if deadline is None else deadline - now)  # here Ctrl-C does no harm
 
-    def _exchange(self, until: float | None) -> int | None:
+    def _exchange(self, until: float | None, ready: Callable[[], bool]) -> int | None:
         """Write and read once without waiting; return what to wait for, or None where there is no need to."""
         protocol = self._protocol
         if protocol.error is not None:
             self._drop()
             raise protocol.error
         interest = self._write()
-        if until is None and protocol.idle and protocol.greeting.done:
+        if ready() or (until is None and protocol.idle and protocol.greeting.done):
             return None  # a command that was refused before it was sent: nothing will be answered
         try:
             size = self._socket.recv_into(protocol.get_buffer())

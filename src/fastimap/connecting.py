@@ -60,19 +60,26 @@ def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     # One deadline for all of a name's addresses, not one for each.
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
-    for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connection = socket.socket(family, kind, number)
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for untried, (family, kind, number, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
         try:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
-                raise TimeoutError
-            connection.settimeout(left)
+            connection = socket.socket(family, kind, number)
+        except OSError as exc:  # a system without IPv6
+            error = exc
+            continue
+        try:
+            # An address that does not answer leaves time for the others.
+            connection.settimeout(left if left is None or untried == 1 else left / 2)
             connection.connect(address)
         except OSError as exc:
             connection.close()
             error = exc
-            if isinstance(exc, TimeoutError) and deadline is not None and time.monotonic() >= deadline:
-                break
+        except BaseException:
+            connection.close()
+            raise
         else:
             return connection
     raise error

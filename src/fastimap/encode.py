@@ -60,7 +60,7 @@ LONGEST_LITERAL_MINUS: Final = 4096
 """Octets that a non-synchronizing literal may have under LITERAL- (RFC 7888, section 5)."""
 
 _LONGEST_JOINED: Final = 65536
-_CHUNK: Final = 262144
+_CHUNK: Final = 65536
 
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')

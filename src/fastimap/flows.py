@@ -34,8 +34,8 @@ from .errors import (
 from .message import FetchedMessage
 from .protocol import Event, Pending, Protocol
 from .sasl import choose
-from .search import SearchKey
-from .sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
+from .search import SearchKey, saved, uid
+from .sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from .settings import Settings, Timeouts
 from .types import BadCharset
 
@@ -145,6 +145,8 @@ def search(
 ) -> Flow[SearchResult]:
     """Search; see the command. Where the server does not know UTF-8, it is asked again in a charset that it names."""
 
+    scope = protocol.session.scope(by_uid=not sequence)
+
     def command(charset: str) -> Search:
         return Search(key, returns=returns, partial=partial, sequence=sequence, charset=charset)
 
@@ -158,7 +160,7 @@ def search(
                 again = command(known)
             except (ValueError, LookupError):  # it lacks a character, Python lacks it, or it is no charset's name
                 continue
-            found = yield again
+            found = yield _within(scope, again)
             break
         else:
             raise
@@ -188,7 +190,15 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
         raise CapabilityMissing("MOVE", "MOVE")
     refuse_read_only(session)  # before there are copies
     scope = session.scope(by_uid=True)
+    if not isinstance(wanted, UIDSet) or wanted.has_star:
+        # What `*` and `$` stand for may change between the commands.
+        found: SearchResult = yield _within(scope, Search(saved if isinstance(wanted, SavedResult) else uid(wanted)))
+        wanted = found.uids
     copied: CopyResult = yield _within(scope, Copy(wanted, mailbox))
+    if copied.codes:
+        wanted &= copied.source  # messages that were not copied are not to be lost
+    elif copied.limit is not None:
+        wanted = UIDSet(range(copied.limit, 2**32)) & wanted
     yield _within(scope, Store(wanted, "\\Deleted", silent=True))
     expunge = Expunge(wanted)
     expunge.as_events = True  # as by MOVE
@@ -256,6 +266,11 @@ class FetchStream:
             self._exhausted and not (self._again or self._flight or self._bad) and self._error is None
         )
 
+    @property
+    def ready(self) -> bool:
+        """Whether `take` has something to say now; a command that was refused unsent is not answered."""
+        return bool(self._flight) and self._flight[0][0].done
+
     def take(self) -> list[FetchedMessage]:
         """Return the rows that have arrived, and send on."""
         rows: list[FetchedMessage] = []
@@ -303,10 +318,13 @@ class FetchStream:
 
     def _succeeded(self, command: Fetch, wanted: Messages) -> None:
         self._good = True
-        if command.stopped_early and isinstance(wanted, (UIDSet, SequenceSet)):
-            rest = _without(wanted, command.numbers)
-            if rest and command.numbers:
-                self._again.append(rest)
+        if not command.stopped_early or not command.numbers or not isinstance(wanted, (UIDSet, SequenceSet)):
+            return
+        if wanted.has_star:
+            # The server begins with the largest number (RFC 9738, section 3.1), so that `*` has been answered.
+            wanted = wanted.with_largest(min(command.numbers))
+        if rest := _without(wanted, command.numbers):
+            self._again.append(rest)
 
     def _failed(self, error: Exception, command: Fetch, wanted: Messages) -> None:
         if (
@@ -380,6 +398,11 @@ class IdleStream:
         elif now >= self.wake_at:
             self._protocol.interrupt()
             self.wake_at = now + self._renew
+
+    @property
+    def ready(self) -> bool:
+        """Whether the command has ended, so that `advance` has something to do."""
+        return self._pending is not None and self._pending.done
 
     def take(self) -> list[Event]:
         """Return the events that have come."""

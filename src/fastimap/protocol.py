@@ -70,8 +70,8 @@ log = logging.getLogger("fastimap")
 
 # More commands in flight gain nothing: this many cover a round trip of a second at 1,000 answers a second.
 _MAX_IN_FLIGHT = 1000
-# What data_to_send() hands over at once; a message from a file is read in such pieces.
-_SEND_SIZE = 256 * 1024
+# What data_to_send() hands over at once: so much that was taken is progress, for a deadline.
+_SEND_SIZE = 64 * 1024
 _INFLATE_STEP = 1024 * 1024
 _COMPRESSED_BUFFER = 64 * 1024
 # Events that nobody collects, which also have no more octets than Limits.unasked_octets; then the oldest go, and
@@ -264,7 +264,7 @@ class Protocol:
     # Octets out.
 
     def data_to_send(self) -> list[bytes | memoryview]:
-        """Return what to write now, some 256 KiB at most; the caller writes all of it."""
+        """Return what to write now, 64 KiB at most; the caller writes all of it, and asks again."""
         out: list[bytes | memoryview] = []
         size = 0
         if self.error is not None:
@@ -272,6 +272,10 @@ class Protocol:
         while size < _SEND_SIZE:
             if self._output:
                 chunk = self._output.popleft()
+                if len(chunk) > _SEND_SIZE - size:
+                    view = memoryview(chunk)
+                    chunk = view[: _SEND_SIZE - size]
+                    self._output.appendleft(view[len(chunk) :])
                 size += len(chunk)
                 out.append(chunk)
             elif self._writing is not None:

@@ -74,7 +74,7 @@ def settings(
     """Check the arguments of a client's constructor."""
     if not isinstance(host, str) or not host or any(c.isspace() or c == "\0" for c in host):
         raise ValueError(f"host must be a name or an address, not {host!r}")
-    if tls not in (True, False, "starttls"):
+    if not (tls is True or tls is False or tls == "starttls"):  # not 1, which is no True further down
         raise ValueError(f'tls must be True, False or "starttls", not {tls!r}')
     if tls is False and ssl_context is not None:
         raise ValueError("an ssl_context, but tls=False")

@@ -244,3 +244,21 @@ def test_logout_unanswered(scripted: Callable[..., Any], monkeypatch: pytest.Mon
 def test_deadlines_that_are_none(value: float) -> None:
     with pytest.raises(ValueError, match="over 0 seconds"):
         Timeouts(response=value)
+
+
+def test_the_callers_own_time_is_no_silence_of_the_server(scripted: Callable[..., Any]) -> None:
+    body = b"y" * 1_000_000
+
+    def reply(command: bytes) -> bytes:
+        if command == b"NOOP":
+            return DONE
+        rows = [b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (uid, uid, len(body), body) for uid in (1, 2, 3)]
+        return b"".join(rows) + DONE
+
+    with scripted(converse(reply), timeout=Timeouts(response=0.5, command=1)) as client:
+        client.select("INBOX")
+        rows = client.fetch_iter("1:3", "BODY.PEEK[]")
+        assert next(rows).body == body
+        time.sleep(1.2)
+        assert client.noop() is None
+        assert [message.uid for message in rows] == [2, 3]

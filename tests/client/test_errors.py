@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import struct
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from fastimap import Client, errors
+from fastimap.testing import IMAPServer
 from tests.client.doors import Door
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Peer, Server
@@ -271,3 +273,32 @@ def test_two_threads_with_one_client(serve: Callable[..., Server]) -> None:
         finally:
             go_on.set()
         first.result(10)
+
+
+def test_an_address_that_the_system_does_not_know(
+    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, door: Door
+) -> None:
+    """A host with an address of IPv6, on a system without."""
+    make = socket.socket
+    addresses = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", server.port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port)),
+    ]
+
+    def without_ipv6(family: int = -1, *args: Any, **kwargs: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return make(family, *args, **kwargs)
+
+    client = door("both.example.org", server.port, tls=False, timeout=10)
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: addresses)
+        patched.setattr(socket, "socket", without_ipv6)
+        client.connect()
+    assert client.noop() is None
+
+
+@pytest.mark.parametrize("tls", [1, 0, "STARTTLS", None])
+def test_tls_is_a_matter_of_true_and_false(door: Door, tls: Any) -> None:
+    with pytest.raises(ValueError, match="tls must be"):
+        door("localhost", tls=tls)

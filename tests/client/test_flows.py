@@ -164,6 +164,47 @@ def test_a_move_without_move(scripted: Callable[..., Any]) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("said", "marked"),
+    [
+        (b"OK [COPYUID 38505 319:320 3957:3958] done", b"319:320"),
+        (b"OK [MESSAGELIMIT 2 319] done", b"319:320"),  # RFC 9738, section 3.1: nothing below was copied
+        (b"OK done", b"304,319:320"),
+    ],
+)
+def test_a_move_deletes_what_was_copied_alone(scripted: Callable[..., Any], said: bytes, marked: bytes) -> None:
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        return b"<tag> " + said + b"\r\n" if command.startswith(b"UID COPY") else DONE
+
+    client = scripted(converse(reply, b"IMAP4rev1 UIDPLUS"))
+    client.select("INBOX")
+    client.move(UIDSet("304,319:320"), "There")
+    assert commands == [
+        b"UID COPY 304,319:320 There",
+        b"UID STORE " + marked + b" +FLAGS.SILENT (\\Deleted)",
+        b"UID EXPUNGE " + marked,
+    ]
+
+
+def test_a_move_of_all_is_one_of_those_that_are_there(scripted: Callable[..., Any]) -> None:
+    """A message that comes between the commands belongs to `*` too, and is not copied."""
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        return b"* SEARCH 3 5\r\n" + DONE if b"SEARCH" in command else DONE
+
+    client = scripted(converse(reply, b"IMAP4rev1 UIDPLUS"))
+    client.select("INBOX")
+    client.move("1:*", "There")
+    search, *others = commands
+    assert search.startswith(b"UID SEARCH ")
+    assert others == [b"UID COPY 3,5 There", b"UID STORE 3,5 +FLAGS.SILENT (\\Deleted)", b"UID EXPUNGE 3,5"]
+
+
 def test_a_move_whose_copy_is_refused_deletes_nothing(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fastimap import errors
+from fastimap import Client, errors
 from fastimap.commands import EventGroup, MailboxFilter
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, Expunge, MailboxStatus, Recent
@@ -327,3 +328,43 @@ def test_pending_results_tell_their_state(client: Any) -> None:
     assert repr(missing).startswith("<Pending STATUS: failed: STATUS: the server answered NO")
     with pytest.raises(errors.CommandError):
         missing.result()
+
+
+def test_a_pipeline_that_is_interrupted_sends_no_more(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Any]
+) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        time.sleep(0.1)  # so that the client waits
+        return DONE
+
+    client = Client("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=10)
+    client.select("INBOX")
+
+    def interrupt(*args: Any) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    def use() -> None:
+        with client.pipeline() as pipeline:
+            pipeline.copy(1, "There")
+            pipeline.expunge()
+            monkeypatch.setattr(client, "_wait", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        use()
+    client.noop()
+    client.close()
+    assert commands == [b"UID COPY 1 There", b"NOOP"]
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_idle_where_nobody_is_logged_in(scripted: Callable[..., Any], timeout: float | None) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 IDLE")
+        peer.log_out()
+
+    with scripted(script) as client, pytest.raises(errors.StateError, match="nobody is logged in"):
+        next(client.idle(timeout=timeout))

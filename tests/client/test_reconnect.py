@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fastimap import UIDSet, errors
+from fastimap import AsyncClient, UIDSet, errors
 from fastimap.testing import IMAPServer
 from tests.client.doors import Door
 from tests.client.peers import in_turn
@@ -95,3 +96,31 @@ def test_a_stream_of_the_connection_before_ends(server: IMAPServer, client: Any)
         list(few)
     events.close()
     assert client.noop() is None
+
+
+def test_reconnect_that_is_given_up_amid_its_select(implementation: str, serve: Callable[..., Any]) -> None:
+    """The next attempt still knows which mailbox it was, and that its UIDs mean other messages now."""
+
+    def script(uid_validity: bytes, answers: bool) -> Callable[[Peer], None]:
+        def play(peer: Peer) -> None:
+            peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+            if answers:
+                peer.answer(b"SELECT INBOX", b"* OK [UIDVALIDITY " + uid_validity + b"] noted")
+            while peer.line():
+                pass
+
+        return play
+
+    async def main() -> None:
+        servers = [serve(script(*arguments)) for arguments in ((b"1", True), (b"2", False), (b"2", True))]
+        client = AsyncClient("127.0.0.1", 143, tls=False, socket=in_turn(servers))
+        await client.select("INBOX")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.reconnect(), 0.3)
+        with pytest.raises(errors.Disconnected):
+            await client.fetch(1, "FLAGS")
+        with pytest.raises(errors.StateError, match="from 1 to 2"):
+            await client.reconnect()
+        await client.close()
+
+    asyncio.run(main())

@@ -607,3 +607,28 @@ def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot
             client.append("Missing", b"x" * 20_000_000)
         assert client.status("INBOX", "MESSAGES").messages == 0
         assert client.append("INBOX", b"Subject: x\r\n\r\n" + b"x" * 1_000_000).uid is not None
+
+
+def test_a_command_that_is_refused_unsent_ends_the_stream(client: Any) -> None:
+    with pytest.raises(errors.StateError, match="no mailbox is selected"):
+        list(client.fetch_iter(1, "FLAGS"))
+    client.select("INBOX")
+    with pytest.raises(errors.CapabilityMissing, match="PREVIEW"):
+        list(client.fetch_iter(1, "PREVIEW"))
+
+
+def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[..., Any]) -> None:
+    """RFC 9738, section 3.1: the server begins with the largest number, and tells the last that it has taken."""
+    commands = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        if b":*" in command:
+            rows = b"".join(b"* %d FETCH (UID %d FLAGS ())\r\n" % (uid, uid) for uid in (4, 5))
+            return rows + b"<tag> OK [MESSAGELIMIT 2 4] done\r\n"
+        return b"".join(b"* %d FETCH (UID %d FLAGS ())\r\n" % (uid, uid) for uid in (2, 3)) + DONE
+
+    client = scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=2"))
+    client.select("INBOX")
+    assert [message.uid for message in client.fetch_iter("2:*", "FLAGS")] == [4, 5, 2, 3]
+    assert commands == [b"UID FETCH 2:* (FLAGS)", b"UID FETCH 2:3 (FLAGS)"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -83,7 +85,8 @@ def test_a_refusal_between_two_literals_keeps_the_second_one_back() -> None:
     begun = talk.sent()
     assert len(begun) < 300_000
     talk.says("<1> NO [OVERQUOTA] full")
-    assert (begun + talk.sent()).startswith(b"x" * 300_000 + b" {3}\r\n")
+    rest = b"".join(iter(talk.sent, b""))
+    assert (begun + rest).startswith(b"x" * 300_000 + b" {3}\r\n")
     with pytest.raises(errors.OverQuota):
         pending.result()
     talk.says("<2> OK done")
@@ -101,3 +104,16 @@ def test_append_tells_its_progress() -> None:
     assert sent == b"<1> APPEND INBOX {%d+}\r\n" % len(message) + message + b"\r\n"
     assert told[-1] == (len(message), len(message))
     assert [size for size, _ in told] == sorted({size for size, _ in told})
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, io.BytesIO])
+def test_a_large_literal_is_handed_over_in_pieces(kind: Callable[[bytes], Any]) -> None:
+    """Each piece that is taken begins the deadline anew: of a slow link, and not of the whole message."""
+    octets = bytes(range(1, 251)) * 2048
+    talk = Talk()
+    talk.submit(Append("INBOX", kind(octets)))
+    talk.sends("<1> APPEND INBOX {512000}")
+    talk.says("+ go on")
+    pieces = [b"".join(map(bytes, out)) for out in iter(talk.protocol.data_to_send, [])]
+    assert max(map(len, pieces)) == 64 * 1024
+    assert b"".join(pieces) == octets + b"\r\n"

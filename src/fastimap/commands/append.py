@@ -121,7 +121,7 @@ class Append(_Appending[AppendResult]):
     :param size: octets to read from a file; None for all up to its end, for which it must be seekable.
     :param binary: send it as a literal8, which may hold NUL (BINARY, RFC 3516, section 4.4).
     :param utf8: its header has UTF-8 in it (UTF8=ACCEPT, RFC 6855, section 4; it has to be enabled first: StateError).
-    :param progress: called with the octets sent so far and their whole number, once for each 256 KiB.
+    :param progress: called with the octets sent so far and their whole number, once for each 64 KiB.
 
     Raises ValueError, before anything is sent, for a message larger than the server takes (APPENDLIMIT, RFC 7889)
     and for NUL without `binary`; MailboxNotFound, NoPermission, OverQuota. What goes wrong while a file is read (it
