@@ -560,6 +560,7 @@ class _Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._protocol.buffer_updated(nbytes)
+        self._patience.until(self._loop.time())  # progress counts from when it is made
         if self._held and not self._paused and self._protocol.error is None:
             self._paused = True
             self.transport.pause_reading()

@@ -157,7 +157,7 @@ SCENARIOS = [
     ),
     timed(
         "a server that neither reads nor stops talking",
-        (*SELECTED, Expect(b"APPEND"), Send(b"+ go on\r\n"), Send(b"* OK x\r\n" * 1000, None)),
+        (*SELECTED, Expect(b"APPEND"), Send(b"+ go on\r\n"), Send(b"* OK " + b"x" * 8000 + b"\r\n", None)),
         SELECT,
         APPEND,
         demand=refused,
