@@ -35,7 +35,8 @@ R = TypeVar("R")
 MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | Message | os.PathLike[str]
 """A message: octets, which are sent as they are, line ends too (RFC 5322 has CRLF); a binary file, which is read from
 where it stands; a `pathlib.Path`, whose file is read; or an `email.message.EmailMessage`, which is sent as its policy
-writes it, with CRLF."""
+writes it, with CRLF. Memory that can be written to (a bytearray, or a view of one) is read while it is sent, like a
+file, where it has more than 64 KiB: it must not change until then."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
