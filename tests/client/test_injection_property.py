@@ -1155,7 +1155,7 @@ class Blocking(Client):
     def connect(self) -> None:
         pass
 
-    def _turn(self, until: float | None) -> None:
+    def _turn(self, until: float | None, ready: Callable[[], bool] = lambda: False) -> None:
         exchange(self._protocol, self.server)
 
     def call(self, method: str, args: list[Any], keywords: dict[str, Any]) -> None:
@@ -1182,7 +1182,7 @@ class Awaiting(AsyncClient):
         def at_once() -> None:
             exchange(self._protocol, self.server)
 
-        async def moved(until: float | None) -> None:
+        async def moved(until: float | None, ready: Callable[[], bool]) -> None:
             at_once()
 
         return SimpleNamespace(moved=moved, flush=at_once, hold=lambda: None, release=lambda: None)
