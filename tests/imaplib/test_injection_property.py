@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pytest
 
 from fastimap import imaplib
+from tests.support.command_line import Received
 
 CALLS = 100_000  # in all
 SEED = 20261123
@@ -54,13 +55,13 @@ class Command(NamedTuple):
     answers: list[bytes]
 
 
-class Server:
+class Server(Received):
     """The client's socket, with a server at once behind it that says OK to every command."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.commands: list[Command] = []
         self.sent = 0
-        self._received = bytearray()
         self._answers = bytearray(b"* OK [CAPABILITY IMAP4rev1 ENABLE] ready\r\n")
         self._conversation = self._converse()
         next(self._conversation)
@@ -101,21 +102,6 @@ class Server:
             if command.startswith((b"LOGIN ", b"AUTHENTICATE ")):
                 self._answers += b"* CAPABILITY IMAP4rev1 ENABLE\r\n"
             self._answers += tag + b" OK done\r\n"
-
-    def _line(self) -> Generator[None, None, bytes]:
-        while (end := self._received.find(b"\r\n")) < 0:
-            yield
-        line = yield from self._octets(end)
-        yield from self._octets(2)
-        assert not re.search(rb"[\0\r\n]", line), line
-        return line
-
-    def _octets(self, size: int) -> Generator[None, None, bytes]:
-        while len(self._received) < size:
-            yield
-        octets = bytes(self._received[:size])
-        del self._received[:size]
-        return octets
 
 
 class Client(imaplib.IMAP4):

@@ -34,14 +34,36 @@ class CommandLine:
     answers: list[bytes] = field(default_factory=list)
 
 
-class Listener:
+class Received:
+    """What has come from a client, taken as lines and as octets; both wait for more where it is not there yet."""
+
+    def __init__(self) -> None:
+        self._received = bytearray()
+
+    def _line(self) -> Generator[None, None, bytes]:
+        while (end := self._received.find(b"\r\n")) < 0:
+            yield
+        line = yield from self._octets(end)
+        yield from self._octets(2)
+        assert not re.search(rb"[\0\r\n]", line), line
+        return line
+
+    def _octets(self, size: int) -> Generator[None, None, bytes]:
+        while len(self._received) < size:
+            yield
+        octets = bytes(self._received[:size])
+        del self._received[:size]
+        return octets
+
+
+class Listener(Received):
     """A server that understands how commands are framed, and says OK to each."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.commands: list[CommandLine] = []
         self.taken = 0
         self.capabilities: frozenset[str] = frozenset()
-        self._received = bytearray()
         self._said = bytearray()
         self._conversation = self._converse()
         next(self._conversation)
@@ -80,21 +102,6 @@ class Listener:
                 command.answers.append((yield from self._line()))
             self.commands.append(command)
             self._said += tag + b" OK done\r\n"
-
-    def _line(self) -> Generator[None, None, bytes]:
-        while (end := self._received.find(b"\r\n")) < 0:
-            yield
-        line = yield from self._octets(end)
-        yield from self._octets(2)
-        assert not re.search(rb"[\0\r\n]", line), line
-        return line
-
-    def _octets(self, size: int) -> Generator[None, None, bytes]:
-        while len(self._received) < size:
-            yield
-        octets = bytes(self._received[:size])
-        del self._received[:size]
-        return octets
 
 
 class Arguments:
