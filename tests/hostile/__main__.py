@@ -16,8 +16,9 @@ from .scenario import MIB, Scenario
 LIBRARIES = {f"{door}, {parser}": (door, parser) for door in OURS for parser in ("c", "py")} | {
     name: (name, "") for name in DOORS if name not in OURS
 }
-PEERS_WALL_LIMIT = 8.0
 """The columns of the table: the library, and the parser that it is to run on."""
+
+PEERS_WALL_LIMIT = 8.0
 
 FAMILIES = list(dict.fromkeys(scenario.family for scenario in SCENARIOS))
 

@@ -249,6 +249,7 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "login": lambda client, user, password: client.login(user, password, insecure=True),
     "login_cram_md5": lambda client, user, password: client.authenticate(sasl.CramMD5(user, password)),
     "login_plain": lambda client, user, password: client.authenticate(sasl.Plain(user, password)),
+    "login_scram": lambda client, user, password: client.authenticate(sasl.ScramSHA256(user, password)),
     "logout": lambda client: client.logout(),
     "lsub": lambda client, reference="", pattern="*": [info.octets for info in client.lsub(reference, pattern)],
     "move": lambda client, messages, mailbox: client.move(SequenceSet(messages), mailbox),

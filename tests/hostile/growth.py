@@ -7,18 +7,20 @@ from collections.abc import Sequence
 from .run import Column, run_all
 from .scenario import MIB, Scenario
 
-SMALL, LARGE = 4 * MIB, 8 * MIB
+SMALL, DOUBLINGS = 1 * MIB, 3
+LARGE = SMALL << DOUBLINGS
 
 # Below this, in seconds of processor time for the larger size, a ratio says nothing, and there is nothing to say.
-MEASURABLE = 0.05
+MEASURABLE = 0.1
 
 # The least of several times is the one with the least noise in it.
 ROUNDS = 5
 
 
 def growths(columns: Sequence[Column], scenarios: Sequence[Scenario], most: float) -> list[list[float | str]]:
-    """Return time(LARGE) / time(SMALL) for each of the columns and scenarios, or the verdict where it is not "ok".
+    """Return time(2n) / time(n) for each of the columns and scenarios, or the verdict where it is not "ok".
 
+    That is the mean of the DOUBLINGS from SMALL to LARGE: what noise there is in two times, three doublings share.
     What is too short to measure has the ratio 0. What grows more than `most` times is measured again, up to ROUNDS
     times in all: noise goes away then, and quadratic time does not.
     """
@@ -47,7 +49,7 @@ def _growth(
         least = min(seconds for _, seconds in large)
         if least < MEASURABLE:
             return 0.0
-        ratio = least / min(seconds for _, seconds in small)
+        ratio = (least / min(seconds for _, seconds in small)) ** (1 / DOUBLINGS)
         if ratio <= most or len(small) == ROUNDS:
             return ratio
         [[one, other]] = run_all([column], [(scenario, SMALL), (scenario, LARGE)])

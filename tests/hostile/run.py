@@ -7,8 +7,9 @@ import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -82,6 +83,13 @@ def _run_worker(library: str, implementation: str, jobs: Sequence[Job], wall_lim
         "FASTIMAP_IMPL": implementation,
         "MALLOC_ARENA_MAX": "1",  # else each thread reserves much of the address space that there is
     }
+    with tempfile.TemporaryDirectory() as directory:  # a worker that is ended leaves its files there
+        yield from _results_of(library, jobs, wall_limit, environment | {"TMPDIR": directory})
+
+
+def _results_of(
+    library: str, jobs: Sequence[Job], wall_limit: float, environment: Mapping[str, str]
+) -> Iterator[Result]:
     worker = subprocess.Popen(
         [sys.executable, "-B", "-m", "tests.hostile.worker", library],
         env=environment,

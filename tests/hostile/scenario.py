@@ -92,10 +92,9 @@ class Scenario:
 
     `tls` is for a connection under TLS from the first octet on, with the library's default context; `timeout` is in
     seconds. `cuts` repeats the scenario with the connection ended (by RST if `reset`) after each octet in turn; its
-    own demand is that what was complete is returned, and an error raised for what was not; nothing depends on the last
-    `trailer` octets. With `argument_errors`,
-    TypeError and ValueError are documented, too. `within` is how many seconds a call may take. `grown` gives the
-    scenario for another size, in octets.
+    own demand is that what was complete is returned, and an error raised for what was not, within 100 ms; nothing
+    depends on the last `trailer` octets. With `argument_errors`, TypeError and ValueError are documented, too.
+    `within` is how many seconds a call may take. `grown` gives the scenario for another size, in octets.
     """
 
     family: str

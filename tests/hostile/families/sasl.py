@@ -1,11 +1,13 @@
 """SASL: bad base64 and challenges without end are refused, and no credential goes where it is not asked for."""
 
 import base64
+from itertools import chain
 
 from ..scenario import (
     GREETING,
     MIB,
     NOOP,
+    TYPED,
     Call,
     Demand,
     Scenario,
@@ -17,12 +19,13 @@ from ..scenario import (
     refused,
     survives,
 )
-from ..server import Answer, Expect, ReadLine, Send, Serve, Step
+from ..server import Answer, Challenge, Expect, ReadLine, Send, Serve, Step
 
 FAMILY = "SASL"
 CRAM_MD5 = call("login_cram_md5", "user", "secret")
 PLAIN = call("login_plain", "user", "secret")
 GENERIC = call("authenticate", "PLAIN", lambda challenge: b"\0user\0secret")
+SCRAM = call("login_scram", "user", "secret")
 CANCELS = call("authenticate", "PLAIN", lambda challenge: None)
 
 
@@ -42,6 +45,29 @@ def challenge(name: str, octets: bytes) -> Scenario:
         demand=refused,
     )
 
+
+def scram(name: str, *challenges: bytes, demand: Demand = refused) -> Scenario:
+    """Return a scenario of SCRAM-SHA-256 (RFC 7677) with `challenges`, and OK for what is no cancellation."""
+    return Scenario(
+        FAMILY,
+        f"SCRAM, {name}",
+        (
+            Send(b"* OK [CAPABILITY IMAP4rev1 AUTH=SCRAM-SHA-256] ready\r\n"),
+            Expect(b"AUTHENTICATE"),
+            Send(b"+ \r\n"),
+            ReadLine(),
+            *chain.from_iterable((Challenge(octets), ReadLine()) for octets in challenges),
+            Answer(b"TAG OK done\r\n"),
+            Serve(),
+        ),
+        (SCRAM,),
+        demand,
+        timeout=5,
+        interface=TYPED,
+    )
+
+
+FIRST = b"r=NONCEserver,s=QSXCR+Q6sek8bf92,i=4096"
 
 SCENARIOS = [
     challenge("a challenge in the clear", b"<1896.697170952@mail.example>"),
@@ -136,4 +162,28 @@ SCENARIOS = [
         (call("login", "user", "secret"),),
         refused,
     ),
+    # A server that does not know the password, and wants it to be said, or to be believed (RFC 5802, section 9).
+    scram("OK without a word"),
+    scram("OK without a signature", FIRST),
+    scram("a signature that is wrong", FIRST, b"v=" + base64.b64encode(bytes(32))),
+    scram("a signature that is too short", FIRST, b"v="),
+    scram("a signature that is no base64", FIRST, b"v=!"),
+    scram("something else than a signature", FIRST, b"x=y"),
+    scram("the first message again for a signature", FIRST, FIRST),
+    scram("a nonce of its own", FIRST.replace(b"NONCE", b"fyko+d2lbbFgONRv9qkxdawL")),
+    scram("the client's nonce alone", FIRST.replace(b"NONCEserver", b"NONCE")),
+    scram("no nonce", b"s=QSXCR+Q6sek8bf92,i=4096"),
+    scram("no salt", b"r=NONCEserver,i=4096"),
+    scram("a salt that is no base64", b"r=NONCEserver,s=!,i=4096"),
+    scram("one iteration", FIRST.replace(b"4096", b"1")),
+    scram("4,095 iterations", FIRST.replace(b"4096", b"4095")),
+    scram("1,000,001 iterations", FIRST.replace(b"4096", b"1000001")),
+    scram("2^63 iterations", FIRST.replace(b"4096", b"9223372036854775808")),
+    scram("iterations of 100,000 digits", FIRST.replace(b"4096", b"9" * 100_000)),
+    scram("iterations that are no number", FIRST.replace(b"4096", b"-4096")),
+    scram("iterations in other digits", FIRST.replace(b"4096", "٤٠٩٦".encode())),
+    scram("an extension that must be understood", b"m=x," + FIRST),
+    scram("its own error", FIRST, b"e=invalid-proof"),
+    scram("100,000 attributes", FIRST + b",x=y" * 100_000),
+    scram("octets that are no text", b"r=NONCE\xff\xfe,s=QSXCR+Q6sek8bf92,i=4096"),
 ]
