@@ -7,23 +7,24 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import socket as sockets  # `socket` is a parameter
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from socket import socket as Socket  # noqa: N812
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from . import commands, flows
 from .client import Pipeline, documented, drained, named
 from .command import Command, Flow, Session, Sleep, StartTLS
-from .connecting import channel_bindings, client_context, connect, connect_error, tls_error, tune
+from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
 from .errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
 from .limits import CLIENT_LIMITS, Limits
 from .message import FetchedMessage
 from .protocol import Counters, Event, Pending, Protocol
 from .sasl import Credentials
 from .sequence_set import MessageSet
-from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
+from .settings import DEFAULT_TIMEOUTS, Settings, Timeouts, settings
 
 __all__ = ["AsyncClient"]
 
@@ -87,7 +88,7 @@ class AsyncClient:
         limits: Limits = CLIENT_LIMITS,
         compress: bool = False,
         client_id: Mapping[str, str] | None = None,
-        socket: Socket | Callable[[str, int], Socket] | None = None,
+        socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
     ) -> None:
         # The driver awaits a coroutine function's token before anything asks the credentials for it.
         asked: Any = token
@@ -188,15 +189,8 @@ class AsyncClient:
                     # It reads the system's certificates.
                     context = await asyncio.to_thread(client_context, given)
                     tls = {"ssl": context, "server_hostname": given.host, "ssl_handshake_timeout": _FOR_EVER}
-                if given.socket is None:
-                    transport, _ = await loop.create_connection(lambda: link, given.host, given.port, **tls)
-                    tune(transport.get_extra_info("socket"))
-                else:
-                    connection = await asyncio.to_thread(connect, given)
-                    if isinstance(connection, ssl.SSLSocket):
-                        connection.close()
-                        raise ValueError("asyncio can't take an SSLSocket: give the plain socket, and tls=True")
-                    transport, _ = await loop.create_connection(lambda: link, sock=connection, **tls)
+                connection = await (_connected(given) if given.socket is None else _made(given))
+                await loop.create_connection(lambda: link, sock=connection, **tls)
                 self._link = link
                 if tls:
                     self._protocol.tls_started()
@@ -692,6 +686,54 @@ class _Link(asyncio.BufferedProtocol):
 def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+async def _connected(given: Settings) -> sockets.socket:
+    """Return a socket that is connected to the first of the host's addresses that answers."""
+    loop = asyncio.get_running_loop()
+    deadline = None if given.timeouts.connect is None else time.monotonic() + given.timeouts.connect
+    error: OSError = OSError(f"{given.host} has no address")
+    addresses = await loop.getaddrinfo(given.host, given.port, type=sockets.SOCK_STREAM)
+    for (family, kind, number, _, address), seconds in attempts(addresses, deadline):
+        try:
+            connection = sockets.socket(family, kind, number)
+        except OSError as exc:  # a system without IPv6
+            error = exc
+            continue
+        try:
+            connection.setblocking(False)
+            async with asyncio.timeout(seconds):
+                await loop.sock_connect(connection, address)
+        except OSError as exc:
+            connection.close()
+            error = exc
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            tune(connection)
+            return connection
+    raise error
+
+
+async def _made(given: Settings) -> sockets.socket:
+    """Return the caller's socket, or his factory's, which may block."""
+    making = asyncio.ensure_future(asyncio.to_thread(connect, given))
+    try:
+        connection = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        if callable(given.socket):
+            making.add_done_callback(_close_what_was_made)
+        raise
+    if isinstance(connection, ssl.SSLSocket):
+        connection.close()
+        raise ValueError("asyncio can't take an SSLSocket: give the plain socket, and tls=True")
+    return connection
+
+
+def _close_what_was_made(making: asyncio.Future[sockets.socket]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().close()
 
 
 async def _with_token(given: Any) -> Any:

@@ -7,13 +7,16 @@ import hashlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from .errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
 from .settings import Settings
 
-__all__ = ["channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
+__all__ = ["attempts", "channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
+
+_Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+"""As getaddrinfo() gives it."""
 
 _KEEPALIVE_IDLE = 60
 _KEEPALIVE_INTERVAL = 15
@@ -56,23 +59,31 @@ def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
     return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
 
 
-def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
-    # One deadline for all of a name's addresses, not one for each.
-    deadline = None if timeout is None else time.monotonic() + timeout
-    error: OSError = OSError(f"{host} has no address")
-    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for untried, (family, kind, number, _, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[tuple[_Address, float | None]]:
+    """Yield each address of a name, and how many seconds it may take; raise TimeoutError at the `deadline` of all.
+
+    One that does not answer leaves time for the others.
+    """
+    for untried, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError
+        yield address, left if left is None or untried == 1 else left / 2
+
+
+def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
+    deadline = None if timeout is None else time.monotonic() + timeout
+    error: OSError = OSError(f"{host} has no address")
+    for (family, kind, number, _, address), seconds in attempts(
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline
+    ):
         try:
             connection = socket.socket(family, kind, number)
         except OSError as exc:  # a system without IPv6
             error = exc
             continue
         try:
-            # An address that does not answer leaves time for the others.
-            connection.settimeout(left if left is None or untried == 1 else left / 2)
+            connection.settimeout(seconds)
             connection.connect(address)
         except OSError as exc:
             connection.close()

@@ -422,6 +422,33 @@ def test_closing_ends_a_task_that_waits_for_the_greeting(serve: Callable[..., Se
     run(main())
 
 
+def test_a_socket_that_is_made_too_late_is_closed(server: IMAPServer) -> None:
+    go_on = threading.Event()
+    closed = threading.Event()
+
+    class Connection(socket.socket):
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    def make(host: str, port: int) -> socket.socket:
+        assert go_on.wait(10)
+        connection = Connection()
+        connection.connect((server.host, server.port))
+        return connection
+
+    async def main() -> None:
+        client = AsyncClient("localhost", socket=make, tls=False, timeout=0.1)
+        try:
+            with pytest.raises(errors.Timeout, match="no connection"):
+                await client.connect()
+        finally:
+            go_on.set()
+        assert await asyncio.to_thread(closed.wait, 10)
+
+    run(main())
+
+
 def test_closing_ends_a_task_that_waits_for_an_answer(serve: Callable[..., Server]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")

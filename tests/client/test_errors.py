@@ -6,14 +6,16 @@ import contextlib
 import errno
 import socket
 import struct
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from fastimap import Client, errors
+from fastimap import Client, Timeouts, errors
 from fastimap.testing import IMAPServer
 from tests.client.doors import Door
 from tests.client.peers import DONE, converse
@@ -296,6 +298,42 @@ def test_an_address_that_the_system_does_not_know(
         patched.setattr(socket, "socket", without_ipv6)
         client.connect()
     assert client.noop() is None
+
+
+@pytest.fixture
+def silent_address() -> Iterator[Any]:
+    """An address that answers no attempt to connect: nobody accepts, and the queue is full."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        yield (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_an_address_that_does_not_answer_leaves_time_for_the_others(
+    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, silent_address: Any, door: Door
+) -> None:
+    answers = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
+    client = door("both.example.org", server.port, tls=False, timeout=Timeouts(connect=4))
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [silent_address, answers])
+        client.connect()
+    assert client.noop() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
+def test_addresses_of_which_none_answers(monkeypatch: pytest.MonkeyPatch, silent_address: Any, door: Door) -> None:
+    client = door("both.example.org", 143, tls=False, timeout=Timeouts(connect=0.5))
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [silent_address, silent_address])
+        with pytest.raises(errors.Timeout, match=r"no connection to both.example.org port 143 within 0.5 s"):
+            client.connect()
 
 
 @pytest.mark.parametrize("tls", [1, 0, "STARTTLS", None])
