@@ -63,6 +63,8 @@ class Session:
     """What ENABLE switched on, upper case (RFC 5161)."""
     mailbox: str | None = None
     """The selected mailbox."""
+    asked_for: str | bytes | None = None
+    """The selected mailbox as it was asked for: a name that is no modified UTF-7 is found again by its octets alone."""
     read_only: bool = False
     """Whether the server lets the selected mailbox be read only, for whatever reason."""
     examined: bool = False
@@ -98,10 +100,13 @@ class Session:
         """Whether quoted strings may hold UTF-8 (RFC 6855; RFC 9051, section 5.1)."""
         return self.rev2 or "UTF8=ACCEPT" in self.enabled
 
-    def select(self, mailbox: str, uid_validity: int | None, *, read_only: bool, examined: bool) -> None:
+    def select(
+        self, mailbox: str, uid_validity: int | None, *, asked_for: str | bytes, read_only: bool, examined: bool
+    ) -> None:
         """Enter the selected state."""
         self.state = State.SELECTED
         self.mailbox = mailbox
+        self.asked_for = asked_for
         self.uid_validity = uid_validity
         self.read_only = read_only
         self.examined = examined
@@ -110,7 +115,7 @@ class Session:
     def deselect(self, state: State = State.AUTHENTICATED) -> None:
         """Leave the selected state."""
         self.state = state
-        self.mailbox = None
+        self.mailbox = self.asked_for = None
         self.uid_validity = None
         self.read_only = self.examined = False
         self.selections += 1

@@ -121,8 +121,8 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
 
 def select_again(before: Session) -> Flow[None]:
     """Select the mailbox that was selected before the connection was lost."""
-    assert before.mailbox is not None
-    selected = yield Select(before.mailbox, readonly=before.examined)
+    assert before.asked_for is not None
+    selected = yield Select(before.asked_for, readonly=before.examined)
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
         raise StateError(
             f"the UIDVALIDITY of {before.mailbox!r} changed from {before.uid_validity} to {selected.uid_validity}: "

@@ -45,6 +45,18 @@ def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
         client.noop()
 
 
+def test_a_mailbox_whose_name_is_no_modified_utf7_is_found_again(door: Door, serve: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.answer(b"SELECT R&D")  # as text it is R&-D
+        peer.line()
+
+    with door("127.0.0.1", 143, tls=False, socket=in_turn([serve(script), serve(script)])) as client:
+        client.select(b"R&D")
+        client.reconnect()
+        assert client.session.mailbox == "R&D"
+
+
 def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., Any]) -> None:
     def script(uid_validity: bytes) -> Callable[[Peer], None]:
         def play(peer: Peer) -> None:

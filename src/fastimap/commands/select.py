@@ -125,6 +125,7 @@ class Select(Command[SelectedMailbox]):
         qresync: QResync | None = None,
     ) -> None:
         self._name = encode.mailbox(mailbox)
+        self._asked_for = mailbox
         self._selects = decoded(mailbox)
         self._verb = b"EXAMINE" if readonly else b"SELECT"
         self._examines = readonly
@@ -208,7 +209,13 @@ class Select(Command[SelectedMailbox]):
         if tagged.code is not None:
             self._take_code(tagged.code)
         read_only = self._said_read_only
-        session.select(self._selects, self._uid_validity, read_only=read_only, examined=self._examines)
+        session.select(
+            self._selects,
+            self._uid_validity,
+            asked_for=self._asked_for,
+            read_only=read_only,
+            examined=self._examines,
+        )
         return SelectedMailbox(
             self._selects,
             read_only,
