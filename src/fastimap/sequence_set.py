@@ -136,19 +136,13 @@ class _NumberSet:
 
     def _split(self, octets: int) -> Iterator[Self]:
         start = length = 0
-        for index, pair in enumerate(self._ranges):
-            item = len(_item(pair)) + 1
-            if length + item > octets + 1:
+        for index, item in enumerate(self._items(self._ranges)):
+            if length + len(item) > octets:
                 yield self._of(self._ranges[start:index])
                 start, length = index, 0
-            length += item
-        rest = self._of(self._ranges[start:], self._has_star)
-        if len(str(rest)) <= octets:
-            if rest:
-                yield rest
-        else:
-            yield self._of(rest._ranges)
-            yield self._of((), True)
+            length += len(item) + 1
+        if self:
+            yield self._of(self._ranges[start:], self._has_star)
 
     def chunks(self, count: int) -> Iterator[Self]:
         """Yield sets of `count` numbers each, the last perhaps of fewer, that make up this one in ascending order.
@@ -241,14 +235,11 @@ class _NumberSet:
             return f'{type(self).__name__}("{text}")' if text else f"{type(self).__name__}()"
         return f'<{type(self).__name__} "{text}" of {len(self._ranges)} ranges>'
 
-    def _items(self, ranges: _Ranges) -> list[str]:
-        items = [_item(pair) for pair in ranges]
+    def _items(self, ranges: _Ranges) -> Iterator[str]:
+        up_to_star = self._has_star and bool(ranges) and ranges[-1][1] == LARGEST_NUMBER
+        yield from map(_item, ranges[:-1] if up_to_star else ranges)
         if self._has_star:
-            if ranges and ranges[-1][1] == LARGEST_NUMBER:
-                items[-1] = f"{ranges[-1][0]}:*"
-            else:
-                items.append("*")
-        return items
+            yield f"{ranges[-1][0]}:*" if up_to_star else "*"
 
     def _refuse_star(self) -> None:
         if self._has_star:

@@ -10,7 +10,7 @@ from operator import or_
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastimap.sequence_set import LARGEST_NUMBER, SAVED, SequenceSet, UIDSet, uid_set
@@ -211,6 +211,7 @@ def test_the_order_given_is_kept_where_it_matters() -> None:
 
 
 @given(st.lists(st.integers(1, LARGEST_NUMBER), min_size=1, max_size=60), st.integers(21, 80), st.booleans())
+@example([1, LARGEST_NUMBER - 1, LARGEST_NUMBER], 21, True)  # as text: 1,4294967294:*
 def test_split_by_octets(numbers: list[int], octets: int, star: bool) -> None:
     whole = UIDSet(numbers) | UIDSet("*") if star else UIDSet(numbers)
     pieces = list(whole.split(octets))

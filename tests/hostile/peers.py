@@ -208,14 +208,14 @@ class AioimaplibDoor(PeerDoor):
     def __init__(self) -> None:
         super().__init__()
         self._module = importlib.import_module("aioimaplib")
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(lambda loop, context: None)
         errors = (self._module.aioimaplib.Error, self._module.aioimaplib.AioImapException)
         self.server_errors = (*errors, asyncio.IncompleteReadError, OSError, Refused)
         self.timeouts = (TimeoutError, self._module.aioimaplib.CommandTimeout)
 
     def _connect(self, port: int, scenario: Scenario) -> None:
         timeout = {} if scenario.timeout is None else {"timeout": scenario.timeout}
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(lambda loop, context: None)
 
         async def connect() -> None:
             if scenario.tls:
@@ -234,7 +234,8 @@ class AioimaplibDoor(PeerDoor):
         answer = self._loop.run_until_complete(run())
         if getattr(answer, "result", "OK") != "OK":
             raise Refused(str(answer))
-        return getattr(answer, "lines", answer)
+        lines = getattr(answer, "lines", None)
+        return answer if lines is None else lines[:-1] or lines  # the last is what the tagged answer says
 
     def close(self) -> None:
         """Close the connection, and the event loop."""
