@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fastimap.testing import IMAPServer
+from tests.testing.reading import line
 
 MESSAGE = b"From: a@example.org\r\nSubject: one\r\n\r\nbody\r\n"
 
@@ -21,7 +22,8 @@ def fill(server: IMAPServer, count: int, mailbox: str = "INBOX") -> None:
 
 def listed(client: imaplib.IMAP4, pattern: str = "*", command: str = "list") -> list[bytes | None]:
     client.untagged_responses.clear()
-    return getattr(client, command)('""', pattern)[1]
+    lines: list[bytes | None] = getattr(client, command)('""', pattern)[1]
+    return lines
 
 
 def test_greeting_capability_and_logout(server: IMAPServer) -> None:
@@ -42,7 +44,7 @@ def test_login(server: IMAPServer) -> None:
         assert client.login("user", "password")[0] == "OK"
         assert b"AUTH=PLAIN" not in client.capability()[1][0]
     with opened(server) as client:
-        client._encoding = "utf-8"
+        client._encoding = "utf-8"  # type: ignore[attr-defined]
         assert client.login('"jörg"', 'pass "word"')[0] == "OK"
 
 
@@ -78,7 +80,7 @@ def test_select_tells_the_state_of_the_mailbox(server: IMAPServer, client: imapl
     assert client.response("RECENT")[1] == [b"2"]
     assert client.response("UIDNEXT")[1] == [b"3"]
     assert client.response("UIDVALIDITY")[1][0].isdigit()
-    assert b"[UNSEEN 2]" in b" ".join(client.untagged_responses["OK"])
+    assert b"[UNSEEN 2]" in b" ".join(map(line, client.untagged_responses["OK"]))
     assert b"$Label" in client.response("FLAGS")[1][0]
     assert b"\\*" in client.response("PERMANENTFLAGS")[1][0]
 
@@ -165,7 +167,7 @@ def test_rename_of_inbox_moves_its_messages(server: IMAPServer, client: imaplib.
 def test_wildcards_of_list(client: imaplib.IMAP4, pattern: str, names: list[str]) -> None:
     for name in ("a", "a/b/c", "d"):
         client.create(name)
-    found = [line.decode().split('"/" ')[1] for line in listed(client, pattern) if line]
+    found = [name.decode().split('"/" ')[1] for name in filter(None, listed(client, pattern))]
     assert found == names
 
 
@@ -189,9 +191,9 @@ def test_mailbox_names_are_modified_utf7_on_the_wire(server: IMAPServer, client:
     # The example of RFC 3501, section 5.1.3.
     assert client.create('"~peter/mail/&U,BTFw-/&ZeVnLIqe-"')[0] == "OK"
     server.append("~peter/mail/台北/日本語", MESSAGE)
-    assert b'"/" ~peter/mail/&U,BTFw-/&ZeVnLIqe-' in listed(client, "*")[-1]
+    assert b'"/" ~peter/mail/&U,BTFw-/&ZeVnLIqe-' in line(listed(client, "*")[-1])
     server.create('a "quoted" name')
-    assert b'"a \\"quoted\\" name"' in b" ".join(line for line in listed(client) if line)
+    assert b'"a \\"quoted\\" name"' in b" ".join(filter(None, listed(client)))
     with pytest.raises(imaplib.IMAP4.error, match="not modified UTF-7"):
         client.create("&broken")
 
@@ -216,7 +218,7 @@ def test_append(server: IMAPServer, client: imaplib.IMAP4) -> None:
     assert message.flags == {"\\Flagged", "$Label"}
     assert message.internal_date == datetime(1994, 2, 8, 5, 52, 25, tzinfo=UTC)
     client.select()
-    assert b'INTERNALDATE " 7-Feb-1994 21:52:25 -0800"' in client.fetch("1", "INTERNALDATE")[1][0]
+    assert b'INTERNALDATE " 7-Feb-1994 21:52:25 -0800"' in line(client.fetch("1", "INTERNALDATE")[1][0])
     typ, data = client.append("missing", None, None, MESSAGE)
     assert (typ, data[0][:11]) == ("NO", b"[TRYCREATE]")
     assert client.append("INBOX", None, None, b"")[0] == "NO"
@@ -293,9 +295,9 @@ def test_copy(server: IMAPServer, client: imaplib.IMAP4) -> None:
     client.create("Copies")
     assert client.copy("1:2,4", "Copies") == ("OK", [b"[COPYUID 2 1:2,4 1:3] COPY completed"])
     assert [(message.octets, message.flags) for message in server.messages("Copies")] == [
-        (b"Subject: 0\r\n\r\nbody\r\n", set()),
-        (b"Subject: 1\r\n\r\nbody\r\n", {"\\Seen"}),
-        (b"Subject: 3\r\n\r\nbody\r\n", set()),
+        (b"Subject: 0\r\n\r\nbody\r\n", frozenset()),
+        (b"Subject: 1\r\n\r\nbody\r\n", frozenset({"\\Seen"})),
+        (b"Subject: 3\r\n\r\nbody\r\n", frozenset()),
     ]
     typ, data = client.copy("1", "Missing")
     assert (typ, data[0][:11]) == ("NO", b"[TRYCREATE]")
@@ -324,7 +326,7 @@ def test_sequence_sets(server: IMAPServer, client: imaplib.IMAP4) -> None:
     def uids(command: str, numbers: str) -> list[int]:
         fetch = client.fetch if command == "FETCH" else lambda *args: client.uid("FETCH", *args)
         data = fetch(numbers, "(UID)")[1]
-        return [int(line.partition(b"(UID ")[2].rstrip(b")")) for line in data if line]
+        return [int(line(piece).partition(b"(UID ")[2].rstrip(b")")) for piece in data if piece]
 
     assert uids("FETCH", "*") == uids("FETCH", "4") == [5]
     assert uids("FETCH", "4:2,1") == uids("FETCH", "1:*") == [1, 3, 4, 5]

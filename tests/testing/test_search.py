@@ -140,13 +140,13 @@ def test_keys(mailbox: imaplib.IMAP4, keys: str, expected: list[int]) -> None:
 @pytest.mark.parametrize("key", ["SUBJECT", "BODY", "TEXT", "HEADER Subject"])
 @pytest.mark.parametrize("text", ["Größe", "GRÖSSE"])
 def test_text_beyond_ascii_is_compared_decoded_and_without_case(mailbox: imaplib.IMAP4, key: str, text: str) -> None:
-    mailbox.literal = text.encode()
+    mailbox.literal = text.encode()  # type: ignore[assignment]  # its stub says str
     assert mailbox.uid("SEARCH", "CHARSET", "UTF-8", key) == ("OK", [b"3"])
 
 
 def test_text_that_is_not_in_its_charset(mailbox: imaplib.IMAP4) -> None:
     for charset in ((), ("CHARSET", "UTF-8")):
-        mailbox.literal = b"Gr\xf6\xdfe"
+        mailbox.literal = b"Gr\xf6\xdfe"  # type: ignore[assignment]
         with pytest.raises(imaplib.IMAP4.error, match="A search text is not"):
             mailbox.uid("SEARCH", *charset, "SUBJECT")
 

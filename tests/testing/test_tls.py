@@ -11,6 +11,7 @@ import pytest
 import trustme
 
 from fastimap.testing import IMAPServer, IMAPServerProcess
+from tests.testing.reading import literal
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_tls(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> 
             assert "STARTTLS" not in client.capabilities
             client.login("user", "password")
             client.select()
-            assert client.fetch("1", "(BODY[])")[1][0][1] == octets
+            assert literal(client.fetch("1", "(BODY[])")[1]) == octets
             client.send(b"x IDLE\r\n")
             client.readline()
             server.append("INBOX", b"x")
