@@ -13,6 +13,7 @@ import contextlib
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from types import SimpleNamespace
 from typing import Any
@@ -64,7 +65,7 @@ class _Files:
             raise Broken(str(size))
         if size % 2:
             return None
-        record = [number, item, size, b""]
+        record: list[Any] = [number, item, size, b""]
         self.written.append(record)
 
         def write(octets: memoryview) -> None:
@@ -142,7 +143,7 @@ class Scene:
                     self._awaited = self.protocol.submit(step)
                     return
                 except FastimapError as exc:
-                    resume = lambda exc=exc: flow.throw(exc)  # noqa: E731
+                    resume = partial(flow.throw, exc)
                     continue
             if isinstance(step, StartTLS):
                 self.protocol.tls_started()

@@ -246,7 +246,7 @@ def test_many_different_values(twin: Any) -> None:
         assert (body.subtype, body.parameters) == (f"t{n % 300}", ((f"n{n % 310}", b"v%d" % (n % 290)),))
 
 
-ODD = {
+ODD: dict[bytes, dict[str, Any]] = {
     b"FLAGS (\\Seen) FLAGS (\\Seen)": {"flags": frozenset({"\\Seen"}), "present": PRESENT_FLAGS},
     b"FLAGS (\\Seen  NIL)": {"flags": frozenset({"\\Seen"}), "present": PRESENT_FLAGS},
     b'RFC822.SIZE "5"': {"size": 5, "present": 4},

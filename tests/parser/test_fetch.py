@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ GRAY = Address(b"Terry Gray", None, b"gray", b"cac.washington.edu")
 US_ASCII = (("charset", b"US-ASCII"),)
 
 
-def single(part: str, type_: str, subtype: str, **fields: object) -> BodyStructure:
+def single(part: str, type_: str, subtype: str, **fields: Any) -> BodyStructure:
     """A part with the values that NIL stands for, but for `fields`."""
     nothing = BodyStructure(
         part, type_, subtype, (), None, None, "7bit", None, None, None, (), None, None, (), None, ()
@@ -38,7 +39,7 @@ def single(part: str, type_: str, subtype: str, **fields: object) -> BodyStructu
     return nothing._replace(**fields)
 
 
-def multipart(part: str, subtype: str, *parts: BodyStructure, **fields: object) -> BodyStructure:
+def multipart(part: str, subtype: str, *parts: BodyStructure, **fields: Any) -> BodyStructure:
     return single(part, "multipart", subtype, encoding="", parts=parts, **fields)
 
 
@@ -303,7 +304,9 @@ def test_no_fetch_response(twin: ModuleType, octets: bytes) -> None:
 
 def test_nothing_at_all(twin: ModuleType) -> None:
     assert decode(twin, ()) is None
-    assert fetched(twin, b"* 1 FETCH ()\r\n") == FetchedMessage(1, *[None] * 8, (), (), 0)
+    assert fetched(twin, b"* 1 FETCH ()\r\n") == FetchedMessage(
+        1, None, None, None, None, None, None, None, None, (), (), 0
+    )
 
 
 def nested(depth: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
 from typing import Any
 
@@ -15,12 +16,7 @@ from fastimap.message import Address, BodyStructure, Envelope, FetchedMessage
 from .conftest import TWINS, built
 from .harness import framed, quirks
 
-if "c" in built():
-    from fastimap import _parser
-
-    DECODERS = [_fetch.fetch, _parser.fetch]
-else:
-    DECODERS = [_fetch.fetch]
+DECODERS = [_fetch.fetch, importlib.import_module(TWINS["c"]).fetch] if "c" in built() else [_fetch.fetch]
 
 WELL_FORMED = [
     (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import re
@@ -14,12 +15,12 @@ from hypothesis import strategies as st
 from fastimap import _parser_py as python
 from fastimap.limits import Limits
 
-from .conftest import built
+from .conftest import TWINS, built
 from .harness import batched, drained, framed, quirks, single, splits, tokenized, whole
 
 pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
 if built() != ["py"]:
-    from fastimap import _parser as cython
+    cython = importlib.import_module(TWINS["c"])
 
 # Before a release: FASTIMAP_MUTATIONS=1000000.
 MUTATIONS = int(os.environ.get("FASTIMAP_MUTATIONS", "200_000"))
