@@ -135,7 +135,7 @@ def certificate() -> ssl.SSLContext:
 
 @pytest.mark.parametrize("starttls", [False, True])
 def test_certificate_of_an_unknown_authority(run: Run, certificate: ssl.SSLContext, starttls: bool) -> None:
-    with IMAPServer(**{"starttls" if starttls else "tls": certificate}) as server:
+    with IMAPServer(tls=None if starttls else certificate, starttls=certificate if starttls else None) as server:
         line = demo(run, f"imap{'' if starttls else 's'}://user@127.0.0.1:{server.port}/")
     assert "is not trusted" in line
     assert "SSL_CERT_FILE" in line

@@ -83,7 +83,7 @@ class Compressed(Peer):
     def line(self) -> bytes:
         line = b""
         while not line.endswith(b"\n"):
-            line += self.inflate.decompress(self.file.read1())  # type: ignore[attr-defined]
+            line += self.inflate.decompress(self.file.read1())
         return line
 
 

@@ -21,7 +21,7 @@ DOORS = (Client, AsyncClient, Pipeline)
 WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLSCommand": 'tls="starttls"'}
 # CLOSE is not `close()`, which ends the connection.
 RENAMED = {"Close": "close_mailbox", "ID": "id", "LSub": "lsub", "XList": "xlist"}
-FLOWS = {"search": flows.search, "move": flows.move}
+FLOWS: dict[str, Callable[..., Any]] = {"search": flows.search, "move": flows.move}
 
 COMMANDS: list[type[Command[Any]]] = [
     value

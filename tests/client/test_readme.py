@@ -25,7 +25,7 @@ from tests.imaplib.scripted import Peer, Server
 from tests.support import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS: list[str] = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 HOST = "imap.example.org"
 TOKEN = "vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg=="  # RFC 7628, section 4.1
 MESSAGE = b"From: Ann <ann@example.org>\r\nSubject: hello\r\n\r\nworld\r\n"

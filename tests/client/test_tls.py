@@ -112,6 +112,8 @@ def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> Non
 def test_the_server_goes_without_a_close_notify(
     door: Door, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
+    fileno = -1
+
     def script(peer: Peer) -> None:
         peer.greet()
         peer.line()
@@ -123,7 +125,6 @@ def test_the_server_goes_without_a_close_notify(
         fileno = peer.sock.fileno()
         script(peer)
 
-    fileno = -1
     client = door("localhost", serve(remember, tls_server).port, ssl_context=trusting, timeout=10)
     with pytest.raises(errors.Disconnected):
         client.noop()

@@ -49,7 +49,7 @@ def _growth(
         least = min(seconds for _, seconds in large)
         if least < MEASURABLE:
             return 0.0
-        ratio = (least / min(seconds for _, seconds in small)) ** (1 / DOUBLINGS)
+        ratio: float = (least / min(seconds for _, seconds in small)) ** (1 / DOUBLINGS)
         if ratio <= most or len(small) == ROUNDS:
             return ratio
         [[one, other]] = run_all([column], [(scenario, SMALL), (scenario, LARGE)])

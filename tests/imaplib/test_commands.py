@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -547,7 +548,7 @@ def test_cram_md5_without_md5(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*args: object) -> None:
         raise ValueError("[digital envelope routines] unsupported")
 
-    monkeypatch.setattr(imaplib.hmac, "HMAC", forbidden)
+    monkeypatch.setattr(hmac, "HMAC", forbidden)
     client = Dialogue(b"+ eA==\r\n", b"<tag> BAD cancelled\r\n")
     with pytest.raises(imaplib.IMAP4.error, match=r"\ACRAM-MD5 authentication is not supported\Z"):
         client.login_cram_md5("tim", "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 import pytest
 
@@ -18,7 +19,7 @@ FETCH = b"* 1 FETCH (X {3}\r\nabc)\r\n<tag> NO later\r\n"
 @pytest.fixture(autouse=True)
 def counting_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """They count the commands."""
-    monkeypatch.setattr(imaplib.secrets, "randbelow", lambda limit: 0)
+    monkeypatch.setattr(secrets, "randbelow", lambda limit: 0)
 
 
 def written(level: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -151,6 +152,6 @@ def test_a_logger_in_place_of_mesg() -> None:
     lines: list[str] = []
     client = Canned(b"<tag> OK done\r\n")
     client.debug = 5
-    client._mesg = lambda s, secs=None: lines.append(s)  # type: ignore[method-assign, misc]
+    client._mesg = lambda s, secs=None: lines.append(s)  # type: ignore[method-assign]
     client.noop()
     assert f"> {client.tagpre + b'0 NOOP'!r}" in lines

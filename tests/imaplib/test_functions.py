@@ -14,6 +14,7 @@ import pytest
 
 import fastimap
 from fastimap import imaplib
+from fastimap._imaplib_arguments import QUOTED
 
 EIGHT_MEGABYTES = 8_000_000  # quadratic time would mean hours
 
@@ -81,7 +82,7 @@ def test_hostile_dates_take_linear_time(piece: bytes) -> None:
 def test_hostile_quotes_take_linear_time(piece: bytes) -> None:
     line = piece * (EIGHT_MEGABYTES // len(piece))
     imaplib._net_parentheses(b'"' + line)
-    imaplib.QUOTED.fullmatch(b'"' + line)
+    QUOTED.fullmatch(b'"' + line)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,9 @@ def test_time2internaldate(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
         "XXX+03:30": '"18-May-2033 00:03:20 -0330"',
     }[zone]
     local = time.localtime(2_000_000_000)
-    for moment in (2_000_000_000, 2_000_000_000.5, local, tuple(local), (*local[:8], -1), (*local[:6], -1, -1, -1)):
+    date, until_dst = local[:6], local[:8]
+    moments: list[Any] = [2_000_000_000, 2_000_000_000.5, local, tuple(local), (*until_dst, -1), (*date, -1, -1, -1)]
+    for moment in moments:
         assert imaplib.Time2Internaldate(moment) == expected == stdlib.Time2Internaldate(moment)
     assert datetime.fromtimestamp(2_000_000_000).timetuple().tm_gmtoff is None
     assert imaplib.Time2Internaldate(datetime.fromtimestamp(2_000_000_000).timetuple()) == expected

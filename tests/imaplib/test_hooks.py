@@ -124,7 +124,11 @@ def test_create_socket(serve: Serve) -> None:
             assert timeout == 5
             return socket.create_connection((self.host, self.port), timeout)
 
-    with Creates("127.0.0.1", serve(lambda peer: (noop_session(peer), peer.log_out())).port, timeout=5) as client:
+    def script(peer: Peer) -> None:
+        noop_session(peer)
+        peer.log_out()
+
+    with Creates("127.0.0.1", serve(script).port, timeout=5) as client:
         assert client.noop() == ("OK", [b"done"])
 
 

@@ -132,7 +132,11 @@ def test_continuation_requests_one_after_the_other(connect: Connect) -> None:
 
 @pytest.mark.parametrize("octets", [b"", b"* OK [CAPABILITY IMAP4rev1] ready, and ready, and ready", b"\r\n" * 30])
 def test_a_greeting_octet_by_octet(serve: Serve, octets: bytes) -> None:
-    server = serve(lambda peer: (drip(peer, octets), peer.line()))
+    def script(peer: Peer) -> None:
+        drip(peer, octets)
+        peer.line()
+
+    server = serve(script)
     with in_time():
         imaplib.IMAP4("127.0.0.1", server.port, timeout=TIMEOUT)
 
@@ -425,7 +429,12 @@ def test_a_line_read_directly(connect: Connect) -> None:
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + bytes(20)])
 def test_a_tls_handshake(serve: Serve, trusting: ssl.SSLContext, octets: bytes) -> None:
     over = threading.Event()
-    server = serve(lambda peer: (drip(peer, octets), over.wait(FOR_EVER)))
+
+    def script(peer: Peer) -> None:
+        drip(peer, octets)
+        over.wait(FOR_EVER)
+
+    server = serve(script)
     start = time.monotonic()
     with pytest.raises(TimeoutError):
         imaplib.IMAP4_SSL("localhost", server.port, ssl_context=trusting, timeout=TIMEOUT)

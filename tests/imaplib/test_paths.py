@@ -6,6 +6,7 @@ import imaplib as stdlib
 import io
 import random
 import re
+import secrets
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ DONE = b"<tag> OK [READ-WRITE] done\r\n"
 @pytest.fixture(autouse=True)
 def one_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors that quote it are to be equal."""
-    monkeypatch.setattr(imaplib.secrets, "randbelow", lambda limit: limit // 2)
+    monkeypatch.setattr(secrets, "randbelow", lambda limit: limit // 2)
 
 
 def outcome(cls: type[Canned], reply: bytes, cut: int = 0) -> Any:
@@ -72,8 +73,13 @@ def test_the_fast_path_gives_what_the_slow_path_gives_on_mutations() -> None:
 
 
 def test_the_fast_path_is_taken_unless_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = []
-    monkeypatch.setattr(imaplib.IMAP4, "_drain", lambda self: taken.append(self) or self._get_response())
+    taken: list[imaplib.IMAP4] = []
+
+    def drain(self: imaplib.IMAP4) -> Any:
+        taken.append(self)
+        return self._get_response()
+
+    monkeypatch.setattr(imaplib.IMAP4, "_drain", drain)
     client = Canned(DONE)
     client.noop()
     assert taken == [client]
@@ -96,7 +102,7 @@ class StandardLibrary(stdlib.IMAP4):
     def _get_capabilities(self) -> None:
         self.capabilities = ("IMAP4REV1",)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:  # type: ignore[override]  # the class sends nothing else
         self.octets = io.BytesIO(self.reply.replace(b"<tag>", data.split(b" ")[0]))
 
     def read(self, size: int) -> bytes:

@@ -149,6 +149,7 @@ def test_no_starttls(run: Run) -> None:
 def test_attributes(run: Run) -> None:
     client = run()
     assert client.command == command()
-    assert (client.host, client.port, client.sock, client.socket()) == (None, None, None, None)
+    values: list[object] = [client.host, client.port, client.sock, client.socket()]
+    assert values == [None] * 4
     with pytest.warns(DeprecationWarning, match="deprecated"):
         assert client.file is None

@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,8 @@ class StartTLS:
 
 def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server))
-    assert client.capabilities == ("IMAP4REV1", "STARTTLS", "LOGINDISABLED")
+    capabilities = client.capabilities
+    assert capabilities == ("IMAP4REV1", "STARTTLS", "LOGINDISABLED")
     client.host = "localhost"
     assert client.starttls(trusting) == ("OK", [None])
     assert isinstance(client.sock, ssl.SSLSocket)
@@ -224,7 +226,8 @@ def dies(client: imaplib.IMAP4, why: str) -> None:
     """Nothing is sent in the clear where TLS was asked for."""
     assert client.sock.fileno() == -1
     assert client.state == "LOGOUT"
-    for call in (lambda: client.login("user", "secret"), client.starttls, client.noop):
+    calls: list[Callable[[], object]] = [lambda: client.login("user", "secret"), client.starttls, client.noop]
+    for call in calls:
         with pytest.raises(imaplib.IMAP4.abort, match=f"connection is dead: {why}"):
             call()
 

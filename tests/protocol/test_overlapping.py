@@ -30,9 +30,9 @@ def test_fetches_by_uid_overlap() -> None:
         "<2> OK done",
     )
     assert [[(row.uid, row.flags) for row in p.result()] for p in pendings] == [
-        [(3, {"c"})],
-        [(1, {"a"})],
-        [(2, {"b"})],
+        [(3, frozenset({"c"}))],
+        [(1, frozenset({"a"}))],
+        [(2, frozenset({"b"}))],
     ]
 
 

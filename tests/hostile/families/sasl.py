@@ -1,6 +1,7 @@
 """SASL: bad base64 and challenges without end are refused, and no credential goes where it is not asked for."""
 
 import base64
+from collections.abc import Iterator
 from itertools import chain
 
 from ..scenario import (
@@ -48,6 +49,7 @@ def challenge(name: str, octets: bytes) -> Scenario:
 
 def scram(name: str, *challenges: bytes, demand: Demand = refused) -> Scenario:
     """Return a scenario of SCRAM-SHA-256 (RFC 7677) with `challenges`, and OK for what is no cancellation."""
+    exchanges: Iterator[tuple[Step, ...]] = ((Challenge(octets), ReadLine()) for octets in challenges)
     return Scenario(
         FAMILY,
         f"SCRAM, {name}",
@@ -56,7 +58,7 @@ def scram(name: str, *challenges: bytes, demand: Demand = refused) -> Scenario:
             Expect(b"AUTHENTICATE"),
             Send(b"+ \r\n"),
             ReadLine(),
-            *chain.from_iterable((Challenge(octets), ReadLine()) for octets in challenges),
+            *chain.from_iterable(exchanges),
             Answer(b"TAG OK done\r\n"),
             Serve(),
         ),
