@@ -37,7 +37,7 @@ demo: $(VENV)/demo.stamp
 lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict src
+	$(BIN)/mypy --strict src tests benchmarks tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx
 	$(BIN)/python -m pytest -q tests/test_layering.py
 

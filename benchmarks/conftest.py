@@ -45,7 +45,8 @@ def fetch(benchmark: BenchmarkFixture) -> Callable[..., None]:
                 global _client_seconds
                 _client_seconds += client.fetch().cpu
 
-            benchmark.pedantic(run, rounds=ROUNDS)  # type: ignore[no-untyped-call]
+            pedantic: Callable[..., object] = benchmark.pedantic
+            pedantic(run, rounds=ROUNDS)
         if first.digest:
             assert first.digest == _digest(like, job.workload, job.account, job.recording)
 
