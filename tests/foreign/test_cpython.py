@@ -4,7 +4,10 @@ The reference is CPython 3.15: all its tests pass. Of the older suites everythin
 """
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -23,30 +26,50 @@ CHANGED_IN_3_15 = {
 """The tests of older suites that may fail, by name, and the reason."""
 
 
+NEWEST = "newest"
+Suites: TypeAlias = "dict[tuple[str, str], Future[dict[str, str]]]"
+
+
+@pytest.fixture(scope="module")
+def suites(newest_cpython_suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suites]:
+    """The outcomes to come, by suite and parser: all run at a time, for they wait more than they work."""
+    pythons = interpreters.at_hand()
+
+    def run(suite: str, implementation: str, directory: Path) -> dict[str, str]:
+        return harness.run(
+            "fastimap.imaplib",
+            "cpython",
+            *([str(newest_cpython_suite)] if suite == NEWEST else []),
+            directory=directory,
+            python=pythons.get(suite, sys.executable),
+            implementation=implementation,
+        )
+
+    wanted = [(NEWEST, implementation) for implementation in IMPLEMENTATIONS]
+    wanted += [(version, implementation_of(python)) for version, python in pythons.items()]
+    with ThreadPoolExecutor(len(wanted)) as executor:
+        yield {key: executor.submit(run, *key, tmp_path_factory.mktemp("suite")) for key in wanted}
+
+
+def implementation_of(python: str) -> str:
+    """Return the parser for an interpreter: the extension is built for the running one alone."""
+    return IMPLEMENTATIONS[0] if python == sys.executable else "py"
+
+
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-def test_newest_suite(newest_cpython_suite: Path, implementation: str, tmp_path: Path) -> None:
-    outcomes = harness.run(
-        "fastimap.imaplib",
-        "cpython",
-        str(newest_cpython_suite),
-        directory=tmp_path,
-        implementation=implementation,
-    )
+def test_newest_suite(suites: Suites, implementation: str) -> None:
+    outcomes = suites[NEWEST, implementation].result()
     bad = {name: outcome for name, outcome in outcomes.items() if outcome != "ok"}
     assert not bad, harness.report(bad)
     assert len(outcomes) >= 239
 
 
 @pytest.mark.parametrize("version", interpreters.VERSIONS)
-def test_suite_of_interpreter(version: str, tmp_path: Path) -> None:
+def test_suite_of_interpreter(suites: Suites, version: str) -> None:
     python = interpreters.at_hand().get(version)
     if python is None:
         pytest.skip(f"no Python {version} with CPython's test suite here (FASTIMAP_PYTHONS can name one)")
-    # The extension is built for the running interpreter only.
-    implementation = IMPLEMENTATIONS[0] if python == sys.executable else "py"
-    outcomes = harness.run(
-        "fastimap.imaplib", "cpython", directory=tmp_path, python=python, implementation=implementation
-    )
+    outcomes = suites[version, implementation_of(python)].result()
     # RemoteIMAP…: against a server of Carnegie Mellon's on the open network; skipped by CPython too.
     outcomes = {name: outcome for name, outcome in outcomes.items() if not name.startswith("RemoteIMAP")}
     bad = {
