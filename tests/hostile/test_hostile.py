@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support import IMPLEMENTATIONS
 from .doors import OURS
 from .families import SCENARIOS
 from .growth import LARGE, growths
-from .run import Column, run, run_all
+from .run import ROOT, Column, run, run_all
 from .scenario import Scenario
 
 COLUMNS = [(door, implementation) for door in OURS for implementation in IMPLEMENTATIONS]
@@ -80,6 +81,16 @@ def test_takes_linear_time(ratios: dict[tuple[Column, str], float | str], column
 @pytest.mark.parametrize("door", OURS)
 def test_every_door_has_200_scenarios(door: str) -> None:
     assert len(applicable(door)) >= 200
+
+
+def test_the_readme_has_them_all() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"`tests/hostile` has {len(SCENARIOS)}\n" in readme
+    families = [scenario.family for scenario in SCENARIOS]
+    held = dict(re.findall(r"^\| ([\w ]+) \| [^|]+ \| (\d+) / \d+ \|", readme, re.MULTILINE))  # of the typed clients
+    assert held.keys() == set(families)
+    for family, count in held.items():
+        assert 0 < int(count) <= families.count(family)
 
 
 def applicable(door: str) -> Sequence[Scenario]:
