@@ -23,7 +23,7 @@ if built() != ["py"]:
     cython = importlib.import_module(TWINS["c"])
 
 # Before a release: FASTIMAP_MUTATIONS=1000000.
-MUTATIONS = int(os.environ.get("FASTIMAP_MUTATIONS", "200_000"))
+MUTATIONS = int(os.environ.get("FASTIMAP_MUTATIONS", "100_000"))
 ROWS = [
     (
         b'* 7 FETCH (UID 9 FLAGS (\\Seen $Junk) INTERNALDATE " 7-Feb-2024 00:00:00 +0000" RFC822.SIZE 7 MODSEQ (65) '
