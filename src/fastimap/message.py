@@ -675,15 +675,22 @@ def _decoded_word(word: re.Match[str]) -> tuple[str, bytes] | None:
 
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_PADDED = re.compile(rb"([^=]++)(=*+)")
 
 
 def _from_base64(octets: bytes) -> bytes:
     """Return what `octets` encode, to the first padding; cut short or not, with anything strewn in."""
-    digits = octets.translate(None, _NOT_BASE64)
-    try:
-        return a2b_base64(digits + b"==")
-    except Error:  # a single digit at the end says nothing
-        return a2b_base64(digits.rstrip(b"=")[:-1] + b"==")
+    runs = []
+    count = 0
+    for found in _PADDED.finditer(octets.translate(None, _NOT_BASE64)):
+        runs.append(found[1])
+        count += len(found[1])
+        if count % 4 >= 2 and len(found[2]) >= 4 - count % 4:  # where Python ends depends on its version
+            break
+    digits = b"".join(runs)
+    if count % 4 == 1:
+        digits = digits[:-1]  # a single digit at the end says nothing
+    return a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
 def _codec(charset: str) -> str | None:
