@@ -1,5 +1,6 @@
 """Runs other people's tests with fastimap in the place of imaplib, in a process of their own (runner.py)."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -26,7 +27,7 @@ def run(
     the tests may write to, and a link to the package fastimap in there. `variables` are set in the environment.
     """
     link = directory / "fastimap"
-    if not link.exists():
+    with contextlib.suppress(FileExistsError):
         link.symlink_to(Path(fastimap.__file__).parent, target_is_directory=True)
     environment = os.environ | {"PYTHONPATH": str(directory), "FASTIMAP_IMPL": implementation} | variables
     if not implementation:

@@ -18,7 +18,7 @@ from .inputs import DEEP, SMALL_LIMITS, arriving
 cython = importlib.import_module("fastimap._parser")
 
 _SMALL = Limits(line=200, literal=2_000, response=3_000, literals=4, depth=8)
-_MOST = 32 * 1024  # octets of one input
+_MOST = 4 * 1024  # octets of one input
 _ANNOUNCEMENT = re.compile(rb"\{([0-9]{1,18})\+?\}\r?\n\Z")
 # Stands behind what was received, as if left there by what came before: a reader that looks too far takes it.
 _LITTER = b'\n}"({1}\r\n) \\' * 4
