@@ -59,6 +59,26 @@ def unpacked_root(suite: str, *packages: str) -> Path:
     return root
 
 
+def python(version: str) -> Path:
+    """Return a program that is Debian sid's Python `version` ("3.15") with CPython's test suite, newer than the host.
+
+    It brings its own C library along, so it needs no chroot. Raises Unavailable as `unpacked_package` does.
+    """
+    root = unpacked_root(SUITE, f"python{version}", f"libpython{version}-testsuite")
+    program = root / f"python{version}"
+    (loader,) = (path for path in root.glob("usr/lib*/ld-linux-*.so.*") if path.exists())
+    (libraries,) = root.glob("usr/lib/*-linux-gnu")
+    partial = program.with_name(f"{program.name}.{os.getpid()}")
+    partial.write_text(
+        "#!/bin/sh\n"
+        f'PYTHONHOME="{root}/usr" exec "{loader}" --argv0 "$0" --library-path "{libraries}" '
+        f'"{root}/usr/bin/python{version}" "$@"\n'
+    )
+    partial.chmod(0o755)
+    partial.replace(program)
+    return program
+
+
 def version_in_root(root: Path, package: str) -> str:
     """Return the upstream version of `package` in an unpacked root: "3.6.1"."""
     for name in (root / "packages").read_text().splitlines():

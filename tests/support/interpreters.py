@@ -1,5 +1,6 @@
 """The Python interpreters of this machine that come with CPython's test suite."""
 
+import contextlib
 import functools
 import os
 import shutil
@@ -8,7 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+from tests.support import Unavailable, debian
+
+VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
 PROBE = (
     "import importlib.util as u, sys;"
     "print('%d.%d' % sys.version_info[:2] if u.find_spec('test') and u.find_spec('test.test_imaplib') else '')"
@@ -19,12 +22,17 @@ PROBE = (
 def at_hand() -> dict[str, str]:
     """Return one interpreter (its path) for each of `VERSIONS` found here; the running one comes first.
 
-    Looks at the running interpreter, FASTIMAP_PYTHONS (paths, separated as in PATH), PATH, and pyenv's versions.
+    Looks at the running interpreter, FASTIMAP_PYTHONS (paths, separated as in PATH), PATH, pyenv's versions, and has
+    of what Debian sid has the others.
     """
     found: dict[str, str] = {}
     for path in _candidates():
         if (version := _version(path)) in VERSIONS:
             found.setdefault(version, path)
+    for version in VERSIONS:
+        if version not in found:
+            with contextlib.suppress(Unavailable):
+                found[version] = str(debian.python(version))
     return found
 
 
