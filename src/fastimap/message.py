@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
-from encodings import normalize_encoding
 from encodings.aliases import aliases
 from enum import StrEnum
 from itertools import groupby
@@ -693,9 +692,14 @@ def _from_base64(octets: bytes) -> bytes:
     return a2b_base64(digits + b"=" * (-len(digits) % 4))
 
 
+_WORD_OF_CHARSET = re.compile(r"[a-z0-9.]+")
+
+
 def _codec(charset: str) -> str | None:
     """Return Python's name for a charset, or None."""
-    name = normalize_encoding(charset.partition("*")[0]).lower()  # RFC 2231, section 5: a language may follow
+    charset, _, _ = charset.partition("*")  # RFC 2231, section 5: a language may follow
+    # As encodings.normalize_encoding(), which differs from one Python to the next in what is no name.
+    name = "_".join(_WORD_OF_CHARSET.findall(charset.encode("ascii", "ignore").decode("ascii").lower()))
     name = aliases.get(name, name)
     return name if name in _CHARSETS else None
 
