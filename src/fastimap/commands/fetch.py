@@ -359,8 +359,8 @@ class FetchInto(Fetch):
     :param items: data items; at least one body section, such as ``"BODY.PEEK[]"``.
     :param into: a binary file that the body section of a single message is written to; or, for several sections or
         messages, a function that gets the number of the message (UID, or sequence number with a `SequenceSet`; None
-        where the server sends it behind the literal), the item's name as answered (``"BODY[]"``) and its size in
-        octets, and returns the file to write to, or None to keep it in memory.
+        where the server sends it behind the literal, or far behind another one), the item's name as answered
+        (``"BODY[]"``) and its size in octets, and returns the file to write to, or None to keep it in memory.
     :param progress: called with the octets written so far and the size of the literal, at most once a buffer
         (256 KiB).
 
@@ -390,30 +390,32 @@ class FetchInto(Fetch):
         self._sections = {"BODY[]", "RFC822", *sections} if {"BODY[]", "RFC822"} & {*sections} else {*sections}
         self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
         self._begun: set[tuple[int, str]] = set()
-        self._unknown: set[int] = set()  # numbers of rows that were begun to be written when their UID was not known
+        # Of the rows that were begun to be written: the number in front, and the number of the message that they were
+        # taken for; None where its UID was not known.
+        self._written: set[tuple[int, int | None]] = set()
         self.kind = None
 
     def sink(self, head: bytes, size: int) -> Any:
-        found = _LITERAL_ITEM.search(head)
+        name = _literal_item(head)
         start = _ROW.match(head)
-        if found is None or start is None:
+        if name is None or start is None:
             return None
-        number: int | None = int(start[1])
-        if self._by_uid:
-            uid = _ROW_UID.search(head)
-            number = int(uid[1]) if uid is not None else None
+        announced = int(start[1])
+        by_uid = start[2] is not None  # UIDFETCH: RFC 9586
+        if by_uid and not self._by_uid:
+            return None
+        number = _row_uid(head) if self._by_uid and not by_uid else announced
         if number is not None and not any(low <= number <= high for low, high in self._ranges):
             return None
-        name = found[1].decode("utf-8", "surrogateescape").upper()
-        literal = (int(start[1]), _response_name(name))
+        literal = (announced, _response_name(name))
         if literal in self._begun or not (callable(self._into) or self._is_for_file(literal[1])):
             return None
         self._begun.add(literal)
         write = self._write(number, name, size)
         if write is None:
             self._kept.add(literal)
-        elif number is None:
-            self._unknown.add(literal[0])
+        else:
+            self._written.add((announced, number))
         return write
 
     def _is_for_file(self, name: str) -> bool:
@@ -431,7 +433,8 @@ class FetchInto(Fetch):
         rows = super().succeed(tagged, session)
         if self.abandoned:  # the files may be used for something else now
             return rows
-        if not self._unknown <= {row.sequence_number for row in rows}:
+        known = {(_announced(row), number) for row in rows for number in (self._number(row), None)}
+        if not self._written <= known:
             raise ParseError("what was written is of another message: the server said so behind it")
         for row in rows:
             for _, value in row.items:
@@ -443,7 +446,7 @@ class FetchInto(Fetch):
     def _with_quoted_written(self, row: FetchedMessage) -> FetchedMessage:
         """Write the sections that came as quoted strings too: literal or quoted is the server's choice."""
         number = self._number(row)
-        announced = row.sequence_number if row.sequence_number is not None else row.uid  # UIDFETCH: RFC 9586
+        announced = _announced(row)
         items: list[tuple[str, object]] = []
         found: list[tuple[str, object]] = [*row.items]
         if row.body is not None:
@@ -472,12 +475,51 @@ class FetchInto(Fetch):
         return row._replace(items=tuple(items))
 
 
-_ROW = re.compile(rb"\* (\d{1,10}) (?:UID)?FETCH ", re.IGNORECASE)
-_ROW_UID = re.compile(rb"[ (]UID (\d{1,10})[ )]", re.IGNORECASE)
-_LITERAL_ITEM = re.compile(
-    rb"((?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d+\+?\}\Z", re.IGNORECASE
+_ROW = re.compile(rb"\* (\d{1,10}) (UID)?FETCH ", re.IGNORECASE)
+_LITERAL_ITEM = re.compile(rb"(?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?", re.IGNORECASE)
+_ANNOUNCEMENT = re.compile(rb"(\]|\]<\d{1,20}>|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d{1,20}\+?\}\Z", re.IGNORECASE)
+_LONGEST_ANNOUNCEMENT = 80
+# What a row's UID can be mistaken for is in quoted strings and in lists: the sender of a message writes its subject.
+_MARKS = re.compile(
+    rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[()]|(?<=[ (])UID (\d{1,10})(?=[ )])|\{\d{1,20}\+?\}', re.IGNORECASE | re.DOTALL
 )
+# The parser shows so much of the lines in front of the literal's own; where it cuts may be inside a quoted string.
+_LEAD = 1024
 _SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
+
+
+def _literal_item(head: bytes) -> str | None:
+    """Return the name of the section whose literal the line `head` announces, or None. Takes linear time."""
+    end = _ANNOUNCEMENT.search(head, max(0, len(head) - _LONGEST_ANNOUNCEMENT))
+    if end is None:
+        return None
+    if not end[1].startswith(b"]"):
+        return end[1].decode("ascii").upper()
+    # Its bracket opens behind the last one that closes another.
+    found = _LITERAL_ITEM.search(head, head.rfind(b"]", 0, end.start()) + 1)
+    return found and found[0].decode("utf-8", "surrogateescape").upper()
+
+
+def _row_uid(head: bytes) -> int | None:
+    """Return the UID of the row that begins with `head`; None where it is not told there, or can't be told apart."""
+    depth = literals = 0
+    for mark in _MARKS.finditer(head):
+        if mark.start() >= _LEAD and literals:
+            return None
+        if mark[0] == b"(":
+            depth += 1
+        elif mark[0] == b")":
+            depth -= 1
+        elif mark[0].startswith(b"{"):
+            literals += 1
+        elif depth == 1 and mark[1] is not None:
+            return int(mark[1])
+    return None
+
+
+def _announced(row: FetchedMessage) -> int | None:
+    """Return the number in front of a row."""
+    return row.sequence_number if row.sequence_number is not None else row.uid
 
 
 def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
