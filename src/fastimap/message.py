@@ -11,14 +11,15 @@ import re
 from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from email import message_from_bytes, policy
+from email import policy
 from email.message import EmailMessage
+from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 from encodings.aliases import aliases
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import unquote_to_bytes
 
 __all__ = [
@@ -428,6 +429,9 @@ class BodyStructure(NamedTuple):
         codec = _codec(self.charset or "us-ascii")
         return (_text(content) or "") if codec in (None, "ascii") else content.decode(codec, "replace")
 
+    def __deepcopy__(self, memo: object) -> BodyStructure:
+        return self  # immutable, and deeper than copy.deepcopy() goes
+
     def __repr__(self) -> str:
         size = "" if self.size is None else f", {self.size} octets"
         parts = f", {len(self.parts)} parts" if self.type == "multipart" else ""
@@ -549,12 +553,19 @@ class FetchedMessage(NamedTuple):
     def email(self) -> EmailMessage:
         """The message as the standard library's :mod:`email` has it: whole, or its header where that alone was fetched.
 
-        Raises ValueError where neither was.
+        A header field that breaks the standard library's parser is there, and empty; a message that is nested deeper
+        than Python recurses has its header, and all behind it in one piece. Raises ValueError where there is neither.
         """
         octets = self.body if self.body is not None else self.header
         if octets is None:
             raise ValueError("neither BODY[] nor BODY[HEADER] is in this row")
-        return message_from_bytes(octets, policy=policy.default)
+        parser: Any = BytesParser(policy=_LENIENT)
+        message: EmailMessage
+        try:
+            message = parser.parsebytes(octets)
+        except RecursionError:
+            message = parser.parsebytes(octets, headersonly=True)
+        return message
 
     def _octets(self, name: str) -> bytes | None:
         value = self.item(name)
@@ -588,6 +599,23 @@ class FetchedMessage(NamedTuple):
             shown.append(f"{len(self.defects)} defects")
         return f"<FetchedMessage{number}: {', '.join(shown)}>"
 
+
+class _Lenient(policy.EmailPolicy):
+    """The standard library's default policy, for mail from anybody: it fails at ``Content-Type: ; boundary*``."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        try:
+            return super().header_fetch_parse(name, value)
+        except RecursionError:
+            if value.count("(") < _COMMENTS:
+                raise  # not this field is nested, but the message
+        except Exception:  # it is a program of thousands of lines, and raises what it happens to stumble over
+            pass
+        return self.header_factory(name, "")
+
+
+_COMMENTS: Final = 64
+_LENIENT: Final = _Lenient()
 
 _FIELD_LIST = re.compile(r"([^ (]*) *\(([^)]*)\)?\Z")
 
@@ -721,14 +749,15 @@ def _decoded_parameters(parameters: Parameters) -> dict[str, str]:
     for name, numbered in pieces.items():
         numbered.sort(key=lambda piece: piece[0])
         codec = None
-        whole = b""
+        octets: list[bytes] = []
         for index, (_, extended, value) in enumerate(numbered):
             if extended:
                 if index == 0 and value.count(b"'") >= 2:
                     charset, _, value = value.split(b"'", 2)
                     codec = _codec(charset.decode("ascii", "replace"))
                 value = unquote_to_bytes(value)
-            whole += value
+            octets.append(value)
+        whole = b"".join(octets)
         # The extended form is the better one where a message has both (RFC 6266, appendix D).
         decoded[name] = whole.decode(codec, "replace") if codec else _text(whole) or ""
     return decoded

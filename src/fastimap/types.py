@@ -7,7 +7,8 @@ octets as lone surrogates ("surrogateescape"); where the exact octets matter, a 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from itertools import chain
@@ -704,8 +705,23 @@ class ThreadNode:
     def __hash__(self) -> int:
         return hash((self.number, len(self.children)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flat, as pickle and copy.deepcopy() recurse.
+        nodes = [(node.number, len(node.children)) for _, node in self.walk()]
+        return _thread_node, (tuple(number for number, _ in nodes), array("Q", [count for _, count in nodes]))
+
     def __repr__(self) -> str:
         return f"<ThreadNode {self.number}: {sum(1 for _ in self.numbers())} messages>"
+
+
+def _thread_node(numbers: tuple[int | None, ...], counts: Sequence[int]) -> ThreadNode:
+    """Return the node with what is below it, of each node's number and how many children it has, in walk()'s order."""
+    made: list[ThreadNode] = []
+    for number, count in zip(reversed(numbers), reversed(counts), strict=True):
+        children = made[len(made) - count :]
+        del made[len(made) - count :]
+        made.append(ThreadNode(number, tuple(reversed(children))))
+    return made[0]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
