@@ -246,6 +246,7 @@ class IMAP4:
     _unasked = 0
     _unasked_octets = 0
     _in_hand = 0  # octets received since the last complete response, or since the caller has read some himself
+    _received = 0  # octets received since it was last looked at how many of them untagged_responses holds
 
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
         self.debug = Debug
@@ -439,6 +440,7 @@ class IMAP4:
             reader.buffer_updated(received)
             self._patience.moved(received)
             self._in_hand += received
+            self._received += received
         return bool(received)
 
     @functools.cached_property
@@ -1393,7 +1395,20 @@ class IMAP4:
         self.tagged_commands[tag] = None
         self._asked = frozenset()
         self._unasked = self._unasked_octets = 0
+        if self._received > LIMITS.unasked_octets:
+            self._forget_untaken()
         return tag
+
+    def _forget_untaken(self) -> None:
+        """Forget what earlier commands brought and nobody took, where it has become too much to be kept.
+
+        Each command may bring up to a limit, and a connection may have any number of commands.
+        """
+        self._received = 0
+        responses = self.untagged_responses
+        if sum(cost(data)[1] for data in responses.values()) > LIMITS.unasked_octets:
+            for typ in [typ for typ in responses if typ != "READ-ONLY"]:
+                del responses[typ]
 
     # Responses in.
 

@@ -51,7 +51,6 @@ from .types import (
     Capabilities,
     CapabilityCode,
     ContinuationRequest,
-    Enabled,
     Expunge,
     Response,
     ServerID,
@@ -601,8 +600,6 @@ class Protocol:
                 self._bye = response.text
         elif isinstance(response, Capabilities):
             session.capabilities = response.names
-        elif isinstance(response, Enabled):
-            session.enabled |= response.capabilities
         elif _is_expunge(response):
             session.expunges += 1
         elif isinstance(response, ServerID):

@@ -50,6 +50,19 @@ def refuses(client: Canned, error: type[LimitError], call: Any = None) -> None:
         client.noop()
 
 
+@BOTH
+def test_what_nobody_takes_is_not_kept_for_ever(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
+    client = selected(cls, *[b"* X-%c %s\r\n" % (number, b"x" * 900) + DONE for number in b"ABCDEFGHIJKLMNOPQRST"])
+    client.untagged_responses["READ-ONLY"] = [b""]
+    client.is_readonly = True
+    for _ in range(20):
+        client.noop()
+        assert sum(len(octets) for data in client.untagged_responses.values() for octets in data) <= 3 * 900
+    assert "READ-ONLY" in client.untagged_responses
+    assert "X-T" in client.untagged_responses
+
+
 UNASKED = {
     "data": b"* 1 EXISTS\r\n",
     "data with a literal": b"* 1 FETCH (X {1}\r\nx)\r\n",

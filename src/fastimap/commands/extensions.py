@@ -67,6 +67,12 @@ class Enable(Question[frozenset[str]]):
             raise ValueError("no capabilities: ENABLE needs at least one")
         super().__init__(*map(encode.capability, names(capabilities, "capabilities")))
 
+    def succeed(self, tagged: Tagged, session: Session) -> frozenset[str]:
+        # Only now: names that a server says unasked would add up for as long as the connection lasts.
+        enabled = super().succeed(tagged, session)
+        session.enabled |= enabled
+        return enabled
+
     def result(self, answer: Enabled) -> frozenset[str]:
         return answer.capabilities
 
