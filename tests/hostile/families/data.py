@@ -96,6 +96,21 @@ def into_file(client: Any) -> bytes:
     return file.getvalue()
 
 
+def into_files(client: Any) -> dict[int | None, list[bytes]]:
+    files: dict[int | None, list[io.BytesIO]] = {}
+
+    def into(number: int | None, name: str, size: int) -> io.BytesIO:
+        files.setdefault(number, []).append(io.BytesIO())
+        return files[number][-1]
+
+    client.fetch_into([5, 7], "ENVELOPE", "BODY.PEEK[]", into=into)
+    return {number: [file.getvalue() for file in written] for number, written in files.items()}
+
+
+def subject(text: bytes) -> bytes:
+    return b"ENVELOPE (NIL " + text + b" NIL NIL NIL NIL NIL NIL NIL NIL)"
+
+
 def iterated(client: Any) -> list[tuple[int | None, bytes | None]]:
     return [(row.uid, row.body) for row in client.fetch_iter([5, 7], "BODY[]")]
 
@@ -425,7 +440,66 @@ SCENARIOS = [
         lambda client: client.noop(),
         in_step,
     ),
+    # files of messages whose senders put into them what looks like another message's number
+    data(
+        "a file is not for the message that a subject names",
+        b"UID",
+        b"* 1 FETCH (" + subject(b'"hi UID 7 (there"') + b" UID 5 BODY[] {5}\r\nHELLO)\r\nTAG OK done\r\n",
+        into_files,
+        both(in_step, second_gives({5: [b"HELLO"]})),
+    ),
+    data(
+        "a file is not for the message that a subject names, with the UID behind the literal",
+        b"UID",
+        b"* 1 FETCH (" + subject(b'"\\" UID 7 "') + b" BODY[] {5}\r\nHELLO UID 5)\r\nTAG OK done\r\n",
+        into_files,
+        both(in_step, second_gives({None: [b"HELLO"]})),
+    ),
+    data(
+        "a file is not for the message that a name in a list says",
+        b"UID",
+        b"* 1 FETCH (FLAGS (UID 7 x) UID 5 BODY[] {5}\r\nHELLO)\r\nTAG OK done\r\n",
+        into_files,
+        both(in_step, second_gives({5: [b"HELLO"]})),
+    ),
+    data(
+        "a file is not for the message that a long subject names, behind a literal",
+        b"UID",
+        b"* 1 FETCH (X {1}\r\nx "
+        + subject(b'"%s" ((NIL NIL {1}\r\nx "x"))' % (b"x" * 1010 + b" UID 7 " * 20))
+        + b" UID 5 BODY[] {5}\r\nHELLO)\r\nTAG OK done\r\n",
+        into_files,
+        both(in_step, second_gives({None: [b"HELLO"]})),
+    ),
+    data(
+        "a file gets nothing of a message whose subject names the one that was asked for",
+        b"UID",
+        b"* 1 FETCH (" + subject(b'"UID 5 UID 5 "') + b" UID 9 BODY[] {5}\r\nHELLO)\r\nTAG OK done\r\n",
+        into_file,
+        both(in_step, never_gives(b"HELLO")),
+    ),
+    data(
+        "a file of a message that has two UIDs",
+        b"UID",
+        b"* 1 FETCH (UID 5 BODY[] {5}\r\nHELLO UID 7)\r\nTAG OK done\r\n",
+        into_files,
+        both(in_step, lambda outcome: "" if second_gives({7: [b"HELLO"]})(outcome) else shown(outcome.results[2])),
+    ),
+    data(
+        "a file of a message in a UIDFETCH response",
+        b"UID",
+        b"* 5 UIDFETCH (BODY[] {5}\r\nHELLO)\r\nTAG OK done\r\n",
+        into_file,
+        both(in_step, second_gives(b"HELLO")),
+    ),
     # what the server says of itself
+    data(
+        "names of extensions that nobody enabled are not kept",
+        b"NOOP",
+        b"* ENABLED UTF8=ACCEPT X-666\r\n" * 3 + b"TAG OK done\r\n",
+        lambda client: client.noop() or sorted(client.session.enabled),
+        both(in_step, second_gives([])),
+    ),
     data(
         "extensions that nobody enabled",
         b"NOOP",

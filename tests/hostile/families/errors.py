@@ -1,6 +1,15 @@
 """Errors: whatever the octets, what comes out is what is documented."""
 
+import copy
+import pickle
 import random
+from collections.abc import Callable
+from typing import Any
+
+from fastimap import decode
+from fastimap.message import PRESENT_BODY, FetchedMessage
+from fastimap.parser import ResponseReader
+from fastimap.types import Thread
 
 from ..scenario import (
     GREETING,
@@ -9,14 +18,18 @@ from ..scenario import (
     SEARCH,
     SELECT,
     SELECTED,
+    TYPED,
     Call,
     Demand,
+    Outcome,
+    Returned,
     Scenario,
     call,
     dead,
     gives,
     in_step,
     refused,
+    shown,
     survives,
 )
 from ..server import Answer, Capabilities, Expect, ReadLine, Send, Serve
@@ -101,7 +114,83 @@ def garbage(seed: int) -> bytes:
     return b"".join(source.choice(words) if source.random() < 0.9 else source.randbytes(3) for _ in range(400))
 
 
+def message(octets: bytes) -> Any:
+    """Return what the standard library makes of a message's octets."""
+    row = FetchedMessage(1, 1, None, None, None, None, None, None, octets, (), (), PRESENT_BODY)
+    email = row.email()
+    assert [*email.items()]
+    return email.get_content_type(), email["subject"]
+
+
+def nested(depth: int) -> bytes:
+    """Return a message in which so many multiparts stand in each other."""
+    return b"".join(
+        b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (level, level) for level in range(depth)
+    )
+
+
+def copies_of_threads(depth: int) -> Any:
+    """Copy and pickle a THREAD response in which each message answers the one before it."""
+    numbers = b" ".join(b"%d" % number for number in range(1, depth + 1))
+    thread = decode.response((b"* THREAD (%s)(1 (2)(3 4))" % numbers,))
+    assert isinstance(thread, Thread)
+    same = copy.deepcopy(thread) == thread == pickle.loads(pickle.dumps(thread)) == copy.copy(thread)
+    return same, [*copy.deepcopy(thread).threads[1].numbers()]
+
+
+def copies_of_parts(depth: int) -> Any:
+    """Copy and pickle a BODYSTRUCTURE of multiparts in multiparts."""
+    reader = ResponseReader()
+    octets = b"* 1 FETCH (BODYSTRUCTURE %s)\r\n" % (
+        b"(" * depth + b'("text" "plain" NIL NIL NIL "7bit" 1 1)' + b' "mixed")' * depth
+    )
+    reader.get_buffer()[: len(octets)] = octets
+    reader.buffer_updated(len(octets))
+    [rows] = reader.batch()
+    structure = rows[0].body_structure if isinstance(rows[0], FetchedMessage) else None
+    assert structure is not None
+    same = copy.deepcopy(rows) == rows and pickle.loads(pickle.dumps(structure)) == structure == copy.copy(structure)
+    return same, hash(structure) == hash(copy.deepcopy(structure))
+
+
+def of_value(name: str, function: Callable[[Any], Any], argument: Any, expected: Any) -> Scenario:
+    """Return a scenario in which `function`, one of this module, makes `expected` of `argument`."""
+
+    def demand(outcome: Outcome) -> str:
+        [result] = outcome.results
+        return "" if isinstance(result, Returned) and result.value == expected else shown(result)
+
+    path = f"tests.hostile.families.errors:{function.__name__}"
+    return Scenario(FAMILY, name, None, (call(path, argument),), demand, interface=TYPED)
+
+
 SCENARIOS = [
+    of_value(
+        "a message whose boundary has no value",
+        message,
+        b"Subject: x\r\nContent-Type: ; boundary*\r\n\r\nx",
+        ("text/plain", "x"),
+    ),
+    of_value(
+        "a message of comments in comments",
+        message,
+        b"Subject: x\r\nContent-Type: " + b"(" * 20_000 + b"\r\n\r\nx",
+        ("text/plain", "x"),
+    ),
+    of_value(
+        "a sender of comments in comments",
+        message,
+        b"Subject: x\r\nFrom: " + b"(" * 20_000 + b"\r\n\r\nx",
+        ("text/plain", "x"),
+    ),
+    of_value(
+        "a message of 2,000 multiparts in multiparts",
+        message,
+        b"Subject: x\r\n" + nested(2000),
+        ("multipart/mixed", "x"),
+    ),
+    of_value("copies of 200,000 answers to answers", copies_of_threads, 200_000, (True, [1, 2, 3, 4])),
+    of_value("copies of multiparts in multiparts", copies_of_parts, 250, (True, True)),
     greeting("a mail server of another kind", b"220 mail.example ESMTP\r\n"),
     greeting("POP3", b"+OK ready\r\n"),
     greeting("a web server", b"HTTP/1.0 400 Bad Request\r\nServer: x\r\n\r\n<html>"),

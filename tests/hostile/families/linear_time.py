@@ -2,8 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
-from ..scenario import GREETING, MIB, NOOP, PREAUTH, SEARCH, SELECT, SELECTED, Call, Scenario, call, fetched, survives
+from fastimap import SequenceSet
+from fastimap.message import BodyStructure
+from fastimap.parser import tokenize
+
+from ..scenario import (
+    GREETING,
+    MIB,
+    NOOP,
+    PREAUTH,
+    SEARCH,
+    SELECT,
+    SELECTED,
+    TYPED,
+    Call,
+    Scenario,
+    call,
+    fetched,
+    survives,
+)
 from ..server import Answer, Expect, Script, Send, Serve
 
 FAMILY = "linear time"
@@ -43,6 +62,44 @@ def of_argument(name: str, evil: Callable[[str], Call], unit: str) -> Scenario:
             (SELECT, evil(unit * (size // 4 // len(unit)))),
             survives,
             argument_errors=True,
+        )
+    )
+
+
+def file_name(pieces: int) -> int:
+    """Ask for a file name in so many pieces (RFC 2231), one of them as large as the others together."""
+    octets = b'("name*0" "%s"%s)' % (b"x" * (pieces * 12), b' "name*1" "y"' * pieces)
+    [values] = tokenize((octets,))
+    assert isinstance(values, tuple)
+    names = [value.decode() for value in values[::2] if isinstance(value, bytes)]
+    parameters = tuple(zip(names, values[1::2], strict=True))
+    none: Any = None
+    part = BodyStructure(
+        "1", "text", "plain", cast(Any, parameters), none, none, "7bit", 1, 1, none, (), none, none, (), none, ()
+    )
+    return len(part.filename or "")
+
+
+def into_nothing(client: Any) -> Any:
+    return client.fetch_into(SequenceSet(1), "BODY.PEEK[]", into=lambda number, name, size: None)
+
+
+def for_a_file(name: str, unit: bytes) -> Scenario:
+    """Return a scenario in which a literal that may go to a file stands behind repeated `unit`."""
+    return linear(
+        lambda size: Scenario(
+            FAMILY,
+            f"in front of a literal for a file: {name}",
+            (
+                *SELECTED,
+                Expect(b"FETCH"),
+                Send(b"* 1 FETCH ("),
+                fill(unit, size),
+                Answer(b" {1}\r\nx)\r\nTAG OK done\r\n"),
+            ),
+            (SELECT, call("typed", into_nothing)),
+            survives,
+            interface=TYPED,
         )
     )
 
@@ -100,6 +157,20 @@ SCENARIOS = [
     in_fetch("literals behind quotes", b'"\\ {1}\r\nx', b"* 1 FETCH (X {1}\r\nx"),
     in_fetch("empty lines behind a literal, in a list", b"\r\n", b"* 1 FETCH (X {1}\r\nx\r\n"),
     in_fetch("empty lines behind a literal, in an untagged NO", b"\r\n", b"* NO (X {1}\r\nx\r\n"),
+    for_a_file("sections that nothing closes", b"BODY["),
+    for_a_file("sections", b"BODY[] "),
+    for_a_file("quotes", b'"\\'),
+    for_a_file("UIDs", b"UID 1 "),
+    linear(
+        lambda size: Scenario(
+            FAMILY,
+            "a file name in pieces",
+            None,
+            (call("tests.hostile.families.linear_time:file_name", size // 28),),
+            survives,
+            interface=TYPED,
+        )
+    ),
     linear(literals),
     linear(idle_backlog),
     many_responses("FETCH responses", b"* 1 FETCH (FLAGS (\\Seen))\r\n"),
