@@ -106,6 +106,8 @@ _TAGGED = re.compile(rb"([^ +*]+) +(OK|NO|BAD|BYE)(?: +(.*))?\Z", re.IGNORECASE 
 _CODE_NAME = re.compile(rb'[^\x00-\x20\x7f(){%*"\\\]]+')
 _FLOAT = re.compile(r"[0-9](?:\.[0-9]{1,18})?e\+?[0-9]{1,2}", re.IGNORECASE)
 _MAX_NUMBER = 2**63 - 1
+# Of what takes 50 times as much memory as octets, and of which no server has thousands.
+_MAX_OBJECTS = 100_000
 
 
 def response(fragments: tuple[bytes, ...], *, utf8: bool = False) -> Response:
@@ -497,6 +499,8 @@ def _esearch(data: _Data) -> ESearch:
             fields["partial"] = _partial(value, set_type)
         elif name in ("ADDTO", "REMOVEFROM"):
             updates += _context_updates(cast('Literal["ADDTO", "REMOVEFROM"]', name), value, set_type)
+            if len(updates) > _MAX_OBJECTS:
+                raise ValueError(f"more than {_MAX_OBJECTS} updates")
         elif name == "RELEVANCY" and isinstance(value, tuple):
             fields["relevancy"] = tuple(map(_number, value))
         else:
@@ -518,6 +522,8 @@ def _partial(value: Value, set_type: _Set) -> Partial:
 def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Value, set_type: _Set) -> list[ContextUpdate]:
     if not isinstance(value, tuple) or len(value) % 2:
         raise ValueError("not positions and sets in turn")
+    if len(value) > 2 * _MAX_OBJECTS:
+        raise ValueError(f"more than {_MAX_OBJECTS} updates")
     updates = []
     for position, messages in zip(value[::2], value[1::2], strict=True):
         octets = _octets(messages)
@@ -670,6 +676,8 @@ def _namespaces(data: _Data, value: Value) -> tuple[Namespace, ...]:
         return ()
     if not isinstance(value, tuple):
         raise ValueError("not a list of namespaces")
+    if len(value) > _MAX_OBJECTS:
+        raise ValueError(f"more than {_MAX_OBJECTS} namespaces")
     namespaces = []
     for namespace in value:
         match namespace:

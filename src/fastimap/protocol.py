@@ -51,7 +51,9 @@ from .types import (
     Capabilities,
     CapabilityCode,
     ContinuationRequest,
+    Exists,
     Expunge,
+    Recent,
     Response,
     ServerID,
     StatusResponse,
@@ -73,9 +75,14 @@ _MAX_IN_FLIGHT = 1000
 _SEND_SIZE = 64 * 1024
 _INFLATE_STEP = 1024 * 1024
 _COMPRESSED_BUFFER = 64 * 1024
-# Events that nobody collects, which also have no more octets than Limits.unasked_octets; then the oldest go, and
-# Counters.events_dropped says how many.
+# Events that nobody collects, which also have no more octets than Limits.unasked_octets, and take about _HELD times as
+# much memory at most; then the oldest go, and Counters.events_dropped says how many.
 _MAX_EVENTS = 100_000
+_HELD = 4
+# Octets of memory for one octet of a response, where that is all numbers or short words: measured.
+_DECODED = 32
+_RANGES = 14
+_OBJECT = 64
 _SHOWN = 1000
 
 # Kinds of commands that may be in flight together (RFC 9051, section 5.5). Those of one kind additionally have
@@ -199,9 +206,9 @@ class Protocol:
         self._waiting = False  # for the go-ahead for a literal
         self._early: Tagged | None = None  # the answer to a command of which a literal is still to be sent
         self._output: deque[bytes | memoryview] = deque()
-        self._events: deque[tuple[Event, int]] = deque()
+        self._events: deque[tuple[Event, int, int]] = deque()  # with its octets, and its memory
         self._events_put = 0
-        self._event_octets = 0
+        self._event_octets = self._event_memory = 0
         self._unasked = 0
         self._unasked_octets = 0
         self._bye: str | None = None
@@ -460,8 +467,9 @@ class Protocol:
         """Return the oldest of what the server said unasked, or None."""
         if not self._events:
             return None
-        event, octets = self._events.popleft()
+        event, octets, memory = self._events.popleft()
         self._event_octets -= octets
+        self._event_memory -= memory
         return event
 
     def _receive_compressed(self, data: memoryview) -> None:
@@ -722,8 +730,8 @@ class Protocol:
         """
         events, self._events = self._events, deque()
         first = self._events_put - len(events)
-        self._event_octets = 0
-        numbered = ((first + index, event, octets) for index, (event, octets) in enumerate(events))
+        self._event_octets = self._event_memory = 0
+        numbered = ((first + index, event, octets) for index, (event, octets, _) in enumerate(events))
         expunges = (
             (
                 place,
@@ -736,10 +744,13 @@ class Protocol:
             self._put_event(event, octets)
 
     def _put_event(self, event: Event, octets: int) -> None:
-        self._events.append((event, octets))
+        memory = _memory(event, octets)
+        self._events.append((event, octets, memory))
         self._events_put += 1
         self._event_octets += octets
-        while len(self._events) > _MAX_EVENTS or self._event_octets > self._limits.unasked_octets:
+        self._event_memory += memory
+        most = self._limits.unasked_octets
+        while len(self._events) > _MAX_EVENTS or self._event_octets > most or self._event_memory > _HELD * most:
             self.next_event()
             self.counters.events_dropped += 1
 
@@ -789,6 +800,23 @@ def _octets(value: object) -> int:
     if isinstance(value, (tuple, frozenset)):
         return 2 + sum(map(_octets, value))
     return 0 if value is None else 8
+
+
+def _memory(event: Event, octets: int) -> int:
+    """Return about how much memory an event takes beyond its object, of which there are few enough."""
+    if isinstance(event, FetchedMessage):
+        return _held(event)
+    if isinstance(event, (UnknownResponse, ContinuationRequest, Exists, Expunge, Recent)):
+        return octets
+    return octets * (_RANGES if isinstance(event, Vanished) else _DECODED)
+
+
+def _held(value: object) -> int:
+    if isinstance(value, (bytes, str)):
+        return len(value) + _OBJECT
+    if isinstance(value, (tuple, frozenset)):
+        return _OBJECT + sum(map(_held, value))
+    return 0 if value is None else _OBJECT // 2
 
 
 def _overlaps(busy: list[tuple[int, int]], low: int, high: int) -> bool:

@@ -52,6 +52,19 @@ def unasked(
     )
 
 
+def kept(name: str, unit: bytes, start: bytes, end: bytes) -> Scenario:
+    """Return a scenario in which 60 MiB that nobody asked for would become a multiple of it, were they all kept."""
+    line = start + unit * (15 * MIB // len(unit)) + end + b"\r\n"
+    return Scenario(
+        FAMILY,
+        f"60 MiB of {name} that nobody takes",
+        (*SELECTED, Expect(b"NOOP"), Send(line, 4), Answer(b"TAG OK done\r\n"), *IN_STEP),
+        (SELECT, NOOP, SEARCH),
+        survives,
+        interface=TYPED,
+    )
+
+
 SCENARIOS = [
     fetched(
         FAMILY,
@@ -130,6 +143,8 @@ SCENARIOS = [
     unasked("11,000 continuation requests", Send(b"+ go on\r\n" * 1000, 11), settings=TEN_THOUSAND),
     unasked("responses without end", Send(b"* 1 EXISTS\r\n" * 10_000, None), interface=IMAPLIB),
     unasked("responses without end, to a limit", Send(b"* 1 EXISTS\r\n" * 100, None), settings=TEN_THOUSAND),
+    kept("updates of a search", b"1 2 ", b"* ESEARCH UID ADDTO (", b")"),
+    kept("namespaces", b'(a "" x y)', b"* NAMESPACE (", b") NIL NIL"),
     unasked("2,000,000 empty lines", Send(b"\r\n" * 1_000_000, 2)),
     Scenario(
         FAMILY,
