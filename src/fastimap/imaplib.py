@@ -125,6 +125,8 @@ _LOGGED = 1000
 
 # Seconds that the child of IMAP4_stream has to end once its pipes are closed, and again once it was told to.
 _CHILD_TIMEOUT = 5
+# Octets that its pipe holds: more are not to be had at a time.
+_PIPE = 64 * 1024
 
 # The states in which each command is allowed.
 Commands: dict[str, tuple[str, ...]] = {
@@ -1951,15 +1953,13 @@ class IMAP4_stream(IMAP4):
         return repr(self.command)
 
     def _receive(self, reader: ResponseReader) -> bool:
-        readinto = getattr(self.readfile, "readinto1", None)
-        if readinto is not None:
-            received: int = readinto(reader.get_buffer())
-        else:
-            # A line, not more: no response ends elsewhere, so this waits for nothing that will not come.
-            room = reader.get_buffer()
-            octets = self.readfile.readline(len(room))
-            received = len(octets)
-            room[:received] = octets
+        room = reader.get_buffer()
+        # What is there, not more, or a line, as no response ends elsewhere: it waits for nothing that will not come.
+        # readinto1() does: it reads on where its file holds less than there is room for.
+        read = getattr(self.readfile, "read1", self.readfile.readline)
+        octets: bytes = read(min(len(room), _PIPE))
+        received = len(octets)
+        room[:received] = octets
         if received:
             reader.buffer_updated(received)
         return bool(received)

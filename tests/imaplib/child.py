@@ -1,6 +1,7 @@
 """A little IMAP server on standard input and output, for tests of IMAP4_stream: the child process itself.
 
-Its argument is how it ends: "well", "in a literal", or "never" (neither by the end of its input nor by SIGTERM).
+Its argument is how it ends: "well", "in a literal", or "never" (neither by the end of its input nor by SIGTERM); or
+that the last octets of a literal are "late".
 """
 
 import signal
@@ -26,6 +27,12 @@ def serve(end: str) -> None:
         elif command == b"FETCH" and end == "in a literal":
             say(b"* 1 FETCH (BODY[] {%d}\r\nabc" % len(LITERAL))
             return
+        elif command == b"FETCH" and end == "late":
+            response = b"* 1 FETCH (BODY[] {%d}\r\n%s)\r\n" % (len(LITERAL), LITERAL)
+            say(response[:-10])
+            time.sleep(0.3)
+            say(response[-10:] + tag + b" OK done\r\n")
+            continue
         elif command == b"FETCH":
             say(b"* 1 FETCH (BODY[] {%d}\r\n%s)\r\n" % (len(LITERAL), LITERAL))
         elif command == b"APPEND":

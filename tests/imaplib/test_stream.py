@@ -46,6 +46,14 @@ def test_a_command_for_the_shell() -> None:
     assert client.sock is None
 
 
+def test_nothing_is_waited_for_behind_what_has_arrived(run: Run) -> None:
+    """The end of a literal, for which there is little room, comes with the tagged answer."""
+    client = run("late")
+    client.select()
+    assert client.fetch("1", "BODY[]") == ("OK", [(b"1 (BODY[] {%d}" % len(LITERAL), LITERAL), b")"])
+    assert client.logout() == ("BYE", [b"see you"])
+
+
 def test_a_session(run: Run) -> None:
     client = run()
     client.select()
