@@ -35,7 +35,7 @@ SAFE = ("ok", "n/a")
 WALL_LIMIT = 60
 
 # Most scenarios wait more than they work.
-WORKERS = 2 * (os.cpu_count() or 1)
+WORKERS = 3 * (os.cpu_count() or 1)
 PARTS = 4
 
 
