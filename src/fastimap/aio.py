@@ -737,11 +737,12 @@ def _close_what_was_made(making: asyncio.Future[sockets.socket]) -> None:
 
 
 async def _with_token(given: Any) -> Any:
-    """Return the settings with the token itself where they hold a function that returns one."""
+    """Return the settings with the token at hand where they hold a function that returns one."""
     credentials = given.credentials
     if credentials is None or not callable(credentials.token):
         return given
     token = credentials.token()
     if inspect.isawaitable(token):
         token = await token
-    return dataclasses.replace(given, credentials=dataclasses.replace(credentials, token=token))
+    # A function still: None as the token itself would mean that there is none, and another mechanism be used.
+    return dataclasses.replace(given, credentials=dataclasses.replace(credentials, token=lambda: token))

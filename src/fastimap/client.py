@@ -182,6 +182,7 @@ class Client:
         self._selector: selectors.BaseSelector | None = None
         self._interest = _READ
         self._out: deque[memoryview] = deque()
+        self._unwritable = False
         self._in_use = threading.Lock()
 
     def __repr__(self) -> str:
@@ -535,6 +536,7 @@ class Client:
 
     def _watch(self) -> None:
         self._socket.setblocking(False)
+        self._unwritable = False
         self._selector = _Selector()
         self._interest = _READ
         self._selector.register(self._socket, _READ)
@@ -546,12 +548,10 @@ class Client:
 
     def _turn(self, until: float | None, ready: Callable[[], bool] = lambda: False) -> None:
         """Write what there is and read once; wait for that until the time `until` at most, or not if `ready` then."""
-        if not self._in_use.acquire(blocking=False):
+        if self._in_use.locked():
             raise StateError("this client is at work already: a thread has to have a client of its own")
-        try:
+        with self._in_use:  # unlike behind acquire(), a signal finds no moment here that would leave it locked
             self._turn_once(until, ready)
-        finally:
-            self._in_use.release()
 
     def _turn_once(self, until: float | None, ready: Callable[[], bool]) -> None:
         while True:
@@ -565,12 +565,10 @@ class Client:
                 deadline = until if patience is None else patience if until is None else min(until, patience)
                 if interest is None or (deadline is not None and now >= deadline):
                     return
-            except Exception:
-                raise
-            except BaseException:  # Ctrl-C: octets may have been read or written that nobody has counted
+            except BaseException:  # of a signal (Ctrl-C): octets may have been read or written that nobody has counted
                 self._fail(Disconnected("the program was interrupted while octets were on their way"))
                 raise
-            self._wait(interest, None if deadline is None else deadline - now)  # here Ctrl-C does no harm
+            self._wait(interest, None if deadline is None else deadline - now)  # here a signal does no harm
 
     def _exchange(self, until: float | None, ready: Callable[[], bool]) -> int | None:
         """Write and read once without waiting; return what to wait for, or None where there is no need to."""
@@ -601,7 +599,7 @@ class Client:
     def _write(self) -> int:
         """Write what there is without waiting; return what to wait for."""
         out = self._out
-        while True:
+        while not self._unwritable:
             if not out:
                 chunks = self._protocol.data_to_send()
                 if not chunks:
@@ -615,16 +613,22 @@ class Client:
                 return _READ_WRITE
             except ssl.SSLWantReadError:
                 return _READ
-            except (OSError, ValueError):
-                return _READ  # what the server said before it went is still to be read
+            except (OSError, ValueError) as exc:
+                if isinstance(exc, OSError) and exc.errno is None:
+                    raise  # not the system's but of a signal's handler, as is TimeoutError behind alarm()
+                # What the server said before it went is still to be read; nobody knows how much was sent.
+                self._unwritable = True
+                break
             if size == len(out[0]):
                 out.popleft()
             else:
                 out[0] = out[0][size:]
+        return _READ
 
     def _wait(self, interest: int, timeout: float | None) -> None:
         assert self._selector is not None
         if interest != self._interest:
+            self._interest = 0  # not known, should a signal come in between
             self._selector.modify(self._socket, interest)
             self._interest = interest
         self._selector.select(timeout)

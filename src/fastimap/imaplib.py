@@ -1806,6 +1806,7 @@ class Idler:
             return
         imap.state = self._saved_state
         try:
+            imap._check_bye()
             if not self._ended:
                 with imap._in_command("IDLE"):
                     imap.send(b"DONE" + CRLF)
@@ -1867,6 +1868,8 @@ class Idler:
                 imap._die(str(exc))
                 raise
         response = imap._idle_responses.popleft()
+        if response[0] == "BYE":  # nothing more is to be sent
+            imap.untagged_responses["BYE"] = response[1]
         if imap.debug >= 4:
             imap._mesg(f"idle _pop({timeout}) read {response[0]}")
         return response

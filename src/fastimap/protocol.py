@@ -29,7 +29,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from . import decode
 from .command import Command, Session, State
-from .encode import Encoding, Wait, encode
+from .encode import Encoded, Encoding, Wait, encode
 from .errors import (
     Advice,
     CapabilityMissing,
@@ -312,10 +312,12 @@ class Protocol:
                 return bool(self._output)
             self._queue.popleft()
             try:
-                self._start(pending)
+                encoded = self._encoded(pending)
             except Exception as exc:  # a wrong argument, state or capability: nothing was sent
                 pending._finish(None, exc)
                 continue
+            if encoded is not None:
+                self._start(pending, encoded)
             return True
         return False
 
@@ -332,7 +334,8 @@ class Protocol:
         busy = self._busy.get(command.kind)
         return not busy or not any(_overlaps(busy, low, high) for low, high in command.ranges(self.session))
 
-    def _start(self, pending: Pending[Any]) -> None:
+    def _encoded(self, pending: Pending[Any]) -> Encoded | None:
+        """Return what is to be sent, None where there is nothing to do."""
         command = pending.command
         session = self.session
         if command.tag:
@@ -351,7 +354,7 @@ class Protocol:
         parts = command.parts(session)
         if command.nothing_to_do:
             pending._finish(command.empty(), None)
-            return
+            return None
         tag = b"T%X%s" % (self.counters.commands, secrets.token_hex(3).upper().encode())
         command.tag = tag
         capabilities = session.capabilities
@@ -363,15 +366,19 @@ class Protocol:
         encoded = encode(tag, parts, encoding)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("C: %s", encoded.log_form)
+        return encoded
+
+    def _start(self, pending: Pending[Any], encoded: Encoded) -> None:
+        command = pending.command
         self.counters.commands += 1
         self._fragments = iter(encoded)
         self._may_change = encoded.may_change
         self._writing = pending
-        self._flight[tag] = pending
+        self._flight[command.tag] = pending
         self._kinds[command.kind] = self._kinds.get(command.kind, 0) + 1
         if command.kind is not None:
             busy = self._busy.setdefault(command.kind, [])
-            pending.spans = command.ranges(session)
+            pending.spans = command.ranges(self.session)
             for span in pending.spans:
                 insort(busy, span)
         if type(command).sink is not Command.sink:
@@ -387,9 +394,12 @@ class Protocol:
             return
         try:
             fragment = next(self._fragments, None)
-        except Exception as exc:  # the caller's file: the command is half sent, and can't be taken back
-            pending._finish(None, exc)
+        except BaseException as exc:  # the caller's file: the command is half sent, and can't be taken back
+            if isinstance(exc, Exception):
+                pending._finish(None, exc)
             self.fail(Disconnected(f"{pending.command.name} was cut short: {exc}"))
+            if not isinstance(exc, Exception):
+                raise
             return
         early = self._early
         if early is not None and not isinstance(fragment, (bytes, memoryview)):

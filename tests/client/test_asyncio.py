@@ -125,6 +125,23 @@ def cancelling(request: pytest.FixtureRequest) -> tuple[AsyncClient, int]:
     return AsyncClient(dovecot.host, dovecot.port, timeout=20, **arguments), 300
 
 
+def test_what_progress_raises_ends_the_connection(server: IMAPServer) -> None:
+    """Whatever it is: the octets of the next command would be the rest of the message."""
+
+    def cancelled(sent: int, size: int) -> None:
+        if sent > 100_000:
+            raise asyncio.CancelledError
+
+    async def main() -> None:
+        async with connection(server) as client:
+            with pytest.raises(asyncio.CancelledError):
+                await client.append("INBOX", b"x" * 200_000, progress=cancelled)
+            with pytest.raises(errors.Disconnected, match="cut short"):
+                await client.noop()
+
+    run(main())
+
+
 def test_a_thousand_cancellations(cancelling: tuple[AsyncClient, int]) -> None:
     chance = random.Random(9051)
 

@@ -377,6 +377,20 @@ def test_a_token_provider_that_fails(scripted: Callable[..., Any]) -> None:
         client.connect()
 
 
+@pytest.mark.parametrize("token", [None, b"token", lambda: "token"])
+def test_a_token_provider_that_returns_no_token(scripted: Callable[..., Any], token: Any) -> None:
+    """Nor is another mechanism used then: EXTERNAL is for who has neither password nor token."""
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 SASL-IR AUTH=XOAUTH2 AUTH=EXTERNAL")
+        peer.expect_end()
+
+    for mechanism in ("XOAUTH2", None):
+        client = scripted(script, user="user", token=lambda: token, mechanism=mechanism)
+        with pytest.raises(errors.MechanismError, match="token"):
+            client.connect()
+
+
 def test_preauth_needs_no_login(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] IMAP4rev1 server logged in as Smith\r\n")

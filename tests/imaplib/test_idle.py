@@ -200,6 +200,20 @@ def test_an_exception_of_the_body_hides_that_of_the_end(connect: Connect) -> Non
     assert client.state == "LOGOUT"
 
 
+def test_nothing_more_is_sent_behind_bye(connect: Connect) -> None:
+    def script(peer: Peer) -> None:
+        peer.log_in(b"IMAP4rev1 IDLE")
+        peer.expect(b"IDLE")
+        peer.send(b"+ idling\r\n* 1 EXISTS\r\n* BYE see you\r\n")
+        peer.expect_end()
+
+    client = idling(connect, script)
+    with pytest.raises(imaplib.IMAP4.abort, match="see you"), client.idle(duration=0.1) as idler:
+        assert list(idler) == [("EXISTS", [b"1"]), ("BYE", [b"see you"])]
+    with pytest.raises(imaplib.IMAP4.abort, match="see you"):
+        client.noop()
+
+
 def test_only_during_idle(connect: Connect) -> None:
     client = idling(connect, Idling())
     with client.idle() as idler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,6 +91,13 @@ def test_tokens_that_cannot_be_sent(token: str) -> None:
         with pytest.raises(MechanismError, match="token") as caught:
             mechanism.start()
         assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("token", [None, b"token", 5, lambda: "token"])
+def test_token_providers_that_return_no_str(token: Any) -> None:
+    for mechanism in (XOAuth2("user", lambda: token), OAuthBearer("user", lambda: token)):
+        with pytest.raises(MechanismError, match="token"):
+            mechanism.start()
 
 
 def test_users_hosts_and_ports_that_cannot_be_sent() -> None:

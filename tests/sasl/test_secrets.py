@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from typing import Any
 
 import pytest
 
@@ -75,8 +76,9 @@ def test_keys_are_not_in_the_traceback_of_a_wrong_signature() -> None:
         assert repr(bytes.fromhex(key)) not in text
 
 
-def test_a_token_that_cannot_be_sent_is_not_in_the_traceback() -> None:
-    mechanism = OAuthBearer("tim", lambda: f"{SECRET}\n")
+@pytest.mark.parametrize("provider", [lambda: f"{SECRET}\n", lambda: SECRET.encode()])
+def test_a_token_that_cannot_be_sent_is_not_in_the_traceback(provider: Any) -> None:
+    mechanism = OAuthBearer("tim", provider)
     with pytest.raises(MechanismError) as caught:
         mechanism.start()
     assert SECRET not in traceback_with_locals(caught.value)

@@ -33,7 +33,7 @@ class OAuth(Mechanism):
         self.error = None
         credential = self._credential()
         if credential is None:
-            raise MechanismError("the token must be of printable ASCII characters, and not empty")
+            raise MechanismError("the token must be a str of printable ASCII characters, and not empty")
         return self._message(credential)
 
     def _credential(self) -> bytes | None:
@@ -42,7 +42,9 @@ class OAuth(Mechanism):
         Raises only what a token provider raises, so that no traceback holds the token.
         """
         token = self._token if isinstance(self._token, str) else self._token()
-        return b"auth=Bearer " + token.encode("ascii") + b"\1\1" if _TOKEN.fullmatch(token) else None
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            return None
+        return b"auth=Bearer " + token.encode("ascii") + b"\1\1"
 
     @abstractmethod
     def _message(self, credential: bytes) -> bytes:
