@@ -439,7 +439,7 @@ class Patience:
             return None
         counters = protocol.counters
         # A server that does not read what is sent makes no progress, however much it talks.
-        octets = counters.octets_out if protocol.sending else counters.octets_in + counters.octets_out
+        octets = counters.octets_out if protocol.sending else protocol.octets_heard + counters.octets_out
         mark = octets // self._PIECE + (0 if protocol.sending else counters.responses)
         if oldest is not self._oldest:
             self._oldest = oldest

@@ -215,6 +215,7 @@ class Protocol:
         self._sent = False
         self._tls_next = False
         self._inflate: Any = None
+        self._inflated = 0
         self._deflate: Any = None
         self._compressed = bytearray()
 
@@ -482,6 +483,11 @@ class Protocol:
         self._event_memory -= memory
         return event
 
+    @property
+    def octets_heard(self) -> int:
+        """Octets received, inflated where they came compressed: empty blocks say nothing."""
+        return self.counters.octets_in if self._inflate is None else self._inflated
+
     def _receive_compressed(self, data: memoryview) -> None:
         octets: Any = data
         while True:
@@ -490,6 +496,7 @@ class Protocol:
             except zlib.error as exc:
                 raise ProtocolError(f"the compressed stream is broken: {exc}") from exc
             octets = self._inflate.unconsumed_tail
+            self._inflated += len(piece)
             view = memoryview(piece)
             while view:
                 buffer = self._reader.get_buffer(len(view))

@@ -110,7 +110,9 @@ class Compress:
 
 @dataclass(frozen=True)
 class EndCompression:
-    """End the compressed stream; what follows is sent as it is."""
+    """Send what follows as it is: behind the compressed stream, or with `finish` False as blocks of it."""
+
+    finish: bool = True
 
 
 @dataclass(frozen=True)
@@ -269,9 +271,10 @@ class _Conversation:
             case Compress():
                 self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
                 self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            case EndCompression():
+            case EndCompression(finish):
                 assert self._deflate is not None
-                self._sock.sendall(self._deflate.flush(zlib.Z_FINISH))
+                if finish:
+                    self._sock.sendall(self._deflate.flush(zlib.Z_FINISH))
                 self._deflate = None
             case Capabilities(octets):
                 self._capabilities = octets

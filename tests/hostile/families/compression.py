@@ -38,9 +38,10 @@ def compressed(
     name: str, *steps: Step, calls: tuple[Call, ...], demand: Demand, timeout: float = 5, cuts: bool = False
 ) -> Scenario:
     """Return a scenario of a client that asks for compression; `steps` are all that the server does."""
-    # Five octets are the mark of a sync flush, behind the data (RFC 1951, section 3.2.4).
+    # Five octets are the mark of a sync flush, behind the data (RFC 1951, section 3.2.4); how many the data are depends
+    # by some on the tags.
     return Scenario(
-        FAMILY, name, steps, calls, demand, timeout, interface=TYPED, settings={"compress": True}, cuts=cuts, trailer=5
+        FAMILY, name, steps, calls, demand, timeout, interface=TYPED, settings={"compress": True}, cuts=cuts, trailer=10
     )
 
 
@@ -173,11 +174,21 @@ SCENARIOS = [
         "empty blocks, one after the other",
         *SELECTED,
         Expect(b"NOOP"),
-        EndCompression(),
+        EndCompression(finish=False),
         Drip(b"\0\0\0\xff\xff" * 20, 0.025),
         calls=(SELECT, NOOP),
         demand=refused,
         timeout=0.4,
+    ),
+    compressed(
+        "empty blocks without end",
+        *SELECTED,
+        Expect(b"NOOP"),
+        EndCompression(finish=False),
+        Send(b"\0\0\0\xff\xff" * 10_000, None),
+        calls=(SELECT, NOOP),
+        demand=refused,
+        timeout=1,
     ),
     compressed(
         "the end at every octet of a session",
