@@ -157,6 +157,8 @@ def listening(port: int) -> bool:
         socket.create_connection((HOST, port), timeout=30).close()
     except ConnectionRefusedError:
         return False
+    except ConnectionResetError:  # it ends just now
+        return True
     return True
 
 
