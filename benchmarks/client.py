@@ -247,8 +247,8 @@ def _sink(job: Job) -> Fetch:
 def _protocol(job: Job) -> Fetch:
     """The conversation of a Client, with a driver that costs nothing."""
     from fastimap import SequenceSet, commands
-    from fastimap.command import Command
-    from fastimap.protocol import Protocol
+    from fastimap.commands.base import Command
+    from fastimap.conversation.protocol import Protocol
 
     source = MemorySocket(_recording(job))
     protocol = Protocol()

@@ -12,31 +12,17 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 
 # The floors of ARCHITECTURE.md, from the ground up. A folder stands for all of its modules.
 FLOORS = [
-    ["errors", "limits", "mailbox_name", "message", "sasl", "sequence_set", "types"],
+    ["errors", "limits", "model", "sasl", "types"],
     ["_fetch", "_parser", "_parser_py", "parser"],
-    [
-        "_imaplib_arguments",
-        "_imaplib_costs",
-        "_imaplib_functions",
-        "decode",
-        "encode",
-        "imaplib",
-        "refusals",
-        "search",
-        "settings",
-    ],
-    ["command"],
+    ["_imaplib_arguments", "_imaplib_costs", "_imaplib_functions", "wire", "imaplib", "search", "settings"],
     ["commands"],
-    ["protocol"],
-    ["flows"],
-    ["connecting"],
-    ["client"],
-    ["aio"],
+    ["conversation"],
+    ["clients"],
     ["__init__"],
     ["testing", "demo", "cli", "__main__"],
 ]
 WAITING = {"asyncio", "select", "selectors", "socket", "socketserver", "ssl", "subprocess"}
-MAY_WAIT = {"imaplib", "connecting", "client", "aio", "testing", "demo", "cli", "__main__"}
+MAY_WAIT = {"imaplib", "clients", "testing", "demo", "cli", "__main__"}
 
 
 def room(path: Path) -> str:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import errors, imaplib, sasl, search, types
-    from .aio import AsyncClient
-    from .client import Client, Pipeline
-    from .command import Command, Flow, Session, State
+    from .clients.asyncio import AsyncClient
+    from .clients.blocking import Client, Pipeline
     from .commands import (
         Action,
         AppendMessage,
@@ -36,10 +35,12 @@ if TYPE_CHECKING:
         SortResult,
         StoreResult,
     )
+    from .commands.base import Command, Flow, Session, State
+    from .conversation.protocol import Counters, Event, Pending
     from .errors import FastimapError
     from .imaplib import IMAP4, IMAP4_SSL, IMAP4_stream
     from .limits import Limits
-    from .message import (
+    from .model.message import (
         Address,
         BodyStructure,
         Defect,
@@ -50,9 +51,8 @@ if TYPE_CHECKING:
         Parameters,
         Streamed,
     )
+    from .model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .parser import IMPLEMENTATION
-    from .protocol import Counters, Event, Pending
-    from .sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .settings import Timeouts
 
 __all__ = [
@@ -122,54 +122,54 @@ _HOMES = {
     "IMAP4": "imaplib",
     "IMAP4_SSL": "imaplib",
     "IMPLEMENTATION": "parser",
-    "SAVED": "sequence_set",
+    "SAVED": "model.sequence_set",
     "Action": "commands",
-    "Address": "message",
+    "Address": "model.message",
     "AppendMessage": "commands",
     "AppendResult": "commands",
-    "AsyncClient": "aio",
-    "BodyStructure": "message",
-    "Client": "client",
-    "Command": "command",
+    "AsyncClient": "clients.asyncio",
+    "BodyStructure": "model.message",
+    "Client": "clients.blocking",
+    "Command": "commands.base",
     "CopyResult": "commands",
-    "Counters": "protocol",
-    "Defect": "message",
-    "Disposition": "message",
-    "Envelope": "message",
-    "Event": "protocol",
+    "Counters": "conversation.protocol",
+    "Defect": "model.message",
+    "Disposition": "model.message",
+    "Envelope": "model.message",
+    "Event": "conversation.protocol",
     "EventGroup": "commands",
     "ExpungeResult": "commands",
     "FetchResult": "commands",
     "FastimapError": "errors",
-    "FetchedMessage": "message",
-    "Flag": "message",
-    "Flow": "command",
+    "FetchedMessage": "model.message",
+    "Flag": "model.message",
+    "Flow": "commands.base",
     "IMAP4_stream": "imaplib",
     "Limits": "limits",
     "MailboxFilter": "commands",
     "MailboxQuota": "commands",
     "MailboxSearchResult": "commands",
     "MessageData": "commands",
-    "MessageSet": "sequence_set",
-    "Messages": "sequence_set",
+    "MessageSet": "model.sequence_set",
+    "Messages": "model.sequence_set",
     "MetadataResult": "commands",
     "MultiAppendResult": "commands",
     "NotifyEvent": "commands",
-    "Parameters": "message",
-    "Pending": "protocol",
-    "Pipeline": "client",
+    "Parameters": "model.message",
+    "Pending": "conversation.protocol",
+    "Pipeline": "clients.blocking",
     "QResync": "commands",
-    "SavedResult": "sequence_set",
+    "SavedResult": "model.sequence_set",
     "SearchResult": "commands",
     "SelectedMailbox": "commands",
-    "SequenceSet": "sequence_set",
-    "Session": "command",
+    "SequenceSet": "model.sequence_set",
+    "Session": "commands.base",
     "SortResult": "commands",
-    "State": "command",
+    "State": "commands.base",
     "StoreResult": "commands",
-    "Streamed": "message",
+    "Streamed": "model.message",
     "Timeouts": "settings",
-    "UIDSet": "sequence_set",
+    "UIDSet": "model.sequence_set",
 }
 _MODULES = frozenset({"errors", "imaplib", "sasl", "search", "types"})
 

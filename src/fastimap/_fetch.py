@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from . import mailbox_name
 from .limits import DEFAULT_LIMITS
-from .message import (
+from .model import mailbox_name
+from .model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
     PRESENT_ENVELOPE,

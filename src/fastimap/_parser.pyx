@@ -36,7 +36,7 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import DEFAULT_LIMITS
-from .message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
+from .model.message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject** octets, Py_ssize_t size) except -1

@@ -23,7 +23,7 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import DEFAULT_LIMITS, Limits
-from .message import FetchedMessage, Streamed
+from .model.message import FetchedMessage, Streamed
 
 __all__ = ["ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
 

@@ -25,7 +25,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .types import ResponseCode
+    from .model.responses import ResponseCode
 
 __all__ = [
     "Advice",

@@ -48,7 +48,6 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias
 
-from . import mailbox_name
 from ._imaplib_arguments import (
     ANNOUNCEMENT,
     NOT_IN_ASTRING,
@@ -84,6 +83,7 @@ from .errors import (
     TooManyUnasked,
 )
 from .limits import IMAPLIB_LIMITS as LIMITS
+from .model import mailbox_name
 from .parser import ResponseReader
 
 try:

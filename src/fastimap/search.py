@@ -19,9 +19,10 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, NoReturn, TypeAlias, final
 
-from . import encode, mailbox_name
-from .encode import IfUTF8, Literal, Part, astring, atom, date_text, header_list, number, number64, string
-from .sequence_set import SequenceSet, UIDSet
+from .model import mailbox_name
+from .model.sequence_set import SequenceSet, UIDSet
+from .wire import encode
+from .wire.encode import IfUTF8, Literal, Part, astring, atom, date_text, header_list, number, number64, string
 
 # Only what makes search keys, and their types: the rest is for the commands.
 __all__ = [

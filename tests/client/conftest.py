@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import trustme
 
-from fastimap import decode, protocol
 from fastimap.commands import fetch
+from fastimap.conversation import protocol
 from fastimap.testing import IMAPServer
+from fastimap.wire import decode
 from tests.client.doors import Door, opened
 from tests.imaplib.scripted import Script, Server
 from tests.support import IMPLEMENTATIONS, READERS

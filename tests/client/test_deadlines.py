@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from fastimap import Timeouts, aio, errors
-from fastimap import client as blocking
+from fastimap import Timeouts, errors
+from fastimap.clients import asyncio as aio
+from fastimap.clients import blocking
 from tests.client.doors import Door, passes
 from tests.client.peers import DONE, converse, silent, swallow
 from tests.imaplib.scripted import Peer

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from fastimap import AsyncClient, Client, Pipeline, sasl, search
-from fastimap.command import State
 from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, QResync
+from fastimap.commands.base import State
+from fastimap.conversation.protocol import Protocol
 from fastimap.errors import CapabilityMissing, StateError
-from fastimap.protocol import Protocol
-from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
+from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from tests.support.command_line import Arguments, Listener
 
 CALLS = 100_000  # in all

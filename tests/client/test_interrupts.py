@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastimap import Client, errors
-from fastimap.command import State
+from fastimap.commands.base import State
 from fastimap.testing import IMAPServer
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Server

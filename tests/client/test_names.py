@@ -10,10 +10,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands, flows
-from fastimap.command import Command
+from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands
+from fastimap.commands.base import Command
 from fastimap.commands.search import SearchResult, SortResult
-from fastimap.protocol import Pending
+from fastimap.conversation import flows
+from fastimap.conversation.protocol import Pending
 from fastimap.types import Quota
 
 DOORS = (Client, AsyncClient, Pipeline)
@@ -79,7 +80,10 @@ def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> N
         ("capability", "(self) -> frozenset[str]"),
         ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> fastimap.commands.store.CopyResult"),
         ("move", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
-        ("lsub", "(self, reference: 'str' = '', pattern: 'str' = '*') -> tuple[fastimap.types.MailboxInfo, ...]"),
+        (
+            "lsub",
+            "(self, reference: 'str' = '', pattern: 'str' = '*') -> tuple[fastimap.model.responses.MailboxInfo, ...]",
+        ),
     ],
 )
 def test_what_help_shows(name: str, signature: str) -> None:

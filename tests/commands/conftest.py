@@ -6,7 +6,8 @@ import importlib
 
 import pytest
 
-from fastimap import decode, parser
+from fastimap import parser
+from fastimap.wire import decode
 from tests.commands.harness import Talk
 from tests.support import IMPLEMENTATIONS, READERS
 

@@ -17,13 +17,13 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from fastimap import decode
 from fastimap._fetch import fetch
-from fastimap.command import Command, Session, State
-from fastimap.encode import Encoding, Wait, encode
+from fastimap.commands.base import Command, Session, State
 from fastimap.errors import CapabilityMissing, StateError
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 from fastimap.types import Response, Tagged
+from fastimap.wire import decode
+from fastimap.wire.encode import Encoding, Wait, encode
 
 TAG = b"A1"
 

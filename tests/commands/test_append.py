@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from fastimap.commands import Append, AppendMessage, Catenate, MultiAppend, Replace
-from fastimap.encode import Encoding, encode
 from fastimap.errors import CapabilityMissing, CommandError, OverQuota, StateError
-from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
+from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Expunge as Expunged
+from fastimap.wire.encode import Encoding, encode
 from tests.commands.harness import Talk, rev2, sent, server
 
 PACIFIC = timezone(timedelta(hours=-8))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastimap import commands, search
-from fastimap.command import Command, Session, State
-from fastimap.encode import Encoding, encode
+from fastimap.commands.base import Command, Session, State
+from fastimap.wire.encode import Encoding, encode
 from tests.commands.harness import TAG
 
 # Each argument of each command that takes text, in the place of the parameter.

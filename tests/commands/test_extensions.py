@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fastimap.command import Command, State
 from fastimap.commands import (
     ID,
     Comparator,
@@ -29,6 +28,7 @@ from fastimap.commands import (
     SetQuota,
     Unauthenticate,
 )
+from fastimap.commands.base import Command, State
 from fastimap.errors import CapabilityMissing, CommandError, NoPermission, StateError
 from fastimap.types import Metadata, QuotaResource
 from tests.commands.harness import Talk, rev2, sent, server

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastimap import commands, search
-from fastimap.command import Command, Session, State
+from fastimap.commands.base import Command, Session, State
 from fastimap.errors import FastimapError
-from fastimap.sequence_set import SequenceSet
+from fastimap.model.sequence_set import SequenceSet
 from tests.commands.harness import Talk, sent, server
 
 COMMANDS: dict[str, Callable[[], Command[Any]]] = {

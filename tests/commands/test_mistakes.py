@@ -12,7 +12,7 @@ import pytest
 
 from fastimap import commands, search
 from fastimap.commands import Append, Fetch, FetchInto, MultiAppend, Search, Store
-from fastimap.sequence_set import SAVED, UIDSet
+from fastimap.model.sequence_set import SAVED, UIDSet
 from tests.commands.harness import sent, server
 
 # As a program without a type checker writes them.

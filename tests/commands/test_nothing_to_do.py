@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from fastimap.command import Command
 from fastimap.commands import (
     Copy,
     CopyResult,
@@ -23,8 +22,9 @@ from fastimap.commands import (
     StoreGmailLabels,
     StoreResult,
 )
+from fastimap.commands.base import Command
 from fastimap.errors import CapabilityMissing, StateError
-from fastimap.sequence_set import SequenceSet, UIDSet
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from tests.protocol.talk import Talk
 
 EVERYTHING = "IMAP4rev1 UIDPLUS MOVE CONDSTORE X-GM-EXT-1"

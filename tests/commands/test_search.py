@@ -20,8 +20,8 @@ from fastimap.commands import (
     Thread,
 )
 from fastimap.errors import CapabilityMissing, CommandError, StateError
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.search import all_, deleted, flagged, from_, fuzzy, mod_sequence, saved, since, subject, text, uid, unseen
-from fastimap.sequence_set import SequenceSet, UIDSet
 from fastimap.types import ESearch, Tagged, ThreadNode
 from tests.commands.harness import Talk, rev2, sent, server
 

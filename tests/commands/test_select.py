@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from fastimap.command import Command, State
 from fastimap.commands import (
     Append,
     Check,
@@ -23,8 +22,9 @@ from fastimap.commands import (
     StoreGmailLabels,
     Unselect,
 )
+from fastimap.commands.base import Command, State
 from fastimap.errors import CapabilityMissing, CommandError, MailboxNotFound, StateError
-from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
+from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Exists, MailboxInfo
 from fastimap.types import Expunge as Expunged
 from tests.commands.harness import Talk, rev2, sent, server

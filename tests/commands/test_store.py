@@ -6,7 +6,7 @@ import pytest
 
 from fastimap.commands import Copy, Move, Store, StoreGmailLabels
 from fastimap.errors import CapabilityMissing, MailboxNotFound, StateError
-from fastimap.sequence_set import SAVED, SequenceSet, UIDSet
+from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Expunge as Expunged
 from tests.commands.harness import Talk, rev2, sent, server
 

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import pytest
 
-from fastimap import decode
 from fastimap.types import Response
+from fastimap.wire import decode
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import put
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastimap.decode import response
-from fastimap.sequence_set import SequenceSet, UIDSet
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     AppendUID,
     BadCharset,
@@ -36,6 +35,7 @@ from fastimap.types import (
     Unseen,
     URLMech,
 )
+from fastimap.wire.decode import response
 
 from .conftest import Decode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastimap.sequence_set import SequenceSet, UIDSet
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     Acl,
     Capabilities,

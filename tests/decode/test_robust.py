@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastimap import decode
-from fastimap.decode import response
-from fastimap.sequence_set import UIDSet
+from fastimap.model.sequence_set import UIDSet
 from fastimap.types import (
     Acl,
     BadCharset,
@@ -39,6 +37,8 @@ from fastimap.types import (
     UIDValidity,
     UnknownResponse,
 )
+from fastimap.wire import decode
+from fastimap.wire.decode import response
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import framed, quirks
 

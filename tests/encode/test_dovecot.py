@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastimap import search as keys
-from fastimap.encode import Encoding, encode
 from fastimap.search import SearchKey, all_of, any_of, encode_search
+from fastimap.wire.encode import Encoding, encode
 from tests.servers.dovecot import Dovecot
 
 from .test_search import SETS, Largest, Message, Test, day, flag_pairs, joined, of, set_pairs

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastimap import encode as make
-from fastimap.encode import Encoding, IfUTF8, Literal, Part, Secret, Wait, encode
+from fastimap.wire import encode as make
+from fastimap.wire.encode import Encoding, IfUTF8, Literal, Part, Secret, Wait, encode
 
 from .wire import String, arguments, sent
 

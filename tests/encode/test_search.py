@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastimap import search as keys
-from fastimap.encode import Encoding, Part, encode
 from fastimap.search import SearchKey, all_of, any_of, encode_search, from_, seen, since, subject, to, unseen
 from fastimap.testing.grammar import Arguments
 from fastimap.testing.search import read_search
+from fastimap.wire.encode import Encoding, Part, encode
 
 from .wire import Argument, String, arguments, flattened, sent
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastimap.sequence_set import LARGEST_NUMBER, SAVED, SequenceSet, UIDSet, uid_set
+from fastimap.model.sequence_set import LARGEST_NUMBER, SAVED, SequenceSet, UIDSet, uid_set
 
 UNIVERSE = 40
 NUMBERS = st.sets(st.integers(1, UNIVERSE))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from fastimap.encode import Encoded, Wait
+from fastimap.wire.encode import Encoded, Wait
 
 Argument: TypeAlias = "bytes | String | list[Argument]"
 

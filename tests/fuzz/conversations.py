@@ -20,15 +20,17 @@ from typing import Any
 from unittest import mock
 
 from fastimap import _parser_py as python
-from fastimap import commands, decode, flows, parser, protocol, sasl, search
-from fastimap.command import Command, Sleep, StartTLS, State
+from fastimap import commands, parser, sasl, search
 from fastimap.commands import fetch
+from fastimap.commands.base import Command, Sleep, StartTLS, State
+from fastimap.conversation import flows, protocol
+from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.errors import FastimapError
 from fastimap.limits import CLIENT_LIMITS, Limits
-from fastimap.message import BodyStructure, FetchedMessage
-from fastimap.protocol import Pending, Protocol
-from fastimap.sequence_set import SequenceSet, UIDSet
+from fastimap.model.message import BodyStructure, FetchedMessage
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.settings import DEFAULT_TIMEOUTS, Settings
+from fastimap.wire import decode
 
 from .inputs import CLIENT_SMALL_LIMITS, arriving
 from .invariants import LITTERED

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from fastimap import commands
-from fastimap.command import Command
+from fastimap.commands.base import Command
 from tests.support import IMPLEMENTATIONS
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATIONS == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap.message import (
+from fastimap.model.message import (
     Address,
     BodyStructure,
     Defect,

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 from fastimap.testing.content import Content
 from tests.parser.harness import put
 from tests.support import witness

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastimap.message import BodyStructure
+from fastimap.model.message import BodyStructure
 from fastimap.testing.content import Content
 from tests.message.test_real_mail import fetched, mails
 from tests.support import witness

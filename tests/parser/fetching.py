@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from fastimap import _fetch, _parser_py
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 
 from .harness import put
 

@@ -14,7 +14,7 @@ from benchmarks.workloads import record
 from fastimap import _fetch
 from fastimap.errors import LineTooLong, LiteralTooLarge, NestingTooDeep, ResponseTooLarge, TooManyLiterals
 from fastimap.limits import CLIENT_LIMITS, DEFAULT_LIMITS, Limits
-from fastimap.message import (
+from fastimap.model.message import (
     PRESENT_BODY,
     PRESENT_FLAGS,
     PRESENT_OTHER,

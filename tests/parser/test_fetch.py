@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastimap.message import (
+from fastimap.model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
     PRESENT_ENVELOPE,

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from fastimap.message import PRESENT_OTHER, PRESENT_SIZE, PRESENT_UID, Address, Envelope
+from fastimap.model.message import PRESENT_OTHER, PRESENT_SIZE, PRESENT_UID, Address, Envelope
 
 from .fetching import decode, defective, fetched, values
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastimap import _fetch, _parser_py
-from fastimap.message import Address, BodyStructure, Envelope, FetchedMessage
+from fastimap.model.message import Address, BodyStructure, Envelope, FetchedMessage
 
 from .conftest import TWINS, built
 from .harness import framed, quirks

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fastimap import _fetch
-from fastimap.message import PRESENT_FLAGS, PRESENT_SIZE, FetchedMessage
+from fastimap.model.message import PRESENT_FLAGS, PRESENT_SIZE, FetchedMessage
 
 from .fetching import defective, fetched
 from .harness import CORPUS, framed, quirks

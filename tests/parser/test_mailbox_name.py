@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastimap import mailbox_name
+from fastimap.model import mailbox_name
 
 
 @pytest.mark.parametrize(

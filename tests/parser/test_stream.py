@@ -12,7 +12,7 @@ import pytest
 
 from fastimap.errors import LiteralTooLarge, ProtocolError, ResponseTooLarge
 from fastimap.limits import DEFAULT_LIMITS, Limits
-from fastimap.message import PRESENT_BODY, PRESENT_OTHER, PRESENT_UID, FetchedMessage, Streamed
+from fastimap.model.message import PRESENT_BODY, PRESENT_OTHER, PRESENT_UID, FetchedMessage, Streamed
 
 from .harness import put, single, splits, whole
 

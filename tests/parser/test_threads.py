@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import Any
 
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 
 
 def test_threads_on_one_reader(twin: Any) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
-from fastimap.command import Command, State
+from fastimap.commands.base import Command, State
+from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.limits import CLIENT_LIMITS, Limits
-from fastimap.protocol import Pending, Protocol
 
 R = TypeVar("R")
 _PLACEHOLDER = re.compile(rb"<(\d+)>")

@@ -7,7 +7,6 @@ import logging
 import pytest
 
 from fastimap import errors
-from fastimap.command import Session, State
 from fastimap.commands import (
     Capability,
     Compress,
@@ -17,6 +16,7 @@ from fastimap.commands import (
     Search,
     Select,
 )
+from fastimap.commands.base import Session, State
 from fastimap.search import all_
 from fastimap.types import Exists, Expunge, Tagged, UnknownResponse
 from tests.protocol.talk import Talk

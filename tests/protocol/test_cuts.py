@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastimap import commands, protocol
+from fastimap import commands
 from fastimap.commands import fetch
+from fastimap.conversation import protocol
 from fastimap.errors import Disconnected, ProtocolError
 from tests.parser.conftest import twin
 from tests.protocol.talk import Talk

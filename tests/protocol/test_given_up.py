@@ -18,7 +18,7 @@ from fastimap.commands import (
     Select,
 )
 from fastimap.limits import Limits
-from fastimap.sequence_set import UIDSet
+from fastimap.model.sequence_set import UIDSet
 from fastimap.types import Exists, Recent, Vanished
 from fastimap.types import Expunge as ExpungeResponse
 from tests.protocol.talk import Talk

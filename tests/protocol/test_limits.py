@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fastimap import errors
-from fastimap.command import Command
 from fastimap.commands import Fetch, Noop, QResync, Select, Store
+from fastimap.commands.base import Command
 from fastimap.limits import Limits
 from tests.protocol.talk import Talk
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fastimap.command import Session
 from fastimap.commands import Login
+from fastimap.commands.base import Session
+from fastimap.commands.refusals import refusal
 from fastimap.errors import (
     AuthenticationFailed,
     CommandError,
@@ -14,7 +15,6 @@ from fastimap.errors import (
     NoPermission,
     Unavailable,
 )
-from fastimap.refusals import refusal
 from fastimap.types import ResponseCode, Tagged
 
 WORDS = [

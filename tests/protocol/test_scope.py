@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from fastimap import SequenceSet, UIDSet, errors, flows
-from fastimap.command import Command
+from fastimap import SequenceSet, UIDSet, errors
 from fastimap.commands import Close, Expunge, Noop, Select, Unauthenticate
+from fastimap.commands.base import Command
+from fastimap.conversation import flows
 from tests.protocol.talk import Talk
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from fastimap import decode, protocol
 from fastimap.commands import fetch
+from fastimap.conversation import protocol
+from fastimap.wire import decode
 from tests.client.conftest import door, implementation, serve
 from tests.client.doors import opened
 from tests.servers.accounts import Account

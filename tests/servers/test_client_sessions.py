@@ -9,10 +9,10 @@ import pytest
 
 from fastimap import UIDSet
 from fastimap import search as s
-from fastimap.command import State
 from fastimap.commands import EventGroup, MailboxFilter, QResync
+from fastimap.commands.base import State
 from fastimap.errors import AuthenticationFailed, CapabilityMissing, FastimapError, StateError, TLSError
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 from fastimap.sasl import Anonymous, NotOffered, OAuthError, Plain, ScramSHA256
 from fastimap.types import Exists, Expunge, MailboxInfo, MailboxStatus, StatusResponse
 from tests.servers.accounts import LETTERS, Account, fill, offered

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastimap import imaplib
 from fastimap.commands import AppendMessage
-from fastimap.message import FetchedMessage
+from fastimap.model.message import FetchedMessage
 from tests.parser.conftest import TWINS, built
 from tests.servers.accounts import Account
 from tests.servers.connections import plain

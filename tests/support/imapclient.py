@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import astuple
 from typing import Any
 
-from fastimap.message import BodyStructure, FetchedMessage
+from fastimap.model.message import BodyStructure, FetchedMessage
 from tests.support import pypi
 
 Parse = Callable[[list[Any]], dict[bytes, Any]]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from email.header import decode_header, make_header
 from email.message import Message
 
-from fastimap.message import Address, BodyStructure, FetchedMessage
+from fastimap.model.message import Address, BodyStructure, FetchedMessage
 
 # Two of CPython's own messages: a boundary in the form of RFC 2231; parts without even an empty line.
 DISPUTED = re.compile(rb"boundary\*=|(--ABCDE\r\n){2}")

@@ -167,5 +167,5 @@ def test_server_is_an_independent_witness() -> None:
                 imported |= {f"{node.module}.{alias.name}" for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 assert node.level <= (2 if module.parent.name == "commands" else 1), module
-    assert {name for name in imported if name.startswith("fastimap")} == {"fastimap.mailbox_name"}
+    assert {name for name in imported if name.startswith("fastimap")} == {"fastimap.model.mailbox_name"}
     assert "imaplib" not in imported

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
-from .. import encode, mailbox_name
-from ..command import Command, Session
-from ..encode import Part
 from ..errors import FastimapError, StateError
-from ..sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
-from ..types import MessageLimit, Response, Tagged
+from ..model import mailbox_name
+from ..model.responses import MessageLimit, Response, Tagged
+from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
+from ..wire import encode
+from ..wire.encode import Part
+from .base import Command, Session
 
 __all__ = [
     "Instruction",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .. import encode, types
-from ..types import Acl
+from ..model import responses as types
+from ..model.responses import Acl
+from ..wire import encode
 from ._shared import Instruction, Question
 
 __all__ = ["DeleteACL", "GetACL", "ListRights", "MyRights", "SetACL"]

@@ -11,13 +11,13 @@ from email.message import Message
 from io import SEEK_END, BytesIO
 from typing import BinaryIO, TypeAlias, TypeVar
 
-from .. import encode
-from ..command import SELECTED, Command, Session
-from ..encode import Literal, Part, Readable
 from ..errors import StateError
-from ..sequence_set import MessageSet, SavedResult, UIDSet, uid_set
-from ..types import AppendUID, Response, Shown, StatusResponse, Tagged
+from ..model.responses import AppendUID, Response, Shown, StatusResponse, Tagged
+from ..model.sequence_set import MessageSet, SavedResult, UIDSet, uid_set
+from ..wire import encode
+from ..wire.encode import Literal, Part, Readable
 from ._shared import one_or_several, refuse_read_only, verb
+from .base import SELECTED, Command, Session
 
 __all__ = [
     "Append",

@@ -7,9 +7,6 @@ import contextlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
 
-from .. import encode
-from ..command import NOT_AUTHENTICATED, Command, Session, State
-from ..encode import Part
 from ..errors import (
     AuthenticationFailed,
     CommandError,
@@ -18,9 +15,12 @@ from ..errors import (
     ProtocolError,
     Unavailable,
 )
-from ..refusals import refusal
+from ..model.responses import CapabilityCode, ContinuationRequest, Tagged
 from ..sasl import Mechanism
-from ..types import CapabilityCode, ContinuationRequest, Tagged
+from ..wire import encode
+from ..wire.encode import Part
+from .base import NOT_AUTHENTICATED, Command, Session, State
+from .refusals import refusal
 
 __all__ = ["Authenticate", "Login"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .. import encode, types
-from ..command import ANY, Session, State
-from ..types import CapabilityCode, Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
+from ..model import responses as types
+from ..model.responses import CapabilityCode, Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
+from ..wire import encode
 from ._shared import Instruction, Question, mapping, names
+from .base import ANY, Session, State
 
 __all__ = ["ID", "Comparator", "Enable", "GetJMAPAccess", "Language", "Unauthenticate"]
 

@@ -9,11 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
-from .. import encode
-from ..command import SELECTED, Command, Session
-from ..encode import Part
 from ..errors import ParseError
-from ..message import (
+from ..model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
     PRESENT_ENVELOPE,
@@ -28,10 +25,13 @@ from ..message import (
     Streamed,
     canonical_section,
 )
+from ..model.responses import MessageLimit, Tagged
+from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
 from ..parser import split_rows
-from ..sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
-from ..types import MessageLimit, Tagged
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import by, limit, names
+from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "refused"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..command import AUTHENTICATED, Command, Session
-from ..encode import Part
-from ..types import ContinuationRequest, Tagged
+from ..model.responses import ContinuationRequest, Tagged
+from ..wire.encode import Part
+from .base import AUTHENTICATED, Command, Session
 
 __all__ = ["Idle"]
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from .. import encode, types
-from ..command import Command, Session
-from ..encode import Part
-from ..types import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
+from ..model import responses as types
+from ..model.responses import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Instruction, Question, decoded, names, one_or_several, several
+from .base import Command, Session
 
 __all__ = [
     "Create",

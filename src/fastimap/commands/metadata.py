@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .. import encode
-from ..command import Command, Session
-from ..encode import Part
-from ..types import Metadata, MetadataCode, ReadOnlyDict, Response, Shown, Tagged
+from ..model.responses import Metadata, MetadataCode, ReadOnlyDict, Response, Shown, Tagged
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Instruction, decoded, mapping, names
+from .base import Command, Session
 
 __all__ = ["GetMetadata", "MetadataResult", "SetMetadata"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .. import encode
-from ..command import Command, Session
-from ..encode import Part
-from ..types import MailboxStatus, Response, Tagged
+from ..model.responses import MailboxStatus, Response, Tagged
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Instruction
+from .base import Command, Session
 
 __all__ = ["EventGroup", "MailboxFilter", "Notify", "NotifyEvent", "NotifyNone"]
 

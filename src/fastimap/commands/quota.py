@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .. import encode
-from ..command import Command, Session
-from ..encode import Part
-from ..types import Quota, QuotaRoots, Response, Shown, Tagged
+from ..model.responses import Quota, QuotaRoots, Response, Shown, Tagged
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Question, decoded, mapping
+from .base import Command, Session
 
 __all__ = ["GetQuota", "GetQuotaRoot", "MailboxQuota", "SetQuota"]
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
-from .. import encode, types
-from ..command import SELECTED, Command, Session
-from ..encode import Part
 from ..errors import FastimapError
+from ..model import responses as types
+from ..model.responses import ESearch, Partial, Response, Shown, Tagged, ThreadNode
+from ..model.sequence_set import SequenceSet, UIDSet
 from ..search import (
     RETURN_OPTIONS,
     SearchKey,
@@ -19,9 +19,10 @@ from ..search import (
     search_program,
     sort_criteria,
 )
-from ..sequence_set import SequenceSet, UIDSet
-from ..types import ESearch, Partial, Response, Shown, Tagged, ThreadNode
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Instruction, by, limit, several
+from .base import SELECTED, Command, Session
 from .notify import MailboxFilter
 
 __all__ = [

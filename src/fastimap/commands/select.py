@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .. import encode, types
-from ..command import SELECTED, Command, Session
-from ..encode import Part
 from ..errors import StateError
-from ..message import FetchedMessage
-from ..refusals import refusal
-from ..sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
-from ..types import (
+from ..model import responses as types
+from ..model.message import FetchedMessage
+from ..model.responses import (
     Code,
     Exists,
     Flags,
@@ -33,7 +29,12 @@ from ..types import (
     Unseen,
     Vanished,
 )
+from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import Instruction, decoded, limit, refuse_read_only
+from .base import SELECTED, Command, Session
+from .refusals import refusal
 
 __all__ = ["Check", "Close", "Examine", "Expunge", "ExpungeResult", "QResync", "Select", "SelectedMailbox", "Unselect"]
 

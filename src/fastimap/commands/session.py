@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..command import ANY, AUTHENTICATED, NOT_AUTHENTICATED, Command, Session, State
-from ..encode import Part
-from ..types import Capabilities, Response, Tagged
+from ..model.responses import Capabilities, Response, Tagged
+from ..wire.encode import Part
+from .base import ANY, AUTHENTICATED, NOT_AUTHENTICATED, Command, Session, State
 
 __all__ = ["Capability", "Compress", "Logout", "Noop", "StartTLSCommand"]
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import ClassVar, Literal, TypeAlias
 
-from .. import encode, parser
-from ..command import SELECTED, Command, Session
-from ..encode import Part
-from ..message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
-from ..sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
-from ..types import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
+from .. import parser
+from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
+from ..model.responses import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
+from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
+from ..wire import encode
+from ..wire.encode import Part
 from ._shared import limit, one_or_several, ranges, refuse_read_only, verb
+from .base import SELECTED, Command, Session
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
 

@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from fastimap import Client, errors, mailbox_name
+from fastimap import Client, errors
+from fastimap.model import mailbox_name
 
 from .errors import DemoError, UsageError
 

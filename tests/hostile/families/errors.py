@@ -6,10 +6,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from fastimap import decode
-from fastimap.message import PRESENT_BODY, FetchedMessage
+from fastimap.model.message import PRESENT_BODY, FetchedMessage
 from fastimap.parser import ResponseReader
 from fastimap.types import Thread
+from fastimap.wire import decode
 
 from ..scenario import (
     GREETING,

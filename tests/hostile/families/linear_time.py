@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from fastimap import SequenceSet
-from fastimap.message import BodyStructure
+from fastimap.model.message import BodyStructure
 from fastimap.parser import tokenize
 
 from ..scenario import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .errors import (
+from ..errors import (
     Advice,
     AuthenticationFailed,
     CommandError,
@@ -14,7 +14,7 @@ from .errors import (
     OverQuota,
     Unavailable,
 )
-from .types import Tagged
+from ..model.responses import Tagged
 
 __all__ = ["refusal"]
 

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Final, Protocol, TypeAlias
 
-from . import mailbox_name
+from ..model import mailbox_name
 
 __all__ = [
     "Encoded",

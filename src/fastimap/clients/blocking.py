@@ -15,16 +15,17 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from types import GenericAlias, NoneType, TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
-from . import commands, flows
-from .command import Command, Flow, Session, Sleep, StartTLS
+from .. import commands
+from ..commands.base import Command, Flow, Session, Sleep, StartTLS
+from ..conversation import flows
+from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..errors import CommandError, Disconnected, StateError, Timeout
+from ..limits import CLIENT_LIMITS, Limits
+from ..model.message import FetchedMessage
+from ..model.sequence_set import MessageSet
+from ..sasl import Credentials, Token
+from ..settings import DEFAULT_TIMEOUTS, Timeouts, settings
 from .connecting import channel_bindings, client_context, connect, tls_error
-from .errors import CommandError, Disconnected, StateError, Timeout
-from .limits import CLIENT_LIMITS, Limits
-from .message import FetchedMessage
-from .protocol import Counters, Event, Pending, Protocol
-from .sasl import Credentials, Token
-from .sequence_set import MessageSet
-from .settings import DEFAULT_TIMEOUTS, Timeouts, settings
 
 __all__ = ["Client", "Pipeline"]
 

@@ -33,11 +33,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
-from . import mailbox_name
-from .errors import ParseError
-from .parser import tokenize
-from .sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
-from .types import (
+from ..errors import ParseError
+from ..model import mailbox_name
+from ..model.responses import (
     Acl,
     AppendUID,
     BadCharset,
@@ -97,6 +95,8 @@ from .types import (
     Value,
     Vanished,
 )
+from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
+from ..parser import tokenize
 
 __all__ = ["mailbox", "response"]
 

@@ -27,10 +27,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from . import decode
-from .command import Command, Session, State
-from .encode import Encoded, Encoding, Wait, encode
-from .errors import (
+from ..commands.base import Command, Session, State
+from ..errors import (
     Advice,
     CapabilityMissing,
     ConnectFailed,
@@ -44,10 +42,9 @@ from .errors import (
     TooManyChallenges,
     TooManyUnasked,
 )
-from .limits import CLIENT_LIMITS, Limits
-from .message import FetchedMessage
-from .parser import ResponseReader
-from .types import (
+from ..limits import CLIENT_LIMITS, Limits
+from ..model.message import FetchedMessage
+from ..model.responses import (
     Capabilities,
     CapabilityCode,
     ContinuationRequest,
@@ -61,6 +58,9 @@ from .types import (
     UnknownResponse,
     Vanished,
 )
+from ..parser import ResponseReader
+from ..wire import decode
+from ..wire.encode import Encoded, Encoding, Wait, encode
 
 __all__ = ["Counters", "Event", "Pending", "Protocol"]
 

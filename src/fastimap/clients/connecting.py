@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from .errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
-from .settings import Settings
+from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
+from ..settings import Settings
 
 __all__ = ["attempts", "channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
 

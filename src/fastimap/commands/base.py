@@ -11,10 +11,10 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
-from .encode import Part
-from .message import FetchedMessage
+from ..model.message import FetchedMessage
+from ..model.responses import ContinuationRequest, Response, Tagged
+from ..wire.encode import Part
 from .refusals import refusal
-from .types import ContinuationRequest, Response, Tagged
 
 __all__ = [
     "ANY",

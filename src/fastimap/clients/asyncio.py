@@ -14,17 +14,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
-from . import commands, flows
-from .client import Pipeline, documented, drained, named
-from .command import Command, Flow, Session, Sleep, StartTLS
+from .. import commands
+from ..commands.base import Command, Flow, Session, Sleep, StartTLS
+from ..conversation import flows
+from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
+from ..limits import CLIENT_LIMITS, Limits
+from ..model.message import FetchedMessage
+from ..model.sequence_set import MessageSet
+from ..sasl import Credentials
+from ..settings import DEFAULT_TIMEOUTS, Settings, Timeouts, settings
+from .blocking import Pipeline, documented, drained, named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
-from .errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
-from .limits import CLIENT_LIMITS, Limits
-from .message import FetchedMessage
-from .protocol import Counters, Event, Pending, Protocol
-from .sasl import Credentials
-from .sequence_set import MessageSet
-from .settings import DEFAULT_TIMEOUTS, Settings, Timeouts, settings
 
 __all__ = ["AsyncClient"]
 

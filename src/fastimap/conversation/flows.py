@@ -11,17 +11,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from .command import Command, Flow, Scope, Session, StartTLS, State
-from .commands._shared import refuse_read_only
-from .commands.auth import Authenticate, Login
-from .commands.extensions import ID, Enable
-from .commands.fetch import Fetch, FetchResult, refused
-from .commands.idle import Idle
-from .commands.search import Search, SearchResult
-from .commands.select import Expunge, Select
-from .commands.session import Capability, Compress, Noop, StartTLSCommand
-from .commands.store import Copy, CopyResult, Move, Store
-from .errors import (
+from ..commands._shared import refuse_read_only
+from ..commands.auth import Authenticate, Login
+from ..commands.base import Command, Flow, Scope, Session, StartTLS, State
+from ..commands.extensions import ID, Enable
+from ..commands.fetch import Fetch, FetchResult, refused
+from ..commands.idle import Idle
+from ..commands.search import Search, SearchResult
+from ..commands.select import Expunge, Select
+from ..commands.session import Capability, Compress, Noop, StartTLSCommand
+from ..commands.store import Copy, CopyResult, Move, Store
+from ..errors import (
     AuthenticationFailed,
     CapabilityMissing,
     CommandError,
@@ -31,13 +31,13 @@ from .errors import (
     TLSError,
     Unavailable,
 )
-from .message import FetchedMessage
+from ..model.message import FetchedMessage
+from ..model.responses import BadCharset
+from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
+from ..sasl import choose
+from ..search import SearchKey, saved, uid
+from ..settings import Settings, Timeouts
 from .protocol import Event, Pending, Protocol
-from .sasl import choose
-from .search import SearchKey, saved, uid
-from .sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
-from .settings import Settings, Timeouts
-from .types import BadCharset
 
 __all__ = ["FetchStream", "IdleStream", "Patience", "move", "prepare", "search", "select_again"]
 

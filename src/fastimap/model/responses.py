@@ -1,0 +1,937 @@
+"""What servers say, as values: one immutable class for each response but FETCH, and one for each response code.
+
+They compare by value, and each shows itself on one short line. A name or text that is not valid UTF-8 has its
+octets as lone surrogates ("surrogateescape"); where the exact octets matter, a field ``octets`` has them.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from enum import StrEnum
+from itertools import chain
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
+
+from .sequence_set import SequenceSet, UIDSet
+
+__all__ = [
+    "Acl",
+    "AppendUID",
+    "BadCharset",
+    "BadEvent",
+    "BadURL",
+    "Capabilities",
+    "CapabilityCode",
+    "Code",
+    "Comparator",
+    "ContextUpdate",
+    "ContinuationRequest",
+    "CopyUID",
+    "ESearch",
+    "Enabled",
+    "Exists",
+    "Expunge",
+    "Flags",
+    "HighestModSeq",
+    "InProgress",
+    "JMAPAccess",
+    "Language",
+    "ListRights",
+    "MailboxID",
+    "MailboxInfo",
+    "MailboxStatus",
+    "MaxConvert",
+    "MessageLimit",
+    "Metadata",
+    "MetadataCode",
+    "Modified",
+    "MyRights",
+    "Namespace",
+    "Namespaces",
+    "NoUpdate",
+    "Partial",
+    "PermanentFlags",
+    "Quota",
+    "QuotaResource",
+    "QuotaRoots",
+    "ReadOnlyDict",
+    "Recent",
+    "Referral",
+    "Response",
+    "ResponseCode",
+    "Search",
+    "ServerID",
+    "Sort",
+    "StatusResponse",
+    "Tagged",
+    "Thread",
+    "ThreadNode",
+    "UIDNext",
+    "UIDValidity",
+    "URLMech",
+    "UndefinedFilter",
+    "UnknownResponse",
+    "Unseen",
+    "Value",
+    "Vanished",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
+"""Data of a kind that fastimap does not know, as the tokenizer gives it (see :mod:`fastimap.parser`)."""
+
+K = TypeVar("K")
+V_co = TypeVar("V_co", covariant=True)
+
+_brief = reprlib.Repr()
+_brief.maxstring = 100
+_brief.maxother = 300
+_brief.maxtuple = _brief.maxfrozenset = 8
+
+
+class ReadOnlyDict(Mapping[K, V_co], Generic[K, V_co]):
+    """A dictionary that can be hashed and cannot be changed."""
+
+    __slots__ = ("_dict",)
+
+    def __init__(self, items: Mapping[K, V_co] | None = None) -> None:
+        self._dict: dict[K, V_co] = dict(items) if items else {}
+
+    def __getitem__(self, key: K) -> V_co:
+        return self._dict[key]
+
+    def __iter__(self) -> Iterator[K]:
+        return iter(self._dict)
+
+    def __len__(self) -> int:
+        return len(self._dict)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._dict.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._dict)
+
+
+_EMPTY: Final[ReadOnlyDict[str, Any]] = ReadOnlyDict()
+
+
+class Shown:
+    """Gives a dataclass a repr without the fields that say nothing, and with long values cut."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return self._show()
+
+    def _show(self, hidden: tuple[str, ...] = ()) -> str:
+        shown = []
+        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            value = getattr(self, field.name)
+            factory = field.default_factory
+            default = factory() if factory is not MISSING else field.default
+            if field.repr and field.name not in hidden and (default is MISSING or value != default):
+                shown.append(f"{field.name}={_brief.repr(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+# ---------------------------------------------------------------------------------------------- response codes
+
+
+class Code(StrEnum):
+    """Names of the response codes in IANA's registry (RFC 5530, section 6); a server may send others too."""
+
+    ALERT = "ALERT"
+    """The text must be shown to the user (RFC 9051, section 7.1)."""
+    ALREADYEXISTS = "ALREADYEXISTS"
+    """The mailbox to be made exists (RFC 5530)."""
+    ANNOTATE = "ANNOTATE"
+    """An annotation is too big, or there are too many (RFC 5257)."""
+    ANNOTATIONS = "ANNOTATIONS"
+    """Which annotations the mailbox can hold (RFC 5257)."""
+    APPENDUID = "APPENDUID"
+    """See :class:`AppendUID`."""
+    AUTHENTICATIONFAILED = "AUTHENTICATIONFAILED"
+    """The credentials were not accepted, for whatever reason (RFC 5530)."""
+    AUTHORIZATIONFAILED = "AUTHORIZATIONFAILED"
+    """The credentials are right, but may not act for the identity asked for (RFC 5530)."""
+    BADCHARSET = "BADCHARSET"
+    """See :class:`BadCharset`."""
+    BADCOMPARATOR = "BADCOMPARATOR"
+    """None of the comparators asked for is supported (RFC 5255)."""
+    BADEVENT = "BADEVENT"
+    """See :class:`BadEvent`."""
+    BADURL = "BADURL"
+    """See :class:`BadURL`."""
+    CANNOT = "CANNOT"
+    """The operation is against a rule of the server and never works (RFC 5530)."""
+    CAPABILITY = "CAPABILITY"
+    """See :class:`CapabilityCode`."""
+    CLIENTBUG = "CLIENTBUG"
+    """The server thinks that the client has a bug (RFC 5530)."""
+    CLOSED = "CLOSED"
+    """The mailbox selected before is closed; what follows is about the new one (RFC 7162, section 3.2.11)."""
+    COMPRESSIONACTIVE = "COMPRESSIONACTIVE"
+    """There is compression already (RFC 4978)."""
+    CONTACTADMIN = "CONTACTADMIN"
+    """Only the server's administrator can help (RFC 5530)."""
+    COPYUID = "COPYUID"
+    """See :class:`CopyUID`."""
+    CORRUPTION = "CORRUPTION"
+    """The server found some of its data damaged (RFC 5530)."""
+    EXPIRED = "EXPIRED"
+    """The credentials were right once (RFC 5530)."""
+    EXPUNGEISSUED = "EXPUNGEISSUED"
+    """Someone else expunged messages that the command was about (RFC 5530)."""
+    HASCHILDREN = "HASCHILDREN"
+    """The mailbox can't be deleted because it has children (RFC 9051, section 7.1)."""
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"
+    """See :class:`HighestModSeq`."""
+    INPROGRESS = "INPROGRESS"
+    """See :class:`InProgress`."""
+    INUSE = "INUSE"
+    """Somebody else holds what the command needs; later it may work (RFC 5530)."""
+    LIMIT = "LIMIT"
+    """A limit of the server's was reached (RFC 5530)."""
+    MAILBOXID = "MAILBOXID"
+    """See :class:`MailboxID`."""
+    MAXCONVERTMESSAGES = "MAXCONVERTMESSAGES"
+    """See :class:`MaxConvert`."""
+    MAXCONVERTPARTS = "MAXCONVERTPARTS"
+    """See :class:`MaxConvert`."""
+    MESSAGELIMIT = "MESSAGELIMIT"
+    """See :class:`MessageLimit`."""
+    METADATA = "METADATA"
+    """See :class:`MetadataCode`."""
+    MODIFIED = "MODIFIED"
+    """See :class:`Modified`."""
+    NEWNAME = "NEWNAME"
+    """The mailbox was renamed (RFC 2060; obsolete)."""
+    NOMODSEQ = "NOMODSEQ"
+    """The mailbox does not keep mod-sequences (RFC 7162, section 3.1.2.2)."""
+    NONEXISTENT = "NONEXISTENT"
+    """There is no such mailbox (RFC 5530)."""
+    NOPERM = "NOPERM"
+    """The account lacks the right to do that (RFC 5530)."""
+    NOTIFICATIONOVERFLOW = "NOTIFICATIONOVERFLOW"
+    """The server has stopped notifying: as if NOTIFY NONE had been sent (RFC 5465, section 5.8)."""
+    NOTSAVED = "NOTSAVED"
+    """The search result was not saved (RFC 9051, section 7.1; RFC 5182)."""
+    NOUPDATE = "NOUPDATE"
+    """See :class:`NoUpdate`."""
+    OVERQUOTA = "OVERQUOTA"
+    """The account is over its quota, or would be (RFC 5530; RFC 9208, section 4.3)."""
+    PARSE = "PARSE"
+    """The server could not make sense of a message's header (RFC 9051, section 7.1)."""
+    PERMANENTFLAGS = "PERMANENTFLAGS"
+    """See :class:`PermanentFlags`."""
+    PRIVACYREQUIRED = "PRIVACYREQUIRED"
+    """That needs TLS first (RFC 5530)."""
+    READ_ONLY = "READ-ONLY"
+    """The mailbox is selected, or now is, for reading alone (RFC 9051, section 7.1)."""
+    READ_WRITE = "READ-WRITE"
+    """The mailbox is selected, or now is, for reading and writing (RFC 9051, section 7.1)."""
+    REFERRAL = "REFERRAL"
+    """See :class:`Referral`."""
+    SERVERBUG = "SERVERBUG"
+    """The server found a bug in itself (RFC 5530)."""
+    TEMPFAIL = "TEMPFAIL"
+    """The conversion can't be made now (RFC 5259)."""
+    TOOBIG = "TOOBIG"
+    """The message is larger than the server takes (RFC 4469; RFC 7889)."""
+    TRYCREATE = "TRYCREATE"
+    """There is no such mailbox; it would work once it is created (RFC 9051, section 7.1)."""
+    UIDNEXT = "UIDNEXT"
+    """See :class:`UIDNext`."""
+    UIDNOTSTICKY = "UIDNOTSTICKY"
+    """The mailbox does not keep UIDs from one session to the next (RFC 4315)."""
+    UIDREQUIRED = "UIDREQUIRED"
+    """After UIDONLY was enabled, message sequence numbers are refused (RFC 9586)."""
+    UIDVALIDITY = "UIDVALIDITY"
+    """See :class:`UIDValidity`."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """A part of the server is down; later it may work (RFC 5530)."""
+    UNDEFINED_FILTER = "UNDEFINED-FILTER"
+    """See :class:`UndefinedFilter`."""
+    UNKNOWN_CTE = "UNKNOWN-CTE"
+    """The server can't decode the part's content transfer encoding (RFC 3516)."""
+    UNSEEN = "UNSEEN"
+    """See :class:`Unseen`."""
+    URLMECH = "URLMECH"
+    """See :class:`URLMech`."""
+    USEATTR = "USEATTR"
+    """The special use asked for can't be given to the mailbox (RFC 6154)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ResponseCode(Shown):
+    """A response code (RFC 9051, section 7.1) that has no arguments, or whose arguments are not understood.
+
+    Those with arguments have classes of their own; all have `name` and `octets`.
+    """
+
+    name: str
+    """Upper case; compares equal to members of :class:`Code`."""
+    octets: bytes = b""
+    """The arguments, as they came."""
+
+    def __repr__(self) -> str:
+        return self._show(() if type(self) is ResponseCode else ("name", "octets"))
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CapabilityCode(ResponseCode):
+    """CAPABILITY: what the server can do (RFC 9051, section 7.1)."""
+
+    capabilities: frozenset[str]
+    """Upper case."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class PermanentFlags(ResponseCode):
+    """PERMANENTFLAGS: the flags that can be changed for good (RFC 9051, section 7.1)."""
+
+    flags: frozenset[str]
+    r"""As sent, ``\*`` included."""
+
+    @property
+    def new_keywords(self) -> bool:
+        r"""Whether keywords can be made by storing them: ``\*`` is among the flags."""
+        return "\\*" in self.flags
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UIDNext(ResponseCode):
+    """UIDNEXT: the next message will have at least this UID (RFC 9051, section 2.3.1.1)."""
+
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UIDValidity(ResponseCode):
+    """UIDVALIDITY: when it changes, every UID that was noted is void (RFC 9051, section 2.3.1.1)."""
+
+    uid_validity: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Unseen(ResponseCode):
+    r"""UNSEEN: the first message without \Seen (RFC 3501, section 7.1)."""
+
+    number: int
+    """Its message sequence number."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class HighestModSeq(ResponseCode):
+    """HIGHESTMODSEQ: the highest mod-sequence in the mailbox (RFC 7162, section 3.1.2.1)."""
+
+    mod_sequence: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class AppendUID(ResponseCode):
+    """APPENDUID: where the appended messages are (RFC 4315, section 3; RFC 3502 for several)."""
+
+    uid_validity: int
+    uids: UIDSet
+    """In the order in which the messages were sent, which is ascending."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CopyUID(ResponseCode):
+    """COPYUID: where copied or moved messages are (RFC 4315, section 3; RFC 6851, section 4.3)."""
+
+    uid_validity: int
+    """Of the destination mailbox."""
+    source: UIDSet
+    destination: UIDSet
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield (source UID, destination UID) of each message, in the server's order."""
+        _, source, destination = self.octets.split()
+        return zip(
+            chain.from_iterable(UIDSet.parse_ordered(source)),
+            chain.from_iterable(UIDSet.parse_ordered(destination)),
+            strict=True,
+        )
+
+    def mapping(self) -> dict[int, int]:
+        """Return source UID -> destination UID; memory for each message, however short the sets."""
+        return dict(self.pairs())
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Modified(ResponseCode):
+    """MODIFIED: the messages that a conditional STORE left alone (RFC 7162, section 3.1.3)."""
+
+    numbers: SequenceSet
+    """As the answer to STORE; in the answer to UID STORE see `uids`."""
+
+    @property
+    def uids(self) -> UIDSet:
+        """The numbers as UIDs, which they are in the answer to UID STORE."""
+        return UIDSet.parse(self.octets.strip())
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadCharset(ResponseCode):
+    """BADCHARSET: the charset of a search is not supported (RFC 9051, section 7.1)."""
+
+    charsets: tuple[str, ...] = ()
+    """Those that are, where the server says so."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadEvent(ResponseCode):
+    """BADEVENT: NOTIFY asked for events that the server does not know (RFC 5465)."""
+
+    events: tuple[str, ...]
+    """Those that it does know."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class NoUpdate(ResponseCode):
+    """NOUPDATE: the server does not, or no longer, update this search (RFC 5267, section 4.3.1)."""
+
+    tag: bytes
+    """Of the command that started the search."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MailboxID(ResponseCode):
+    """MAILBOXID: an identifier that the mailbox keeps when it is renamed (RFC 8474, section 4)."""
+
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MetadataCode(ResponseCode):
+    """METADATA: why not all metadata was given or taken (RFC 5464, section 4.2.1, 4.3)."""
+
+    reason: str
+    """``LONGENTRIES``, ``MAXSIZE``, ``TOOMANY`` or ``NOPRIVATE``."""
+    size: int | None = None
+    """LONGENTRIES: octets of the largest value left out. MAXSIZE: octets that a value may have."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadURL(ResponseCode):
+    """BADURL: the URL in CATENATE or URLAUTH that the server can't use (RFC 4469)."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Referral(ResponseCode):
+    """REFERRAL: where to find the account or the mailbox (RFC 2221; RFC 2193)."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class URLMech(ResponseCode):
+    """URLMECH: mechanisms that can authorise URLs of this mailbox (RFC 4467)."""
+
+    mechanisms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UndefinedFilter(ResponseCode):
+    """UNDEFINED-FILTER: there is no filter of this name (RFC 5466)."""
+
+    filter_name: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class InProgress(ResponseCode):
+    """INPROGRESS: how far a command has got (RFC 9585). All None: it goes on, nothing more is known."""
+
+    tag: bytes | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MessageLimit(ResponseCode):
+    """MESSAGELIMIT: the command was carried out, or can be, on so many messages only (RFC 9738)."""
+
+    limit: int
+    uid: int | None = None
+    """The lowest UID that was processed."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MaxConvert(ResponseCode):
+    """MAXCONVERTMESSAGES, MAXCONVERTPARTS: how much one CONVERT may convert (RFC 5259)."""
+
+    limit: int
+
+
+# --------------------------------------------------------------------------------------------------- responses
+
+
+class Response(Shown):
+    """Base of every response."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tagged(Response):
+    """The end of a command (RFC 9051, section 7.1)."""
+
+    tag: bytes
+    status: Literal["OK", "NO", "BAD"]
+    code: ResponseCode | None = None
+    text: str = ""
+    """For people; octets that are not UTF-8 are replaced."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StatusResponse(Response):
+    """The greeting, a warning, or the end of the connection (RFC 9051, section 7.1)."""
+
+    status: Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
+    code: ResponseCode | None = None
+    text: str = ""
+    """For people; octets that are not UTF-8 are replaced."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ContinuationRequest(Response):
+    """The server waits for more (RFC 9051, section 7.6)."""
+
+    text: bytes = b""
+    """All that follows ``+`` and a space: a SASL challenge in base64, or text for people."""
+    code: ResponseCode | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class UnknownResponse(Response):
+    """A response of an unknown kind, or one that is not in its own grammar."""
+
+    name: str
+    """Upper case; empty where there is none."""
+    fragments: tuple[bytes, ...]
+    """The response as it came: a line, a literal, a line, and so on."""
+    defect: str | None = None
+    """What is wrong; None for a kind that is not known."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Capabilities(Response):
+    """CAPABILITY (RFC 9051, section 7.2.2)."""
+
+    names: frozenset[str]
+    """Upper case."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Enabled(Response):
+    """ENABLED: what ENABLE switched on (RFC 9051, section 7.2.1)."""
+
+    capabilities: frozenset[str]
+    """Upper case."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Exists(Response):
+    """EXISTS (RFC 9051, section 7.4.1)."""
+
+    count: int
+    """Messages in the mailbox."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Recent(Response):
+    """RECENT (RFC 3501, section 7.3.2)."""
+
+    count: int
+    r"""Messages with the flag \Recent."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Expunge(Response):
+    """EXPUNGE: a message is gone, and those behind it move up by one (RFC 9051, section 7.5.1)."""
+
+    sequence_number: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Vanished(Response):
+    """VANISHED: messages are gone (RFC 7162, section 3.2.10)."""
+
+    uids: UIDSet
+    earlier: bool = False
+    """Whether they went before, so that sequence numbers do not change now."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Flags(Response):
+    """FLAGS: the flags that can be in the mailbox (RFC 9051, section 7.3.5)."""
+
+    flags: frozenset[str]
+    """System flags in the RFC's spelling, keywords as sent."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Search(Response):
+    """SEARCH (RFC 3501, section 7.2.5)."""
+
+    numbers: tuple[int, ...]
+    """Sequence numbers, or UIDs in the answer to UID SEARCH, as the server ordered them."""
+    mod_sequence: int | None = None
+    """The highest mod-sequence of those messages, where a search key asked for it (RFC 7162, section 3.1.5)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sort(Response):
+    """SORT (RFC 5256, section 4)."""
+
+    numbers: tuple[int, ...]
+    """Sequence numbers, or UIDs in the answer to UID SORT, in the order asked for."""
+    mod_sequence: int | None = None
+    """As in :class:`Search`."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Partial(Shown):
+    """A part of a search's result (RFC 9394, section 3.1; RFC 5267, section 4.4)."""
+
+    first: int
+    """Where the part begins: 1 is the first result, -1 the last."""
+    last: int
+    messages: UIDSet | SequenceSet
+    """Empty where the result has nothing there."""
+    octets: bytes = b""
+    """The set as it came, for the answer to SORT, where order counts."""
+
+    def in_order(self) -> Iterator[int]:
+        """Yield the numbers in the order in which the server gave them."""
+        return _in_order(self.octets)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ContextUpdate(Shown):
+    """A change to the result of a search that the server keeps up to date (RFC 5267, section 4.3.3)."""
+
+    kind: Literal["ADDTO", "REMOVEFROM"]
+    position: int
+    """Where the messages come in or went, from 1; 0 where order does not count."""
+    messages: UIDSet | SequenceSet
+    octets: bytes = b""
+    """The set as it came."""
+
+    def in_order(self) -> Iterator[int]:
+        """Yield the numbers in the order in which the server gave them."""
+        return _in_order(self.octets)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ESearch(Response):
+    """ESEARCH (RFC 9051, section 7.3.4; RFC 4731). What was not asked for, or found nothing, is None."""
+
+    tag: bytes | None = None
+    """Of the command that this answers."""
+    uid: bool = False
+    """Whether the numbers are UIDs."""
+    min: int | None = None
+    max: int | None = None
+    count: int | None = None
+    all: UIDSet | SequenceSet | None = None
+    all_octets: bytes = b""
+    """`all` as it came, for the answer to SORT, where order counts (RFC 5267, section 3.2)."""
+    mod_sequence: int | None = None
+    """RFC 7162, section 3.1.5."""
+    partial: Partial | None = None
+    updates: tuple[ContextUpdate, ...] = ()
+    """To be applied in this order."""
+    relevancy: tuple[int, ...] = ()
+    """A score from 1 to 100 for each message found (RFC 6203, section 4)."""
+    mailbox: str | None = None
+    """Where the messages are (RFC 7377, section 2.1)."""
+    mailbox_octets: bytes | None = None
+    uid_validity: int | None = None
+    """Of `mailbox`."""
+    other: ReadOnlyDict[str, Value] = _EMPTY
+    """Return data of other kinds, or not in their grammar, under their names in upper case."""
+
+    def in_order(self) -> Iterator[int]:
+        """Yield the numbers of `all` in the order in which the server gave them."""
+        return _in_order(self.all_octets)
+
+
+def _in_order(octets: bytes) -> Iterator[int]:
+    return chain.from_iterable(UIDSet.parse_ordered(octets)) if octets else iter(())
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ThreadNode:
+    """A message and the answers to it (RFC 5256, section 4). Threads may be deeper than Python recurses."""
+
+    number: int | None
+    """Sequence number, or UID in the answer to UID THREAD; None where the answers' parent is not in the mailbox."""
+    children: tuple[ThreadNode, ...] = ()
+
+    def walk(self) -> Iterator[tuple[int, ThreadNode]]:
+        """Yield (depth, node) of this node, at depth 0, and all below it; each before its children."""
+        waiting = [(0, self)]
+        while waiting:
+            depth, node = waiting.pop()
+            yield depth, node
+            waiting += [(depth + 1, child) for child in reversed(node.children)]
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of all messages in the thread, each before the answers to it."""
+        return (node.number for _, node in self.walk() if node.number is not None)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ThreadNode):
+            return NotImplemented
+        if self.number != other.number or len(self.children) != len(other.children):
+            return False
+        # Depths in this order describe a tree completely.
+        return [(depth, node.number) for depth, node in self.walk()] == [
+            (depth, node.number) for depth, node in other.walk()
+        ]
+
+    def __hash__(self) -> int:
+        return hash((self.number, len(self.children)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Flat, as pickle and copy.deepcopy() recurse.
+        nodes = [(node.number, len(node.children)) for _, node in self.walk()]
+        return _thread_node, (tuple(number for number, _ in nodes), array("Q", [count for _, count in nodes]))
+
+    def __repr__(self) -> str:
+        return f"<ThreadNode {self.number}: {sum(1 for _ in self.numbers())} messages>"
+
+
+def _thread_node(numbers: tuple[int | None, ...], counts: Sequence[int]) -> ThreadNode:
+    """Return the node with what is below it, of each node's number and how many children it has, in walk()'s order."""
+    made: list[ThreadNode] = []
+    for number, count in zip(reversed(numbers), reversed(counts), strict=True):
+        children = made[len(made) - count :]
+        del made[len(made) - count :]
+        made.append(ThreadNode(number, tuple(reversed(children))))
+    return made[0]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Thread(Response):
+    """THREAD (RFC 5256, section 4)."""
+
+    threads: tuple[ThreadNode, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailboxStatus(Response):
+    """STATUS (RFC 9051, section 7.3.3). What was not asked for is None."""
+
+    name: str
+    octets: bytes
+    """The name as it came."""
+    messages: int | None = None
+    uid_next: int | None = None
+    uid_validity: int | None = None
+    unseen: int | None = None
+    r"""Number of messages without \Seen."""
+    recent: int | None = None
+    size: int | None = None
+    """Octets of all messages together (RFC 8438)."""
+    deleted: int | None = None
+    r"""Number of messages with \Deleted."""
+    deleted_storage: int | None = None
+    """Octets that an expunge would free (RFC 9208, section 4.1.4)."""
+    highest_mod_sequence: int | None = None
+    """RFC 7162, section 3.1.7."""
+    mailbox_id: str | None = None
+    """RFC 8474, section 4.3."""
+    append_limit: int | None = None
+    """Octets that an appended message may have (RFC 7889); None also where the server says that there is no limit."""
+    other: ReadOnlyDict[str, Value] = _EMPTY
+    """Items of other kinds, or not in their grammar, under their names in upper case."""
+
+
+# RFC 6154, RFC 8457, and IANA's registry of special-use attributes.
+_SPECIAL_USES: Final = frozenset(
+    f"\\{name}"
+    for name in ("All", "Archive", "Drafts", "Flagged", "Important", "Junk", "Memos", "Scheduled", "Sent", "Snoozed")
+) | {"\\Trash"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MailboxInfo(Response):
+    """LIST, LSUB or XLIST (RFC 9051, section 7.3.1; RFC 3501, section 7.2.3)."""
+
+    name: str
+    """``INBOX`` in any case is ``INBOX``. From modified UTF-7; octets that are not that are taken as UTF-8."""
+    octets: bytes
+    """The name as it came."""
+    delimiter: str | None
+    """Between the levels of the hierarchy; None where there are no levels."""
+    attributes: frozenset[str]
+    """Known ones in the spelling of their RFC."""
+    kind: Literal["LIST", "LSUB", "XLIST"] = "LIST"
+    old_name: str | None = None
+    """What the mailbox was called before it was renamed, or before its name was normalised."""
+    child_info: tuple[str, ...] = ()
+    """Selection options, upper case, that mailboxes below this one match (RFC 9051, section 6.3.9.6)."""
+    my_rights: str | None = None
+    """The account's rights, where LIST was asked for them (RFC 8440)."""
+    status: MailboxStatus | None = None
+    """Where LIST was asked for it (RFC 5819)."""
+    metadata: ReadOnlyDict[str, bytes | None] | None = None
+    """Where LIST was asked for it (RFC 9590)."""
+    extended: ReadOnlyDict[str, Value] = _EMPTY
+    """Extended data of other kinds, under their names in upper case."""
+
+    @property
+    def special_use(self) -> frozenset[str]:
+        r"""The special uses among the attributes, such as ``\Sent`` (RFC 6154; RFC 8457)."""
+        return self.attributes & _SPECIAL_USES
+
+    @property
+    def is_selectable(self) -> bool:
+        """Whether SELECT can work."""
+        return self.attributes.isdisjoint(("\\Noselect", "\\NonExistent"))
+
+    @property
+    def has_children(self) -> bool | None:
+        """Whether there are mailboxes below this one; None where the server doesn't say."""
+        if "\\HasChildren" in self.attributes:
+            return True
+        if not self.attributes.isdisjoint(("\\HasNoChildren", "\\Noinferiors")):
+            return False
+        return None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Namespace(Shown):
+    """A place for mailboxes (RFC 9051, section 6.3.10; RFC 2342)."""
+
+    prefix: str
+    """What the names of its mailboxes begin with."""
+    delimiter: str | None
+    """As in :class:`MailboxInfo`."""
+    extensions: ReadOnlyDict[str, tuple[str, ...]] = _EMPTY
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Namespaces(Response):
+    """NAMESPACE (RFC 9051, section 7.3.2)."""
+
+    personal: tuple[Namespace, ...] = ()
+    other_users: tuple[Namespace, ...] = ()
+    shared: tuple[Namespace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class QuotaResource(Shown):
+    """Use and limit of one resource (RFC 9208, section 4.2.1)."""
+
+    name: str
+    """Upper case: ``STORAGE`` (units of 1024 octets), ``MESSAGE``, ``MAILBOX``, ``ANNOTATION-STORAGE``, or another."""
+    usage: int
+    """In the resource's own unit, as is the limit."""
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Quota(Response):
+    """QUOTA (RFC 9208, section 4.2.1)."""
+
+    root: str
+    resources: tuple[QuotaResource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class QuotaRoots(Response):
+    """QUOTAROOT (RFC 9208, section 4.2.2)."""
+
+    mailbox: str
+    mailbox_octets: bytes
+    roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Acl(Response):
+    """ACL: who may do what (RFC 4314, section 3.6)."""
+
+    mailbox: str
+    mailbox_octets: bytes
+    rights: ReadOnlyDict[str, str]
+    """Identifier -> rights, one letter each; an identifier that begins with ``-`` takes rights away."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ListRights(Response):
+    """LISTRIGHTS (RFC 4314, section 3.7)."""
+
+    mailbox: str
+    mailbox_octets: bytes
+    identifier: str
+    required: str
+    """Rights that the identifier always has."""
+    optional: tuple[str, ...] = ()
+    """Rights that can be given; those of one item only together."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MyRights(Response):
+    """MYRIGHTS: what this account may do (RFC 4314, section 3.8)."""
+
+    mailbox: str
+    mailbox_octets: bytes
+    rights: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Metadata(Response):
+    """METADATA (RFC 5464, section 4.4)."""
+
+    mailbox: str
+    """Empty for the server's own."""
+    mailbox_octets: bytes
+    entries: ReadOnlyDict[str, bytes | None] = _EMPTY
+    """Entry name -> value; None where there is none. The answer to GETMETADATA."""
+    changed: tuple[str, ...] = ()
+    """Entries that have changed, told unasked, without values."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ServerID(Response):
+    """ID: what the server says about itself (RFC 2971, section 3.2)."""
+
+    fields: ReadOnlyDict[str, str] = _EMPTY
+    """Names in lower case. Fields that are NIL are left out."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Language(Response):
+    """LANGUAGE: the language in use, or those there are (RFC 5255, section 3.3)."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparator(Response):
+    """COMPARATOR: how strings are compared in searches (RFC 5255, section 4.8)."""
+
+    name: str
+    matching: tuple[str, ...] = ()
+    """Those that match what COMPARATOR asked for."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class JMAPAccess(Response):
+    """JMAPACCESS: where the account can be reached by JMAP (RFC 9698)."""
+
+    url: str

@@ -1,0 +1,1 @@
+"""Octets to responses, and arguments to octets."""
