@@ -17,7 +17,7 @@ import trustme
 from fastimap.commands import fetch
 from fastimap.conversation import protocol
 from fastimap.testing import IMAPServer
-from fastimap.wire import decode
+from fastimap.wire import _values
 from tests.client.doors import Door, opened
 from tests.imaplib.scripted import Script, Server
 from tests.support import IMPLEMENTATIONS, READERS
@@ -30,7 +30,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     """Has the clients use one parser and then the other."""
     twin = importlib.import_module(READERS[request.param])
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
-    monkeypatch.setattr(decode, "tokenize", twin.tokenize)
+    monkeypatch.setattr(_values, "tokenize", twin.tokenize)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
     return str(request.param)
 

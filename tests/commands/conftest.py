@@ -7,7 +7,7 @@ import importlib
 import pytest
 
 from fastimap import parser
-from fastimap.wire import decode
+from fastimap.wire import _values
 from tests.commands.harness import Talk
 from tests.support import IMPLEMENTATIONS, READERS
 
@@ -16,6 +16,6 @@ from tests.support import IMPLEMENTATIONS, READERS
 def talk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Talk:
     """A Talk with one parser and then the other; one that was not built is a failure."""
     twin = importlib.import_module(READERS[request.param])
-    monkeypatch.setattr(decode, "tokenize", twin.tokenize)
+    monkeypatch.setattr(_values, "tokenize", twin.tokenize)
     monkeypatch.setattr(parser, "split_rows", twin.split_rows)
     return Talk(twin)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from fastimap.types import Response
-from fastimap.wire import decode
+from fastimap.wire import _values, decode
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import put
 
@@ -20,7 +20,7 @@ Decode: TypeAlias = Callable[..., Response]
 def decoded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Decode:
     """A function: the octets of one response (without its last CRLF), `utf8` -> the value that they mean."""
     twin = importlib.import_module(TWINS[request.param])
-    monkeypatch.setattr(decode, "tokenize", twin.tokenize)
+    monkeypatch.setattr(_values, "tokenize", twin.tokenize)
 
     def one(octets: bytes, *, utf8: bool = False) -> Response:
         reader = twin.ResponseReader()

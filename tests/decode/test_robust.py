@@ -37,7 +37,7 @@ from fastimap.types import (
     UIDValidity,
     UnknownResponse,
 )
-from fastimap.wire import decode
+from fastimap.wire import _codes, _values, decode
 from fastimap.wire.decode import response
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import framed, quirks
@@ -169,7 +169,7 @@ def test_tabs_in_a_mailbox_name(decoded: Decode) -> None:
 @pytest.mark.parametrize("twin", built())
 def test_no_quirk_is_fatal(twin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parser = importlib.import_module(TWINS[twin])
-    monkeypatch.setattr(decode, "tokenize", parser.tokenize)
+    monkeypatch.setattr(_values, "tokenize", parser.tokenize)
     seen = 0
     for octets in QUIRKS:
         for fragments in framed(parser, [octets]):
@@ -195,7 +195,7 @@ _LINES = st.one_of(
     st.sampled_from(sorted(decode._DECODERS)).flatmap(
         lambda name: st.lists(_PIECES, max_size=12).map(lambda words: b" ".join([b"*", name.encode(), *words]))
     ),
-    st.sampled_from(sorted(decode._CODES)).flatmap(
+    st.sampled_from(sorted(_codes.CODES)).flatmap(
         lambda name: st.lists(_PIECES, max_size=6).map(
             lambda words: b" ".join([b"* OK [" + name.encode(), *words]) + b"] x"
         )
@@ -217,7 +217,7 @@ def test_nothing_raises(twin: str) -> None:
         assert len(repr(result)) < 3000
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "tokenize", parser.tokenize)
+        patch.setattr(_values, "tokenize", parser.tokenize)
         check()
 
 

@@ -30,7 +30,7 @@ from fastimap.limits import CLIENT_LIMITS, Limits
 from fastimap.model.message import BodyStructure, FetchedMessage
 from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.settings import DEFAULT_TIMEOUTS, Settings
-from fastimap.wire import decode
+from fastimap.wire import _values
 
 from .inputs import CLIENT_SMALL_LIMITS, arriving
 from .invariants import LITTERED
@@ -550,7 +550,7 @@ def _parsing_by(twin: Any) -> Iterator[None]:
     with (
         mock.patch.object(protocol, "ResponseReader", twin.ResponseReader),
         mock.patch.object(protocol, "secrets", SimpleNamespace(token_hex=lambda size: "")),
-        mock.patch.object(decode, "tokenize", twin.tokenize),
+        mock.patch.object(_values, "tokenize", twin.tokenize),
         mock.patch.object(fetch, "split_rows", twin.split_rows),
         mock.patch.object(parser, "split_rows", twin.split_rows),
     ):

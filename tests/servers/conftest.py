@@ -10,7 +10,7 @@ import pytest
 
 from fastimap.commands import fetch
 from fastimap.conversation import protocol
-from fastimap.wire import decode
+from fastimap.wire import _values
 from tests.client.conftest import door, implementation, serve
 from tests.client.doors import opened
 from tests.servers.accounts import Account
@@ -41,7 +41,7 @@ def account_of_both(
     name, parser = request.param
     twin = importlib.import_module(READERS[parser])
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
-    monkeypatch.setattr(decode, "tokenize", twin.tokenize)
+    monkeypatch.setattr(_values, "tokenize", twin.tokenize)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
     with opened(name) as make:
         yield Account(real_server, real_server.new_user(), make)

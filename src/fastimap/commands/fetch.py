@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 from ..errors import ParseError
+from ..model import words
 from ..model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
@@ -35,11 +36,6 @@ from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "refused"]
 
-_MACROS = {
-    "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
-    "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
-    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
-}
 _BITS = {
     "UID": PRESENT_UID,
     "FLAGS": PRESENT_FLAGS,
@@ -93,7 +89,7 @@ def _asked(items: tuple[str, ...]) -> _Items:
         dict.fromkeys(
             name
             for item in items
-            for name in _MACROS.get(encode.text(item).upper()) or (encode.fetch_item(item).decode("ascii"),)
+            for name in words.FETCH_MACROS.get(encode.text(item).upper()) or (encode.fetch_item(item).decode("ascii"),)
         )
     )
     answers = tuple(map(_response_name, names))

@@ -14,6 +14,7 @@ from enum import StrEnum
 from itertools import chain
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
 
+from . import words
 from .sequence_set import SequenceSet, UIDSet
 
 __all__ = [
@@ -760,11 +761,7 @@ class MailboxStatus(Response):
     """Items of other kinds, or not in their grammar, under their names in upper case."""
 
 
-# RFC 6154, RFC 8457, and IANA's registry of special-use attributes.
-_SPECIAL_USES: Final = frozenset(
-    f"\\{name}"
-    for name in ("All", "Archive", "Drafts", "Flagged", "Important", "Junk", "Memos", "Scheduled", "Sent", "Snoozed")
-) | {"\\Trash"}
+_SPECIAL_USES: Final = frozenset(words.SPECIAL_USES)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -17,7 +17,7 @@ from enum import Enum
 from functools import cached_property
 from typing import Final, Protocol, TypeAlias
 
-from ..model import mailbox_name
+from ..model import mailbox_name, words
 
 __all__ = [
     "Encoded",
@@ -70,7 +70,6 @@ _NUL = re.compile(rb"\0")
 _UNSENDABLE = re.compile(rb"[\0\r\n]")
 _ESCAPED = re.compile(rb'["\\]')
 _ANNOUNCEMENT = re.compile(rb"\{[0-9]+[+-]?\}\Z")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Readable(Protocol):
@@ -273,7 +272,7 @@ def date_text(day: date) -> bytes:
     """Return `day`, such as ``1-Feb-1994``; of a datetime its own calendar day, whatever its zone."""
     if not isinstance(day, date):
         raise TypeError(f"a day is a datetime.date, such as date(2026, 11, 1), not {day!r:.100}")
-    return b"%d-%s-%04d" % (day.day, _MONTHS[day.month - 1].encode(), day.year)
+    return b"%d-%s-%04d" % (day.day, words.MONTHS[day.month - 1].encode(), day.year)
 
 
 def date_time(moment: datetime) -> bytes:
@@ -337,11 +336,6 @@ _SECTIONED = re.compile(
 )
 _PREVIEW_LAZY = re.compile(r"PREVIEW \(LAZY\)", re.ASCII | re.IGNORECASE)
 _NEEDS_SECTION = frozenset({b"BODY.PEEK", b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})
-_MACROS = {
-    "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
-    "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
-    "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
-}
 
 
 def partial(positions: tuple[int, int]) -> bytes:
@@ -379,7 +373,7 @@ def fetch_items(items: str | Iterable[str]) -> tuple[bytes, ...]:
     """Return the list of `items`, each as fetch_item() does; the macros ALL, FAST and FULL are written out."""
     names: list[bytes] = []
     for item in (items,) if isinstance(items, str) else items:
-        names += map(fetch_item, _MACROS.get(item.upper(), (item,)))
+        names += map(fetch_item, words.FETCH_MACROS.get(item.upper(), (item,)))
     if not names:
         raise ValueError("no message data items: a FETCH needs at least one")
     return tuple(dict.fromkeys(names))

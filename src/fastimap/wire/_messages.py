@@ -1,0 +1,33 @@
+"""Changes in the selected mailbox: EXISTS, RECENT, EXPUNGE, VANISHED, FLAGS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..model.responses import Exists, Expunge, Flags, Recent, Response, Vanished
+from ..model.sequence_set import UIDSet
+from ._values import Data, flags, number_set
+
+__all__ = ["DECODERS"]
+
+
+def _vanished(data: Data) -> Vanished:
+    octets = data.line.strip(b" ")
+    earlier = octets[:9].upper() == b"(EARLIER)"
+    return Vanished(number_set(UIDSet, octets[9:].lstrip(b" ") if earlier else octets), earlier)
+
+
+def _expunge(data: Data) -> Expunge:
+    if data.number == 0:
+        raise ValueError("message numbers start at 1")
+    return Expunge(data.number)
+
+
+DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
+    "EXISTS": lambda data: Exists(data.number),
+    "EXPUNGE": _expunge,
+    "FLAGS": lambda data: Flags(flags(data.line) - {"\\*"}),
+    "RECENT": lambda data: Recent(data.number),
+    "VANISHED": _vanished,
+}

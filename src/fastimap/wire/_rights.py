@@ -1,0 +1,78 @@
+"""What an account may do and store: ACL, LISTRIGHTS, MYRIGHTS, QUOTA, QUOTAROOT, METADATA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..model.responses import (
+    Acl,
+    ListRights,
+    Metadata,
+    MyRights,
+    Quota,
+    QuotaResource,
+    QuotaRoots,
+    ReadOnlyDict,
+    Response,
+)
+from ._values import Data, number_of, octets_of, text_of
+
+__all__ = ["DECODERS"]
+
+
+def _quota(data: Data) -> Quota:
+    match data.values():
+        case (root, tuple(items)) if len(items) % 3 == 0:
+            resources = [
+                QuotaResource(text_of(items[i]).upper(), number_of(items[i + 1]), number_of(items[i + 2]))
+                for i in range(0, len(items), 3)
+            ]
+            return Quota(data.text(root), tuple(resources))
+    raise ValueError("not a root and resources of three")
+
+
+def _quota_roots(data: Data) -> QuotaRoots:
+    name, *roots = data.values()
+    return QuotaRoots(*data.mailbox(name), tuple(map(data.text, roots)))
+
+
+def _acl(data: Data) -> Acl:
+    name, *rights = data.values()
+    if len(rights) % 2:
+        raise ValueError("an identifier without rights")
+    texts = list(map(data.text, rights))
+    return Acl(*data.mailbox(name), ReadOnlyDict(dict(zip(texts[::2], texts[1::2], strict=True))))
+
+
+def _list_rights(data: Data) -> ListRights:
+    name, identifier, required, *optional = data.values()
+    return ListRights(*data.mailbox(name), data.text(identifier), data.text(required), tuple(map(data.text, optional)))
+
+
+def _my_rights(data: Data) -> MyRights:
+    name, rights = data.values()
+    return MyRights(*data.mailbox(name), data.text(rights))
+
+
+def _metadata(data: Data) -> Metadata:
+    match data.values():
+        case (name, tuple(items)) if len(items) % 2 == 0:
+            entries = {
+                text_of(entry): None if value is None else octets_of(value)
+                for entry, value in zip(items[::2], items[1::2], strict=True)
+            }
+            return Metadata(*data.mailbox(name), entries=ReadOnlyDict(entries))
+        case (name, first, *others):
+            return Metadata(*data.mailbox(name), changed=tuple(map(text_of, (first, *others))))
+    raise ValueError("not a mailbox and entries")
+
+
+DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
+    "ACL": _acl,
+    "LISTRIGHTS": _list_rights,
+    "METADATA": _metadata,
+    "MYRIGHTS": _my_rights,
+    "QUOTA": _quota,
+    "QUOTAROOT": _quota_roots,
+}

@@ -1,0 +1,154 @@
+"""What searches found: SEARCH, SORT, ESEARCH, THREAD."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, Literal, cast
+
+from ..model.responses import (
+    ContextUpdate,
+    ESearch,
+    Partial,
+    ReadOnlyDict,
+    Response,
+    Search,
+    Sort,
+    Thread,
+    ThreadNode,
+    Value,
+)
+from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
+from ._values import MAX_OBJECTS, Data, SetType, number_of, number_set, octets_of, pairs, shown
+
+__all__ = ["DECODERS"]
+
+
+def _search(data: Data) -> Search:
+    return Search(*_search_result(data.line))
+
+
+def _sort(data: Data) -> Sort:
+    return Sort(*_search_result(data.line))
+
+
+def _search_result(octets: bytes) -> tuple[tuple[int, ...], int | None]:
+    """Return the numbers and the mod-sequence behind them (RFC 7162, section 3.1.5)."""
+    mod_sequence = None
+    octets, parenthesis, rest = octets.partition(b"(")
+    if parenthesis:
+        found = re.fullmatch(rb" *MODSEQ +([0-9]+) *\) *", rest, re.IGNORECASE)
+        if found is None:
+            raise ValueError(f"not a mod-sequence: {shown(rest[:80])}")
+        mod_sequence = number_of(found[1])
+    if octets.translate(None, b"0123456789 "):
+        raise ValueError("not numbers alone")
+    numbers = tuple(map(int, octets.split()))
+    if numbers and not (min(numbers) >= 1 and max(numbers) <= LARGEST_NUMBER):
+        raise ValueError(f"message numbers go from 1 to {LARGEST_NUMBER}")
+    return numbers, mod_sequence
+
+
+_ESEARCH_NUMBERS: Final = {"MIN": "min", "MAX": "max", "COUNT": "count", "MODSEQ": "mod_sequence"}
+
+
+def _esearch(data: Data) -> ESearch:
+    values = data.values()
+    fields: dict[str, Any] = {}
+    other: dict[str, Value] = {}
+    if values and isinstance(values[0], tuple):
+        for name, value in pairs(values[0]):
+            if name == "TAG":
+                fields["tag"] = data.octets(value)
+            elif name == "MAILBOX":
+                fields["mailbox"], fields["mailbox_octets"] = data.mailbox(value)
+            elif name == "UIDVALIDITY":
+                fields["uid_validity"] = number_of(value)
+            else:
+                other[name] = value
+        values = values[1:]
+    uid = bool(values) and isinstance(values[0], str) and values[0].upper() == "UID"
+    set_type: SetType = UIDSet if uid else SequenceSet
+    updates: list[ContextUpdate] = []
+    for name, value in pairs(values[1:] if uid else values):
+        # What is asked for and can't be read makes the whole unreadable: half a result would pass for all of it.
+        if value is None:
+            other[name] = value
+        elif name in _ESEARCH_NUMBERS:
+            fields[_ESEARCH_NUMBERS[name]] = number_of(value)
+        elif name == "ALL":
+            octets = octets_of(value)
+            fields["all"], fields["all_octets"] = number_set(set_type, octets), octets
+        elif name == "PARTIAL":
+            fields["partial"] = _partial(value, set_type)
+        elif name in ("ADDTO", "REMOVEFROM"):
+            updates += _context_updates(cast('Literal["ADDTO", "REMOVEFROM"]', name), value, set_type)
+            if len(updates) > MAX_OBJECTS:
+                raise ValueError(f"more than {MAX_OBJECTS} updates")
+        elif name == "RELEVANCY" and isinstance(value, tuple):
+            fields["relevancy"] = tuple(map(number_of, value))
+        else:
+            other[name] = value
+    return ESearch(uid=uid, updates=tuple(updates), other=ReadOnlyDict(other), **fields)
+
+
+_RANGE = re.compile(r"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
+
+
+def _partial(value: Value, set_type: SetType) -> Partial:
+    match value:
+        case (str(text), messages) if range_ := _RANGE.fullmatch(text):
+            octets = b"" if messages is None else octets_of(messages)
+            return Partial(
+                int(range_[1]), int(range_[2]), number_set(set_type, octets) if octets else set_type(), octets
+            )
+    raise ValueError("not a range and a set")
+
+
+def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Value, set_type: SetType) -> list[ContextUpdate]:
+    if not isinstance(value, tuple) or len(value) % 2:
+        raise ValueError("not positions and sets in turn")
+    if len(value) > 2 * MAX_OBJECTS:
+        raise ValueError(f"more than {MAX_OBJECTS} updates")
+    updates = []
+    for position, messages in zip(value[::2], value[1::2], strict=True):
+        octets = octets_of(messages)
+        updates.append(ContextUpdate(kind, number_of(position), number_set(set_type, octets), octets))
+    return updates
+
+
+def _thread(data: Data) -> Thread:
+    """Threads nest as deep as a discussion goes, so this neither recurses nor counts the depth."""
+    if data.line.translate(None, b"0123456789() "):
+        raise ValueError("not numbers and parentheses alone")
+    # For each open parenthesis: a run of messages, each the answer to the one before it, and the threads behind it.
+    numbers: list[int] = []
+    threads: list[ThreadNode] = []
+    waiting: list[tuple[list[int], list[ThreadNode]]] = []
+    for word in re.findall(rb"[0-9]+|[()]", data.line):
+        if word == b"(":
+            waiting.append((numbers, threads))
+            numbers, threads = [], []
+        elif word == b")":
+            if not waiting or not (numbers or threads):
+                raise ValueError("a thread without messages, or one parenthesis too many")
+            node = ThreadNode(numbers.pop() if numbers else None, tuple(threads))
+            while numbers:
+                node = ThreadNode(numbers.pop(), (node,))
+            numbers, threads = waiting.pop()
+            threads.append(node)
+        elif threads or not waiting:
+            raise ValueError("a message behind or outside threads")
+        else:
+            numbers.append(number_of(word))
+    if waiting:
+        raise ValueError(f"{len(waiting)} parentheses not closed")
+    return Thread(tuple(threads))
+
+
+DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
+    "ESEARCH": _esearch,
+    "SEARCH": _search,
+    "SORT": _sort,
+    "THREAD": _thread,
+}

@@ -1,0 +1,40 @@
+"""What a server says about itself: CAPABILITY, ENABLED, ID, LANGUAGE, COMPARATOR, JMAPACCESS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ..model.responses import Capabilities, Comparator, Enabled, JMAPAccess, Language, ReadOnlyDict, Response, ServerID
+from ._values import Data, capabilities, one, pairs, text_of, texts
+
+__all__ = ["DECODERS"]
+
+
+def _id(data: Data) -> ServerID:
+    match data.values():
+        case () | (None,):
+            return ServerID()
+        case (tuple(items),):
+            known = {name.lower(): text_of(value) for name, value in pairs(items) if value is not None}
+            return ServerID(ReadOnlyDict(known))
+    raise ValueError("neither NIL nor one list")
+
+
+def _comparator(data: Data) -> Comparator:
+    match data.values():
+        case (name,):
+            return Comparator(text_of(name))
+        case (name, tuple(matching)):
+            return Comparator(text_of(name), tuple(map(text_of, matching)))
+    raise ValueError("not a comparator and a list")
+
+
+DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
+    "CAPABILITY": lambda data: Capabilities(capabilities(data.line)),
+    "COMPARATOR": _comparator,
+    "ENABLED": lambda data: Enabled(capabilities(data.line)),
+    "ID": _id,
+    "JMAPACCESS": lambda data: JMAPAccess(text_of(one(data.line))),
+    "LANGUAGE": lambda data: Language(texts(data.line)),
+}
