@@ -14,7 +14,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in README.md) $(shell find src \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' \))
+SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in README.md) $(shell find src \( -name '*.py' -o -name '*.pyx' -o -name '*.pxi' \))
 
 .PHONY: test demo lint bench wheels fuzz coverage clean
 .DELETE_ON_ERROR:
@@ -38,7 +38,7 @@ lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src tests benchmarks tools
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
 bench: $(VENV)/bench.stamp

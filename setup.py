@@ -11,6 +11,7 @@ FASTIMAP_TRACE              line tracing, for coverage of the Cython code
 """
 
 import os
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -39,6 +40,7 @@ def extensions() -> list[Extension]:
     extension = Extension(
         "fastimap._parser",
         ["src/fastimap/_parser.pyx"],
+        depends=sorted(glob("src/fastimap/_parser_pyx/*.pxi")),
         extra_compile_args=compile_args,
         extra_link_args=link_args,
         define_macros=[("CYTHON_TRACE", "1")] if on("TRACE") else [],

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 # The floors of ARCHITECTURE.md, from the ground up. A folder stands for all of its modules.
 FLOORS = [
     ["errors", "limits", "model", "sasl", "types"],
-    ["_fetch", "_parser", "_parser_py", "parser"],
+    ["_parser", "_parser_py", "_parser_pyx", "parser"],
     ["_imaplib_arguments", "_imaplib_costs", "_imaplib_functions", "wire", "imaplib", "search", "settings"],
     ["commands"],
     ["conversation"],
@@ -38,7 +38,7 @@ def imports(path: Path) -> list[str]:
     package = ["fastimap", *path.relative_to(PACKAGE).parts[:-1]]
     text = path.read_text("utf-8")
     found = []
-    if path.suffix == ".pyx":
+    if path.suffix in (".pyx", ".pxi"):
         for dots, module, names in re.findall(r"^from (\.*)([\w.]*) import ([\w, ]*)", text, re.MULTILINE):
             base = [*package[: len(package) - len(dots) + 1]] if dots else []
             found += [".".join([*base, name]) for name in ([module] if module else names.split(", "))]
@@ -59,7 +59,7 @@ def _for_types_alone(node: ast.stmt) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-MODULES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx")])
+MODULES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxi")])
 
 
 def test_every_module_has_a_floor() -> None:

@@ -23,7 +23,9 @@ CONFIGURATION = """\
 plugins = Cython.Coverage
 core = ctrace
 data_file = {directory}/coverage
-include = {source}/_parser.pyx
+include =
+    {source}/_parser.pyx
+    {source}/_parser_pyx/*.pxi
 [report]
 show_missing = true
 """

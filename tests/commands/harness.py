@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-from fastimap._fetch import fetch
+from fastimap._parser_py import fetch
 from fastimap.commands.base import Command, Session, State
 from fastimap.errors import CapabilityMissing, StateError
 from fastimap.model.message import FetchedMessage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from fastimap import _fetch, _parser_py
+from fastimap import _parser_py
 from fastimap.model.message import FetchedMessage
 
 from .harness import put
@@ -17,7 +17,7 @@ def fetched(twin: ModuleType, octets: bytes) -> FetchedMessage:
     put(reader, octets)
     row = decode(twin, reader.responses()[0])
     assert row is not None, octets
-    assert row == _fetch.fetch(framed(octets))
+    assert row == _parser_py.fetch(framed(octets))
     return row
 
 

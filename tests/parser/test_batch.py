@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.workloads import record
-from fastimap import _fetch
+from fastimap import _parser_py
 from fastimap.errors import LineTooLong, LiteralTooLarge, NestingTooDeep, ResponseTooLarge, TooManyLiterals
 from fastimap.limits import CLIENT_LIMITS, DEFAULT_LIMITS, Limits
 from fastimap.model.message import (
@@ -208,7 +208,7 @@ def test_nothing_plain_needs_the_slow_decoder(monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("FASTIMAP_NO_EXTENSION: there is one twin only")
     from fastimap import _parser
 
-    monkeypatch.setattr(_fetch, "fetch", None)
+    monkeypatch.setattr(_parser, "_fetch", None)
     for workload in "abcd":
         (rows,) = batched(_parser, [record(f"{workload}/200")])
         assert [message.uid for message in rows] == list(range(7001, 7201))
@@ -223,7 +223,7 @@ def test_the_workloads_of_the_benchmarks(twin: Any, workload: str) -> None:
     rng = random.Random(7)
     at = sorted(rng.randrange(len(octets)) for _ in range(40))
     cut = [octets[i:j] for i, j in zip([0, *at], [*at, len(octets)], strict=True)]
-    expected = [_fetch.fetch(fragments) for fragments in framed_once(twin, octets)]
+    expected = [_parser_py.fetch(fragments) for fragments in framed_once(twin, octets)]
     assert len(expected) == 60
     assert not any(message is None or message.defects for message in expected)
     assert batched(twin, [octets]) == batched(twin, cut) == [expected]

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastimap import _fetch, _parser_py
+from fastimap import _parser_py
 from fastimap.model.message import Address, BodyStructure, Envelope, FetchedMessage
 
 from .conftest import TWINS, built
 from .harness import framed, quirks
 
-DECODERS = [_fetch.fetch, importlib.import_module(TWINS["c"]).fetch] if "c" in built() else [_fetch.fetch]
+DECODERS = [_parser_py.fetch, importlib.import_module(TWINS["c"]).fetch] if "c" in built() else [_parser_py.fetch]
 
 WELL_FORMED = [
     (
@@ -55,7 +55,7 @@ def samples() -> list[tuple[bytes, ...]]:
         response
         for octets in [*quirks(), *WELL_FORMED * 10]
         for response in framed(_parser_py, [octets])
-        if isinstance(response, tuple) and _fetch.fetch(response) is not None
+        if isinstance(response, tuple) and _parser_py.fetch(response) is not None
     ]
 
 

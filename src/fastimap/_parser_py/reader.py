@@ -1,33 +1,20 @@
-"""The parser in pure Python: the readable specification of its twin, ``_parser.pyx``.
-
-Both hold the same names in the same order and give equal output, or an equal exception, for any octets
-however they are cut. The interface is documented in :mod:`fastimap.parser`.
-"""
+"""The reader: octets in, lines, literals and responses out; the twin of ``_parser_pyx/reader.pxi``."""
 
 from __future__ import annotations
 
 import io
 import re
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias, Union
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
-from . import _fetch
-from .errors import (
-    LineTooLong,
-    LiteralTooLarge,
-    NestingTooDeep,
-    ParseError,
-    ProtocolError,
-    ResponseTooLarge,
-    TooManyLiterals,
-)
-from .limits import DEFAULT_LIMITS, Limits
-from .model.message import FetchedMessage, Streamed
+from ..errors import LineTooLong, LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
+from ..limits import DEFAULT_LIMITS, Limits
+from ..model.message import FetchedMessage, Streamed
+from .fetch import fetch
+from .tokens import _MAX_SIZE, _announced, _ends_in_section, _is_fetch, _net_parentheses, _shown
 
-__all__ = ["ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
+__all__ = ["ResponseReader", "Sink", "Write"]
 
-Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
 Write: TypeAlias = Callable[[memoryview], object]
 Sink: TypeAlias = Callable[[bytes, int], Write | None]
 
@@ -40,27 +27,14 @@ _IN_PLACE = 64 * 1024
 # announced. Each step may make the allocator copy what is there.
 _FIRST_ROOM = 1024 * 1024
 _GROWTH = 4
-_MAX_SIZE = 2**63 - 1
-_SHOWN = 80
 # A sink is shown this much of the lines before the one at hand: room for the items that servers put first.
 _LEAD = 1024
 # What the response that is half framed is for.
 _RESPONSES, _BATCH, _DRAIN = range(3)
 
-_LITERAL = re.compile(rb"\{([0-9]+)\+?\}\Z")
 # The untagged data responses, which drain() stores; all else is for its caller. "." excludes LF alone.
 _DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\r\n\Z")
-_FETCH = re.compile(rb"\* +[0-9]+ +(?:UID)?FETCH *\(", re.IGNORECASE)
-# What stands in front of a literal that holds a part of the message itself.
-_SECTION_ENDS = (b"] ", b"> ", b"RFC822 ", b"RFC822.HEADER ", b"RFC822.TEXT ")
 _STATUS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
-# A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
-# unescaped quotes, and no grammar puts two strings side by side.
-_QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
-_ESCAPED = re.compile(rb'\\(["\\])')
-_ATOM = re.compile(rb"[^ ()]+")
-_SECTION = re.compile(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
-_ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
 
 
 class ResponseReader:
@@ -283,7 +257,7 @@ class ResponseReader:
         try:
             while (not most or count < most) and (response := self._next_response()) is not None:
                 count += 1
-                row = _fetch.fetch(response)
+                row = fetch(response)
                 if row is None:
                     rows = None
                     batch.append(response)
@@ -341,7 +315,7 @@ class ResponseReader:
             if not text:
                 continue
             if text.startswith(b"*") and text.endswith(b"}") and (size := self._literal_after(text)) >= 0:
-                self._open(line, text, size, _FETCH.match(text) is not None)
+                self._open(line, text, size, _is_fetch(text))
             else:
                 return (text,)
         if not self._next_fragment(self._line_limit):
@@ -357,11 +331,7 @@ class ResponseReader:
 
     def _literal_after(self, text: bytes) -> int:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
-        found = _LITERAL.search(text, max(0, text.rfind(b"{")))
-        if found is None:
-            return -1
-        digits = found[1].lstrip(b"0")
-        size = int(digits or b"0") if len(digits) <= 19 else _MAX_SIZE + 1
+        size = _announced(text)
         if size > _MAX_SIZE:
             self._check_literal(size, self._literal_limit)
         return size
@@ -477,138 +447,3 @@ class ResponseReader:
 
 def _discard(octets: memoryview) -> None:
     pass
-
-
-def _ends_in_section(text: bytes) -> bool:
-    """Whether `text` announces a literal with a part of the message, as against one in an ENVELOPE, say."""
-    stop = text.rfind(b"{")
-    stop -= text[stop - 1 : stop] == b"~"
-    return text[max(0, stop - 14) : stop].upper().endswith(_SECTION_ENDS)
-
-
-def _net_parentheses(text: bytes) -> int:
-    """Return the opening less the closing parentheses of `text` that stand outside quoted strings."""
-    net = 0
-    position = 0
-    quotes = True
-    while position < len(text):
-        octet = text[position]
-        position += 1
-        if octet == 0x28:
-            net += 1
-        elif octet == 0x29:
-            net -= 1
-        elif octet == 0x22 and quotes:
-            end = _end_of_quoted(text, position)
-            if end < 0:
-                quotes = False  # no later quote can be closed either
-            else:
-                position = end
-    return net
-
-
-def _end_of_quoted(text: bytes, position: int) -> int:
-    """Return the position behind the quote that closes the string opened before `position`, or -1."""
-    while position < len(text):
-        octet = text[position]
-        if octet == 0x22:
-            return position + 1
-        position += 2 if octet == 0x5C else 1
-    return -1
-
-
-def _shown(octets: bytes) -> str:
-    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
-
-
-def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Value, ...]:
-    """Return the values in `fragments`; see :mod:`fastimap.parser`."""
-    values: list[Value] = []
-    lists: list[list[Value]] = []
-    for index in range(0, len(fragments), 2):
-        text = fragments[index]
-        if index + 1 < len(fragments):
-            announcement = _ANNOUNCEMENT.search(text, max(0, text.rfind(b"{") - 1))
-            if announcement is None:
-                raise ParseError(f"line {index // 2} announces no literal: {_shown(text)}")
-            text = text[: announcement.start()]
-        position = 0
-        sections = True
-        while position < len(text):
-            octet = text[position]
-            if octet == 0x20:
-                position += 1
-            elif octet == 0x28:
-                if len(lists) >= depth:
-                    raise NestingTooDeep(f"parentheses nested deeper than {depth}")
-                lists.append(values)
-                values = []
-                position += 1
-            elif octet == 0x29:
-                if not lists:
-                    raise ParseError(f"unexpected ')' at octet {position} of line {index // 2}")
-                done = tuple(values)
-                values = lists.pop()
-                values.append(done)
-                position += 1
-            elif octet == 0x22:
-                quoted = _QUOTED.match(text, position + 1)
-                if quoted is None:
-                    raise ParseError(f"quoted string not closed at octet {position} of line {index // 2}")
-                string = quoted[1]
-                values.append(_ESCAPED.sub(rb"\1", string) if b"\\" in string else string)
-                position = quoted.end()
-            else:
-                stop = _end_of_atom(text, position)
-                if sections and _SECTION.match(text, position):
-                    bracket = text.find(b"]", position)
-                    if bracket < 0:
-                        sections = False  # nor does a later section in this line end
-                    else:
-                        stop = _end_of_atom(text, bracket)
-                values.append(_atom(text[position:stop]))
-                position = stop
-        if index + 1 < len(fragments):
-            values.append(fragments[index + 1])
-    if lists:
-        raise ParseError(f"{len(lists)} parentheses not closed")
-    return tuple(values)
-
-
-def _end_of_atom(text: bytes, position: int) -> int:
-    atom = _ATOM.match(text, position)
-    assert atom is not None
-    return atom.end()
-
-
-def _atom(octets: bytes) -> Value:
-    if octets.isdigit():
-        digits = octets.lstrip(b"0")
-        if len(digits) < 19 or (len(digits) == 19 and int(digits) <= _MAX_SIZE):
-            return int(digits or b"0")
-    elif octets.upper() == b"NIL":
-        return None
-    return octets.decode("utf-8", "surrogateescape")
-
-
-def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
-    """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
-    return _fetch.fetch(fragments)
-
-
-def split_rows(
-    rows: list[FetchedMessage], by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int
-) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
-    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
-    claimed: list[FetchedMessage] = []
-    others: list[FetchedMessage] = []
-    lows = [low for low, _ in ranges]
-    for row in rows:
-        number = row.uid if by_uid else row.sequence_number
-        if number is not None and row.present & need == need:
-            at = bisect_right(lows, number) - 1
-            if at >= 0 and number <= ranges[at][1]:
-                claimed.append(row)
-                continue
-        others.append(row)
-    return claimed, others

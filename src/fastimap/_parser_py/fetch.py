@@ -11,14 +11,15 @@ right value though it is not in the grammar stands in :data:`QUIRKS`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from .limits import DEFAULT_LIMITS
-from .model import mailbox_name
-from .model.message import (
+from ..limits import DEFAULT_LIMITS
+from ..model import mailbox_name
+from ..model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
     PRESENT_ENVELOPE,
@@ -39,8 +40,9 @@ from .model.message import (
     Streamed,
     canonical_section,
 )
+from .tokens import _ANNOUNCEMENT, _ATOM, _ESCAPED, _QUOTED, Value
 
-__all__ = ["QUIRKS", "Quirk", "fetch"]
+__all__ = ["QUIRKS", "Quirk", "fetch", "split_rows"]
 
 
 class Quirk(NamedTuple):
@@ -93,8 +95,7 @@ QUIRKS = (
     Quirk("", "mjs/imapclient#288", "quotes and spaces inside a charset and its name"),
 )
 
-Value: TypeAlias = "str | bytes | int | tuple[Value, ...] | None"
-Note: TypeAlias = Callable[[str], None]
+Note = Callable[[str], None]
 """Takes down why the current item is not as it should be."""
 
 _SHOWN = 80
@@ -108,11 +109,6 @@ _BETWEEN_ITEMS = re.compile(rb"[ ()]*")
 _NAME = re.compile(rb"[A-Z][A-Z0-9._-]*", re.IGNORECASE)
 _SECTION = re.compile(rb'\[((?:[^\]"]|"(?:[^"\\]|\\.)*+")*+)\]')
 _ORIGIN = re.compile(rb"<([0-9]{1,19})(?:\.[0-9]*)?>")
-_ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
-# As in tokenize(): a quote that neither a space, a parenthesis nor the end follows is part of the string.
-_QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
-_ESCAPED = re.compile(rb'\\(["\\])')
-_ATOM = re.compile(rb"[^ ()]+")
 _INTEGER = re.compile(rb" *([0-9]{1,19}) *\Z")
 _DATE_TIME = re.compile(
     rb"([0-9]{1,2})[- ]([a-z]{3})[- ]([0-9]{4}) +([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
@@ -746,3 +742,21 @@ def _decoder(name: str) -> Callable[[Value, Note], object]:
     if name.startswith("BINARY.SIZE["):
         return _number
     return _DECODERS.get(name, _as_it_is)
+
+
+def split_rows(
+    rows: list[FetchedMessage], by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int
+) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
+    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
+    claimed: list[FetchedMessage] = []
+    others: list[FetchedMessage] = []
+    lows = [low for low, _ in ranges]
+    for row in rows:
+        number = row.uid if by_uid else row.sequence_number
+        if number is not None and row.present & need == need:
+            at = bisect_right(lows, number) - 1
+            if at >= 0 and number <= ranges[at][1]:
+                claimed.append(row)
+                continue
+        others.append(row)
+    return claimed, others

@@ -1,0 +1,11 @@
+"""The parser in pure Python: the readable specification of its twin, the extension ``_parser``.
+
+Both have the same parts with the same names in the same order, and give equal output, or an equal exception, for any
+octets however they are cut. The interface is documented in :mod:`fastimap.parser`.
+"""
+
+from .fetch import fetch, split_rows
+from .reader import ResponseReader, Sink, Write
+from .tokens import Value, tokenize
+
+__all__ = ["ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
