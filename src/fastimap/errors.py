@@ -25,7 +25,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .model.responses import ResponseCode
+    from .model.response_codes import ResponseCode
 
 __all__ = [
     "Advice",
@@ -123,40 +123,42 @@ class CommandError(FastimapError):
 
     command: str
     """The command's name, such as ``"UID FETCH"``."""
-    tag: str
+    tag: bytes
+    """Of the command."""
     status: str
     """``"NO"`` or ``"BAD"``."""
-    code: str | None
-    """Name of the response code, such as ``"NONEXISTENT"`` (RFC 5530), or None."""
+    response_code: ResponseCode | None
+    """The response code with its arguments, such as :class:`fastimap.types.BadCharset`; `code` is its name."""
     text: str
     """The human-readable text of the answer."""
-    response_code: ResponseCode | None
-    """The response code with its arguments, such as :class:`fastimap.types.BadCharset`."""
     delay: float | None
     """Seconds to wait before the next attempt, where the server said so."""
 
     def __init__(
         self,
         command: str,
-        tag: str,
+        tag: bytes,
         status: str,
-        code: str | None,
+        response_code: ResponseCode | None,
         text: str,
         *,
         advice: Advice | None = None,
         delay: float | None = None,
-        response_code: ResponseCode | None = None,
     ) -> None:
-        super().__init__(command, tag, status, code, text)
+        super().__init__(command, tag, status, response_code, text)
         self.command = command
         self.tag = tag
         self.status = status
-        self.code = code
+        self.response_code = response_code
         self.text = text
         self.delay = delay
-        self.response_code = response_code
         if advice is not None:
             self.advice = advice
+
+    @property
+    def code(self) -> str | None:
+        """Name of the response code, such as ``"NONEXISTENT"`` (RFC 5530), or None."""
+        return None if self.response_code is None else self.response_code.name
 
     def __str__(self) -> str:
         code = f" [{self.code}]" if self.code else ""

@@ -12,7 +12,7 @@ import pytest
 from fastimap import Flag, SequenceSet, UIDSet, errors
 from fastimap.search import from_, since, subject, unseen
 from fastimap.testing import IMAPServer
-from fastimap.types import Exists, Expunge
+from fastimap.types import Exists, ExpungeResponse
 
 MESSAGE = b"From: Ann <ann@example.org>\r\nSubject: one\r\n\r\nbody\r\n"
 NEWSLETTER = b"From: newsletter@example.org\r\nSubject: two\r\n\r\nbuy\r\n"
@@ -145,7 +145,7 @@ def test_copy_and_move(server: IMAPServer, client: Any) -> None:
     moved = client.move(UIDSet("3"), "There")
     assert list(moved.source) == [3]
     assert list(moved.destination) == [3]
-    assert client.take_events() == [Expunge(3)]  # as when anybody removes messages
+    assert client.take_events() == [ExpungeResponse(3)]  # as when anybody removes messages
     assert [message.octets for message in server.messages("There")] == [
         b"Subject: %d\r\n\r\nbody\r\n" % number for number in (1, 2, 3)
     ]
@@ -191,7 +191,7 @@ def test_events_are_kept_apart_from_results(server: IMAPServer, client: Any) -> 
     server.expunge("INBOX", [1])
     rows = client.fetch([2, 3], "FLAGS")
     assert [row.uid for row in rows] == [2, 3]
-    assert client.take_events() == [Expunge(1)]
+    assert client.take_events() == [ExpungeResponse(1)]
 
 
 def test_fetch_of_sequence_numbers_and_of_what_is_not_there(server: IMAPServer, client: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from fastimap import SequenceSet, UIDSet, errors
 from fastimap.search import subject, unseen
-from fastimap.types import Expunge
+from fastimap.types import ExpungeResponse
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Peer
 
@@ -155,7 +155,7 @@ def test_a_move_without_move(scripted: Callable[..., Any]) -> None:
     with scripted(converse(reply, b"IMAP4rev1 UIDPLUS")) as client:
         client.select("INBOX")
         moved = client.move(UIDSet("304,319:320"), "meeting")
-        assert client.take_events() == [Expunge(9), Expunge(8)]
+        assert client.take_events() == [ExpungeResponse(9), ExpungeResponse(8)]
     assert list(moved.pairs()) == [(304, 3956), (319, 3957), (320, 3958)]
     assert commands == [
         b"UID COPY 304,319:320 meeting",

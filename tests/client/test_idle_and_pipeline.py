@@ -12,7 +12,7 @@ import pytest
 from fastimap import Client, errors
 from fastimap.commands import EventGroup, MailboxFilter
 from fastimap.testing import IMAPServer
-from fastimap.types import Exists, Expunge, MailboxStatus, Recent
+from fastimap.types import Exists, ExpungeResponse, MailboxStatus, Recent
 from tests.client.peers import DONE, converse, flags_row
 from tests.client.test_commands import MESSAGE, fill
 from tests.imaplib.scripted import Peer
@@ -25,7 +25,7 @@ def test_idle_tells_what_is_new(server: IMAPServer, client: Any) -> None:
     server.append("INBOX", MESSAGE)
     assert next(event for event in events if isinstance(event, Exists)) == Exists(3)
     server.expunge("INBOX", [1])
-    assert next(event for event in events if isinstance(event, Expunge)) == Expunge(1)
+    assert next(event for event in events if isinstance(event, ExpungeResponse)) == ExpungeResponse(1)
     events.close()
     assert client.noop() is None
 

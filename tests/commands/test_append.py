@@ -15,7 +15,7 @@ import pytest
 from fastimap.commands import Append, AppendMessage, Catenate, MultiAppend, Replace
 from fastimap.errors import CapabilityMissing, CommandError, OverQuota, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
-from fastimap.types import Expunge as Expunged
+from fastimap.types import ExpungeResponse
 from fastimap.wire.encode import Encoding, encode
 from tests.commands.harness import Talk, rev2, sent, server
 
@@ -296,7 +296,7 @@ def test_replace(talk: Talk) -> None:  # RFC 8508, section 3.4
         """,
     )
     assert (replaced.uid_validity, replaced.uid) == (1, 2000)
-    assert talk.left[-1] == Expunged(4)
+    assert talk.left[-1] == ExpungeResponse(4)
     assert sent(Replace(2000, "Drafts", b"new"), server("REPLACE", "LITERAL+")) == [
         b"A1 UID REPLACE 2000 Drafts {3+}\r\nnew\r\n"
     ]

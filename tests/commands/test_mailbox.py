@@ -17,7 +17,7 @@ from fastimap.commands import (
     XList,
 )
 from fastimap.errors import CapabilityMissing, CommandError, FastimapError, MailboxNotFound, NoPermission
-from fastimap.types import Namespace as Place
+from fastimap.types import MailboxNamespace
 from tests.commands.harness import Talk, rev2, sent, server
 
 
@@ -363,9 +363,9 @@ def test_namespace(talk: Talk) -> None:  # RFC 2342, section 5, example 5.5
         S: A1 OK NAMESPACE command completed
         """,
     )
-    assert spaces.personal == (Place("", "/"),)
-    assert spaces.other_users == (Place("~", "/"),)
-    assert spaces.shared == (Place("#shared/", "/"), Place("#public/", "/"))
+    assert spaces.personal == (MailboxNamespace("", "/"),)
+    assert spaces.other_users == (MailboxNamespace("~", "/"),)
+    assert spaces.shared == (MailboxNamespace("#shared/", "/"), MailboxNamespace("#public/", "/"))
     with pytest.raises(CapabilityMissing):
         sent(Namespace(), server())
     assert sent(Namespace(), rev2()) == [b"A1 NAMESPACE\r\n"]

@@ -25,8 +25,7 @@ from fastimap.commands import (
 from fastimap.commands.base import Command, State
 from fastimap.errors import CapabilityMissing, CommandError, MailboxNotFound, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
-from fastimap.types import Exists, MailboxInfo
-from fastimap.types import Expunge as Expunged
+from fastimap.types import Exists, ExpungeResponse, MailboxInfo
 from tests.commands.harness import Talk, rev2, sent, server
 
 
@@ -109,7 +108,7 @@ def test_what_comes_before_closed_is_about_the_mailbox_before(talk: Talk) -> Non
         """,
     )
     assert (selected.exists, selected.uid_validity) == (3, 5)
-    assert talk.left == [Expunged(7)]
+    assert talk.left == [ExpungeResponse(7)]
 
 
 def test_condstore(talk: Talk) -> None:  # RFC 7162, section 3.1.8

@@ -7,7 +7,7 @@ import pytest
 from fastimap.commands import Copy, Move, Store, StoreGmailLabels
 from fastimap.errors import CapabilityMissing, MailboxNotFound, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
-from fastimap.types import Expunge as Expunged
+from fastimap.types import ExpungeResponse
 from tests.commands.harness import Talk, rev2, sent, server
 
 
@@ -177,7 +177,7 @@ def test_move(talk: Talk) -> None:  # RFC 6851, section 4.3
         """,
     )
     assert (moved.uid_validity, len(moved.source), moved.destination) == (432432, 28, UIDSet("1202:1229"))
-    assert talk.left == [Expunged(22)]
+    assert talk.left == [ExpungeResponse(22)]
     with pytest.raises(CapabilityMissing, match="MOVE"):
         sent(Move(1, "x"), server())
 

@@ -232,32 +232,32 @@ def test_pairs_of_copyuid_keep_the_order(decoded: Decode) -> None:
     """RFC 4315, section 3: the sets correspond in order, and each range ascends, however it is written."""
     tagged = decoded(b"A004 OK [copyUID 9999 20:19,500:495 92:97,101:100] Done")
     assert isinstance(tagged, Tagged)
-    assert isinstance(tagged.code, CopyUID)
+    assert isinstance(tagged.response_code, CopyUID)
     expected = {19: 92, 20: 93, 495: 94, 496: 95, 497: 96, 498: 97, 499: 100, 500: 101}
-    assert list(tagged.code.pairs()) == list(expected.items())
-    assert tagged.code.mapping() == expected
+    assert list(tagged.response_code.pairs()) == list(expected.items())
+    assert tagged.response_code.mapping() == expected
 
 
 def test_huge_copyuid_costs_nothing(decoded: Decode) -> None:
     tagged = decoded(b"A004 OK [COPYUID 1 1:4294967295 1:4294967295] Done")
     assert isinstance(tagged, Tagged)
-    assert isinstance(tagged.code, CopyUID)
-    assert next(tagged.code.pairs()) == (1, 1)
+    assert isinstance(tagged.response_code, CopyUID)
+    assert next(tagged.response_code.pairs()) == (1, 1)
 
 
 def test_modified_may_be_uids(decoded: Decode) -> None:
     tagged = decoded(b"d105 OK [MODIFIED 7,9] Conditional STORE failed")
     assert isinstance(tagged, Tagged)
-    assert isinstance(tagged.code, Modified)
-    assert tagged.code.uids == UIDSet([7, 9])
+    assert isinstance(tagged.response_code, Modified)
+    assert tagged.response_code.uids == UIDSet([7, 9])
 
 
 def test_new_keywords(decoded: Decode) -> None:
     for octets, expected in ((rb"(\Seen \*)", True), (rb"(\Seen)", False)):
         status = decoded(b"* OK [PERMANENTFLAGS " + octets + b"] Limited")
         assert isinstance(status, StatusResponse)
-        assert isinstance(status.code, PermanentFlags)
-        assert status.code.new_keywords is expected
+        assert isinstance(status.response_code, PermanentFlags)
+        assert status.response_code.new_keywords is expected
 
 
 @pytest.mark.parametrize(
@@ -297,5 +297,5 @@ def test_every_registered_code_is_known_by_name(decoded: Decode) -> None:
     assert {str(code) for code in Code} == set(registered.split())
     tagged = decoded(b"A1 NO [nonexistent] no such mailbox")
     assert isinstance(tagged, Tagged)
-    assert tagged.code is not None
-    assert tagged.code.name == Code.NONEXISTENT
+    assert tagged.response_code is not None
+    assert tagged.response_code.name == Code.NONEXISTENT

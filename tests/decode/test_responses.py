@@ -8,21 +8,21 @@ from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     Acl,
     Capabilities,
-    Comparator,
+    ComparatorResponse,
     ContextUpdate,
     Enabled,
     ESearch,
     Exists,
-    Expunge,
+    ExpungeResponse,
     Flags,
     JMAPAccess,
-    Language,
-    ListRights,
+    LanguageResponse,
+    ListRightsResponse,
     MailboxInfo,
+    MailboxNamespace,
     MailboxStatus,
     Metadata,
-    MyRights,
-    Namespace,
+    MyRightsResponse,
     Namespaces,
     Partial,
     Quota,
@@ -31,11 +31,11 @@ from fastimap.types import (
     ReadOnlyDict,
     Recent,
     Response,
-    Search,
+    SearchResponse,
     ServerID,
-    Sort,
-    Thread,
+    SortResponse,
     ThreadNode,
+    ThreadResponse,
     UnknownResponse,
     Vanished,
 )
@@ -64,7 +64,7 @@ def listed(name: str, delimiter: str | None = "/", *attributes: str, **more: obj
         (b"* 23 EXISTS", Exists(23)),
         (b"* 0 exists", Exists(0)),
         (b"* 5 RECENT", Recent(5)),
-        (b"* 44 EXPUNGE", Expunge(44)),
+        (b"* 44 EXPUNGE", ExpungeResponse(44)),
         # RFC 7162, section 3.2.10
         (b"* VANISHED (EARLIER) 41,43:116,118,120:211", Vanished(UIDSet("41,43:116,118,120:211"), earlier=True)),
         (b"* VANISHED 405,407,410,425", Vanished(UIDSet("405,407,410,425"))),
@@ -76,11 +76,11 @@ def listed(name: str, delimiter: str | None = "/", *attributes: str, **more: obj
         (rb"* FLAGS ($Junk \SEEN 12 NIL \XNew)", Flags(frozenset({"$Junk", r"\Seen", "12", "NIL", r"\XNew"}))),
         (b"* FLAGS ()", Flags(NOTHING)),
         # RFC 3501, section 7.2.5; RFC 7162, section 3.1.5; RFC 5256, section 4
-        (b"* SEARCH 2 3 6", Search((2, 3, 6))),
-        (b"* SEARCH", Search(())),
-        (b"* SEARCH 2 5 6 7 11 12 18 (MODSEQ 917162500)", Search((2, 5, 6, 7, 11, 12, 18), 917162500)),
-        (b"* SORT 5 3 4 1 2", Sort((5, 3, 4, 1, 2))),
-        (b"* SORT", Sort(())),
+        (b"* SEARCH 2 3 6", SearchResponse((2, 3, 6))),
+        (b"* SEARCH", SearchResponse(())),
+        (b"* SEARCH 2 5 6 7 11 12 18 (MODSEQ 917162500)", SearchResponse((2, 5, 6, 7, 11, 12, 18), 917162500)),
+        (b"* SORT 5 3 4 1 2", SortResponse((5, 3, 4, 1, 2))),
+        (b"* SORT", SortResponse(())),
     ],
 )  # fmt: skip
 def test_plain(decoded: Decode, octets: bytes, expected: Response) -> None:
@@ -193,7 +193,7 @@ N = ThreadNode
     ],
 )
 def test_thread(decoded: Decode, octets: bytes, threads: tuple[ThreadNode, ...]) -> None:
-    assert decoded(octets) == Thread(threads)
+    assert decoded(octets) == ThreadResponse(threads)
 
 
 def test_threads_differ() -> None:
@@ -205,7 +205,7 @@ def test_threads_differ() -> None:
 
 def test_thread_walks(decoded: Decode) -> None:
     response = decoded(b"* THREAD (3 6 (4 23)(44 7 96))")
-    assert isinstance(response, Thread)
+    assert isinstance(response, ThreadResponse)
     (thread,) = response.threads
     assert [(depth, node.number) for depth, node in thread.walk()] == [
         (0, 3), (1, 6), (2, 4), (3, 23), (2, 44), (3, 7), (4, 96),
@@ -220,11 +220,11 @@ def test_thread_walks(decoded: Decode) -> None:
 )
 def test_threads_deeper_than_python_recurses(decoded: Decode, octets: bytes) -> None:
     response = decoded(octets)
-    assert isinstance(response, Thread)
+    assert isinstance(response, ThreadResponse)
     assert sum(1 for _ in response.threads[0].numbers()) == 100_000
     assert response == decoded(octets)
     assert hash(response) == hash(decoded(octets))
-    assert repr(response) == "Thread(threads=(<ThreadNode 1: 100000 messages>,))"
+    assert repr(response) == "ThreadResponse(threads=(<ThreadNode 1: 100000 messages>,))"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_mailbox_names(decoded: Decode, octets: bytes, name: str, utf8_name: str
     assert decoded(b'* LIST () "/" ' + octets) == MailboxInfo(name, octets, "/", NOTHING)
     assert decoded(b'* LIST () "/" "' + octets + b'"', utf8=True) == MailboxInfo(utf8_name, octets, "/", NOTHING)
     assert decoded(b'* STATUS "' + octets + b'" ()') == MailboxStatus(name, octets)
-    assert decoded(b'* MYRIGHTS "' + octets + b'" lr') == MyRights(name, octets, "lr")
+    assert decoded(b'* MYRIGHTS "' + octets + b'" lr') == MyRightsResponse(name, octets, "lr")
     assert decoded(b'* QUOTAROOT "' + octets + b'"') == QuotaRoots(name, octets)
 
 
@@ -371,26 +371,26 @@ def test_status(decoded: Decode, octets: bytes, expected: MailboxStatus) -> None
     ("octets", "expected"),
     [
         # RFC 9051, section 6.3.10
-        (b'* NAMESPACE (("" "/")) NIL NIL', Namespaces((Namespace("", "/"),))),
-        (b'* NAMESPACE NIL NIL (("" "."))', Namespaces(shared=(Namespace("", "."),))),
+        (b'* NAMESPACE (("" "/")) NIL NIL', Namespaces((MailboxNamespace("", "/"),))),
+        (b'* NAMESPACE NIL NIL (("" "."))', Namespaces(shared=(MailboxNamespace("", "."),))),
         (
             b'* NAMESPACE (("" "/")) (("~" "/")) (("#shared/" "/")("#public/" "/")("#news." "."))',
             Namespaces(
-                (Namespace("", "/"),),
-                (Namespace("~", "/"),),
-                (Namespace("#shared/", "/"), Namespace("#public/", "/"), Namespace("#news.", ".")),
+                (MailboxNamespace("", "/"),),
+                (MailboxNamespace("~", "/"),),
+                (MailboxNamespace("#shared/", "/"), MailboxNamespace("#public/", "/"), MailboxNamespace("#news.", ".")),
             ),
         ),
         (
             b'* NAMESPACE (("" "/")("#mh/" "/" "X-PARAM" ("FLAG1" "FLAG2"))) NIL NIL',
             Namespaces(
                 (
-                    Namespace("", "/"),
-                    Namespace("#mh/", "/", ReadOnlyDict({"X-PARAM": ("FLAG1", "FLAG2")})),
+                    MailboxNamespace("", "/"),
+                    MailboxNamespace("#mh/", "/", ReadOnlyDict({"X-PARAM": ("FLAG1", "FLAG2")})),
                 )
             ),
         ),
-        (b'* NAMESPACE (("INBOX" NIL)) NIL NIL', Namespaces((Namespace("INBOX", None),))),
+        (b'* NAMESPACE (("INBOX" NIL)) NIL NIL', Namespaces((MailboxNamespace("INBOX", None),))),
         # RFC 9208, sections 4.2.1 and 4.2.2
         (b'* QUOTA "" (STORAGE 10 512)', Quota("", (QuotaResource("STORAGE", 10, 512),))),
         (
@@ -412,13 +412,13 @@ def test_status(decoded: Decode, octets: bytes, expected: MailboxStatus) -> None
         (b"* ACL INBOX", Acl("INBOX", b"INBOX", ReadOnlyDict())),
         (
             b"* LISTRIGHTS ~/Mail/saved smith la r swicdkxte",
-            ListRights("~/Mail/saved", b"~/Mail/saved", "smith", "la", ("r", "swicdkxte")),
+            ListRightsResponse("~/Mail/saved", b"~/Mail/saved", "smith", "la", ("r", "swicdkxte")),
         ),
         (
             b'* LISTRIGHTS archive.imap anyone "" l r s w',
-            ListRights("archive.imap", b"archive.imap", "anyone", "", ("l", "r", "s", "w")),
+            ListRightsResponse("archive.imap", b"archive.imap", "anyone", "", ("l", "r", "s", "w")),
         ),
-        (b"* MYRIGHTS INBOX rwiptsldaex", MyRights("INBOX", b"INBOX", "rwiptsldaex")),
+        (b"* MYRIGHTS INBOX rwiptsldaex", MyRightsResponse("INBOX", b"INBOX", "rwiptsldaex")),
         # RFC 5464, sections 4.2 and 4.4
         (
             b'* METADATA "" (/shared/comment "Shared comment")',
@@ -445,12 +445,12 @@ def test_status(decoded: Decode, octets: bytes, expected: MailboxStatus) -> None
         ),
         (b"* ID NIL", ServerID()),
         # RFC 5255, sections 3.3 and 4.8
-        (b"* LANGUAGE (DE)", Language(("DE",))),
-        (b"* LANGUAGE (EN DE IT i-default)", Language(("EN", "DE", "IT", "i-default"))),
-        (b"* COMPARATOR i;unicode-casemap", Comparator("i;unicode-casemap")),
+        (b"* LANGUAGE (DE)", LanguageResponse(("DE",))),
+        (b"* LANGUAGE (EN DE IT i-default)", LanguageResponse(("EN", "DE", "IT", "i-default"))),
+        (b"* COMPARATOR i;unicode-casemap", ComparatorResponse("i;unicode-casemap")),
         (
             b'* COMPARATOR "i;basic" ("i;basic" "i;octet")',
-            Comparator("i;basic", ("i;basic", "i;octet")),
+            ComparatorResponse("i;basic", ("i;basic", "i;octet")),
         ),
         # RFC 9698
         (
@@ -476,8 +476,8 @@ def test_extensions(decoded: Decode, octets: bytes, expected: Response) -> None:
             b'* ESEARCH (TAG "A23") UID MIN 1 MAX 4 ALL 1:4 COUNT 4',
             ESearch(b"A23", uid=True, min=1, max=4, count=4, all=UIDSet("1:4"), all_octets=b"1:4"),
         ),
-        (b"* SEARCH 1 2 3 4 (MODSEQ 5)", Search((1, 2, 3, 4), 5)),
-        (b"* THREAD (1 (2)(3))(4)", Thread((ThreadNode(1, (ThreadNode(2), ThreadNode(3))), ThreadNode(4)))),
+        (b"* SEARCH 1 2 3 4 (MODSEQ 5)", SearchResponse((1, 2, 3, 4), 5)),
+        (b"* THREAD (1 (2)(3))(4)", ThreadResponse((ThreadNode(1, (ThreadNode(2), ThreadNode(3))), ThreadNode(4)))),
         (b"* VANISHED 1", Vanished(UIDSet(1))),
         (b'* QUOTAROOT INBOX "User quota"', QuotaRoots("INBOX", b"INBOX", ("User quota",))),
         (b'* QUOTA "User quota" (STORAGE 1 1048576)', Quota("User quota", (QuotaResource("STORAGE", 1, 1048576),))),

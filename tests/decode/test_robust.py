@@ -29,11 +29,11 @@ from fastimap.types import (
     ReadOnlyDict,
     Response,
     ResponseCode,
-    Search,
+    SearchResponse,
     ServerID,
     StatusResponse,
     Tagged,
-    Thread,
+    ThreadResponse,
     UIDValidity,
     UnknownResponse,
 )
@@ -78,9 +78,9 @@ MEANINGS: list[tuple[bytes, Response]] = [
         Flags(frozenset({r"\Answered", r"\Deleted", r"\Draft", r"\Flagged", r"\Seen"})),
     ),
     (b"* FLAGS (OIB-Seen-[Gmail]/All)", Flags(frozenset({"OIB-Seen-[Gmail]/All"}))),
-    (b"* SEARCH 1 2 3 ", Search((1, 2, 3))),
-    (b"* SEARCH 87216 87221 (MODSEQ 7667567)", Search((87216, 87221), 7667567)),
-    (b"* THREAD ", Thread(())),
+    (b"* SEARCH 1 2 3 ", SearchResponse((1, 2, 3))),
+    (b"* SEARCH 87216 87221 (MODSEQ 7667567)", SearchResponse((87216, 87221), 7667567)),
+    (b"* THREAD ", ThreadResponse(())),
     (b"* STATUS INBOX (UIDNEXT 1 UIDVALIDITY 1234) ", MailboxStatus("INBOX", b"INBOX", uid_next=1, uid_validity=1234)),
     (b'* STATUS "INBOX" ()', MailboxStatus("INBOX", b"INBOX")),
     (
@@ -234,15 +234,19 @@ def test_hostile_lines_are_linear(decoded: Decode, head: bytes) -> None:
 
 def test_million_numbers(decoded: Decode) -> None:
     numbers = tuple(range(1_000_000, 2_000_000))
-    assert decoded(b"* SEARCH " + b" ".join(b"%d" % number for number in numbers)) == Search(numbers)
+    assert decoded(b"* SEARCH " + b" ".join(b"%d" % number for number in numbers)) == SearchResponse(numbers)
 
 
 def test_values_show_themselves_on_one_short_line(decoded: Decode) -> None:
     assert (
-        repr(decoded(b"A1 OK [UIDNEXT 4] done")) == "Tagged(tag=b'A1', status='OK', code=UIDNext(uid=4), text='done')"
+        repr(decoded(b"A1 OK [UIDNEXT 4] done"))
+        == "Tagged(tag=b'A1', status='OK', response_code=UIDNext(uid=4), text='done')"
     )
-    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == "Search(numbers=(1, 1, 1, 1, 1, 1, 1, 1, ...))"
-    assert repr(decoded(b"* OK [ALERT] x")) == "StatusResponse(status='OK', code=ResponseCode(name='ALERT'), text='x')"
+    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == "SearchResponse(numbers=(1, 1, 1, 1, 1, 1, 1, 1, ...))"
+    assert (
+        repr(decoded(b"* OK [ALERT] x"))
+        == "StatusResponse(status='OK', response_code=ResponseCode(name='ALERT'), text='x')"
+    )
     assert repr(decoded(b"* STATUS a (MESSAGES 1)")) == "MailboxStatus(name='a', octets=b'a', messages=1)"
 
 

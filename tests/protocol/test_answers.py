@@ -18,7 +18,7 @@ from fastimap.commands import (
 )
 from fastimap.commands.base import Session, State
 from fastimap.search import all_
-from fastimap.types import Exists, Expunge, Tagged, UnknownResponse
+from fastimap.types import Exists, ExpungeResponse, Tagged, UnknownResponse
 from tests.protocol.talk import Talk
 
 
@@ -74,7 +74,7 @@ def test_unasked_data_never_mixes_with_a_result() -> None:
     exists, row, expunge, unknown = talk.events()
     assert exists == Exists(9)
     assert (row.uid, row.flags) == (1, frozenset({"\\Seen"}))
-    assert expunge == Expunge(7)
+    assert expunge == ExpungeResponse(7)
     assert isinstance(unknown, UnknownResponse)
     assert unknown.name == "XNEWS"
 

@@ -19,8 +19,7 @@ from fastimap.commands import (
 )
 from fastimap.limits import Limits
 from fastimap.model.sequence_set import UIDSet
-from fastimap.types import Exists, Recent, Vanished
-from fastimap.types import Expunge as ExpungeResponse
+from fastimap.types import Exists, ExpungeResponse, Recent, Vanished
 from tests.protocol.talk import Talk
 
 

@@ -14,7 +14,7 @@ from fastimap.commands.base import State
 from fastimap.errors import AuthenticationFailed, CapabilityMissing, FastimapError, StateError, TLSError
 from fastimap.model.message import FetchedMessage
 from fastimap.sasl import Anonymous, NotOffered, OAuthError, Plain, ScramSHA256
-from fastimap.types import Exists, Expunge, MailboxInfo, MailboxStatus, StatusResponse
+from fastimap.types import Exists, ExpungeResponse, MailboxInfo, MailboxStatus, StatusResponse
 from tests.servers.accounts import LETTERS, Account, fill, offered
 from tests.servers.server import CERTIFIED_USER
 
@@ -298,7 +298,7 @@ def test_idle(account_of_both: Account) -> None:
         assert row.sequence_number == 1
         other.store(uid, "\\Deleted", silent=True)
         other.expunge()
-        assert Expunge(1) in _until(events, lambda event: event == Expunge(1))
+        assert ExpungeResponse(1) in _until(events, lambda event: event == ExpungeResponse(1))
     finally:
         events.close()
     assert client.status(account_of_both.mailbox("Drafts"), "MESSAGES").messages == 0

@@ -46,11 +46,11 @@ from fastimap.sasl import Mechanism
 from fastimap.search import since, unseen
 from fastimap.types import (
     Acl,
-    Comparator,
-    ListRights,
+    ComparatorResponse,
+    ListRightsResponse,
     MailboxInfo,
     MailboxStatus,
-    MyRights,
+    MyRightsResponse,
     Namespaces,
     Quota,
     ReadOnlyDict,
@@ -117,13 +117,13 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.get_acl("INBOX"), Acl)
     assert_type(client.set_acl("INBOX", "Fred", "rwipslda", action="add"), None)
     assert_type(client.delete_acl("INBOX", "Fred"), None)
-    assert_type(client.list_rights("INBOX", "smith"), ListRights)
-    assert_type(client.my_rights("INBOX"), MyRights)
+    assert_type(client.list_rights("INBOX", "smith"), ListRightsResponse)
+    assert_type(client.my_rights("INBOX"), MyRightsResponse)
     assert_type(client.get_metadata("INBOX", "/private/comment", depth="infinity"), MetadataResult)
     assert_type(client.set_metadata("INBOX", {"/private/comment": None}), None)
     # Language and others.
     assert_type(client.language("de", "fr"), tuple[str, ...])
-    assert_type(client.comparator(), Comparator)
+    assert_type(client.comparator(), ComparatorResponse)
     assert_type(client.get_jmap_access(), str)
     # What the clients do themselves.
     assert_type(client.connect(), None)
@@ -237,13 +237,13 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(await client.get_acl("INBOX"), Acl)
     assert_type(await client.set_acl("INBOX", "Fred", "rwipslda", action="add"), None)
     assert_type(await client.delete_acl("INBOX", "Fred"), None)
-    assert_type(await client.list_rights("INBOX", "smith"), ListRights)
-    assert_type(await client.my_rights("INBOX"), MyRights)
+    assert_type(await client.list_rights("INBOX", "smith"), ListRightsResponse)
+    assert_type(await client.my_rights("INBOX"), MyRightsResponse)
     assert_type(await client.get_metadata("INBOX", "/private/comment", depth="infinity"), MetadataResult)
     assert_type(await client.set_metadata("INBOX", {"/private/comment": None}), None)
     # Language and others.
     assert_type(await client.language("de", "fr"), tuple[str, ...])
-    assert_type(await client.comparator(), Comparator)
+    assert_type(await client.comparator(), ComparatorResponse)
     assert_type(await client.get_jmap_access(), str)
     # What the clients do themselves.
     assert_type(await client.connect(), None)
@@ -342,13 +342,13 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     assert_type(pipeline.get_acl("INBOX"), Pending[Acl])
     assert_type(pipeline.set_acl("INBOX", "Fred", "rwipslda", action="add"), Pending[None])
     assert_type(pipeline.delete_acl("INBOX", "Fred"), Pending[None])
-    assert_type(pipeline.list_rights("INBOX", "smith"), Pending[ListRights])
-    assert_type(pipeline.my_rights("INBOX"), Pending[MyRights])
+    assert_type(pipeline.list_rights("INBOX", "smith"), Pending[ListRightsResponse])
+    assert_type(pipeline.my_rights("INBOX"), Pending[MyRightsResponse])
     assert_type(pipeline.get_metadata("INBOX", "/private/comment", depth="infinity"), Pending[MetadataResult])
     assert_type(pipeline.set_metadata("INBOX", {"/private/comment": None}), Pending[None])
     # Language and others.
     assert_type(pipeline.language("de", "fr"), Pending[tuple[str, ...]])
-    assert_type(pipeline.comparator(), Pending[Comparator])
+    assert_type(pipeline.comparator(), Pending[ComparatorResponse])
     assert_type(pipeline.get_jmap_access(), Pending[str])
     # The answers.
     assert_type(pipeline.search(unseen).result(), SearchResult)

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from ..errors import FastimapError, StateError
 from ..model import mailbox_name
-from ..model.responses import MessageLimit, Response, Tagged
+from ..model.response_codes import MessageLimit
+from ..model.responses import Response, Tagged
 from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
 from ..wire import encode
 from ..wire.encode import Part
@@ -120,7 +121,7 @@ def ranges(messages: Messages) -> tuple[tuple[int, int], ...]:
 
 def limit(tagged: Tagged) -> int | None:
     """Return the lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
-    return tagged.code.uid if isinstance(tagged.code, MessageLimit) else None
+    return tagged.response_code.uid if isinstance(tagged.response_code, MessageLimit) else None
 
 
 def mapping(value: Mapping[K, V]) -> Mapping[K, V]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ..model import responses as types
+from .. import types
 from ..model.responses import Acl
 from ..wire import encode
 from ._shared import Instruction, Question
@@ -79,7 +79,7 @@ class DeleteACL(Instruction):
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
-class ListRights(Question[types.ListRights]):
+class ListRights(Question[types.ListRightsResponse]):
     """Return which rights somebody always has on a mailbox, and which can be given to them.
 
     :param mailbox: name of the mailbox.
@@ -90,13 +90,13 @@ class ListRights(Question[types.ListRights]):
 
     name = "LISTRIGHTS"
     needs = ("ACL",)
-    answered_by = types.ListRights
+    answered_by = types.ListRightsResponse
 
     def __init__(self, mailbox: str | bytes, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
-class MyRights(Question[types.MyRights]):
+class MyRights(Question[types.MyRightsResponse]):
     """Return what this account may do with a mailbox.
 
     :param mailbox: name of the mailbox.
@@ -106,7 +106,7 @@ class MyRights(Question[types.MyRights]):
 
     name = "MYRIGHTS"
     needs = ("ACL",)
-    answered_by = types.MyRights
+    answered_by = types.MyRightsResponse
 
     def __init__(self, mailbox: str | bytes) -> None:
         super().__init__(encode.mailbox(mailbox))

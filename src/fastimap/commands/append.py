@@ -12,7 +12,9 @@ from io import SEEK_END, BytesIO
 from typing import BinaryIO, TypeAlias, TypeVar
 
 from ..errors import StateError
-from ..model.responses import AppendUID, Response, Shown, StatusResponse, Tagged
+from ..model._shown import Shown
+from ..model.response_codes import AppendUID
+from ..model.responses import Response, StatusResponse, Tagged
 from ..model.sequence_set import MessageSet, SavedResult, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Literal, Part, Readable
@@ -191,7 +193,7 @@ class MultiAppend(_Appending[MultiAppendResult]):
         return [b"APPEND", self._mailbox, *self.messages(session)]
 
     def succeed(self, tagged: Tagged, session: Session) -> MultiAppendResult:
-        code = tagged.code
+        code = tagged.response_code
         return MultiAppendResult(code.uid_validity, code.uids) if isinstance(code, AppendUID) else MultiAppendResult()
 
 
@@ -291,9 +293,9 @@ class Replace(_Appending[AppendResult]):
 
     def take(self, response: Response) -> bool:
         # The code comes before the EXPUNGE response, not with the tagged OK (RFC 8508, section 3.4).
-        if not (isinstance(response, StatusResponse) and isinstance(response.code, AppendUID)):
+        if not (isinstance(response, StatusResponse) and isinstance(response.response_code, AppendUID)):
             return False
-        self._code = response.code
+        self._code = response.response_code
         return True
 
     def succeed(self, tagged: Tagged, session: Session) -> AppendResult:
@@ -301,7 +303,7 @@ class Replace(_Appending[AppendResult]):
 
 
 def _appended(tagged: Tagged, earlier: AppendUID | None = None) -> AppendResult:
-    code = tagged.code if isinstance(tagged.code, AppendUID) else earlier
+    code = tagged.response_code if isinstance(tagged.response_code, AppendUID) else earlier
     if code is None:
         return AppendResult()
     return AppendResult(code.uid_validity, code.uids.first if code.uids.ranges else None)

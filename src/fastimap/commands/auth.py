@@ -15,7 +15,8 @@ from ..errors import (
     ProtocolError,
     Unavailable,
 )
-from ..model.responses import CapabilityCode, ContinuationRequest, Tagged
+from ..model.response_codes import CapabilityCode
+from ..model.responses import ContinuationRequest, Tagged
 from ..sasl import Mechanism
 from ..wire import encode
 from ..wire.encode import Part
@@ -27,7 +28,7 @@ __all__ = ["Authenticate", "Login"]
 
 def _logged_in(tagged: Tagged, session: Session, listed: bool) -> None:
     session.state = State.AUTHENTICATED
-    if not listed and not isinstance(tagged.code, CapabilityCode):
+    if not listed and not isinstance(tagged.response_code, CapabilityCode):
         session.capabilities = frozenset()  # they change with the login; whoever needs them asks
 
 
@@ -37,9 +38,7 @@ def _failure(error: CommandError) -> CommandError:
         return error
     if error.code is not None and type(error) is not CommandError:
         return error
-    return AuthenticationFailed(
-        error.command, error.tag, error.status, error.code, error.text, response_code=error.response_code
-    )
+    return AuthenticationFailed(error.command, error.tag, error.status, error.response_code, error.text)
 
 
 class Login(Command[None]):
@@ -122,10 +121,10 @@ class Authenticate(Command[None]):
         try:
             if self._initial is not None:
                 initial, self._initial = self._initial, None
-                if request.text.strip():
+                if request.octets.strip():
                     raise ProtocolError("the server spoke first where the client has to")
                 return b64encode(initial)
-            return b64encode(self._mechanism.step(_decoded(request.text)))
+            return b64encode(self._mechanism.step(_decoded(request.octets)))
         except FastimapError as exc:
             self._refused = exc
             return b"*"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..model import responses as types
-from ..model.responses import CapabilityCode, Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
+from .. import types
+from ..model.response_codes import CapabilityCode
+from ..model.responses import Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
 from ..wire import encode
 from ._shared import Instruction, Question, mapping, names
 from .base import ANY, Session, State
@@ -93,16 +94,16 @@ class Language(Question[tuple[str, ...]]):
     name = "LANGUAGE"
     states = ANY
     needs = ("LANGUAGE",)
-    answered_by = types.Language
+    answered_by = types.LanguageResponse
 
     def __init__(self, *tags: str) -> None:
         super().__init__(*map(encode.astring, names(tags, "language tags")))
 
-    def result(self, answer: types.Language) -> tuple[str, ...]:
+    def result(self, answer: types.LanguageResponse) -> tuple[str, ...]:
         return answer.tags
 
 
-class Comparator(Question[types.Comparator]):
+class Comparator(Question[types.ComparatorResponse]):
     """Choose how strings are compared when messages are searched and sorted; return what is used then.
 
     :param orders: names or patterns of collations such as ``"i;unicode-casemap"`` or ``"cz;*"``, the best first
@@ -113,7 +114,7 @@ class Comparator(Question[types.Comparator]):
 
     name = "COMPARATOR"
     needs = ("I18NLEVEL=2",)
-    answered_by = types.Comparator
+    answered_by = types.ComparatorResponse
 
     def __init__(self, *orders: str) -> None:
         super().__init__(*map(encode.string, names(orders, "collations")))
@@ -134,7 +135,7 @@ class Unauthenticate(Instruction):
     def succeed(self, tagged: Tagged, session: Session) -> None:
         session.deselect(State.NOT_AUTHENTICATED)
         session.enabled = frozenset()
-        if not isinstance(tagged.code, CapabilityCode):
+        if not isinstance(tagged.response_code, CapabilityCode):
             session.capabilities = frozenset()  # they change with the login; whoever needs them asks
 
 

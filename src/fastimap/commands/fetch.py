@@ -26,7 +26,8 @@ from ..model.message import (
     Streamed,
     canonical_section,
 )
-from ..model.responses import MessageLimit, Tagged
+from ..model.response_codes import MessageLimit
+from ..model.responses import Tagged
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
 from ..parser import split_rows
 from ..wire import encode
@@ -263,7 +264,7 @@ class Fetch(Command[FetchResult]):
         return FetchResult()
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
-        self.stopped_early = isinstance(tagged.code, MessageLimit)
+        self.stopped_early = isinstance(tagged.response_code, MessageLimit)
         self.rows += map(self._with_missing, self._incomplete.values())
         self._incomplete.clear()
         return FetchResult(self.rows, limit(tagged))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from ..model import responses as types
+from .. import types
 from ..model.responses import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
@@ -166,7 +166,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         # Only what was asked for: STATUS and METADATA responses may come unasked too (NOTIFY).
         if (
             (isinstance(response, MailboxStatus) and self._status)
-            or (isinstance(response, types.MyRights) and b"MYRIGHTS" in self._return)
+            or (isinstance(response, types.MyRightsResponse) and b"MYRIGHTS" in self._return)
             or (isinstance(response, Metadata) and self._metadata and not response.changed)
         ):
             self._more.append(response)
@@ -178,7 +178,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         for response in self._more:
             if isinstance(response, MailboxStatus):
                 more.setdefault(response.name, {})["status"] = response
-            elif isinstance(response, types.MyRights):
+            elif isinstance(response, types.MyRightsResponse):
                 more.setdefault(response.mailbox, {})["my_rights"] = response.rights
             elif isinstance(response, Metadata):
                 fields = more.setdefault(response.mailbox, {})
@@ -283,7 +283,7 @@ class Create(Command[str | None]):
         return [encode.atom(self.name), self._mailbox, *uses]
 
     def succeed(self, tagged: Tagged, session: Session) -> str | None:
-        return tagged.code.mailbox_id if isinstance(tagged.code, types.MailboxID) else None
+        return tagged.response_code.mailbox_id if isinstance(tagged.response_code, types.MailboxID) else None
 
 
 class Delete(Instruction):

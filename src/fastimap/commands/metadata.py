@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..model.responses import Metadata, MetadataCode, ReadOnlyDict, Response, Shown, Tagged
+from ..model._shown import Shown
+from ..model.response_codes import MetadataCode
+from ..model.responses import Metadata, ReadOnlyDict, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, decoded, mapping, names
@@ -79,7 +81,7 @@ class GetMetadata(Command[MetadataResult]):
         return True
 
     def succeed(self, tagged: Tagged, session: Session) -> MetadataResult:
-        code = tagged.code
+        code = tagged.response_code
         longest = code.size if isinstance(code, MetadataCode) and code.reason == "LONGENTRIES" else None
         return MetadataResult(decoded(self._mailbox), ReadOnlyDict(self._entries), longest)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.responses import Quota, QuotaRoots, Response, Shown, Tagged
+from ..model._shown import Shown
+from ..model.responses import Quota, QuotaRoots, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Question, decoded, mapping

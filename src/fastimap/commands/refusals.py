@@ -53,7 +53,7 @@ _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(milliseconds|ms\b|seconds|secs?
 
 def refusal(command: str, tagged: Tagged) -> CommandError:
     """Return the error for a tagged NO or BAD."""
-    code = tagged.code.name if tagged.code is not None else None
+    code = tagged.response_code.name if tagged.response_code is not None else None
     kind = _BY_CODE.get(code) if code is not None else None
     if kind is None:
         kind = Unavailable if _THROTTLED.search(tagged.text) else CommandError
@@ -61,13 +61,12 @@ def refusal(command: str, tagged: Tagged) -> CommandError:
             kind = next((known for text, known in _BY_TEXT if text.search(tagged.text)), kind)
     return kind(
         command,
-        tagged.tag.decode("ascii", "replace"),
+        tagged.tag,
         tagged.status,
-        code,
+        tagged.response_code,
         tagged.text,
         advice=_ADVICE.get(code or ""),
         delay=_delay(tagged.text) if kind is Unavailable else None,
-        response_code=tagged.code,
     )
 
 

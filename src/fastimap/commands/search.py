@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
+from .. import types
 from ..errors import FastimapError
-from ..model import responses as types
-from ..model.responses import ESearch, Partial, Response, Shown, Tagged, ThreadNode
+from ..model._shown import Shown
+from ..model.responses import ESearch, Partial, Response, Tagged, ThreadNode
 from ..model.sequence_set import SequenceSet, UIDSet
 from ..search import (
     RETURN_OPTIONS,
@@ -157,7 +158,7 @@ class _Searching(Command[R]):
 
     states = SELECTED
     answers = frozenset({"SEARCH", "SORT", "ESEARCH"})
-    answered_by: ClassVar[type[types.Search] | type[types.Sort]]
+    answered_by: ClassVar[type[types.SearchResponse] | type[types.SortResponse]]
 
     def __init__(
         self,
@@ -224,7 +225,7 @@ class Search(_Searching[SearchResult]):
     """
 
     name = "SEARCH"
-    answered_by = types.Search
+    answered_by = types.SearchResponse
 
     def __init__(
         self,
@@ -296,7 +297,7 @@ class Sort(_Searching[SortResult]):
     """
 
     name = "SORT"
-    answered_by = types.Sort
+    answered_by = types.SortResponse
 
     def __init__(
         self,
@@ -391,7 +392,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
         return ((0, 0),)  # the answer does not say which search it is of
 
     def take(self, response: Response) -> bool:
-        if not isinstance(response, types.Thread):
+        if not isinstance(response, types.ThreadResponse):
             return False
         self._threads += response.threads
         return True

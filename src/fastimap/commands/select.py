@@ -8,27 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from .. import types
 from ..errors import StateError
-from ..model import responses as types
+from ..model._shown import Shown
 from ..model.message import FetchedMessage
-from ..model.responses import (
-    Code,
-    Exists,
-    Flags,
-    HighestModSeq,
-    MailboxID,
-    MailboxInfo,
-    PermanentFlags,
-    Recent,
-    Response,
-    Shown,
-    StatusResponse,
-    Tagged,
-    UIDNext,
-    UIDValidity,
-    Unseen,
-    Vanished,
-)
+from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
+from ..model.responses import Exists, Flags, MailboxInfo, Recent, Response, StatusResponse, Tagged, Vanished
 from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
@@ -165,7 +150,7 @@ class Select(Command[SelectedMailbox]):
 
     def take(self, response: Response) -> bool:
         if isinstance(response, StatusResponse):
-            return response.status == "OK" and self._take_code(response.code)
+            return response.status == "OK" and self._take_code(response.response_code)
         if isinstance(response, Exists):
             self._exists = response.count
         elif isinstance(response, Recent):
@@ -207,8 +192,8 @@ class Select(Command[SelectedMailbox]):
         return []
 
     def succeed(self, tagged: Tagged, session: Session) -> SelectedMailbox:
-        if tagged.code is not None:
-            self._take_code(tagged.code)
+        if tagged.response_code is not None:
+            self._take_code(tagged.response_code)
         read_only = self._said_read_only
         session.select(
             self._selects,
@@ -351,7 +336,7 @@ class Expunge(Command[ExpungeResult]):
     def take(self, response: Response) -> bool:
         if self.as_events:
             return False
-        if isinstance(response, types.Expunge):
+        if isinstance(response, types.ExpungeResponse):
             self._gone.append(response.sequence_number)
         elif isinstance(response, Vanished) and not response.earlier:
             self._gone.append(response.uids)
@@ -360,13 +345,13 @@ class Expunge(Command[ExpungeResult]):
         return True
 
     def unreturned(self) -> Iterable[Response]:
-        return (Vanished(gone) if isinstance(gone, UIDSet) else types.Expunge(gone) for gone in self._gone)
+        return (Vanished(gone) if isinstance(gone, UIDSet) else types.ExpungeResponse(gone) for gone in self._gone)
 
     def empty(self) -> ExpungeResult:
         return ExpungeResult()
 
     def succeed(self, tagged: Tagged, session: Session) -> ExpungeResult:
-        mod_sequence = tagged.code.mod_sequence if isinstance(tagged.code, HighestModSeq) else None
+        mod_sequence = tagged.response_code.mod_sequence if isinstance(tagged.response_code, HighestModSeq) else None
         numbers = tuple(gone for gone in self._gone if isinstance(gone, int))
         uids = _union(gone for gone in self._gone if isinstance(gone, UIDSet))
         return ExpungeResult(numbers, uids, mod_sequence, limit(tagged))

@@ -8,8 +8,10 @@ from itertools import chain
 from typing import ClassVar, Literal, TypeAlias
 
 from .. import parser
+from ..model._shown import Shown
 from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
-from ..model.responses import CopyUID, Modified, Response, Shown, StatusResponse, Tagged
+from ..model.response_codes import CopyUID, Modified
+from ..model.responses import Response, StatusResponse, Tagged
 from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
@@ -113,8 +115,8 @@ class Store(Command[StoreResult]):
 
     def succeed(self, tagged: Tagged, session: Session) -> StoreResult:
         modified: UIDSet | SequenceSet | None = None
-        if isinstance(tagged.code, Modified):
-            modified = tagged.code.uids if self._by_uid else tagged.code.numbers
+        if isinstance(tagged.response_code, Modified):
+            modified = tagged.response_code.uids if self._by_uid else tagged.response_code.numbers
         return StoreResult(tuple(self._rows), modified, limit(tagged))
 
 
@@ -204,17 +206,17 @@ class Copy(Command[CopyResult]):
 
     def take(self, response: Response) -> bool:
         # MOVE's code comes before the EXPUNGE responses, not with the tagged OK (RFC 6851, section 4.3).
-        if not (isinstance(response, StatusResponse) and isinstance(response.code, CopyUID)):
+        if not (isinstance(response, StatusResponse) and isinstance(response.response_code, CopyUID)):
             return False
-        self._codes.append(response.code)
+        self._codes.append(response.response_code)
         return True
 
     def empty(self) -> CopyResult:
         return CopyResult()
 
     def succeed(self, tagged: Tagged, session: Session) -> CopyResult:
-        if isinstance(tagged.code, CopyUID) and tagged.code not in self._codes:
-            self._codes.append(tagged.code)
+        if isinstance(tagged.response_code, CopyUID) and tagged.response_code not in self._codes:
+            self._codes.append(tagged.response_code)
         return CopyResult(tuple(self._codes), limit(tagged))
 
 

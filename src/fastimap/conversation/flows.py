@@ -32,7 +32,7 @@ from ..errors import (
     Unavailable,
 )
 from ..model.message import FetchedMessage
-from ..model.responses import BadCharset
+from ..model.response_codes import BadCharset
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..sasl import choose
 from ..search import SearchKey, saved, uid

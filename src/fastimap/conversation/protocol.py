@@ -44,12 +44,12 @@ from ..errors import (
 )
 from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
+from ..model.response_codes import CapabilityCode
 from ..model.responses import (
     Capabilities,
-    CapabilityCode,
     ContinuationRequest,
     Exists,
-    Expunge,
+    ExpungeResponse,
     Recent,
     Response,
     ServerID,
@@ -619,8 +619,8 @@ class Protocol:
     def _learn(self, response: Response) -> None:
         session = self.session
         if isinstance(response, StatusResponse):
-            if isinstance(response.code, CapabilityCode):
-                session.capabilities = response.code.capabilities
+            if isinstance(response.response_code, CapabilityCode):
+                session.capabilities = response.response_code.capabilities
             if response.status == "BYE":
                 self._bye = response.text
         elif isinstance(response, Capabilities):
@@ -644,9 +644,9 @@ class Protocol:
                 self._put(line + b"\r\n")
                 return
         if any(pending.command.kind is None for pending in self._flight.values()):
-            self._count_unasked(1, len(request.text))
+            self._count_unasked(1, len(request.octets))
         else:
-            self._unasked_event(request, len(request.text))
+            self._unasked_event(request, len(request.octets))
 
     def _take_tagged(self, tagged: Tagged) -> None:
         pending = self._flight.get(tagged.tag)
@@ -665,8 +665,8 @@ class Protocol:
         del self._flight[tagged.tag]
         self._land(pending)
         self._unasked = self._unasked_octets = 0
-        if isinstance(tagged.code, CapabilityCode):
-            self.session.capabilities = tagged.code.capabilities
+        if isinstance(tagged.response_code, CapabilityCode):
+            self.session.capabilities = tagged.response_code.capabilities
         value: Any = None
         error: Exception | None = None
         try:
@@ -774,7 +774,7 @@ class Protocol:
 
 def _is_expunge(response: Response) -> bool:
     """Whether sequence numbers mean other messages now."""
-    return isinstance(response, Expunge) or (isinstance(response, Vanished) and not response.earlier)
+    return isinstance(response, ExpungeResponse) or (isinstance(response, Vanished) and not response.earlier)
 
 
 def _discard(octets: memoryview) -> None:
@@ -823,7 +823,7 @@ def _memory(event: Event, octets: int) -> int:
     """Return about how much memory an event takes beyond its object, of which there are few enough."""
     if isinstance(event, FetchedMessage):
         return _held(event)
-    if isinstance(event, (UnknownResponse, ContinuationRequest, Exists, Expunge, Recent)):
+    if isinstance(event, (UnknownResponse, ContinuationRequest, Exists, ExpungeResponse, Recent)):
         return octets
     return octets * (_RANGES if isinstance(event, Vanished) else _DECODED)
 

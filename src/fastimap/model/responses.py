@@ -6,75 +6,52 @@ octets as lone surrogates ("surrogateescape"); where the exact octets matter, a 
 
 from __future__ import annotations
 
-import reprlib
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
 
 from . import words
+from ._shown import Shown
+from .response_codes import ResponseCode
 from .sequence_set import SequenceSet, UIDSet
 
 __all__ = [
     "Acl",
-    "AppendUID",
-    "BadCharset",
-    "BadEvent",
-    "BadURL",
     "Capabilities",
-    "CapabilityCode",
-    "Code",
-    "Comparator",
+    "ComparatorResponse",
     "ContextUpdate",
     "ContinuationRequest",
-    "CopyUID",
     "ESearch",
     "Enabled",
     "Exists",
-    "Expunge",
+    "ExpungeResponse",
     "Flags",
-    "HighestModSeq",
-    "InProgress",
     "JMAPAccess",
-    "Language",
-    "ListRights",
-    "MailboxID",
+    "LanguageResponse",
+    "ListRightsResponse",
     "MailboxInfo",
+    "MailboxNamespace",
     "MailboxStatus",
-    "MaxConvert",
-    "MessageLimit",
     "Metadata",
-    "MetadataCode",
-    "Modified",
-    "MyRights",
-    "Namespace",
+    "MyRightsResponse",
     "Namespaces",
-    "NoUpdate",
     "Partial",
-    "PermanentFlags",
     "Quota",
     "QuotaResource",
     "QuotaRoots",
     "ReadOnlyDict",
     "Recent",
-    "Referral",
     "Response",
-    "ResponseCode",
-    "Search",
+    "SearchResponse",
     "ServerID",
-    "Sort",
+    "SortResponse",
     "StatusResponse",
     "Tagged",
-    "Thread",
     "ThreadNode",
-    "UIDNext",
-    "UIDValidity",
-    "URLMech",
-    "UndefinedFilter",
+    "ThreadResponse",
     "UnknownResponse",
-    "Unseen",
     "Value",
     "Vanished",
 ]
@@ -89,11 +66,6 @@ Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
 
 K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
-
-_brief = reprlib.Repr()
-_brief.maxstring = 100
-_brief.maxother = 300
-_brief.maxtuple = _brief.maxfrozenset = 8
 
 
 class ReadOnlyDict(Mapping[K, V_co], Generic[K, V_co]):
@@ -123,361 +95,6 @@ class ReadOnlyDict(Mapping[K, V_co], Generic[K, V_co]):
 _EMPTY: Final[ReadOnlyDict[str, Any]] = ReadOnlyDict()
 
 
-class Shown:
-    """Gives a dataclass a repr without the fields that say nothing, and with long values cut."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return self._show()
-
-    def _show(self, hidden: tuple[str, ...] = ()) -> str:
-        shown = []
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, field.name)
-            factory = field.default_factory
-            default = factory() if factory is not MISSING else field.default
-            if field.repr and field.name not in hidden and (default is MISSING or value != default):
-                shown.append(f"{field.name}={_brief.repr(value)}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
-# ---------------------------------------------------------------------------------------------- response codes
-
-
-class Code(StrEnum):
-    """Names of the response codes in IANA's registry (RFC 5530, section 6); a server may send others too."""
-
-    ALERT = "ALERT"
-    """The text must be shown to the user (RFC 9051, section 7.1)."""
-    ALREADYEXISTS = "ALREADYEXISTS"
-    """The mailbox to be made exists (RFC 5530)."""
-    ANNOTATE = "ANNOTATE"
-    """An annotation is too big, or there are too many (RFC 5257)."""
-    ANNOTATIONS = "ANNOTATIONS"
-    """Which annotations the mailbox can hold (RFC 5257)."""
-    APPENDUID = "APPENDUID"
-    """See :class:`AppendUID`."""
-    AUTHENTICATIONFAILED = "AUTHENTICATIONFAILED"
-    """The credentials were not accepted, for whatever reason (RFC 5530)."""
-    AUTHORIZATIONFAILED = "AUTHORIZATIONFAILED"
-    """The credentials are right, but may not act for the identity asked for (RFC 5530)."""
-    BADCHARSET = "BADCHARSET"
-    """See :class:`BadCharset`."""
-    BADCOMPARATOR = "BADCOMPARATOR"
-    """None of the comparators asked for is supported (RFC 5255)."""
-    BADEVENT = "BADEVENT"
-    """See :class:`BadEvent`."""
-    BADURL = "BADURL"
-    """See :class:`BadURL`."""
-    CANNOT = "CANNOT"
-    """The operation is against a rule of the server and never works (RFC 5530)."""
-    CAPABILITY = "CAPABILITY"
-    """See :class:`CapabilityCode`."""
-    CLIENTBUG = "CLIENTBUG"
-    """The server thinks that the client has a bug (RFC 5530)."""
-    CLOSED = "CLOSED"
-    """The mailbox selected before is closed; what follows is about the new one (RFC 7162, section 3.2.11)."""
-    COMPRESSIONACTIVE = "COMPRESSIONACTIVE"
-    """There is compression already (RFC 4978)."""
-    CONTACTADMIN = "CONTACTADMIN"
-    """Only the server's administrator can help (RFC 5530)."""
-    COPYUID = "COPYUID"
-    """See :class:`CopyUID`."""
-    CORRUPTION = "CORRUPTION"
-    """The server found some of its data damaged (RFC 5530)."""
-    EXPIRED = "EXPIRED"
-    """The credentials were right once (RFC 5530)."""
-    EXPUNGEISSUED = "EXPUNGEISSUED"
-    """Someone else expunged messages that the command was about (RFC 5530)."""
-    HASCHILDREN = "HASCHILDREN"
-    """The mailbox can't be deleted because it has children (RFC 9051, section 7.1)."""
-    HIGHESTMODSEQ = "HIGHESTMODSEQ"
-    """See :class:`HighestModSeq`."""
-    INPROGRESS = "INPROGRESS"
-    """See :class:`InProgress`."""
-    INUSE = "INUSE"
-    """Somebody else holds what the command needs; later it may work (RFC 5530)."""
-    LIMIT = "LIMIT"
-    """A limit of the server's was reached (RFC 5530)."""
-    MAILBOXID = "MAILBOXID"
-    """See :class:`MailboxID`."""
-    MAXCONVERTMESSAGES = "MAXCONVERTMESSAGES"
-    """See :class:`MaxConvert`."""
-    MAXCONVERTPARTS = "MAXCONVERTPARTS"
-    """See :class:`MaxConvert`."""
-    MESSAGELIMIT = "MESSAGELIMIT"
-    """See :class:`MessageLimit`."""
-    METADATA = "METADATA"
-    """See :class:`MetadataCode`."""
-    MODIFIED = "MODIFIED"
-    """See :class:`Modified`."""
-    NEWNAME = "NEWNAME"
-    """The mailbox was renamed (RFC 2060; obsolete)."""
-    NOMODSEQ = "NOMODSEQ"
-    """The mailbox does not keep mod-sequences (RFC 7162, section 3.1.2.2)."""
-    NONEXISTENT = "NONEXISTENT"
-    """There is no such mailbox (RFC 5530)."""
-    NOPERM = "NOPERM"
-    """The account lacks the right to do that (RFC 5530)."""
-    NOTIFICATIONOVERFLOW = "NOTIFICATIONOVERFLOW"
-    """The server has stopped notifying: as if NOTIFY NONE had been sent (RFC 5465, section 5.8)."""
-    NOTSAVED = "NOTSAVED"
-    """The search result was not saved (RFC 9051, section 7.1; RFC 5182)."""
-    NOUPDATE = "NOUPDATE"
-    """See :class:`NoUpdate`."""
-    OVERQUOTA = "OVERQUOTA"
-    """The account is over its quota, or would be (RFC 5530; RFC 9208, section 4.3)."""
-    PARSE = "PARSE"
-    """The server could not make sense of a message's header (RFC 9051, section 7.1)."""
-    PERMANENTFLAGS = "PERMANENTFLAGS"
-    """See :class:`PermanentFlags`."""
-    PRIVACYREQUIRED = "PRIVACYREQUIRED"
-    """That needs TLS first (RFC 5530)."""
-    READ_ONLY = "READ-ONLY"
-    """The mailbox is selected, or now is, for reading alone (RFC 9051, section 7.1)."""
-    READ_WRITE = "READ-WRITE"
-    """The mailbox is selected, or now is, for reading and writing (RFC 9051, section 7.1)."""
-    REFERRAL = "REFERRAL"
-    """See :class:`Referral`."""
-    SERVERBUG = "SERVERBUG"
-    """The server found a bug in itself (RFC 5530)."""
-    TEMPFAIL = "TEMPFAIL"
-    """The conversion can't be made now (RFC 5259)."""
-    TOOBIG = "TOOBIG"
-    """The message is larger than the server takes (RFC 4469; RFC 7889)."""
-    TRYCREATE = "TRYCREATE"
-    """There is no such mailbox; it would work once it is created (RFC 9051, section 7.1)."""
-    UIDNEXT = "UIDNEXT"
-    """See :class:`UIDNext`."""
-    UIDNOTSTICKY = "UIDNOTSTICKY"
-    """The mailbox does not keep UIDs from one session to the next (RFC 4315)."""
-    UIDREQUIRED = "UIDREQUIRED"
-    """After UIDONLY was enabled, message sequence numbers are refused (RFC 9586)."""
-    UIDVALIDITY = "UIDVALIDITY"
-    """See :class:`UIDValidity`."""
-    UNAVAILABLE = "UNAVAILABLE"
-    """A part of the server is down; later it may work (RFC 5530)."""
-    UNDEFINED_FILTER = "UNDEFINED-FILTER"
-    """See :class:`UndefinedFilter`."""
-    UNKNOWN_CTE = "UNKNOWN-CTE"
-    """The server can't decode the part's content transfer encoding (RFC 3516)."""
-    UNSEEN = "UNSEEN"
-    """See :class:`Unseen`."""
-    URLMECH = "URLMECH"
-    """See :class:`URLMech`."""
-    USEATTR = "USEATTR"
-    """The special use asked for can't be given to the mailbox (RFC 6154)."""
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class ResponseCode(Shown):
-    """A response code (RFC 9051, section 7.1) that has no arguments, or whose arguments are not understood.
-
-    Those with arguments have classes of their own; all have `name` and `octets`.
-    """
-
-    name: str
-    """Upper case; compares equal to members of :class:`Code`."""
-    octets: bytes = b""
-    """The arguments, as they came."""
-
-    def __repr__(self) -> str:
-        return self._show(() if type(self) is ResponseCode else ("name", "octets"))
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class CapabilityCode(ResponseCode):
-    """CAPABILITY: what the server can do (RFC 9051, section 7.1)."""
-
-    capabilities: frozenset[str]
-    """Upper case."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class PermanentFlags(ResponseCode):
-    """PERMANENTFLAGS: the flags that can be changed for good (RFC 9051, section 7.1)."""
-
-    flags: frozenset[str]
-    r"""As sent, ``\*`` included."""
-
-    @property
-    def new_keywords(self) -> bool:
-        r"""Whether keywords can be made by storing them: ``\*`` is among the flags."""
-        return "\\*" in self.flags
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UIDNext(ResponseCode):
-    """UIDNEXT: the next message will have at least this UID (RFC 9051, section 2.3.1.1)."""
-
-    uid: int
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UIDValidity(ResponseCode):
-    """UIDVALIDITY: when it changes, every UID that was noted is void (RFC 9051, section 2.3.1.1)."""
-
-    uid_validity: int
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Unseen(ResponseCode):
-    r"""UNSEEN: the first message without \Seen (RFC 3501, section 7.1)."""
-
-    number: int
-    """Its message sequence number."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class HighestModSeq(ResponseCode):
-    """HIGHESTMODSEQ: the highest mod-sequence in the mailbox (RFC 7162, section 3.1.2.1)."""
-
-    mod_sequence: int
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class AppendUID(ResponseCode):
-    """APPENDUID: where the appended messages are (RFC 4315, section 3; RFC 3502 for several)."""
-
-    uid_validity: int
-    uids: UIDSet
-    """In the order in which the messages were sent, which is ascending."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class CopyUID(ResponseCode):
-    """COPYUID: where copied or moved messages are (RFC 4315, section 3; RFC 6851, section 4.3)."""
-
-    uid_validity: int
-    """Of the destination mailbox."""
-    source: UIDSet
-    destination: UIDSet
-
-    def pairs(self) -> Iterator[tuple[int, int]]:
-        """Yield (source UID, destination UID) of each message, in the server's order."""
-        _, source, destination = self.octets.split()
-        return zip(
-            chain.from_iterable(UIDSet.parse_ordered(source)),
-            chain.from_iterable(UIDSet.parse_ordered(destination)),
-            strict=True,
-        )
-
-    def mapping(self) -> dict[int, int]:
-        """Return source UID -> destination UID; memory for each message, however short the sets."""
-        return dict(self.pairs())
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Modified(ResponseCode):
-    """MODIFIED: the messages that a conditional STORE left alone (RFC 7162, section 3.1.3)."""
-
-    numbers: SequenceSet
-    """As the answer to STORE; in the answer to UID STORE see `uids`."""
-
-    @property
-    def uids(self) -> UIDSet:
-        """The numbers as UIDs, which they are in the answer to UID STORE."""
-        return UIDSet.parse(self.octets.strip())
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadCharset(ResponseCode):
-    """BADCHARSET: the charset of a search is not supported (RFC 9051, section 7.1)."""
-
-    charsets: tuple[str, ...] = ()
-    """Those that are, where the server says so."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadEvent(ResponseCode):
-    """BADEVENT: NOTIFY asked for events that the server does not know (RFC 5465)."""
-
-    events: tuple[str, ...]
-    """Those that it does know."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class NoUpdate(ResponseCode):
-    """NOUPDATE: the server does not, or no longer, update this search (RFC 5267, section 4.3.1)."""
-
-    tag: bytes
-    """Of the command that started the search."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MailboxID(ResponseCode):
-    """MAILBOXID: an identifier that the mailbox keeps when it is renamed (RFC 8474, section 4)."""
-
-    mailbox_id: str
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MetadataCode(ResponseCode):
-    """METADATA: why not all metadata was given or taken (RFC 5464, section 4.2.1, 4.3)."""
-
-    reason: str
-    """``LONGENTRIES``, ``MAXSIZE``, ``TOOMANY`` or ``NOPRIVATE``."""
-    size: int | None = None
-    """LONGENTRIES: octets of the largest value left out. MAXSIZE: octets that a value may have."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadURL(ResponseCode):
-    """BADURL: the URL in CATENATE or URLAUTH that the server can't use (RFC 4469)."""
-
-    url: str
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Referral(ResponseCode):
-    """REFERRAL: where to find the account or the mailbox (RFC 2221; RFC 2193)."""
-
-    urls: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class URLMech(ResponseCode):
-    """URLMECH: mechanisms that can authorise URLs of this mailbox (RFC 4467)."""
-
-    mechanisms: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UndefinedFilter(ResponseCode):
-    """UNDEFINED-FILTER: there is no filter of this name (RFC 5466)."""
-
-    filter_name: str
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class InProgress(ResponseCode):
-    """INPROGRESS: how far a command has got (RFC 9585). All None: it goes on, nothing more is known."""
-
-    tag: bytes | None = None
-    done: int | None = None
-    total: int | None = None
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MessageLimit(ResponseCode):
-    """MESSAGELIMIT: the command was carried out, or can be, on so many messages only (RFC 9738)."""
-
-    limit: int
-    uid: int | None = None
-    """The lowest UID that was processed."""
-
-
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MaxConvert(ResponseCode):
-    """MAXCONVERTMESSAGES, MAXCONVERTPARTS: how much one CONVERT may convert (RFC 5259)."""
-
-    limit: int
-
-
-# --------------------------------------------------------------------------------------------------- responses
-
-
 class Response(Shown):
     """Base of every response."""
 
@@ -490,7 +107,7 @@ class Tagged(Response):
 
     tag: bytes
     status: Literal["OK", "NO", "BAD"]
-    code: ResponseCode | None = None
+    response_code: ResponseCode | None = None
     text: str = ""
     """For people; octets that are not UTF-8 are replaced."""
 
@@ -500,7 +117,7 @@ class StatusResponse(Response):
     """The greeting, a warning, or the end of the connection (RFC 9051, section 7.1)."""
 
     status: Literal["OK", "NO", "BAD", "BYE", "PREAUTH"]
-    code: ResponseCode | None = None
+    response_code: ResponseCode | None = None
     text: str = ""
     """For people; octets that are not UTF-8 are replaced."""
 
@@ -509,9 +126,9 @@ class StatusResponse(Response):
 class ContinuationRequest(Response):
     """The server waits for more (RFC 9051, section 7.6)."""
 
-    text: bytes = b""
+    octets: bytes = b""
     """All that follows ``+`` and a space: a SASL challenge in base64, or text for people."""
-    code: ResponseCode | None = None
+    response_code: ResponseCode | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -559,7 +176,7 @@ class Recent(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Expunge(Response):
+class ExpungeResponse(Response):
     """EXPUNGE: a message is gone, and those behind it move up by one (RFC 9051, section 7.5.1)."""
 
     sequence_number: int
@@ -583,7 +200,7 @@ class Flags(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Search(Response):
+class SearchResponse(Response):
     """SEARCH (RFC 3501, section 7.2.5)."""
 
     numbers: tuple[int, ...]
@@ -593,13 +210,13 @@ class Search(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sort(Response):
+class SortResponse(Response):
     """SORT (RFC 5256, section 4)."""
 
     numbers: tuple[int, ...]
     """Sequence numbers, or UIDs in the answer to UID SORT, in the order asked for."""
     mod_sequence: int | None = None
-    """As in :class:`Search`."""
+    """As in :class:`SearchResponse`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -726,7 +343,7 @@ def _thread_node(numbers: tuple[int | None, ...], counts: Sequence[int]) -> Thre
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Thread(Response):
+class ThreadResponse(Response):
     """THREAD (RFC 5256, section 4)."""
 
     threads: tuple[ThreadNode, ...]
@@ -811,7 +428,7 @@ class MailboxInfo(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Namespace(Shown):
+class MailboxNamespace(Shown):
     """A place for mailboxes (RFC 9051, section 6.3.10; RFC 2342)."""
 
     prefix: str
@@ -825,9 +442,9 @@ class Namespace(Shown):
 class Namespaces(Response):
     """NAMESPACE (RFC 9051, section 7.3.2)."""
 
-    personal: tuple[Namespace, ...] = ()
-    other_users: tuple[Namespace, ...] = ()
-    shared: tuple[Namespace, ...] = ()
+    personal: tuple[MailboxNamespace, ...] = ()
+    other_users: tuple[MailboxNamespace, ...] = ()
+    shared: tuple[MailboxNamespace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -869,7 +486,7 @@ class Acl(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ListRights(Response):
+class ListRightsResponse(Response):
     """LISTRIGHTS (RFC 4314, section 3.7)."""
 
     mailbox: str
@@ -882,7 +499,7 @@ class ListRights(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class MyRights(Response):
+class MyRightsResponse(Response):
     """MYRIGHTS: what this account may do (RFC 4314, section 3.8)."""
 
     mailbox: str
@@ -912,14 +529,14 @@ class ServerID(Response):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Language(Response):
+class LanguageResponse(Response):
     """LANGUAGE: the language in use, or those there are (RFC 5255, section 3.3)."""
 
     tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Comparator(Response):
+class ComparatorResponse(Response):
     """COMPARATOR: how strings are compared in searches (RFC 5255, section 4.8)."""
 
     name: str

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ParseError
-from ..model.responses import (
+from ..model.response_codes import (
     AppendUID,
     BadCharset,
     BadEvent,

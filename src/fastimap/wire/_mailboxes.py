@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
 from ..model import words
-from ..model.responses import MailboxInfo, MailboxStatus, Namespace, Namespaces, ReadOnlyDict, Response, Value
+from ..model.responses import MailboxInfo, MailboxNamespace, MailboxStatus, Namespaces, ReadOnlyDict, Response, Value
 from ._values import MAX_OBJECTS, Data, delimiter_of, number_of, pairs, text_of
 from .tolerant import XLIST_ATTRIBUTES
 
@@ -97,7 +97,7 @@ def _namespace(data: Data) -> Namespaces:
     return Namespaces(_namespaces(data, personal), _namespaces(data, other_users), _namespaces(data, shared))
 
 
-def _namespaces(data: Data, value: Value) -> tuple[Namespace, ...]:
+def _namespaces(data: Data, value: Value) -> tuple[MailboxNamespace, ...]:
     if value is None:
         return ()
     if not isinstance(value, tuple):
@@ -112,7 +112,9 @@ def _namespaces(data: Data, value: Value) -> tuple[Namespace, ...]:
                     name: tuple(map(text_of, values)) if isinstance(values, tuple) else (text_of(values),)
                     for name, values in pairs(tuple(extensions))
                 }
-                namespaces.append(Namespace(data.mailbox(prefix)[0], delimiter_of(delimiter), ReadOnlyDict(found)))
+                namespaces.append(
+                    MailboxNamespace(data.mailbox(prefix)[0], delimiter_of(delimiter), ReadOnlyDict(found))
+                )
             case _:
                 raise ValueError("not a prefix and a delimiter")
     return tuple(namespaces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..model.responses import Exists, Expunge, Flags, Recent, Response, Vanished
+from ..model.responses import Exists, ExpungeResponse, Flags, Recent, Response, Vanished
 from ..model.sequence_set import UIDSet
 from ._values import Data, flags, number_set
 
@@ -18,10 +18,10 @@ def _vanished(data: Data) -> Vanished:
     return Vanished(number_set(UIDSet, octets[9:].lstrip(b" ") if earlier else octets), earlier)
 
 
-def _expunge(data: Data) -> Expunge:
+def _expunge(data: Data) -> ExpungeResponse:
     if data.number == 0:
         raise ValueError("message numbers start at 1")
-    return Expunge(data.number)
+    return ExpungeResponse(data.number)
 
 
 DECODERS: Final[dict[str, Callable[[Data], Response]]] = {

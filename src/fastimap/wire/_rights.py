@@ -7,9 +7,9 @@ from typing import Final
 
 from ..model.responses import (
     Acl,
-    ListRights,
+    ListRightsResponse,
     Metadata,
-    MyRights,
+    MyRightsResponse,
     Quota,
     QuotaResource,
     QuotaRoots,
@@ -45,14 +45,16 @@ def _acl(data: Data) -> Acl:
     return Acl(*data.mailbox(name), ReadOnlyDict(dict(zip(texts[::2], texts[1::2], strict=True))))
 
 
-def _list_rights(data: Data) -> ListRights:
+def _list_rights(data: Data) -> ListRightsResponse:
     name, identifier, required, *optional = data.values()
-    return ListRights(*data.mailbox(name), data.text(identifier), data.text(required), tuple(map(data.text, optional)))
+    return ListRightsResponse(
+        *data.mailbox(name), data.text(identifier), data.text(required), tuple(map(data.text, optional))
+    )
 
 
-def _my_rights(data: Data) -> MyRights:
+def _my_rights(data: Data) -> MyRightsResponse:
     name, rights = data.values()
-    return MyRights(*data.mailbox(name), data.text(rights))
+    return MyRightsResponse(*data.mailbox(name), data.text(rights))
 
 
 def _metadata(data: Data) -> Metadata:

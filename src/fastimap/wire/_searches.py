@@ -12,10 +12,10 @@ from ..model.responses import (
     Partial,
     ReadOnlyDict,
     Response,
-    Search,
-    Sort,
-    Thread,
+    SearchResponse,
+    SortResponse,
     ThreadNode,
+    ThreadResponse,
     Value,
 )
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
@@ -24,12 +24,12 @@ from ._values import MAX_OBJECTS, Data, SetType, number_of, number_set, octets_o
 __all__ = ["DECODERS"]
 
 
-def _search(data: Data) -> Search:
-    return Search(*_search_result(data.line))
+def _search(data: Data) -> SearchResponse:
+    return SearchResponse(*_search_result(data.line))
 
 
-def _sort(data: Data) -> Sort:
-    return Sort(*_search_result(data.line))
+def _sort(data: Data) -> SortResponse:
+    return SortResponse(*_search_result(data.line))
 
 
 def _search_result(octets: bytes) -> tuple[tuple[int, ...], int | None]:
@@ -117,7 +117,7 @@ def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Value, set_typ
     return updates
 
 
-def _thread(data: Data) -> Thread:
+def _thread(data: Data) -> ThreadResponse:
     """Threads nest as deep as a discussion goes, so this neither recurses nor counts the depth."""
     if data.line.translate(None, b"0123456789() "):
         raise ValueError("not numbers and parentheses alone")
@@ -143,7 +143,7 @@ def _thread(data: Data) -> Thread:
             numbers.append(number_of(word))
     if waiting:
         raise ValueError(f"{len(waiting)} parentheses not closed")
-    return Thread(tuple(threads))
+    return ThreadResponse(tuple(threads))
 
 
 DECODERS: Final[dict[str, Callable[[Data], Response]]] = {

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ..model.responses import Capabilities, Comparator, Enabled, JMAPAccess, Language, ReadOnlyDict, Response, ServerID
+from ..model.responses import (
+    Capabilities,
+    ComparatorResponse,
+    Enabled,
+    JMAPAccess,
+    LanguageResponse,
+    ReadOnlyDict,
+    Response,
+    ServerID,
+)
 from ._values import Data, capabilities, one, pairs, text_of, texts
 
 __all__ = ["DECODERS"]
@@ -21,12 +30,12 @@ def _id(data: Data) -> ServerID:
     raise ValueError("neither NIL nor one list")
 
 
-def _comparator(data: Data) -> Comparator:
+def _comparator(data: Data) -> ComparatorResponse:
     match data.values():
         case (name,):
-            return Comparator(text_of(name))
+            return ComparatorResponse(text_of(name))
         case (name, tuple(matching)):
-            return Comparator(text_of(name), tuple(map(text_of, matching)))
+            return ComparatorResponse(text_of(name), tuple(map(text_of, matching)))
     raise ValueError("not a comparator and a list")
 
 
@@ -36,5 +45,5 @@ DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
     "ENABLED": lambda data: Enabled(capabilities(data.line)),
     "ID": _id,
     "JMAPACCESS": lambda data: JMAPAccess(text_of(one(data.line))),
-    "LANGUAGE": lambda data: Language(texts(data.line)),
+    "LANGUAGE": lambda data: LanguageResponse(texts(data.line)),
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastimap.model.message import PRESENT_BODY, FetchedMessage
 from fastimap.parser import ResponseReader
-from fastimap.types import Thread
+from fastimap.types import ThreadResponse
 from fastimap.wire import decode
 
 from ..scenario import (
@@ -133,7 +133,7 @@ def copies_of_threads(depth: int) -> Any:
     """Copy and pickle a THREAD response in which each message answers the one before it."""
     numbers = b" ".join(b"%d" % number for number in range(1, depth + 1))
     thread = decode.response((b"* THREAD (%s)(1 (2)(3 4))" % numbers,))
-    assert isinstance(thread, Thread)
+    assert isinstance(thread, ThreadResponse)
     same = copy.deepcopy(thread) == thread == pickle.loads(pickle.dumps(thread)) == copy.copy(thread)
     return same, [*copy.deepcopy(thread).threads[1].numbers()]
 

@@ -1,0 +1,375 @@
+"""Response codes: what a server says in brackets before the text of a status (RFC 9051, section 7.1).
+
+One immutable class for each that has arguments; the others, and those that are not known, are a
+:class:`ResponseCode` of their name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+
+from ._shown import Shown
+from .sequence_set import SequenceSet, UIDSet
+
+__all__ = [
+    "AppendUID",
+    "BadCharset",
+    "BadEvent",
+    "BadURL",
+    "CapabilityCode",
+    "Code",
+    "CopyUID",
+    "HighestModSeq",
+    "InProgress",
+    "MailboxID",
+    "MaxConvert",
+    "MessageLimit",
+    "MetadataCode",
+    "Modified",
+    "NoUpdate",
+    "PermanentFlags",
+    "Referral",
+    "ResponseCode",
+    "UIDNext",
+    "UIDValidity",
+    "URLMech",
+    "UndefinedFilter",
+    "Unseen",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+class Code(StrEnum):
+    """Names of the response codes in IANA's registry (RFC 5530, section 6); a server may send others too."""
+
+    ALERT = "ALERT"
+    """The text must be shown to the user (RFC 9051, section 7.1)."""
+    ALREADYEXISTS = "ALREADYEXISTS"
+    """The mailbox to be made exists (RFC 5530)."""
+    ANNOTATE = "ANNOTATE"
+    """An annotation is too big, or there are too many (RFC 5257)."""
+    ANNOTATIONS = "ANNOTATIONS"
+    """Which annotations the mailbox can hold (RFC 5257)."""
+    APPENDUID = "APPENDUID"
+    """See :class:`AppendUID`."""
+    AUTHENTICATIONFAILED = "AUTHENTICATIONFAILED"
+    """The credentials were not accepted, for whatever reason (RFC 5530)."""
+    AUTHORIZATIONFAILED = "AUTHORIZATIONFAILED"
+    """The credentials are right, but may not act for the identity asked for (RFC 5530)."""
+    BADCHARSET = "BADCHARSET"
+    """See :class:`BadCharset`."""
+    BADCOMPARATOR = "BADCOMPARATOR"
+    """None of the comparators asked for is supported (RFC 5255)."""
+    BADEVENT = "BADEVENT"
+    """See :class:`BadEvent`."""
+    BADURL = "BADURL"
+    """See :class:`BadURL`."""
+    CANNOT = "CANNOT"
+    """The operation is against a rule of the server and never works (RFC 5530)."""
+    CAPABILITY = "CAPABILITY"
+    """See :class:`CapabilityCode`."""
+    CLIENTBUG = "CLIENTBUG"
+    """The server thinks that the client has a bug (RFC 5530)."""
+    CLOSED = "CLOSED"
+    """The mailbox selected before is closed; what follows is about the new one (RFC 7162, section 3.2.11)."""
+    COMPRESSIONACTIVE = "COMPRESSIONACTIVE"
+    """There is compression already (RFC 4978)."""
+    CONTACTADMIN = "CONTACTADMIN"
+    """Only the server's administrator can help (RFC 5530)."""
+    COPYUID = "COPYUID"
+    """See :class:`CopyUID`."""
+    CORRUPTION = "CORRUPTION"
+    """The server found some of its data damaged (RFC 5530)."""
+    EXPIRED = "EXPIRED"
+    """The credentials were right once (RFC 5530)."""
+    EXPUNGEISSUED = "EXPUNGEISSUED"
+    """Someone else expunged messages that the command was about (RFC 5530)."""
+    HASCHILDREN = "HASCHILDREN"
+    """The mailbox can't be deleted because it has children (RFC 9051, section 7.1)."""
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"
+    """See :class:`HighestModSeq`."""
+    INPROGRESS = "INPROGRESS"
+    """See :class:`InProgress`."""
+    INUSE = "INUSE"
+    """Somebody else holds what the command needs; later it may work (RFC 5530)."""
+    LIMIT = "LIMIT"
+    """A limit of the server's was reached (RFC 5530)."""
+    MAILBOXID = "MAILBOXID"
+    """See :class:`MailboxID`."""
+    MAXCONVERTMESSAGES = "MAXCONVERTMESSAGES"
+    """See :class:`MaxConvert`."""
+    MAXCONVERTPARTS = "MAXCONVERTPARTS"
+    """See :class:`MaxConvert`."""
+    MESSAGELIMIT = "MESSAGELIMIT"
+    """See :class:`MessageLimit`."""
+    METADATA = "METADATA"
+    """See :class:`MetadataCode`."""
+    MODIFIED = "MODIFIED"
+    """See :class:`Modified`."""
+    NEWNAME = "NEWNAME"
+    """The mailbox was renamed (RFC 2060; obsolete)."""
+    NOMODSEQ = "NOMODSEQ"
+    """The mailbox does not keep mod-sequences (RFC 7162, section 3.1.2.2)."""
+    NONEXISTENT = "NONEXISTENT"
+    """There is no such mailbox (RFC 5530)."""
+    NOPERM = "NOPERM"
+    """The account lacks the right to do that (RFC 5530)."""
+    NOTIFICATIONOVERFLOW = "NOTIFICATIONOVERFLOW"
+    """The server has stopped notifying: as if NOTIFY NONE had been sent (RFC 5465, section 5.8)."""
+    NOTSAVED = "NOTSAVED"
+    """The search result was not saved (RFC 9051, section 7.1; RFC 5182)."""
+    NOUPDATE = "NOUPDATE"
+    """See :class:`NoUpdate`."""
+    OVERQUOTA = "OVERQUOTA"
+    """The account is over its quota, or would be (RFC 5530; RFC 9208, section 4.3)."""
+    PARSE = "PARSE"
+    """The server could not make sense of a message's header (RFC 9051, section 7.1)."""
+    PERMANENTFLAGS = "PERMANENTFLAGS"
+    """See :class:`PermanentFlags`."""
+    PRIVACYREQUIRED = "PRIVACYREQUIRED"
+    """That needs TLS first (RFC 5530)."""
+    READ_ONLY = "READ-ONLY"
+    """The mailbox is selected, or now is, for reading alone (RFC 9051, section 7.1)."""
+    READ_WRITE = "READ-WRITE"
+    """The mailbox is selected, or now is, for reading and writing (RFC 9051, section 7.1)."""
+    REFERRAL = "REFERRAL"
+    """See :class:`Referral`."""
+    SERVERBUG = "SERVERBUG"
+    """The server found a bug in itself (RFC 5530)."""
+    TEMPFAIL = "TEMPFAIL"
+    """The conversion can't be made now (RFC 5259)."""
+    TOOBIG = "TOOBIG"
+    """The message is larger than the server takes (RFC 4469; RFC 7889)."""
+    TRYCREATE = "TRYCREATE"
+    """There is no such mailbox; it would work once it is created (RFC 9051, section 7.1)."""
+    UIDNEXT = "UIDNEXT"
+    """See :class:`UIDNext`."""
+    UIDNOTSTICKY = "UIDNOTSTICKY"
+    """The mailbox does not keep UIDs from one session to the next (RFC 4315)."""
+    UIDREQUIRED = "UIDREQUIRED"
+    """After UIDONLY was enabled, message sequence numbers are refused (RFC 9586)."""
+    UIDVALIDITY = "UIDVALIDITY"
+    """See :class:`UIDValidity`."""
+    UNAVAILABLE = "UNAVAILABLE"
+    """A part of the server is down; later it may work (RFC 5530)."""
+    UNDEFINED_FILTER = "UNDEFINED-FILTER"
+    """See :class:`UndefinedFilter`."""
+    UNKNOWN_CTE = "UNKNOWN-CTE"
+    """The server can't decode the part's content transfer encoding (RFC 3516)."""
+    UNSEEN = "UNSEEN"
+    """See :class:`Unseen`."""
+    URLMECH = "URLMECH"
+    """See :class:`URLMech`."""
+    USEATTR = "USEATTR"
+    """The special use asked for can't be given to the mailbox (RFC 6154)."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ResponseCode(Shown):
+    """A response code (RFC 9051, section 7.1) that has no arguments, or whose arguments are not understood.
+
+    Those with arguments have classes of their own; all have `name` and `octets`.
+    """
+
+    name: str
+    """Upper case; compares equal to members of :class:`Code`."""
+    octets: bytes = b""
+    """The arguments, as they came."""
+
+    def __repr__(self) -> str:
+        return self._show(() if type(self) is ResponseCode else ("name", "octets"))
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CapabilityCode(ResponseCode):
+    """CAPABILITY: what the server can do (RFC 9051, section 7.1)."""
+
+    capabilities: frozenset[str]
+    """Upper case."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class PermanentFlags(ResponseCode):
+    """PERMANENTFLAGS: the flags that can be changed for good (RFC 9051, section 7.1)."""
+
+    flags: frozenset[str]
+    r"""As sent, ``\*`` included."""
+
+    @property
+    def new_keywords(self) -> bool:
+        r"""Whether keywords can be made by storing them: ``\*`` is among the flags."""
+        return "\\*" in self.flags
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UIDNext(ResponseCode):
+    """UIDNEXT: the next message will have at least this UID (RFC 9051, section 2.3.1.1)."""
+
+    uid: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UIDValidity(ResponseCode):
+    """UIDVALIDITY: when it changes, every UID that was noted is void (RFC 9051, section 2.3.1.1)."""
+
+    uid_validity: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Unseen(ResponseCode):
+    r"""UNSEEN: the first message without \Seen (RFC 3501, section 7.1)."""
+
+    number: int
+    """Its message sequence number."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class HighestModSeq(ResponseCode):
+    """HIGHESTMODSEQ: the highest mod-sequence in the mailbox (RFC 7162, section 3.1.2.1)."""
+
+    mod_sequence: int
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class AppendUID(ResponseCode):
+    """APPENDUID: where the appended messages are (RFC 4315, section 3; RFC 3502 for several)."""
+
+    uid_validity: int
+    uids: UIDSet
+    """In the order in which the messages were sent, which is ascending."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CopyUID(ResponseCode):
+    """COPYUID: where copied or moved messages are (RFC 4315, section 3; RFC 6851, section 4.3)."""
+
+    uid_validity: int
+    """Of the destination mailbox."""
+    source: UIDSet
+    destination: UIDSet
+
+    def pairs(self) -> Iterator[tuple[int, int]]:
+        """Yield (source UID, destination UID) of each message, in the server's order."""
+        _, source, destination = self.octets.split()
+        return zip(
+            chain.from_iterable(UIDSet.parse_ordered(source)),
+            chain.from_iterable(UIDSet.parse_ordered(destination)),
+            strict=True,
+        )
+
+    def mapping(self) -> dict[int, int]:
+        """Return source UID -> destination UID; memory for each message, however short the sets."""
+        return dict(self.pairs())
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Modified(ResponseCode):
+    """MODIFIED: the messages that a conditional STORE left alone (RFC 7162, section 3.1.3)."""
+
+    numbers: SequenceSet
+    """As the answer to STORE; in the answer to UID STORE see `uids`."""
+
+    @property
+    def uids(self) -> UIDSet:
+        """The numbers as UIDs, which they are in the answer to UID STORE."""
+        return UIDSet.parse(self.octets.strip())
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadCharset(ResponseCode):
+    """BADCHARSET: the charset of a search is not supported (RFC 9051, section 7.1)."""
+
+    charsets: tuple[str, ...] = ()
+    """Those that are, where the server says so."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadEvent(ResponseCode):
+    """BADEVENT: NOTIFY asked for events that the server does not know (RFC 5465)."""
+
+    events: tuple[str, ...]
+    """Those that it does know."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class NoUpdate(ResponseCode):
+    """NOUPDATE: the server does not, or no longer, update this search (RFC 5267, section 4.3.1)."""
+
+    tag: bytes
+    """Of the command that started the search."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MailboxID(ResponseCode):
+    """MAILBOXID: an identifier that the mailbox keeps when it is renamed (RFC 8474, section 4)."""
+
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MetadataCode(ResponseCode):
+    """METADATA: why not all metadata was given or taken (RFC 5464, section 4.2.1, 4.3)."""
+
+    reason: str
+    """``LONGENTRIES``, ``MAXSIZE``, ``TOOMANY`` or ``NOPRIVATE``."""
+    size: int | None = None
+    """LONGENTRIES: octets of the largest value left out. MAXSIZE: octets that a value may have."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class BadURL(ResponseCode):
+    """BADURL: the URL in CATENATE or URLAUTH that the server can't use (RFC 4469)."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Referral(ResponseCode):
+    """REFERRAL: where to find the account or the mailbox (RFC 2221; RFC 2193)."""
+
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class URLMech(ResponseCode):
+    """URLMECH: mechanisms that can authorise URLs of this mailbox (RFC 4467)."""
+
+    mechanisms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class UndefinedFilter(ResponseCode):
+    """UNDEFINED-FILTER: there is no filter of this name (RFC 5466)."""
+
+    filter_name: str
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class InProgress(ResponseCode):
+    """INPROGRESS: how far a command has got (RFC 9585). All None: it goes on, nothing more is known."""
+
+    tag: bytes | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MessageLimit(ResponseCode):
+    """MESSAGELIMIT: the command was carried out, or can be, on so many messages only (RFC 9738)."""
+
+    limit: int
+    uid: int | None = None
+    """The lowest UID that was processed."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class MaxConvert(ResponseCode):
+    """MAXCONVERTMESSAGES, MAXCONVERTPARTS: how much one CONVERT may convert (RFC 5259)."""
+
+    limit: int
