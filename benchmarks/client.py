@@ -267,7 +267,7 @@ def _protocol(job: Job) -> Fetch:
     while not protocol.greeting.done:
         receive()
     run(commands.Login("user", "secret", insecure=True))
-    run(commands.Select(job.workload, readonly=True))
+    run(commands.Select(job.workload, read_only=True))
     return lambda: run(commands.Fetch(SequenceSet("1:*"), *job.item_names))
 
 
@@ -292,7 +292,7 @@ def _client(job: Job) -> Fetch:
 
     assert job.account
     client = fastimap.Client(**_given(job))
-    exists = client.select(job.account.mailbox or job.workload, readonly=True).exists
+    exists = client.select(job.account.mailbox or job.workload, read_only=True).exists
     every = fastimap.SequenceSet(f"1:{exists}")
 
     def one_by_one() -> Any:
@@ -327,7 +327,7 @@ def _async_client(job: Job) -> Fetch:
     assert job.account
     runner = asyncio.Runner()
     client = fastimap.AsyncClient(**_given(job))
-    exists = runner.run(client.select(job.account.mailbox or job.workload, readonly=True)).exists
+    exists = runner.run(client.select(job.account.mailbox or job.workload, read_only=True)).exists
     every = fastimap.SequenceSet(f"1:{exists}")
 
     async def kept() -> Any:

@@ -103,8 +103,8 @@ def operations(client: AsyncClient, uid: int) -> list[Callable[[], Coroutine[Any
         one(lambda: client.append("There", MESSAGE * 50)),
         one(lambda: client.copy(uid, "There")),
         one(lambda: client.append("There", io.BytesIO(MESSAGE * 50), size=len(MESSAGE) * 50)),
-        one(lambda: client.list()),
-        one(lambda: client.status("There", "MESSAGES")),
+        one(lambda: client.list_mailboxes()),
+        one(lambda: client.mailbox_status("There", "MESSAGES")),
         one(lambda: client.noop()),
     ]
 
@@ -118,7 +118,7 @@ def cancelling(request: pytest.FixtureRequest) -> tuple[AsyncClient, int]:
     user = dovecot.new_user()
     arguments: dict[str, Any] = {"tls": False, "user": user, "password": dovecot.password, "mechanism": "PLAIN"}
     with Client(dovecot.host, dovecot.port, **arguments) as client:
-        client.create("There")
+        client.create_mailbox("There")
         with client.pipeline() as pipeline:
             for number in range(1, MESSAGES + 1):
                 pipeline.append("INBOX", message(number))
@@ -217,7 +217,7 @@ def test_many_tasks_on_one_client(filled: IMAPServer) -> None:
 def test_tasks_that_meet_an_unconnected_client(filled: IMAPServer) -> None:
     async def main() -> None:
         client = connection(filled)
-        results = await asyncio.gather(*(client.status("INBOX", "MESSAGES") for _ in range(10)))
+        results = await asyncio.gather(*(client.mailbox_status("INBOX", "MESSAGES") for _ in range(10)))
         assert {result.messages for result in results} == {MESSAGES}
         assert client.counters.commands <= 13  # one connection, one login
         await client.close()
@@ -338,7 +338,7 @@ def test_a_crowd_of_tasks_some_of_which_give_up(filled: IMAPServer) -> None:
                 assert list((await client.search(subject(f"{uid}"))).uids) == [uid]
 
             async def status() -> None:
-                assert (await client.status("There", "MESSAGES")).messages == 0
+                assert (await client.mailbox_status("There", "MESSAGES")).messages == 0
 
             async def pipeline() -> None:
                 uids = chance.sample(range(1, MESSAGES + 1), 10)
@@ -388,7 +388,7 @@ def test_a_command_that_comes_while_a_task_connects_anew_finds_the_mailbox_selec
             await client.select("INBOX")
             again = asyncio.create_task(client.reconnect())
             await asyncio.sleep(0)
-            await client.check()
+            await client.noop()
             await again
 
     run(main())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Flag, SequenceSet, UIDSet, errors
+from fastimap import Flag, SequenceSet, UIDSet, commands, errors
 from fastimap.search import from_, since, subject, unseen
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, ExpungeResponse
@@ -30,7 +30,7 @@ def test_the_first_example(server: IMAPServer, client: Any) -> None:
     server.append("INBOX", MESSAGE, ["\\Seen"], internal_date=when)
     server.append("INBOX", MESSAGE, internal_date=datetime(2026, 10, 30, tzinfo=UTC))
     with client:
-        client.select("INBOX", readonly=True)
+        client.select("INBOX", read_only=True)
         uids = client.search(unseen & since(date(2026, 11, 1)) & ~from_("newsletter")).uids
         assert list(uids) == [1]
         (message,) = client.fetch_iter(uids, "ENVELOPE", "BODYSTRUCTURE", "BODY.PEEK[]")
@@ -53,7 +53,7 @@ def test_select_and_examine(server: IMAPServer, client: Any) -> None:
     assert "\\*" in selected.permanent_flags
     assert client.session.mailbox == selected.name
     assert client.session.uid_validity == selected.uid_validity
-    assert client.examine("INBOX").read_only is True
+    assert client.select("INBOX", read_only=True).read_only is True
     assert client.session.read_only is True
     assert "INBOX" in repr(client)
     client.unselect()
@@ -74,32 +74,32 @@ def test_a_mailbox_that_is_not_there(server: IMAPServer, client: Any) -> None:
 
 
 def test_mailboxes(client: Any) -> None:
-    client.create("Work/日本語")  # the name is of RFC 3501, section 5.1.3
+    client.create_mailbox("Work/日本語")  # the name is of RFC 3501, section 5.1.3
     with pytest.raises(errors.MailboxExists):
-        client.create("Work/日本語")
-    listed = {info.name: info for info in client.list()}
+        client.create_mailbox("Work/日本語")
+    listed = {info.name: info for info in client.list_mailboxes()}
     assert set(listed) == {"INBOX", "Work", "Work/日本語"}
     assert listed["Work"].attributes >= {"\\HasChildren"}
     assert listed["Work/日本語"].octets == b"Work/&ZeVnLIqe-"
     assert listed["INBOX"].delimiter == "/"
-    assert [info.name for info in client.list("Work/", "%")] == ["Work/日本語"]
-    client.rename("Work/日本語", "Archive")
+    assert [info.name for info in client.list_mailboxes("Work/", "%")] == ["Work/日本語"]
+    client.rename_mailbox("Work/日本語", "Archive")
     client.subscribe("Archive")
-    assert [info.name for info in client.lsub()] == ["Archive"]
+    assert [info.name for info in client.run(commands.LSub())] == ["Archive"]
     client.unsubscribe("Archive")
-    assert client.lsub() == ()
-    client.delete("Archive")
-    assert {info.name for info in client.list()} == {"INBOX"}
+    assert client.run(commands.LSub()) == ()
+    client.delete_mailbox("Archive")
+    assert {info.name for info in client.list_mailboxes()} == {"INBOX"}
 
 
 def test_status(server: IMAPServer, client: Any) -> None:
     server.append("INBOX", MESSAGE, ["\\Seen"])
     server.append("INBOX", MESSAGE)
-    status = client.status("INBOX", "MESSAGES", "UNSEEN", "UIDNEXT")
+    status = client.mailbox_status("INBOX", "MESSAGES", "UNSEEN", "UIDNEXT")
     assert (status.messages, status.unseen, status.uid_next) == (2, 1, 3)
     assert status.uid_validity is None  # not asked for
     with pytest.raises(errors.CommandError):
-        client.status("missing", "MESSAGES")
+        client.mailbox_status("missing", "MESSAGES")
 
 
 def test_append_from_everything(server: IMAPServer, client: Any) -> None:
@@ -214,7 +214,7 @@ def test_wrong_arguments_cost_nothing(server: IMAPServer, client: Any) -> None:
         lambda: client.fetch(0, "FLAGS"),
         lambda: client.fetch(1, "FLAGS)\r\nT1 LOGOUT"),
         lambda: client.store(1, "two words"),
-        lambda: client.create("line\r\nbreak"),
+        lambda: client.create_mailbox("line\r\nbreak"),
         lambda: client.select("nul\0"),
         lambda: client.append("INBOX", b"nul \0"),
         lambda: list(client.fetch_iter(1, "FLAGS", chunk=0)),
@@ -248,9 +248,8 @@ def test_capabilities_id_and_namespace(server: IMAPServer, door: Any) -> None:
         assert (personal.prefix, personal.delimiter) == ("", "/")
 
 
-@pytest.mark.parametrize("end", ["close", "logout"])
-def test_after_close(client: Any, end: str) -> None:
-    getattr(client, end)()
+def test_after_close(client: Any) -> None:
+    client.close()
     with pytest.raises(errors.StateError, match="logged out"):
         client.noop()
     client.close()

@@ -237,8 +237,8 @@ def test_a_move_that_would_expunge_too_much(scripted: Callable[..., Any], capabi
 def test_a_move_from_a_read_only_mailbox_copies_nothing(scripted: Callable[..., Any], capabilities: bytes) -> None:
     commands: list[bytes] = []
     with scripted(converse(lambda command: commands.append(command) or DONE, capabilities)) as client:  # type: ignore[func-returns-value]
-        client.select("INBOX", readonly=True)
-        with pytest.raises(errors.StateError, match="readonly=False"):
+        client.select("INBOX", read_only=True)
+        with pytest.raises(errors.StateError, match="read_only=False"):
             client.move(7, "There")
     assert commands == [b"EXAMINE INBOX"]
 

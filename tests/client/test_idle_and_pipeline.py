@@ -232,7 +232,7 @@ def test_errors_are_each_commands_own(server: IMAPServer, client: Any) -> None:
     client.select("INBOX")
     with client.pipeline() as pipeline:
         good = pipeline.fetch(1, "FLAGS")
-        missing = pipeline.status("missing", "MESSAGES")
+        missing = pipeline.mailbox_status("missing", "MESSAGES")
         lacking = pipeline.get_quota("")
         stored = pipeline.store(2, "\\Seen")
         again = pipeline.fetch(2, "FLAGS")
@@ -309,8 +309,8 @@ def test_an_answer_that_is_asked_for_too_early(client: Any) -> None:
 
 def test_an_error_that_nobody_asks_for_is_logged(client: Any, caplog: pytest.LogCaptureFixture) -> None:
     with client.pipeline() as pipeline:
-        pipeline.status("missing", "MESSAGES")
-        asked = pipeline.status("missing too", "MESSAGES")
+        pipeline.mailbox_status("missing", "MESSAGES")
+        asked = pipeline.mailbox_status("missing too", "MESSAGES")
     with pytest.raises(errors.CommandError):
         asked.result()
     del pipeline, asked
@@ -322,7 +322,7 @@ def test_an_error_that_nobody_asks_for_is_logged(client: Any, caplog: pytest.Log
 def test_pending_results_tell_their_state(client: Any) -> None:
     with client.pipeline() as pipeline:
         pending = pipeline.noop()
-        missing = pipeline.status("missing", "MESSAGES")
+        missing = pipeline.mailbox_status("missing", "MESSAGES")
         assert repr(pending) == "<Pending NOOP: in flight>"
     assert repr(pending) == "<Pending NOOP: done>"
     assert repr(missing).startswith("<Pending STATUS: failed: STATUS: the server answered NO")

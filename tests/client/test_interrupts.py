@@ -106,7 +106,7 @@ def test_a_handler_that_raises_behind_octets_that_were_sent_ends_the_connection(
 def test_nothing_is_sent_behind_an_error(client: Any, exception: Exception) -> None:
     """It may have come when its octets were on their way."""
     proxy = client._socket = _Sending(client._socket, exception)
-    client.create("There")
+    client.create_mailbox("There")
     assert proxy.calls == 1
     client.close()
     assert proxy.calls == 1

@@ -20,8 +20,18 @@ from fastimap.types import Quota
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
 WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLSCommand": 'tls="starttls"'}
-# CLOSE is not `close()`, which ends the connection.
-RENAMED = {"Close": "close_mailbox", "ID": "id", "LSub": "lsub", "XList": "xlist"}
+# What is seldom needed, or has a better way: for `run()`.
+WITHOUT_METHOD |= dict.fromkeys(("Check", "Comparator", "Examine", "LSub", "XList"), "run()")
+# What acts on a mailbox says so; CLOSE is not `close()`, which ends the connection.
+RENAMED = {
+    "Close": "close_mailbox",
+    "Create": "create_mailbox",
+    "Delete": "delete_mailbox",
+    "ID": "id",
+    "List": "list_mailboxes",
+    "Rename": "rename_mailbox",
+    "Status": "mailbox_status",
+}
 FLOWS: dict[str, Callable[..., Any]] = {"search": flows.search, "move": flows.move}
 
 COMMANDS: list[type[Command[Any]]] = [
@@ -81,8 +91,8 @@ def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> N
         ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> fastimap.commands.store.CopyResult"),
         ("move", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
         (
-            "lsub",
-            "(self, reference: 'str' = '', pattern: 'str' = '*') -> tuple[fastimap.model.responses.MailboxInfo, ...]",
+            "subscribe",
+            "(self, mailbox: 'str | bytes') -> None",
         ),
     ],
 )
@@ -109,7 +119,7 @@ def public(door: type) -> set[str]:
 
 def test_the_clients_have_the_same_names() -> None:
     assert public(Client) == public(AsyncClient)
-    assert public(Pipeline) == {method_name(command) for command in COMMANDS}
+    assert public(Pipeline) == {method_name(command) for command in COMMANDS} | {"run"}
     assert public(Pipeline) < public(Client)
 
 
@@ -145,7 +155,7 @@ def test_results_are_told_at_run_time(door: type) -> None:
     expected: dict[str, Any] = {
         "fetch": FetchResult,
         "noop": None,
-        "create": str | None,
+        "create_mailbox": str | None,
         "get_quota": Quota,
         "get_jmap_access": str,
         "sort": SortResult,

@@ -33,7 +33,7 @@ def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
         peer.log_out()
 
     client = door("127.0.0.1", 143, tls=False, socket=in_turn(map(serve, (dies, lives, made_again))))
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     with pytest.raises(errors.Disconnected):
         client.noop()
     client.reconnect()

@@ -67,7 +67,12 @@ def answering() -> Iterator[socket.socket]:
 def send_and_check(pipeline: Any) -> Callable[[], None]:
     """Send some commands of each kind; return what looks at their answers."""
     pendings = [
-        (pipeline.noop(), pipeline.search(unseen), pipeline.fetch(7, "FLAGS", "BODY.PEEK[]"), pipeline.status("x"))
+        (
+            pipeline.noop(),
+            pipeline.search(unseen),
+            pipeline.fetch(7, "FLAGS", "BODY.PEEK[]"),
+            pipeline.mailbox_status("x"),
+        )
         for _ in range(AT_ONCE // 4)
     ]
 
@@ -129,7 +134,7 @@ def test_reconnects_of_the_blocking_client() -> None:
         def used(client: Client) -> None:
             assert [row.body for row in client.fetch(1, "BODY.PEEK[]")] == [MESSAGE]
             with pytest.raises(CommandError):
-                client.status("nowhere")
+                client.mailbox_status("nowhere")
 
         def connections() -> None:
             """Connected, connected anew by itself, and after having been cut off; then forgotten in the midst."""
@@ -163,7 +168,7 @@ def test_reconnects_of_the_asyncio_client() -> None:
         async def used(client: AsyncClient) -> None:
             assert [row.body for row in await client.fetch(1, "BODY.PEEK[]")] == [MESSAGE]
             with pytest.raises(CommandError):
-                await client.status("nowhere")
+                await client.mailbox_status("nowhere")
 
         async def connections() -> None:
             client = AsyncClient(**settings(server))

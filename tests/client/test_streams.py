@@ -294,7 +294,7 @@ def test_leaving_early(server: IMAPServer, client: Any) -> None:
     assert next(rows).uid == 1
     rows.close()
     assert [row.uid for row in client.fetch([3, 150], "FLAGS")] == [3, 150]
-    assert client.status("INBOX", "MESSAGES").messages == 200
+    assert client.mailbox_status("INBOX", "MESSAGES").messages == 200
     assert [row for row in client.take_events() if getattr(row, "body", None)] == []
 
 
@@ -605,7 +605,7 @@ def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot
     ) as client:
         with pytest.raises(errors.MailboxNotFound):
             client.append("Missing", b"x" * 20_000_000)
-        assert client.status("INBOX", "MESSAGES").messages == 0
+        assert client.mailbox_status("INBOX", "MESSAGES").messages == 0
         assert client.append("INBOX", b"Subject: x\r\n\r\n" + b"x" * 1_000_000).uid is not None
 
 

@@ -59,7 +59,7 @@ def test_select(talk: Talk) -> None:  # RFC 3501, section 6.3.1
 
 def test_examine(talk: Talk) -> None:  # RFC 9051, section 6.3.3; RFC 8474, section 4.2
     session = rev2()
-    for command in (Examine("inbox"), Select("inbox", readonly=True)):
+    for command in (Examine("inbox"), Select("inbox", read_only=True)):
         selected = talk(
             command,
             session,
@@ -283,7 +283,7 @@ def test_what_was_selected_read_only_is_not_changed(talk: Talk, command: Command
     """Dovecot answers OK to such commands, and does nothing."""
     session = server("MOVE", "UIDPLUS", "REPLACE", "X-GM-EXT-1", "LITERAL+")
     talk(Examine("INBOX"), session, f"C: A1 EXAMINE INBOX\n{READ_ONLY}")
-    with pytest.raises(StateError, match="'INBOX' is selected read-only: select it with readonly=False"):
+    with pytest.raises(StateError, match="'INBOX' is selected read-only: select it with read_only=False"):
         sent(command, session)
     talk(Select("INBOX"), session, "C: A1 SELECT INBOX\nS: A1 OK [READ-WRITE] done")
     assert sent(command, session) == [octets]

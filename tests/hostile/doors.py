@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fastimap import Client, SequenceSet, errors, sasl
+from fastimap import Client, SequenceSet, commands, errors, sasl
 from fastimap import search as keys
 from tests.client.doors import Awaited
 
@@ -234,8 +234,8 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "capability": lambda client: client.capability(),
     "connect_again": lambda client: client.reconnect(),
     "copy": lambda client, messages, mailbox: client.copy(SequenceSet(messages), mailbox),
-    "create": lambda client, mailbox: client.create(mailbox),
-    "delete": lambda client, mailbox: client.delete(mailbox),
+    "create": lambda client, mailbox: client.create_mailbox(mailbox),
+    "delete": lambda client, mailbox: client.delete_mailbox(mailbox),
     "deleteacl": lambda client, mailbox, who: client.delete_acl(mailbox, who),
     "enable": lambda client, name: client.enable(name),
     "fetch": lambda client, messages, parts: client.fetch(SequenceSet(messages), *_items(parts)),
@@ -245,18 +245,22 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "getquotaroot": lambda client, mailbox: client.get_quota_root(mailbox),
     "id": lambda client, fields: client.id(fields),
     "idle": lambda client, seconds: list(client.idle(timeout=seconds)),
-    "list": lambda client, reference="", pattern="*": [info.octets for info in client.list(reference, pattern)],
+    "list": lambda client, reference="", pattern="*": [
+        info.octets for info in client.list_mailboxes(reference, pattern)
+    ],
     "login": lambda client, user, password: client.login(user, password, insecure=True),
     "login_cram_md5": lambda client, user, password: client.authenticate(sasl.CramMD5(user, password)),
     "login_plain": lambda client, user, password: client.authenticate(sasl.Plain(user, password)),
     "login_scram": lambda client, user, password: client.authenticate(sasl.ScramSHA256(user, password)),
-    "logout": lambda client: client.logout(),
-    "lsub": lambda client, reference="", pattern="*": [info.octets for info in client.lsub(reference, pattern)],
+    "logout": lambda client: client.close(),
+    "lsub": lambda client, reference="", pattern="*": [
+        info.octets for info in client.run(commands.LSub(reference, pattern))
+    ],
     "move": lambda client, messages, mailbox: client.move(SequenceSet(messages), mailbox),
     "myrights": lambda client, mailbox: client.my_rights(mailbox),
     "namespace": lambda client: client.namespace(),
     "noop": lambda client: client.noop(),
-    "rename": lambda client, mailbox, new_name: client.rename(mailbox, new_name),
+    "rename": lambda client, mailbox, new_name: client.rename_mailbox(mailbox, new_name),
     "response": lambda client, _: client.take_events(),
     "search": _search,
     "select": lambda client, mailbox: client.select(mailbox),
@@ -264,7 +268,7 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "setannotation": lambda client, mailbox, entry: client.set_metadata(mailbox, {entry: "x"}),
     "setquota": lambda client, root, resource: client.set_quota(root, {resource: 1}),
     "sort": lambda client, criteria, charset, _: client.sort([criteria], keys.all_, charset=charset),
-    "status": lambda client, mailbox, names: client.status(mailbox, *_items(names)),
+    "status": lambda client, mailbox, names: client.mailbox_status(mailbox, *_items(names)),
     "store": _store,
     "subscribe": lambda client, mailbox: client.subscribe(mailbox),
     "thread": lambda client, name, charset, _: client.thread(name, keys.all_, charset=charset),

@@ -46,13 +46,13 @@ def archive(dovecot: Server, real_messages: list[bytes]) -> str:
         client.select("INBOX")
         for _ in range(3):
             client.copy("1:*", "INBOX")
-        assert client.status("INBOX", "MESSAGES").messages == len(real_messages) * COPIES
+        assert client.mailbox_status("INBOX", "MESSAGES").messages == len(real_messages) * COPIES
     return user
 
 
 def test_every_message_of_thousands(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
     client = Account(dovecot, archive, door).client()
-    exists = client.select("INBOX", readonly=True).exists
+    exists = client.select("INBOX", read_only=True).exists
     assert exists == COPIES * len(real_messages) > 2000
     count = 0
     for message, row in zip(real_messages * COPIES, client.fetch_iter("1:*", *ITEMS), strict=True):
@@ -73,7 +73,7 @@ def test_every_message_of_thousands(dovecot: Server, archive: str, real_messages
 
 def test_chunks_in_flight(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
     client = Account(dovecot, archive, door).client()
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     uids = range(1, len(real_messages) + 1)
     before = client.counters.commands
     rows = list(client.fetch_iter(uids, *ITEMS, chunk=50, in_flight=4))
@@ -84,7 +84,7 @@ def test_chunks_in_flight(dovecot: Server, archive: str, real_messages: list[byt
 
 def test_asked_one_by_one_in_a_pipeline(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
     client = Account(dovecot, archive, door).client()
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     uids = list(range(1, len(real_messages) + 1, 5))
     turns = client.counters.round_trips
     with client.pipeline() as pipeline:
@@ -97,7 +97,7 @@ def test_asked_one_by_one_in_a_pipeline(dovecot: Server, archive: str, real_mess
 
 def test_given_up_in_the_middle(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
     client = Account(dovecot, archive, door).client()
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     stream = client.fetch_iter("1:*", *ITEMS, chunk=100)
     assert [row.body for row in islice(stream, 10)] == real_messages[:10]
     stream.close()
@@ -109,7 +109,7 @@ def rows(dovecot: Server, archive: str, real_messages: list[bytes]) -> list[tupl
     """Each real message as `email` reads it, and as Dovecot and the client do."""
     with opened("blocking") as make:
         client = Account(dovecot, archive, make).client()
-        client.select("INBOX", readonly=True)
+        client.select("INBOX", read_only=True)
         fetched = client.fetch_iter(range(1, len(real_messages) + 1), *ITEMS)
         return [
             (email.message_from_bytes(message, policy=policy.compat32), row)
@@ -215,7 +215,7 @@ def test_parts_by_their_paths(dovecot: Server, archive: str, rows: list[tuple[Me
     """The path of each leaf in the structure is one that the server knows, and the sizes are those of its octets."""
     with opened("blocking") as make:
         client = Account(dovecot, archive, make).client()
-        client.select("INBOX", readonly=True)
+        client.select("INBOX", read_only=True)
         several = [row for _, row in rows if row.body_structure is not None and row.body_structure.parts][:60]
         assert len(several) > 20
         for row in several:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import FetchedMessage, SequenceSet, Timeouts, UIDSet
+from fastimap import FetchedMessage, SequenceSet, Timeouts, UIDSet, commands
 from fastimap.commands import AppendMessage
 from fastimap.errors import CapabilityMissing, CommandError, StateError, Timeout
 from fastimap.types import Exists, Vanished
@@ -65,7 +65,7 @@ def test_what_was_appended_is_there(account_of_both: Account) -> None:
 def test_sections_and_parts_of_them(account_of_both: Account) -> None:
     client = account_of_both.client()
     uids = fill(client)
-    client.examine("INBOX")
+    client.select("INBOX", read_only=True)
     header, _, text = LETTERS[0].partition(b"\r\n\r\n")
     (row,) = client.fetch(
         uids[0],
@@ -99,7 +99,7 @@ def test_reading_sets_seen(client: Any) -> None:
     assert "\\Seen" not in client.fetch(uids[2], "FLAGS")[0].flags
     assert client.fetch(uids[2], "BODY[]")[0].body == LETTERS[2]
     assert "\\Seen" in client.fetch(uids[2], "FLAGS")[0].flags
-    client.examine("INBOX")
+    client.select("INBOX", read_only=True)
     assert client.session.read_only
     client.fetch(uids[3], "BODY[]")
     assert "\\Seen" not in client.fetch(uids[3], "FLAGS")[0].flags
@@ -330,7 +330,7 @@ def test_close_and_unselect(client: Any) -> None:
     uids = fill(client)
     client.select("INBOX")
     client.store(uids[0], "\\Deleted")
-    client.check()
+    client.run(commands.Check())
     with offered(client, "UNSELECT"):
         client.unselect()
         assert client.session.mailbox is None
@@ -347,7 +347,7 @@ def test_fetch_into_a_file(account_of_both: Account) -> None:
     client = account_of_both.client()
     large = LETTERS[0] + b"0123456789abcdef\r\n" * 60_000
     uid = client.append("INBOX", large).uid
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     file, seen = io.BytesIO(), []
     (row,) = client.fetch_into(
         uid, "BODY.PEEK[]", "FLAGS", into=file, progress=lambda done, size: seen.append((done, size))
@@ -360,7 +360,7 @@ def test_fetch_into_a_file(account_of_both: Account) -> None:
 
 def test_fetch_iter_in_small_chunks(client: Any) -> None:
     uids = fill(client)
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     rows = list(client.fetch_iter(uids, "BODY.PEEK[]", chunk=1, in_flight=3))
     assert [row.uid for row in rows] == uids
     assert [row.body for row in rows] == list(LETTERS)

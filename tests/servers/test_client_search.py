@@ -109,7 +109,7 @@ def test_saved_result(uids: list[int], client: Any) -> None:
         client.store(SAVED, "\\Draft", silent=True)
         assert client.search(s.draft).uids == UIDSet([uids[0], uids[1], uids[3]])
         client.copy(SAVED, "Drafts")
-        assert client.status("Drafts", "MESSAGES").messages == 3
+        assert client.mailbox_status("Drafts", "MESSAGES").messages == 3
 
 
 def test_within(uids: list[int], client: Any) -> None:
@@ -273,7 +273,7 @@ def test_many_mailboxes(account_of_both: Account) -> None:
     found = client.multi_search(MailboxFilter("mailboxes", ("INBOX", "Drafts", "Trash")), s.seen)
     assert {f.mailbox: f.result.uids for f in found} == {"INBOX": UIDSet(inbox[:2]), "Drafts": UIDSet(drafts[:2])}
     assert {f.mailbox: f.uid_validity for f in found} == {
-        name: client.status(name, "UIDVALIDITY").uid_validity for name in ("INBOX", "Drafts")
+        name: client.mailbox_status(name, "UIDVALIDITY").uid_validity for name in ("INBOX", "Drafts")
     }
     counted = client.multi_search(MailboxFilter("personal"), s.subject("apples"), returns=["COUNT", "MIN"])
     assert {(f.mailbox, f.result.count, f.result.min) for f in counted} == {

@@ -197,7 +197,7 @@ def test_compressed(account_of_both: Account) -> None:
     assert client.search(s.subject("apples")).uids == UIDSet(uids[2])
     client.store(uids[0], "\\Deleted")
     assert len(client.expunge()) == 1
-    assert len(client.list()) == 3
+    assert len(client.list_mailboxes()) == 3
 
 
 def test_compressed_over_tls(account: Account) -> None:
@@ -301,7 +301,7 @@ def test_idle(account_of_both: Account) -> None:
         assert ExpungeResponse(1) in _until(events, lambda event: event == ExpungeResponse(1))
     finally:
         events.close()
-    assert client.status(account_of_both.mailbox("Drafts"), "MESSAGES").messages == 0
+    assert client.mailbox_status(account_of_both.mailbox("Drafts"), "MESSAGES").messages == 0
     assert client.search(s.all_, returns=["COUNT"]).count == 4
 
 
@@ -336,7 +336,7 @@ def test_notify(account_of_both: Account) -> None:
     other = account_of_both.client()
     other.append("INBOX", LETTERS[2])
     other.append("Drafts", LETTERS[0])
-    other.create("Made")
+    other.create_mailbox("Made")
     told = _until_all(
         client.idle(timeout=20),
         # The data items that were asked for come with the new message (RFC 5465, section 5.2).
@@ -364,7 +364,7 @@ def _until_all(events: Any, *wanted: Any) -> list[Any]:
 def test_reconnect(account_of_both: Account) -> None:
     client = account_of_both.client()
     fill(client)
-    client.select("INBOX", readonly=True)
+    client.select("INBOX", read_only=True)
     client.reconnect()
     assert client.session.mailbox == "INBOX"
     assert client.session.read_only
@@ -372,7 +372,7 @@ def test_reconnect(account_of_both: Account) -> None:
 
 
 def test_after_logout(client: Any) -> None:
-    client.logout()
+    client.close()
     with pytest.raises(StateError):
         client.noop()
 

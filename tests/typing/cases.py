@@ -40,6 +40,7 @@ from fastimap import (
     SortResult,
     StoreResult,
     UIDSet,
+    commands,
 )
 from fastimap.commands import Noop
 from fastimap.sasl import Mechanism
@@ -70,18 +71,18 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     # Mailboxes.
     assert_type(client.enable("CONDSTORE"), frozenset[str])
     assert_type(client.compress(), None)
-    assert_type(client.select("INBOX", readonly=True), SelectedMailbox)
-    assert_type(client.examine(b"INBOX", qresync=QResync(67890007, 20050715194045000)), SelectedMailbox)
-    assert_type(client.create("Archive", special_use="\\Archive"), str | None)
-    assert_type(client.delete("Archive"), None)
-    assert_type(client.rename("Archive", "Old"), None)
+    assert_type(client.select("INBOX", read_only=True), SelectedMailbox)
+    assert_type(client.run(commands.Examine(b"INBOX", qresync=QResync(67890007, 20050715194045000))), SelectedMailbox)
+    assert_type(client.create_mailbox("Archive", special_use="\\Archive"), str | None)
+    assert_type(client.delete_mailbox("Archive"), None)
+    assert_type(client.rename_mailbox("Archive", "Old"), None)
     assert_type(client.subscribe("Archive"), None)
     assert_type(client.unsubscribe("Archive"), None)
-    assert_type(client.list("", ["INBOX", "Work/%"], status=["MESSAGES"]), tuple[MailboxInfo, ...])
-    assert_type(client.lsub(), tuple[MailboxInfo, ...])
-    assert_type(client.xlist(), tuple[MailboxInfo, ...])
+    assert_type(client.list_mailboxes("", ["INBOX", "Work/%"], status=["MESSAGES"]), tuple[MailboxInfo, ...])
+    assert_type(client.run(commands.LSub()), tuple[MailboxInfo, ...])
+    assert_type(client.run(commands.XList()), tuple[MailboxInfo, ...])
     assert_type(client.namespace(), Namespaces)
-    assert_type(client.status("INBOX", "MESSAGES"), MailboxStatus)
+    assert_type(client.mailbox_status("INBOX", "MESSAGES"), MailboxStatus)
     # Into mailboxes.
     assert_type(client.append("INBOX", io.BytesIO(), flags=[Flag.SEEN], size=10), AppendResult)
     assert_type(client.append("INBOX", Path("message.eml"), flags="\\Seen"), AppendResult)
@@ -91,7 +92,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     # The selected mailbox.
     assert_type(client.close_mailbox(), None)
     assert_type(client.unselect(), None)
-    assert_type(client.check(), None)
+    assert_type(client.run(commands.Check()), None)
     assert_type(client.expunge([1, 2]), ExpungeResult)
     assert_type(client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
     assert_type(client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
@@ -123,13 +124,12 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.set_metadata("INBOX", {"/private/comment": None}), None)
     # Language and others.
     assert_type(client.language("de", "fr"), tuple[str, ...])
-    assert_type(client.comparator(), ComparatorResponse)
+    assert_type(client.run(commands.Comparator()), ComparatorResponse)
     assert_type(client.get_jmap_access(), str)
     # What the clients do themselves.
     assert_type(client.connect(), None)
     assert_type(client.reconnect(), None)
     assert_type(client.close(), None)
-    assert_type(client.logout(), None)
     assert_type(client.run(Noop()), None)
     assert_type(client.session, Session)
     assert_type(client.session.mailbox, str | None)
@@ -160,8 +160,8 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     client.fetch_into(1, "BODY[]")  # error
     client.fetch_iter(1, "FLAGS", chunk="10")  # error
     client.idle(10)  # error
-    client.select(readonly=True)  # error
-    client.select("INBOX", read_only=True)  # error
+    client.select(read_only=True)  # error
+    client.select("INBOX", readonly=True)  # error
     client.search("UNSEEN")  # error
     client.search(unseen & "SEEN")  # error
     client.search(since("1-Nov-2026"))  # error
@@ -191,18 +191,20 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     # Mailboxes.
     assert_type(await client.enable("CONDSTORE"), frozenset[str])
     assert_type(await client.compress(), None)
-    assert_type(await client.select("INBOX", readonly=True), SelectedMailbox)
-    assert_type(await client.examine(b"INBOX", qresync=QResync(67890007, 20050715194045000)), SelectedMailbox)
-    assert_type(await client.create("Archive", special_use="\\Archive"), str | None)
-    assert_type(await client.delete("Archive"), None)
-    assert_type(await client.rename("Archive", "Old"), None)
+    assert_type(await client.select("INBOX", read_only=True), SelectedMailbox)
+    assert_type(
+        await client.run(commands.Examine(b"INBOX", qresync=QResync(67890007, 20050715194045000))), SelectedMailbox
+    )
+    assert_type(await client.create_mailbox("Archive", special_use="\\Archive"), str | None)
+    assert_type(await client.delete_mailbox("Archive"), None)
+    assert_type(await client.rename_mailbox("Archive", "Old"), None)
     assert_type(await client.subscribe("Archive"), None)
     assert_type(await client.unsubscribe("Archive"), None)
-    assert_type(await client.list("", ["INBOX", "Work/%"], status=["MESSAGES"]), tuple[MailboxInfo, ...])
-    assert_type(await client.lsub(), tuple[MailboxInfo, ...])
-    assert_type(await client.xlist(), tuple[MailboxInfo, ...])
+    assert_type(await client.list_mailboxes("", ["INBOX", "Work/%"], status=["MESSAGES"]), tuple[MailboxInfo, ...])
+    assert_type(await client.run(commands.LSub()), tuple[MailboxInfo, ...])
+    assert_type(await client.run(commands.XList()), tuple[MailboxInfo, ...])
     assert_type(await client.namespace(), Namespaces)
-    assert_type(await client.status("INBOX", "MESSAGES"), MailboxStatus)
+    assert_type(await client.mailbox_status("INBOX", "MESSAGES"), MailboxStatus)
     # Into mailboxes.
     assert_type(await client.append("INBOX", io.BytesIO(), flags=[Flag.SEEN], size=10), AppendResult)
     assert_type(await client.multi_append("INBOX", [AppendMessage(b"")]), MultiAppendResult)
@@ -211,7 +213,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     # The selected mailbox.
     assert_type(await client.close_mailbox(), None)
     assert_type(await client.unselect(), None)
-    assert_type(await client.check(), None)
+    assert_type(await client.run(commands.Check()), None)
     assert_type(await client.expunge([1, 2]), ExpungeResult)
     assert_type(await client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
     assert_type(await client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
@@ -243,13 +245,12 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(await client.set_metadata("INBOX", {"/private/comment": None}), None)
     # Language and others.
     assert_type(await client.language("de", "fr"), tuple[str, ...])
-    assert_type(await client.comparator(), ComparatorResponse)
+    assert_type(await client.run(commands.Comparator()), ComparatorResponse)
     assert_type(await client.get_jmap_access(), str)
     # What the clients do themselves.
     assert_type(await client.connect(), None)
     assert_type(await client.reconnect(), None)
     assert_type(await client.close(), None)
-    assert_type(await client.logout(), None)
     assert_type(await client.run(Noop()), None)
     assert_type(client.session, Session)
     assert_type(client.capabilities, frozenset[str])
@@ -294,18 +295,20 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     # Mailboxes.
     assert_type(pipeline.enable("CONDSTORE"), Pending[frozenset[str]])
     assert_type(pipeline.compress(), Pending[None])
-    assert_type(pipeline.select("INBOX", readonly=True), Pending[SelectedMailbox])
-    assert_type(pipeline.examine(b"INBOX", qresync=QResync(67890007, 20050715194045000)), Pending[SelectedMailbox])
-    assert_type(pipeline.create("Archive", special_use="\\Archive"), Pending[str | None])
-    assert_type(pipeline.delete("Archive"), Pending[None])
-    assert_type(pipeline.rename("Archive", "Old"), Pending[None])
+    assert_type(pipeline.select("INBOX", read_only=True), Pending[SelectedMailbox])
+    assert_type(
+        pipeline.run(commands.Examine(b"INBOX", qresync=QResync(67890007, 20050715194045000))), Pending[SelectedMailbox]
+    )
+    assert_type(pipeline.create_mailbox("Archive", special_use="\\Archive"), Pending[str | None])
+    assert_type(pipeline.delete_mailbox("Archive"), Pending[None])
+    assert_type(pipeline.rename_mailbox("Archive", "Old"), Pending[None])
     assert_type(pipeline.subscribe("Archive"), Pending[None])
     assert_type(pipeline.unsubscribe("Archive"), Pending[None])
-    assert_type(pipeline.list("", ["INBOX", "Work/%"], status=["MESSAGES"]), Pending[tuple[MailboxInfo, ...]])
-    assert_type(pipeline.lsub(), Pending[tuple[MailboxInfo, ...]])
-    assert_type(pipeline.xlist(), Pending[tuple[MailboxInfo, ...]])
+    assert_type(pipeline.list_mailboxes("", ["INBOX", "Work/%"], status=["MESSAGES"]), Pending[tuple[MailboxInfo, ...]])
+    assert_type(pipeline.run(commands.LSub()), Pending[tuple[MailboxInfo, ...]])
+    assert_type(pipeline.run(commands.XList()), Pending[tuple[MailboxInfo, ...]])
     assert_type(pipeline.namespace(), Pending[Namespaces])
-    assert_type(pipeline.status("INBOX", "MESSAGES"), Pending[MailboxStatus])
+    assert_type(pipeline.mailbox_status("INBOX", "MESSAGES"), Pending[MailboxStatus])
     # Into mailboxes.
     assert_type(pipeline.append("INBOX", io.BytesIO(), flags=[Flag.SEEN], size=10), Pending[AppendResult])
     assert_type(pipeline.multi_append("INBOX", [AppendMessage(b"")]), Pending[MultiAppendResult])
@@ -314,7 +317,7 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     # The selected mailbox.
     assert_type(pipeline.close_mailbox(), Pending[None])
     assert_type(pipeline.unselect(), Pending[None])
-    assert_type(pipeline.check(), Pending[None])
+    assert_type(pipeline.run(commands.Check()), Pending[None])
     assert_type(pipeline.expunge([1, 2]), Pending[ExpungeResult])
     assert_type(pipeline.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), Pending[fastimap.FetchResult])
     assert_type(pipeline.fetch_into(1, "BODY[]", into=io.BytesIO()), Pending[fastimap.FetchResult])
@@ -348,7 +351,7 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     assert_type(pipeline.set_metadata("INBOX", {"/private/comment": None}), Pending[None])
     # Language and others.
     assert_type(pipeline.language("de", "fr"), Pending[tuple[str, ...]])
-    assert_type(pipeline.comparator(), Pending[ComparatorResponse])
+    assert_type(pipeline.run(commands.Comparator()), Pending[ComparatorResponse])
     assert_type(pipeline.get_jmap_access(), Pending[str])
     # The answers.
     assert_type(pipeline.search(unseen).result(), SearchResult)

@@ -256,10 +256,6 @@ class AsyncClient:
             protocol.fail(Disconnected("the client has logged out"))
             await self._drop()
 
-    async def logout(self) -> None:
-        """The same as `close`."""
-        await self.close()
-
     # Commands.
 
     async def run(self, operation: Command[R] | Flow[R]) -> R:
@@ -394,17 +390,14 @@ class AsyncClient:
     enable = _awaiting(commands.Enable)
     compress = _awaiting(commands.Compress)
     select = _awaiting(commands.Select)
-    examine = _awaiting(commands.Examine)
-    create = _awaiting(commands.Create)
-    delete = _awaiting(commands.Delete)
-    rename = _awaiting(commands.Rename)
+    create_mailbox = _awaiting(commands.Create)
+    delete_mailbox = _awaiting(commands.Delete)
+    rename_mailbox = _awaiting(commands.Rename)
     subscribe = _awaiting(commands.Subscribe)
     unsubscribe = _awaiting(commands.Unsubscribe)
-    list = _awaiting(commands.List)
-    lsub = _awaiting(commands.LSub)
-    xlist = _awaiting(commands.XList)
+    list_mailboxes = _awaiting(commands.List)
     namespace = _awaiting(commands.Namespace)
-    status = _awaiting(commands.Status)
+    mailbox_status = _awaiting(commands.Status)
 
     # Into mailboxes.
 
@@ -417,7 +410,6 @@ class AsyncClient:
 
     close_mailbox = _awaiting(commands.Close)
     unselect = _awaiting(commands.Unselect)
-    check = _awaiting(commands.Check)
     expunge = _awaiting(commands.Expunge)
     fetch = _awaiting(commands.Fetch)
     fetch_into = _awaiting(commands.FetchInto)
@@ -452,7 +444,6 @@ class AsyncClient:
     # Language and others.
 
     language = _awaiting(commands.Language)
-    comparator = _awaiting(commands.Comparator)
     get_jmap_access = _awaiting(commands.GetJMAPAccess)
 
     # The wire.

@@ -110,7 +110,7 @@ def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipelin
     def method(self: Pipeline, /, *args: P.args, **kwargs: P.kwargs) -> Pending[R]:
         command = operation(*args, **kwargs)
         del args, kwargs  # a password among them is not for tracebacks
-        return self._submit(command)
+        return self.run(command)
 
     documented(method, operation, Pending)
     return method
@@ -289,10 +289,6 @@ class Client:
             protocol.logged_out = True
             self._fail(Disconnected("the client has logged out"))
 
-    def logout(self) -> None:
-        """The same as `close`."""
-        self.close()
-
     # Commands.
 
     def run(self, operation: Command[R] | Flow[R]) -> R:
@@ -422,17 +418,14 @@ class Client:
     enable = _blocking(commands.Enable)
     compress = _blocking(commands.Compress)
     select = _blocking(commands.Select)
-    examine = _blocking(commands.Examine)
-    create = _blocking(commands.Create)
-    delete = _blocking(commands.Delete)
-    rename = _blocking(commands.Rename)
+    create_mailbox = _blocking(commands.Create)
+    delete_mailbox = _blocking(commands.Delete)
+    rename_mailbox = _blocking(commands.Rename)
     subscribe = _blocking(commands.Subscribe)
     unsubscribe = _blocking(commands.Unsubscribe)
-    list = _blocking(commands.List)
-    lsub = _blocking(commands.LSub)
-    xlist = _blocking(commands.XList)
+    list_mailboxes = _blocking(commands.List)
     namespace = _blocking(commands.Namespace)
-    status = _blocking(commands.Status)
+    mailbox_status = _blocking(commands.Status)
 
     # Into mailboxes.
 
@@ -445,7 +438,6 @@ class Client:
 
     close_mailbox = _blocking(commands.Close)
     unselect = _blocking(commands.Unselect)
-    check = _blocking(commands.Check)
     expunge = _blocking(commands.Expunge)
     fetch = _blocking(commands.Fetch)
     fetch_into = _blocking(commands.FetchInto)
@@ -480,7 +472,6 @@ class Client:
     # Language and others.
 
     language = _blocking(commands.Language)
-    comparator = _blocking(commands.Comparator)
     get_jmap_access = _blocking(commands.GetJMAPAccess)
 
     # The wire.
@@ -662,7 +653,8 @@ class Pipeline:
         self.pending: list[Pending[Any]] = []
         self.ended = False
 
-    def _submit(self, command: Command[R]) -> Pending[R]:
+    def run(self, command: Command[R]) -> Pending[R]:
+        """Send any command, also one that is no method here (`fastimap.commands`)."""
         if self.ended:
             raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
         pending = self._protocol.submit(command)
@@ -689,17 +681,14 @@ class Pipeline:
     enable = _pending(commands.Enable)
     compress = _pending(commands.Compress)
     select = _pending(commands.Select)
-    examine = _pending(commands.Examine)
-    create = _pending(commands.Create)
-    delete = _pending(commands.Delete)
-    rename = _pending(commands.Rename)
+    create_mailbox = _pending(commands.Create)
+    delete_mailbox = _pending(commands.Delete)
+    rename_mailbox = _pending(commands.Rename)
     subscribe = _pending(commands.Subscribe)
     unsubscribe = _pending(commands.Unsubscribe)
-    list = _pending(commands.List)
-    lsub = _pending(commands.LSub)
-    xlist = _pending(commands.XList)
+    list_mailboxes = _pending(commands.List)
     namespace = _pending(commands.Namespace)
-    status = _pending(commands.Status)
+    mailbox_status = _pending(commands.Status)
 
     # Into mailboxes.
 
@@ -712,7 +701,6 @@ class Pipeline:
 
     close_mailbox = _pending(commands.Close)
     unselect = _pending(commands.Unselect)
-    check = _pending(commands.Check)
     expunge = _pending(commands.Expunge)
     fetch = _pending(commands.Fetch)
     fetch_into = _pending(commands.FetchInto)
@@ -747,5 +735,4 @@ class Pipeline:
     # Language and others.
 
     language = _pending(commands.Language)
-    comparator = _pending(commands.Comparator)
     get_jmap_access = _pending(commands.GetJMAPAccess)

@@ -107,7 +107,7 @@ def refuse_read_only(session: Session, *, flags: bool = False) -> None:
     (RFC 9051, section 6.3.2).
     """
     if session.examined:
-        raise StateError(f"{session.mailbox!r} is selected read-only: select it with readonly=False")
+        raise StateError(f"{session.mailbox!r} is selected read-only: select it with read_only=False")
     if session.read_only and not flags:
         raise StateError(f"the server lets {session.mailbox!r} be read only (READ-ONLY)")
 

@@ -257,7 +257,7 @@ class Replace(_Appending[AppendResult]):
     :param utf8: as for `append`.
 
     That the old message is gone comes as an event, as when anybody removes it. Raises what `append` does, and
-    StateError where the mailbox was selected with ``readonly=True``. (REPLACE, RFC 8508)
+    StateError where the mailbox was selected with ``read_only=True``. (REPLACE, RFC 8508)
     """
 
     name = "REPLACE"

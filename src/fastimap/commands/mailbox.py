@@ -66,7 +66,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
     :param with_children: tell which have children (LIST-EXTENDED).
     :param with_special_use: tell the special uses (SPECIAL-USE); many servers do unasked.
     :param with_rights: what this account may do with each, in `MailboxInfo.my_rights` (LIST-MYRIGHTS, RFC 8440).
-    :param status: items as for `status`, in `MailboxInfo.status` (LIST-STATUS, RFC 5819).
+    :param status: items as for `mailbox_status`, in `MailboxInfo.status` (LIST-STATUS, RFC 5819).
     :param metadata: entries as for `get_metadata`, in `MailboxInfo.metadata` (LIST-METADATA, RFC 9590).
 
     (RFC 9051, section 6.3.9)
@@ -191,11 +191,11 @@ class List(Command[tuple[MailboxInfo, ...]]):
 class LSub(List):
     """Return the mailboxes that are subscribed and whose names match a pattern.
 
-    :param reference: as for `list`.
-    :param pattern: as for `list`, but one only.
+    :param reference: as for `list_mailboxes`.
+    :param pattern: as for `list_mailboxes`, but one only.
 
     A mailbox that is not subscribed itself and has subscribed children comes with ``\\Noselect`` where the pattern
-    ends in ``%``. ``list(subscribed=True)`` is the modern way. (RFC 3501, section 6.3.9)
+    ends in ``%``. ``list_mailboxes(subscribed=True)`` is the modern way. (RFC 3501, section 6.3.9)
     """
 
     name = "LSUB"
@@ -207,8 +207,8 @@ class LSub(List):
 class XList(List):
     """Return the mailboxes whose names match a pattern, with their special uses, as Gmail had it before SPECIAL-USE.
 
-    :param reference: as for `list`.
-    :param pattern: as for `list`, but one only.
+    :param reference: as for `list_mailboxes`.
+    :param pattern: as for `list_mailboxes`, but one only.
 
     (XLIST, an extension of Gmail's that others took up)
     """

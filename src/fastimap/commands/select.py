@@ -92,7 +92,7 @@ class Select(Command[SelectedMailbox]):
     """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
     :param mailbox: its name.
-    :param readonly: select it for reading alone (EXAMINE): what would change it then raises StateError.
+    :param read_only: select it for reading alone (EXAMINE): what would change it then raises StateError.
     :param condstore: have mod-sequences with every change of flags (CONDSTORE, RFC 7162, section 3.1.8).
     :param qresync: what was known of it, to be told what has changed (QRESYNC, RFC 7162, section 3.2.5; it has to
         be enabled first: StateError).
@@ -106,15 +106,15 @@ class Select(Command[SelectedMailbox]):
         self,
         mailbox: str | bytes,
         *,
-        readonly: bool = False,
+        read_only: bool = False,
         condstore: bool = False,
         qresync: QResync | None = None,
     ) -> None:
         self._name = encode.mailbox(mailbox)
         self._asked_for = mailbox
         self._selects = decoded(mailbox)
-        self._verb = b"EXAMINE" if readonly else b"SELECT"
-        self._examines = readonly
+        self._verb = b"EXAMINE" if read_only else b"SELECT"
+        self._examines = read_only
         self._condstore = condstore
         self._qresync = qresync.part() if qresync is not None else None
         self._forget()
@@ -236,7 +236,7 @@ class Examine(Select):
     name = "EXAMINE"
 
     def __init__(self, mailbox: str | bytes, *, condstore: bool = False, qresync: QResync | None = None) -> None:
-        super().__init__(mailbox, readonly=True, condstore=condstore, qresync=qresync)
+        super().__init__(mailbox, read_only=True, condstore=condstore, qresync=qresync)
 
 
 class Close(Instruction):
@@ -311,7 +311,7 @@ class Expunge(Command[ExpungeResult]):
 
     Returns what is gone: these responses do not come as events too, unless the server refuses to go on behind some of
     them, or nobody awaits the result any more. Raises StateError where the mailbox was selected with
-    ``readonly=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
+    ``read_only=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
     """
 
     name = "EXPUNGE"

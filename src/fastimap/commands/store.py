@@ -51,7 +51,7 @@ class Store(Command[StoreResult]):
 
     A message that does not exist is left out; no messages at all are nothing to do. Flags of the system begin with a
     backslash: ``"Seen"`` is a keyword, which nothing looks at. Raises StateError where the mailbox was selected with
-    ``readonly=True``. (RFC 9051, section 6.4.6)
+    ``read_only=True``. (RFC 9051, section 6.4.6)
     """
 
     name = "STORE"
@@ -228,7 +228,7 @@ class Move(Copy):
 
     That they are gone from the selected mailbox comes as events, as when anybody removes messages. No messages at all
     are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox was selected with
-    ``readonly=True``. (RFC 9051, section 6.4.8; MOVE, RFC 6851)
+    ``read_only=True``. (RFC 9051, section 6.4.8; MOVE, RFC 6851)
     """
 
     name = "MOVE"

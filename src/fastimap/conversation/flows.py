@@ -122,7 +122,7 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
 def select_again(before: Session) -> Flow[None]:
     """Select the mailbox that was selected before the connection was lost."""
     assert before.asked_for is not None
-    selected = yield Select(before.asked_for, readonly=before.examined)
+    selected = yield Select(before.asked_for, read_only=before.examined)
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
         raise StateError(
             f"the UIDVALIDITY of {before.mailbox!r} changed from {before.uid_validity} to {selected.uid_validity}: "
@@ -177,7 +177,7 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     :param mailbox: where to.
 
     No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
-    was selected with ``readonly=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
+    was selected with ``read_only=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
     nothing is done: an EXPUNGE would take messages with it that somebody else has marked. That the messages are gone
     from the selected mailbox comes as events, as when anybody removes messages.
     """

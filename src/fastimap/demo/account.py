@@ -137,7 +137,7 @@ def examining_typed(account: Account) -> Iterator[Client]:
     )
     try:
         with client:
-            client.examine(account.mailbox)
+            client.select(account.mailbox, read_only=True)
             yield client
     except errors.FastimapError as exc:
         raise DemoError(f"{account.host}:{account.port}: {exc}") from None

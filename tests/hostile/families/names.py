@@ -55,14 +55,14 @@ NAMES = {
 
 def _listed_and_selected(client: Any) -> Any:
     """Select the mailbox that LIST gives, by its octets: what a program does that walks through an account."""
-    [mailbox] = client.list()
-    client.delete(mailbox.octets)
+    [mailbox] = client.list_mailboxes()
+    client.delete_mailbox(mailbox.octets)
     return mailbox.octets
 
 
 def _by_name(client: Any) -> Any:
-    [mailbox] = client.list()
-    client.delete(mailbox.name)
+    [mailbox] = client.list_mailboxes()
+    client.delete_mailbox(mailbox.name)
     return mailbox.octets
 
 
