@@ -302,7 +302,7 @@ def test_the_connection_is_lost_amid_a_pipeline(scripted: Callable[..., Any]) ->
 def test_an_answer_that_is_asked_for_too_early(client: Any) -> None:
     with client.pipeline() as pipeline:
         pending = pipeline.noop()
-        with pytest.raises(RuntimeError, match="NOOP has no answer yet"):
+        with pytest.raises(errors.StateError, match="NOOP has not been answered yet"):
             pending.result()
     assert pending.result() is None
 

@@ -13,13 +13,13 @@ import pytest
 from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands
 from fastimap.commands.base import Command
 from fastimap.commands.search import SearchResult, SortResult
-from fastimap.conversation import flows
+from fastimap.conversation import operations
 from fastimap.conversation.protocol import Pending
 from fastimap.types import Quota
 
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
-WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLSCommand": 'tls="starttls"'}
+WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLS": 'tls="starttls"'}
 # What is seldom needed, or has a better way: for `run()`.
 WITHOUT_METHOD |= dict.fromkeys(("Check", "Comparator", "Examine", "LSub", "XList"), "run()")
 # What acts on a mailbox says so; CLOSE is not `close()`, which ends the connection.
@@ -32,7 +32,7 @@ RENAMED = {
     "Rename": "rename_mailbox",
     "Status": "mailbox_status",
 }
-FLOWS: dict[str, Callable[..., Any]] = {"search": flows.search, "move": flows.move}
+FLOWS: dict[str, Callable[..., Any]] = {"search": operations.search, "move": operations.move}
 
 COMMANDS: list[type[Command[Any]]] = [
     value

@@ -185,9 +185,9 @@ def _any_name(context: ssl.SSLContext) -> ssl.SSLContext:
                 b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n",
                 b"%s OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n",
             ],
-            "octets behind the OK",
+            "after the OK",
         ),
-        ([b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", b"%s OK begin\r\n* "], "octets behind the OK"),
+        ([b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready\r\n", b"%s OK begin\r\n* "], "after the OK"),
     ],
 )
 def test_starttls_that_fails(scripted: Callable[..., Any], lines: list[bytes], words: str) -> None:

@@ -22,9 +22,10 @@ from unittest import mock
 from fastimap import _parser_py as python
 from fastimap import commands, parser, sasl, search
 from fastimap.commands import fetch
-from fastimap.commands.base import Command, Sleep, StartTLS, State
-from fastimap.conversation import flows, protocol
+from fastimap.commands.base import BeginTLS, Command, State
+from fastimap.conversation import operations, prepare, protocol
 from fastimap.conversation.protocol import Pending, Protocol
+from fastimap.conversation.streams import FetchStream, IdleStream
 from fastimap.errors import FastimapError
 from fastimap.limits import CLIENT_LIMITS, Limits
 from fastimap.model.message import BodyStructure, FetchedMessage
@@ -147,17 +148,15 @@ class Scene:
                 except FastimapError as exc:
                     resume = partial(flow.throw, exc)
                     continue
-            if isinstance(step, StartTLS):
-                self.protocol.tls_started()
-            else:
-                assert isinstance(step, Sleep)
+            assert isinstance(step, BeginTLS)
+            self.protocol.tls_started()
             resume = lambda: flow.send(None)  # noqa: E731
 
     def turn(self) -> None:
         """Take what has come, and write what there is to write."""
         for stream in self.streams:
             self._now += 600.0
-            if isinstance(stream, flows.IdleStream):
+            if isinstance(stream, IdleStream):
                 with self._errors():
                     stream.advance(self._now)
             while not getattr(stream, "closed", False):
@@ -207,7 +206,7 @@ class Scene:
         assert said.error is not None
         assert said.idle
         assert not said.in_flight
-        assert all(pending.done or pending.detached for pending in self.pendings)
+        assert all(pending.done or pending.command.abandoned for pending in self.pendings)
         with contextlib.suppress(FastimapError):
             said.submit(commands.Noop())
             raise AssertionError("a dead connection takes commands")
@@ -341,7 +340,7 @@ ONE: dict[str, Callable[[], Command[Any]]] = {
     "set_quota": lambda: commands.SetQuota("", {"STORAGE": 9}),
     "sort": lambda: commands.Sort(["REVERSE DATE"], _KEY),
     "sort partial": lambda: commands.Sort(["DATE"], _KEY, returns=["COUNT"], partial=(1, 9)),
-    "starttls": commands.StartTLSCommand,
+    "starttls": commands.StartTLS,
     "status": lambda: commands.Status("x"),
     "store": lambda: commands.Store("1:9", "\\Seen", unchanged_since=9),
     "store_gmail_labels": lambda: commands.StoreGmailLabels("1:9", ["a", "\\Important"]),
@@ -394,7 +393,7 @@ def _begin_connection(scene: Scene) -> None:
         client_id={"name": "fuzz"},
         socket=None,
     )
-    scene.run(flows.prepare(scene.protocol, settings, dict))
+    scene.run(prepare.prepare(scene.protocol, settings, dict))
 
 
 def _in_utf8(scene: Scene) -> None:
@@ -422,25 +421,25 @@ def _to_files_by_number(scene: Scene) -> None:
 
 
 def _stream(scene: Scene) -> None:
-    scene.streams.append(flows.FetchStream(scene.protocol, "1:9", ("ENVELOPE",), chunk=4, in_flight=2))
+    scene.streams.append(FetchStream(scene.protocol, "1:9", ("ENVELOPE",), chunk=4, in_flight=2))
 
 
 def _open_stream(scene: Scene) -> None:
-    scene.streams.append(flows.FetchStream(scene.protocol, _ALL_MESSAGES, ("FLAGS", "BODY.PEEK[]")))
+    scene.streams.append(FetchStream(scene.protocol, _ALL_MESSAGES, ("FLAGS", "BODY.PEEK[]")))
 
 
 def _idle(scene: Scene) -> None:
-    scene.streams.append(flows.IdleStream(scene.protocol, renew=500.0, poll=30.0))
+    scene.streams.append(IdleStream(scene.protocol, renew=500.0, poll=30.0))
 
 
 def _search_again(scene: Scene) -> None:
     scene.without("ESEARCH", "UTF8=ACCEPT")
-    scene.run(flows.search(scene.protocol, _KEY))
+    scene.run(operations.search(scene.protocol, _KEY))
 
 
 def _move_by_copy(scene: Scene) -> None:
     scene.without("MOVE")
-    scene.run(flows.move(scene.protocol, "1:3", "x"))
+    scene.run(operations.move(scene.protocol, "1:3", "x"))
 
 
 def _plain_searches(scene: Scene) -> None:

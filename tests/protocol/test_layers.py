@@ -12,7 +12,7 @@ from fastimap.commands import (
     Fetch,
     Noop,
 )
-from fastimap.commands.session import StartTLSCommand
+from fastimap.commands.session import StartTLS
 from fastimap.limits import Limits
 from fastimap.types import Exists
 from tests.protocol.talk import Talk
@@ -20,7 +20,7 @@ from tests.protocol.talk import Talk
 
 def test_nothing_that_was_said_before_tls_is_kept() -> None:
     talk = Talk("IMAP4rev1 STARTTLS", logged_in=False)
-    pending = talk.submit(StartTLSCommand())
+    pending = talk.submit(StartTLS())
     talk.sent()
     talk.says(
         "* CAPABILITY IMAP4rev1 AUTH=PLAIN", "* ENABLED UTF8=ACCEPT", "* NO [ALERT] call this number", "<1> OK begin"

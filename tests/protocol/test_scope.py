@@ -9,7 +9,8 @@ import pytest
 from fastimap import SequenceSet, UIDSet, errors
 from fastimap.commands import Close, Expunge, Noop, Select, Unauthenticate
 from fastimap.commands.base import Command
-from fastimap.conversation import flows
+from fastimap.conversation import operations
+from fastimap.conversation.streams import FetchStream
 from tests.protocol.talk import Talk
 
 
@@ -17,8 +18,8 @@ def row(number: int) -> str:
     return f"* {number} FETCH (UID {number} FLAGS ())"
 
 
-def stream(talk: Talk, messages: UIDSet | SequenceSet) -> flows.FetchStream:
-    return flows.FetchStream(talk.protocol, messages, ("UID", "FLAGS"), chunk=2, in_flight=1)
+def stream(talk: Talk, messages: UIDSet | SequenceSet) -> FetchStream:
+    return FetchStream(talk.protocol, messages, ("UID", "FLAGS"), chunk=2, in_flight=1)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def stream(talk: Talk, messages: UIDSet | SequenceSet) -> flows.FetchStream:
     [
         (Select("Other"), "SELECT Other", ["<2> OK [READ-WRITE] done"]),
         (Close(), "CLOSE", ["<2> OK done"]),
-        (Unauthenticate(), "UNAUTHENTICATE", ["<2> OK done"]),
+        (Unauthenticate(), "UNAUTHENTICATE", ["<2> OK [CAPABILITY IMAP4rev1] done"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -101,7 +102,7 @@ def test_vanished_earlier_renumbers_nothing() -> None:
 
 def test_a_move_in_three_steps_marks_nothing_in_another_mailbox() -> None:
     talk = Talk("IMAP4rev1 UIDPLUS", selected=True)
-    move = flows.move(talk.protocol, UIDSet.parse("5"), "Archive")
+    move = operations.move(talk.protocol, UIDSet.parse("5"), "Archive")
     copy = talk.submit(next(move))  # type: ignore[arg-type]
     talk.sends("<1> UID COPY 5 Archive")
     talk.says("<1> OK [COPYUID 9 5 1] done")

@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from .. import commands
-from ..commands.base import Command, Flow, Session, Sleep, StartTLS
-from ..conversation import flows
+from ..commands.base import BeginTLS, Command, Flow, Session
+from ..conversation import operations, prepare
+from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
 from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
@@ -181,7 +183,7 @@ class AsyncClient:
         given = self._settings
         timeout = given.timeouts.connect
         loop = asyncio.get_running_loop()
-        link = _Link(self._protocol, flows.Patience(self._protocol, given.timeouts), loop)
+        link = _Link(self._protocol, Deadlines(self._protocol, given.timeouts), loop)
         stage = "no connection to"
         try:
             async with asyncio.timeout(timeout):
@@ -207,7 +209,7 @@ class AsyncClient:
         except OSError as exc:
             raise connect_error(given, exc) from exc
         resolved = await _with_token(given)
-        await self._run_flow(flows.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
+        await self._run_flow(prepare.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
 
     async def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -228,7 +230,7 @@ class AsyncClient:
             try:
                 await self._open()
                 if before.mailbox is not None:
-                    await self._run_flow(flows.select_again(before))
+                    await self._run_flow(prepare.select_again(before))
                 self._linked().ready = True
             except (CommandError, StateError):
                 if self._link is not None:
@@ -286,12 +288,12 @@ class AsyncClient:
         comes with a defect and nothing else; it costs the others nothing. Who leaves the loop gives up the rest.
         (RFC 9051, section 6.4.5)
         """
-        stream = flows.FetchStream(
+        stream = FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
         return self._rows(stream)
 
-    async def _rows(self, stream: flows.FetchStream) -> AsyncGenerator[FetchedMessage, None]:
+    async def _rows(self, stream: FetchStream) -> AsyncGenerator[FetchedMessage, None]:
         await self.connect()
         link = self._linked()
         try:
@@ -328,7 +330,7 @@ class AsyncClient:
         link = self._linked()
         clock = asyncio.get_running_loop().time
         deadline = None if timeout is None else clock() + timeout
-        stream = flows.IdleStream(self._protocol, renew=renew, poll=poll)
+        stream = IdleStream(self._protocol, renew=renew, poll=poll)
         try:
             while True:
                 while events := stream.take():  # more may come while these are looked at
@@ -413,14 +415,14 @@ class AsyncClient:
     expunge = _awaiting(commands.Expunge)
     fetch = _awaiting(commands.Fetch)
     fetch_into = _awaiting(commands.FetchInto)
-    search = _awaiting_flow(flows.search)
+    search = _awaiting_flow(operations.search)
     sort = _awaiting(commands.Sort)
     thread = _awaiting(commands.Thread)
     cancel_update = _awaiting(commands.CancelUpdate)
     store = _awaiting(commands.Store)
     store_gmail_labels = _awaiting(commands.StoreGmailLabels)
     copy = _awaiting(commands.Copy)
-    move = _awaiting_flow(flows.move)
+    move = _awaiting_flow(operations.move)
 
     # Several mailboxes.
 
@@ -469,11 +471,9 @@ class AsyncClient:
             except (Exception, asyncio.CancelledError) as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    async def _do(self, step: Command[Any] | Sleep | StartTLS) -> Any:
+    async def _do(self, step: Command[Any] | BeginTLS) -> Any:
         if isinstance(step, Command):
             return await self._wait(self._protocol.submit(step))
-        if isinstance(step, Sleep):
-            return await asyncio.sleep(step.seconds)
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):
@@ -515,14 +515,14 @@ class AsyncClient:
 class _Link(asyncio.BufferedProtocol):
     """The transport's side: octets between the transport and the protocol, and who waits for them."""
 
-    def __init__(self, protocol: Protocol, patience: flows.Patience, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, protocol: Protocol, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
         self.transport: Any = None
         self.ready = False
         """Whether the client's beginning (greeting, TLS, login) is done."""
         self.upgrading = False
         """Whether a TLS handshake is under way: what becomes of the transport is told to it, not here."""
         self._protocol = protocol
-        self._patience = patience
+        self._deadlines = deadlines
         self._loop = loop
         self._waiting: set[asyncio.Future[None]] = set()
         self._waiters = 0
@@ -546,7 +546,7 @@ class _Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._protocol.buffer_updated(nbytes)
-        self._patience.until(self._loop.time())  # progress counts from when it is made
+        self._deadlines.until(self._loop.time())  # progress counts from when it is made
         if self._held and not self._paused and self._protocol.error is None:
             self._paused = True
             self.transport.pause_reading()
@@ -632,7 +632,7 @@ class _Link(asyncio.BufferedProtocol):
     def release(self) -> None:
         if self._held:
             self._held = False
-            self._patience.rest(self._loop.time())
+            self._deadlines.rest(self._loop.time())
         if self._paused:
             self._paused = False
             if not self.transport.is_closing():
@@ -663,7 +663,7 @@ class _Link(asyncio.BufferedProtocol):
 
     def _look(self) -> None:
         now = self._loop.time()
-        until = self._patience.until(now)
+        until = self._deadlines.until(now)
         if until is None:
             self._watch = None
         elif self._held:
@@ -671,7 +671,7 @@ class _Link(asyncio.BufferedProtocol):
         elif now < until:
             self._watch = self._loop.call_at(min(until, now + _WATCH), self._look)
         else:
-            self._protocol.fail(self._patience.error())
+            self._protocol.fail(self._deadlines.error())
             self._tell()
 
 

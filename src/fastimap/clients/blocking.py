@@ -16,9 +16,11 @@ from types import GenericAlias, NoneType, TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
 
 from .. import commands
-from ..commands.base import Command, Flow, Session, Sleep, StartTLS
-from ..conversation import flows
+from ..commands.base import BeginTLS, Command, Flow, Session
+from ..conversation import operations, prepare
+from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, Disconnected, StateError, Timeout
 from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
@@ -35,7 +37,6 @@ T = TypeVar("T")
 
 _READ = selectors.EVENT_READ
 _READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
-_JOINED = 64 * 1024
 _LOGOUT_TIMEOUT = 5.0
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
@@ -178,7 +179,7 @@ class Client:
             socket=socket,
         )
         self._protocol = Protocol(limits)
-        self._patience = flows.Patience(self._protocol, self._settings.timeouts)
+        self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
         self._socket: Any = None
         self._selector: selectors.BaseSelector | None = None
         self._interest = _READ
@@ -248,7 +249,7 @@ class Client:
                 if not greeting.done and deadline is not None and time.monotonic() >= deadline:
                     self._fail(Timeout(f"{given.host} port {given.port} sent no greeting within {timeout} s"))
             greeting.result()
-            self._run_flow(flows.prepare(self._protocol, given, lambda: self._bindings()))
+            self._run_flow(prepare.prepare(self._protocol, given, lambda: self._bindings()))
         except BaseException as exc:
             self._fail(exc if isinstance(exc, Exception) else Disconnected("connecting was interrupted"))
             raise
@@ -261,11 +262,11 @@ class Client:
         before = self._protocol.session
         self._fail(Disconnected("the client connects anew"))
         self._protocol = Protocol(self._settings.limits)
-        self._patience = flows.Patience(self._protocol, self._settings.timeouts)
+        self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
         try:
             self.connect()
             if before.mailbox is not None:
-                self._run_flow(flows.select_again(before))
+                self._run_flow(prepare.select_again(before))
         except (CommandError, StateError):
             raise  # the server has answered: the client is connected
         except BaseException:
@@ -320,18 +321,18 @@ class Client:
         (RFC 9051, section 6.4.5)
         """
         self.connect()
-        stream = flows.FetchStream(
+        stream = FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
         return self._rows(stream)
 
-    def _rows(self, stream: flows.FetchStream) -> Generator[FetchedMessage, None, None]:
+    def _rows(self, stream: FetchStream) -> Generator[FetchedMessage, None, None]:
         try:
             while True:
                 rows = stream.take()
                 if rows:
                     yield from rows
-                    self._patience.rest(time.monotonic())  # the caller took the time, not the server
+                    self._deadlines.rest(time.monotonic())  # the caller took the time, not the server
                 elif stream.done:
                     return
                 else:
@@ -350,15 +351,15 @@ class Client:
         Other commands may be run in between.
         """
         self.connect()
-        return self._idle(flows.IdleStream(self._protocol, renew=renew, poll=poll), timeout)
+        return self._idle(IdleStream(self._protocol, renew=renew, poll=poll), timeout)
 
-    def _idle(self, stream: flows.IdleStream, timeout: float | None) -> Generator[Event, None, None]:
+    def _idle(self, stream: IdleStream, timeout: float | None) -> Generator[Event, None, None]:
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while True:
                 while events := stream.take():  # more may come while these are looked at
                     yield from events
-                    self._patience.rest(time.monotonic())
+                    self._deadlines.rest(time.monotonic())
                 if self._protocol.error is not None:
                     raise self._protocol.error
                 now = time.monotonic()
@@ -390,7 +391,7 @@ class Client:
                 yield pipeline
             finally:
                 pipeline.ended = True
-            self._patience.rest(time.monotonic())
+            self._deadlines.rest(time.monotonic())
             for pending in pipeline.pending:
                 while not pending.done:
                     self._turn(None)
@@ -441,14 +442,14 @@ class Client:
     expunge = _blocking(commands.Expunge)
     fetch = _blocking(commands.Fetch)
     fetch_into = _blocking(commands.FetchInto)
-    search = _blocking_flow(flows.search)
+    search = _blocking_flow(operations.search)
     sort = _blocking(commands.Sort)
     thread = _blocking(commands.Thread)
     cancel_update = _blocking(commands.CancelUpdate)
     store = _blocking(commands.Store)
     store_gmail_labels = _blocking(commands.StoreGmailLabels)
     copy = _blocking(commands.Copy)
-    move = _blocking_flow(flows.move)
+    move = _blocking_flow(operations.move)
 
     # Several mailboxes.
 
@@ -477,7 +478,7 @@ class Client:
     # The wire.
 
     def _await(self, pending: Pending[R]) -> R:
-        self._patience.rest(time.monotonic())
+        self._deadlines.rest(time.monotonic())
         try:
             while not pending.done:
                 self._turn(None)
@@ -498,11 +499,9 @@ class Client:
             except Exception as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    def _do(self, step: Command[Any] | Sleep | StartTLS) -> Any:
+    def _do(self, step: Command[Any] | BeginTLS) -> Any:
         if isinstance(step, Command):
             return self._await(self._protocol.submit(step))
-        if isinstance(step, Sleep):
-            return time.sleep(step.seconds)
         timeout = self._settings.timeouts.connect
         self._unwatch()
         self._wrap(None if timeout is None else time.monotonic() + timeout)
@@ -550,9 +549,9 @@ class Client:
             try:
                 interest = self._exchange(until, ready)
                 now = time.monotonic()
-                patience = self._patience.until(now)
+                patience = self._deadlines.until(now)
                 if patience is not None and now >= patience:  # also where the server never pauses
-                    self._fail(self._patience.error())
+                    self._fail(self._deadlines.error())
                     return
                 deadline = until if patience is None else patience if until is None else min(until, patience)
                 if interest is None or (deadline is not None and now >= deadline):
@@ -596,7 +595,7 @@ class Client:
                 chunks = self._protocol.data_to_send()
                 if not chunks:
                     return _READ
-                if len(chunks) > 1 and sum(map(len, chunks)) <= _JOINED:
+                if len(chunks) > 1:
                     chunks = [b"".join(chunks)]  # one write, one segment, one TLS record
                 out.extend(map(memoryview, chunks))
             try:

@@ -51,7 +51,7 @@ from .select import (
     SelectedMailbox,
     Unselect,
 )
-from .session import Capability, Compress, Logout, Noop, StartTLSCommand
+from .session import Capability, Compress, Logout, Noop, StartTLS
 from .store import Action, Copy, CopyResult, Move, Store, StoreGmailLabels, StoreResult
 
 __all__ = [
@@ -120,7 +120,7 @@ __all__ = [
     "SetQuota",
     "Sort",
     "SortResult",
-    "StartTLSCommand",
+    "StartTLS",
     "Status",
     "Store",
     "StoreGmailLabels",

@@ -15,7 +15,6 @@ from ..errors import (
     ProtocolError,
     Unavailable,
 )
-from ..model.response_codes import CapabilityCode
 from ..model.responses import ContinuationRequest, Tagged
 from ..sasl import Mechanism
 from ..wire import encode
@@ -24,12 +23,6 @@ from .base import NOT_AUTHENTICATED, Command, Session, State
 from .refusals import refusal
 
 __all__ = ["Authenticate", "Login"]
-
-
-def _logged_in(tagged: Tagged, session: Session, listed: bool) -> None:
-    session.state = State.AUTHENTICATED
-    if not listed and not isinstance(tagged.response_code, CapabilityCode):
-        session.capabilities = frozenset()  # they change with the login; whoever needs them asks
 
 
 def _failure(error: CommandError) -> CommandError:
@@ -45,20 +38,20 @@ class Login(Command[None]):
     """Log in with a password in clear (RFC 9051, section 6.2.3).
 
     :param user: the account.
-    :param password: its password. Both are sent as they are:
-    :param insecure: whether that may be without TLS, where anybody on the way can read them.
+    :param password: its password, sent in clear text.
+    :param insecure: allow that without TLS, where anybody on the way can read it.
 
     Raises MechanismError without TLS, and under LOGINDISABLED; then nothing is sent.
     """
 
     name = "LOGIN"
     states = NOT_AUTHENTICATED
+    changes_capabilities = True
 
     def __init__(self, user: str, password: str, *, insecure: bool = False) -> None:
         self._user = user
         self._password = password
         self._insecure = insecure
-        self._listed = False
 
     def parts(self, session: Session) -> Sequence[Part]:
         if "LOGINDISABLED" in session.capabilities:
@@ -79,7 +72,7 @@ class Login(Command[None]):
         return None
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
-        _logged_in(tagged, session, self._listed)
+        session.state = State.AUTHENTICATED
 
     def fail(self, tagged: Tagged, session: Session) -> Exception:
         return _failure(refusal(self.name, tagged))
@@ -93,6 +86,7 @@ class Authenticate(Command[None]):
 
     name = "AUTHENTICATE"
     states = NOT_AUTHENTICATED
+    changes_capabilities = True
 
     def __init__(self, mechanism: Mechanism) -> None:
         if not isinstance(mechanism, Mechanism):
@@ -137,7 +131,7 @@ class Authenticate(Command[None]):
         except FastimapError as exc:
             # Somebody who could not prove that he is the server said OK.
             raise ProtocolError(str(exc)) from exc
-        _logged_in(tagged, session, False)
+        session.state = State.AUTHENTICATED
 
     def fail(self, tagged: Tagged, session: Session) -> Exception:
         if self._refused is not None:

@@ -21,12 +21,11 @@ __all__ = [
     "AUTHENTICATED",
     "NOT_AUTHENTICATED",
     "SELECTED",
+    "BeginTLS",
     "Command",
     "Flow",
     "Scope",
     "Session",
-    "Sleep",
-    "StartTLS",
     "State",
 ]
 
@@ -59,6 +58,8 @@ class Session:
     state: State = State.CONNECTING
     capabilities: frozenset[str] = frozenset()
     """Upper case. Empty while they are not known."""
+    listings: int = 0
+    """How often the server has listed its capabilities."""
     enabled: frozenset[str] = frozenset()
     """What ENABLE switched on, upper case (RFC 5161)."""
     mailbox: str | None = None
@@ -99,6 +100,11 @@ class Session:
     def utf8(self) -> bool:
         """Whether quoted strings may hold UTF-8 (RFC 6855; RFC 9051, section 5.1)."""
         return self.rev2 or "UTF8=ACCEPT" in self.enabled
+
+    def learn_capabilities(self, names: frozenset[str]) -> None:
+        """Note the capabilities that the server lists."""
+        self.capabilities = names
+        self.listings += 1
 
     def select(
         self, mailbox: str, uid_validity: int | None, *, asked_for: str | bytes, read_only: bool, examined: bool
@@ -164,12 +170,16 @@ class Command(Generic[R_co]):
     """Of the numbers that it names (`Session.scope`): it is not sent when they have lost their meaning. For what sends
     several commands, between which somebody else may send his; a single command is meant for when it is sent."""
     abandoned: bool = False
-    """Set by the protocol when nobody awaits the result any more."""
+    """Whether its result is not awaited any more: what it still keeps is let go (`Pending.detach`)."""
+    streams: ClassVar[bool] = False
+    """Whether it hands literals to a `sink`."""
     nothing_to_do: bool = False
     """Whether it is about no messages at all: then it is checked like any other, not sent, and `empty()` is its
     result. The RFC has no empty set, and what a search found may be nothing."""
     ends_encoding: ClassVar[bool] = False
-    """Whether the octets behind its OK belong to a new layer (STARTTLS, COMPRESS)."""
+    """Whether the octets after its OK belong to a new layer (STARTTLS, COMPRESS)."""
+    changes_capabilities: ClassVar[bool] = False
+    """Whether the capabilities are others after its OK: the protocol asks for them unless the answer lists them."""
 
     def requires(self, session: Session) -> Iterable[str]:
         """Return the capabilities that the server must have for these arguments."""
@@ -228,18 +238,10 @@ class Command(Generic[R_co]):
         return f"<{self.name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """A flow's wish to wait so many seconds."""
-
-    seconds: float
+class BeginTLS:
+    """What a flow yields to have TLS from here on; the driver makes the handshake."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartTLS:
-    """A flow's wish to have TLS from here on; the driver makes the handshake."""
-
-
-Step: TypeAlias = "Command[Any] | Sleep | StartTLS"
+Step: TypeAlias = "Command[Any] | BeginTLS"
 Flow: TypeAlias = Generator[Step, Any, R]
 """Several commands as one operation: yields commands and gets their results, or has their errors thrown in."""

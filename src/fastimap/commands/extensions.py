@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .. import types
-from ..model.response_codes import CapabilityCode
 from ..model.responses import Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
 from ..wire import encode
 from ._shared import Instruction, Question, mapping, names
@@ -127,6 +126,7 @@ class Unauthenticate(Instruction):
     """
 
     name = "UNAUTHENTICATE"
+    changes_capabilities = True
     needs = ("UNAUTHENTICATE",)
 
     def __init__(self) -> None:
@@ -135,8 +135,6 @@ class Unauthenticate(Instruction):
     def succeed(self, tagged: Tagged, session: Session) -> None:
         session.deselect(State.NOT_AUTHENTICATED)
         session.enabled = frozenset()
-        if not isinstance(tagged.response_code, CapabilityCode):
-            session.capabilities = frozenset()  # they change with the login; whoever needs them asks
 
 
 class GetJMAPAccess(Question[str]):

@@ -229,16 +229,11 @@ class Fetch(Command[FetchResult]):
         return self._ranges
 
     def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
-        others = self._take_rows(rows)
-        if self.abandoned:  # what nobody will have needs no memory
-            self.rows.clear()
-            self._incomplete.clear()
-        return others
-
-    def _take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        if self.abandoned:
+            self._let_go()
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
         if len(rows) > 1 and (len(claimed) > self._room or (others and self._may_shuffle(others))):
-            return [other for row in rows for other in self._take_rows([row])]
+            return [other for row in rows for other in self.take_rows([row])]
         if self._once is not None and claimed:
             claimed, again = self._only_once(claimed)
             others += again
@@ -265,9 +260,16 @@ class Fetch(Command[FetchResult]):
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         self.stopped_early = isinstance(tagged.response_code, MessageLimit)
+        if self.abandoned:
+            self._let_go()
         self.rows += map(self._with_missing, self._incomplete.values())
         self._incomplete.clear()
         return FetchResult(self.rows, limit(tagged))
+
+    def _let_go(self) -> None:
+        """Keep no rows: nobody awaits them any more."""
+        self.rows.clear()
+        self._incomplete.clear()
 
     def _is_due(self, row: FetchedMessage) -> bool:
         """Whether there is room for `row`, or it is the first one of its message."""
@@ -365,6 +367,8 @@ class FetchInto(Fetch):
     of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
     to write, or several would go into one file. (RFC 9051, section 6.4.5)
     """
+
+    streams = True
 
     def __init__(
         self,

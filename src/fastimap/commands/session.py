@@ -8,7 +8,7 @@ from ..model.responses import Capabilities, Response, Tagged
 from ..wire.encode import Part
 from .base import ANY, AUTHENTICATED, NOT_AUTHENTICATED, Command, Session, State
 
-__all__ = ["Capability", "Compress", "Logout", "Noop", "StartTLSCommand"]
+__all__ = ["Capability", "Compress", "Logout", "Noop", "StartTLS"]
 
 
 class Capability(Command[frozenset[str]]):
@@ -57,7 +57,7 @@ class Logout(Command[None]):
         session.state = State.LOGOUT
 
 
-class StartTLSCommand(Command[None]):
+class StartTLS(Command[None]):
     """Begin TLS (RFC 9051, section 6.2.1); what was learnt before is forgotten."""
 
     name = "STARTTLS"

@@ -1,36 +1,35 @@
-"""The conversation of one connection without I/O: tags, states, commands in flight, literals, routing.
+"""The conversation of one connection without I/O: states, the queue, and which response belongs to which command.
 
 The contract with a driver, in full::
 
     submit(command) -> Pending     puts a command in the queue; `Pending.done`, `.result()`, `.on_done`
     data_to_send() -> buffers      what to write now, in this order; [] when there is nothing
     get_buffer() / buffer_updated(n) / eof_received()      what was read; the names of asyncio.BufferedProtocol
-    next_event() -> Event | None   what the server said unasked
-    fail(error)                    the driver lost the connection or its patience: every command ends with `error`
+    next_event() -> Event | None   unsolicited responses
+    fail(error)                    the connection is lost, or a deadline has passed: every command ends with `error`
 
 A driver reads while it writes: a server that waits for its answers to be read would wait for ever. A command that is
 not awaited any more is detached (`Pending.detach()`): its responses are drained, and the connection stays in step.
+
+What is written is in :mod:`.sending`, which commands may overlap in :mod:`.overlap`, unsolicited responses in
+:mod:`.events`, compression in :mod:`.deflate`.
 """
 
 from __future__ import annotations
 
 import functools
-import heapq
 import logging
-import operator
-import secrets
-import zlib
-from array import array
-from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 from ..commands.base import Command, Session, State
+from ..commands.session import Capability
 from ..errors import (
     Advice,
     CapabilityMissing,
+    CommandError,
     ConnectFailed,
     ConnectionLost,
     Disconnected,
@@ -40,7 +39,6 @@ from ..errors import (
     TLSError,
     TooManyAnswers,
     TooManyChallenges,
-    TooManyUnasked,
 )
 from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
@@ -48,126 +46,28 @@ from ..model.response_codes import CapabilityCode
 from ..model.responses import (
     Capabilities,
     ContinuationRequest,
-    Exists,
-    ExpungeResponse,
-    Recent,
     Response,
     ServerID,
     StatusResponse,
     Tagged,
     UnknownResponse,
-    Vanished,
 )
 from ..parser import ResponseReader
 from ..wire import decode
 from ..wire.encode import Encoded, Encoding, Wait, encode
+from .deflate import Deflate
+from .events import Event, EventQueue, Unsolicited, is_expunge, octets_of
+from .overlap import Flight
+from .pending import Pending
+from .sending import SEND_SIZE, Sending, tags
 
 __all__ = ["Counters", "Event", "Pending", "Protocol"]
 
 R = TypeVar("R")
-Event = Response | FetchedMessage
 
 log = logging.getLogger("fastimap")
 
-# More commands in flight gain nothing: this many cover a round trip of a second at 1,000 answers a second.
-_MAX_IN_FLIGHT = 1000
-# What data_to_send() hands over at once: so much that was taken is progress, for a deadline.
-_SEND_SIZE = 64 * 1024
-_INFLATE_STEP = 1024 * 1024
-_COMPRESSED_BUFFER = 64 * 1024
-# Events that nobody collects, which also have no more octets than Limits.unasked_octets, and take about _HELD times as
-# much memory at most; then the oldest go, and Counters.events_dropped says how many.
-_MAX_EVENTS = 100_000
-_HELD = 4
-# Octets of memory for one octet of a response, where that is all numbers or short words: measured.
-_DECODED = 32
-_RANGES = 14
-_OBJECT = 64
 _SHOWN = 1000
-
-# Kinds of commands that may be in flight together (RFC 9051, section 5.5). Those of one kind additionally have
-# disjoint `ranges()`. All else goes alone.
-_TOGETHER = {
-    frozenset(pair)
-    for pair in (
-        ("fetch",),
-        ("fetch-by-number",),
-        ("store",),
-        ("search",),
-        ("append",),
-        ("noop",),
-        ("fetch", "search"),
-        ("fetch", "append"),
-        ("fetch", "noop"),
-        ("search", "append"),
-    )
-}
-
-
-class Pending(Generic[R]):
-    """A command on its way; `result()` once it is `done`."""
-
-    __slots__ = (
-        "answers",
-        "answers_octets",
-        "asked_for",
-        "challenges",
-        "command",
-        "defect",
-        "detached",
-        "done",
-        "error",
-        "expunged_at",
-        "on_done",
-        "spans",
-        "value",
-    )
-
-    def __init__(self, command: Command[R]) -> None:
-        self.command = command
-        self.spans: tuple[tuple[int, int], ...] = ()
-        self.answers = self.answers_octets = self.challenges = 0
-        # For each expunge that the command claimed: how many events were there before.
-        self.expunged_at = array("Q")
-        self.done = False
-        self.detached = False
-        self.defect: str | None = None
-        self.error: Exception | None = None
-        self.value: R | None = None
-        self.on_done: Callable[[], None] | None = None
-        self.asked_for = True
-        """Whether somebody has asked for the result: an error that nobody asks for is logged."""
-
-    def __repr__(self) -> str:
-        state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"
-        return f"<Pending {self.command.name}: {state}>"
-
-    def __del__(self) -> None:
-        if not self.asked_for and self.error is not None:
-            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
-
-    def result(self) -> R:
-        """Return the command's result, or raise its error."""
-        if not self.done:
-            raise RuntimeError(f"{self.command.name} has no answer yet: ask for it behind the pipeline's block")
-        self.asked_for = True
-        if self.error is not None:
-            raise self.error
-        return cast(R, self.value)
-
-    def detach(self) -> None:
-        """Nobody waits any more: not sent if it has not been begun, else drained."""
-        self.detached = self.command.abandoned = True
-        self.on_done = None
-
-    def _finish(self, value: R | None, error: Exception | None) -> None:
-        if self.done:
-            return
-        self.value = value
-        self.error = error
-        self.done = True
-        if self.on_done is not None:
-            self.on_done()
 
 
 @dataclass(slots=True)
@@ -189,35 +89,24 @@ class Protocol:
 
     def __init__(self, limits: Limits = CLIENT_LIMITS) -> None:
         self.session = Session()
-        self.counters = Counters()
         self.error: Exception | None = None
         """Why the connection is dead."""
         self.greeting: Pending[StatusResponse] = Pending(_Greeting())
         self.logged_out = False
+        self.unsolicited = Unsolicited(limits)
+        """What came that no command claims."""
         self._limits = limits
+        self._counters = Counters()
         self._reader = ResponseReader(limits)
         self._queue: deque[Pending[Any]] = deque()
-        self._flight: dict[bytes, Pending[Any]] = {}
-        self._kinds: dict[str | None, int] = {}
-        self._busy: dict[str, list[tuple[int, int]]] = {}
-        self._writing: Pending[Any] | None = None
-        self._fragments: Iterator[Any] = iter(())
-        self._may_change = False
-        self._waiting = False  # for the go-ahead for a literal
-        self._early: Tagged | None = None  # the answer to a command of which a literal is still to be sent
-        self._output: deque[bytes | memoryview] = deque()
-        self._events: deque[tuple[Event, int, int]] = deque()  # with its octets, and its memory
-        self._events_put = 0
-        self._event_octets = self._event_memory = 0
-        self._unasked = 0
-        self._unasked_octets = 0
+        self._flight = Flight()
+        self._sending = Sending()
+        self._events = EventQueue(limits)
+        self._tags = tags()
         self._bye: str | None = None
         self._sent = False
         self._tls_next = False
-        self._inflate: Any = None
-        self._inflated = 0
-        self._deflate: Any = None
-        self._compressed = bytearray()
+        self._listings = 0  # before the command that changes the capabilities
 
     # Commands in.
 
@@ -235,105 +124,101 @@ class Protocol:
         error = self.error
         if self.logged_out:
             return StateError("the client has logged out: reconnect() connects anew")
-        # A late Timeout would tell of a deadline that nobody ran over now.
+        # A late Timeout would speak of a deadline that has not passed now.
         kind = type(error) if isinstance(error, (ConnectFailed, TLSError)) else Disconnected
         return kind(f"the connection is closed: {error}")
 
     @property
+    def counters(self) -> Counters:
+        """What went over the connection."""
+        self._counters.events_dropped = self._events.dropped
+        return self._counters
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is queued, in flight or half written."""
-        return not (self._queue or self._flight or self._output)
+        return not (self._queue or self._flight.by_tag or self._sending.output)
 
     @property
     def in_flight(self) -> int:
         """Number of commands sent, or being sent, and not answered."""
-        return len(self._flight)
+        return len(self._flight.by_tag)
 
     @property
     def sending(self) -> bool:
         """Whether there is more to send, and nothing but the driver to wait for."""
-        return bool(self._output) or (self._writing is not None and not self._waiting)
+        return not self._sending.blocked
 
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
-        for pending in self._flight.values():
+        for pending in self._flight.by_tag.values():
             if not pending.command.lasting:
                 return pending.command
         return None
 
     def interrupt(self) -> None:
-        """End a command that lasts until then: IDLE. One that is queued behind it does so too."""
-        for pending in self._flight.values():
+        """End a command that lasts until then: IDLE. One that is queued after it does so too."""
+        for pending in self._flight.by_tag.values():
             line = pending.command.interrupt()
             if line is not None:
-                self._put(line + b"\r\n")
+                self._sending.put(line + b"\r\n")
 
     # Octets out.
 
     def data_to_send(self) -> list[bytes | memoryview]:
         """Return what to write now, 64 KiB at most; the caller writes all of it, and asks again."""
         out: list[bytes | memoryview] = []
-        size = 0
         if self.error is not None:
             return out
-        while size < _SEND_SIZE:
-            if self._output:
-                chunk = self._output.popleft()
-                if len(chunk) > _SEND_SIZE - size:
-                    view = memoryview(chunk)
-                    chunk = view[: _SEND_SIZE - size]
-                    self._output.appendleft(view[len(chunk) :])
+        sending = self._sending
+        size = 0
+        while size < SEND_SIZE:
+            if sending.output:
+                chunk = sending.take(SEND_SIZE - size)
                 size += len(chunk)
                 out.append(chunk)
-            elif self._writing is not None:
-                if self._waiting:
+            elif sending.pending is not None:
+                if sending.waiting:
                     break
                 self._write_on()
-            elif not self._start_next():
+            elif not (self._queue and self._start_next()):
                 break
             if self.error is not None:
                 return []
         if out:
             self._sent = True
-            self.counters.octets_out += size
+            self._counters.octets_out += size
         return out
 
     def _start_next(self) -> bool:
         while self._queue:
             pending = self._queue[0]
-            if pending.detached:
+            if pending.command.abandoned:
                 self._queue.popleft()
                 continue
             if self._bye is not None:  # what is in flight may still be answered
                 self._queue.popleft()
-                pending._finish(None, self._hung_up())
+                pending.finish(None, self._hung_up())
                 continue
-            if not self._may_start(pending.command):
+            if self.session.state is State.CONNECTING or not self._flight.may_start(pending.command, self.session):
                 self.interrupt()
-                return bool(self._output)
+                return self._sending.output
             self._queue.popleft()
             try:
                 encoded = self._encoded(pending)
             except Exception as exc:  # a wrong argument, state or capability: nothing was sent
-                pending._finish(None, exc)
+                pending.finish(None, exc)
                 continue
             if encoded is not None:
-                self._start(pending, encoded)
+                self._counters.commands += 1
+                self._flight.start(pending, self.session)
+                self._sending.begin(pending, encoded)
+                if pending.command.streams:
+                    self._reader.set_sink(self._sink)
+                if pending.command.changes_capabilities:
+                    self._listings = self.session.listings
             return True
         return False
-
-    def _may_start(self, command: Command[Any]) -> bool:
-        if self.session.state is State.CONNECTING:
-            return False
-        if not self._flight:
-            return True
-        if len(self._flight) >= _MAX_IN_FLIGHT or command.kind is None:
-            return False
-        for kind in self._kinds:
-            if kind is None or frozenset((kind, command.kind)) not in _TOGETHER:
-                return False
-        busy = self._busy.get(command.kind)
-        return not busy or not any(_overlaps(busy, low, high) for low, high in command.ranges(self.session))
 
     def _encoded(self, pending: Pending[Any]) -> Encoded | None:
         """Return what is to be sent, None where there is nothing to do."""
@@ -354,92 +239,71 @@ class Protocol:
                 raise CapabilityMissing(command.name, capability)
         parts = command.parts(session)
         if command.nothing_to_do:
-            pending._finish(command.empty(), None)
+            pending.finish(command.empty(), None)
             return None
-        tag = b"T%X%s" % (self.counters.commands, secrets.token_hex(3).upper().encode())
-        command.tag = tag
+        command.tag = next(self._tags)
         capabilities = session.capabilities
         encoding = Encoding(
             utf8=session.utf8,
             literal_plus="LITERAL+" in capabilities,
             literal_minus="LITERAL-" in capabilities or session.rev2,
         )
-        encoded = encode(tag, parts, encoding)
+        encoded = encode(command.tag, parts, encoding)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("C: %s", encoded.log_form)
         return encoded
 
-    def _start(self, pending: Pending[Any], encoded: Encoded) -> None:
-        command = pending.command
-        self.counters.commands += 1
-        self._fragments = iter(encoded)
-        self._may_change = encoded.may_change
-        self._writing = pending
-        self._flight[command.tag] = pending
-        self._kinds[command.kind] = self._kinds.get(command.kind, 0) + 1
-        if command.kind is not None:
-            busy = self._busy.setdefault(command.kind, [])
-            pending.spans = command.ranges(self.session)
-            for span in pending.spans:
-                insort(busy, span)
-        if type(command).sink is not Command.sink:
-            self._reader.set_sink(self._sink)
-
     def _write_on(self) -> None:
-        pending = self._writing
+        sending = self._sending
+        pending = sending.pending
         assert pending is not None
-        if pending.detached and self._may_change:
-            # The file, or the buffer, may be used for something else now: a wrong message is worse than no connection.
-            self._fragments = iter(())  # a buffer is the caller's again
+        if sending.must_end:  # a wrong message is worse than no connection
+            sending.end()
             self.fail(Disconnected(f"{pending.command.name} was given up while its message was sent"))
             return
         try:
-            fragment = next(self._fragments, None)
+            fragment = sending.next_fragment()
         except BaseException as exc:  # the caller's file: the command is half sent, and can't be taken back
             if isinstance(exc, Exception):
-                pending._finish(None, exc)
+                pending.finish(None, exc)
             self.fail(Disconnected(f"{pending.command.name} was cut short: {exc}"))
             if not isinstance(exc, Exception):
                 raise
             return
-        early = self._early
+        early = sending.early
         if early is not None and not isinstance(fragment, (bytes, memoryview)):
-            self._writing = self._early = None
+            sending.end()
             self._take_tagged(early)
         elif fragment is None:
-            self._writing = None
+            sending.end()
         elif isinstance(fragment, Wait):
-            self._waiting = True
+            sending.waiting = True
         else:
-            self._put(fragment)
-
-    def _put(self, chunk: bytes | memoryview) -> None:
-        if self._deflate is not None:
-            chunk = self._deflate.compress(chunk) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-        self._output.append(chunk)
+            sending.put(fragment)
 
     # Octets in.
 
     def get_buffer(self, size_hint: int = -1) -> memoryview | bytearray:
         """Return memory to receive into."""
-        if self._inflate is not None:
-            return self._compressed
+        if self._sending.deflate is not None:
+            return self._sending.deflate.buffer
         return self._reader.get_buffer(size_hint)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the `nbytes` octets that were received into the last buffer."""
-        self.counters.octets_in += nbytes
+        self._counters.octets_in += nbytes
         if self._sent:
             self._sent = False
-            self.counters.round_trips += 1
+            self._counters.round_trips += 1
         if self.error is not None:
             return
         if self._tls_next:
             self.fail(_injected())
             return
         try:
-            if self._inflate is not None:
-                self._receive_compressed(memoryview(self._compressed)[:nbytes])
+            deflate = self._sending.deflate
+            if deflate is not None:
+                self._receive_compressed(deflate, memoryview(deflate.buffer)[:nbytes])
             else:
                 self._reader.buffer_updated(nbytes)
                 self._receive()
@@ -456,7 +320,7 @@ class Protocol:
         return Disconnected(f"the server closed the connection{said}")
 
     def tls_started(self) -> None:
-        """The driver has TLS: from the start, or behind the OK of STARTTLS."""
+        """Note that the driver has TLS: from the start, or after the OK of STARTTLS."""
         self._tls_next = False
         self.session.tls = True
 
@@ -465,38 +329,26 @@ class Protocol:
         if self.error is not None:
             return
         self.error = error
-        pendings = [self.greeting, *self._flight.values(), *self._queue]
-        self._flight.clear()
+        pendings = [self.greeting, *self._flight.by_tag.values(), *self._queue]
+        self._flight = Flight()
         self._queue.clear()
-        self._output.clear()
-        self._writing = None
+        self._sending.clear()
         self.session.state = State.LOGOUT
         for pending in pendings:
-            pending._finish(None, error)
+            pending.finish(None, error)
 
     def next_event(self) -> Event | None:
-        """Return the oldest of what the server said unasked, or None."""
-        if not self._events:
-            return None
-        event, octets, memory = self._events.popleft()
-        self._event_octets -= octets
-        self._event_memory -= memory
-        return event
+        """Return the oldest unsolicited response that was not taken yet, or None."""
+        return self._events.take()
 
     @property
     def octets_heard(self) -> int:
         """Octets received, inflated where they came compressed: empty blocks say nothing."""
-        return self.counters.octets_in if self._inflate is None else self._inflated
+        deflate = self._sending.deflate
+        return self._counters.octets_in if deflate is None else deflate.inflated
 
-    def _receive_compressed(self, data: memoryview) -> None:
-        octets: Any = data
-        while True:
-            try:
-                piece = self._inflate.decompress(octets, _INFLATE_STEP)
-            except zlib.error as exc:
-                raise ProtocolError(f"the compressed stream is broken: {exc}") from exc
-            octets = self._inflate.unconsumed_tail
-            self._inflated += len(piece)
+    def _receive_compressed(self, deflate: Deflate, data: memoryview | bytes) -> None:
+        for piece in deflate.inflate(data):
             view = memoryview(piece)
             while view:
                 buffer = self._reader.get_buffer(len(view))
@@ -507,17 +359,15 @@ class Protocol:
                 self._receive()
                 if self.error is not None:
                     return
-            if self._inflate.eof:  # nothing can come behind it
-                self.eof_received()
-                return
-            if not octets and len(piece) < _INFLATE_STEP:
-                return
+        if deflate.ended:
+            self.eof_received()
 
     def _receive(self) -> None:
         reader = self._reader
         octets = reader.buffered
         while True:
-            batch = reader.batch(1) if self._one_by_one() else reader.batch()
+            one_by_one = self._one_by_one()
+            batch = reader.batch(1) if one_by_one else reader.batch()
             if not batch:
                 break
             octets = 0
@@ -533,24 +383,25 @@ class Protocol:
                     return
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
-            self._count_unasked(skipped // 2, skipped)
+            self.unsolicited.count(skipped // 2, skipped)
 
     def _one_by_one(self) -> bool:
-        """Whether what is behind a response depends on it, so that each has to be framed on its own.
+        """Whether what follows a response depends on it, so that each has to be framed on its own.
 
-        Behind an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
+        After an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
         """
-        if len(self._flight) != 1:
+        flight = self._flight
+        if len(flight.by_tag) != 1:
             return False
-        (pending,) = self._flight.values()
-        return pending.command.ends_encoding or type(pending.command).sink is not Command.sink
+        (pending,) = flight.by_tag.values()
+        return pending.command.ends_encoding or pending.command.streams
 
     def _sink(self, head: bytes, size: int) -> Any:
-        for pending in self._flight.values():
-            if pending.detached:
-                if type(pending.command).sink is not Command.sink:
-                    return _discard
+        for pending in self._flight.by_tag.values():
+            if not pending.command.streams:
                 continue
+            if pending.command.abandoned:
+                return _discard
             write = pending.command.sink(head, size)
             if write is not None:
                 return functools.partial(_write_awaited, pending, write)
@@ -562,26 +413,26 @@ class Protocol:
         if log.isEnabledFor(logging.DEBUG):
             for row in rows:
                 log.debug("S: %r", row)
-        self.counters.responses += len(rows)
+        self._counters.responses += len(rows)
         if self.session.state is State.CONNECTING:
             raise _no_server(b"a FETCH response")
-        for pending in self._flight.values():
+        for pending in self._flight.by_tag.values():
             others = pending.command.take_rows(rows)
             if len(others) < len(rows) and not pending.command.fetches:
-                octets = sum(map(_octets, rows)) - sum(map(_octets, others))
+                octets = sum(map(octets_of, rows)) - sum(map(octets_of, others))
                 self._count_answers(pending, len(rows) - len(others), octets)
             rows = others
             if not rows:
                 return
         for row in rows:
-            self._unasked_event(row, _octets(row))
+            self._put_event(row, octets_of(row))
 
     def _take(self, fragments: tuple[bytes, ...]) -> None:
         response = decode.response(fragments, utf8=self.session.utf8)
         if log.isEnabledFor(logging.DEBUG):
-            secret = isinstance(response, ContinuationRequest) and not self._waiting
+            secret = isinstance(response, ContinuationRequest) and not self._sending.waiting
             log.debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))
-        self.counters.responses += 1
+        self._counters.responses += 1
         if isinstance(response, Tagged):
             self._take_tagged(response)
         elif isinstance(response, ContinuationRequest):
@@ -589,23 +440,26 @@ class Protocol:
         elif self.session.state is State.CONNECTING:
             self._take_greeting(response, fragments[0])
         else:
-            self._learn(response)
-            octets = sum(map(len, fragments))
-            for pending in self._flight.values():
-                if pending.command.take(response):
-                    self._count_answers(pending, 1, octets)
-                    if _is_expunge(response):
-                        pending.expunged_at.append(self._events_put)
-                    return
-            if isinstance(response, UnknownResponse) and response.defect is not None:
-                if not response.name and not fragments[0].startswith(b"*"):
-                    # A line that nothing in the protocol begins with is most likely the rest of a literal that is
-                    # longer than announced, and what follows it as well: the text of a message, not the server's.
-                    raise ProtocolError(f"a line that is no response: {fragments[0][:80]!r}")
-                for pending in self._flight.values():
-                    if response.name in pending.command.answers:
-                        pending.defect = f"{response.name}: {response.defect}"
-            self._unasked_event(response, octets)
+            self._take_untagged(response, fragments)
+
+    def _take_untagged(self, response: Response, fragments: tuple[bytes, ...]) -> None:
+        self._learn(response)
+        octets = sum(map(len, fragments))
+        for pending in self._flight.by_tag.values():
+            if pending.command.take(response):
+                self._count_answers(pending, 1, octets)
+                if is_expunge(response):
+                    pending.expunged(self._events.put_so_far)
+                return
+        if isinstance(response, UnknownResponse) and response.defect is not None:
+            if not response.name and not fragments[0].startswith(b"*"):
+                # A line that nothing in the protocol begins with is most likely the rest of a literal that is
+                # longer than announced, and what follows it as well: the text of a message, not the server's.
+                raise ProtocolError(f"a line that is no response: {fragments[0][:80]!r}")
+            for pending in self._flight.by_tag.values():
+                if response.name in pending.command.answers:
+                    pending.defect = f"{response.name}: {response.defect}"
+        self._put_event(response, octets)
 
     def _take_greeting(self, response: Response, line: bytes) -> None:
         if not isinstance(response, StatusResponse) or response.status not in ("OK", "PREAUTH", "BYE"):
@@ -614,59 +468,61 @@ class Protocol:
             raise Disconnected(f"the server refuses connections: {response.text}")
         self._learn(response)
         self.session.state = State.AUTHENTICATED if response.status == "PREAUTH" else State.NOT_AUTHENTICATED
-        self.greeting._finish(response, None)
+        self.greeting.finish(response, None)
 
     def _learn(self, response: Response) -> None:
         session = self.session
         if isinstance(response, StatusResponse):
             if isinstance(response.response_code, CapabilityCode):
-                session.capabilities = response.response_code.capabilities
+                session.learn_capabilities(response.response_code.capabilities)
             if response.status == "BYE":
                 self._bye = response.text
         elif isinstance(response, Capabilities):
-            session.capabilities = response.names
-        elif _is_expunge(response):
+            session.learn_capabilities(response.names)
+        elif is_expunge(response):
             session.expunges += 1
         elif isinstance(response, ServerID):
             session.server_id = dict(response.fields)
 
     def _take_continuation(self, request: ContinuationRequest) -> None:
-        if self._waiting:
-            self._waiting = False
+        if self._sending.waiting:
+            self._sending.waiting = False
             return
-        for pending in self._flight.values():
+        alone = False
+        for pending in self._flight.by_tag.values():
             line = pending.command.answer(request)
             if line is not None:
                 pending.challenges += 1
                 if pending.challenges > self._limits.challenges:
                     raise TooManyChallenges(f"more than {self._limits.challenges} SASL challenges")
                 log.debug("C: ***")
-                self._put(line + b"\r\n")
+                self._sending.put(line + b"\r\n")
                 return
-        if any(pending.command.kind is None for pending in self._flight.values()):
-            self._count_unasked(1, len(request.octets))
+            alone = alone or pending.command.kind is None
+        if alone:
+            self.unsolicited.count(1, len(request.octets))
         else:
-            self._unasked_event(request, len(request.octets))
+            self._put_event(request, len(request.octets))
 
     def _take_tagged(self, tagged: Tagged) -> None:
-        pending = self._flight.get(tagged.tag)
+        pending = self._flight.by_tag.get(tagged.tag)
         if pending is None:
             raise ProtocolError(f"an answer to a command that was not sent: {tagged.tag[:40]!r} {tagged.status}")
         command = pending.command
-        if pending is self._writing:
+        sending = self._sending
+        if pending is sending.pending:
             if tagged.status == "OK":
                 raise ProtocolError(f"{command.name} was answered before it was sent in full")
-            if not self._waiting:  # the server takes the rest of the literal all the same (RFC 7888, section 4)
-                self._early = tagged
+            if not sending.waiting:  # the server takes the rest of the literal all the same (RFC 7888, section 4)
+                sending.early = tagged
                 return
-            self._writing = None  # the literal is refused
-            self._fragments = iter(())
-            self._waiting = False
-        del self._flight[tagged.tag]
-        self._land(pending)
-        self._unasked = self._unasked_octets = 0
+            sending.end()  # the literal is refused
+        self._flight.land(pending)
+        if command.streams and not self._flight.streaming:
+            self._reader.set_sink(None)
+        self.unsolicited.answered()
         if isinstance(tagged.response_code, CapabilityCode):
-            self.session.capabilities = tagged.response_code.capabilities
+            self.session.learn_capabilities(tagged.response_code.capabilities)
         value: Any = None
         error: Exception | None = None
         try:
@@ -680,40 +536,36 @@ class Protocol:
                 error = command.fail(tagged, self.session)
         except Exception as exc:  # a file's own error (FetchInto) too
             error = exc
-        if pending.expunged_at and (error is not None or pending.detached):
-            self._put_back(pending)
+        if pending.expunged_at is not None and (error is not None or command.abandoned):
+            self._events.put_back(pending.expunged_at, command.unreturned())
         if isinstance(error, (ProtocolError, ConnectionLost)):
             self.fail(error)
-        pending._finish(value, error)
-
-    def _land(self, pending: Pending[Any]) -> None:
-        command = pending.command
-        count = self._kinds[command.kind] - 1
-        if count:
-            self._kinds[command.kind] = count
+        if error is None and command.changes_capabilities and self.session.listings == self._listings:
+            self._ask_for_capabilities(pending, value)
         else:
-            del self._kinds[command.kind]
-        if command.kind is not None:
-            busy = self._busy[command.kind]
-            for span in pending.spans:
-                del busy[bisect_left(busy, span)]
-        if type(command).sink is not Command.sink and not any(
-            type(other.command).sink is not Command.sink for other in self._flight.values()
-        ):
-            self._reader.set_sink(None)
+            pending.finish(value, error)
+
+    def _ask_for_capabilities(self, pending: Pending[Any], value: Any) -> None:
+        """Finish `pending` when the server has listed the capabilities that count from here on."""
+        self.session.capabilities = frozenset()
+        asked = Pending(Capability())
+
+        def finish() -> None:
+            pending.finish(value, None if isinstance(asked.error, CommandError) else asked.error)
+
+        asked.on_done = finish
+        self._queue.appendleft(asked)
 
     def _begin_layer(self) -> None:
-        if self.session.compressed and self._inflate is None:
+        if self.session.compressed and self._sending.deflate is None:
             rest = self._reader.take_rest()
-            self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-            self._compressed = bytearray(_COMPRESSED_BUFFER)
+            self._sending.deflate = deflate = Deflate()
             if rest:
-                self._receive_compressed(memoryview(rest))
+                self._receive_compressed(deflate, rest)
         elif not self.session.compressed:
             if self._reader.buffered:
                 raise _injected()
-            while self.next_event() is not None:  # anybody may have said that
+            while self.next_event() is not None:  # somebody else may have said that
                 pass
             self._bye = None
             self._tls_next = True
@@ -727,67 +579,22 @@ class Protocol:
                 f"or more than {self._limits.answers_octets} octets of them"
             )
 
-    def _count_unasked(self, number: int, octets: int) -> None:
-        self._unasked += number
-        self._unasked_octets += octets
-        if self._unasked > self._limits.unasked or self._unasked_octets > self._limits.unasked_octets:
-            raise TooManyUnasked(
-                f"more than {self._limits.unasked} responses that nobody asked for, "
-                f"or more than {self._limits.unasked_octets} octets of them"
-            )
-
-    def _unasked_event(self, event: Event, octets: int) -> None:
-        self._count_unasked(1, octets)
-        self._put_event(event, octets)
-
-    def _put_back(self, pending: Pending[Any]) -> None:
-        """Make events of the expunges that nobody gets as a result.
-
-        Each where it came: it changes which messages the sequence numbers behind it mean, and how many EXISTS counts.
-        """
-        events, self._events = self._events, deque()
-        first = self._events_put - len(events)
-        self._event_octets = self._event_memory = 0
-        numbered = ((first + index, event, octets) for index, (event, octets, _) in enumerate(events))
-        expunges = (
-            (
-                place,
-                response,
-                _octets(response.uids.ranges) if isinstance(response, Vanished) else len("* 1 EXPUNGE\r\n"),
-            )
-            for place, response in zip(pending.expunged_at, pending.command.unreturned(), strict=False)
-        )
-        for _, event, octets in heapq.merge(expunges, numbered, key=operator.itemgetter(0)):
-            self._put_event(event, octets)
-
     def _put_event(self, event: Event, octets: int) -> None:
-        memory = _memory(event, octets)
-        self._events.append((event, octets, memory))
-        self._events_put += 1
-        self._event_octets += octets
-        self._event_memory += memory
-        most = self._limits.unasked_octets
-        while len(self._events) > _MAX_EVENTS or self._event_octets > most or self._event_memory > _HELD * most:
-            self.next_event()
-            self.counters.events_dropped += 1
-
-
-def _is_expunge(response: Response) -> bool:
-    """Whether sequence numbers mean other messages now."""
-    return isinstance(response, ExpungeResponse) or (isinstance(response, Vanished) and not response.earlier)
+        self.unsolicited.count(1, octets)
+        self._events.put(event, octets)
 
 
 def _discard(octets: memoryview) -> None:
-    """Stand in for the file of a command that nobody awaits any more: the file may be used for something else now."""
+    """Stand in for the file of a command that is not awaited any more: the file may be used for something else now."""
 
 
 def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object], octets: memoryview) -> None:
-    if not pending.detached:
+    if not pending.command.abandoned:
         write(octets)
 
 
 def _injected() -> TLSError:
-    return TLSError("octets behind the OK of STARTTLS, in clear: somebody may have put them there")
+    return TLSError("octets in clear after the OK of STARTTLS: somebody may have put them there")
 
 
 def _hint(command: Command[Any], state: State) -> str:
@@ -808,35 +615,3 @@ def _no_server(line: bytes) -> ConnectFailed:
 
 class _Greeting(Command[StatusResponse]):
     name = "the greeting"
-
-
-def _octets(value: object) -> int:
-    """Return about how many octets a server needs to say `value`: a row, or what is in it."""
-    if isinstance(value, (bytes, str)):
-        return len(value) + 2
-    if isinstance(value, (tuple, frozenset)):
-        return 2 + sum(map(_octets, value))
-    return 0 if value is None else 8
-
-
-def _memory(event: Event, octets: int) -> int:
-    """Return about how much memory an event takes beyond its object, of which there are few enough."""
-    if isinstance(event, FetchedMessage):
-        return _held(event)
-    if isinstance(event, (UnknownResponse, ContinuationRequest, Exists, ExpungeResponse, Recent)):
-        return octets
-    return octets * (_RANGES if isinstance(event, Vanished) else _DECODED)
-
-
-def _held(value: object) -> int:
-    if isinstance(value, (bytes, str)):
-        return len(value) + _OBJECT
-    if isinstance(value, (tuple, frozenset)):
-        return _OBJECT + sum(map(_held, value))
-    return 0 if value is None else _OBJECT // 2
-
-
-def _overlaps(busy: list[tuple[int, int]], low: int, high: int) -> bool:
-    """Whether one of the sorted, disjoint ranges in `busy` has a number in common with `low` to `high`."""
-    index = bisect_left(busy, (low, 0))
-    return (index < len(busy) and busy[index][0] <= high) or (index > 0 and busy[index - 1][1] >= low)

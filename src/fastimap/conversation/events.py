@@ -1,0 +1,115 @@
+"""Unsolicited responses: a bounded queue of them, and how many a server may send."""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from ..errors import TooManyUnasked
+from ..limits import Limits
+from ..model.message import FetchedMessage
+from ..model.responses import ExpungeResponse, Response, Vanished
+
+__all__ = ["Event", "EventQueue", "Unsolicited", "is_expunge", "octets_of"]
+
+Event: TypeAlias = Response | FetchedMessage
+
+# Bounds of the queue, in events and in octets as they were on the wire: decoded, a response of short words takes some
+# thirty times its octets. Beyond them the oldest events go, and `dropped` counts them.
+_MOST_EVENTS = 100_000
+_MOST_OCTETS = 8 * 1024 * 1024
+
+
+class EventQueue:
+    """Unsolicited responses that nobody has taken yet, oldest first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.put_so_far = 0
+        """How many events were ever put: the place of an expunge that a command claimed."""
+        self.dropped = 0
+        self._events: deque[tuple[Event, int]] = deque()  # with its octets
+        self._octets = 0
+        self._most_octets = min(limits.unasked_octets, _MOST_OCTETS)
+
+    def put(self, event: Event, octets: int) -> None:
+        """Add an event that had so many octets on the wire."""
+        self._events.append((event, octets))
+        self.put_so_far += 1
+        self._octets += octets
+        while len(self._events) > _MOST_EVENTS or (self._octets > self._most_octets and len(self._events) > 1):
+            self.take()
+            self.dropped += 1
+
+    def take(self) -> Event | None:
+        """Return the oldest event, or None."""
+        if not self._events:
+            return None
+        event, octets = self._events.popleft()
+        self._octets -= octets
+        return event
+
+    def put_back(self, places: Iterable[int], expunges: Iterable[Response]) -> None:
+        """Insert expunges that a command claimed and nobody gets as a result, each where it came.
+
+        An expunge changes which messages later sequence numbers mean, and how many EXISTS counts.
+        """
+        events, self._events = self._events, deque()
+        first = self.put_so_far - len(events)
+        self._octets = 0
+        later: Iterator[tuple[int, Event, int]] = (
+            (first + index, event, octets) for index, (event, octets) in enumerate(events)
+        )
+        claimed: Iterator[tuple[int, Event, int]] = (
+            (
+                place,
+                response,
+                octets_of(response.uids.ranges) if isinstance(response, Vanished) else len("* 1 EXPUNGE\r\n"),
+            )
+            for place, response in zip(places, expunges, strict=False)
+        )
+        for _, event, octets in heapq.merge(claimed, later, key=operator.itemgetter(0)):
+            self.put(event, octets)
+
+
+class Unsolicited:
+    """How much came that no command claims: in all, and since the last tagged answer, which is limited."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.responses = self.octets = 0
+        self._responses_answered = self._octets_answered = 0
+        self._limits = limits
+
+    def count(self, responses: int, octets: int) -> None:
+        """Count responses; raise TooManyUnasked."""
+        self.responses += responses
+        self.octets += octets
+        limits = self._limits
+        if (
+            self.responses - self._responses_answered > limits.unasked
+            or self.octets - self._octets_answered > limits.unasked_octets
+        ):
+            raise TooManyUnasked(
+                f"more than {limits.unasked} unsolicited responses, or more than {limits.unasked_octets} octets of them"
+            )
+
+    def answered(self) -> None:
+        """Begin anew: a command was answered."""
+        self._responses_answered = self.responses
+        self._octets_answered = self.octets
+
+
+def is_expunge(response: Response) -> bool:
+    """Whether sequence numbers mean other messages now."""
+    return isinstance(response, ExpungeResponse) or (isinstance(response, Vanished) and not response.earlier)
+
+
+def octets_of(value: object) -> int:
+    """Return about how many octets a server needs to say `value`: a row, or what is in it."""
+    if isinstance(value, (bytes, str)):
+        return len(value) + 2
+    if isinstance(value, (tuple, frozenset)):
+        return 2 + sum(map(octets_of, value))
+    return 0 if value is None else 8

@@ -1,0 +1,88 @@
+"""A command on its way, and what was counted on it."""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+from ..commands.base import Command
+from ..errors import StateError
+
+__all__ = ["Pending"]
+
+R = TypeVar("R")
+
+log = logging.getLogger("fastimap")
+
+
+class Pending(Generic[R]):
+    """A command on its way; `result()` once it is `done`."""
+
+    __slots__ = (
+        "answers",
+        "answers_octets",
+        "asked_for",
+        "challenges",
+        "command",
+        "defect",
+        "done",
+        "error",
+        "expunged_at",
+        "on_done",
+        "spans",
+        "value",
+    )
+
+    def __init__(self, command: Command[R]) -> None:
+        self.command = command
+        self.spans: tuple[tuple[int, int], ...] = ()
+        self.answers = self.answers_octets = self.challenges = 0
+        # For each expunge that the command claimed: how many events there were before it.
+        self.expunged_at: array[int] | None = None
+        self.done = False
+        self.defect: str | None = None
+        self.error: Exception | None = None
+        self.value: R | None = None
+        self.on_done: Callable[[], None] | None = None
+        self.asked_for = True
+        """Whether somebody has asked for the result: an error that nobody asks for is logged."""
+
+    def __repr__(self) -> str:
+        state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"
+        return f"<Pending {self.command.name}: {state}>"
+
+    def __del__(self) -> None:
+        if not self.asked_for and self.error is not None:
+            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
+
+    def result(self) -> R:
+        """Return the command's result, or raise its error; StateError where it has no answer yet."""
+        if not self.done:
+            raise StateError(f"{self.command.name} has not been answered yet: ask for its result after the block")
+        self.asked_for = True
+        if self.error is not None:
+            raise self.error
+        return cast(R, self.value)
+
+    def detach(self) -> None:
+        """Stop waiting: it is not sent if it has not been begun, else its answer is drained."""
+        self.command.abandoned = True
+        self.on_done = None
+
+    def expunged(self, events: int) -> None:
+        """Note that the command claimed an expunge after so many events."""
+        if self.expunged_at is None:
+            self.expunged_at = array("Q")
+        self.expunged_at.append(events)
+
+    def finish(self, value: Any, error: Exception | None) -> None:
+        """Set the result, once, and report it to `on_done`."""
+        if self.done:
+            return
+        self.value = value
+        self.error = error
+        self.done = True
+        if self.on_done is not None:
+            self.on_done()

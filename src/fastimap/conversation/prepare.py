@@ -1,0 +1,103 @@
+"""The beginning of a connection: from the greeting to the state that the settings ask for, and back after a cut.
+
+A flow is a generator of commands: the driver runs each and sends its result back in, or throws its error in. It serves
+the blocking client and the asyncio client alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+
+from ..commands.auth import Authenticate, Login
+from ..commands.base import BeginTLS, Flow, Session, State
+from ..commands.extensions import ID, Enable
+from ..commands.select import Select
+from ..commands.session import Capability, Compress, StartTLS
+from ..errors import CapabilityMissing, CommandError, NotOffered, StateError, TLSError
+from ..sasl import choose
+from ..settings import Settings
+from .protocol import Protocol
+
+__all__ = ["prepare", "select_again"]
+
+
+def prepare(protocol: Protocol, settings: Settings, bindings: Callable[[], Mapping[str, bytes]]) -> Flow[None]:
+    """Bring a connection from its greeting to the state that `settings` ask for.
+
+    `bindings` gives the connection's TLS channel bindings, by type.
+    """
+    session = protocol.session
+    if settings.tls == "starttls":
+        yield from _start_tls(protocol)
+    if not session.capabilities:
+        yield Capability()
+    if settings.credentials is not None and session.state is State.NOT_AUTHENTICATED:
+        yield from _log_in(protocol, settings, bindings())
+    if session.state is State.NOT_AUTHENTICATED:
+        return
+    if {"IMAP4REV1", "IMAP4REV2", "ENABLE"} <= session.capabilities:
+        # A server that can't after all speaks IMAP4rev1 with us.
+        with contextlib.suppress(CommandError):
+            yield Enable("IMAP4rev2")
+    if "UTF8=ONLY" in session.capabilities and not session.utf8:
+        yield Enable("UTF8=ACCEPT")  # RFC 6855, section 6: nothing else is allowed before
+    if settings.client_id is not None and session.has("ID"):
+        yield ID(settings.client_id)
+    if settings.compress:
+        yield Compress()
+
+
+def _start_tls(protocol: Protocol) -> Flow[None]:
+    session = protocol.session
+    if session.state is not State.NOT_AUTHENTICATED:
+        raise TLSError("the server greets with PREAUTH, so that TLS can't be had: that may be an attack")
+    if not session.capabilities:
+        yield Capability()
+    try:
+        yield StartTLS()
+    except CapabilityMissing:
+        raise TLSError("the server does not offer STARTTLS") from None
+    except CommandError as exc:
+        raise TLSError(f"the server refuses STARTTLS: {exc.text}") from exc
+    yield BeginTLS()
+
+
+def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes]) -> Flow[None]:
+    session = protocol.session
+    credentials = settings.credentials
+    assert credentials is not None
+    offered = [name.removeprefix("AUTH=") for name in session.capabilities if name.startswith("AUTH=")]
+    wished = settings.mechanism
+    # LOGIN the command is for servers that offer no mechanism for a password (Courier).
+    by_command = wished is None and credentials.password is not None and not credentials.authzid
+    if wished is not None and wished.upper() == "LOGIN" and "LOGIN" not in offered:
+        by_command = credentials.password is not None
+    try:
+        mechanism = choose(
+            offered,
+            credentials,
+            tls=session.tls,
+            host=settings.host,
+            port=settings.port,
+            channel_bindings=bindings,
+            mechanism=wished,
+        )
+    except NotOffered:
+        if not by_command:
+            raise
+        assert credentials.password is not None
+        yield Login(credentials.user, credentials.password, insecure=wished is not None)
+    else:
+        yield Authenticate(mechanism)
+
+
+def select_again(before: Session) -> Flow[None]:
+    """Select the mailbox that was selected before the connection was lost."""
+    assert before.asked_for is not None
+    selected = yield Select(before.asked_for, read_only=before.examined)
+    if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
+        raise StateError(
+            f"the UIDVALIDITY of {before.mailbox!r} changed from {before.uid_validity} to {selected.uid_validity}: "
+            "UIDs learnt before mean other messages now"
+        )

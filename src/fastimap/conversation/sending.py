@@ -1,0 +1,99 @@
+"""What is to be written: the lines and literals of commands, in order, and the tags that name them."""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from ..model.responses import Tagged
+from ..wire.encode import Encoded, Fragment
+from .deflate import Deflate
+from .pending import Pending
+
+__all__ = ["SEND_SIZE", "Sending", "tags"]
+
+# What data_to_send() returns at once: so much that was taken is progress, for a deadline.
+SEND_SIZE = 64 * 1024
+_TAGS_AT_ONCE = 64
+_DIGITS = 6
+
+
+def tags() -> Iterator[bytes]:
+    """Yield tags that a server, or who speaks for it, can't know before they are sent."""
+    number = 0
+    while True:
+        digits = secrets.token_hex(_TAGS_AT_ONCE * _DIGITS // 2).upper()
+        for at in range(0, len(digits), _DIGITS):
+            yield b"T%X%s" % (number, digits[at : at + _DIGITS].encode("ascii"))
+            number += 1
+
+
+class Sending:
+    """The octets that are ready to be written, and the one command that is being written.
+
+    A command with a literal is written in steps: its line up to the literal, the server's go-ahead (`waiting`), the
+    literal, and so on. Until the last of them no other command can begin.
+    """
+
+    def __init__(self) -> None:
+        self.pending: Pending[Any] | None = None
+        """The command that is being written."""
+        self.waiting = False
+        """For the go-ahead for a literal."""
+        self.early: Tagged | None = None
+        """Its answer, where a literal that the server awaits is still to be sent."""
+        self.deflate: Deflate | None = None
+        self._output: deque[bytes | memoryview] = deque()
+        self._fragments: Iterator[Fragment] = iter(())
+        self._may_change = False
+
+    @property
+    def output(self) -> bool:
+        """Whether octets are ready to be written."""
+        return bool(self._output)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing can be written before the server says so, or another command begins."""
+        return not self._output and (self.pending is None or self.waiting)
+
+    def begin(self, pending: Pending[Any], encoded: Encoded) -> None:
+        """Begin to write a command."""
+        self.pending = pending
+        self._fragments = iter(encoded)
+        self._may_change = encoded.may_change
+
+    def next_fragment(self) -> Fragment | None:
+        """Return what comes next of the command that is being written; raises what the caller's file raises."""
+        return next(self._fragments, None)
+
+    def end(self) -> None:
+        """End the command that is being written: all of it is written, or the server refuses the rest."""
+        self.pending = self.early = None
+        self._fragments = iter(())  # a buffer is the caller's again
+        self.waiting = self._may_change = False
+
+    @property
+    def must_end(self) -> bool:
+        """Whether the memory or the file that is being sent may be used for something else now."""
+        return self._may_change and self.pending is not None and self.pending.command.abandoned
+
+    def put(self, chunk: bytes | memoryview) -> None:
+        """Make octets ready to be written."""
+        self._output.append(chunk if self.deflate is None else self.deflate.deflate(chunk))
+
+    def take(self, size: int) -> bytes | memoryview:
+        """Return octets that are ready, `size` at most."""
+        chunk = self._output.popleft()
+        if len(chunk) > size:
+            view = memoryview(chunk)
+            chunk = view[:size]
+            self._output.appendleft(view[size:])
+        return chunk
+
+    def clear(self) -> None:
+        """Forget all of it: the connection is dead."""
+        self._output.clear()
+        self.pending = None
