@@ -29,13 +29,14 @@ _LIST = (
     b'* METADATA x (/shared/comment "a" /private/x {2}\r\nab)\r\n'
 )
 
+_CAPABLE = b"* CAPABILITY IMAP4rev1\r\nOK x"
 _DEFLATED = b"\0\x0c\0\xf3\xff* 3 EXISTS\r\n"  # a stored block (RFC 1951, section 3.2.4), without LONG and CUT
 
 ANSWERS: dict[str, list[bytes]] = {
     "append": [b"+ go on\r\n", b"OK [APPENDUID 38505 3955] x"],
     "append from a file": [b"+ go on\r\n", b"NO [TOOBIG] x"],
-    "authenticate CRAM-MD5": [b"+ PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n", b"OK x"],
-    "authenticate LOGIN": [b"+ VXNlcm5hbWU6\r\n", b"+ UGFzc3dvcmQ6\r\n", b"OK x"],
+    "authenticate CRAM-MD5": [b"+ PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n", b"OK x", _CAPABLE],
+    "authenticate LOGIN": [b"+ VXNlcm5hbWU6\r\n", b"+ UGFzc3dvcmQ6\r\n", b"OK x", _CAPABLE],
     "authenticate OAUTHBEARER": [b"+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\n", b"NO [AUTHENTICATIONFAILED] x"],
     "authenticate PLAIN": [b"+ \r\n", b"OK [CAPABILITY IMAP4rev2] x"],
     "authenticate SCRAM": [  # RFC 7677, section 3
@@ -45,6 +46,7 @@ ANSWERS: dict[str, list[bytes]] = {
         ),
         b"+ dj02cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==\r\n",
         b"OK x",
+        _CAPABLE,
     ],
     "cancel_update": [b"OK x"],
     "capability": [b"* CAPABILITY IMAP4rev1 IDLE\r\nOK x"],

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -544,11 +544,15 @@ def watched(plan: Plan, twin: Any, size: Callable[[bytes], int]) -> list[Any]:
         return outcome
 
 
+def _numbered() -> Iterator[bytes]:
+    return (b"T%X" % number for number in count())
+
+
 @contextlib.contextmanager
 def _parsing_by(twin: Any) -> Iterator[None]:
     with (
         mock.patch.object(protocol, "ResponseReader", twin.ResponseReader),
-        mock.patch.object(protocol, "secrets", SimpleNamespace(token_hex=lambda size: "")),
+        mock.patch.object(protocol, "tags", _numbered),
         mock.patch.object(_values, "tokenize", twin.tokenize),
         mock.patch.object(fetch, "split_rows", twin.split_rows),
         mock.patch.object(parser, "split_rows", twin.split_rows),
