@@ -877,7 +877,7 @@ KEYS = [
     _date_key,
     _atom_key("KEYWORD", search.keyword),
     _atom_key("FILTER", search.filter_),
-    _atom_key("EMAILID", search.email_id),
+    _atom_key("EMAILID", search.object_id),
     _atom_key("THREADID", search.thread_id),
     _label_key,
     _flag_key,

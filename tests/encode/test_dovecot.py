@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastimap import search as keys
-from fastimap.search import SearchKey, all_of, any_of, encode_search
+from fastimap._search_program import encode_search
+from fastimap.search import SearchKey, all_of, any_of
 from fastimap.wire.encode import Encoding, encode
 from tests.servers.dovecot import Dovecot
 

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastimap import search as keys
-from fastimap.search import SearchKey, all_of, any_of, encode_search, from_, seen, since, subject, to, unseen
+from fastimap._search_program import encode_search, return_options, search_program, sort_criteria
+from fastimap.search import SearchKey, all_of, any_of, from_, seen, since, subject, to, unseen
 from fastimap.testing.grammar import Arguments
 from fastimap.testing.search import read_search
 from fastimap.wire.encode import Encoding, Part, encode
@@ -85,7 +86,7 @@ def program(key: SearchKey, encoding: Encoding = PLUS) -> str:
         (keys.mod_sequence(620162338), "MODSEQ 620162338"),
         (keys.mod_sequence(620162338, "\\draft"), 'MODSEQ "/flags/\\\\draft" all 620162338'),
         (keys.mod_sequence(0, "$Junk", "priv"), 'MODSEQ "/flags/$Junk" priv 0'),
-        (keys.email_id("M6d99ac3275bb4e"), "EMAILID M6d99ac3275bb4e"),
+        (keys.object_id("M6d99ac3275bb4e"), "EMAILID M6d99ac3275bb4e"),
         (keys.thread_id("T64b478a75b7ea9"), "THREADID T64b478a75b7ea9"),
         (keys.fuzzy(keys.subject("pink")), "FUZZY SUBJECT pink"),
         (keys.fuzzy(keys.subject("pink") & seen), "FUZZY (SUBJECT pink SEEN)"),
@@ -98,6 +99,7 @@ def program(key: SearchKey, encoding: Encoding = PLUS) -> str:
         (keys.gmail_message_id(1278455344230334865), "X-GM-MSGID 1278455344230334865"),
         (keys.gmail_thread_id(2**64 - 1), "X-GM-THRID 18446744073709551615"),
         (keys.raw(" OR SEEN FLAGGED "), "(OR SEEN FLAGGED)"),
+        (keys.raw('OR (SEEN  NOT ( FROM "a  (b" ) ) KEYWORD x'), '(OR (SEEN NOT (FROM "a  (b")) KEYWORD x)'),
     ],
 )
 def test_every_key(key: SearchKey, expected: str) -> None:
@@ -115,10 +117,8 @@ def test_every_key(key: SearchKey, expected: str) -> None:
         (~keys.keyword("x"), "UNKEYWORD x"),
         (~since(FEBRUARY), "BEFORE 1-Feb-1994"),
         (~keys.before(FEBRUARY), "SINCE 1-Feb-1994"),
-        (~keys.larger(9), "SMALLER 10"),
-        (~keys.smaller(10), "LARGER 9"),
-        (~keys.smaller(0), "NOT SMALLER 0"),
-        (~keys.larger(2**32 - 1), "NOT LARGER 4294967295"),
+        (~keys.larger(9), "NOT LARGER 9"),
+        (~keys.smaller(10), "NOT SMALLER 10"),
         # A message without a Date field, or without a save date, is on neither side.
         (~keys.sent_since(FEBRUARY), "NOT SENTSINCE 1-Feb-1994"),
         (~keys.saved_before(FEBRUARY), "NOT SAVEDBEFORE 1-Feb-1994"),
@@ -126,8 +126,8 @@ def test_every_key(key: SearchKey, expected: str) -> None:
         (~keys.older(5), "NOT OLDER 5"),
         (~keys.new, "NOT NEW"),
         (~from_("x"), "NOT FROM x"),
-        (~(seen & keys.flagged), "NOT (SEEN FLAGGED)"),
-        (unseen | keys.unflagged, "NOT (SEEN FLAGGED)"),
+        (~(seen & keys.flagged), "OR UNSEEN UNFLAGGED"),
+        (~(~(seen & from_("x")) | to("y")), "SEEN FROM x NOT TO y"),
         (~(seen | keys.flagged), "UNSEEN UNFLAGGED"),
         (~(unseen & from_("x")), "OR SEEN NOT FROM x"),
         (seen & keys.all_, "SEEN"),
@@ -135,11 +135,7 @@ def test_every_key(key: SearchKey, expected: str) -> None:
         (~keys.all_, "NOT ALL"),
         (seen | ~keys.all_, "SEEN"),
         (seen & ~keys.all_, "NOT ALL"),
-        (seen & seen & seen, "SEEN"),
-        (seen & ~seen, "NOT ALL"),
-        (seen | unseen, "ALL"),
-        (seen & (seen | from_("x")), "SEEN"),
-        (seen | (seen & from_("x")), "SEEN"),
+        (seen & (to("x") & (to("y") & from_("z"))), "SEEN TO x TO y FROM z"),
         (keys.uid("1:10") & keys.uid("5:20"), "UID 5:10"),
         (keys.uid(1) | keys.uid(2), "UID 1:2"),
         (keys.uid(1) & keys.uid(2), "NOT ALL"),
@@ -148,23 +144,6 @@ def test_every_key(key: SearchKey, expected: str) -> None:
         (keys.uid([]), "NOT ALL"),
         (~keys.uid([]), "ALL"),
         (keys.uid(1) & keys.sequence(1), "UID 1 1"),
-        (keys.larger(5) & keys.larger(9) & keys.larger(7), "LARGER 9"),
-        (keys.larger(5) | keys.larger(9) | keys.smaller(3), "OR LARGER 5 SMALLER 3"),
-        (keys.smaller(17) & keys.smaller(16), "SMALLER 16"),
-        # Dovecot 2.3 takes NOT (SMALLER 17 SMALLER 16) for LARGER 16.
-        (~keys.smaller(16) | keys.larger(16), "LARGER 15"),
-        (
-            since(FEBRUARY) & keys.before(date(1995, 1, 1)) & since(date(1993, 1, 1)),
-            "SINCE 1-Feb-1994 BEFORE 1-Jan-1995",
-        ),
-        (keys.before(FEBRUARY) | keys.before(date(1993, 1, 1)), "BEFORE 1-Feb-1994"),
-        (keys.sent_before(FEBRUARY) & keys.sent_before(date(1993, 1, 1)), "SENTBEFORE 1-Jan-1993"),
-        (~keys.sent_since(FEBRUARY) & ~keys.sent_since(date(1993, 1, 1)), "NOT SENTSINCE 1-Jan-1993"),
-        (keys.sent_on(FEBRUARY) & keys.sent_on(date(1993, 1, 1)), "SENTON 1-Feb-1994 SENTON 1-Jan-1993"),
-        (keys.older(60) & keys.older(90), "OLDER 90"),
-        (keys.younger(60) & keys.younger(90), "YOUNGER 60"),
-        (keys.mod_sequence(5) | keys.mod_sequence(9), "MODSEQ 5"),
-        (keys.mod_sequence(5, "x") & keys.mod_sequence(9), 'MODSEQ "/flags/x" all 5 MODSEQ 9'),
         (keys.uid("5:*") & keys.uid("7:*"), "UID 7:*"),
         # Which of the two is the largest UID only the server knows.
         (keys.uid("5:*") & keys.uid("1:10"), "UID 5:* UID 1:10"),
@@ -179,18 +158,14 @@ def test_every_key(key: SearchKey, expected: str) -> None:
         (any_of(map(to, "abcde")), "OR OR OR TO a TO b TO c OR TO d TO e"),
     ],
 )
-def test_programs_are_short(key: SearchKey, expected: str) -> None:
+def test_programs(key: SearchKey, expected: str) -> None:
     assert program(key) == expected
-
-
-def test_what_is_equal_in_another_order_is_said_once() -> None:
-    assert sorted(program((from_("x") & seen) | (seen & from_("x"))).split()) == ["FROM", "SEEN", "x"]
 
 
 def test_the_example_of_the_rfc() -> None:
     # RFC 9051, section 6.4.4: RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM "Smith"
     key = keys.flagged & since(FEBRUARY) & ~from_("Smith")
-    parts = (*keys.return_options(["MIN", "count"]), *encode_search(key))
+    parts = (*return_options(["MIN", "count"]), *encode_search(key))
     assert octets(parts) == b"RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM Smith"
 
 
@@ -204,11 +179,11 @@ def test_charset() -> None:
     assert octets(latin) == b"CHARSET ISO-8859-1 SUBJECT {5+}\r\n\xfcbung"
     assert octets(latin, UTF8) == b'SUBJECT "%s"' % utf8
     assert octets(encode_search(to("x"), charset="KOI8-R")) == b"TO x"
-    assert octets(keys.search_program(subject("ü"))) == b"SUBJECT {2+}\r\n\xc3\xbc"
+    assert octets(search_program(subject("ü"))) == b"SUBJECT {2+}\r\n\xc3\xbc"
     # SORT and THREAD name the charset in any case, so that it holds there.
-    assert octets(keys.search_program(subject("ü")), UTF8) == b'SUBJECT "\xc3\xbc"'
+    assert octets(search_program(subject("ü")), UTF8) == b'SUBJECT "\xc3\xbc"'
     for encoding in (PLUS, Encoding(utf8=True, literal_plus=True)):
-        assert octets(keys.search_program(subject("ü"), charset="ISO-8859-1"), encoding) == b"SUBJECT {1+}\r\n\xfc"
+        assert octets(search_program(subject("ü"), charset="ISO-8859-1"), encoding) == b"SUBJECT {1+}\r\n\xfc"
     for charset in ("ISO-8859-1", "US-ASCII"):
         with pytest.raises(UnicodeEncodeError):
             encode_search(key, charset=charset)
@@ -220,7 +195,7 @@ def test_charset() -> None:
     "make",
     [
         *(keys.from_, keys.to, keys.cc, keys.bcc, keys.subject, keys.body, keys.text, keys.gmail_raw, keys.keyword),
-        *(keys.header, lambda value: keys.header("A", value), keys.email_id, keys.thread_id, keys.filter_),
+        *(keys.header, lambda value: keys.header("A", value), keys.object_id, keys.thread_id, keys.filter_),
         *(keys.gmail_labels, keys.raw, keys.uid, keys.sequence, lambda value: keys.mod_sequence(1, value)),
     ],
 )
@@ -232,7 +207,7 @@ def test_what_no_argument_may_hold(make: Callable[[str], SearchKey], value: str)
 
 HOSTILE = st.text(st.sampled_from('aZ1 "\\(){}[]<>*%$&+-~.,:/{5}NIL\r\n\0\tä\u2028😀'), max_size=12)
 TEXT_KEYS = [keys.from_, keys.body, keys.gmail_raw, lambda value: keys.header("X", value)]
-WORD_KEYS = [keys.keyword, keys.email_id, keys.filter_, keys.gmail_labels, keys.header, keys.uid, keys.raw]
+WORD_KEYS = [keys.keyword, keys.object_id, keys.filter_, keys.gmail_labels, keys.header, keys.uid, keys.raw]
 
 
 @given(HOSTILE, st.sampled_from(TEXT_KEYS), st.sampled_from([PLUS, UTF8, Encoding()]))
@@ -270,8 +245,24 @@ def test_words_stay_one_argument(value: str, make: Callable[[str], SearchKey]) -
             (keys.raw, text)
             for text in ("", " ", "(", ")", ")(", 'FROM "x', '"', "BODY {5}", "FROM ä", "a\tb", '"a\\x"')
         ),
+        *(
+            (keys.raw, text)
+            for text in (
+                "1()",
+                "()1",
+                "(a)(b)",
+                '"a""b"',
+                'a"b"',
+                '"a"b',
+                "(a)b",
+                'FROM "a"(b)',
+                "a (b",
+                "a) b",
+                "a{5}",
+            )
+        ),
         *((keys.keyword, text) for text in ("", "\\Seen", "a b", "x]")),
-        *((keys.email_id, text) for text in ("", "a b", "x" * 256, "ä")),
+        *((keys.object_id, text) for text in ("", "a b", "x" * 256, "ä")),
         *((keys.filter_, text) for text in ("", "a/b", "a b")),
         *((keys.header, text) for text in ("", "a:", "a b", "ä")),
         *((keys.larger, size) for size in (-1, 2**63)),
@@ -335,7 +326,7 @@ def test_repr_is_the_code(key: SearchKey, code: str) -> None:
 
 def test_requires() -> None:
     assert (seen & from_("x")).requires == frozenset()
-    key = keys.older(5) & ~(keys.saved | keys.email_id("x")) & keys.mod_sequence(1)
+    key = keys.older(5) & ~(keys.saved | keys.object_id("x")) & keys.mod_sequence(1)
     assert key.requires == {"WITHIN", "SEARCHRES", "OBJECTID", "CONDSTORE"}
     assert keys.fuzzy(seen).requires == {"SEARCH=FUZZY"}
     assert keys.save_date_supported.requires == {"SAVEDATE"}
@@ -637,28 +628,28 @@ def test_many_sets_become_one() -> None:
 
 
 def test_return_options() -> None:
-    assert octets(keys.return_options([])) == b"RETURN ()"
-    assert octets(keys.return_options(["all", "SAVE"])) == b"RETURN (ALL SAVE)"
+    assert octets(return_options([])) == b"RETURN ()"
+    assert octets(return_options(["all", "SAVE"])) == b"RETURN (ALL SAVE)"
     # RFC 9394, section 3.1
-    assert octets(keys.return_options([], partial=(23500, 24000))) == b"RETURN (PARTIAL 23500:24000)"
-    assert octets(keys.return_options(["UPDATE"], partial=(-1, -100))) == b"RETURN (UPDATE PARTIAL -1:-100)"
+    assert octets(return_options([], partial=(23500, 24000))) == b"RETURN (PARTIAL 23500:24000)"
+    assert octets(return_options(["UPDATE"], partial=(-1, -100))) == b"RETURN (UPDATE PARTIAL -1:-100)"
     for partial in ((0, 1), (1, 0), (1, -1), (-1, 1), (1, 2**32)):
         with pytest.raises(ValueError, match=r"not two positions|not from"):
-            keys.return_options([], partial=partial)
+            return_options([], partial=partial)
     for wrong in ("", "PARTIAL 1:5", "ALL)", "X"):
         with pytest.raises(ValueError, match="return option"):
-            keys.return_options([wrong])
+            return_options([wrong])
     with pytest.raises(TypeError):
-        keys.return_options("ALL")
+        return_options("ALL")
 
 
 def test_sort_criteria() -> None:
     # RFC 5256, section 3
-    assert octets((keys.sort_criteria(("REVERSE DATE", "subject")),)) == b"(REVERSE DATE SUBJECT)"
+    assert octets((sort_criteria(("REVERSE DATE", "subject")),)) == b"(REVERSE DATE SUBJECT)"
     sort_keys = (keys.SortKey.SIZE.reverse, keys.SortKey.DISPLAY_FROM)
-    assert octets((keys.sort_criteria(sort_keys),)) == b"(REVERSE SIZE DISPLAYFROM)"
+    assert octets((sort_criteria(sort_keys),)) == b"(REVERSE SIZE DISPLAYFROM)"
     for wrong in ([], ["REVERSE"], ["REVERSE REVERSE DATE"], ["DATE SUBJECT"], ["DATE)"], [""]):
         with pytest.raises(ValueError, match="sort key"):
-            keys.sort_criteria(wrong)
+            sort_criteria(wrong)
     with pytest.raises(TypeError):
-        keys.sort_criteria("DATE")
+        sort_criteria("DATE")

@@ -253,7 +253,7 @@ def test_row_accessors() -> None:
     )
     assert (row.header, row.text, row.binary("2"), row.binary("1")) == (b"Subject: s\r\n\r\n", None, b"\x00", None)
     assert (row.gmail_message_id, row.gmail_thread_id, row.gmail_labels) == (1, 2, ("a",))
-    assert (row.email_id, row.thread_id, row.preview) == ("e", "t", "p")
+    assert (row.object_id, row.thread_id, row.preview) == ("e", "t", "p")
     assert row.save_date == datetime(2024, 1, 1, tzinfo=UTC)
     assert row.streamed == {"BODY[3]": 70_000}
     assert row.email()["subject"] == "s"
@@ -268,7 +268,7 @@ def test_row_of_the_old_names() -> None:
 
 
 def test_row_without_octets() -> None:
-    for name in ("header", "text", "gmail_message_id", "gmail_labels", "email_id", "preview", "save_date"):
+    for name in ("header", "text", "gmail_message_id", "gmail_labels", "object_id", "preview", "save_date"):
         assert getattr(ROW, name) is None
     assert ROW.streamed == {}
     with pytest.raises(ValueError, match=r"neither BODY\[\] nor BODY\[HEADER\]"):

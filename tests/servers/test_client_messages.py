@@ -412,13 +412,13 @@ def test_object_id_of_messages(account: Account, client: Any) -> None:
     client.select("INBOX")
     with offered(client, "OBJECTID"):
         rows = client.fetch(uids, "EMAILID", "THREADID")
-        assert len({row.email_id for row in rows}) == 4
-        assert all(rows[0].email_id)
+        assert len({row.object_id for row in rows}) == 4
+        assert all(rows[0].object_id)
         # Cyrus keeps the answers of one thread together.
         assert rows[0].thread_id == rows[1].thread_id != rows[2].thread_id
         copied = client.copy(uids[0], account.mailbox("Drafts"))
         client.select(account.mailbox("Drafts"))
-        assert client.fetch(copied.destination, "EMAILID")[0].email_id == rows[0].email_id
+        assert client.fetch(copied.destination, "EMAILID")[0].object_id == rows[0].object_id
 
 
 def test_uid_only(account_of_both: Account) -> None:

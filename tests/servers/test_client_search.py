@@ -142,7 +142,7 @@ def test_save_dates(uids: list[int], client: Any) -> None:
 def test_object_ids(uids: list[int], client: Any) -> None:
     with offered(client, "OBJECTID"):
         (row,) = client.fetch(uids[0], "EMAILID", "THREADID")
-        assert client.search(s.email_id(row.email_id)).uids == UIDSet(uids[0])
+        assert client.search(s.object_id(row.object_id)).uids == UIDSet(uids[0])
         assert set(uids[:2]) <= set(client.search(s.thread_id(row.thread_id)).uids)
 
 

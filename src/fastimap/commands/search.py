@@ -7,19 +7,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from .. import types
+from .._search_program import RETURN_OPTIONS, encode_search, return_options, search_program, sort_criteria
 from ..errors import FastimapError
 from ..model._shown import Shown
 from ..model.responses import ESearch, Partial, Response, Tagged, ThreadNode
 from ..model.sequence_set import SequenceSet, UIDSet
-from ..search import (
-    RETURN_OPTIONS,
-    SearchKey,
-    encode_search,
-    return_options,
-    search_key,
-    search_program,
-    sort_criteria,
-)
+from ..search import SearchKey, search_key
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, by, limit, several

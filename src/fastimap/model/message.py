@@ -525,8 +525,8 @@ class FetchedMessage(NamedTuple):
         return value if isinstance(value, tuple) else None
 
     @property
-    def email_id(self) -> str | None:
-        """EMAILID (RFC 8474)."""
+    def object_id(self) -> str | None:
+        """EMAILID: an identifier of the content, the same for all copies of the message (OBJECTID, RFC 8474)."""
         return self._string("EMAILID")
 
     @property
