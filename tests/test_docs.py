@@ -56,7 +56,7 @@ def public(*classes: type) -> set[str]:
     return {
         name
         for cls in classes
-        for name, value in vars(cls).items()
+        for name, value in inspect.getmembers(cls)
         if not name.startswith("_") and callable(value) and not isinstance(value, type)
     }
 

@@ -14,16 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 FLOORS = [
     ["errors", "limits", "model", "sasl", "types"],
     ["_parser", "_parser_py", "_parser_pyx", "parser"],
-    [
-        "_imaplib_arguments",
-        "_imaplib_costs",
-        "_imaplib_functions",
-        "_search_program",
-        "wire",
-        "imaplib",
-        "search",
-        "settings",
-    ],
+    ["_search_program", "wire", "imaplib", "search", "settings"],
     ["commands"],
     ["conversation"],
     ["clients"],

@@ -14,7 +14,8 @@ import pytest
 
 import fastimap
 from fastimap import imaplib
-from fastimap._imaplib_arguments import QUOTED
+from fastimap.imaplib.arguments import QUOTED
+from fastimap.imaplib.hooks import net_parentheses
 
 EIGHT_MEGABYTES = 8_000_000  # quadratic time would mean hours
 
@@ -70,7 +71,7 @@ def test_hostile_lines_take_linear_time(piece: bytes) -> None:
     line = piece * (EIGHT_MEGABYTES // len(piece))
     imaplib.ParseFlags(line)
     imaplib.Internaldate2tuple(line)
-    imaplib._net_parentheses(line)
+    net_parentheses(line)
 
 
 @pytest.mark.parametrize("piece", [b"INTERNALDATE ", b'INTERNALDATE "01-Jan-2000 ', b'(INTERNALDATE "'])
@@ -81,7 +82,7 @@ def test_hostile_dates_take_linear_time(piece: bytes) -> None:
 @pytest.mark.parametrize("piece", [rb'"\"', b'"a" ', b'"(', rb"\\", b'a"b'])
 def test_hostile_quotes_take_linear_time(piece: bytes) -> None:
     line = piece * (EIGHT_MEGABYTES // len(piece))
-    imaplib._net_parentheses(b'"' + line)
+    net_parentheses(b'"' + line)
     QUOTED.fullmatch(b'"' + line)
 
 
@@ -98,7 +99,7 @@ def test_hostile_quotes_take_linear_time(piece: bytes) -> None:
     ],
 )
 def test_parentheses_outside_quotes(line: bytes, net: int) -> None:
-    assert imaplib._net_parentheses(line) == net
+    assert net_parentheses(line) == net
 
 
 @pytest.mark.parametrize(

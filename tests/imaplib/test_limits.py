@@ -23,7 +23,7 @@ LIMITS = replace(IMAPLIB_LIMITS, unasked=10, unasked_octets=1000)
 
 
 def test_the_limits() -> None:
-    assert imaplib.LIMITS is IMAPLIB_LIMITS  # type: ignore[attr-defined]
+    assert imaplib.LIMITS is IMAPLIB_LIMITS
     assert IMAPLIB_LIMITS.literal == 2**30
     assert IMAPLIB_LIMITS.other_literal == 2**20
     assert IMAPLIB_LIMITS.literals == 100_000

@@ -1,0 +1,138 @@
+"""The connections that a program makes: to a port, and to a port under TLS."""
+
+# ruff: noqa: N801, N812 - the names are the standard library's
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+from .idler import Idler
+from .mailboxes import MailboxCommands
+from .messages import MessageCommands
+from .names import IMAP4_PORT, IMAP4_SSL_PORT, Commands, Debug, Result
+from .session import SessionCommands
+from .tls import HAVE_SSL, _client_context
+
+if TYPE_CHECKING:
+    from socket import socket as Socket
+    from ssl import SSLContext, SSLSocket
+
+
+class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
+    """A connection to an IMAP server.
+
+    `host` is a name or an address ("" is this machine), `port` a TCP port, `timeout` the seconds that connecting, and
+    later each wait for the server, may take (None: the default of the socket module). The constructor connects,
+    reads the greeting and learns the capabilities.
+
+    Raises OSError where no connection came about, :exc:`abort` or :exc:`error` where it is not to an IMAP server;
+    the socket is closed then.
+    """
+
+    __module__ = "fastimap.imaplib"
+
+    def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
+        self.debug = Debug
+        self.state = "LOGOUT"
+        self.literal = None  # what the next command sends behind its line: octets, or a function of the challenge
+        self.tagged_commands = {}  # by tag, None until the tagged response is there
+        self.untagged_responses = {}  # by type, the data of each response
+        self.continuation_response = ""
+        self.is_readonly = False
+        self.tagnum = 0
+        self._idle_responses = deque()
+        self._idle_capture = False
+        self._tls_established = False
+        self._dead = ""  # the reason, once it is
+        self._cmd_log_len = 10
+        self._cmd_log_idx = 0
+        self._cmd_log = {}
+        self._mode_ascii()
+        self.open(host, port, timeout)
+        try:
+            self._connect()
+        except BaseException:
+            with suppress(OSError):
+                self.shutdown()
+            raise
+
+    def __getattr__(self, attr: str) -> Any:
+        # The commands can be called in upper case too.
+        if attr in Commands:
+            return getattr(self, attr.lower())
+        raise AttributeError(f"Unknown IMAP4 command: {attr!r}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.state != "LOGOUT":
+            with suppress(OSError, self.abort):
+                self.logout()
+
+    def recent(self) -> Result:
+        """Return the RECENT responses received, after a NOOP if there is none yet; [None] if none came."""
+        typ, data = self._untagged_response("OK", [None], "RECENT")
+        if data[-1]:
+            return typ, data
+        typ, data = self.noop()
+        return self._untagged_response(typ, data, "RECENT")
+
+    def response(self, code: str) -> Result:
+        """Take the data received of the response or response code `code`, such as "UIDVALIDITY".
+
+        Returns (code, [data, ...]), oldest first, or (code, [None]).
+        """
+        return code, self._untagged_response("", [None], code.upper())[1]
+
+    def idle(self, duration: float | None = None) -> Idler:
+        """Return a context manager that idles, and iterates over what the server says meanwhile. RFC 2177.
+
+        Iteration ends after `duration` seconds; with None, it does not. ::
+
+            with M.idle(duration=29 * 60) as idler:
+                for typ, data in idler:
+                    print(typ, data)
+
+        A `duration` needs a socket: IMAP4_stream has none.
+        """
+        return Idler(self, duration)
+
+
+class IMAP4_SSL(IMAP4):
+    """A connection under TLS from the first octet on. RFC 8314.
+
+    As :class:`IMAP4`; `ssl_context` says how (None: certificate and host name are verified). `keyfile` and `certfile`,
+    the client's own certificate, are deprecated: load them into the context.
+    """
+
+    __module__ = "fastimap.imaplib"
+
+    def __init__(
+        self,
+        host: str = "",
+        port: int = IMAP4_SSL_PORT,
+        keyfile: str | None = None,
+        certfile: str | None = None,
+        ssl_context: SSLContext | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        if not HAVE_SSL:
+            raise self.error("SSL support missing")
+        self.keyfile = keyfile
+        self.certfile = certfile
+        self.ssl_context = _client_context(ssl_context, keyfile, certfile)
+        super().__init__(host, port, timeout)
+
+    def _create_socket(self, timeout: float | None) -> Socket:
+        return self._wrap_socket(super()._create_socket(timeout), self.ssl_context)
+
+    def open(self, host: str = "", port: int = IMAP4_SSL_PORT, timeout: float | None = None) -> None:
+        """Connect to `port` of `host`, waiting `timeout` seconds at most; see :class:`IMAP4`."""
+        super().open(host, port, timeout)
+        self._tls_established = True
+
+    def ssl(self) -> SSLSocket:
+        """Return the socket of the connection."""
+        return self.sock  # type: ignore[return-value]

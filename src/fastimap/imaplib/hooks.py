@@ -1,0 +1,197 @@
+"""One response at a time, one line at a time: the slow road, each step of which a program may replace."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnasked
+from ..limits import IMAPLIB_LIMITS as LIMITS
+from .arguments import QUOTED
+from .connection import Connection
+from .costs import cost
+from .exceptions import shown
+from .log import LOGGED
+from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _Bare_response_code
+
+# The part of a line up to the first quote that none closes, if there is one.
+_WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
+
+# The announcement of a literal that holds a part of the message itself.
+_SECTION_LITERAL = re.compile(rb"(?:[]>]|RFC822(?:\.HEADER|\.TEXT)?) (?:~)?\{\d+\+?\}\Z", re.IGNORECASE)
+
+
+class Hooks(Connection):
+    """What becomes of a line from the server."""
+
+    def _get_response(self, start_timeout: float | bool | None = False) -> bytes | None:
+        """Read one response, and store it; return its first line, or None for a continuation request.
+
+        `start_timeout` is False, or the seconds (None: without end) within which the response must begin; else it is
+        a _responsetimeout. An OSError before the first line is complete leaves all as it was; one behind it, the
+        connection dead.
+        """
+        if not self._patience.waiting:
+            self._unasked = self._unasked_octets = 0  # whoever reads one by one minds them himself
+        with self._patience:
+            if start_timeout is False or not self.sock:
+                return self._take_response(self._first_line())
+            try:
+                with self._patience.silence(self.sock, start_timeout):
+                    line = self._first_line()
+            except TimeoutError as exc:
+                if self._patience.ran_out:
+                    self._fail("", exc)
+                raise self._responsetimeout from exc
+            return self._take_response(line)
+
+    def _first_line(self) -> bytes:
+        """Return the next line of some content: servers send empty lines between responses, and NULs ahead of them."""
+        empty = 0
+        while not (line := self._get_line().lstrip(b"\0")):
+            empty += 1
+            self._unasked += 1
+            if empty > LIMITS.unasked:
+                self._refuse(TooManyUnasked(f"more than {LIMITS.unasked} empty lines"))
+        return line
+
+    def _get_line(self) -> bytes:
+        """Return a line without its CRLF."""
+        line = self.readline()
+        if not line:
+            raise self.abort("socket error: EOF")
+        return self._checked(line)
+
+    def _checked(self, line: bytes) -> bytes:
+        if not line.endswith(CRLF):
+            raise self.abort(f"socket error: unterminated line: {shown(line)}")
+        line = line[:-2]
+        self._trace(f"< {line!r}" if self.debug >= 4 else f"< {shown(line, LOGGED)}")
+        return line
+
+    def _take_response(self, line: bytes) -> bytes | None:
+        """Store the response that begins with `line`; return `line`, or None for a continuation request."""
+        self._line = line
+        if line.startswith(b"+"):
+            self._match(Continuation, line)
+            self.continuation_response = self.mo["data"]
+            self._unasked += 1
+            return None
+        if not line.startswith(b"*") and self._match(self.tagre, line):
+            tag = self.mo["tag"]
+            if tag not in self.tagged_commands:
+                raise self._unexpected(f"unexpected tagged response: {shown(line)}")
+            typ = self.mo["type"].decode("ascii").upper()
+            data = self.mo["data"] or b""
+            self.tagged_commands[tag] = (typ, [data])
+        else:
+            if self._match(Untagged_response, line):
+                typ = self.mo["type"].decode("ascii").upper()
+                data = self.mo["data"] or b""
+            elif self._match(self.Untagged_status, line):
+                typ = self.mo["type"].decode("ascii").upper()
+                data = self.mo["data"] + (b" " + self.mo["data2"] if self.mo["data2"] else b"")
+            elif self._match(_Bare_response_code, line):
+                typ = "OK"
+                data = self.mo["data"]
+            else:
+                raise self._unexpected(f"unexpected response: {shown(line)}")
+            fragments = self._fragments(typ, data)
+            for fragment in fragments:
+                self._append_untagged(typ, fragment)
+                data = fragment
+            if typ not in self._asked:
+                self._count_unasked(fragments)
+
+        if typ in ("OK", "NO", "BAD") and self._match(Response_code, data):
+            self._append_untagged(self.mo["type"].decode("ascii").upper(), self.mo["data"])
+        if self.debug >= 1 and typ in ("NO", "BAD", "BYE"):
+            self._mesg(f"{typ} response: {data!r}")
+        self._patience.progress()
+        self._in_hand = 0
+        return line
+
+    def _fragments(self, typ: str, data: bytes) -> Data:
+        """Return the (line, literal) pairs and the closing line of the response that `data` begins."""
+        if not self._match(self.Literal, data):
+            return [data]
+        fragments: Data = []
+        depth = 0
+        octets = len(data)
+        with self._in_command(""):
+            while self._match(self.Literal, data):
+                size = int(self.mo["size"].lstrip(b"0")[:20] or b"0")  # what has more digits is refused as well
+                if self.debug >= 4:
+                    self._mesg(f"read literal size {size}")
+                octets += size
+                self._check_literal(size, typ == "FETCH" and _SECTION_LITERAL.search(data) is not None)
+                if len(fragments) == LIMITS.literals:
+                    self._refuse(TooManyLiterals(f"response with more than {LIMITS.literals} literals"))
+                if octets > LIMITS.response:
+                    self._refuse(ResponseTooLarge(f"response of more than {LIMITS.response} octets"))
+                if octets > LIMITS.unasked_octets and self._asked and typ not in self._asked:
+                    self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets that nobody asked for"))
+                literal = self.read(size)
+                if len(literal) < size:
+                    raise self.abort(f"socket error: EOF after {len(literal)} of {size} octets of a literal")
+                fragments.append((data, literal))
+                depth += net_parentheses(data)
+                data = self._get_line()
+                while not data and depth > 0:
+                    self._unasked += 1
+                    self._check_unasked()
+                    data = self._get_line()  # some servers send an empty line behind a literal
+                octets += len(data)
+        fragments.append(data)
+        return fragments
+
+    def _check_literal(self, size: int, of_message: bool) -> None:
+        most = LIMITS.literal if of_message else LIMITS.other_literal
+        if size > most:
+            announced = str(size) if size < 2**63 else "2**63 or more"
+            self._refuse(LiteralTooLarge(f"literal of {announced} octets, more than {most}"))
+
+    def _append_untagged(self, typ: str, data: Any) -> None:
+        if data is None:
+            data = b""
+        if self._idle_capture:
+            # A response with literals comes in several fragments, and its last is the first that is no tuple.
+            if self._idle_responses and isinstance(self._idle_responses[-1][1][-1], tuple):
+                self._idle_responses[-1][1].append(data)
+            else:
+                self._idle_responses.append((typ, [data]))
+            if self.debug >= 5:
+                self._mesg(f"idle: queue untagged {typ} {data!r}")
+            return
+        responses = self.untagged_responses
+        if self.debug >= 5:
+            self._mesg(f'untagged_responses[{typ}] {len(responses.get(typ, ""))} += ["{data!r}"]')
+        responses.setdefault(typ, []).append(data)
+
+    def _match(self, pattern: re.Pattern[bytes], octets: bytes) -> bool:
+        self.mo = pattern.match(octets)
+        if self.mo is not None and self.debug >= 5:
+            self._mesg(f"\tmatched {pattern.pattern!r} => {self.mo.groups()!r}")
+        return self.mo is not None
+
+    def _count_unasked(self, fragments: Data) -> None:
+        responses, octets = cost(fragments)
+        self._unasked += responses
+        self._unasked_octets += octets
+
+    def _check_unasked(self) -> None:
+        if self._unasked > LIMITS.unasked or self._unasked_octets > LIMITS.unasked_octets:
+            self._refuse(
+                TooManyUnasked(
+                    f"more than {LIMITS.unasked} responses, or {LIMITS.unasked_octets} octets of them, "
+                    "that no command asked for"
+                )
+            )
+
+
+def net_parentheses(line: bytes) -> int:
+    """Return the opening less the closing parentheses of `line` that stand outside quoted strings."""
+    well_quoted = _WELL_QUOTED.match(line)
+    assert well_quoted is not None
+    unquoted = QUOTED.sub(b"", well_quoted[0]) + line[well_quoted.end() :]
+    return unquoted.count(b"(") - unquoted.count(b")")

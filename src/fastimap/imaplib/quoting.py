@@ -1,0 +1,157 @@
+"""Arguments of a connection's commands: their octets depend on whether UTF-8 is enabled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..model import mailbox_name
+from .arguments import (
+    NOT_IN_ASTRING,
+    NOT_IN_ATOM,
+    NOT_IN_LIST_MAILBOX,
+    QUOTED,
+    UNSENDABLE,
+    Argument,
+    Arguments,
+    MessageSet,
+    encoded_text,
+    is_single,
+    joined,
+    reaches_out,
+    sequence_set,
+    substitute,
+    substituted,
+)
+
+
+class Quoting:
+    """The quoting of arguments. It needs no connection: ``IMAP4.__new__(IMAP4)`` can do it."""
+
+    _encoding = "ascii"
+
+    def _encoded(self, argument: Argument) -> bytes:
+        """Return the octets of `argument`; ValueError for those that end a line or a string."""
+        if isinstance(argument, str):
+            octets = argument.encode(self._encoding)
+        elif isinstance(argument, (bytes, bytearray, memoryview)):
+            octets = bytes(argument)
+        else:
+            raise TypeError(f"arguments of commands are str or bytes, not {type(argument).__name__}: {argument!r}")
+        if UNSENDABLE.search(octets):
+            raise ValueError("NUL, CR and LF not allowed in commands")
+        return octets
+
+    def _atom(self, argument: Argument) -> bytes:
+        octets = encoded_text(argument, self._encoding)
+        if not octets or NOT_IN_ATOM.search(octets):
+            raise ValueError(f"not an atom: {argument!r}")
+        return octets
+
+    def _astring(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(encoded_text(argument, self._encoding), NOT_IN_ASTRING)
+
+    def _list_mailbox(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(self._mailbox_octets(argument), NOT_IN_LIST_MAILBOX)
+
+    def _mailbox(self, argument: Argument) -> bytes:
+        return self._quoted_unless_safe(self._mailbox_octets(argument), NOT_IN_ASTRING)
+
+    def _mailbox_octets(self, name: Argument) -> bytes:
+        """Return `name` in modified UTF-7, unless it is that already (as LIST gives it) or goes in UTF-8."""
+        if not isinstance(name, str) or self._encoding != "ascii":
+            return encoded_text(name, self._encoding)
+        if name.isascii() and ("&" not in name or mailbox_name.is_encoded(name)):
+            return name.encode("ascii")
+        if UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
+            raise ValueError("NUL, CR and LF not allowed in commands")
+        return mailbox_name.encode(name)
+
+    def _quoted_unless_safe(self, octets: bytes, unsafe: re.Pattern[bytes]) -> bytes:
+        if (octets and unsafe.search(octets) is None) or QUOTED.fullmatch(octets):
+            return octets
+        return self._quote(octets)
+
+    def _quote(self, argument: Argument) -> bytes:
+        return b'"' + encoded_text(argument, self._encoding).replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+    def _set_quote(self, argument: Arguments) -> Argument:
+        """Return `argument` in parentheses; a sequence becomes a list."""
+        if isinstance(argument, (str, bytes)):
+            text = argument if isinstance(argument, str) else argument.decode("latin-1")
+            inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
+            if inside and reaches_out(inside):
+                raise ValueError(f"not one list: {argument!r}")
+            return f"({inside})" if isinstance(argument, str) else f"({inside})".encode("latin-1")
+        items = [item if isinstance(item, str) else item.decode("ascii") for item in argument]
+        if any(map(reaches_out, items)):
+            raise ValueError(f"not the items of a list: {argument!r}")
+        return f"({' '.join(items)})"
+
+    def _single(self, argument: Argument) -> bytes:
+        """Return `argument`, which goes as it is; ValueError where a server would read more arguments than one."""
+        octets = self._encoded(argument)
+        if not is_single(octets.decode("latin-1")):
+            raise ValueError(f"not one argument: {argument!r}")
+        return octets
+
+    def _fetch_parts(self, argument: Arguments) -> Argument:
+        # The macros stand for whole lists, and have no place in one.
+        if isinstance(argument, (str, bytes)) and argument.upper() in ("ALL", "FAST", "FULL", b"ALL", b"FAST", b"FULL"):
+            return argument
+        return self._set_quote(argument)
+
+    def _sequence_set(self, argument: MessageSet) -> Argument:
+        """Return a sequence set, such as "1,3:5,8:*". RFC 9051, section 9, sequence-set.
+
+        str and bytes have to be one already. Else it is a number or a sequence of numbers, ranges, and pairs of first
+        and last, where the last may be "*" or None for the end of the mailbox.
+        """
+        return sequence_set(argument)
+
+    def _encode_criteria(self, charset: Argument | None, criteria: Sequence[Argument]) -> tuple[Argument, ...]:
+        """Return search keys with those that are str encoded in `charset`; LookupError where Python lacks it."""
+        if charset is None:
+            return tuple(criteria)
+        codec = charset if isinstance(charset, str) else charset.decode("ascii")
+        return tuple(key.encode(codec) if isinstance(key, str) else key for key in criteria)
+
+    def _search_keys(
+        self, charset: Argument | None, criteria: Sequence[Argument], params: Sequence[Any] | None
+    ) -> tuple[Argument, ...]:
+        if params is not None:
+            criteria = (substitute(joined(criteria), params),)
+        if all(isinstance(key, str) and key.isascii() for key in criteria):
+            return tuple(criteria)  # the same in every charset, also in those that Python does not know
+        return self._encode_criteria(charset, criteria)
+
+    def _uid_arguments(
+        self, command: str, args: tuple[Any, ...], params: Sequence[Any] | None
+    ) -> Sequence[Argument | None]:
+        """Return `args` as the method of `command` would send them; more than these, and all others, as they are."""
+        if params is not None and command not in ("FETCH", "SEARCH", "SORT", "THREAD"):
+            raise TypeError(f"UID {command} takes no params")
+        if command in ("COPY", "MOVE"):
+            message_set, mailbox, *rest = args
+            return self._sequence_set(message_set), self._mailbox(mailbox), *map(self._single, rest)
+        if command == "EXPUNGE":
+            message_set, *rest = args
+            return self._sequence_set(message_set), *map(self._single, rest)
+        if command == "FETCH":
+            message_set, parts, *rest = args
+            parts = self._fetch_parts(substituted(parts, params))
+            return self._sequence_set(message_set), parts, *map(self._single, rest)
+        if command == "STORE":
+            message_set, first, *rest, flags = args
+            return self._sequence_set(message_set), *map(self._single, (first, *rest)), self._set_quote(flags)
+        if command == "SEARCH":
+            return self._search_keys(None, args, params)
+        if command in ("SORT", "THREAD"):
+            first, charset, *keys = args
+            return (
+                self._set_quote(first) if command == "SORT" else self._atom(first),
+                None if charset is None else self._astring(charset),
+                *self._search_keys(charset, keys, params),
+            )
+        return args

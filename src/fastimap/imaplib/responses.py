@@ -1,0 +1,167 @@
+"""Responses in: all that has arrived at a time, where nobody looks at single ones."""
+
+from __future__ import annotations
+
+from ..errors import ProtocolError, TooManyUnasked
+from ..limits import IMAPLIB_LIMITS as LIMITS
+from ..parser import ResponseReader
+from .costs import cost
+from .exceptions import shown
+from .hooks import Hooks
+from .names import _MAXLINE, Data, Result
+
+
+class Responses(Hooks):
+    """The wait for a command's tagged response."""
+
+    def _get_tagged_response(self, tag: bytes, expect_bye: bool = False) -> Result:
+        drains = self._can_drain()
+        with self._patience:
+            while True:
+                result = self.tagged_commands[tag]
+                if result is not None:
+                    del self.tagged_commands[tag]
+                    return result
+                if expect_bye and "BYE" in self.untagged_responses:
+                    return "BYE", self.untagged_responses.pop("BYE")
+                self._check_bye()
+                try:
+                    if drains:
+                        self._drain()
+                    else:
+                        self._get_response()
+                    self._check_unasked()
+                except self.abort:
+                    if self.debug >= 1:
+                        self.print_log()
+                    raise
+
+    def _can_drain(self) -> bool:
+        """Whether nobody looks at single responses, or carries octets in a way of his own."""
+        return (
+            not self.debug
+            and not self._idle_capture
+            and type(self.untagged_responses) is dict
+            and not self._is_watched()
+        )
+
+    def _is_watched(self) -> bool:
+        cls = type(self)
+        return not (
+            self.__dict__.keys().isdisjoint(_HOOKS)
+            and all(getattr(cls, name) is method for name, method in _HOOKS.items())
+        )
+
+    def _drain(self) -> None:
+        """Do the work of _get_response() for all untagged data up to the next line of another kind, and for that."""
+        reader = self._current_reader()
+        try:
+            while (line := self._drained(reader)) is None:
+                if not self._receive(reader):
+                    raise self._end_of_file(reader)
+        except ProtocolError as exc:
+            self._refuse(exc)
+        self._take_line(line)
+
+    def _drained(self, reader: ResponseReader) -> bytes | None:
+        """Store the untagged data that has arrived, up to the next line of another kind, which is returned."""
+        responses, asked = self.untagged_responses, self._asked
+        # What is asked for goes to where it belongs at once, and the rest is counted.
+        arrived = {typ: responses.get(typ, []) for typ in asked}
+        before = [len(data) for data in arrived.values()]
+        try:
+            line = reader.drain(arrived, _MAXLINE)
+        finally:
+            if [len(data) for data in arrived.values()] != before:
+                self._patience.progress()
+                self._in_hand = 0
+                for typ, data in arrived.items():
+                    if typ not in asked:
+                        responses.setdefault(typ, []).extend(data)
+                        self._count_unasked(data)
+                    elif data:
+                        responses[typ] = data
+        self._check_unasked()
+        if self._in_hand > LIMITS.unasked_octets and "FETCH" not in asked:
+            self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets in a response, asked for or not"))
+        return line
+
+    def _take_line(self, line: bytes) -> None:
+        line = self._checked(line).lstrip(b"\0")
+        if line:
+            self._take_response(line)
+        else:
+            self._unasked += 1
+
+    def _take_arrived(self) -> None:
+        """Take the responses that are there already: they answer no command that is yet to be sent.
+
+        So a tagged one among them breaks the connection off. Somebody who watches single responses will see them when
+        the next command reads them.
+        """
+        reader = self._reader
+        if reader is None or self._reader_sock is not self.sock or not reader.buffered or self._is_watched():
+            return
+        drains = self._can_drain()
+        self._unasked = self._unasked_octets = 0
+        try:
+            with self._patience:
+                while True:
+                    line = self._drained(reader) if drains else reader.readline(_MAXLINE)
+                    if line is not None:
+                        self._take_line(line)
+                        self._check_unasked()
+                    elif not reader.in_response:
+                        return
+                    elif not self._receive(reader):
+                        raise self._end_of_file(reader)
+        except ProtocolError as exc:
+            self._refuse(exc)
+
+    def _end_of_file(self, reader: ResponseReader) -> Exception:
+        if reader.in_response:
+            return self.abort(
+                f"socket error: EOF in the middle of a response with literals, {reader.buffered} octets "
+                "into the next of its literals and lines"
+            )
+        rest = reader.take_rest()
+        return self.abort(f"socket error: unterminated line: {shown(rest)}" if rest else "socket error: EOF")
+
+    def _check_bye(self) -> None:
+        bye = self.untagged_responses.get("BYE")
+        if bye is None and self._idle_capture and self._idle_responses:
+            typ, data = self._idle_responses[-1]  # this is asked after each response
+            bye = data if typ == "BYE" else None
+        if bye:
+            text = bye[-1].decode(self._encoding, "replace")
+            self._die(f"the server said BYE {text}".rstrip())
+            raise self.abort(text)
+
+    def _untagged_response(self, typ: str, data: Data, name: str) -> Result:
+        """Take the responses of type `name`: (typ, [data, ...]), or (typ, [None]); `data` itself if `typ` is NO."""
+        if typ == "NO":
+            return typ, data
+        if name not in self.untagged_responses:
+            return typ, [None]
+        data = self.untagged_responses.pop(name)
+        if self.debug >= 5:
+            self._mesg(f"untagged_responses[{name}] => {data!r}")
+        return typ, data
+
+    def _forget_untaken(self) -> None:
+        """Forget what earlier commands brought and nobody took, where it has become too much to be kept.
+
+        Each command may bring up to a limit, and a connection may have any number of commands.
+        """
+        self._received = 0
+        responses = self.untagged_responses
+        if sum(cost(data)[1] for data in responses.values()) > LIMITS.unasked_octets:
+            for typ in [typ for typ in responses if typ != "READ-ONLY"]:
+                del responses[typ]
+
+
+# Whoever replaces one of these, in a subclass, on the class or on the instance, gets to see every line.
+_HOOKS = {
+    name: getattr(Responses, name)
+    for name in ("_append_untagged", "_get_line", "_get_response", "_log", "_match", "read", "readline")
+}

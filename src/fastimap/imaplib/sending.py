@@ -1,0 +1,182 @@
+"""Commands out, with their literals and SASL exchanges."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TooManyChallenges
+from ..limits import IMAPLIB_LIMITS as LIMITS
+from .arguments import ANNOUNCEMENT, NOT_IN_WORD, Argument
+from .costs import asked_by
+from .exceptions import shown
+from .functions import Int2AP
+from .names import CRLF, Commands, Result
+from .quoting import Quoting
+from .responses import Responses
+
+# A literal of at most this size is sent in one piece with the CRLF behind it: one segment instead of two.
+_JOINED_LITERAL = 64 * 1024
+
+
+class Sending(Quoting, Responses):
+    """A command's way to the server."""
+
+    def _simple_command(self, name: str, *args: Argument | None) -> Result:
+        return self._command_complete(name, self._command(name, *args))
+
+    def _check_state(self, name: str) -> None:
+        self._check_alive()
+        if self.state not in Commands[name]:
+            raise self.error(
+                f"command {name} illegal in state {self.state}, only allowed in states {', '.join(Commands[name])}"
+            )
+
+    def _command(self, name: str, *args: Argument | None) -> bytes:
+        """Send the command, with the literal if one is set; return its tag.
+
+        Nothing is sent, and nothing changed, if the arguments are no good.
+        """
+        literal, self.literal = self.literal, None
+        self._check_state(name)
+        parts = [self._encoded(argument) for argument in (name, *args) if argument is not None]
+        end = CRLF
+        if literal is not None and not callable(literal):
+            size = memoryview(literal).nbytes
+            if self.utf8_enabled and name == "APPEND":
+                parts.append(b"UTF8 (~{%d}" % size)  # RFC 6855, section 4
+                end = b")" + CRLF
+            else:
+                parts.append(b"{%d}" % size)
+        elif ANNOUNCEMENT.search(parts[-1]):
+            # The server would take what comes next, the next command included, for a part of this one.
+            if len(parts) == 1 or NOT_IN_WORD.search(parts[-1]):
+                raise ValueError("a command cannot end like the announcement of a literal")
+            parts[-1] = self._quote(parts[-1])
+        with self._in_command(name):
+            self._take_arrived()
+        if name != "LOGOUT":
+            self._check_bye()
+        for status in ("OK", "NO", "BAD"):
+            self.untagged_responses.pop(status, None)
+        if "READ-ONLY" in self.untagged_responses and not self.is_readonly and name != "LOGOUT":
+            raise self.readonly("mailbox status changed to READ-ONLY")
+
+        tag = self._new_tag()
+        self._asked = asked_by(name, *args[:1])
+        line = b" ".join((tag, *parts))
+        self._trace(f"> {line!r}")
+        with self._in_command(name):
+            self.send(line + CRLF)
+        if callable(literal):
+            self._exchange(name, tag, literal)
+        elif literal is not None:
+            with self._in_command(name):
+                self._send_literal(tag, literal, end)
+        return tag
+
+    def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> None:
+        if self._continued(tag):
+            self._take_arrived()
+            if self.tagged_commands[tag] is not None:
+                raise self.abort(f"the server asked for a literal, and answered ahead of it: {shown(self._line)}")
+        else:
+            result = self.tagged_commands[tag]
+            if result is not None and result[0] == "OK":
+                raise self.abort(f"the server did not ask for the literal, and yet says {shown(self._line)}")
+            return
+        if self.debug >= 4:
+            self._mesg(f"write literal size {len(literal)}")
+        if len(literal) <= _JOINED_LITERAL:
+            self.send(b"".join((literal, end)))
+        else:
+            self.send(literal)
+            self.send(end)
+
+    def _exchange(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> None:
+        """Answer challenges by `process` until the command is complete."""
+        cancelled = False
+        challenges = 0
+        while True:
+            with self._in_command(name):
+                challenged = self._continued(tag)
+                if challenged:
+                    self._take_arrived()
+                result = self.tagged_commands[tag]
+                if result is not None:
+                    if result[0] == "OK" and (challenged or cancelled):
+                        raise self.abort(f"OK to {name}, although that was {'cancelled' if cancelled else 'not over'}")
+                    return
+                challenges += 1
+                if challenges > LIMITS.challenges:
+                    self._refuse(TooManyChallenges(f"more than {LIMITS.challenges} SASL challenges"))
+            octets = self._answer(name, tag, process)
+            cancelled = octets == b"*"
+            if self.debug >= 4:
+                self._mesg(f"write literal size {len(octets)}")
+            with self._in_command(name):
+                self.send(octets + CRLF)
+
+    def _continued(self, tag: bytes) -> bool:
+        """Wait for the continuation request; False if the command is complete without one."""
+        with self._patience:
+            while self._get_response() is not None:
+                if self.tagged_commands[tag] is not None:
+                    return False
+                self._check_bye()
+                self._check_unasked()
+        return True
+
+    def _answer(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> bytes:
+        try:
+            return process(self.continuation_response)
+        except Exception as exc:
+            # The server waits: with the exchange cancelled (RFC 9051, section 6.2.2), the two are in step again.
+            with self._in_command(name):
+                self.send(b"*" + CRLF)
+                if self._get_tagged_response(tag)[0] == "OK":
+                    raise self.abort(f"OK to {name}, although that was cancelled") from exc
+            raise
+        except BaseException as exc:  # no time for that
+            self._fail(name, exc)
+
+    def _command_complete(self, name: str, tag: bytes) -> Result:
+        """Return the tagged response to the command `name`; for LOGOUT, the BYE in front of it."""
+        logout = name == "LOGOUT"
+        if not logout:
+            self._check_bye()
+        if not self._asked:
+            self._asked = asked_by(name)  # of a command that the caller has sent by send()
+        with self._in_command(name):
+            typ, data = self._get_tagged_response(tag, expect_bye=logout)
+        if not logout:
+            self._check_bye()
+        if typ == "BAD":
+            raise self.error(f"{name} command error: {typ} {data!r}")
+        return typ, data
+
+    def _new_tag(self) -> bytes:
+        # Nobody can guess a tag, not from the ones before either: no octets put into a message's text can pass for a
+        # tagged response, and no response for the answer to a command that is yet to be sent.
+        if self.tagnum:
+            self.tagpre = tag_prefix()
+        tag = self.tagpre + b"%d" % self.tagnum
+        self.tagnum += 1
+        self.tagged_commands[tag] = None
+        self._asked = frozenset()
+        self._unasked = self._unasked_octets = 0
+        if self._received > LIMITS.unasked_octets:
+            self._forget_untaken()
+        return tag
+
+    def _by_number_or_uid(self, uid: bool, name: str, *arguments: Argument | None) -> Result:
+        if uid:
+            self._check_state(name)
+            return self._simple_command("UID", name, *arguments)
+        return self._simple_command(name, *arguments)
+
+
+def tag_prefix() -> bytes:
+    """Return the first part of a tag, which nobody can guess."""
+    return Int2AP(16**5 + secrets.randbelow(15 * 16**5))  # of six letters
