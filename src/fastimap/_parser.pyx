@@ -22,10 +22,11 @@ from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from cpython.unicode cimport PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from ._parser_py.fetch import fetch as _fetch
+from ._parser_py.tokens import Atom
 from .errors import (
     LineTooLong,
     LiteralTooLarge,

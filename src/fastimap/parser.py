@@ -42,9 +42,10 @@ memory is taken for it. After an error of ``responses()``, ``batch()`` or ``drai
 raises it again; a batch that ends in an error is handed over first. ``readline()`` and ``read()`` take nothing when
 they refuse.
 
-**tokenize(fragments, depth=256)** turns one response of ``responses()`` into values: parenthesised lists become
-tuples, quoted strings and literals bytes, numbers int, NIL None, and all other atoms str (UTF-8, undecodable
-octets as surrogates). Sections such as ``BODY[HEADER.FIELDS (DATE)]<0>`` are one atom. Raises
+**tokenize(fragments, depth=256)** cuts one response of ``responses()`` into tokens, which keep their octets:
+parenthesised lists become tuples, quoted strings and literals bytes, and atoms :class:`Atom`, a kind of bytes. The
+grammar of each response says what of these is a number, NIL or a name; :func:`plain` makes values of data of which no
+grammar is known. Sections such as ``BODY[HEADER.FIELDS (DATE)]<0>`` are one atom. Raises
 :class:`~fastimap.errors.ParseError`, or :class:`~fastimap.errors.NestingTooDeep` beyond `depth` parentheses.
 
 **A sink** takes the octets of a literal as they arrive, so that it is never in memory as a whole, and may have any
@@ -73,7 +74,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["IMPLEMENTATION", "ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
+from ._parser_py import Atom, Token, plain
+
+__all__ = [
+    "IMPLEMENTATION",
+    "Atom",
+    "ResponseReader",
+    "Sink",
+    "Token",
+    "Write",
+    "fetch",
+    "plain",
+    "split_rows",
+    "tokenize",
+]
 
 _demanded = os.environ.get("FASTIMAP_IMPL", "")
 if _demanded not in ("", "c", "py"):
@@ -83,7 +97,7 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, Sink, Value, Write, fetch, split_rows, tokenize
+    from ._parser_py import ResponseReader, Sink, Write, fetch, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
@@ -100,4 +114,4 @@ else:
         from ._parser_py import ResponseReader, fetch, split_rows, tokenize
 
         IMPLEMENTATION = "py"
-    from ._parser_py import Sink, Value, Write
+    from ._parser_py import Sink, Write

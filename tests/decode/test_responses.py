@@ -582,3 +582,27 @@ def test_what_is_not_in_its_grammar_says_so(decoded: Decode, octets: bytes) -> N
     assert b"".join(response.fragments) == octets.replace(b"\r\n", b"")
     assert response.defect
     assert response.name in octets.decode().split()
+
+
+# What an atom is, is for the grammar of each response to say: where it has an astring, these are names as they stand.
+LOOK_ALIKES = ["1", "01", "007", "0", "nil", "NIL", "Nil", "18446744073709551616", "\\Seen", "1-Jan-2024", "1:4", "-1"]
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+def test_names_that_look_like_something_else(decoded: Decode, name: str) -> None:
+    octets = name.encode()
+    assert decoded(b"* ACL INBOX 1 r %s rw" % octets if name != "1" else b"* ACL INBOX 01 r 1 rw") == Acl(
+        "INBOX", b"INBOX", ReadOnlyDict({("01" if name == "1" else "1"): "r", name: "rw"})
+    )
+    assert decoded(b"* ACL %s a %s" % (octets, octets)) == Acl(name, octets, ReadOnlyDict({"a": name}))
+    assert decoded(b"* QUOTAROOT 5 %s 5" % octets) == QuotaRoots("5", b"5", (name, "5"))
+    assert decoded(b"* QUOTA %s (STORAGE 010 0512)" % octets) == Quota(name, (QuotaResource("STORAGE", 10, 512),))
+    assert decoded(b"* LISTRIGHTS %s 1 01 001 %s" % (octets, octets)) == ListRightsResponse(
+        name, octets, "1", "01", ("001", name)
+    )
+    assert decoded(b"* MYRIGHTS 1 %s" % octets) == MyRightsResponse("1", b"1", name)
+    assert decoded(b'* METADATA %s (/a "007" /b %s)' % (octets, octets)) == Metadata(
+        name, octets, ReadOnlyDict({"/a": b"007", "/b": None if name.upper() == "NIL" else octets})
+    )
+    assert decoded(b'* LIST () "/" %s (OLDNAME (%s))' % (octets, octets)) == listed(name, old_name=name)
+    assert decoded(b"* STATUS %s (MAILBOXID (%s))" % (octets, octets)) == MailboxStatus(name, octets, mailbox_id=name)

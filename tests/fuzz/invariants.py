@@ -10,7 +10,7 @@ from typing import Any
 from fastimap import _parser_py as python
 from fastimap.errors import ParseError, ProtocolError
 from fastimap.limits import DEFAULT_LIMITS, Limits
-from tests.parser.harness import framed, outcome, put
+from tests.parser.harness import framed, kinds, outcome, put
 
 from .inputs import DEEP, SMALL_LIMITS, arriving
 
@@ -169,7 +169,7 @@ def shown(row: Any) -> Any:
 
 def tokenized(twin: Any, fragments: tuple[bytes, ...], depth: int) -> Any:
     try:
-        return twin.tokenize(fragments, depth)
+        return kinds(twin.tokenize(fragments, depth))
     except ParseError as exc:
         return outcome(exc)
 

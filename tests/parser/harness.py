@@ -88,9 +88,24 @@ def drained(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS)
 
 def tokenized(twin: Any, fragments: tuple[bytes, ...]) -> Any:
     try:
-        return twin.tokenize(fragments)
+        return kinds(twin.tokenize(fragments))
     except ParseError as exc:
         return outcome(exc)
+
+
+def kinds(token: Any) -> Any:
+    """The token with the class of each part: an atom is equal to a string of the same octets."""
+    nested: list[Any] = []
+    rest = [(token, nested)]
+    while rest:  # not recursive: lists nest deep
+        part, seen = rest.pop()
+        if type(part) is tuple:
+            inner: list[Any] = []
+            seen.append(inner)
+            rest += [(member, inner) for member in reversed(part)]
+        else:
+            seen.append((type(part), bytes(part)))
+    return repr(nested)
 
 
 def quirks() -> list[bytes]:

@@ -129,10 +129,14 @@ def test_the_spaces_and_case_of_the_head(twin: ModuleType) -> None:
 
 
 def test_fragments_that_no_reader_gives(twin: ModuleType) -> None:
-    # No announcement in front of the literal; a literal behind the end.
-    row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] ", b"octets", b")", b"more"))
+    row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] ", b"octets", b")"))
     assert row is not None
-    assert (row.uid, row.body) == (5, b"octets")
+    assert (row.sequence_number, row.uid, row.body) == (7, None, None)
+    assert [defect.reason for defect in row.defects] == ["line 0 announces no literal: b'* 7 FETCH (UID 5 BODY[] '"]
+    row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] {6}", b"octets", b")", b"more"))  # a literal after the end
+    assert row is not None
+    assert (row.uid, row.body) == (5, None)
+    assert [defect.reason for defect in row.defects] == ["line 1 announces no literal: b')'"]
 
 
 def test_addresses(twin: ModuleType) -> None:

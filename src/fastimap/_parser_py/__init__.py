@@ -6,6 +6,6 @@ octets however they are cut. The interface is documented in :mod:`fastimap.parse
 
 from .fetch import fetch, split_rows
 from .reader import ResponseReader, Sink, Write
-from .tokens import Value, tokenize
+from .tokens import Atom, Token, plain, tokenize
 
-__all__ = ["ResponseReader", "Sink", "Value", "Write", "fetch", "split_rows", "tokenize"]
+__all__ = ["Atom", "ResponseReader", "Sink", "Token", "Write", "fetch", "plain", "split_rows", "tokenize"]

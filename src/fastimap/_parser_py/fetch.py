@@ -15,8 +15,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import ParseError
 from ..limits import DEFAULT_LIMITS
 from ..model import mailbox_name
 from ..model.message import (
@@ -40,7 +41,10 @@ from ..model.message import (
     Streamed,
     canonical_section,
 )
-from .tokens import _ANNOUNCEMENT, _ATOM, _ESCAPED, _QUOTED, Value
+from .tokens import Atom, Token, _Scanner, plain
+
+if TYPE_CHECKING:
+    from ..model.responses import Value
 
 __all__ = ["QUIRKS", "Quirk", "fetch", "split_rows"]
 
@@ -103,6 +107,7 @@ _MAX_NUMBER = 2**63 - 1
 _MAX_UID = 2**32 - 1
 _MAX_DEFECTS = 100  # of one row: a defect takes far more memory than the two octets that may cause it
 _DEPTH = DEFAULT_LIMITS.depth
+_NIL = Atom(b"NIL")  # what stands for a value that was left out
 
 _HEAD = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
 _BETWEEN_ITEMS = re.compile(rb"[ ()]*")
@@ -125,7 +130,7 @@ def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
     A literal may be :class:`~fastimap.message.Streamed`. UIDFETCH (RFC 9586) is taken too. Nothing raises: what can't
     be read is in the row's `defects`.
     """
-    head = _HEAD.match(_line(fragments, 0))
+    head = _HEAD.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
     if head is None:
         return None
     row = _Row()
@@ -135,32 +140,28 @@ def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
         row.present = PRESENT_UID
     else:
         row.fields["sequence_number"] = number
-    scanner = _Scanner(fragments, head.end())
-    while not row.broken and not scanner.at_end():
-        row.take_item(scanner)
-    if not row.broken and not scanner.closed:
+    try:
+        reader = _Reader(fragments, _DEPTH - 1)  # one is the response's own
+    except ParseError as exc:  # fragments that no ResponseReader gives
+        row.note(str(exc))
+        return row.message()
+    reader.position = head.end()
+    while not row.broken and not reader.at_end():
+        row.take_item(reader)
+    if not row.broken and not reader.closed:
         row.name = ""
-        row.start = scanner.text
+        row.start = reader.text
         row.note("not closed")
     return row.message()
 
 
-class _Broken(Exception):
-    """The octets can't be read on from here."""
+class _Reader(_Scanner):
+    """Reads data items, and their values as tokens, from the fragments of one FETCH response."""
 
-
-class _Scanner:
-    """Reads values from the fragments of one response."""
-
-    def __init__(self, fragments: Sequence[bytes | Streamed], position: int) -> None:
-        self.fragments = fragments
-        self.index = 0
-        self.text = _line(fragments, 0)
-        self.position = position
-        self.closed = False  # whether a parenthesis was the last thing before the end
+    closed = False  # whether a parenthesis was the last thing before the end
 
     def at_end(self) -> bool:
-        """Skip what may stand between two items; whether nothing comes behind it."""
+        """Skip what may stand between two items; whether nothing comes after it."""
         skipped = _BETWEEN_ITEMS.match(self.text, self.position)
         assert skipped is not None
         self.position = skipped.end()
@@ -171,14 +172,14 @@ class _Scanner:
         """Return the name of the item that begins here, in its canonical form."""
         found = _NAME.match(self.text, self.position)
         if found is None:
-            raise _Broken("no name of an item")
+            raise ParseError("no name of an item")
         self.position = found.end()
         name = found[0].decode("ascii").upper()
         if not self.text.startswith(b"[", self.position):
             return name
         section = _SECTION.match(self.text, self.position)
         if section is None:
-            raise _Broken("a section without its closing bracket")
+            raise ParseError("a section without its closing bracket")
         self.position = section.end()
         canonical = canonical_section(section[1].decode("utf-8", "surrogateescape"))
         name = f"{name.removesuffix('.PEEK')}[{canonical}]"
@@ -190,82 +191,7 @@ class _Scanner:
 
     def has_value(self) -> bool:
         """Skip spaces; whether a value comes before the list's end."""
-        while self.text.startswith(b" ", self.position):
-            self.position += 1
-        if self.position == len(self.text):
-            return self.index + 1 < len(self.fragments)
-        return not self.text.startswith(b")", self.position)
-
-    def value(self, *, atoms_as_sent: bool = False) -> Value:
-        """Return the value that begins here, as tokenize() does; with `atoms_as_sent`, every atom as bytes."""
-        lists: list[list[Value]] = []
-        while True:
-            text, position = self.text, self.position
-            value: Value
-            if position == len(text):
-                value = self._literal()
-            elif text[position] == 0x20:
-                self.position += 1
-                continue
-            elif text[position] == 0x28:
-                if len(lists) >= _DEPTH - 1:  # one is the response's own
-                    raise _Broken(f"parentheses nested deeper than {_DEPTH}")
-                lists.append([])
-                self.position += 1
-                continue
-            elif text[position] == 0x29:
-                self.position += 1
-                value = tuple(lists.pop())
-            elif text[position] == 0x22:
-                value = self._quoted()
-            else:
-                value = self._atom(atoms_as_sent)
-            if not lists:
-                return value
-            lists[-1].append(value)
-
-    def _literal(self) -> bytes | Streamed:
-        if self.index + 1 >= len(self.fragments):
-            raise _Broken("breaks off")
-        literal = self.fragments[self.index + 1]
-        self.index += 2
-        self.text = _line(self.fragments, self.index)
-        self.position = 0
-        return literal
-
-    def _quoted(self) -> bytes:
-        quoted = _QUOTED.match(self.text, self.position + 1)
-        if quoted is None:
-            raise _Broken("a quoted string that is not closed")
-        self.position = quoted.end()
-        return _ESCAPED.sub(rb"\1", quoted[1]) if b"\\" in quoted[1] else quoted[1]
-
-    def _atom(self, as_sent: bool) -> Value:
-        atom = _ATOM.match(self.text, self.position)
-        assert atom is not None
-        self.position = atom.end()
-        octets = atom[0]
-        if as_sent:
-            return octets
-        if octets.isdigit():
-            digits = octets.lstrip(b"0")
-            if len(digits) < 19 or (len(digits) == 19 and int(digits) <= _MAX_NUMBER):
-                return int(digits or b"0")
-        elif octets.upper() == b"NIL":
-            return None
-        return octets.decode("utf-8", "surrogateescape")
-
-
-def _line(fragments: Sequence[bytes | Streamed], index: int) -> bytes:
-    """Return the line at `index`, without the announcement of the literal behind it."""
-    line = fragments[index] if index < len(fragments) else b""
-    if not isinstance(line, bytes):
-        return b""
-    if index + 1 < len(fragments):
-        announcement = _ANNOUNCEMENT.search(line, max(0, line.rfind(b"{") - 1))
-        if announcement is not None:
-            return line[: announcement.start()]
-    return line
+        return self.has_token() and not self.text.startswith(b")", self.position)
 
 
 class _Row:
@@ -284,19 +210,19 @@ class _Row:
         if len(self.defects) < _MAX_DEFECTS:
             self.defects.append(Defect(self.name, reason, bytes(self.start[:_SHOWN])))
 
-    def take_item(self, scanner: _Scanner) -> None:
+    def take_item(self, reader: _Reader) -> None:
         self.name = field = ""
-        self.start = scanner.text[scanner.position : scanner.position + _SHOWN]
+        self.start = reader.text[reader.position : reader.position + _SHOWN]
         value = None
         try:
-            self.name = scanner.item_name()
+            self.name = reader.item_name()
             field, present, decode = _FIELDS.get(self.name) or ("", PRESENT_OTHER, _decoder(self.name))
             self.present |= present
-            if scanner.has_value():
-                value = decode(scanner.value(atoms_as_sent=self.name in _ATOMS_AS_SENT), self.note)
+            if reader.has_value():
+                value = decode(reader.token(), self.note)
             else:
                 self.note("no value")
-        except _Broken as broken:
+        except ParseError as broken:
             self.note(str(broken))
             self.broken = True
         if self.name:
@@ -315,10 +241,10 @@ class _Row:
         return FetchedMessage._make([*values, tuple(self.items.items()), tuple(self.defects), self.present])
 
 
-# Values to types. Each function returns the right value, or notes why there is none.
+# Tokens to types. Each function returns the right value, or notes why there is none.
 
 
-def _number(value: Value, note: Note, low: int = 0, high: int = _MAX_NUMBER) -> int | None:
+def _number(value: Token, note: Note, low: int = 0, high: int = _MAX_NUMBER) -> int | None:
     number = _integer(value)
     if number is None or not low <= number <= high:
         note("no number" if number is None else f"a number that is not in {low}..{high}")
@@ -326,44 +252,39 @@ def _number(value: Value, note: Note, low: int = 0, high: int = _MAX_NUMBER) -> 
     return number
 
 
-def _integer(value: Value) -> int | None:
+def _integer(value: Token) -> int | None:
     """Return the number that `value` is, or holds as a string."""
-    if type(value) is int:
-        return value
     found = _INTEGER.match(value) if isinstance(value, bytes) else None
     return int(found[1]) if found else None
 
 
-def _uid(value: Value, note: Note) -> int | None:
+def _uid(value: Token, note: Note) -> int | None:
     return _number(value, note, 1, _MAX_UID)
 
 
-def _mod_sequence(value: Value, note: Note) -> int | None:
+def _mod_sequence(value: Token, note: Note) -> int | None:
     return _number(value[0] if isinstance(value, tuple) and len(value) == 1 else value, note)
 
 
-def _octets(value: Value, note: Note) -> bytes | Streamed | None:
-    if value is None or isinstance(value, (bytes, Streamed)):
+def _octets(value: Token, note: Note) -> bytes | Streamed | None:
+    if isinstance(value, Streamed) or type(value) is bytes:
         return value
-    note("not a string")
+    if not _is_nil(value):
+        note("not a string")
     return None
 
 
-def _nstring(value: Value, note: Note) -> bytes | None:
+def _nstring(value: Token, note: Note) -> bytes | None:
     """Return a string inside an envelope or a body structure; an atom or a number counts as one, () as NIL."""
-    if isinstance(value, bytes):
-        return value
-    if value is None or value == ():
+    if _is_nil(value) or value == ():
         return None
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    if type(value) is int:
-        return b"%d" % value
+    if isinstance(value, bytes):
+        return bytes(value)
     note("a list where a string belongs")
     return None
 
 
-def _flags(value: Value, note: Note) -> frozenset[str]:
+def _flags(value: Token, note: Note) -> frozenset[str]:
     flags: list[bytes] = []
     bracketed: list[bytes] = []  # words from one with "[" on, up to one with "]"
     for word in _atoms(value, note):
@@ -378,16 +299,16 @@ def _flags(value: Value, note: Note) -> frozenset[str]:
     return frozenset(_SYSTEM_FLAGS.get(flag.lower()) or flag.decode("utf-8", "surrogateescape") for flag in flags)
 
 
-def _atoms(value: Value, note: Note) -> list[bytes]:
+def _atoms(value: Token, note: Note) -> list[bytes]:
     """Return the members of a list whose atoms are bytes; NIL is the empty list, a string alone a list of one."""
-    members = value if isinstance(value, tuple) else () if value in (b"NIL", b"nil", b"") else (value,)
+    members = value if isinstance(value, tuple) else () if _is_nil(value) or value == b"" else (value,)
     atoms = [member for member in members if isinstance(member, bytes)]
     if len(atoms) != len(members):
         note("not a list of atoms")
     return atoms
 
 
-def _labels(value: Value, note: Note) -> tuple[str, ...]:
+def _labels(value: Token, note: Note) -> tuple[str, ...]:
     return tuple(map(_label, _atoms(value, note)))
 
 
@@ -398,19 +319,19 @@ def _label(octets: bytes) -> str:
         return octets.decode("utf-8", "surrogateescape")
 
 
-def _object_id(value: Value, note: Note) -> str | None:
+def _object_id(value: Token, note: Note) -> str | None:
     atoms = _atoms(value, note)
     return atoms[0].decode("utf-8", "surrogateescape") if atoms else None
 
 
-def _preview(value: Value, note: Note) -> str | None:
+def _preview(value: Token, note: Note) -> str | None:
     if isinstance(value, tuple) and len(value) == 2:  # (FUZZY "text"), of the drafts of RFC 8970
         value = value[1]
     octets = _octets(value, note)
     return octets.decode("utf-8", "replace") if isinstance(octets, bytes) else None
 
 
-def _internal_date(value: Value, note: Note) -> datetime | None:
+def _internal_date(value: Token, note: Note) -> datetime | None:
     found = _DATE_TIME.match(value.strip(b" ")) if isinstance(value, bytes) else None
     if found is None:
         note("no date and time")
@@ -437,48 +358,48 @@ def _zone(sign: bytes, hours: int, minutes: int) -> timezone:
     return timezone(-offset if sign == b"-" else offset) if offset else UTC
 
 
-def _save_date(value: Value, note: Note) -> datetime | None:
-    return None if value is None else _internal_date(value, note)
+def _save_date(value: Token, note: Note) -> datetime | None:
+    return None if _is_nil(value) else _internal_date(value, note)
 
 
-def _as_it_is(value: Value, note: Note) -> Value:
-    return value
+def _as_it_is(value: Token, note: Note) -> object:
+    return plain(value)
 
 
 # ENVELOPE.
 
 
-def _envelope(value: Value, note: Note) -> Envelope | None:
+def _envelope(value: Token, note: Note) -> Envelope | None:
     if not isinstance(value, tuple):
         note("no envelope")
         return None
     if len(value) != 10:
         note(f"an envelope of {len(value)} fields, not 10")
-    value = (*value[:10], *[None] * (10 - len(value)))
+    value = (*value[:10], *[_NIL] * (10 - len(value)))
     date, subject = (_nstring(field, note) for field in value[:2])
     from_, sender, reply_to, to, cc, bcc = (_addresses(field, note) for field in value[2:8])
     in_reply_to, message_id = (_nstring(field, note) for field in value[8:])
     return Envelope(date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id)
 
 
-def _addresses(value: Value, note: Note) -> tuple[Address, ...]:
-    if value is None or value == ():
+def _addresses(value: Token, note: Note) -> tuple[Address, ...]:
+    if _is_nil(value) or value == ():
         return ()
     if not isinstance(value, tuple):
         note("a string where a list of addresses belongs")
         return ()
     if len(value) == 4 and not any(isinstance(member, tuple) for member in value):
         value = (value,)  # an address alone, without the parentheses of the list
-    return tuple(address for member in value if member is not None and (address := _address(member, note)))
+    return tuple(address for member in value if not _is_nil(member) and (address := _address(member, note)))
 
 
-def _address(value: Value, note: Note) -> Address | None:
+def _address(value: Token, note: Note) -> Address | None:
     if not isinstance(value, tuple) or len(value) < 4:
         note("not an address")
         return None
     if len(value) > 4:
         note(f"an address of {len(value)} fields, not 4")
-        value = (None, None, *value[-2:])
+        value = (_NIL, _NIL, *value[-2:])
     return Address(*(_nstring(field, note) for field in value))
 
 
@@ -490,7 +411,7 @@ _DISPOSITIONS = {"inline", "attachment"}
 _DEFAULT_ENCODING = "7bit"  # RFC 2045, section 6.1
 
 
-def _body_structure(value: Value, note: Note) -> BodyStructure | None:
+def _body_structure(value: Token, note: Note) -> BodyStructure | None:
     if not isinstance(value, tuple) or not value:
         note("no body structure")
         return None
@@ -509,10 +430,10 @@ def _body_structure(value: Value, note: Note) -> BodyStructure | None:
 class _Part:
     """A BodyStructure in the making."""
 
-    def __init__(self, value: tuple[Value, ...], note: Note, number: str = "", *, is_whole: bool = True) -> None:
+    def __init__(self, value: tuple[Token, ...], note: Note, number: str = "", *, is_whole: bool = True) -> None:
         self.number = number  # of the message, where it is a whole one
         self.is_whole = is_whole
-        self.inner: Sequence[Value] = ()  # values of the parts inside
+        self.inner: Sequence[Token] = ()  # values of the parts inside
         self.children: list[_Part] = []
         self.subtype = "octet-stream"
         self.parameters: Parameters = ()
@@ -561,16 +482,16 @@ class _Part:
             self.extensions,
         )
 
-    def _read(self, value: tuple[Value, ...], note: Note) -> None:
+    def _read(self, value: tuple[Token, ...], note: Note) -> None:
         inside = 0
         while inside < len(value) and isinstance(value[inside], tuple):
             inside += 1
-        first, second, *_ = *value, None, None
+        first, second, *_ = *value, _NIL, _NIL
         if inside:
             self._read_multipart(value[:inside], value[inside:], note)
         elif _is_string(first) and _is_string(second):
             self._read_single(*_media_type(_word(first), _word(second)), value[2:], note)
-        elif _is_string(first) and second is None and _has_encoding(value, 5):
+        elif _is_string(first) and _is_nil(second) and _has_encoding(value, 5):
             note("a media type without subtype")
             self._read_single(*_media_type(_word(first), ""), value[2:], note)
         elif _is_string(first) and (_word(first) in _TYPES or _has_encoding(value, 4)):
@@ -586,7 +507,7 @@ class _Part:
             note("a part without media type")
             self._read_single("application", _word(second) or "octet-stream", value[2:], note)
 
-    def _read_multipart(self, inner: Sequence[Value], rest: Sequence[Value], note: Note) -> None:
+    def _read_multipart(self, inner: Sequence[Token], rest: Sequence[Token], note: Note) -> None:
         self.type = "multipart"
         self.inner = inner
         subtype = _word(rest[0]) if rest and _is_string(rest[0]) else ""
@@ -597,12 +518,12 @@ class _Part:
             self.parameters = _parameters(rest[1], note)
         self._read_extension_data(rest[2:], note)
 
-    def _read_single(self, type_: str, subtype: str, rest: Sequence[Value], note: Note) -> None:
+    def _read_single(self, type_: str, subtype: str, rest: Sequence[Token], note: Note) -> None:
         self.type = type_
         self.subtype = subtype
         if len(rest) < 5:
             note("a part without encoding and size")
-        parameters, content_id, description, encoding, size, *_ = *rest, None, None, None, None, None
+        parameters, content_id, description, encoding, size, *_ = *rest, _NIL, _NIL, _NIL, _NIL, _NIL
         self.parameters = _parameters(parameters, note)
         self.content_id = _nstring(content_id, note)
         self.description = _nstring(description, note)
@@ -610,51 +531,57 @@ class _Part:
         self.size = _size(size, note)
         rest = rest[5:]
         if type_ == "message" and subtype in ("rfc822", "global") and _has_message(rest):
-            if rest[0] is not None:
+            if not _is_nil(rest[0]):
                 self.envelope = _envelope(rest[0], note)
             self.inner = rest[1:2] if _list(rest[1]) else ()
             self.lines = _size(rest[2], note) if len(rest) > 2 else None
             rest = rest[3:]
-        elif rest and (_integer(rest[0]) is not None or (type_ == "text" and rest[0] is None)):
+        elif rest and (_integer(rest[0]) is not None or (type_ == "text" and _is_nil(rest[0]))):
             self.lines = _size(rest[0], note)
             rest = rest[1:]
         if rest:
             self.md5 = _nstring(rest[0], note)
         self._read_extension_data(rest[1:], note)
 
-    def _read_extension_data(self, data: Sequence[Value], note: Note) -> None:
+    def _read_extension_data(self, data: Sequence[Token], note: Note) -> None:
         """Read what both kinds end in: disposition, language, location, and what is not defined yet."""
-        disposition, language, location, *_ = *data, None, None, None
+        disposition, language, location, *_ = *data, _NIL, _NIL, _NIL
         if _is_string(disposition) and _word(disposition) not in _DISPOSITIONS and self.description is None:
-            self.description, disposition = _nstring(disposition, note), None
-        if disposition is None and _is_disposition(language):
-            disposition, language = language, None
+            self.description, disposition = _nstring(disposition, note), _NIL
+        if _is_nil(disposition) and _is_disposition(language):
+            disposition, language = language, _NIL
         self.disposition = _disposition(disposition, note)
         if isinstance(language, tuple):
             self.language = tuple(_text(tag) for tag in language if _is_string(tag))
-        elif language is not None:
+        elif not _is_nil(language):
             self.language = (_text(language),)
         self.location = _nstring(location, note)
-        self.extensions = tuple(data[3:])
+        self.extensions = tuple(map(plain, data[3:]))
 
 
-def _list(value: Value) -> tuple[Value, ...]:
+def _list(value: Token) -> tuple[Token, ...]:
     return value if isinstance(value, tuple) else ()
 
 
-def _is_string(value: Value) -> bool:
-    return isinstance(value, (bytes, str))
+def _is_nil(value: Token) -> bool:
+    return isinstance(value, Atom) and value.is_nil
 
 
-def _text(value: Value) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+def _is_string(value: Token) -> bool:
+    """Whether it is a string, or an atom in the place of one: no number, and not NIL."""
+    return isinstance(value, bytes) and not (isinstance(value, Atom) and (value.is_nil or value.isdigit()))
 
 
-def _word(value: Value) -> str:
+def _text(value: Token) -> str:
+    assert isinstance(value, bytes)
+    return value.decode("utf-8", "surrogateescape")
+
+
+def _word(value: Token) -> str:
     """Return a word that MIME compares without regard to case, in lower case; "" for NIL."""
-    if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
-    return value.strip().lower().decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
+    if not isinstance(value, bytes) or _is_nil(value):
+        return ""
+    return value.strip().lower().decode("utf-8", "surrogateescape")
 
 
 def _media_type(type_: str, subtype: str) -> tuple[str, str]:
@@ -663,44 +590,44 @@ def _media_type(type_: str, subtype: str) -> tuple[str, str]:
     return type_, subtype or {"text": "plain", "multipart": "mixed"}.get(type_, "octet-stream")
 
 
-def _has_encoding(value: Sequence[Value], index: int) -> bool:
+def _has_encoding(value: Sequence[Token], index: int) -> bool:
     """Whether an encoding stands at `index`, and a size behind it."""
     return len(value) > index + 1 and _is_string(value[index]) and (_integer(value[index + 1]) is not None)
 
 
-def _has_message(rest: Sequence[Value]) -> bool:
+def _has_message(rest: Sequence[Token]) -> bool:
     """Whether envelope, body and lines of a message come next, not the extension data of a single part."""
     if len(rest) > 2 and _integer(rest[2]) is not None:
         return True
     return len(rest) > 1 and isinstance(rest[0], tuple) and isinstance(rest[1], tuple)
 
 
-def _size(value: Value, note: Note) -> int | None:
-    return None if value is None else _number(value, note)
+def _size(value: Token, note: Note) -> int | None:
+    return None if _is_nil(value) else _number(value, note)
 
 
-def _parameters(value: Value, note: Note) -> Parameters:
-    if value is None:
+def _parameters(value: Token, note: Note) -> Parameters:
+    if _is_nil(value):
         return ()
     if not isinstance(value, tuple):
         note("a string where a list of parameters belongs")
         return ()
-    pairs = zip(value[::2], (*value[1::2], None), strict=False)
+    pairs = zip(value[::2], (*value[1::2], _NIL), strict=False)
     return tuple((_word(name), _nstring(octets, note) or b"") for name, octets in pairs if _is_string(name))
 
 
-def _is_disposition(value: Value) -> bool:
+def _is_disposition(value: Token) -> bool:
     """Whether this is a disposition with its parameters, and no list of languages."""
     if not isinstance(value, tuple) or len(value) != 2:
         return False
-    return _is_string(value[0]) and (value[1] is None or isinstance(value[1], tuple))
+    return _is_string(value[0]) and (_is_nil(value[1]) or isinstance(value[1], tuple))
 
 
-def _disposition(value: Value, note: Note) -> Disposition | None:
-    if value is None or value in ((), (None, None)):
+def _disposition(value: Token, note: Note) -> Disposition | None:
+    if _is_nil(value) or (isinstance(value, tuple) and all(map(_is_nil, value))):
         return None
     if isinstance(value, tuple):
-        kind, parameters, *_ = *value, None
+        kind, parameters, *_ = *value, _NIL
         if _is_string(kind):
             return _word(kind), _parameters(parameters, note)
     elif _word(value) in _DISPOSITIONS:
@@ -709,7 +636,7 @@ def _disposition(value: Value, note: Note) -> Disposition | None:
     return None
 
 
-_FIELDS: dict[str, tuple[str, int, Callable[[Value, Note], object]]] = {
+_FIELDS: dict[str, tuple[str, int, Callable[[Token, Note], object]]] = {
     "UID": ("uid", PRESENT_UID, _uid),
     "FLAGS": ("flags", PRESENT_FLAGS, _flags),
     "RFC822.SIZE": ("size", PRESENT_SIZE, _number),
@@ -722,7 +649,7 @@ _FIELDS: dict[str, tuple[str, int, Callable[[Value, Note], object]]] = {
     "RFC822": ("body", PRESENT_BODY, _octets),
     "RFC822[]": ("body", PRESENT_BODY, _octets),
 }
-_DECODERS: dict[str, Callable[[Value, Note], object]] = {
+_DECODERS: dict[str, Callable[[Token, Note], object]] = {
     "RFC822.HEADER": _octets,
     "RFC822.TEXT": _octets,
     "X-GM-MSGID": _number,
@@ -733,10 +660,9 @@ _DECODERS: dict[str, Callable[[Value, Note], object]] = {
     "PREVIEW": _preview,
     "SAVEDATE": _save_date,
 }
-_ATOMS_AS_SENT = frozenset({"FLAGS", "X-GM-LABELS", "EMAILID", "THREADID"})
 
 
-def _decoder(name: str) -> Callable[[Value, Note], object]:
+def _decoder(name: str) -> Callable[[Token, Note], object]:
     if name.startswith(("BODY[", "BINARY[")):
         return _octets
     if name.startswith("BINARY.SIZE["):

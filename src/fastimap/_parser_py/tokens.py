@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TypeAlias, Union
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
 from ..errors import NestingTooDeep, ParseError
 from ..limits import DEFAULT_LIMITS
 
-__all__ = ["Value", "tokenize"]
+if TYPE_CHECKING:
+    from ..model.responses import Value
 
-Value: TypeAlias = Union[str, bytes, int, "tuple[Value, ...]", None]
+__all__ = ["Atom", "Token", "plain", "tokenize"]
+
+
+@final
+class Atom(bytes):
+    """An atom's octets, as they were sent; strings, quoted and literal, are bytes themselves.
+
+    What an atom is, a number, NIL or a name, is for the grammar of the response to say.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Atom({super().__repr__()})"
+
+    __str__ = __repr__
+
+    @property
+    def is_nil(self) -> bool:
+        """Whether it spells NIL, in any case."""
+        return len(self) == 3 and self.upper() == b"NIL"
+
+
+Token: TypeAlias = Union[Atom, bytes, "tuple[Token, ...]"]
 
 _MAX_SIZE = 2**63 - 1
 _SHOWN = 80
@@ -33,58 +57,97 @@ def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
 
 
-def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Value, ...]:
-    """Return the values in `fragments`; see :mod:`fastimap.parser`."""
-    values: list[Value] = []
-    lists: list[list[Value]] = []
-    for index in range(0, len(fragments), 2):
-        text = fragments[index]
-        if index + 1 < len(fragments):
-            announcement = _ANNOUNCEMENT.search(text, max(0, text.rfind(b"{") - 1))
+def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Token, ...]:
+    """Return the tokens in `fragments`; see :mod:`fastimap.parser`."""
+    scanner = _Scanner(fragments, depth)
+    tokens: list[Token] = []
+    while scanner.has_token():
+        tokens.append(scanner.token())
+    return tuple(tokens)
+
+
+class _Scanner:
+    """Reads tokens from the fragments of one response; what can't be read is a ParseError."""
+
+    def __init__(self, fragments: Sequence[Any], depth: int = DEFAULT_LIMITS.depth) -> None:
+        self.fragments = fragments
+        self.depth = depth
+        self.go_to(0)
+
+    def go_to(self, index: int) -> None:
+        """Read on at the beginning of the line with this index among the fragments."""
+        self.index = index
+        self.position = 0
+        self.sections = True  # whether a section may end in this line
+        self.text = self.fragments[index] if index < len(self.fragments) else b""
+        if index + 1 < len(self.fragments):
+            announcement = _ANNOUNCEMENT.search(self.text, max(0, self.text.rfind(b"{") - 1))
             if announcement is None:
-                raise ParseError(f"line {index // 2} announces no literal: {_shown(text)}")
-            text = text[: announcement.start()]
-        position = 0
-        sections = True
-        while position < len(text):
-            octet = text[position]
-            if octet == 0x20:
-                position += 1
-            elif octet == 0x28:
-                if len(lists) >= depth:
-                    raise NestingTooDeep(f"parentheses nested deeper than {depth}")
-                lists.append(values)
-                values = []
-                position += 1
-            elif octet == 0x29:
-                if not lists:
-                    raise ParseError(f"unexpected ')' at octet {position} of line {index // 2}")
-                done = tuple(values)
-                values = lists.pop()
-                values.append(done)
-                position += 1
-            elif octet == 0x22:
-                quoted = _QUOTED.match(text, position + 1)
-                if quoted is None:
-                    raise ParseError(f"quoted string not closed at octet {position} of line {index // 2}")
-                string = quoted[1]
-                values.append(_ESCAPED.sub(rb"\1", string) if b"\\" in string else string)
-                position = quoted.end()
+                raise ParseError(f"line {index // 2} announces no literal: {_shown(self.text)}")
+            self.text = self.text[: announcement.start()]
+
+    def has_token(self) -> bool:
+        """Skip spaces; whether anything comes after them."""
+        while self.text.startswith(b" ", self.position):
+            self.position += 1
+        return self.position < len(self.text) or self.index + 1 < len(self.fragments)
+
+    def token(self) -> Token:
+        """Return the token that begins here."""
+        lists: list[list[Token]] = []
+        token: Token
+        while True:
+            if self.position == len(self.text):
+                if self.index + 1 >= len(self.fragments):
+                    raise ParseError(f"{len(lists)} parentheses not closed")
+                token = self.literal()
             else:
-                stop = _end_of_atom(text, position)
-                if sections and _SECTION.match(text, position):
-                    bracket = text.find(b"]", position)
-                    if bracket < 0:
-                        sections = False  # nor does a later section in this line end
-                    else:
-                        stop = _end_of_atom(text, bracket)
-                values.append(_atom(text[position:stop]))
-                position = stop
-        if index + 1 < len(fragments):
-            values.append(fragments[index + 1])
-    if lists:
-        raise ParseError(f"{len(lists)} parentheses not closed")
-    return tuple(values)
+                octet = self.text[self.position]
+                if octet == 0x20:
+                    self.position += 1
+                    continue
+                if octet == 0x28:
+                    if len(lists) >= self.depth:
+                        raise NestingTooDeep(f"parentheses nested deeper than {self.depth}")
+                    lists.append([])
+                    self.position += 1
+                    continue
+                if octet == 0x29:
+                    if not lists:
+                        raise ParseError(f"unexpected ')' at octet {self.position} of line {self.index // 2}")
+                    token = tuple(lists.pop())
+                    self.position += 1
+                elif octet == 0x22:
+                    token = self.quoted()
+                else:
+                    token = self.atom()
+            if not lists:
+                return token
+            lists[-1].append(token)
+
+    def literal(self) -> bytes:
+        literal: bytes = self.fragments[self.index + 1]  # or a Streamed, in a FETCH response
+        self.go_to(self.index + 2)
+        return literal
+
+    def quoted(self) -> bytes:
+        quoted = _QUOTED.match(self.text, self.position + 1)
+        if quoted is None:
+            raise ParseError(f"quoted string not closed at octet {self.position} of line {self.index // 2}")
+        self.position = quoted.end()
+        return _ESCAPED.sub(rb"\1", quoted[1]) if b"\\" in quoted[1] else quoted[1]
+
+    def atom(self) -> Atom:
+        """Return an atom; a section with what it holds is one."""
+        start = self.position
+        self.position = _end_of_atom(self.text, start)
+        if self.sections and _SECTION.match(self.text, start):
+            bracket = self.text.find(b"]", start)
+            if bracket < 0:
+                self.sections = False  # nor does a later section in this line end
+            else:
+                self.position = _end_of_atom(self.text, bracket)
+        return Atom(self.text[start : self.position])
 
 
 def _end_of_atom(text: bytes, position: int) -> int:
@@ -93,14 +156,34 @@ def _end_of_atom(text: bytes, position: int) -> int:
     return atom.end()
 
 
-def _atom(octets: bytes) -> Value:
-    if octets.isdigit():
-        digits = octets.lstrip(b"0")
-        if len(digits) < 19 or (len(digits) == 19 and int(digits) <= _MAX_SIZE):
-            return int(digits or b"0")
-    elif octets.upper() == b"NIL":
+def plain(token: Token) -> Value:
+    """Return data of which no grammar is known as plain values.
+
+    Lists become tuples, strings stay bytes; of the atoms NIL becomes None, a number as it is written canonically
+    (``7``, not ``007``) int, where it has 63 bits at most, and all others str (UTF-8, other octets as surrogates).
+    """
+    if isinstance(token, tuple):
+        # Not recursive: lists nest as deep as the limit allows.
+        outer: list[tuple[list[Value], Iterator[Token]]] = [([], iter(token))]
+        while True:
+            values, rest = outer[-1]
+            for inner in rest:
+                if isinstance(inner, tuple):
+                    outer.append(([], iter(inner)))
+                    break
+                values.append(plain(inner))
+            else:
+                outer.pop()
+                if not outer:
+                    return tuple(values)
+                outer[-1][0].append(tuple(values))
+    if not isinstance(token, Atom):
+        return token
+    if token.is_nil:
         return None
-    return octets.decode("utf-8", "surrogateescape")
+    if token.isdigit() and (token[0] != 0x30 or len(token) == 1) and len(token) <= 19 and int(token) <= _MAX_SIZE:
+        return int(token)
+    return token.decode("utf-8", "surrogateescape")
 
 
 def _is_fetch(text: bytes) -> bool:

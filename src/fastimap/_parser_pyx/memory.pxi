@@ -12,6 +12,18 @@ cdef extern from "Python.h":
 
 cdef extern from *:
     """
+    /* A new object of a subclass of bytes that adds nothing to it. */
+    static inline PyObject *fastimap_new_atom(PyObject *type, const char *octets, Py_ssize_t size) {
+        PyObject *atom = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, size);
+        if (atom != NULL) {
+            /* The hash, not known yet; by its name it is deprecated. */
+            memset((char *)atom + offsetof(PyBytesObject, ob_sval) - sizeof(Py_hash_t), 0xff, sizeof(Py_hash_t));
+            memcpy(PyBytes_AS_STRING(atom), octets, size);
+            PyBytes_AS_STRING(atom)[size] = 0;
+        }
+        return atom;
+    }
+
     /* A new tuple of a subclass, its items not set, which the cyclic garbage collector does not visit. */
     static inline PyObject *fastimap_new_row(PyObject *type, Py_ssize_t size) {
         PyTupleObject *row = PyObject_GC_NewVar(PyTupleObject, (PyTypeObject *)type, size);
@@ -33,6 +45,7 @@ cdef extern from *:
         }
     }
     """
+    object _new_atom "fastimap_new_atom"(object type, const char* octets, Py_ssize_t size)
     object _new_row "fastimap_new_row"(object type, Py_ssize_t size)
     void _complete_row "fastimap_complete_row"(object row)
 

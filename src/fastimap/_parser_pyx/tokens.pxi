@@ -17,6 +17,7 @@ cdef extern from *:
     bint _skip "fastimap_skip"(const char** at, const char* end, const char* text, Py_ssize_t size) noexcept
 
 
+cdef object _Atom = Atom
 cdef long long _MAX_SIZE = 0x7FFFFFFFFFFFFFFF
 cdef Py_ssize_t _SHOWN = 80
 
@@ -26,7 +27,7 @@ cdef str _shown(bytes octets):
 
 
 def tokenize(fragments, depth=DEFAULT_LIMITS.depth):
-    """Return the values in `fragments`; see :mod:`fastimap.parser`."""
+    """Return the tokens in `fragments`; see :mod:`fastimap.parser`."""
     cdef list values = []
     cdef list lists = []
     cdef bytes octets
@@ -78,7 +79,7 @@ def tokenize(fragments, depth=DEFAULT_LIMITS.depth):
                         sections = False  # nor does a later section in this line end
                     else:
                         stop = _end_of_atom(text, length, bracket - text)
-                values.append(_atom(text + position, stop - position))
+                values.append(_new_atom(_Atom, text + position, stop - position))
                 position = stop
         if index + 1 < count:
             values.append(fragments[index + 1])
@@ -180,26 +181,6 @@ cdef bint _begins_with(const char* text, Py_ssize_t length, const char* lower) n
             return False
         position += 1
     return True
-
-
-cdef object _atom(const char* text, Py_ssize_t length):
-    cdef Py_ssize_t position = 0
-    cdef unsigned long long number = 0
-    while position < length and c"0" <= text[position] <= c"9":
-        position += 1
-    if position == length:
-        position = 0
-        while position < length and text[position] == c"0":
-            position += 1
-        if length - position <= 19:
-            while position < length:
-                number = 10 * number + <unsigned long long> (text[position] - c"0")
-                position += 1
-            if number <= <unsigned long long> _MAX_SIZE:
-                return number
-    elif length == 3 and (text[0] | 32) == c"n" and (text[1] | 32) == c"i" and (text[2] | 32) == c"l":
-        return None
-    return PyUnicode_DecodeUTF8(text, length, b"surrogateescape")
 
 
 cdef bint _is_fetch(const char* text, Py_ssize_t length) noexcept:

@@ -36,6 +36,7 @@ from ._values import (
     capabilities,
     flags,
     for_people,
+    is_nil,
     number_of,
     number_set,
     octets_of,
@@ -123,9 +124,9 @@ def _in_progress(name: str, octets: bytes) -> InProgress:
             return InProgress(
                 name,
                 octets,
-                tag=None if tag is None else octets_of(tag),
-                done=None if done is None else number_of(done),
-                total=None if total is None else number_of(total),
+                tag=None if is_nil(tag) else octets_of(tag),
+                done=None if is_nil(done) else number_of(done),
+                total=None if is_nil(total) else number_of(total),
             )
     raise ValueError("not a list of three")
 

@@ -7,7 +7,8 @@ from typing import Any, Final, Literal, cast
 
 from ..model import words
 from ..model.responses import MailboxInfo, MailboxNamespace, MailboxStatus, Namespaces, ReadOnlyDict, Response, Value
-from ._values import MAX_OBJECTS, Data, delimiter_of, number_of, pairs, text_of
+from ..parser import Token, plain
+from ._values import MAX_OBJECTS, Data, delimiter_of, is_nil, number_of, pairs, text_of
 from .tolerant import XLIST_ATTRIBUTES
 
 __all__ = ["DECODERS"]
@@ -16,10 +17,10 @@ _ATTRIBUTES: Final = {name[1:].lower(): name for name in words.MAILBOX_ATTRIBUTE
 
 
 def _list(data: Data) -> MailboxInfo:
-    match data.values():
-        case (tuple(words), (bytes() | str() | None) as delimiter, name):
-            extended: tuple[Value, ...] = ()
-        case (tuple(words), (bytes() | str() | None) as delimiter, name, tuple(extended)):
+    match data.tokens():
+        case (tuple(words), bytes(delimiter), name):
+            extended: tuple[Token, ...] = ()
+        case (tuple(words), bytes(delimiter), name, tuple(extended)):
             pass
         case _:
             raise ValueError("not attributes, a delimiter and a mailbox")
@@ -40,7 +41,7 @@ def _list(data: Data) -> MailboxInfo:
             case "CHILDINFO", tuple(options):
                 child_info = tuple(text_of(option).upper() for option in options)
             case _:
-                other[item] = value
+                other[item] = plain(value)
     return MailboxInfo(
         decoded,
         octets,
@@ -68,7 +69,7 @@ _STATUS_ITEMS: Final = {
 
 
 def _status(data: Data) -> MailboxStatus:
-    match data.values():
+    match data.tokens():
         case (name, tuple(items)):
             decoded, octets = data.mailbox(name)
         case _:
@@ -79,26 +80,25 @@ def _status(data: Data) -> MailboxStatus:
         try:
             if item == "MAILBOXID" and isinstance(value, tuple):
                 (identifier,) = value
-                # Behind the mailbox name, which may be a literal.
-                fields["mailbox_id"] = text_of(identifier, data.fragments[-1])
-            elif item == "APPENDLIMIT" and value is None:
+                fields["mailbox_id"] = text_of(identifier)
+            elif item == "APPENDLIMIT" and is_nil(value):
                 fields["append_limit"] = None
             else:
                 fields[_STATUS_ITEMS[item]] = number_of(value)
         except (KeyError, ValueError):
-            other[item] = value
+            other[item] = plain(value)
     if other:
         fields["other"] = ReadOnlyDict(other)
     return MailboxStatus(decoded, octets, **fields)
 
 
 def _namespace(data: Data) -> Namespaces:
-    personal, other_users, shared = data.values()
+    personal, other_users, shared = data.tokens()
     return Namespaces(_namespaces(data, personal), _namespaces(data, other_users), _namespaces(data, shared))
 
 
-def _namespaces(data: Data, value: Value) -> tuple[MailboxNamespace, ...]:
-    if value is None:
+def _namespaces(data: Data, value: Token) -> tuple[MailboxNamespace, ...]:
+    if is_nil(value):
         return ()
     if not isinstance(value, tuple):
         raise ValueError("not a list of namespaces")
@@ -107,7 +107,7 @@ def _namespaces(data: Data, value: Value) -> tuple[MailboxNamespace, ...]:
     namespaces = []
     for namespace in value:
         match namespace:
-            case ((bytes() | str()) as prefix, (bytes() | str() | None) as delimiter, *extensions):
+            case (bytes(prefix), bytes(delimiter), *extensions):
                 found = {
                     name: tuple(map(text_of, values)) if isinstance(values, tuple) else (text_of(values),)
                     for name, values in pairs(tuple(extensions))

@@ -19,7 +19,8 @@ from ..model.responses import (
     Value,
 )
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
-from ._values import MAX_OBJECTS, Data, SetType, number_of, number_set, octets_of, pairs, shown
+from ..parser import Atom, Token, plain
+from ._values import MAX_OBJECTS, Data, SetType, is_nil, number_of, number_set, octets_of, pairs, shown
 
 __all__ = ["DECODERS"]
 
@@ -53,27 +54,27 @@ _ESEARCH_NUMBERS: Final = {"MIN": "min", "MAX": "max", "COUNT": "count", "MODSEQ
 
 
 def _esearch(data: Data) -> ESearch:
-    values = data.values()
+    values = data.tokens()
     fields: dict[str, Any] = {}
     other: dict[str, Value] = {}
     if values and isinstance(values[0], tuple):
         for name, value in pairs(values[0]):
             if name == "TAG":
-                fields["tag"] = data.octets(value)
+                fields["tag"] = octets_of(value)
             elif name == "MAILBOX":
                 fields["mailbox"], fields["mailbox_octets"] = data.mailbox(value)
             elif name == "UIDVALIDITY":
                 fields["uid_validity"] = number_of(value)
             else:
-                other[name] = value
+                other[name] = plain(value)
         values = values[1:]
-    uid = bool(values) and isinstance(values[0], str) and values[0].upper() == "UID"
+    uid = bool(values) and isinstance(values[0], Atom) and values[0].upper() == b"UID"
     set_type: SetType = UIDSet if uid else SequenceSet
     updates: list[ContextUpdate] = []
     for name, value in pairs(values[1:] if uid else values):
         # What is asked for and can't be read makes the whole unreadable: half a result would pass for all of it.
-        if value is None:
-            other[name] = value
+        if is_nil(value):
+            other[name] = None
         elif name in _ESEARCH_NUMBERS:
             fields[_ESEARCH_NUMBERS[name]] = number_of(value)
         elif name == "ALL":
@@ -88,24 +89,24 @@ def _esearch(data: Data) -> ESearch:
         elif name == "RELEVANCY" and isinstance(value, tuple):
             fields["relevancy"] = tuple(map(number_of, value))
         else:
-            other[name] = value
+            other[name] = plain(value)
     return ESearch(uid=uid, updates=tuple(updates), other=ReadOnlyDict(other), **fields)
 
 
-_RANGE = re.compile(r"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
+_RANGE = re.compile(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
 
 
-def _partial(value: Value, set_type: SetType) -> Partial:
+def _partial(value: Token, set_type: SetType) -> Partial:
     match value:
-        case (str(text), messages) if range_ := _RANGE.fullmatch(text):
-            octets = b"" if messages is None else octets_of(messages)
+        case (bytes(text), messages) if range_ := _RANGE.fullmatch(text):
+            octets = b"" if is_nil(messages) else octets_of(messages)
             return Partial(
                 int(range_[1]), int(range_[2]), number_set(set_type, octets) if octets else set_type(), octets
             )
     raise ValueError("not a range and a set")
 
 
-def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Value, set_type: SetType) -> list[ContextUpdate]:
+def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Token, set_type: SetType) -> list[ContextUpdate]:
     if not isinstance(value, tuple) or len(value) % 2:
         raise ValueError("not positions and sets in turn")
     if len(value) > 2 * MAX_OBJECTS:

@@ -15,23 +15,25 @@ from ..model.responses import (
     Response,
     ServerID,
 )
-from ._values import Data, capabilities, one, pairs, text_of, texts
+from ._values import Data, capabilities, is_nil, one, pairs, text_of, texts
 
 __all__ = ["DECODERS"]
 
 
 def _id(data: Data) -> ServerID:
-    match data.values():
-        case () | (None,):
+    match data.tokens():
+        case ():
+            return ServerID()
+        case (bytes(nothing),) if is_nil(nothing):
             return ServerID()
         case (tuple(items),):
-            known = {name.lower(): text_of(value) for name, value in pairs(items) if value is not None}
+            known = {name.lower(): text_of(value) for name, value in pairs(items) if not is_nil(value)}
             return ServerID(ReadOnlyDict(known))
     raise ValueError("neither NIL nor one list")
 
 
 def _comparator(data: Data) -> ComparatorResponse:
-    match data.values():
+    match data.tokens():
         case (name,):
             return ComparatorResponse(text_of(name))
         case (name, tuple(matching)):

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from ..model import mailbox_name, words
-from ..model.responses import Value
 from ..model.sequence_set import SequenceSet, UIDSet
-from ..parser import tokenize
+from ..parser import Atom, Token, tokenize
 
 __all__ = [
     "MAX_OBJECTS",
@@ -19,6 +18,7 @@ __all__ = [
     "delimiter_of",
     "flags",
     "for_people",
+    "is_nil",
     "mailbox",
     "number_of",
     "number_set",
@@ -67,27 +67,19 @@ def mailbox(octets: bytes, *, utf8: bool = False) -> str:
     return octets.decode("utf-8", "surrogateescape")
 
 
-def octets_of(value: Value, line: bytes = b"") -> bytes:
-    """Return the octets of a string that the tokenizer read as `value` in `line`.
+def is_nil(token: Token) -> bool:
+    return isinstance(token, Atom) and token.is_nil
 
-    An atom such as ``007`` or ``NIL`` is a name where the grammar has a name.
-    """
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    if isinstance(value, int):
-        spelled = re.search(rb"(?<![^ (])0*%d(?![^ )])" % value, line)
-        return spelled[0] if spelled else b"%d" % value
-    if value is None:
-        return b"NIL"
+
+def octets_of(token: Token) -> bytes:
+    """Return the octets of a string or an atom; ``007`` and ``NIL`` are names where the grammar has a name."""
+    if isinstance(token, bytes):
+        return bytes(token)
     raise ValueError("a list where a string must be")
 
 
-def text_of(value: Value, line: bytes = b"") -> str:
-    if isinstance(value, str):
-        return value
-    return octets_of(value, line).decode("utf-8", "surrogateescape")
+def text_of(token: Token) -> str:
+    return octets_of(token).decode("utf-8", "surrogateescape")
 
 
 def for_people(octets: bytes) -> str:
@@ -98,17 +90,16 @@ def upper(octets: bytes) -> str:
     return octets.upper().decode("utf-8", "surrogateescape")
 
 
-def number_of(value: Value) -> int:
+def number_of(token: Token) -> int:
     """Return a number of at most 63 bits (RFC 9051, section 9, number64)."""
-    if isinstance(value, int):
-        return value
-    if isinstance(value, (bytes, str)):
-        text = value if isinstance(value, str) else value.decode("ascii", "replace")
-        if len(text) <= 19 and text.isascii() and text.isdigit() and int(text) <= _MAX_NUMBER:
-            return int(text)
+    if isinstance(token, bytes):
+        text = token.decode("ascii", "replace")
+        digits = text.lstrip("0") or "0"
+        if len(digits) <= 19 and token.isdigit() and int(digits) <= _MAX_NUMBER:
+            return int(digits)
         if _FLOAT.fullmatch(text) and float(text) <= _MAX_NUMBER:
             return int(float(text))
-    raise ValueError(f"not a number: {shown(value)}")
+    raise ValueError(f"not a number: {shown(token)}")
 
 
 def shown(value: object) -> str:
@@ -157,26 +148,20 @@ class Data:
             raise ValueError("a literal where none can be")
         return self.fragments[0]
 
-    def values(self) -> tuple[Value, ...]:
+    def tokens(self) -> tuple[Token, ...]:
         return tokenize(self.fragments)
 
-    def octets(self, value: Value) -> bytes:
-        return octets_of(value, self.fragments[0])
-
-    def text(self, value: Value) -> str:
-        return self.octets(value).decode("utf-8", "surrogateescape")
-
-    def mailbox(self, value: Value) -> tuple[str, bytes]:
+    def mailbox(self, token: Token) -> tuple[str, bytes]:
         """Return a mailbox's name and its octets."""
-        octets = self.octets(value)
+        octets = octets_of(token)
         return mailbox(octets, utf8=self.utf8), octets
 
 
-def pairs(values: tuple[Value, ...]) -> Iterator[tuple[str, Value]]:
+def pairs(tokens: tuple[Token, ...]) -> Iterator[tuple[str, Token]]:
     """Yield the (name in upper case, value) of a list in which they alternate."""
-    if len(values) % 2:
+    if len(tokens) % 2:
         raise ValueError("a name without a value")
-    for name, value in zip(values[::2], values[1::2], strict=True):
+    for name, value in zip(tokens[::2], tokens[1::2], strict=True):
         yield text_of(name).upper(), value
 
 
@@ -188,15 +173,17 @@ def texts(octets: bytes) -> tuple[str, ...]:
     return tuple(map(text_of, values))
 
 
-def tokens(octets: bytes) -> tuple[Value, ...]:
+def tokens(octets: bytes) -> tuple[Token, ...]:
     return tokenize((octets,))
 
 
 def one(octets: bytes) -> bytes:
-    (value,) = tokens(octets)
-    return octets_of(value, octets)
+    (token,) = tokens(octets)
+    return octets_of(token)
 
 
-def delimiter_of(value: Value) -> str | None:
+def delimiter_of(token: Token) -> str | None:
     """Return the hierarchy delimiter; NIL and, from some servers, "" mean that there is no hierarchy."""
-    return None if value is None else text_of(value) or None
+    if isinstance(token, Atom) and token.isdigit():
+        raise ValueError("a number where a delimiter must be")
+    return None if is_nil(token) else text_of(token) or None
