@@ -22,7 +22,7 @@ from tests.support import Unavailable, corpora, debian, imapclient
 settings.register_profile("fastimap", deadline=None)
 settings.load_profile("fastimap")
 
-S = TypeVar("S", bound=Server)
+S = TypeVar("S")
 NOT_RUN = pytest.StashKey[dict[str, str]]()
 
 
