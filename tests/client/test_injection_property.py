@@ -26,8 +26,9 @@ from fastimap.conversation.protocol import Protocol
 from fastimap.errors import CapabilityMissing, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from tests.support.command_line import Arguments, Listener
+from tests.support.effort import effort
 
-CALLS = 100_000  # in all
+CALLS = effort(100_000)  # in all
 SEED = 20261126
 
 CAPABILITIES = frozenset({
