@@ -37,6 +37,7 @@ demo: $(VENV)/demo.stamp
 lint: $(VENV)/lint.stamp $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	PYTHONPATH=src $(BIN)/python tools/generate_methods.py --check
 	$(BIN)/mypy --strict src tests benchmarks tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/python -m pytest -q tests/test_layering.py

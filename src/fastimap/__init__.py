@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors, imaplib, sasl, search, types
     from .clients.asyncio import AsyncClient
-    from .clients.blocking import Client, Pipeline
+    from .clients.blocking import Client
+    from .clients.pipeline import Pipeline
     from .commands import (
         Action,
         AppendMessage,
@@ -157,7 +158,7 @@ _HOMES = {
     "NotifyEvent": "commands",
     "Parameters": "model.message",
     "Pending": "conversation.protocol",
-    "Pipeline": "clients.blocking",
+    "Pipeline": "clients.pipeline",
     "QResync": "commands",
     "SavedResult": "model.sequence_set",
     "SearchResult": "commands",

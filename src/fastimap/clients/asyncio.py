@@ -10,29 +10,26 @@ import inspect
 import socket as sockets  # `socket` is a parameter
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Flow, Session
-from ..conversation import operations, prepare
+from ..commands.base import BeginTLS, Command, Flow, R
+from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
-from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
-from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
-from ..sasl import Credentials
-from ..settings import DEFAULT_TIMEOUTS, Settings, Timeouts, settings
-from .blocking import Pipeline, documented, drained, named
+from ..settings import Settings
+from . import _asyncio_methods as methods
+from ._base import named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
+from .pipeline import Pipeline
 
 __all__ = ["AsyncClient"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _LOGOUT_TIMEOUT = 5.0
 # How often deadlines are looked at while something is in flight.
@@ -41,32 +38,8 @@ _WATCH = 0.5
 _FOR_EVER = 365 * 86400.0
 
 
-# The methods' type is not Coroutine[Any, Any, R]: with that mypy takes the result of asyncio.gather() for Any.
-def _awaiting(
-    operation: Callable[P, Command[R]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        command = operation(*args, **kwargs)
-        del args, kwargs  # a password among them is not for tracebacks
-        return await self.run(command)
-
-    documented(method, operation)
-    return method
-
-
-def _awaiting_flow(
-    flow: Callable[Concatenate[Protocol, P], Flow[R]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        await self.connect()
-        return await self.run(flow(self._protocol, *args, **kwargs))
-
-    documented(method, flow)
-    return method
-
-
 @named
-class AsyncClient:
+class AsyncClient(methods.AsyncClient):
     """One connection to an IMAP server under asyncio; any number of tasks may use it at once.
 
     The parameters are those of :class:`fastimap.Client`; a `token` function may be a coroutine function.
@@ -75,50 +48,9 @@ class AsyncClient:
     commands raise is told there too.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int | None = None,
-        *,
-        user: str | None = None,
-        password: str | None = None,
-        token: str | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
-        mechanism: str | None = None,
-        authzid: str = "",
-        tls: bool | Literal["starttls"] = True,
-        ssl_context: ssl.SSLContext | None = None,
-        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
-        limits: Limits = CLIENT_LIMITS,
-        compress: bool = False,
-        client_id: Mapping[str, str] | None = None,
-        socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
-    ) -> None:
-        # The driver awaits a coroutine function's token before anything asks the credentials for it.
-        asked: Any = token
-        credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
-        del password, token, asked  # not for the traceback of a wrong argument
-        self._settings = settings(
-            host,
-            port,
-            user=user,
-            credentials=credentials,
-            mechanism=mechanism,
-            tls=tls,
-            ssl_context=ssl_context,
-            timeout=timeout,
-            limits=limits,
-            compress=compress,
-            client_id=client_id,
-            socket=socket,
-        )
-        self._protocol = Protocol(limits)
+    def _set_up(self) -> None:
         self._connecting = asyncio.Lock()
         self._link: _Link | None = None
-
-    def __repr__(self) -> str:
-        if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
-            return "<AsyncClient>"
-        return f"<AsyncClient {self._settings.host}:{self._settings.port}, {self.session}>"
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -128,27 +60,6 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-    # What is known of the connection.
-
-    @property
-    def session(self) -> Session:
-        """What is known of the connection: state, capabilities, mailbox."""
-        return self._protocol.session
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
-        return self._protocol.session.capabilities
-
-    @property
-    def counters(self) -> Counters:
-        """Octets, commands, responses and round trips of this connection."""
-        return self._protocol.counters
-
-    def take_events(self) -> Sequence[Event]:
-        """Return what the server said unasked since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
-        return drained(self._protocol)
 
     # Begin and end.
 
@@ -372,81 +283,6 @@ class AsyncClient:
             for pending in pipeline.pending:
                 pending.detach()
             raise
-
-    # The methods that are one command each: signature, documentation and result are the command's.
-
-    # Any state.
-
-    capability = _awaiting(commands.Capability)
-    noop = _awaiting(commands.Noop)
-    id = _awaiting(commands.ID)
-
-    # Authentication.
-
-    login = _awaiting(commands.Login)
-    authenticate = _awaiting(commands.Authenticate)
-    unauthenticate = _awaiting(commands.Unauthenticate)
-
-    # Mailboxes.
-
-    enable = _awaiting(commands.Enable)
-    compress = _awaiting(commands.Compress)
-    select = _awaiting(commands.Select)
-    create_mailbox = _awaiting(commands.Create)
-    delete_mailbox = _awaiting(commands.Delete)
-    rename_mailbox = _awaiting(commands.Rename)
-    subscribe = _awaiting(commands.Subscribe)
-    unsubscribe = _awaiting(commands.Unsubscribe)
-    list_mailboxes = _awaiting(commands.List)
-    namespace = _awaiting(commands.Namespace)
-    mailbox_status = _awaiting(commands.Status)
-
-    # Into mailboxes.
-
-    append = _awaiting(commands.Append)
-    multi_append = _awaiting(commands.MultiAppend)
-    catenate = _awaiting(commands.Catenate)
-    replace = _awaiting(commands.Replace)
-
-    # The selected mailbox.
-
-    close_mailbox = _awaiting(commands.Close)
-    unselect = _awaiting(commands.Unselect)
-    expunge = _awaiting(commands.Expunge)
-    fetch = _awaiting(commands.Fetch)
-    fetch_into = _awaiting(commands.FetchInto)
-    search = _awaiting_flow(operations.search)
-    sort = _awaiting(commands.Sort)
-    thread = _awaiting(commands.Thread)
-    cancel_update = _awaiting(commands.CancelUpdate)
-    store = _awaiting(commands.Store)
-    store_gmail_labels = _awaiting(commands.StoreGmailLabels)
-    copy = _awaiting(commands.Copy)
-    move = _awaiting_flow(operations.move)
-
-    # Several mailboxes.
-
-    multi_search = _awaiting(commands.MultiSearch)
-    notify = _awaiting(commands.Notify)
-    notify_none = _awaiting(commands.NotifyNone)
-
-    # Quota, rights, metadata.
-
-    get_quota = _awaiting(commands.GetQuota)
-    get_quota_root = _awaiting(commands.GetQuotaRoot)
-    set_quota = _awaiting(commands.SetQuota)
-    get_acl = _awaiting(commands.GetACL)
-    set_acl = _awaiting(commands.SetACL)
-    delete_acl = _awaiting(commands.DeleteACL)
-    list_rights = _awaiting(commands.ListRights)
-    my_rights = _awaiting(commands.MyRights)
-    get_metadata = _awaiting(commands.GetMetadata)
-    set_metadata = _awaiting(commands.SetMetadata)
-
-    # Language and others.
-
-    language = _awaiting(commands.Language)
-    get_jmap_access = _awaiting(commands.GetJMAPAccess)
 
     # The wire.
 

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import selectors
-import socket
 import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from types import GenericAlias, NoneType, TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar, get_args
+from collections.abc import Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Flow, Session
-from ..conversation import operations, prepare
+from ..commands.base import BeginTLS, Command, Flow, R
+from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
-from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, Disconnected, StateError, Timeout
-from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
-from ..sasl import Credentials, Token
-from ..settings import DEFAULT_TIMEOUTS, Timeouts, settings
+from . import _blocking_methods as methods
+from ._base import named
 from .connecting import channel_bindings, client_context, connect, tls_error
+from .pipeline import Pipeline
 
-__all__ = ["Client", "Pipeline"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-T = TypeVar("T")
+__all__ = ["Client"]
 
 _READ = selectors.EVENT_READ
 _READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
@@ -41,84 +35,8 @@ _LOGOUT_TIMEOUT = 5.0
 _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
-def documented(function: Any, operation: Callable[..., Any], wrapped: Any = None) -> None:
-    """Give a client's method the text and the signature of what it does, for help(); its result in `wrapped`."""
-    signature = _signature(operation)
-    if wrapped is not None:
-        signature = signature.replace(return_annotation=GenericAlias(wrapped, (signature.return_annotation,)))
-    function.__doc__ = operation.__doc__
-    function.__signature__ = signature
-    function.__annotations__ = {
-        name: parameter.annotation for name, parameter in signature.parameters.items() if name != "self"
-    } | {"return": signature.return_annotation}
-    # Where get_type_hints() finds the names in the annotations.
-    function.__wrapped__ = operation.__init__ if isinstance(operation, type) else operation  # type: ignore[misc]
-
-
-@functools.cache
-def _signature(operation: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a method that runs `operation`, the class of a command or a flow."""
-    signature = inspect.signature(operation)
-    parameters = list(signature.parameters.values())
-    if isinstance(operation, type):
-        return inspect.Signature([_SELF, *parameters], return_annotation=_result(operation))
-    result = signature.return_annotation.removeprefix("Flow[").removesuffix("]")
-    return inspect.Signature([_SELF, *parameters[1:]], return_annotation=result)
-
-
-_SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def _result(command: type) -> Any:
-    """Return R of the Command[R] that `command` is."""
-    for cls in command.__mro__:
-        for base in vars(cls).get("__orig_bases__", ()):
-            (result,) = get_args(base)
-            if not isinstance(result, TypeVar):
-                return None if result is NoneType else result
-    raise TypeError(f"{command.__name__} is a Command of nothing")
-
-
-def named(cls: type[T]) -> type[T]:
-    """Give the methods that were made from commands their names, for help() and for warnings of asyncio."""
-    for name, value in vars(cls).items():
-        if getattr(value, "__name__", None) == "method":
-            value.__name__ = name
-            value.__qualname__ = f"{cls.__name__}.{name}"
-    return cls
-
-
-def _blocking(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Client, P], R]:
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        command = operation(*args, **kwargs)
-        del args, kwargs  # a password among them is not for tracebacks
-        return self.run(command)
-
-    documented(method, operation)
-    return method
-
-
-def _blocking_flow(flow: Callable[Concatenate[Protocol, P], Flow[R]]) -> Callable[Concatenate[Client, P], R]:
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.connect()
-        return self.run(flow(self._protocol, *args, **kwargs))
-
-    documented(method, flow)
-    return method
-
-
-def _pending(operation: Callable[P, Command[R]]) -> Callable[Concatenate[Pipeline, P], Pending[R]]:
-    def method(self: Pipeline, /, *args: P.args, **kwargs: P.kwargs) -> Pending[R]:
-        command = operation(*args, **kwargs)
-        del args, kwargs  # a password among them is not for tracebacks
-        return self.run(command)
-
-    documented(method, operation, Pending)
-    return method
-
-
 @named
-class Client:
+class Client(methods.Client):
     """One connection to an IMAP server; blocking, for one thread at a time.
 
     :param host: name or address of the server; its certificate must be for it.
@@ -144,41 +62,7 @@ class Client:
     refusal, ConnectionLost the connection's end; see :mod:`fastimap.errors`. Sizes are in octets, times in seconds.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int | None = None,
-        *,
-        user: str | None = None,
-        password: str | None = None,
-        token: Token | None = None,
-        mechanism: str | None = None,
-        authzid: str = "",
-        tls: bool | Literal["starttls"] = True,
-        ssl_context: ssl.SSLContext | None = None,
-        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
-        limits: Limits = CLIENT_LIMITS,
-        compress: bool = False,
-        client_id: Mapping[str, str] | None = None,
-        socket: socket.socket | Callable[[str, int], socket.socket] | None = None,
-    ) -> None:
-        credentials = Credentials(user=user or "", password=password, token=token, authzid=authzid)
-        del password, token  # not for the traceback of a wrong argument
-        self._settings = settings(
-            host,
-            port,
-            user=user,
-            credentials=credentials,
-            mechanism=mechanism,
-            tls=tls,
-            ssl_context=ssl_context,
-            timeout=timeout,
-            limits=limits,
-            compress=compress,
-            client_id=client_id,
-            socket=socket,
-        )
-        self._protocol = Protocol(limits)
+    def _set_up(self) -> None:
         self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
         self._socket: Any = None
         self._selector: selectors.BaseSelector | None = None
@@ -186,11 +70,6 @@ class Client:
         self._out: deque[memoryview] = deque()
         self._unwritable = False
         self._in_use = threading.Lock()
-
-    def __repr__(self) -> str:
-        if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
-            return "<Client>"
-        return f"<Client {self._settings.host}:{self._settings.port}, {self.session}>"
 
     def __enter__(self) -> Self:
         self.connect()
@@ -200,27 +79,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-    # What is known of the connection.
-
-    @property
-    def session(self) -> Session:
-        """What is known of the connection: state, capabilities, mailbox."""
-        return self._protocol.session
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
-        return self._protocol.session.capabilities
-
-    @property
-    def counters(self) -> Counters:
-        """Octets, commands, responses and round trips of this connection."""
-        return self._protocol.counters
-
-    def take_events(self) -> Sequence[Event]:
-        """Return what the server said unasked since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
-        return drained(self._protocol)
 
     # Begin and end.
 
@@ -400,81 +258,6 @@ class Client:
                 pending.detach()
             raise
 
-    # The methods that are one command each: signature, documentation and result are the command's.
-
-    # Any state.
-
-    capability = _blocking(commands.Capability)
-    noop = _blocking(commands.Noop)
-    id = _blocking(commands.ID)
-
-    # Authentication.
-
-    login = _blocking(commands.Login)
-    authenticate = _blocking(commands.Authenticate)
-    unauthenticate = _blocking(commands.Unauthenticate)
-
-    # Mailboxes.
-
-    enable = _blocking(commands.Enable)
-    compress = _blocking(commands.Compress)
-    select = _blocking(commands.Select)
-    create_mailbox = _blocking(commands.Create)
-    delete_mailbox = _blocking(commands.Delete)
-    rename_mailbox = _blocking(commands.Rename)
-    subscribe = _blocking(commands.Subscribe)
-    unsubscribe = _blocking(commands.Unsubscribe)
-    list_mailboxes = _blocking(commands.List)
-    namespace = _blocking(commands.Namespace)
-    mailbox_status = _blocking(commands.Status)
-
-    # Into mailboxes.
-
-    append = _blocking(commands.Append)
-    multi_append = _blocking(commands.MultiAppend)
-    catenate = _blocking(commands.Catenate)
-    replace = _blocking(commands.Replace)
-
-    # The selected mailbox.
-
-    close_mailbox = _blocking(commands.Close)
-    unselect = _blocking(commands.Unselect)
-    expunge = _blocking(commands.Expunge)
-    fetch = _blocking(commands.Fetch)
-    fetch_into = _blocking(commands.FetchInto)
-    search = _blocking_flow(operations.search)
-    sort = _blocking(commands.Sort)
-    thread = _blocking(commands.Thread)
-    cancel_update = _blocking(commands.CancelUpdate)
-    store = _blocking(commands.Store)
-    store_gmail_labels = _blocking(commands.StoreGmailLabels)
-    copy = _blocking(commands.Copy)
-    move = _blocking_flow(operations.move)
-
-    # Several mailboxes.
-
-    multi_search = _blocking(commands.MultiSearch)
-    notify = _blocking(commands.Notify)
-    notify_none = _blocking(commands.NotifyNone)
-
-    # Quota, rights, metadata.
-
-    get_quota = _blocking(commands.GetQuota)
-    get_quota_root = _blocking(commands.GetQuotaRoot)
-    set_quota = _blocking(commands.SetQuota)
-    get_acl = _blocking(commands.GetACL)
-    set_acl = _blocking(commands.SetACL)
-    delete_acl = _blocking(commands.DeleteACL)
-    list_rights = _blocking(commands.ListRights)
-    my_rights = _blocking(commands.MyRights)
-    get_metadata = _blocking(commands.GetMetadata)
-    set_metadata = _blocking(commands.SetMetadata)
-
-    # Language and others.
-
-    language = _blocking(commands.Language)
-    get_jmap_access = _blocking(commands.GetJMAPAccess)
-
     # The wire.
 
     def _await(self, pending: Pending[R]) -> R:
@@ -634,104 +417,3 @@ class Client:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-
-def drained(protocol: Protocol) -> list[Event]:
-    events = []
-    while (event := protocol.next_event()) is not None:
-        events.append(event)
-    return events
-
-
-@named
-class Pipeline:
-    """Commands that are sent without waiting for each answer; made by ``client.pipeline()``."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        self.pending: list[Pending[Any]] = []
-        self.ended = False
-
-    def run(self, command: Command[R]) -> Pending[R]:
-        """Send any command, also one that is no method here (`fastimap.commands`)."""
-        if self.ended:
-            raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
-        pending = self._protocol.submit(command)
-        pending.asked_for = False
-        self.pending.append(pending)
-        return pending
-
-    # The methods that are one command each: signature, documentation and result are the command's.
-
-    # Any state.
-
-    capability = _pending(commands.Capability)
-    noop = _pending(commands.Noop)
-    id = _pending(commands.ID)
-
-    # Authentication.
-
-    login = _pending(commands.Login)
-    authenticate = _pending(commands.Authenticate)
-    unauthenticate = _pending(commands.Unauthenticate)
-
-    # Mailboxes.
-
-    enable = _pending(commands.Enable)
-    compress = _pending(commands.Compress)
-    select = _pending(commands.Select)
-    create_mailbox = _pending(commands.Create)
-    delete_mailbox = _pending(commands.Delete)
-    rename_mailbox = _pending(commands.Rename)
-    subscribe = _pending(commands.Subscribe)
-    unsubscribe = _pending(commands.Unsubscribe)
-    list_mailboxes = _pending(commands.List)
-    namespace = _pending(commands.Namespace)
-    mailbox_status = _pending(commands.Status)
-
-    # Into mailboxes.
-
-    append = _pending(commands.Append)
-    multi_append = _pending(commands.MultiAppend)
-    catenate = _pending(commands.Catenate)
-    replace = _pending(commands.Replace)
-
-    # The selected mailbox.
-
-    close_mailbox = _pending(commands.Close)
-    unselect = _pending(commands.Unselect)
-    expunge = _pending(commands.Expunge)
-    fetch = _pending(commands.Fetch)
-    fetch_into = _pending(commands.FetchInto)
-    search = _pending(commands.Search)
-    sort = _pending(commands.Sort)
-    thread = _pending(commands.Thread)
-    cancel_update = _pending(commands.CancelUpdate)
-    store = _pending(commands.Store)
-    store_gmail_labels = _pending(commands.StoreGmailLabels)
-    copy = _pending(commands.Copy)
-    move = _pending(commands.Move)
-
-    # Several mailboxes.
-
-    multi_search = _pending(commands.MultiSearch)
-    notify = _pending(commands.Notify)
-    notify_none = _pending(commands.NotifyNone)
-
-    # Quota, rights, metadata.
-
-    get_quota = _pending(commands.GetQuota)
-    get_quota_root = _pending(commands.GetQuotaRoot)
-    set_quota = _pending(commands.SetQuota)
-    get_acl = _pending(commands.GetACL)
-    set_acl = _pending(commands.SetACL)
-    delete_acl = _pending(commands.DeleteACL)
-    list_rights = _pending(commands.ListRights)
-    my_rights = _pending(commands.MyRights)
-    get_metadata = _pending(commands.GetMetadata)
-    set_metadata = _pending(commands.SetMetadata)
-
-    # Language and others.
-
-    language = _pending(commands.Language)
-    get_jmap_access = _pending(commands.GetJMAPAccess)
