@@ -406,6 +406,8 @@ class MailboxInfo(Response):
     """Where LIST was asked for it (RFC 9590)."""
     extended: ReadOnlyDict[str, Value] = _EMPTY
     """Extended data of other kinds, under their names in upper case."""
+    defect: str | None = None
+    """What is not in the grammar. The name is then what can be made out of it: the rest of the line, or ``""``."""
 
     @property
     def special_use(self) -> frozenset[str]:
@@ -415,7 +417,7 @@ class MailboxInfo(Response):
     @property
     def is_selectable(self) -> bool:
         """Whether SELECT can work."""
-        return self.attributes.isdisjoint(("\\Noselect", "\\NonExistent"))
+        return bool(self.name) and self.attributes.isdisjoint(("\\Noselect", "\\NonExistent"))
 
     @property
     def has_children(self) -> bool | None:

@@ -37,9 +37,9 @@ from ._values import (
     flags,
     for_people,
     is_nil,
+    nstring_of,
     number_of,
     number_set,
-    octets_of,
     one,
     text_of,
     texts,
@@ -124,7 +124,7 @@ def _in_progress(name: str, octets: bytes) -> InProgress:
             return InProgress(
                 name,
                 octets,
-                tag=None if is_nil(tag) else octets_of(tag),
+                tag=nstring_of(tag),
                 done=None if is_nil(done) else number_of(done),
                 total=None if is_nil(total) else number_of(total),
             )
@@ -146,16 +146,16 @@ def _words(octets: bytes) -> tuple[str, ...]:
 
 
 def _mailbox_id(octets: bytes) -> str:
-    identifier = re.fullmatch(rb" *\( *([^ ()]+) *\) *", octets)
-    if identifier is None:
-        raise ValueError("not one identifier in parentheses")
-    return text_of(identifier[1])
+    match tokens(octets):
+        case ((identifier,),):
+            return text_of(identifier)
+    raise ValueError("not one identifier in parentheses")
 
 
 CODES: Final[dict[str, Callable[[str, bytes], ResponseCode]]] = {
     "APPENDUID": _append_uid,
-    "BADCHARSET": lambda name, octets: BadCharset(name, octets, charsets=texts(octets)),
-    "BADEVENT": lambda name, octets: BadEvent(name, octets, events=texts(octets)),
+    "BADCHARSET": lambda name, octets: BadCharset(name, octets, charsets=texts(tokens(octets))),
+    "BADEVENT": lambda name, octets: BadEvent(name, octets, events=texts(tokens(octets))),
     "BADURL": _bad_url,
     "CAPABILITY": lambda name, octets: CapabilityCode(name, octets, capabilities=capabilities(octets)),
     "COPYUID": _copy_uid,
@@ -167,12 +167,12 @@ CODES: Final[dict[str, Callable[[str, bytes], ResponseCode]]] = {
     "MESSAGELIMIT": _message_limit,
     "METADATA": _metadata_code,
     "MODIFIED": lambda name, octets: Modified(name, octets, numbers=number_set(SequenceSet, octets.strip())),
-    "NOUPDATE": lambda name, octets: NoUpdate(name, octets, tag=one(octets)),
+    "NOUPDATE": lambda name, octets: NoUpdate(name, octets, tag=one(tokens(octets))),
     "PERMANENTFLAGS": lambda name, octets: PermanentFlags(name, octets, flags=flags(octets)),
     "REFERRAL": lambda name, octets: Referral(name, octets, urls=_words(octets)),
     "UIDNEXT": lambda name, octets: UIDNext(name, octets, uid=number_of(octets.strip())),
     "UIDVALIDITY": lambda name, octets: UIDValidity(name, octets, uid_validity=number_of(octets.strip())),
-    "UNDEFINED-FILTER": lambda name, octets: UndefinedFilter(name, octets, filter_name=text_of(one(octets))),
+    "UNDEFINED-FILTER": lambda name, octets: UndefinedFilter(name, octets, filter_name=text_of(one(tokens(octets)))),
     "UNSEEN": lambda name, octets: Unseen(name, octets, number=number_of(octets.strip())),
     "URLMECH": lambda name, octets: URLMech(name, octets, mechanisms=_words(octets)),
 }

@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
 from typing import Any, Final, Literal, cast
 
+from ..errors import ParseError
 from ..model import words
 from ..model.responses import MailboxInfo, MailboxNamespace, MailboxStatus, Namespaces, ReadOnlyDict, Response, Value
-from ..parser import Token, plain
-from ._values import MAX_OBJECTS, Data, delimiter_of, is_nil, number_of, pairs, text_of
-from .tolerant import XLIST_ATTRIBUTES
+from ..parser import Atom, Token, plain
+from ._values import MAX_OBJECTS, Data, delimiter_of, is_nil, number_of, pairs, shown, text_of, tokens
+from .tolerant import LIST_IN_PARTS, LIST_OF_ODD_NAME, XLIST_ATTRIBUTES, without_quotes
 
 __all__ = ["DECODERS"]
 
 _ATTRIBUTES: Final = {name[1:].lower(): name for name in words.MAILBOX_ATTRIBUTES}
-
-
-def _list(data: Data) -> MailboxInfo:
-    match data.tokens():
-        case (tuple(words), bytes(delimiter), name):
-            extended: tuple[Token, ...] = ()
-        case (tuple(words), bytes(delimiter), name, tuple(extended)):
-            pass
-        case _:
-            raise ValueError("not attributes, a delimiter and a mailbox")
-    attributes = [_ATTRIBUTES.get(word.lstrip("\\").lower(), word) for word in map(text_of, words)]
-    if data.name == "XLIST":
-        attributes = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in attributes]
-    kind = cast('Literal["LIST", "LSUB", "XLIST"]', data.name)
-    decoded, octets = data.mailbox(name)
-    if not extended:
-        return MailboxInfo(decoded, octets, delimiter_of(delimiter), frozenset(attributes), kind)
-    old_name = None
-    child_info: tuple[str, ...] = ()
-    other = {}
-    for item, value in pairs(extended):
-        match item, value:
-            case "OLDNAME", (old,):
-                old_name, _ = data.mailbox(old)
-            case "CHILDINFO", tuple(options):
-                child_info = tuple(text_of(option).upper() for option in options)
-            case _:
-                other[item] = plain(value)
-    return MailboxInfo(
-        decoded,
-        octets,
-        delimiter_of(delimiter),
-        frozenset(attributes),
-        kind,
-        old_name,
-        child_info,
-        extended=ReadOnlyDict(other),
-    )
-
-
 _STATUS_ITEMS: Final = {
     "MESSAGES": "messages",
     "UIDNEXT": "uid_next",
@@ -68,17 +30,95 @@ _STATUS_ITEMS: Final = {
 }
 
 
+def _list(data: Data) -> MailboxInfo:
+    """Return a mailbox whatever the octets are: one that is left out is never archived, and nobody knows."""
+    if LIST_OF_ODD_NAME.match(data.fragments[0]) is None:
+        try:
+            match data.tokens():
+                case (tuple(attributes), bytes(delimiter), bytes(name)):
+                    return _mailbox_info(data, map(text_of, attributes), delimiter, name)
+                case (tuple(attributes), bytes(delimiter), bytes(name), tuple(extended)) if not isinstance(
+                    name, Atom
+                ) or _is_extended_data(extended):
+                    return _mailbox_info(data, map(text_of, attributes), delimiter, name, extended)
+        except (ParseError, ValueError):
+            pass
+    line = data.fragments[0]
+    parts = LIST_IN_PARTS.match(line)
+    literal = data.fragments[1] if len(data.fragments) > 1 else None
+    if parts is None:
+        defect = f"not attributes, a delimiter and a mailbox: {shown(line)}"
+        return _mailbox_info(data, (), b"", literal or b"", defect=defect)
+    (separator,) = tokens(parts[2] or b"NIL")
+    name = without_quotes(parts[3]) if literal is None else literal
+    defect = "the rest of the line is taken as the mailbox's name, for it is not quoted" if name else "no mailbox"
+    return _mailbox_info(data, map(text_of, parts[1].split()), separator, name, defect=defect)
+
+
+def _is_extended_data(members: tuple[Token, ...]) -> bool:
+    """Whether this is extended data, and not the end of a mailbox name without quotes, such as ``Old (copy 2)``.
+
+    The grammar alone can't say it. All the extended data that there is has lists as its values.
+    """
+    return not members or any(isinstance(value, tuple) for value in members[1::2])
+
+
+def _mailbox_info(
+    data: Data,
+    attributes: Iterable[str],
+    delimiter: Token,
+    name: bytes,
+    extended: tuple[Token, ...] = (),
+    *,
+    defect: str | None = None,
+) -> MailboxInfo:
+    attributes = [_ATTRIBUTES.get(word.lstrip("\\").lower(), word) for word in attributes]
+    if data.name == "XLIST":
+        attributes = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in attributes]
+    old_name = None
+    child_info: tuple[str, ...] = ()
+    other: dict[str, Value] = {}
+    try:
+        for item, value in pairs(extended):
+            match item, value:
+                case "OLDNAME", (old,):
+                    old_name, _ = data.mailbox(old)
+                case "CHILDINFO", tuple(options):
+                    child_info = tuple(text_of(option).upper() for option in options)
+                case _:
+                    other[item] = plain(value)
+    except ValueError as exc:
+        defect = f"the extended data: {exc}"
+    return MailboxInfo(
+        *data.mailbox(name),
+        delimiter_of(delimiter),
+        frozenset(attributes),
+        cast('Literal["LIST", "LSUB", "XLIST"]', data.name),
+        old_name,
+        child_info,
+        extended=ReadOnlyDict(other),
+        defect=defect,
+    )
+
+
 def _status(data: Data) -> MailboxStatus:
-    match data.tokens():
-        case (name, tuple(items)):
-            decoded, octets = data.mailbox(name)
+    try:
+        name, octets, members = data.after_mailbox()
+    except (ParseError, ValueError):
+        members = ()
+    match members:
+        case (tuple(items),):
+            pass
         case _:
-            raise ValueError("not a mailbox and a list")
+            name, octets, items = _odd_status(data)
     fields: dict[str, Any] = {}
     other: dict[str, Value] = {}
-    for item, value in pairs(items):
+    for token, value in zip_longest(items[::2], items[1::2]):
+        item = text_of(token).upper()
         try:
-            if item == "MAILBOXID" and isinstance(value, tuple):
+            if value is None:
+                other[item] = None  # a name without a value, which costs no other
+            elif item == "MAILBOXID" and isinstance(value, tuple):
                 (identifier,) = value
                 fields["mailbox_id"] = text_of(identifier)
             elif item == "APPENDLIMIT" and is_nil(value):
@@ -89,7 +129,24 @@ def _status(data: Data) -> MailboxStatus:
             other[item] = plain(value)
     if other:
         fields["other"] = ReadOnlyDict(other)
-    return MailboxStatus(decoded, octets, **fields)
+    return MailboxStatus(name, octets, **fields)
+
+
+def _odd_status(data: Data) -> tuple[str, bytes, tuple[Token, ...]]:
+    """Return the mailbox, which has spaces or quotes and is not quoted, its octets, and the list that ends the line."""
+    line = data.line
+    begin = len(line)
+    for _ in range(3):  # MAILBOXID's is a list in the list
+        begin = line.rfind(b" (", 0, begin)
+        if begin <= 0:
+            break
+        try:
+            match tokens(line[begin:]):
+                case (tuple(items),):
+                    return *data.mailbox(without_quotes(line[:begin])), items
+        except ParseError:
+            pass
+    raise ValueError("not a mailbox and a list")
 
 
 def _namespace(data: Data) -> Namespaces:
@@ -97,24 +154,23 @@ def _namespace(data: Data) -> Namespaces:
     return Namespaces(_namespaces(data, personal), _namespaces(data, other_users), _namespaces(data, shared))
 
 
-def _namespaces(data: Data, value: Token) -> tuple[MailboxNamespace, ...]:
-    if is_nil(value):
+def _namespaces(data: Data, token: Token) -> tuple[MailboxNamespace, ...]:
+    if is_nil(token):
         return ()
-    if not isinstance(value, tuple):
+    if not isinstance(token, tuple):
         raise ValueError("not a list of namespaces")
-    if len(value) > MAX_OBJECTS:
+    if len(token) > MAX_OBJECTS:
         raise ValueError(f"more than {MAX_OBJECTS} namespaces")
     namespaces = []
-    for namespace in value:
+    for namespace in token:
         match namespace:
             case (bytes(prefix), bytes(delimiter), *extensions):
                 found = {
                     name: tuple(map(text_of, values)) if isinstance(values, tuple) else (text_of(values),)
                     for name, values in pairs(tuple(extensions))
                 }
-                namespaces.append(
-                    MailboxNamespace(data.mailbox(prefix)[0], delimiter_of(delimiter), ReadOnlyDict(found))
-                )
+                name, _ = data.mailbox(b"" if is_nil(prefix) else prefix)
+                namespaces.append(MailboxNamespace(name, delimiter_of(delimiter), ReadOnlyDict(found)))
             case _:
                 raise ValueError("not a prefix and a delimiter")
     return tuple(namespaces)

@@ -15,7 +15,9 @@ __all__ = ["DECODERS"]
 def _vanished(data: Data) -> Vanished:
     octets = data.line.strip(b" ")
     earlier = octets[:9].upper() == b"(EARLIER)"
-    return Vanished(number_set(UIDSet, octets[9:].lstrip(b" ") if earlier else octets), earlier)
+    if earlier:
+        octets = octets[9:].lstrip(b" ")
+    return Vanished(number_set(UIDSet, octets) if octets else UIDSet(), earlier)
 
 
 def _expunge(data: Data) -> ExpungeResponse:

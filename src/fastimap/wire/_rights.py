@@ -16,7 +16,7 @@ from ..model.responses import (
     ReadOnlyDict,
     Response,
 )
-from ._values import Data, is_nil, number_of, octets_of, text_of
+from ._values import Data, nstring_of, number_of, text_of
 
 __all__ = ["DECODERS"]
 
@@ -33,40 +33,36 @@ def _quota(data: Data) -> Quota:
 
 
 def _quota_roots(data: Data) -> QuotaRoots:
-    name, *roots = data.tokens()
-    return QuotaRoots(*data.mailbox(name), tuple(map(text_of, roots)))
+    mailbox, octets, roots = data.after_mailbox()
+    return QuotaRoots(mailbox, octets, tuple(map(text_of, roots)))
 
 
 def _acl(data: Data) -> Acl:
-    name, *rights = data.tokens()
+    mailbox, octets, rights = data.after_mailbox()
     if len(rights) % 2:
         raise ValueError("an identifier without rights")
     texts = list(map(text_of, rights))
-    return Acl(*data.mailbox(name), ReadOnlyDict(dict(zip(texts[::2], texts[1::2], strict=True))))
+    return Acl(mailbox, octets, ReadOnlyDict(dict(zip(texts[::2], texts[1::2], strict=True))))
 
 
 def _list_rights(data: Data) -> ListRightsResponse:
-    name, identifier, required, *optional = data.tokens()
-    return ListRightsResponse(
-        *data.mailbox(name), text_of(identifier), text_of(required), tuple(map(text_of, optional))
-    )
+    mailbox, octets, (identifier, required, *optional) = data.after_mailbox()
+    return ListRightsResponse(mailbox, octets, text_of(identifier), text_of(required), tuple(map(text_of, optional)))
 
 
 def _my_rights(data: Data) -> MyRightsResponse:
-    name, rights = data.tokens()
-    return MyRightsResponse(*data.mailbox(name), text_of(rights))
+    mailbox, octets, (rights,) = data.after_mailbox()
+    return MyRightsResponse(mailbox, octets, text_of(rights))
 
 
 def _metadata(data: Data) -> Metadata:
-    match data.tokens():
-        case (name, tuple(items)) if len(items) % 2 == 0:
-            entries = {
-                text_of(entry): None if is_nil(value) else octets_of(value)
-                for entry, value in zip(items[::2], items[1::2], strict=True)
-            }
-            return Metadata(*data.mailbox(name), entries=ReadOnlyDict(entries))
-        case (name, first, *others):
-            return Metadata(*data.mailbox(name), changed=tuple(map(text_of, (first, *others))))
+    mailbox, octets, entries = data.after_mailbox()
+    match entries:
+        case (tuple(items),) if len(items) % 2 == 0:
+            values = {text_of(entry): nstring_of(value) for entry, value in zip(items[::2], items[1::2], strict=True)}
+            return Metadata(mailbox, octets, entries=ReadOnlyDict(values))
+        case (_, *_):
+            return Metadata(mailbox, octets, changed=tuple(map(text_of, entries)))
     raise ValueError("not a mailbox and entries")
 
 

@@ -20,9 +20,12 @@ from ..model.responses import (
 )
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
 from ..parser import Atom, Token, plain
-from ._values import MAX_OBJECTS, Data, SetType, is_nil, number_of, number_set, octets_of, pairs, shown
+from ._values import MAX_OBJECTS, Data, SetType, is_nil, nstring_of, number_of, number_set, octets_of, pairs
 
 __all__ = ["DECODERS"]
+
+_MODSEQ = re.compile(rb"\( *MODSEQ +([0-9]+) *\)", re.IGNORECASE)
+_RANGE = re.compile(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
 
 
 def _search(data: Data) -> SearchResponse:
@@ -34,14 +37,12 @@ def _sort(data: Data) -> SortResponse:
 
 
 def _search_result(octets: bytes) -> tuple[tuple[int, ...], int | None]:
-    """Return the numbers and the mod-sequence behind them (RFC 7162, section 3.1.5)."""
+    """Return the numbers, and the mod-sequence after them (RFC 7162, section 3.1.5), or among them."""
     mod_sequence = None
-    octets, parenthesis, rest = octets.partition(b"(")
-    if parenthesis:
-        found = re.fullmatch(rb" *MODSEQ +([0-9]+) *\) *", rest, re.IGNORECASE)
-        if found is None:
-            raise ValueError(f"not a mod-sequence: {shown(rest[:80])}")
-        mod_sequence = number_of(found[1])
+    if b"(" in octets:
+        if found := _MODSEQ.findall(octets):
+            mod_sequence = max(map(number_of, found))
+        octets = _MODSEQ.sub(b" ", octets)
     if octets.translate(None, b"0123456789 "):
         raise ValueError("not numbers alone")
     numbers = tuple(map(int, octets.split()))
@@ -50,69 +51,68 @@ def _search_result(octets: bytes) -> tuple[tuple[int, ...], int | None]:
     return numbers, mod_sequence
 
 
-_ESEARCH_NUMBERS: Final = {"MIN": "min", "MAX": "max", "COUNT": "count", "MODSEQ": "mod_sequence"}
-
-
 def _esearch(data: Data) -> ESearch:
-    values = data.tokens()
+    members = data.tokens()
     fields: dict[str, Any] = {}
     other: dict[str, Value] = {}
-    if values and isinstance(values[0], tuple):
-        for name, value in pairs(values[0]):
+    if members and isinstance(members[0], tuple):
+        for name, token in pairs(members[0]):
             if name == "TAG":
-                fields["tag"] = octets_of(value)
+                fields["tag"] = octets_of(token)
             elif name == "MAILBOX":
-                fields["mailbox"], fields["mailbox_octets"] = data.mailbox(value)
+                fields["mailbox"], fields["mailbox_octets"] = data.mailbox(token)
             elif name == "UIDVALIDITY":
-                fields["uid_validity"] = number_of(value)
+                fields["uid_validity"] = number_of(token)
             else:
-                other[name] = plain(value)
-        values = values[1:]
-    uid = bool(values) and isinstance(values[0], Atom) and values[0].upper() == b"UID"
+                other[name] = plain(token)
+        members = members[1:]
+    uid = bool(members) and isinstance(members[0], Atom) and members[0].upper() == b"UID"
     set_type: SetType = UIDSet if uid else SequenceSet
     updates: list[ContextUpdate] = []
-    for name, value in pairs(values[1:] if uid else values):
+    for name, token in pairs(members[1:] if uid else members):
         # What is asked for and can't be read makes the whole unreadable: half a result would pass for all of it.
-        if is_nil(value):
+        if is_nil(token):
             other[name] = None
-        elif name in _ESEARCH_NUMBERS:
-            fields[_ESEARCH_NUMBERS[name]] = number_of(value)
+        elif name in ("MIN", "MAX"):
+            if number := number_of(token):  # 0 is a server's word for nothing
+                fields[name.lower()] = number
+        elif name == "COUNT":
+            fields["count"] = number_of(token)
+        elif name == "MODSEQ":
+            fields["mod_sequence"] = number_of(token)
         elif name == "ALL":
-            octets = octets_of(value)
-            fields["all"], fields["all_octets"] = number_set(set_type, octets), octets
+            if octets := octets_of(token):
+                fields["all"], fields["all_octets"] = number_set(set_type, octets), octets
         elif name == "PARTIAL":
-            fields["partial"] = _partial(value, set_type)
-        elif name in ("ADDTO", "REMOVEFROM"):
-            updates += _context_updates(cast('Literal["ADDTO", "REMOVEFROM"]', name), value, set_type)
+            fields["partial"] = _partial(token, set_type)
+        elif name == "ADDTO" or name == "REMOVEFROM":
+            updates += _context_updates(cast('Literal["ADDTO", "REMOVEFROM"]', name), token, set_type)
             if len(updates) > MAX_OBJECTS:
                 raise ValueError(f"more than {MAX_OBJECTS} updates")
-        elif name == "RELEVANCY" and isinstance(value, tuple):
-            fields["relevancy"] = tuple(map(number_of, value))
+        elif name == "RELEVANCY" and isinstance(token, tuple):
+            fields["relevancy"] = tuple(map(number_of, token))
         else:
-            other[name] = plain(value)
+            other[name] = plain(token)
     return ESearch(uid=uid, updates=tuple(updates), other=ReadOnlyDict(other), **fields)
 
 
-_RANGE = re.compile(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
-
-
-def _partial(value: Token, set_type: SetType) -> Partial:
-    match value:
+def _partial(token: Token, set_type: SetType) -> Partial:
+    match token:
         case (bytes(text), messages) if range_ := _RANGE.fullmatch(text):
-            octets = b"" if is_nil(messages) else octets_of(messages)
+            octets = nstring_of(messages) or b""
             return Partial(
                 int(range_[1]), int(range_[2]), number_set(set_type, octets) if octets else set_type(), octets
             )
     raise ValueError("not a range and a set")
 
 
-def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], value: Token, set_type: SetType) -> list[ContextUpdate]:
-    if not isinstance(value, tuple) or len(value) % 2:
+def _context_updates(kind: Literal["ADDTO", "REMOVEFROM"], token: Token, set_type: SetType) -> list[ContextUpdate]:
+    if not isinstance(token, tuple) or len(token) % 2:
         raise ValueError("not positions and sets in turn")
-    if len(value) > 2 * MAX_OBJECTS:
+    if len(token) > 2 * MAX_OBJECTS:
         raise ValueError(f"more than {MAX_OBJECTS} updates")
     updates = []
-    for position, messages in zip(value[::2], value[1::2], strict=True):
+    for position, messages in zip(token[::2], token[1::2], strict=True):
         octets = octets_of(messages)
         updates.append(ContextUpdate(kind, number_of(position), number_set(set_type, octets), octets))
     return updates
@@ -122,7 +122,7 @@ def _thread(data: Data) -> ThreadResponse:
     """Threads nest as deep as a discussion goes, so this neither recurses nor counts the depth."""
     if data.line.translate(None, b"0123456789() "):
         raise ValueError("not numbers and parentheses alone")
-    # For each open parenthesis: a run of messages, each the answer to the one before it, and the threads behind it.
+    # For each open parenthesis: a run of messages, each the answer to the one before it, and the threads after it.
     numbers: list[int] = []
     threads: list[ThreadNode] = []
     waiting: list[tuple[list[int], list[ThreadNode]]] = []
@@ -139,7 +139,7 @@ def _thread(data: Data) -> ThreadResponse:
             numbers, threads = waiting.pop()
             threads.append(node)
         elif threads or not waiting:
-            raise ValueError("a message behind or outside threads")
+            raise ValueError("a message after or outside threads")
         else:
             numbers.append(number_of(word))
     if waiting:

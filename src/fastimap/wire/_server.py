@@ -24,10 +24,10 @@ def _id(data: Data) -> ServerID:
     match data.tokens():
         case ():
             return ServerID()
-        case (bytes(nothing),) if is_nil(nothing):
+        case (token,) if is_nil(token):
             return ServerID()
         case (tuple(items),):
-            known = {name.lower(): text_of(value) for name, value in pairs(items) if not is_nil(value)}
+            known = {name.lower(): text_of(token) for name, token in pairs(items) if not is_nil(token)}
             return ServerID(ReadOnlyDict(known))
     raise ValueError("neither NIL nor one list")
 
@@ -46,6 +46,6 @@ DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
     "COMPARATOR": _comparator,
     "ENABLED": lambda data: Enabled(capabilities(data.line)),
     "ID": _id,
-    "JMAPACCESS": lambda data: JMAPAccess(text_of(one(data.line))),
-    "LANGUAGE": lambda data: LanguageResponse(texts(data.line)),
+    "JMAPACCESS": lambda data: JMAPAccess(text_of(one(data.tokens()))),
+    "LANGUAGE": lambda data: LanguageResponse(texts(data.tokens())),
 }

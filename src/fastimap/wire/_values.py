@@ -1,4 +1,4 @@
-"""Parts of responses: what a number, a string, a mailbox name, a set, a list of flags mean (RFC 9051, section 9)."""
+"""What tokens mean where a grammar has a number, a string, a mailbox, a set, a list of flags (RFC 9051, section 9)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from ..model import mailbox_name, words
 from ..model.sequence_set import SequenceSet, UIDSet
 from ..parser import Atom, Token, tokenize
+from .tolerant import ODD_NAME
 
 __all__ = [
     "MAX_OBJECTS",
@@ -20,6 +21,7 @@ __all__ = [
     "for_people",
     "is_nil",
     "mailbox",
+    "nstring_of",
     "number_of",
     "number_set",
     "octets_of",
@@ -32,24 +34,131 @@ __all__ = [
     "upper",
 ]
 
-_FLOAT = re.compile(r"[0-9](?:\.[0-9]{1,18})?e\+?[0-9]{1,2}", re.IGNORECASE)
-_MAX_NUMBER = 2**63 - 1
-
-# Of what takes 50 times as much memory as octets, and of which no server has thousands.
-MAX_OBJECTS = 100_000
-
-S = TypeVar("S", bound=UIDSet | SequenceSet)
-
-
-def number_set(kind: type[S], octets: bytes) -> S:
-    """Return the set that a server sent; "*" has no meaning there."""
-    numbers: Any = kind.parse(octets)  # a union of classes as the bound hides that it is an S
-    if numbers.has_star:
-        raise ValueError('"*" in a set from the server')
-    return cast(S, numbers)
-
+MAX_OBJECTS: Final = 100_000
+"""Of what takes 50 times as much memory as octets, and of which no server has thousands."""
 
 SetType: TypeAlias = type[UIDSet] | type[SequenceSet]
+
+_FLOAT = re.compile(rb"[0-9](?:\.[0-9]{1,18})?e\+?[0-9]{1,2}", re.IGNORECASE)
+_MAX_NUMBER = 2**63 - 1
+_SYSTEM_FLAGS: Final = {flag.upper(): flag for flag in words.SYSTEM_FLAGS}
+# A flag, in whose brackets may be spaces: Gmail makes keywords of labels.
+_FLAG = re.compile(rb"(?:[^ \[]|\[[^\]]*+\]|\[)++")
+
+_S = TypeVar("_S", bound=UIDSet | SequenceSet)
+
+
+class Data:
+    """An untagged response: its name, and what is before and after it."""
+
+    __slots__ = ("fragments", "name", "octets_of_number", "utf8")
+
+    def __init__(self, name: str, number: bytes | None, fragments: tuple[bytes, ...], utf8: bool) -> None:
+        self.name = name
+        self.octets_of_number = number
+        self.fragments = fragments
+        """What follows the name."""
+        self.utf8 = utf8
+
+    @property
+    def number(self) -> int:
+        """The number before the name."""
+        if self.octets_of_number is None:
+            raise ValueError("no number before it")
+        return number_of(self.octets_of_number)
+
+    @property
+    def line(self) -> bytes:
+        """What follows the name, where the grammar has no literal."""
+        if len(self.fragments) > 1:
+            raise ValueError("a literal where none can be")
+        return self.fragments[0]
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all that follows the name."""
+        return tokenize(self.fragments)
+
+    def after_mailbox(self) -> tuple[str, bytes, tuple[Token, ...]]:
+        """Return the name of the mailbox that comes first, its octets, and the tokens after it.
+
+        A name with parentheses and without quotes goes on to the next space (see :mod:`.tolerant`).
+        """
+        name: Token
+        if odd := ODD_NAME.match(self.fragments[0]):
+            name = odd[0]
+            rest = tokenize((self.fragments[0][odd.end() :], *self.fragments[1:]))
+        else:
+            name, *following = self.tokens()
+            rest = tuple(following)
+        return *self.mailbox(name), rest
+
+    def mailbox(self, token: Token) -> tuple[str, bytes]:
+        """Return a mailbox's name and its octets."""
+        octets = octets_of(token)
+        return mailbox(octets, utf8=self.utf8), octets
+
+
+def tokens(octets: bytes) -> tuple[Token, ...]:
+    """Return the tokens of octets that hold no literal."""
+    return tokenize((octets,))
+
+
+def is_nil(token: Token) -> bool:
+    """Whether a token is NIL, where the grammar has nil: in quotes it is a string, as a name it is a name."""
+    return isinstance(token, Atom) and token.is_nil
+
+
+def octets_of(token: Token) -> bytes:
+    """Return the octets of an atom or a string, as plain bytes: whatever it spells (astring)."""
+    if isinstance(token, tuple):
+        raise ValueError("a list where a string must be")
+    return bytes(token)
+
+
+def nstring_of(token: Token) -> bytes | None:
+    """Return the octets of a string, None for NIL."""
+    return None if is_nil(token) else octets_of(token)
+
+
+def text_of(token: Token) -> str:
+    """Return an atom or a string as text; octets that are not UTF-8 become lone surrogates."""
+    if isinstance(token, tuple):
+        raise ValueError("a list where a string must be")
+    return token.decode("utf-8", "surrogateescape")
+
+
+def for_people(octets: bytes) -> str:
+    """Return text that nothing but people reads."""
+    return octets.decode("utf-8", "replace")
+
+
+def upper(octets: bytes) -> str:
+    """Return a word of the protocol, in upper case."""
+    return octets.upper().decode("utf-8", "surrogateescape")
+
+
+def shown(value: object) -> str:
+    """Return what stands in a text about a defect."""
+    text = repr(bytes(value) if isinstance(value, Atom) else value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def number_of(token: Token) -> int:
+    """Return a number of at most 63 bits (RFC 9051, section 9, number64)."""
+    if not isinstance(token, tuple):
+        if len(token) <= 19 and token.isdigit() and (number := int(token)) <= _MAX_NUMBER:
+            return number
+        if _FLOAT.fullmatch(token) and (approximate := float(token)) <= _MAX_NUMBER:
+            return int(approximate)
+    raise ValueError(f"not a number: {shown(token)}")
+
+
+def number_set(kind: type[_S], octets: bytes) -> _S:
+    """Return the set that a server sent; "*" has no meaning there."""
+    numbers: Any = kind.parse(octets)  # a union of classes as the bound hides that it is an _S
+    if numbers.has_star:
+        raise ValueError('"*" in a set from the server')
+    return cast(_S, numbers)
 
 
 def mailbox(octets: bytes, *, utf8: bool = False) -> str:
@@ -67,123 +176,40 @@ def mailbox(octets: bytes, *, utf8: bool = False) -> str:
     return octets.decode("utf-8", "surrogateescape")
 
 
-def is_nil(token: Token) -> bool:
-    return isinstance(token, Atom) and token.is_nil
-
-
-def octets_of(token: Token) -> bytes:
-    """Return the octets of a string or an atom; ``007`` and ``NIL`` are names where the grammar has a name."""
-    if isinstance(token, bytes):
-        return bytes(token)
-    raise ValueError("a list where a string must be")
-
-
-def text_of(token: Token) -> str:
-    return octets_of(token).decode("utf-8", "surrogateescape")
-
-
-def for_people(octets: bytes) -> str:
-    return octets.decode("utf-8", "replace")
-
-
-def upper(octets: bytes) -> str:
-    return octets.upper().decode("utf-8", "surrogateescape")
-
-
-def number_of(token: Token) -> int:
-    """Return a number of at most 63 bits (RFC 9051, section 9, number64)."""
-    if isinstance(token, bytes):
-        text = token.decode("ascii", "replace")
-        digits = text.lstrip("0") or "0"
-        if len(digits) <= 19 and token.isdigit() and int(digits) <= _MAX_NUMBER:
-            return int(digits)
-        if _FLOAT.fullmatch(text) and float(text) <= _MAX_NUMBER:
-            return int(float(text))
-    raise ValueError(f"not a number: {shown(token)}")
-
-
-def shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def delimiter_of(token: Token) -> str | None:
+    """Return the hierarchy delimiter; NIL and, from some servers, "" mean that there is no hierarchy."""
+    return None if is_nil(token) else text_of(token) or None
 
 
 def capabilities(octets: bytes) -> frozenset[str]:
+    """Return the words of a line, in upper case."""
     return frozenset(map(upper, octets.split()))
 
 
-_SYSTEM_FLAGS: Final = {flag.upper(): flag for flag in words.SYSTEM_FLAGS}
-
-
 def flags(octets: bytes) -> frozenset[str]:
-    """Return the flags of a parenthesised list; not by the tokenizer, as ``123`` and ``NIL`` are keywords too."""
+    """Return the flags of a list in parentheses, system flags in the RFC's spelling."""
     octets = octets.strip(b" ")
     if not (octets.startswith(b"(") and octets.endswith(b")")) or b"(" in octets[1:] or b")" in octets[:-1]:
         raise ValueError("not a list of flags")
-    return frozenset(_SYSTEM_FLAGS.get(flag.upper(), flag) for flag in map(text_of, octets[1:-1].split()))
+    return frozenset(_SYSTEM_FLAGS.get(flag.upper(), flag) for flag in map(text_of, _FLAG.findall(octets[1:-1])))
 
 
-class Data:
-    """An untagged response: what stands around its name."""
-
-    __slots__ = ("fragments", "name", "octets_of_number", "utf8")
-
-    def __init__(self, name: str, number: bytes | None, fragments: tuple[bytes, ...], utf8: bool) -> None:
-        self.name = name
-        self.octets_of_number = number
-        self.fragments = fragments
-        """What follows the name."""
-        self.utf8 = utf8
-
-    @property
-    def number(self) -> int:
-        """The number in front of the name."""
-        if self.octets_of_number is None:
-            raise ValueError("no number in front of it")
-        return number_of(self.octets_of_number)
-
-    @property
-    def line(self) -> bytes:
-        """What follows the name, where the grammar has no literal."""
-        if len(self.fragments) > 1:
-            raise ValueError("a literal where none can be")
-        return self.fragments[0]
-
-    def tokens(self) -> tuple[Token, ...]:
-        return tokenize(self.fragments)
-
-    def mailbox(self, token: Token) -> tuple[str, bytes]:
-        """Return a mailbox's name and its octets."""
-        octets = octets_of(token)
-        return mailbox(octets, utf8=self.utf8), octets
-
-
-def pairs(tokens: tuple[Token, ...]) -> Iterator[tuple[str, Token]]:
-    """Yield the (name in upper case, value) of a list in which they alternate."""
-    if len(tokens) % 2:
-        raise ValueError("a name without a value")
-    for name, value in zip(tokens[::2], tokens[1::2], strict=True):
-        yield text_of(name).upper(), value
-
-
-def texts(octets: bytes) -> tuple[str, ...]:
+def texts(found: tuple[Token, ...]) -> tuple[str, ...]:
     """Return the strings of a list; the parentheses may be missing, as in an example of RFC 9051, section 6.4.4.4."""
-    values = tokens(octets)
-    if len(values) == 1 and isinstance(values[0], tuple):
-        values = values[0]
-    return tuple(map(text_of, values))
+    if len(found) == 1 and isinstance(found[0], tuple):
+        found = found[0]
+    return tuple(map(text_of, found))
 
 
-def tokens(octets: bytes) -> tuple[Token, ...]:
-    return tokenize((octets,))
-
-
-def one(octets: bytes) -> bytes:
-    (token,) = tokens(octets)
+def one(found: tuple[Token, ...]) -> bytes:
+    """Return the only string."""
+    (token,) = found
     return octets_of(token)
 
 
-def delimiter_of(token: Token) -> str | None:
-    """Return the hierarchy delimiter; NIL and, from some servers, "" mean that there is no hierarchy."""
-    if isinstance(token, Atom) and token.isdigit():
-        raise ValueError("a number where a delimiter must be")
-    return None if is_nil(token) else text_of(token) or None
+def pairs(members: tuple[Token, ...]) -> Iterator[tuple[str, Token]]:
+    """Yield the (name in upper case, value) of a list in which they alternate."""
+    if len(members) % 2:
+        raise ValueError("a name without a value")
+    for name, value in zip(members[::2], members[1::2], strict=True):
+        yield text_of(name).upper(), value

@@ -7,9 +7,10 @@ and in no row of this table is a defect: of a FETCH row, of a mailbox in LIST, o
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
-__all__ = ["QUIRKS", "XLIST_ATTRIBUTES", "Quirk"]
+__all__ = ["LIST_IN_PARTS", "LIST_OF_ODD_NAME", "ODD_NAME", "QUIRKS", "XLIST_ATTRIBUTES", "Quirk", "without_quotes"]
 
 
 class Quirk(NamedTuple):
@@ -39,8 +40,34 @@ QUIRKS: Final = (
     Quirk("Zoho, Greenmail", "djc/tokio-imap", r"\* in FLAGS", "nothing; it belongs into PERMANENTFLAGS"),
     Quirk("", "ImapFlow's tests", "LIST (HasNoChildren UnMarked)", r"\HasNoChildren, \Unmarked"),
     Quirk("", "ImapFlow's and net-imap's tests", "mailbox names in raw UTF-8", "what they are, if not modified UTF-7"),
+    Quirk("Telus", "jakartaee/mail-api#32", "mailbox names with parentheses, not in quotes", "names to the next space"),
+    Quirk("", "hostile scenarios", "LIST with a name that has spaces and no quotes", "the rest of the line, a defect"),
+    Quirk("", "hostile scenarios", "an empty VANISHED (EARLIER)", "no messages"),
+    Quirk("", "hostile scenarios", "SEARCH 1 (MODSEQ 9) 2", "the numbers 1 and 2, the mod-sequence 9"),
+    Quirk("", "hostile scenarios", "ESEARCH MIN 0, MAX 0, ALL with nothing", "nothing found"),
     Quirk("Gmail", "its XLIST", r"\AllMail, \Starred, \Spam", r"\All, \Flagged, \Junk"),
 )
 
 XLIST_ATTRIBUTES: Final = {"\\allmail": "\\All", "\\starred": "\\Flagged", "\\spam": "\\Junk"}
 """Attributes of Gmail's XLIST, in lower case, and those of RFC 6154 that they became."""
+
+ODD_NAME: Final = re.compile(rb'[^ "(){][^ ()]*+[()][^ ]*+')
+"""A mailbox name with parentheses and without quotes, at the beginning of what follows a response's name.
+
+It goes on to the next space: in the grammar an atom is never next to a parenthesis there.
+"""
+
+_BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
+LIST_OF_ODD_NAME: Final = re.compile(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
+"""What follows LIST where such a name is in it."""
+LIST_IN_PARTS: Final = re.compile(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
+"""The attributes, the delimiter, and all that is after them: the name, with spaces, parentheses or quotes in it."""
+
+
+def without_quotes(name: bytes) -> bytes:
+    """Return a mailbox name, taken as the rest of a line, without the quotes around it and the spaces after it."""
+    name = name.strip(b" ")
+    if name.startswith(b'"'):
+        name = name[1:].removesuffix(b'"')
+        return re.sub(rb'\\(["\\])', rb"\1", name)
+    return name
