@@ -53,6 +53,37 @@ def test_a_mailbox_is_listed_once(talk: Talk) -> None:  # as Cyrus 3.10 answers 
     assert [(info.name, info.has_children) for info in found] == [("Work", False), ("INBOX", None)]
 
 
+def test_no_mailbox_vanishes_from_a_list(talk: Talk) -> None:
+    """Names that a careless server does not quote, or encode, and lines that can't be read."""
+    found = talk(
+        List(),
+        server("LIST-STATUS"),
+        r"""
+        C: A1 LIST "" *
+        S: * LIST () "/" INBOX
+        S: * LIST () "/" folderB/TESTfolder(S)C
+        S: * LIST () "/" Old Clients
+        S: * LIST () "/" "R&D"
+        S: * LIST () "/" "R&-D"
+        S: * LIST (\HasChildren "/" x
+        S: * LIST (\HasChildren "/" y
+        S: * LIST () "/" inbox
+        S: A1 OK LIST completed
+        """,
+    )
+    assert [(info.name, info.octets, info.is_selectable) for info in found] == [
+        ("INBOX", b"inbox", True),
+        ("folderB/TESTfolder(S)C", b"folderB/TESTfolder(S)C", True),
+        ("Old Clients", b"Old Clients", True),
+        ("R&D", b"R&D", True),
+        ("R&D", b"R&-D", True),
+        ("", b"", False),
+        ("", b"", False),
+    ]
+    assert [info.defect is None for info in found] == [True, False, False, True, True, False, False]
+    assert talk.left == []
+
+
 def test_list_of_the_delimiter(talk: Talk) -> None:
     (root,) = talk(
         List(pattern=""),

@@ -174,18 +174,24 @@ class List(Command[tuple[MailboxInfo, ...]]):
         return False
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[MailboxInfo, ...]:
-        more: dict[str, dict[str, Any]] = {}
+        more: dict[bytes, dict[str, Any]] = {}
         for response in self._more:
             if isinstance(response, MailboxStatus):
-                more.setdefault(response.name, {})["status"] = response
+                more.setdefault(_key(response.name, response.octets), {})["status"] = response
             elif isinstance(response, types.MyRightsResponse):
-                more.setdefault(response.mailbox, {})["my_rights"] = response.rights
+                more.setdefault(_key(response.mailbox, response.mailbox_octets), {})["my_rights"] = response.rights
             elif isinstance(response, Metadata):
-                fields = more.setdefault(response.mailbox, {})
+                fields = more.setdefault(_key(response.mailbox, response.mailbox_octets), {})
                 fields["metadata"] = ReadOnlyDict({**fields.get("metadata", {}), **response.entries})
         # Cyrus 3.10 tells of a mailbox that is new before it answers: what it says of it then is less, and no answer.
-        found = {info.name: info for info in self._found}
-        return tuple(replace(info, **more.get(name, {})) for name, info in found.items())
+        # Of one without a name nothing is known but its defect.
+        found = {(_key(info.name, info.octets), info.name or info.defect): info for info in self._found}
+        return tuple(replace(info, **more.get(key, {})) for (key, _), info in found.items())
+
+
+def _key(name: str, octets: bytes) -> bytes:
+    """Return what tells mailboxes apart: the octets, as a careless server has ``R&D`` and ``R&-D``."""
+    return b"INBOX" if name == "INBOX" else octets
 
 
 class LSub(List):

@@ -72,7 +72,7 @@ def _mailbox_info(
     *,
     defect: str | None = None,
 ) -> MailboxInfo:
-    attributes = [_ATTRIBUTES.get(word.lstrip("\\").lower(), word) for word in attributes]
+    attributes = [_ATTRIBUTES.get(word.lstrip("\\").lower(), word) for word in attributes if word != "\\"]
     if data.name == "XLIST":
         attributes = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in attributes]
     old_name = None

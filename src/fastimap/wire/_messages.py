@@ -8,6 +8,7 @@ from typing import Final
 from ..model.responses import Exists, ExpungeResponse, Flags, Recent, Response, Vanished
 from ..model.sequence_set import UIDSet
 from ._values import Data, flags, number_set
+from .tolerant import FROM_ZERO
 
 __all__ = ["DECODERS"]
 
@@ -17,6 +18,7 @@ def _vanished(data: Data) -> Vanished:
     earlier = octets[:9].upper() == b"(EARLIER)"
     if earlier:
         octets = octets[9:].lstrip(b" ")
+    octets = FROM_ZERO.sub(b"1", octets)
     return Vanished(number_set(UIDSet, octets) if octets else UIDSet(), earlier)
 
 

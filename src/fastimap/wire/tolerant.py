@@ -10,7 +10,16 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-__all__ = ["LIST_IN_PARTS", "LIST_OF_ODD_NAME", "ODD_NAME", "QUIRKS", "XLIST_ATTRIBUTES", "Quirk", "without_quotes"]
+__all__ = [
+    "FROM_ZERO",
+    "LIST_IN_PARTS",
+    "LIST_OF_ODD_NAME",
+    "ODD_NAME",
+    "QUIRKS",
+    "XLIST_ATTRIBUTES",
+    "Quirk",
+    "without_quotes",
+]
 
 
 class Quirk(NamedTuple):
@@ -40,11 +49,20 @@ QUIRKS: Final = (
     Quirk("Zoho, Greenmail", "djc/tokio-imap", r"\* in FLAGS", "nothing; it belongs into PERMANENTFLAGS"),
     Quirk("", "ImapFlow's tests", "LIST (HasNoChildren UnMarked)", r"\HasNoChildren, \Unmarked"),
     Quirk("", "ImapFlow's and net-imap's tests", "mailbox names in raw UTF-8", "what they are, if not modified UTF-7"),
-    Quirk("Telus", "jakartaee/mail-api#32", "mailbox names with parentheses, not in quotes", "names to the next space"),
-    Quirk("", "hostile scenarios", "LIST with a name that has spaces and no quotes", "the rest of the line, a defect"),
-    Quirk("", "hostile scenarios", "an empty VANISHED (EARLIER)", "no messages"),
-    Quirk("", "hostile scenarios", "SEARCH 1 (MODSEQ 9) 2", "the numbers 1 and 2, the mod-sequence 9"),
-    Quirk("", "hostile scenarios", "ESEARCH MIN 0, MAX 0, ALL with nothing", "nothing found"),
+    Quirk(
+        "Telus", "jakartaee/mail-api#32", "names with parentheses, not in quotes: a(b)", "the name to the next space"
+    ),
+    Quirk(
+        "Lotus Notes",
+        "IndySockets/Indy#329",
+        "LIST: names with spaces, not in quotes",
+        "the rest of the line; a defect",
+    ),
+    Quirk("home.pl", "Foundry376/Mailspring#1795", r"\\ alone among the attributes of a mailbox", "nothing"),
+    Quirk("Dovecot", "dovecot/core#162", "VANISHED 0:1", "1"),
+    Quirk("", "tests/hostile", "an empty VANISHED (EARLIER)", "no messages"),
+    Quirk("", "tests/hostile", "SEARCH 1 (MODSEQ 9) 2", "the messages 1 and 2, the mod-sequence 9"),
+    Quirk("", "tests/hostile", "ESEARCH MIN 0, MAX 0", "nothing was found"),
     Quirk("Gmail", "its XLIST", r"\AllMail, \Starred, \Spam", r"\All, \Flagged, \Junk"),
 )
 
@@ -56,6 +74,9 @@ ODD_NAME: Final = re.compile(rb'[^ "(){][^ ()]*+[()][^ ]*+')
 
 It goes on to the next space: in the grammar an atom is never next to a parenthesis there.
 """
+
+FROM_ZERO: Final = re.compile(rb"(?<![0-9])0(?=:[0-9])")
+"""The beginning of a range from 0: no message has that number."""
 
 _BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
 LIST_OF_ODD_NAME: Final = re.compile(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)

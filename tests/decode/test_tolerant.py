@@ -1,0 +1,163 @@
+"""What servers send against the grammar, and what is made of it: nothing vanishes, nothing is cut in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastimap.model.sequence_set import UIDSet
+from fastimap.types import (
+    Acl,
+    ContinuationRequest,
+    ESearch,
+    MailboxInfo,
+    MailboxNamespace,
+    MailboxStatus,
+    Metadata,
+    MyRightsResponse,
+    Namespaces,
+    QuotaRoots,
+    ReadOnlyDict,
+    Response,
+    SearchResponse,
+    SortResponse,
+    StatusResponse,
+    UnknownResponse,
+    Vanished,
+)
+from fastimap.wire.decode import response
+from fastimap.wire.tolerant import QUIRKS
+
+from .conftest import Decode
+
+
+@pytest.mark.parametrize("kind", ["LIST", "LSUB", "XLIST"])
+@pytest.mark.parametrize(
+    ("octets", "name"),
+    [
+        (b"Root/Folder/Subfolder()", "Root/Folder/Subfolder()"),
+        (b"folderB/TESTfolder(S)C", "folderB/TESTfolder(S)C"),
+        (b"a)b", "a)b"),
+        (b"a(b", "a(b"),
+        (b"(a)", "(a)"),
+        (b"Old Clients", "Old Clients"),
+        (b"Old (2019)", "Old (2019)"),
+        (b"Old (copy 2)", "Old (copy 2)"),
+        (b"Old(1) and new(2)", "Old(1) and new(2)"),
+        (b"R&D (x) ", "R&D (x)"),
+        (b"Entw&APw-rfe (alt)", "Entw\u00fcrfe (alt)"),
+        (b'"not closed', "not closed"),
+        (b'"My "own" folder"', 'My "own" folder'),
+        (b"BODY[ a", "BODY[ a"),
+    ],
+)
+def test_names_without_quotes(decoded: Decode, kind: str, octets: bytes, name: str) -> None:
+    found = decoded(b'* %s (\\HasNoChildren) "/" %s' % (kind.encode(), octets))
+    assert isinstance(found, MailboxInfo)
+    assert (found.name, found.delimiter, found.kind) == (name, "/", kind)
+    assert found.attributes == {"\\HasNoChildren"}
+    assert found.is_selectable
+    assert found.defect
+
+
+@pytest.mark.parametrize(
+    ("octets", "name", "delimiter"),
+    [
+        # What a careless server says that can be said so is no defect.
+        (rb'"\\" Folder\Subfolder', "Folder\\Subfolder", "\\"),
+        (b'"." a.[b49c20cf', "a.[b49c20cf", "."),
+        (b'"/" don"t', 'don"t', "/"),
+        (b'"/" {5}x', "{5}x", "/"),
+        (b'"/" 200', "200", "/"),
+        (b'"/" a ', "a", "/"),
+        (b'"/" BODY[]', "BODY[]", "/"),
+        (rb'"/" "My \"own\" "folder"', 'My "own" "folder', "/"),
+    ],
+)
+def test_odd_names_that_are_whole(decoded: Decode, octets: bytes, name: str, delimiter: str) -> None:
+    assert decoded(b"* LIST () " + octets) == MailboxInfo(name, name.encode(), delimiter, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("octets", "name"),
+    [
+        (b"", ""),
+        (b'"/" a', ""),
+        (b'() "/"', ""),
+        (b'() NIL', ""),
+        (b'(((()) "/" a', ""),
+        (b'((a)) "/" a', ""),
+        (b'\\A "/" {5}\r\nhello', "hello"),
+        (b'() "/" x {5}\r\nhello', "hello"),
+        (b'() a', "a"),
+        (b'() / a b', "a b"),
+    ],
+)  # fmt: skip
+def test_a_mailbox_does_not_vanish(decoded: Decode, octets: bytes, name: str) -> None:
+    found = decoded(b"* LIST " + octets)
+    assert isinstance(found, MailboxInfo)
+    assert found.name == name
+    assert found.is_selectable is bool(name)
+    assert found.defect
+
+
+def test_extended_data_costs_no_name(decoded: Decode) -> None:
+    found = decoded(b'* LIST () "/" "a" (OLDNAME)')
+    assert isinstance(found, MailboxInfo)
+    assert (found.name, found.old_name, found.extended) == ("a", None, ReadOnlyDict())
+    assert found.defect
+
+
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        # The name goes on to the next space.
+        (b"* STATUS a(b)c (MESSAGES 1)", MailboxStatus("a(b)c", b"a(b)c", messages=1)),
+        (b"* QUOTAROOT a(b)c ROOT", QuotaRoots("a(b)c", b"a(b)c", ("ROOT",))),
+        (b"* ACL a(b) me lr", Acl("a(b)", b"a(b)", ReadOnlyDict({"me": "lr"}))),
+        (b"* MYRIGHTS a( lr", MyRightsResponse("a(", b"a(", "lr")),
+        (b"* METADATA a() (/b c)", Metadata("a()", b"a()", ReadOnlyDict({"/b": b"c"}))),
+        # STATUS ends in its list.
+        (b"* STATUS Old Clients (MESSAGES 1)", MailboxStatus("Old Clients", b"Old Clients", messages=1)),
+        (
+            b"* STATUS Old (x) y (MAILBOXID (F2) MESSAGES 1)",
+            MailboxStatus("Old (x) y", b"Old (x) y", messages=1, mailbox_id="F2"),
+        ),
+        (b'* STATUS "a (MESSAGES 1)', MailboxStatus("a", b"a", messages=1)),
+        (
+            b"* STATUS a (MESSAGES 5 UIDNEXT)",
+            MailboxStatus("a", b"a", messages=5, other=ReadOnlyDict({"UIDNEXT": None})),
+        ),
+        # Nothing.
+        (b"* VANISHED (EARLIER) ", Vanished(UIDSet(), earlier=True)),
+        (b"* VANISHED (EARLIER)", Vanished(UIDSet(), earlier=True)),
+        (b"* VANISHED ", Vanished(UIDSet())),
+        (b"* VANISHED 0:1", Vanished(UIDSet(1))),
+        (b"* VANISHED 5,0:3,10:12", Vanished(UIDSet("1:3,5,10:12"))),
+        (b'* ESEARCH (TAG "a") UID MIN 0 MAX 0 COUNT 0', ESearch(b"a", uid=True, count=0)),
+        (b'* ESEARCH (TAG "a") UID ALL ""', ESearch(b"a", uid=True)),
+        (b'* NAMESPACE ((NIL "/")) NIL NIL', Namespaces((MailboxNamespace("", "/"),))),
+        # A mod-sequence anywhere.
+        (b"* SEARCH 1 2 (modseq 9) 3 4", SearchResponse((1, 2, 3, 4), 9)),
+        (b"* SEARCH (MODSEQ 9) 3", SearchResponse((3,), 9)),
+        (b"* SORT 3(MODSEQ 9)1(MODSEQ 7)", SortResponse((3, 1), 9)),
+        # An empty challenge is one for the mechanisms to know.
+        (b'+ ""', ContinuationRequest(b'""')),
+    ],
+)  # fmt: skip
+def test_what_was_meant(decoded: Decode, octets: bytes, expected: Response) -> None:
+    assert decoded(octets) == expected
+
+
+def test_text_that_ends_as_a_literal_is_announced() -> None:
+    for text in ("see rule {5}", "{5}", "~{5+}"):
+        assert response((b"* OK " + text.encode(),)) == StatusResponse("OK", None, text)
+
+
+@pytest.mark.parametrize("octets", [b"* VANISHED 0", b"* VANISHED 1:0", b"* STATUS a", b"* STATUS (MESSAGES 1)"])
+def test_what_can_mean_nothing(decoded: Decode, octets: bytes) -> None:
+    assert isinstance(decoded(octets), UnknownResponse)
+
+
+def test_the_table_of_quirks() -> None:
+    assert all(quirk.source and quirk.sends and quirk.taken_as for quirk in QUIRKS)
+    assert len({quirk.sends for quirk in QUIRKS}) == len(QUIRKS)
