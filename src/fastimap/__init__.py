@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors, imaplib, sasl, search, types
     from .clients.asyncio import AsyncClient
-    from .clients.blocking import Client
-    from .clients.pipeline import Pipeline
+    from .clients.blocking import Client, Pipeline
     from .commands import (
         Action,
         AppendMessage,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
         StoreResult,
     )
     from .commands.base import Command, Flow, Session, State
+    from .conversation.events import Reconnected
     from .conversation.protocol import Counters, Event, Pending
     from .errors import FastimapError
     from .imaplib import IMAP4, IMAP4_SSL, IMAP4_stream
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     )
     from .model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .parser import IMPLEMENTATION
+    from .sessions.retry import Retry
     from .settings import Timeouts
 
 __all__ = [
@@ -97,6 +98,8 @@ __all__ = [
     "Pending",
     "Pipeline",
     "QResync",
+    "Reconnected",
+    "Retry",
     "SavedResult",
     "SearchResult",
     "SelectedMailbox",
@@ -158,8 +161,10 @@ _HOMES = {
     "NotifyEvent": "commands",
     "Parameters": "model.message",
     "Pending": "conversation.protocol",
-    "Pipeline": "clients.pipeline",
+    "Pipeline": "clients.blocking",
     "QResync": "commands",
+    "Reconnected": "conversation.events",
+    "Retry": "sessions.retry",
     "SavedResult": "model.sequence_set",
     "SearchResult": "commands",
     "SelectedMailbox": "commands",
