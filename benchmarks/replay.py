@@ -1,7 +1,8 @@
 """A server, in its own process, that answers every FETCH with recorded octets, as fast as sendall() goes.
 
-It knows CAPABILITY, LOGIN, SELECT, FETCH of one range (or of a list without gaps) by number, and LOGOUT; the mailbox
-selected names the recording to send.
+It knows CAPABILITY, LOGIN, SELECT, NOOP, FETCH of one range (or of a list without gaps), UID SEARCH, which finds every
+message, and LOGOUT; the mailbox selected names the recording to send. Over TLS it writes records of 4 KiB, as Dovecot
+does.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from benchmarks import workloads
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
 SMALL = 64 * workloads.KIB
+RECORD = 4 * workloads.KIB
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class Session:
         Returns:
             The octets to send, the mailbox whose recording follows ("" for none), the octets behind it.
         """
-        tag, command, *arguments = line.replace(b" UID ", b" ").split()
+        tag, command, *arguments = line.split()
+        first_uid = 1
+        if command.upper() == b"UID":
+            command, *arguments = arguments
+            first_uid = workloads.FIRST_UID
         untagged = b""
         replayed = ""
         match command.upper():
@@ -64,15 +70,21 @@ class Session:
                 untagged = b"* CAPABILITY IMAP4rev1\r\n"
             case b"SELECT" | b"EXAMINE":
                 self.mailbox = arguments[0].decode().strip('"')
-                untagged = b"* %d EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n" % workloads.messages(self.mailbox)
+                exists = workloads.messages(self.mailbox)
+                uid_next = workloads.FIRST_UID + exists
+                untagged = b"* %d EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT %d] ok\r\n" % (exists, uid_next)
             case b"FETCH":
                 replayed = self.mailbox
+                exists = workloads.messages(replayed)
                 numbers = re.split(b"[,:]", arguments[0])
-                self.first = int(numbers[0])
-                self.last = workloads.messages(replayed) if numbers[-1] == b"*" else int(numbers[-1])
+                self.first = max(int(numbers[0]) - first_uid + 1, 1)
+                self.last = exists if numbers[-1] == b"*" else min(int(numbers[-1]) - first_uid + 1, exists)
+            case b"SEARCH":
+                exists = workloads.messages(self.mailbox)
+                untagged = b" ".join([b"* SEARCH", *(b"%d" % (first_uid + n) for n in range(exists))]) + b"\r\n"
             case b"LOGOUT":
                 untagged = b"* BYE good bye\r\n"
-            case b"LOGIN":
+            case b"LOGIN" | b"NOOP":
                 pass
             case _:
                 return b"", "", tag + b" BAD unknown command\r\n"
@@ -90,19 +102,26 @@ class _Connection(socketserver.StreamRequestHandler):
             for line in self.rfile:
                 before, mailbox, after = session.answer(line)
                 if not mailbox:
-                    self.request.sendall(before + after)
+                    self._send(before + after)
                 elif workloads.messages(mailbox) == 1:
                     for piece in _pieces(mailbox):
-                        self.request.sendall(piece)
-                    self.request.sendall(after)
+                        self._send(piece)
+                    self._send(after)
                 else:
                     octets, starts = _recording(mailbox)
                     octets = octets[starts[session.first - 1] : starts[session.last]]
                     if len(octets) <= SMALL:
-                        self.request.sendall(b"".join((octets, after)))
+                        self._send(b"".join((octets, after)))
                     else:
-                        self.request.sendall(octets)
-                        self.request.sendall(after)
+                        self._send(octets)
+                        self._send(after)
+
+    def _send(self, octets: bytes | memoryview) -> None:
+        if isinstance(self.request, ssl.SSLSocket):
+            for start in range(0, len(octets), RECORD):
+                self.request.sendall(octets[start : start + RECORD])
+        else:
+            self.request.sendall(octets)
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -13,6 +13,8 @@ from random import Random
 
 KIB = 1024
 MIB = 1024 * KIB
+FIRST_UID = 7001
+"""The UID of message 1; the others count on from there."""
 
 _NAMES = ("Ada Lovelace", "Grace Hopper", "Jon Postel", "Mark Crispin", "=?utf-8?Q?J=C3=BCrgen_M=C3=BCller?=", "Li Wei")
 _HOSTS = ("example.org", "mail.example.com", "lists.example.net", "cac.washington.edu")
@@ -126,7 +128,7 @@ def _a(count: int) -> Iterator[bytes]:
     random = Random(1)
     for number in range(1, count + 1):
         yield (
-            f"* {number} FETCH (FLAGS ({random.choice(_FLAGS)}) UID {number + 7000}"
+            f"* {number} FETCH (FLAGS ({random.choice(_FLAGS)}) UID {number - 1 + FIRST_UID}"
             f' RFC822.SIZE {random.randint(2000, 8000)} INTERNALDATE "{_date(random, _INTERNALDATE)}")\r\n'
         ).encode()
 
@@ -135,7 +137,7 @@ def _b(count: int) -> Iterator[bytes]:
     random = Random(2)
     for number in range(1, count + 1):
         yield (
-            f"* {number} FETCH (UID {number + 7000} FLAGS ({random.choice(_FLAGS)}) INTERNALDATE"
+            f"* {number} FETCH (UID {number - 1 + FIRST_UID} FLAGS ({random.choice(_FLAGS)}) INTERNALDATE"
             f' "{_date(random, _INTERNALDATE)}" RFC822.SIZE {random.randint(2000, 8000)} ENVELOPE {_envelope(random)}'
             f" BODYSTRUCTURE {_body_structure(random)})\r\n"
         ).encode()
@@ -143,7 +145,7 @@ def _b(count: int) -> Iterator[bytes]:
 
 def _literals(section: str, messages: Iterator[bytes]) -> Iterator[bytes]:
     for number, octets in enumerate(messages, 1):
-        head = b"* %d FETCH (UID %d %s {%d}\r\n" % (number, number + 7000, section.encode(), len(octets))
+        head = b"* %d FETCH (UID %d %s {%d}\r\n" % (number, number - 1 + FIRST_UID, section.encode(), len(octets))
         yield b"".join((head, octets, b")\r\n"))
 
 
@@ -167,7 +169,7 @@ def _e(count: int) -> Iterator[bytes]:
 def _f(size: int) -> Iterator[bytes]:
     """One response in pieces, as it may be larger than the memory."""
     text = _text()
-    yield b"* 1 FETCH (UID 7001 BODY[] {%d}\r\n" % size
+    yield b"* 1 FETCH (UID %d BODY[] {%d}\r\n" % (FIRST_UID, size)
     for start in range(0, size, len(text)):
         yield text[: size - start]
     yield b")\r\n"

@@ -9,7 +9,6 @@ from types import ModuleType
 from typing import NoReturn, TypeVar
 
 import pytest
-from hypothesis import settings
 
 from tests.servers import courier, cyrus
 from tests.servers import dovecot as dovecot_server
@@ -17,13 +16,26 @@ from tests.servers.courier import Courier
 from tests.servers.dovecot import Dovecot
 from tests.servers.server import Server
 from tests.support import Unavailable, corpora, debian, imapclient
+from tests.support.effort import load_profile
 
-# Nothing is asserted about time.
-settings.register_profile("fastimap", deadline=None)
-settings.load_profile("fastimap")
+load_profile()
 
-S = TypeVar("S", bound=Server)
+S = TypeVar("S")
 NOT_RUN = pytest.StashKey[dict[str, str]]()
+TESTS = Path(__file__).parent
+# A real server, and what takes as long to be fetched or started: by the fixtures that give it.
+REAL_SERVERS = {"dovecot", "real_server", "cyrus_3_6", "courier_5_0", "dovecot_2_4", "cyrus_3_10"}
+FOLDERS = {"servers": "server", "hostile": "hostile", "foreign": "foreign"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests by what they need, and keep together what shares something dear."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if folder in FOLDERS:
+            item.add_marker(FOLDERS[folder])
+        if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
 
 
 @pytest.fixture(scope="session")

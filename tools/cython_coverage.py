@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Neither Cython (from Python 3.13 on) nor coverage may use sys.monitoring: coverage's plugins know only the older way.
 SWITCHES = {
     "FASTIMAP_TRACE": "1",
-    "FASTIMAP_MUTATIONS": "10_000",
+    "HYPOTHESIS_PROFILE": "dev",
     "FASTIMAP_REQUIRE_EXTENSION": "1",
     "CFLAGS": f"{os.environ.get('CFLAGS', '')} -DCYTHON_USE_SYS_MONITORING=0",
 }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import errors, imaplib, sasl, search, types
     from .clients.asyncio import AsyncClient
-    from .clients.blocking import Client, Pipeline
+    from .clients.blocking import Client
+    from .clients.pipeline import Pipeline
     from .commands import (
         Action,
         AppendMessage,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         StoreResult,
     )
     from .commands.base import Command, Flow, Session, State
-    from .conversation.events import Reconnected
     from .conversation.protocol import Counters, Event, Pending
     from .errors import FastimapError
     from .imaplib import IMAP4, IMAP4_SSL, IMAP4_stream
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     )
     from .model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .parser import IMPLEMENTATION
-    from .sessions.retry import Retry
     from .settings import Timeouts
 
 __all__ = [
@@ -98,8 +97,6 @@ __all__ = [
     "Pending",
     "Pipeline",
     "QResync",
-    "Reconnected",
-    "Retry",
     "SavedResult",
     "SearchResult",
     "SelectedMailbox",
@@ -161,10 +158,8 @@ _HOMES = {
     "NotifyEvent": "commands",
     "Parameters": "model.message",
     "Pending": "conversation.protocol",
-    "Pipeline": "clients.blocking",
+    "Pipeline": "clients.pipeline",
     "QResync": "commands",
-    "Reconnected": "conversation.events",
-    "Retry": "sessions.retry",
     "SavedResult": "model.sequence_set",
     "SearchResult": "commands",
     "SelectedMailbox": "commands",

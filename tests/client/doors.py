@@ -14,6 +14,11 @@ from fastimap import AsyncClient, Client
 Door = Callable[..., Any]
 
 
+def public(door: type) -> set[str]:
+    """Return the names that a class gives its users, inherited ones included."""
+    return {name for name in dir(door) if not name.startswith("_")}
+
+
 class Awaited:
     """An AsyncClient whose methods can be called without await, each run to its end in one event loop."""
 

@@ -27,7 +27,7 @@ OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socke
 
 
 # Type variables, None's own type, and what only the commands and the protocol speak of.
-PRIVATE = {"R", "R_co", "K", "V_co", "NoneType", "_Ranges", "Scope"}
+PRIVATE = {"R", "TokenT", "R_co", "K", "V_co", "NoneType", "_Ranges", "Scope"}
 
 
 def is_known(name: str) -> bool:
@@ -39,7 +39,7 @@ def methods() -> list[Any]:
     return [
         pytest.param(member, id=f"{door.__name__}.{name}")
         for door in (Client, AsyncClient, Pipeline)
-        for name, member in vars(door).items()
+        for name, member in inspect.getmembers(door)
         if inspect.isfunction(member) or isinstance(member, property)
         if not name.startswith("_") or (name == "__init__" and door is not Pipeline)
     ]

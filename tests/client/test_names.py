@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+import subprocess
+import sys
 from collections.abc import Callable
-from types import GenericAlias
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -14,8 +17,10 @@ from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands
 from fastimap.commands.base import Command
 from fastimap.commands.search import SearchResult, SortResult
 from fastimap.conversation import operations
-from fastimap.conversation.protocol import Pending
+from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.types import Quota
+from tests.client.doors import public
+from tests.support import PROJECT
 
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
@@ -32,7 +37,7 @@ RENAMED = {
     "Rename": "rename_mailbox",
     "Status": "mailbox_status",
 }
-FLOWS: dict[str, Callable[..., Any]] = {"search": operations.search, "move": operations.move}
+OPERATIONS: dict[str, Callable[..., Any]] = {"search": operations.search, "move": operations.move}
 
 COMMANDS: list[type[Command[Any]]] = [
     value
@@ -56,6 +61,12 @@ def test_how_methods_are_named(name: str, expected: str) -> None:
     assert method_name(getattr(commands, name)) == expected
 
 
+def test_the_generated_methods_are_those_of_the_commands() -> None:
+    tool = PROJECT / "tools" / "generate_methods.py"
+    done = subprocess.run([sys.executable, str(tool), "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def parameters(call: Callable[..., Any], leave_out: set[str]) -> list[tuple[str, Any, Any, Any]]:
     signature = inspect.signature(call)
     return [
@@ -70,30 +81,51 @@ def parameters(call: Callable[..., Any], leave_out: set[str]) -> list[tuple[str,
 def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> None:
     name = method_name(command)
     method = getattr(door, name)
-    if door is not Pipeline and name in FLOWS:
-        flow = FLOWS[name]
-        assert method.__doc__ == flow.__doc__
-        assert parameters(method, {"self"}) == parameters(flow, {"protocol"})
-        # The flow of SEARCH has to know whether a charset was given, which is None in the place of "UTF-8".
+    if door is not Pipeline and name in OPERATIONS:
+        operation = OPERATIONS[name]
+        assert inspect.getdoc(method) == inspect.getdoc(operation)
+        assert parameters(method, {"self"}) == parameters(operation, {"protocol"})
+        # The operation has to know whether a charset was given, which is None in the place of "UTF-8".
         left_out = {"protocol", "self", "charset"}
-        assert parameters(flow, left_out) == parameters(command, left_out)
+        assert parameters(operation, left_out) == parameters(command, left_out)
     else:
-        assert method.__doc__ == command.__doc__
+        assert inspect.getdoc(method) == inspect.getdoc(command)
         assert parameters(method, {"self"}) == parameters(command, set())
     assert method.__doc__
+
+
+def functions(door: type) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """What stands in the sources of a class and of its bases, as an editor reads them."""
+    found: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
+    for cls in reversed(door.__mro__[:-1]):
+        for node in ast.walk(ast.parse(Path(inspect.getfile(cls)).read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
+                found |= {
+                    each.name: each for each in node.body if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+                }
+    return found
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_an_editor_shows(door: type) -> None:
+    """Without running anything: a signature, with types, and a text."""
+    there = functions(door)
+    for name in public(door):
+        node = there[name]
+        assert ast.get_docstring(node), name
+        assert node.returns is not None, name
+        given = [*node.args.posonlyargs, *node.args.args[1:], *node.args.kwonlyargs]
+        assert all(argument.annotation is not None for argument in given), name
 
 
 @pytest.mark.parametrize(
     ("name", "signature"),
     [
-        ("noop", "(self) -> None"),
-        ("capability", "(self) -> frozenset[str]"),
-        ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> fastimap.commands.store.CopyResult"),
+        ("noop", "(self) -> 'None'"),
+        ("capability", "(self) -> 'frozenset[str]'"),
+        ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
         ("move", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
-        (
-            "subscribe",
-            "(self, mailbox: 'str | bytes') -> None",
-        ),
+        ("subscribe", "(self, mailbox: 'str | bytes') -> 'None'"),
     ],
 )
 def test_what_help_shows(name: str, signature: str) -> None:
@@ -106,15 +138,11 @@ def test_what_help_shows(name: str, signature: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_pipeline_gives_what_the_clients_return_later(command: type[Command[Any]]) -> None:
     name = method_name(command)
-    later = inspect.signature(getattr(Pipeline, name)).return_annotation
-    now = inspect.signature(getattr(Client, name)).return_annotation
+    later = get_type_hints(getattr(Pipeline, name))["return"]
+    now = get_type_hints(getattr(Client, name))["return"]
     assert get_origin(later) is Pending
     (result,) = get_args(later)
-    assert result.__name__ == now if name in FLOWS else result == now
-
-
-def public(door: type) -> set[str]:
-    return {name for name in vars(door) if not name.startswith("_")}
+    assert result == now
 
 
 def test_the_clients_have_the_same_names() -> None:
@@ -154,17 +182,16 @@ def test_results_are_told_at_run_time(door: type) -> None:
             assert "return" in hints, name
     expected: dict[str, Any] = {
         "fetch": FetchResult,
-        "noop": None,
+        "noop": type(None),
         "create_mailbox": str | None,
         "get_quota": Quota,
         "get_jmap_access": str,
         "sort": SortResult,
+        "search": SearchResult,
     }
     for name, result in expected.items():
-        returns = inspect.signature(getattr(door, name)).return_annotation
-        assert returns == (GenericAlias(Pending, (result,)) if door is Pipeline else result)
-    if door is not Pipeline:
-        assert get_type_hints(door.search)["return"] is SearchResult  # type: ignore[attr-defined]
+        returns = get_type_hints(getattr(door, name))["return"]
+        assert (get_args(returns) == (result,)) if door is Pipeline else (returns == result)
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -174,3 +201,26 @@ def test_methods_carry_their_names(door: type) -> None:
         if inspect.isfunction(method):
             assert method.__name__ == name
             assert method.__qualname__ == f"{door.__name__}.{name}"
+
+
+@pytest.mark.parametrize("door", [Client, AsyncClient])
+def test_an_error_for_a_call_names_the_method(door: Any) -> None:
+    client = door("imap.example.org")
+    name = door.__name__
+    calls: tuple[tuple[Callable[[], Any], str], ...] = (
+        (lambda: client.select(), rf"{name}\.select\(\) missing 1 required positional argument: 'mailbox'"),
+        (lambda: client.fetch(1, flags=True), rf"{name}\.fetch\(\) got an unexpected keyword argument 'flags'"),
+        (lambda: client.move(1), rf"{name}\.move\(\) missing"),
+        (lambda: client.take_events(1), rf"{name}\.take_events\(\) takes"),
+        (lambda: client.fetch_iter(), rf"{name}\.fetch_iter\(\) missing"),
+        (lambda: door("imap.example.org", usr="me"), rf"{name}\.__init__\(\) got an unexpected keyword argument 'usr'"),
+    )
+    for call, said in calls:
+        with pytest.raises(TypeError, match=said):
+            call()
+
+
+def test_a_pipeline_names_the_method() -> None:
+    pipeline: Any = Pipeline(Protocol())
+    with pytest.raises(TypeError, match=r"Pipeline\.select\(\) missing"):
+        pipeline.select()

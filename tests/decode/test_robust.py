@@ -41,6 +41,7 @@ from fastimap.wire import _codes, _values, decode
 from fastimap.wire.decode import response
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import framed, quirks
+from tests.support.effort import effort
 
 from .conftest import Decode
 
@@ -207,7 +208,7 @@ _LINES = st.one_of(
 def test_nothing_raises(twin: str) -> None:
     parser = importlib.import_module(TWINS[twin])
 
-    @settings(max_examples=3000, deadline=None, database=None)
+    @settings(max_examples=effort(3_000), deadline=None, database=None)
     @given(st.lists(_LINES, max_size=4).map(tuple), st.booleans())
     def check(fragments: tuple[bytes, ...], utf8: bool) -> None:
         result = response(fragments, utf8=utf8)

@@ -19,6 +19,7 @@ from fastimap.search import SearchKey, all_of, any_of, from_, seen, since, subje
 from fastimap.testing.grammar import Arguments
 from fastimap.testing.search import read_search
 from fastimap.wire.encode import Encoding, Part, encode
+from tests.support.effort import effort
 
 from .wire import Argument, String, arguments, flattened, sent
 
@@ -540,7 +541,7 @@ class Reader:
         return word.decode()
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=effort(600), deadline=None)
 @given(PAIRS, st.lists(MESSAGES, min_size=1, max_size=8), st.sampled_from([PLUS, UTF8]))
 def test_the_program_finds_what_the_keys_mean(
     pair: tuple[SearchKey, Test], messages: list[Message], encoding: Encoding

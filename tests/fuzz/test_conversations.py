@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import random
 
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from fastimap import commands
 from fastimap.commands.base import Command
 from tests.support import IMPLEMENTATIONS
+from tests.support.effort import effort
 
 pytestmark = pytest.mark.skipif(IMPLEMENTATIONS == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
 
-RUNS = int(os.environ.get("FASTIMAP_FUZZ_RUNS", "6_000"))
+RUNS = effort(6_000)
 TOKENS = [
     b"* ", b"+ ", b"T0 OK ", b"T1 NO ", b"T2 BAD ", b"* BYE ", b"\r\n", b"\n", b"\0", b" ", b"(", b")", b'"', b"\\",
     b"[", b"]", b"{3}\r\n", b"~{2}\r\n", b"{640}\r\n\x01\x0a", b"\x02", b"\x01\x05", b"NIL", b"*", b"1:*", b"0", b"7",

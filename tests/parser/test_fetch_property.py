@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastimap import _parser_py
 from fastimap.model.message import Address, BodyStructure, Envelope, FetchedMessage
+from tests.support.effort import effort
 
 from .conftest import TWINS, built
 from .harness import framed, quirks
@@ -101,7 +102,7 @@ def touch(value: Any) -> None:
             stack.extend(value)
 
 
-@settings(max_examples=4_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=effort(4_000), deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_mutated(fragments: tuple[bytes, ...]) -> None:
     rows = [decode(fragments) for decode in DECODERS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import random
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastimap import _parser_py as python
 from fastimap.limits import Limits
+from tests.support.effort import effort
 
 from .conftest import TWINS, built
 from .harness import batched, drained, framed, quirks, single, splits, tokenized, whole
@@ -22,8 +22,7 @@ pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION
 if built() != ["py"]:
     cython = importlib.import_module(TWINS["c"])
 
-# Before a release: FASTIMAP_MUTATIONS=1000000.
-MUTATIONS = int(os.environ.get("FASTIMAP_MUTATIONS", "100_000"))
+MUTATIONS = effort(100_000)
 ROWS = [
     (
         b'* 7 FETCH (UID 9 FLAGS (\\Seen $Junk) INTERNALDATE " 7-Feb-2024 00:00:00 +0000" RFC822.SIZE 7 MODSEQ (65) '
@@ -124,7 +123,7 @@ responses = st.builds(
 )
 
 
-@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=effort(1_000), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(responses, max_size=4).map(b"".join), st.lists(st.integers(0, 400), max_size=4))
 def test_structured_responses(octets: bytes, cuts: list[int]) -> None:
     at = sorted(min(cut, len(octets)) for cut in cuts)

@@ -14,9 +14,10 @@ import shutil
 import string
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.servers import chroot
 from tests.servers.server import (
@@ -48,8 +49,10 @@ class Dovecot(Server):
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Dovecot]:
+def running(settings: str = "", environment: Mapping[str, str] = MappingProxyType({})) -> Iterator[Dovecot]:
     """Start the host's Dovecot; stop it and remove everything it wrote when the block ends.
+
+    `settings` are put at the end of its configuration, and `environment` into its environment.
 
     Raises Unavailable when no Dovecot 2.3 is installed, RuntimeError with its log when it doesn't start.
     """
@@ -68,6 +71,8 @@ def running() -> Iterator[Dovecot]:
         group = grp.getgrgid(account.pw_gid).gr_name
         _write_token_key(directory)
         _write_configuration(configuration, version, directory, account.pw_name, group, port, tls_port)
+        with open(configuration, "a") as file:
+            file.write(settings)
         tokens = string.Template(Path(__file__).with_name("dovecot-2.3-oauth2.conf").read_text())
         (directory / "oauth2.conf").write_text(tokens.substitute(directory=directory))
         if os.geteuid() == 0:
@@ -85,7 +90,7 @@ def running() -> Iterator[Dovecot]:
             port=port,
             tls_port=tls_port,
         )
-        with _master(program, dovecot, account):
+        with _master(program, dovecot, account, environment):
             yield dovecot
 
 
@@ -142,7 +147,9 @@ def _write_configuration(
 
 
 @contextlib.contextmanager
-def _master(program: str, dovecot: Dovecot, account: pwd.struct_passwd) -> Iterator[None]:
+def _master(
+    program: str, dovecot: Dovecot, account: pwd.struct_passwd, environment: Mapping[str, str]
+) -> Iterator[None]:
     command = [program, "-F", "-c", str(dovecot.configuration)]
     if setpriv := shutil.which("setpriv"):
         # The kernel stops Dovecot even when the tests are killed and can't.
@@ -155,6 +162,7 @@ def _master(program: str, dovecot: Dovecot, account: pwd.struct_passwd) -> Itera
             stdout=stderr,
             stderr=stderr,
             cwd=dovecot.directory,
+            env={**os.environ, **environment},
             user=account.pw_uid if root else None,
             group=account.pw_gid if root else None,
             extra_groups=[] if root else None,

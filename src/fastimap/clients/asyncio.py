@@ -10,32 +10,26 @@ import inspect
 import socket as sockets  # `socket` is a parameter
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Connect, Flow, Session, Sleep
-from ..conversation import operations, prepare
+from ..commands.base import BeginTLS, Command, Flow, R
+from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
-from ..conversation.protocol import Counters, Event, Pending, Protocol
+from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
-from ..limits import CLIENT_LIMITS, Limits
 from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
-from ..sasl import Credentials
-from ..sessions import resume
-from ..sessions.resume import persistence
-from ..sessions.retry import Attempts, Retry, seconds_to_sleep
-from ..settings import DEFAULT_TIMEOUTS, Settings, Timeouts, settings
-from .blocking import Pipeline, documented, drained, named
+from ..settings import Settings
+from . import _asyncio_methods as methods
+from ._base import named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
+from .pipeline import Pipeline
 
 __all__ = ["AsyncClient"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _LOGOUT_TIMEOUT = 5.0
 # How often deadlines are looked at while something is in flight.
@@ -44,32 +38,8 @@ _WATCH = 0.5
 _FOR_EVER = 365 * 86400.0
 
 
-# The methods' type is not Coroutine[Any, Any, R]: with that mypy takes the result of asyncio.gather() for Any.
-def _awaiting(
-    operation: Callable[P, Command[R]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        command = operation(*args, **kwargs)
-        del args, kwargs  # a password among them is not for tracebacks
-        return await self.run(command)
-
-    documented(method, operation)
-    return method
-
-
-def _awaiting_flow(
-    flow: Callable[Concatenate[Protocol, P], Flow[R]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[object, None, R]]:
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        await self.connect()
-        return await self.run(flow(self._protocol, *args, **kwargs))
-
-    documented(method, flow)
-    return method
-
-
 @named
-class AsyncClient:
+class AsyncClient(methods.AsyncClient):
     """One connection to an IMAP server under asyncio; any number of tasks may use it at once.
 
     The parameters are those of :class:`fastimap.Client`; a `token` function may be a coroutine function.
@@ -78,53 +48,9 @@ class AsyncClient:
     commands raise is told there too.
     """
 
-    def __init__(
-        self,
-        host: str,
-        port: int | None = None,
-        *,
-        user: str | None = None,
-        password: str | None = None,
-        token: str | Callable[[], str] | Callable[[], Awaitable[str]] | None = None,
-        mechanism: str | None = None,
-        authzid: str = "",
-        tls: bool | Literal["starttls"] = True,
-        ssl_context: ssl.SSLContext | None = None,
-        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
-        limits: Limits = CLIENT_LIMITS,
-        compress: bool = False,
-        client_id: Mapping[str, str] | None = None,
-        socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
-        retry: Retry | None = None,
-    ) -> None:
-        # The driver awaits a coroutine function's token before anything asks the credentials for it.
-        asked: Any = token
-        credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
-        del password, token, asked  # not for the traceback of a wrong argument
-        self._settings = settings(
-            host,
-            port,
-            user=user,
-            credentials=credentials,
-            mechanism=mechanism,
-            tls=tls,
-            ssl_context=ssl_context,
-            timeout=timeout,
-            limits=limits,
-            compress=compress,
-            client_id=client_id,
-            socket=socket,
-        )
-        self._retry = retry
-        self._protocol = Protocol(limits)
-        self._persistence = persistence(self._settings, retry, self._protocol)
+    def _set_up(self) -> None:
         self._connecting = asyncio.Lock()
         self._link: _Link | None = None
-
-    def __repr__(self) -> str:
-        if not hasattr(self, "_protocol"):  # asked for by a traceback that shows __init__ refusing its arguments
-            return "<AsyncClient>"
-        return f"<AsyncClient {self._settings.host}:{self._settings.port}, {self.session}>"
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -135,27 +61,6 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    # What is known of the connection.
-
-    @property
-    def session(self) -> Session:
-        """What is known of the connection: state, capabilities, mailbox."""
-        return self._protocol.session
-
-    @property
-    def capabilities(self) -> frozenset[str]:
-        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
-        return self._protocol.session.capabilities
-
-    @property
-    def counters(self) -> Counters:
-        """Octets, commands, responses and round trips of this connection."""
-        return self._protocol.counters
-
-    def take_events(self) -> Sequence[Event]:
-        """Return what the server said unasked since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
-        return drained(self._protocol)
-
     # Begin and end.
 
     async def connect(self) -> None:
@@ -163,66 +68,15 @@ class AsyncClient:
 
         Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
         """
-        if self._link is not None and self._link.ready and (self._persistence is None or self._protocol.error is None):
-            return
-        if self._persistence is not None and not self._protocol.logged_out:
-            await self._run_flow(resume.connecting(self._persistence))
+        if self._link is not None and self._link.ready:
             return
         async with self._connecting:
             try:
                 await self._open()
             except asyncio.CancelledError:
-                self._use(Protocol(self._settings.limits))  # whoever else waits connects
+                self._protocol = Protocol(self._settings.limits)  # whoever else waits connects
                 raise
             self._linked().ready = True
-
-    async def _connect_instead_of(self, dead: Protocol) -> None:
-        """Make one attempt at a connection in the place of a dead one, unless another task has done that."""
-        assert self._persistence is not None
-        async with self._connecting:
-            if self._protocol is not dead:
-                if self._protocol.error is not None:
-                    raise self._protocol.dead()
-                return
-            if self._link is not None and self._link.ready and dead.error is None:
-                return
-            if not dead.logged_out:
-                await self._sleep(self._persistence.opening())
-            if dead.logged_out:
-                raise dead.dead()
-            await self._drop()
-            if dead.error is not None:
-                self._use(dead.successor())
-            protocol = self._protocol
-            try:
-                await self._open()
-                await self._run_flow(resume.restore(protocol))
-            except Exception as exc:
-                self._persistence.opened(exc)
-                if resume.helps(exc):  # the next attempt begins anew
-                    protocol.fail(exc)
-                    await self._drop()
-                elif self._link is not None:
-                    self._link.ready = True
-                raise
-            except BaseException:
-                protocol.fail(Disconnected("connecting was interrupted"))
-                await self._drop()
-                raise
-            self._persistence.opened(None)
-            self._linked().ready = True
-
-    def _use(self, protocol: Protocol) -> None:
-        self._protocol = protocol
-        if self._persistence is not None:
-            self._persistence.protocol = protocol
-
-    async def _sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            sleep = asyncio.sleep if self._retry is None or self._retry.sleep is None else self._retry.sleep
-            slept = sleep(seconds_to_sleep(seconds))
-            if inspect.isawaitable(slept):
-                await slept
 
     async def _open(self) -> None:
         if self._link is not None:
@@ -267,7 +121,6 @@ class AsyncClient:
             raise connect_error(given, exc) from exc
         resolved = await _with_token(given)
         await self._run_flow(prepare.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
-        self._protocol.established = True
 
     async def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -284,7 +137,7 @@ class AsyncClient:
             before = old.session
             old.fail(Disconnected("the client connects anew"))
             await self._drop()
-            self._use(Protocol(self._settings.limits))
+            self._protocol = Protocol(self._settings.limits)
             try:
                 await self._open()
                 if before.mailbox is not None:
@@ -321,8 +174,6 @@ class AsyncClient:
     async def run(self, operation: Command[R] | Flow[R]) -> R:
         """Run a command, or a flow of commands; return its result."""
         await self.connect()
-        if self._persistence is not None:
-            return await self._run_flow(resume.persistently(self._persistence, operation))
         if isinstance(operation, Command):
             return await self._wait(self._protocol.submit(operation))
         return await self._run_flow(operation)
@@ -354,42 +205,23 @@ class AsyncClient:
         return self._rows(stream)
 
     async def _rows(self, stream: FetchStream) -> AsyncGenerator[FetchedMessage, None]:
-        attempts = self._attempts()
         await self.connect()
         link = self._linked()
         try:
             while True:
-                try:
-                    rows = stream.take()
-                    if not rows and not stream.done:
-                        await link.moved(None, lambda: stream.ready)
-                        continue
-                except Exception as exc:
-                    link.release()
-                    await self._go_on(attempts, stream.protocol, exc)
-                    stream.go_on(self._protocol)
-                    link = self._linked()
-                    continue
-                if not rows:
+                rows = stream.take()
+                if rows:
+                    link.flush()
+                    link.hold()
+                    for row in rows:
+                        yield row
+                elif stream.done:
                     return
-                if attempts is not None:
-                    attempts.progress()
-                link.flush()
-                link.hold()
-                for row in rows:
-                    yield row
+                else:
+                    await link.moved(None, lambda: stream.ready)
         finally:
             stream.close()
             link.release()
-
-    def _attempts(self) -> Attempts | None:
-        return None if self._retry is None else Attempts(self._retry)
-
-    async def _go_on(self, attempts: Attempts | None, protocol: Protocol, error: Exception) -> None:
-        """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""
-        if self._persistence is None or attempts is None:
-            raise error
-        await self._run_flow(resume.recover(self._persistence, protocol, attempts, error))
 
     async def idle(
         self,
@@ -410,27 +242,19 @@ class AsyncClient:
         clock = asyncio.get_running_loop().time
         deadline = None if timeout is None else clock() + timeout
         stream = IdleStream(self._protocol, renew=renew, poll=poll)
-        attempts = self._attempts()
         try:
             while True:
                 while events := stream.take():  # more may come while these are looked at
-                    if attempts is not None:
-                        attempts.progress()
                     for event in events:
                         yield event
-                try:
-                    if stream.protocol.error is not None:
-                        raise stream.protocol.error
-                    now = clock()
-                    if deadline is not None and now >= deadline:
-                        return
-                    stream.advance(now)
-                    until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
-                    await link.moved(until, lambda: stream.ready)  # noqa: B023 - it is called at once
-                except Exception as exc:
-                    await self._go_on(attempts, stream.protocol, exc)
-                    stream = stream.anew(self._protocol)
-                    link = self._linked()
+                if self._protocol.error is not None:
+                    raise self._protocol.error
+                now = clock()
+                if deadline is not None and now >= deadline:
+                    return
+                stream.advance(now)
+                until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
+                await link.moved(until, lambda: stream.ready)
         finally:
             stream.close()
             link.flush()
@@ -460,81 +284,6 @@ class AsyncClient:
                 pending.detach()
             raise
 
-    # The methods that are one command each: signature, documentation and result are the command's.
-
-    # Any state.
-
-    capability = _awaiting(commands.Capability)
-    noop = _awaiting(commands.Noop)
-    id = _awaiting(commands.ID)
-
-    # Authentication.
-
-    login = _awaiting(commands.Login)
-    authenticate = _awaiting(commands.Authenticate)
-    unauthenticate = _awaiting(commands.Unauthenticate)
-
-    # Mailboxes.
-
-    enable = _awaiting(commands.Enable)
-    compress = _awaiting(commands.Compress)
-    select = _awaiting(commands.Select)
-    create_mailbox = _awaiting(commands.Create)
-    delete_mailbox = _awaiting(commands.Delete)
-    rename_mailbox = _awaiting(commands.Rename)
-    subscribe = _awaiting(commands.Subscribe)
-    unsubscribe = _awaiting(commands.Unsubscribe)
-    list_mailboxes = _awaiting(commands.List)
-    namespace = _awaiting(commands.Namespace)
-    mailbox_status = _awaiting(commands.Status)
-
-    # Into mailboxes.
-
-    append = _awaiting(commands.Append)
-    multi_append = _awaiting(commands.MultiAppend)
-    catenate = _awaiting(commands.Catenate)
-    replace = _awaiting(commands.Replace)
-
-    # The selected mailbox.
-
-    close_mailbox = _awaiting(commands.Close)
-    unselect = _awaiting(commands.Unselect)
-    expunge = _awaiting(commands.Expunge)
-    fetch = _awaiting(commands.Fetch)
-    fetch_into = _awaiting(commands.FetchInto)
-    search = _awaiting_flow(operations.search)
-    sort = _awaiting(commands.Sort)
-    thread = _awaiting(commands.Thread)
-    cancel_update = _awaiting(commands.CancelUpdate)
-    store = _awaiting(commands.Store)
-    store_gmail_labels = _awaiting(commands.StoreGmailLabels)
-    copy = _awaiting(commands.Copy)
-    move = _awaiting_flow(operations.move)
-
-    # Several mailboxes.
-
-    multi_search = _awaiting(commands.MultiSearch)
-    notify = _awaiting(commands.Notify)
-    notify_none = _awaiting(commands.NotifyNone)
-
-    # Quota, rights, metadata.
-
-    get_quota = _awaiting(commands.GetQuota)
-    get_quota_root = _awaiting(commands.GetQuotaRoot)
-    set_quota = _awaiting(commands.SetQuota)
-    get_acl = _awaiting(commands.GetACL)
-    set_acl = _awaiting(commands.SetACL)
-    delete_acl = _awaiting(commands.DeleteACL)
-    list_rights = _awaiting(commands.ListRights)
-    my_rights = _awaiting(commands.MyRights)
-    get_metadata = _awaiting(commands.GetMetadata)
-    set_metadata = _awaiting(commands.SetMetadata)
-
-    # Language and others.
-
-    language = _awaiting(commands.Language)
-    get_jmap_access = _awaiting(commands.GetJMAPAccess)
-
     # The wire.
 
     def _linked(self) -> _Link:
@@ -558,13 +307,9 @@ class AsyncClient:
             except (Exception, asyncio.CancelledError) as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    async def _do(self, step: Command[Any] | BeginTLS | Connect | Sleep) -> Any:
+    async def _do(self, step: Command[Any] | BeginTLS) -> Any:
         if isinstance(step, Command):
             return await self._wait(self._protocol.submit(step))
-        if isinstance(step, Sleep):
-            return await self._sleep(step.seconds)
-        if isinstance(step, Connect):
-            return await self._connect_instead_of(step.instead_of)
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):

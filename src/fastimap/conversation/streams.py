@@ -62,14 +62,7 @@ class FetchStream:
         else:
             self._sets = iter([wanted])
         self._exhausted = False
-        self._had: UIDSet | None = None
-        """UIDs whose rows were taken, where they may come again."""
         self._scope = protocol.session.scope(by_uid=not isinstance(wanted, SequenceSet))
-
-    @property
-    def protocol(self) -> Protocol:
-        """That of the connection by which it fetches."""
-        return self._protocol
 
     @property
     def done(self) -> bool:
@@ -108,40 +101,13 @@ class FetchStream:
             error = self._error
             self.close()
             raise error
-        if self._had is not None:
-            rows = self._new(rows)
         return rows
-
-    def go_on(self, protocol: Protocol) -> None:
-        """Fetch what is still owed by another connection, or by the same one, after `take` raised an error.
-
-        UIDs mean the same there, as its session knows (`Session.scope`); rows that were taken do not come again.
-        """
-        self._protocol = protocol
-        self._error = None
-        self.closed = False
-
-    def _owe(self, command: Fetch, wanted: Messages) -> None:
-        """Put back the messages of a command that was cut short, without those whose rows were taken."""
-        if not isinstance(wanted, UIDSet):
-            self._again.append(wanted)  # its numbers have lost their meaning, which the protocol will say
-            return
-        if wanted.has_star:
-            # `*` is the last message at all times, also if its row was taken.
-            self._had = (self._had or UIDSet()) | UIDSet(command.numbers)
-        if rest := _without(wanted, command.numbers):
-            self._again.append(rest)
-
-    def _new(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
-        assert self._had is not None
-        return [row for row in rows if row.uid not in self._had]
 
     def close(self) -> None:
         """Give up: what is in flight is drained."""
         self.closed = True
-        for pending, command, wanted in self._flight:
+        for pending, command, _ in self._flight:
             command.taken()
-            self._owe(command, wanted)
             pending.detach()
         self._flight.clear()
 
@@ -150,10 +116,6 @@ class FetchStream:
             wanted = self._again.popleft() if self._again else next(self._sets, None)
             if wanted is None:
                 self._exhausted = True
-                return
-            if self._protocol.error is not None:  # what has arrived is the caller's before that
-                self._again.appendleft(wanted)
-                self._error = self._protocol.dead()
                 return
             command = Fetch(wanted, *self._items, changed_since=self._changed_since)
             command.scope = self._scope
@@ -177,7 +139,6 @@ class FetchStream:
             or wanted.has_star
         ):
             self._error = error
-            self._owe(command, wanted)
             return
         self._good = self._good or bool(command.numbers)
         rest = _without(wanted, command.numbers)
@@ -220,15 +181,6 @@ class IdleStream:
         self._idles = protocol.session.has("IDLE")
         self.wake_at = 0.0
         """When `advance` wants to be called again (the clock of its `now`)."""
-
-    @property
-    def protocol(self) -> Protocol:
-        """That of the connection that is idle."""
-        return self._protocol
-
-    def anew(self, protocol: Protocol) -> IdleStream:
-        """Return the same for another connection."""
-        return IdleStream(protocol, renew=self._renew, poll=self._poll)
 
     def advance(self, now: float) -> None:
         """Send what is due."""

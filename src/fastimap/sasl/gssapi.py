@@ -95,11 +95,10 @@ class GSSAPI(Mechanism):
             raise MechanismError(f"GSSAPI: {exc}") from exc
         if len(offer) != 4:
             raise MechanismError("GSSAPI: the server's offer of security layers is malformed")
-        layers, max_size = offer[0], int.from_bytes(offer[1:], "big")
-        if not layers & _NO_SECURITY_LAYER:
+        # Its other three octets are the size of the server's buffer for a security layer. RFC 4752, section 3.1, wants
+        # zero where no layer is offered; Dovecot says ff ff ff all the same. Without a layer the size has no use.
+        if not offer[0] & _NO_SECURITY_LAYER:
             raise MechanismError("GSSAPI: the server insists on a security layer; this client relies on TLS")
-        if layers == _NO_SECURITY_LAYER and max_size:
-            raise MechanismError("GSSAPI: the server announces a buffer for a security layer that it does not offer")
         choice = bytes([_NO_SECURITY_LAYER, 0, 0, 0]) + self._authzid
         try:
             response: bytes = self._context.wrap(choice, False).message

@@ -1,0 +1,109 @@
+"""What the two clients have in common: their arguments, and what they know of the connection."""
+
+from __future__ import annotations
+
+import socket as sockets  # `socket` is a parameter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ssl import SSLContext
+from types import FunctionType
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from ..commands.base import Session
+from ..conversation.protocol import Counters, Event, Protocol
+from ..limits import CLIENT_LIMITS, Limits
+from ..sasl import Credentials, Token
+from ..settings import DEFAULT_TIMEOUTS, Timeouts, settings
+
+__all__ = ["AsyncToken", "BaseClient", "named"]
+
+T = TypeVar("T", bound=type)
+TokenT = TypeVar("TokenT")
+"""What a client takes for a token: only one that awaits can take a coroutine function."""
+AsyncToken: TypeAlias = Token | Callable[[], Awaitable[str]]
+
+
+class BaseClient(Generic[TokenT]):
+    """A client without the code that waits."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        token: TokenT | None = None,
+        mechanism: str | None = None,
+        authzid: str = "",
+        tls: bool | Literal["starttls"] = True,
+        ssl_context: SSLContext | None = None,
+        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
+        limits: Limits = CLIENT_LIMITS,
+        compress: bool = False,
+        client_id: Mapping[str, str] | None = None,
+        socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
+    ) -> None:
+        asked: Any = token  # a coroutine function is awaited before anything asks the credentials for it
+        credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
+        del password, token, asked  # not for the traceback of a wrong argument
+        self._settings = settings(
+            host,
+            port,
+            user=user,
+            credentials=credentials,
+            mechanism=mechanism,
+            tls=tls,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            limits=limits,
+            compress=compress,
+            client_id=client_id,
+            socket=socket,
+        )
+        self._protocol = Protocol(limits)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "_protocol"):  # in a traceback that shows __init__ refusing its arguments
+            return f"<{type(self).__name__}>"
+        return f"<{type(self).__name__} {self._settings.host}:{self._settings.port}, {self.session}>"
+
+    # What is known of the connection.
+
+    @property
+    def session(self) -> Session:
+        """What is known of the connection: state, capabilities, mailbox."""
+        return self._protocol.session
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The server's capabilities, upper case; `session.has()` takes any case and knows what IMAP4rev2 includes."""
+        return self._protocol.session.capabilities
+
+    @property
+    def counters(self) -> Counters:
+        """Octets, commands, responses and round trips of this connection."""
+        return self._protocol.counters
+
+    def take_events(self) -> Sequence[Event]:
+        """Return the unsolicited responses since the last call: `Exists`, `Expunge`, rows of flags, alerts, ..."""
+        events = []
+        while (event := self._protocol.next_event()) is not None:
+            events.append(event)
+        return events
+
+
+def named(cls: T) -> T:
+    """Have the methods of `BaseClient` in `cls` under the name of `cls`: a TypeError for a call names it."""
+    for name, method in vars(BaseClient).items():
+        if isinstance(method, FunctionType) and getattr(cls, name) is method:
+            own = FunctionType(method.__code__, method.__globals__, name, method.__defaults__, method.__closure__)
+            own.__kwdefaults__ = method.__kwdefaults__
+            own.__annotations__ = method.__annotations__
+            own.__doc__ = method.__doc__
+            own.__qualname__ = f"{cls.__name__}.{name}"
+            setattr(cls, name, own)
+    return cls

@@ -1,0 +1,35 @@
+"""Pipeline: commands that are sent without waiting for each answer; made by ``client.pipeline()``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..commands.base import Command, R
+from ..conversation.pending import Pending
+from ..conversation.protocol import Protocol
+from ..errors import StateError
+from . import _pipeline_methods as methods
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline(methods.Pipeline):
+    """Commands that are sent without waiting for each answer; made by ``client.pipeline()``.
+
+    The methods have the names, arguments and results of the clients' methods, each result in a `Pending`. Two are the
+    command alone, where the client's may send several: `search` (no other charset is tried) and `move` (no COPY).
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self.pending: list[Pending[Any]] = []
+        self.ended = False
+
+    def run(self, command: Command[R]) -> Pending[R]:
+        """Send any command, also one that is no method here (`fastimap.commands`)."""
+        if self.ended:
+            raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
+        pending = self._protocol.submit(command)
+        pending.asked_for = False
+        self.pending.append(pending)
+        return pending
