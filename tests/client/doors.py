@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from fastimap import AsyncClient, Client
@@ -46,22 +46,12 @@ class Awaited:
             if inspect.isawaitable(result):
                 return self._loop.run_until_complete(result)
             if hasattr(result, "__anext__"):
-                return self._iterated(result)
+                return Iterated(self._loop, result)
             if hasattr(result, "__aenter__"):
                 return self._entered(result)
             return result
 
         return call
-
-    def _iterated(self, iterator: AsyncIterator[Any]) -> Iterator[Any]:
-        try:
-            while True:
-                try:
-                    yield self._loop.run_until_complete(anext(iterator))
-                except StopAsyncIteration:
-                    return
-        finally:
-            self._loop.run_until_complete(iterator.aclose())  # type: ignore[attr-defined]
 
     @contextlib.contextmanager
     def _entered(self, manager: Any) -> Iterator[Any]:
@@ -73,6 +63,38 @@ class Awaited:
                 raise
         else:
             self._loop.run_until_complete(manager.__aexit__(None, None, None))
+
+
+class Iterated:
+    """An asynchronous iterator that can be iterated without await; left, it is closed."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, iterator: Any) -> None:
+        self._loop = loop
+        self._iterator = iterator
+        self._values = _iterated(loop, iterator)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._iterator, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._values
+
+    def __next__(self) -> Any:
+        return next(self._values)
+
+    def close(self) -> None:
+        self._values.close()
+
+
+def _iterated(loop: asyncio.AbstractEventLoop, iterator: Any) -> Generator[Any, None, None]:
+    try:
+        while True:
+            try:
+                yield loop.run_until_complete(anext(iterator))
+            except StopAsyncIteration:
+                return
+    finally:
+        loop.run_until_complete(iterator.aclose())
 
 
 @contextlib.contextmanager

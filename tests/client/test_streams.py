@@ -623,7 +623,11 @@ def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[...
 
     def reply(command: bytes) -> bytes:
         commands.append(command)
-        if b":*" in command:
+        if command == b"UID SEARCH UID 2:*":
+            return b"* SEARCH 4 5\r\n<tag> OK [MESSAGELIMIT 2 4] done\r\n"
+        if command == b"UID SEARCH UID 2:3":
+            return b"* SEARCH 2 3\r\n" + DONE
+        if b"2:5" in command:
             rows = b"".join(b"* %d FETCH (UID %d FLAGS ())\r\n" % (uid, uid) for uid in (4, 5))
             return rows + b"<tag> OK [MESSAGELIMIT 2 4] done\r\n"
         return b"".join(b"* %d FETCH (UID %d FLAGS ())\r\n" % (uid, uid) for uid in (2, 3)) + DONE
@@ -631,4 +635,9 @@ def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[...
     client = scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=2"))
     client.select("INBOX")
     assert [message.uid for message in client.fetch_iter("2:*", "FLAGS")] == [4, 5, 2, 3]
-    assert commands == [b"UID FETCH 2:* (FLAGS)", b"UID FETCH 2:3 (FLAGS)"]
+    assert commands == [
+        b"UID SEARCH UID 2:*",
+        b"UID SEARCH UID 2:3",
+        b"UID FETCH 2:5 (FLAGS)",
+        b"UID FETCH 2:3 (FLAGS)",
+    ]

@@ -21,13 +21,13 @@ from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
-from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
 from ..settings import Settings
 from . import _asyncio_methods as methods
 from ._base import named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
 from .pipeline import Pipeline
+from .rows import AsyncBatches, AsyncRows
 
 __all__ = ["AsyncClient"]
 
@@ -182,46 +182,47 @@ class AsyncClient(methods.AsyncClient):
         self,
         messages: MessageSet,
         *items: str,
-        chunk: int = 500,
-        in_flight: int = 3,
+        chunk: int | None = None,
+        in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> AsyncGenerator[FetchedMessage, None]:
+    ) -> AsyncRows:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
-        :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
+        :param messages: UIDs, or a `SequenceSet`. An open set (``"1:*"``), or one of many more numbers than there are
+            messages, is searched for first.
         :param items: data items, as for `fetch`.
-        :param chunk: number of messages a command asks for.
-        :param in_flight: number of commands under way at once.
+        :param chunk: the most messages that a command asks for; None: commands grow with what has arrived, and 16 MiB
+            are asked for and not used at most (a message that is larger goes alone).
+        :param in_flight: the most commands under way at once.
         :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
 
         Other commands may be run in between; they wait for the chunks in flight. It ends with StateError when another
         mailbox is selected meanwhile or, with a `SequenceSet`, messages are expunged. A message that the server refuses
-        comes with a defect and nothing else; it costs the others nothing. Who leaves the loop gives up the rest.
-        (RFC 9051, section 6.4.5)
+        comes with a defect and nothing else; it costs the others nothing, but after it they may come in another order.
+        Messages that were expunged meanwhile are left out, and are `missing` of what this returns, which also knows the
+        messages that are still `owed`. Leaving the loop gives up the rest. (RFC 9051, section 6.4.5)
         """
         stream = FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
-        return self._rows(stream)
+        return AsyncRows(self, stream)
 
-    async def _rows(self, stream: FetchStream) -> AsyncGenerator[FetchedMessage, None]:
-        await self.connect()
-        link = self._linked()
-        try:
-            while True:
-                rows = stream.take()
-                if rows:
-                    link.flush()
-                    link.hold()
-                    for row in rows:
-                        yield row
-                elif stream.done:
-                    return
-                else:
-                    await link.moved(None, lambda: stream.ready)
-        finally:
-            stream.close()
-            link.release()
+    def fetch_batches(
+        self,
+        messages: MessageSet,
+        *items: str,
+        chunk: int | None = None,
+        in_flight: int | None = None,
+        changed_since: int | None = None,
+    ) -> AsyncBatches:
+        """Yield lists of messages as they arrive together: for what works on many at once.
+
+        The parameters, and all that is said there, are those of `fetch_iter`.
+        """
+        stream = FetchStream(
+            self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
+        )
+        return AsyncBatches(self, stream)
 
     async def idle(
         self,
@@ -244,9 +245,8 @@ class AsyncClient(methods.AsyncClient):
         stream = IdleStream(self._protocol, renew=renew, poll=poll)
         try:
             while True:
-                while events := stream.take():  # more may come while these are looked at
-                    for event in events:
-                        yield event
+                while (event := self._protocol.next_event()) is not None:
+                    yield event
                 if self._protocol.error is not None:
                     raise self._protocol.error
                 now = clock()

@@ -26,6 +26,7 @@ from . import _blocking_methods as methods
 from ._base import named
 from .connecting import channel_bindings, client_context, connect, tls_error
 from .pipeline import Pipeline
+from .rows import Batches, Rows
 
 __all__ = ["Client"]
 
@@ -161,40 +162,76 @@ class Client(methods.Client):
         self,
         messages: MessageSet,
         *items: str,
-        chunk: int = 500,
-        in_flight: int = 3,
+        chunk: int | None = None,
+        in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> Generator[FetchedMessage, None, None]:
+    ) -> Rows:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
-        :param messages: UIDs, or a `SequenceSet`; sent in chunks of short commands.
+        :param messages: UIDs, or a `SequenceSet`. An open set (``"1:*"``), or one of many more numbers than there are
+            messages, is searched for first.
         :param items: data items, as for `fetch`.
-        :param chunk: number of messages a command asks for.
-        :param in_flight: number of commands under way at once.
+        :param chunk: the most messages that a command asks for; None: commands grow with what has arrived, and 16 MiB
+            are asked for and not used at most (a message that is larger goes alone).
+        :param in_flight: the most commands under way at once.
         :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
 
         Other commands may be run in between; they wait for the chunks in flight. It ends with StateError when another
         mailbox is selected meanwhile or, with a `SequenceSet`, messages are expunged. A message that the server refuses
-        comes with a defect and nothing else; it costs the others nothing. Who leaves the loop gives up the rest.
-        (RFC 9051, section 6.4.5)
+        comes with a defect and nothing else; it costs the others nothing, but after it they may come in another order.
+        Messages that were expunged meanwhile are left out, and are `missing` of what this returns, which also knows the
+        messages that are still `owed`. Leaving the loop gives up the rest. (RFC 9051, section 6.4.5)
         """
+        stream = self._stream(messages, items, chunk, in_flight, changed_since)
+        return Rows(stream, self._rows(stream))
+
+    def fetch_batches(
+        self,
+        messages: MessageSet,
+        *items: str,
+        chunk: int | None = None,
+        in_flight: int | None = None,
+        changed_since: int | None = None,
+    ) -> Batches:
+        """Yield lists of messages as they arrive together: for what works on many at once.
+
+        The parameters, and all that is said there, are those of `fetch_iter`.
+        """
+        stream = self._stream(messages, items, chunk, in_flight, changed_since)
+        return Batches(stream, self._batches(stream))
+
+    def _stream(
+        self,
+        messages: MessageSet,
+        items: tuple[str, ...],
+        chunk: int | None,
+        in_flight: int | None,
+        changed_since: int | None,
+    ) -> FetchStream:
         self.connect()
-        stream = FetchStream(
+        return FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
-        return self._rows(stream)
 
     def _rows(self, stream: FetchStream) -> Generator[FetchedMessage, None, None]:
+        batches = self._batches(stream)
+        try:
+            for rows in batches:
+                yield from rows
+        finally:
+            batches.close()
+
+    def _batches(self, stream: FetchStream) -> Generator[list[FetchedMessage], None, None]:
         try:
             while True:
                 rows = stream.take()
                 if rows:
-                    yield from rows
+                    yield rows
                     self._deadlines.rest(time.monotonic())  # the caller took the time, not the server
                 elif stream.done:
                     return
                 else:
-                    self._turn(None)
+                    self._turn(None, lambda: stream.ready)
         finally:
             stream.close()
 
@@ -215,8 +252,8 @@ class Client(methods.Client):
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while True:
-                while events := stream.take():  # more may come while these are looked at
-                    yield from events
+                while (event := self._protocol.next_event()) is not None:
+                    yield event
                     self._deadlines.rest(time.monotonic())
                 if self._protocol.error is not None:
                     raise self._protocol.error

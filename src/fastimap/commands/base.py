@@ -72,6 +72,8 @@ class Session:
     """Whether it was selected for reading alone (EXAMINE), so that nothing at all can be changed."""
     uid_validity: int | None = None
     """The selected mailbox's UIDVALIDITY."""
+    exists: int | None = None
+    """Messages in the selected mailbox, as far as the server has reported."""
     selections: int = 0
     """How often a mailbox was selected or left: then the same UIDs mean other messages."""
     expunges: int = 0
@@ -107,9 +109,17 @@ class Session:
         self.listings += 1
 
     def select(
-        self, mailbox: str, uid_validity: int | None, *, asked_for: str | bytes, read_only: bool, examined: bool
+        self,
+        mailbox: str,
+        uid_validity: int | None,
+        *,
+        asked_for: str | bytes,
+        read_only: bool,
+        examined: bool,
+        exists: int | None = None,
     ) -> None:
         """Enter the selected state."""
+        self.exists = exists
         self.state = State.SELECTED
         self.mailbox = mailbox
         self.asked_for = asked_for
@@ -122,7 +132,7 @@ class Session:
         """Leave the selected state."""
         self.state = state
         self.mailbox = self.asked_for = None
-        self.uid_validity = None
+        self.uid_validity = self.exists = None
         self.read_only = self.examined = False
         self.selections += 1
 

@@ -201,6 +201,7 @@ class Select(Command[SelectedMailbox]):
             asked_for=self._asked_for,
             read_only=read_only,
             examined=self._examines,
+            exists=self._exists,
         )
         return SelectedMailbox(
             self._selects,

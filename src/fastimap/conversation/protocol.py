@@ -46,11 +46,13 @@ from ..model.response_codes import CapabilityCode
 from ..model.responses import (
     Capabilities,
     ContinuationRequest,
+    Exists,
     Response,
     ServerID,
     StatusResponse,
     Tagged,
     UnknownResponse,
+    Vanished,
 )
 from ..parser import ResponseReader
 from ..wire import decode
@@ -479,8 +481,13 @@ class Protocol:
                 self._bye = response.text
         elif isinstance(response, Capabilities):
             session.learn_capabilities(response.names)
+        elif isinstance(response, Exists):
+            session.exists = response.count
         elif is_expunge(response):
             session.expunges += 1
+            if session.exists is not None:
+                gone = len(response.uids) if isinstance(response, Vanished) else 1
+                session.exists = max(session.exists - gone, 0)
         elif isinstance(response, ServerID):
             session.server_id = dict(response.fields)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import operator
 from collections import deque
-from collections.abc import Iterator
+from typing import Any
 
 from ..commands.base import Command
 from ..commands.fetch import Fetch, FetchResult, refused
 from ..commands.idle import Idle
+from ..commands.search import Search, SearchResult
 from ..commands.session import Noop
 from ..errors import AuthenticationFailed, CommandError, Unavailable
 from ..model.message import FetchedMessage
-from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
-from .events import Event
+from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
+from ..search import SearchKey, mod_sequence, saved, sequence, uid
 from .pending import Pending
+from .plan import Chunk, FetchPlan, guess
 from .protocol import Protocol
 
 __all__ = ["FetchStream", "IdleStream"]
@@ -21,13 +24,21 @@ __all__ = ["FetchStream", "IdleStream"]
 _LINE = 8192
 """Longest command line, in octets: what RFC 7162, section 4, asks servers to take."""
 _SHORTEST_SET = 1000
+_SPARSE = 1000
+"""A set of more numbers than there are messages, and than this, is resolved before it is asked for."""
+_MOST_CHUNKS = 16
+_CHUNKS_OF_A_SIZE = 3
+_HOPELESS = 8
+"""Give up after this many refusals when no message has succeeded, or after the last that did."""
 
 
 class FetchStream:
     """FETCH of many messages in chunks, several in flight, rows as they arrive.
 
-    A chunk that the server refuses is halved until the messages that it can't deliver stand alone: those come as
-    rows with nothing but their number and a defect. Where no message at all can be had the refusal is raised.
+    What is asked for is a `FetchPlan`, made when the messages are known: an open set (``1:*``) or one of more numbers
+    than the mailbox has messages is searched for first. A chunk that the server refuses is halved until the messages
+    that it can't deliver stand alone: those come as rows with nothing but their number and a defect. Where no message
+    at all can be had the refusal is raised.
     """
 
     def __init__(
@@ -36,60 +47,84 @@ class FetchStream:
         messages: MessageSet,
         items: tuple[str, ...],
         *,
-        chunk: int = 500,
-        in_flight: int = 3,
+        chunk: int | None = None,
+        in_flight: int | None = None,
         changed_since: int | None = None,
     ) -> None:
-        if chunk < 1 or in_flight < 1:
+        if (chunk is not None and chunk < 1) or (in_flight is not None and in_flight < 1):
             raise ValueError("chunk and in_flight must be at least 1")
         self._protocol = protocol
         self._items = items
-        self._in_flight = in_flight
+        self._chunk = chunk
+        self._most = in_flight or (_MOST_CHUNKS if chunk is None else _CHUNKS_OF_A_SIZE)
         self._changed_since = changed_since
-        self._flight: deque[tuple[Pending[FetchResult], Fetch, Messages]] = deque()
-        self._again: deque[Messages] = deque()
+        self._flight: deque[tuple[Pending[FetchResult], Fetch, Chunk]] = deque()
+        self._sizing: Pending[FetchResult] | None = None
+        self._searching: Pending[SearchResult] | None = None
         self._bad: list[FetchedMessage] = []
+        self._refused_in_a_row = 0
         self._good = False
         self._error: Exception | None = None
         self._refusal: Exception | None = None
+        self._held = 0
         self.closed = False
         wanted = uid_set(messages)
-        around = Fetch(wanted, *items, changed_since=changed_since).octets_around_set()  # tells of a wrong argument
-        room = max(_LINE - around, _SHORTEST_SET)
-        self._sets: Iterator[Messages]
-        if isinstance(wanted, (UIDSet, SequenceSet)) and not wanted.has_star:
-            self._sets = (piece for part in wanted.chunks(chunk) for piece in part.split(room))
-        else:
-            self._sets = iter([wanted])
-        self._exhausted = False
+        around = Fetch(wanted, *items, changed_since=changed_since).octets_around_set()  # refuses a wrong argument
+        self._room = max(_LINE - around, _SHORTEST_SET)
         self._scope = protocol.session.scope(by_uid=not isinstance(wanted, SequenceSet))
+        self._octets = protocol.octets_heard
+        self._wanted = wanted
+        self._found = UIDSet()
+        self._begun = False
+        self.plan: FetchPlan | None = None
+        """What is owed; None while the messages are looked for."""
+
+    @property
+    def owed(self) -> UIDSet | SequenceSet | None:
+        """The messages that were not taken; None where they are not known yet."""
+        if self.plan is not None:
+            return self.plan.owed
+        return None if isinstance(self._wanted, SavedResult) or self._wanted.has_star else self._wanted
+
+    @property
+    def missing(self) -> UIDSet | SequenceSet:
+        """The messages that the server left out: expunged since they were numbered, or never there."""
+        return self.plan.missing if self.plan is not None else UIDSet()
 
     @property
     def done(self) -> bool:
         """Whether everything was taken."""
-        return self.closed or (
-            self._exhausted and not (self._again or self._flight or self._bad) and self._error is None
-        )
+        if self.closed:
+            return True
+        return self.plan is not None and self.plan.done and not self._bad and self._error is None
 
     @property
     def ready(self) -> bool:
         """Whether `take` has something to say now; a command that was refused unsent is not answered."""
-        return bool(self._flight) and self._flight[0][0].done
+        first = self._flight[0][0] if self._flight else None
+        return any(pending is not None and pending.done for pending in (first, self._sizing, self._searching))
 
     def take(self) -> list[FetchedMessage]:
-        """Return the rows that have arrived, and send on."""
+        """Return the rows that have arrived, and send on. The rows of the last call have been used."""
         rows: list[FetchedMessage] = []
+        self._held = 0
+        if not self._begun:
+            self._begun = True
+            found = self._resolved(self._wanted)
+            if found is not None:
+                self._begin(found)
+        self._look()
         while self._flight:
-            pending, command, wanted = self._flight[0]
+            pending, command, chunk = self._flight[0]
+            rows += self._delivered(command, chunk)
             if not pending.done:
-                rows += command.taken()
                 break
             self._flight.popleft()
-            rows += command.taken()
+            self._held += chunk.octets
             if pending.error is None:
-                self._succeeded(command, wanted)
+                self._succeeded(command, chunk)
             else:
-                self._failed(pending.error, command, wanted)
+                self._failed(pending.error, chunk)
         if self._error is None:
             self._send()
             if self._good:
@@ -110,53 +145,141 @@ class FetchStream:
             command.taken()
             pending.detach()
         self._flight.clear()
+        for asked in (self._sizing, self._searching):
+            if asked is not None:
+                asked.detach()
+
+    # Which messages there are.
+
+    def _resolved(self, wanted: Messages) -> UIDSet | SequenceSet | None:
+        """Return the set of messages where it is known; else None, and a search is under way."""
+        exists = self._protocol.session.exists
+        if isinstance(wanted, SequenceSet) and exists:
+            if wanted.has_star:
+                wanted = wanted.with_largest(exists)
+            return wanted & SequenceSet(range(1, exists + 1))
+        if (
+            not isinstance(wanted, SavedResult)
+            and not wanted.has_star
+            and (exists is None or len(wanted) <= max(exists, _SPARSE) or len(str(wanted)) > self._room)
+        ):
+            return wanted
+        self._search(wanted)
+        return None
+
+    def _search(self, wanted: Messages) -> None:
+        by_uid = not isinstance(wanted, SequenceSet)
+        key: SearchKey = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
+        if self._changed_since is not None:
+            key &= mod_sequence(self._changed_since + 1)
+        command = Search(key, sequence=not by_uid)
+        command.scope = self._scope
+        self._searching = self._protocol.submit(command)
+
+    def _begin(self, found: UIDSet | SequenceSet) -> None:
+        self.plan = FetchPlan(found, guess=guess(self._items), room=self._room, chunk=self._chunk)
+
+    def _look(self) -> None:
+        """Take the answers to what was asked about the messages: which there are, and their sizes."""
+        searching = self._searching
+        if searching is not None and searching.done:
+            self._searching = None
+            try:
+                found = searching.result()
+            except CommandError as exc:
+                if not isinstance(self._wanted, SequenceSet) or self._protocol.session.exists:
+                    self._error = exc
+                    return
+                self._begin(SequenceSet())  # there is no message, and so no largest number
+            except Exception as exc:
+                self._error = exc
+            else:
+                self._take_found(found)
+        sizing = self._sizing
+        if sizing is not None and sizing.done:
+            self._sizing = None
+            assert self.plan is not None
+            try:
+                rows = sizing.result()
+            except CommandError:
+                self.plan.sizes(None)
+            except Exception as exc:
+                self._error = exc
+            else:
+                number = _UID if self._scope[1] is None else _SEQUENCE_NUMBER
+                self.plan.sizes({number(row): row.size for row in rows})
+
+    def _take_found(self, found: SearchResult) -> None:
+        messages = found.message_set()
+        if isinstance(messages, UIDSet):
+            self._found |= messages
+            if found.limit is not None and not isinstance(self._wanted, SavedResult):
+                # The server stopped at its MESSAGELIMIT: it searched from the largest UID down to this one.
+                self._search(UIDSet(range(1, found.limit)) & _closed(self._wanted))
+                return
+            messages = self._found
+        self._begin(messages)
+
+    # The messages themselves.
 
     def _send(self) -> None:
-        while len(self._flight) < self._in_flight:
-            wanted = self._again.popleft() if self._again else next(self._sets, None)
-            if wanted is None:
-                self._exhausted = True
-                return
-            command = Fetch(wanted, *self._items, changed_since=self._changed_since)
-            command.scope = self._scope
-            self._flight.append((self._protocol.submit(command), command, wanted))
-
-    def _succeeded(self, command: Fetch, wanted: Messages) -> None:
-        self._good = True
-        if not command.stopped_early or not command.numbers or not isinstance(wanted, (UIDSet, SequenceSet)):
+        plan = self.plan
+        if plan is None:
             return
-        if wanted.has_star:
-            # The server begins with the largest number (RFC 9738, section 3.1), so that `*` has been answered.
-            wanted = wanted.with_largest(min(command.numbers))
-        if rest := _without(wanted, command.numbers):
-            self._again.append(rest)
+        if self._sizing is None and (window := plan.next_window()) is not None:
+            size = Fetch(window, "RFC822.SIZE")
+            size.scope = self._scope
+            self._sizing = self._protocol.submit(size)
+        while len(self._flight) < self._most and (chunk := plan.next_chunk(self._held)) is not None:
+            command = Fetch(chunk.numbers, *self._items, changed_since=self._changed_since)
+            command.scope = self._scope
+            self._flight.append((self._protocol.submit(command), command, chunk))
 
-    def _failed(self, error: Exception, command: Fetch, wanted: Messages) -> None:
-        if (
-            not isinstance(error, CommandError)
-            or isinstance(error, (Unavailable, AuthenticationFailed))
-            or not isinstance(wanted, (UIDSet, SequenceSet))
-            or wanted.has_star
-        ):
+    def _delivered(self, command: Fetch, chunk: Chunk) -> list[FetchedMessage]:
+        rows = command.taken()
+        chunk.delivered = command.numbers
+        return rows
+
+    def _succeeded(self, command: Fetch, chunk: Chunk) -> None:
+        assert self.plan is not None
+        self._good = True
+        self._refused_in_a_row = 0
+        heard = self._protocol.octets_heard
+        self.plan.finished(
+            chunk,
+            octets=heard - self._octets,
+            stopped_early=command.stopped_early,
+            reports=self._changed_since is None,
+        )
+        self._octets = heard
+
+    def _failed(self, error: Exception, chunk: Chunk) -> None:
+        assert self.plan is not None
+        if not isinstance(error, CommandError) or isinstance(error, AuthenticationFailed) or _throttles(error):
             self._error = error
             return
-        self._good = self._good or bool(command.numbers)
-        rest = _without(wanted, command.numbers)
-        if len(rest) > 1:
-            self._again.extendleft(rest.chunks((len(rest) + 1) // 2))  # to the single message first
-        elif rest:
+        self._good = self._good or bool(chunk.delivered)
+        number = self.plan.refused(chunk)
+        if number is not None:
             self._refusal = error
-            self._bad.append(refused(rest.first, isinstance(rest, UIDSet), str(error)))
+            self._refused_in_a_row += 1
+            if isinstance(error, Unavailable) and self._refused_in_a_row >= _HOPELESS:
+                self._error = error  # not these messages, but the server
+            self._bad.append(refused(number, isinstance(chunk.numbers, UIDSet), str(error)))
 
 
-_HOPELESS = 8
-"""So many refused messages and not one good one: then the command is at fault."""
+def _closed(wanted: Any) -> Any:
+    """Return `wanted` with the largest number there can be for ``*``."""
+    return wanted.with_largest(2**32 - 1) if wanted.has_star else wanted
 
 
-def _without(wanted: UIDSet | SequenceSet, numbers: list[int]) -> UIDSet | SequenceSet:
-    if isinstance(wanted, UIDSet):
-        return wanted - UIDSet(numbers)
-    return wanted - SequenceSet(numbers)
+_UID = operator.attrgetter("uid")
+_SEQUENCE_NUMBER = operator.attrgetter("sequence_number")
+
+
+def _throttles(error: CommandError) -> bool:
+    """Whether the server refuses for now, whatever the messages: UNAVAILABLE may be about one of them."""
+    return isinstance(error, Unavailable) and (error.code != "UNAVAILABLE" or error.delay is not None)
 
 
 _LONGEST = 10**9
@@ -208,13 +331,6 @@ class IdleStream:
     def ready(self) -> bool:
         """Whether the command has ended, so that `advance` has something to do."""
         return self._pending is not None and self._pending.done
-
-    def take(self) -> list[Event]:
-        """Return the events that have come."""
-        events = []
-        while (event := self._protocol.next_event()) is not None:
-            events.append(event)
-        return events
 
     def close(self) -> None:
         """Send DONE; its answer is drained."""

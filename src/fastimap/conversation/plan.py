@@ -1,0 +1,269 @@
+"""Which messages of a long FETCH are still owed, and in which commands to ask for them."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.sequence_set import SequenceSet, UIDSet
+
+__all__ = ["BUDGET", "Chunk", "FetchPlan", "guess"]
+
+BUDGET = 16 * 1024 * 1024
+"""Octets that are asked for and not used yet, at most; a single message that is larger goes alone."""
+
+_LARGEST_CHUNK = BUDGET // 4
+_FIRST_CHUNK = 32 * 1024
+_WINDOW = 1024  # messages whose sizes are asked for at once
+_FIRST_WINDOW = 256
+
+Numbers = UIDSet | SequenceSet
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Messages that one command asks for."""
+
+    numbers: Numbers
+    octets: int
+    """What they have together, as far as that is known."""
+    delivered: list[int] = field(default_factory=list)
+    """Of these the caller has the row."""
+
+    @property
+    def rest(self) -> Numbers:
+        """The messages that were not delivered."""
+        if not self.delivered:
+            return self.numbers
+        rest: Numbers = _without(self.numbers, type(self.numbers)(self.delivered))
+        return rest
+
+
+class FetchPlan:
+    """A plan for a resolved set of messages: no ``*``, and not many more numbers than messages.
+
+    Example: 1,000 messages of 5 KB each, by size. `next_window` names the first 256, whose sizes are asked for; with
+    these `next_chunk` returns 6 messages (32 KiB), then 13, 26, ... until the budget is in flight. `delivered` frees
+    nothing yet, `done` does. A chunk that is refused comes back in halves, first of all.
+
+    :param wanted: the messages.
+    :param guess: octets of a row, as long as nothing is known; None where their sizes are to be asked for.
+    :param room: octets that a set may have in a command.
+    :param chunk: messages in a chunk, whatever they have; None to go by octets.
+    """
+
+    def __init__(self, wanted: Numbers, *, guess: int | None, room: int, chunk: int | None = None) -> None:
+        self._kind = type(wanted)
+        self._unsent: deque[tuple[int, int]] = deque(wanted.ranges)
+        self._sized = guess is None and chunk is None
+        self._known: deque[tuple[int, int]] = deque()  # number and size, in the order in which they are asked for
+        self._again: deque[Chunk] = deque()
+        self._in_flight: list[Chunk] = []
+        self._window: Numbers | None = None
+        self._window_size = _FIRST_WINDOW
+        self._row = guess or 4096
+        self._room = room
+        self._chunk = chunk
+        self._target = _FIRST_CHUNK
+        self._lost: list[Numbers] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to ask for, or in flight."""
+        return not (self._unsent or self._known or self._again or self._in_flight or self._window)
+
+    @property
+    def owed(self) -> UIDSet | SequenceSet:
+        """The messages that were neither delivered, nor reported as missing or refused."""
+        parts = [*self._unsent, *((number, number) for number, _ in self._known)]
+        if self._window is not None:
+            parts += self._window.ranges
+        for chunk in (*self._again, *self._in_flight):
+            parts += chunk.rest.ranges
+        return _union(self._kind, parts)
+
+    @property
+    def missing(self) -> UIDSet | SequenceSet:
+        """The messages that the server left out of its answers: they were expunged, or never existed."""
+        return _union(self._kind, [pair for lost in self._lost for pair in lost.ranges])
+
+    # Sizes.
+
+    def next_window(self) -> Numbers | None:
+        """Return the messages whose sizes are to be asked for now, or None."""
+        if not self._sized or self._window is not None or not self._unsent or len(self._known) > _WINDOW // 2:
+            return None
+        self._window = self._fitting(self._front(self._window_size))
+        self._window_size = _WINDOW
+        return self._window
+
+    def sizes(self, sizes: Mapping[int, int | None] | None) -> None:
+        """Note the sizes of the messages of the window; None where the server does not give them."""
+        window, self._window = self._window, None
+        if window is None:
+            return
+        if sizes is None:  # one by one, as nothing bounds them
+            self._known.extend((number, _LARGEST_CHUNK) for number in window)
+            return
+        for number in window:
+            size = sizes.get(number, 0)  # a message that is not there has no octets
+            self._known.append((number, BUDGET if size is None else size))
+
+    # Chunks.
+
+    @property
+    def octets_in_flight(self) -> int:
+        """Octets that are asked for."""
+        return sum(chunk.octets for chunk in self._in_flight)
+
+    def next_chunk(self, held: int = 0) -> Chunk | None:
+        """Return what to ask for now, or None: nothing is left, or the budget is used up.
+
+        :param held: octets that have arrived and were not used yet.
+        """
+        free = BUDGET - held - self.octets_in_flight
+        if self._again:
+            chunk = self._again[0]
+            if self._in_flight and chunk.octets > free:
+                return None
+            self._again.popleft()
+        elif self._sized:
+            if not self._known or (free < self._known[0][1] and (self._in_flight or held)):
+                return None
+            chunk = self._by_size(min(self._target, free))
+            self._target = min(self._target * 2, _LARGEST_CHUNK)
+        else:
+            if not self._unsent:
+                return None
+            count = self._chunk or max(1, self._target // self._row)
+            if self._chunk is None and count * self._row > free and (self._in_flight or held):
+                return None
+            numbers = self._fitting(self._front(count))
+            chunk = Chunk(numbers, 0 if self._chunk else len(numbers) * self._row)
+            self._target = min(self._target * 2, _LARGEST_CHUNK)
+        self._in_flight.append(chunk)
+        return chunk
+
+    def _by_size(self, target: int) -> Chunk:
+        numbers: list[int] = []
+        octets = 0
+        while self._known:
+            number, size = self._known[0]
+            size += _AROUND
+            if numbers and octets + size > target:
+                break
+            self._known.popleft()
+            numbers.append(number)
+            octets += size
+        chosen = self._kind(numbers)
+        first = self._cut(chosen)
+        if first is not None:
+            later = set(_without(chosen, first))
+            self._known.extendleft((number, octets // len(numbers)) for number in reversed(numbers) if number in later)
+            octets = octets * len(first) // len(numbers)
+            chosen = first
+        return Chunk(chosen, octets)
+
+    def _fitting(self, numbers: Numbers) -> Numbers:
+        """Return the first of `numbers`, as many as have room in a command; the others are unsent again."""
+        first = self._cut(numbers)
+        if first is None:
+            return numbers
+        self._unsent.extendleft(reversed(_without(numbers, first).ranges))
+        return first
+
+    def _cut(self, numbers: Numbers) -> Numbers | None:
+        """Return the first of `numbers` that have room in a command, None where all have."""
+        if len(numbers.ranges) * len("4294967295:4294967295,") <= self._room:
+            return None
+        first: Numbers = next(iter(numbers.split(self._room)))  # type: ignore[assignment]
+        return None if len(first) == len(numbers) else first
+
+    def _front(self, count: int) -> Numbers:
+        """Remove the first `count` numbers of what is unsent; return them."""
+        taken: list[range] = []
+        while count and self._unsent:
+            low, high = self._unsent[0]
+            if high - low >= count:
+                self._unsent[0] = (low + count, high)
+                high = low + count - 1
+            else:
+                self._unsent.popleft()
+            taken.append(range(low, high + 1))
+            count -= high - low + 1
+        return self._kind(taken)
+
+    # What became of a chunk.
+
+    def finished(self, chunk: Chunk, *, octets: int = 0, stopped_early: bool = False, reports: bool = True) -> None:
+        """Note that the server has answered OK.
+
+        :param octets: what the answer had, for the size of the next chunks.
+        :param stopped_early: whether the server stopped at its limit: the rest is asked for again.
+        :param reports: whether messages that were left out are missing, and not only unchanged.
+        """
+        self._in_flight.remove(chunk)
+        rows = len(chunk.delivered)
+        if rows:
+            self._row = max(octets // rows, self._row // 2, 16)
+        if len({*chunk.delivered}) == len(chunk.numbers):
+            return
+        rest = chunk.rest
+        if stopped_early and chunk.delivered:
+            self._again.append(Chunk(rest, chunk.octets * len(rest) // len(chunk.numbers)))
+        elif reports:
+            self._lost.append(rest)
+
+    def refused(self, chunk: Chunk) -> int | None:
+        """Note that the server has answered NO or BAD; return the message at fault where that is known.
+
+        What was not delivered is asked for again in halves, until the message at fault stands alone.
+        """
+        self._in_flight.remove(chunk)
+        rest = chunk.rest
+        if len(rest) == 1:
+            return rest.first
+        octets = chunk.octets // len(chunk.numbers)
+        if rest:
+            halves = [Chunk(half, octets * len(half)) for half in rest.chunks((len(rest) + 1) // 2)]
+            self._again.extendleft(halves)  # the higher half first: to the single message before all else
+        return None
+
+
+_AROUND = 64  # octets of a row besides its literal
+
+
+def _without(numbers: Any, others: Any) -> Any:
+    """Return what is in `numbers` and not in `others`, a set of the same kind."""
+    return numbers - others
+
+
+def _union(kind: type[UIDSet] | type[SequenceSet], ranges: Iterable[tuple[int, int]]) -> UIDSet | SequenceSet:
+    return kind(range(low, high + 1) for low, high in ranges)
+
+
+# How many octets the items of a row usually have, more rather than less. A section of the body may have any number.
+_GUESSES = (
+    (re.compile(r"(?:BODY|BINARY)(?:\.PEEK)?\[.*\]<\d+\.(\d+)>", re.IGNORECASE | re.DOTALL), None),
+    (re.compile(r"BODY(?:\.PEEK)?\[(?:HEADER|[\d.]*MIME)|RFC822\.HEADER", re.IGNORECASE), 8192),
+    (re.compile(r"BODY(?:\.PEEK)?\[|BINARY(?:\.PEEK)?\[|RFC822\Z|RFC822\.TEXT", re.IGNORECASE), 0),
+    (re.compile(r"ENVELOPE|BODY|ALL\Z|FULL\Z|PREVIEW", re.IGNORECASE), 1024),
+)
+
+
+def guess(items: Sequence[str]) -> int | None:
+    """Return about how many octets a row with these data items has; None where only the message's size bounds that."""
+    octets = 96
+    for item in items:
+        for pattern, usual in _GUESSES:
+            if found := pattern.match(item):
+                if usual == 0:
+                    return None
+                octets += int(found[1]) if usual is None else usual
+                break
+        else:
+            octets += 32
+    return min(octets, BUDGET)
