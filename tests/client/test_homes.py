@@ -20,8 +20,9 @@ import pytest
 
 import fastimap
 from fastimap import AsyncClient, Client, Pipeline, errors, sasl, search, types
+from fastimap.clients import rows
 
-HOMES: list[ModuleType] = [fastimap, types, search, errors, sasl]
+HOMES: list[ModuleType] = [fastimap, types, search, errors, sasl, rows]
 # Where everything else comes from that stands in an annotation.
 OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socket, ssl)
 
