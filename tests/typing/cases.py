@@ -42,7 +42,7 @@ from fastimap import (
     UIDSet,
     commands,
 )
-from fastimap.clients.rows import AsyncRows, Rows
+from fastimap.clients.rows import AsyncBatches, AsyncRows, Batches, Rows
 from fastimap.commands import Noop
 from fastimap.sasl import Mechanism
 from fastimap.search import since, unseen
@@ -138,6 +138,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.counters, Counters)
     assert_type(client.take_events(), Sequence[Event])
     assert_type(client.fetch_iter(UIDSet("1:*"), "FLAGS", chunk=10), Rows)
+    assert_type(client.fetch_batches(UIDSet("1:*"), "FLAGS"), Batches)
     assert_type(client.idle(timeout=1), Generator[Event, None, None])
     with client as entered:
         assert_type(entered, fastimap.Client)
@@ -258,6 +259,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(client.counters, Counters)
     assert_type(client.take_events(), Sequence[Event])
     assert_type(client.fetch_iter([1, 2], "FLAGS"), AsyncRows)
+    assert_type(client.fetch_batches([1, 2], "FLAGS"), AsyncBatches)
     assert_type(client.idle(), AsyncGenerator[Event, None])
     async with client as entered, client.pipeline() as pipeline:
         assert_type(entered, fastimap.AsyncClient)
