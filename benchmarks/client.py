@@ -506,7 +506,7 @@ def _in_common(data: Any) -> list[tuple[bytes, ...]]:
         return []
     return [
         (
-            *(str(value).encode() for value in (row.uid, row.size, row.header, row.body)),
+            *(str(value).encode() for value in (row.uid, row.size, row.header_octets, row.body)),
             " ".join(sorted(row.flags or ())).encode(),
             str(row.envelope and (row.envelope.subject_octets, row.envelope.message_id_octets)).encode(),
         )

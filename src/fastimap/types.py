@@ -3,11 +3,13 @@
 from .model import message as _message
 from .model import response_codes as _response_codes
 from .model import responses as _responses
+from .model.content import Attachment
+from .model.headers import Headers
 from .model.message import *  # noqa: F403
 from .model.response_codes import *  # noqa: F403
 from .model.responses import *  # noqa: F403
 
-__all__: list[str] = []
+__all__: list[str] = ["Attachment", "Headers"]
 __all__ += _message.__all__
 __all__ += _responses.__all__
 __all__ += _response_codes.__all__

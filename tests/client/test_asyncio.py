@@ -161,7 +161,7 @@ def test_a_thousand_cancellations(cancelling: tuple[AsyncClient, int]) -> None:
                 cancelled += task.cancelled()
                 async with asyncio.timeout(20):
                     (row,) = await client.fetch(uid, "UID", "RFC822.SIZE", "BODY.PEEK[HEADER]")
-                assert (row.uid, row.header) == (uid, b"Subject: %d\r\n\r\n" % uid)
+                assert (row.uid, row.header_octets) == (uid, b"Subject: %d\r\n\r\n" % uid)
                 client.take_events()
         assert cancelled > count // 2
 
@@ -203,7 +203,7 @@ def test_many_tasks_on_one_client(filled: IMAPServer) -> None:
 
             async def work(uid: int) -> None:
                 (row,) = await client.fetch(uid, "BODY.PEEK[HEADER]")
-                assert row.header == b"Subject: %d\r\n\r\n" % uid
+                assert row.header_octets == b"Subject: %d\r\n\r\n" % uid
                 assert (await client.store(uid, "$Done")).rows[0].uid == uid
                 assert uid in (await client.search(subject(str(uid)))).uids
                 assert [message.uid async for message in client.fetch_iter(uid, "FLAGS")] == [uid]
@@ -308,7 +308,7 @@ def test_a_loop_that_is_left_needs_no_closing(filled: IMAPServer) -> None:
                 async for _ in client.idle():
                     break
                 (row,) = await client.fetch(7, "BODY.PEEK[HEADER]")
-                assert row.header == b"Subject: 7\r\n\r\n"
+                assert row.header_octets == b"Subject: 7\r\n\r\n"
 
     run(main())
 
@@ -323,7 +323,7 @@ def test_a_crowd_of_tasks_some_of_which_give_up(filled: IMAPServer) -> None:
             async def fetch() -> None:
                 wanted = sorted(chance.sample(range(1, MESSAGES + 1), 5))
                 rows = await client.fetch(wanted, "BODY.PEEK[HEADER]")
-                assert [(row.uid, row.header) for row in rows] == [
+                assert [(row.uid, row.header_octets) for row in rows] == [
                     (uid, b"Subject: %d\r\n\r\n" % uid) for uid in wanted
                 ]
 

@@ -244,7 +244,7 @@ def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
         client.close()
         thread.join(20)
         if rows is not None:
-            assert rows[0].header == b"To: a\r\n\r\n"
+            assert rows[0].header_octets == b"To: a\r\n\r\n"
         if error is None:
             whole += 1
             if whole == 3:

@@ -402,7 +402,7 @@ def test_into_what_a_function_returns(server: IMAPServer, client: Any) -> None:
         (1, "BODY[TEXT]"): b"body one\r\n",
         (2, "BODY[TEXT]"): b"body two\r\n",
     }
-    assert [row.header for row in rows] == [b"Subject: one\r\n\r\n", b"Subject: two\r\n\r\n"]
+    assert [row.header_octets for row in rows] == [b"Subject: one\r\n\r\n", b"Subject: two\r\n\r\n"]
     assert sorted(sizes) == [10, 10, 16, 16]
 
 

@@ -258,7 +258,7 @@ def look_at(value: Any) -> None:
             with refusing:
                 if callable(method := getattr(value, name, None)):  # SearchResult.numbers is a value
                     list(islice(method(), _LISTED))
-        if isinstance(value, FetchedMessage) and (value.body is not None or value.header is not None):
+        if isinstance(value, FetchedMessage) and (value.body is not None or value.header_octets is not None):
             value.email()
         if isinstance(value, BodyStructure):
             value.find("text/plain")

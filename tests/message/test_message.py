@@ -122,7 +122,7 @@ def test_address() -> None:
         (Address(b'Doe, "J" \\', None, b"a", b"b"), '"Doe, \\"J\\" \\\\" <a@b>', "a@b"),
         (Address(None, None, b"A Group", None), "A Group:", ""),
         (Address(None, None, None, None), ";", ""),
-        (Address(b"N", None, None, b"b"), "N", ""),
+        (Address(b"N", None, None, b"b"), "N <>", ""),
         (Address(None, None, b"postmaster", b""), "postmaster", "postmaster"),
         (Address(None, None, b"<a", b"b>"), "a@b", "a@b"),
         (
@@ -251,7 +251,8 @@ def test_row_accessors() -> None:
         None,
         None,
     )
-    assert (row.header, row.text, row.binary("2"), row.binary("1")) == (b"Subject: s\r\n\r\n", None, b"\x00", None)
+    assert (row.header_octets, row.text) == (b"Subject: s\r\n\r\n", None)
+    assert (row.binary("2"), row.binary("1")) == (b"\x00", None)
     assert (row.gmail_message_id, row.gmail_thread_id, row.gmail_labels) == (1, 2, ("a",))
     assert (row.object_id, row.thread_id, row.preview) == ("e", "t", "p")
     assert row.save_date == datetime(2024, 1, 1, tzinfo=UTC)
@@ -261,14 +262,24 @@ def test_row_accessors() -> None:
 
 def test_row_of_the_old_names() -> None:
     row = ROW._replace(items=(("RFC822.HEADER", b"h"), ("RFC822.TEXT", b"t")), body=b"Subject: whole\r\n\r\nbody\r\n")
-    assert (row.header, row.text) == (b"h", b"t")
+    assert (row.header_octets, row.text) == (b"h", "body\n")
     assert row.section("") == row.body
     assert row.email()["subject"] == "whole"
     assert row.email().get_content() == "body\r\n"
 
 
 def test_row_without_octets() -> None:
-    for name in ("header", "text", "gmail_message_id", "gmail_labels", "object_id", "preview", "save_date"):
+    for name in (
+        "header_octets",
+        "text",
+        "html",
+        "attachments",
+        "gmail_message_id",
+        "gmail_labels",
+        "object_id",
+        "preview",
+        "save_date",
+    ):
         assert getattr(ROW, name) is None
     assert ROW.streamed == {}
     with pytest.raises(ValueError, match=r"neither BODY\[\] nor BODY\[HEADER\]"):

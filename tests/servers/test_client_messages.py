@@ -77,8 +77,8 @@ def test_sections_and_parts_of_them(account_of_both: Account) -> None:
         "BODY.PEEK[]<10.20>",
         "RFC822.SIZE",
     )
-    assert row.header == header + b"\r\n\r\n"
-    assert row.text == text
+    assert row.header_octets == header + b"\r\n\r\n"
+    assert row.section("TEXT") == text
     assert row.section("1") == text
     assert row.section("HEADER.FIELDS (Subject Date)") == (
         b"Subject: plan\r\nDate: Mon, 02 Feb 2026 10:00:00 +0000\r\n\r\n"
@@ -375,7 +375,7 @@ def test_pipeline(account_of_both: Account) -> None:
         stored = pipeline.store(uids[0], "\\Flagged")
         wrong = pipeline.copy(uids[0], account_of_both.mailbox("Nowhere"))
         after = pipeline.fetch(uids[0], "FLAGS")
-    assert [p.result()[0].text for p in texts] == [message.partition(b"\r\n\r\n")[2] for message in LETTERS]
+    assert [p.result()[0].section("TEXT") for p in texts] == [message.partition(b"\r\n\r\n")[2] for message in LETTERS]
     assert "\\Flagged" in stored.result().rows[0].flags
     with pytest.raises(CommandError):
         wrong.result()

@@ -65,8 +65,8 @@ def test_real_messages(account: Account, client: Any, real_messages: list[bytes]
         assert row.flags is not None
         assert row.flags - {"\\Recent"} == set(FLAGS)
         assert row.internal_date == DATE
-        assert row.header is not None
-        assert message.startswith(row.header.removesuffix(b"\r\n"))
+        assert row.header_octets is not None
+        assert message.startswith(row.header_octets.removesuffix(b"\r\n"))
         if witness.is_sound(message):
             like_email += 1
             told = witness.differences(row, message)

@@ -2,25 +2,25 @@
 
 All are immutable tuples with named items, filled by both implementations of the parser; equality is equality
 of all values. What the server sent stays as octets (``..._octets``); the properties decode it when they are asked.
-They never raise: text that is no UTF-8 is read as ISO-8859-1, an encoded word that can't be decoded stays as it is.
+They never raise: text that is no UTF-8 is read as windows-1252, an encoded word that can't be decoded stays as it is.
 """
 
 from __future__ import annotations
 
 import re
-from binascii import Error, a2b_base64, a2b_qp
+from binascii import a2b_qp
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.utils import parsedate_to_datetime
-from encodings.aliases import aliases
+from datetime import datetime
 from enum import StrEnum
-from itertools import groupby
-from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
+
+from . import content
+from .content import Attachment
+from .headers import Headers
+from .text import address_text, decoded_base64, decoded_field, decoded_parameters, display_text, plain_text
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
 
 __all__ = [
     "PRESENT_BODY",
@@ -127,27 +127,28 @@ class Address(NamedTuple):
     @property
     def name(self) -> str | None:
         """The display name, decoded (RFC 2047)."""
-        return _decoded(self.name_octets)
+        return decoded_field(self.name_octets)
 
     @property
     def mailbox(self) -> str | None:
         """What stands before the "@"; for the start of a group, the group's name."""
         octets, _ = self._without_angles()
-        return _text(octets)
+        return _plain(octets)
 
     @property
     def host(self) -> str | None:
         """What stands behind the "@"; None for both ends of a group."""
         _, octets = self._without_angles()
-        return _text(octets)
+        return _plain(octets)
 
     @property
     def email(self) -> str:
-        """``mailbox@host``; the mailbox alone where the message had no host; "" for both ends of a group."""
+        """``mailbox@host``, in quotes where RFC 5322 wants them; "" for both ends of a group.
+
+        The mailbox alone where the message had no host.
+        """
         mailbox, host = self.mailbox, self.host
-        if mailbox is None or host is None:
-            return ""
-        return f"{mailbox}@{host}" if host else mailbox
+        return "" if mailbox is None or host is None else address_text(mailbox, host)
 
     @property
     def is_group_start(self) -> bool:
@@ -168,15 +169,12 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         """``Name <mailbox@host>``; the name in quotes where RFC 5322 wants them."""
         if self.is_group_start:
-            return f"{self.mailbox}:"
+            return f"{display_text(decoded_field(self.mailbox_octets) or '')}:"
         if self.is_group_end:
             return ";"
+        email = self.email
         name = self.name
-        if not name:
-            return self.email
-        if _SPECIALS.search(name):
-            name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
-        return f"{name} <{self.email}>" if self.email else name
+        return f"{display_text(name)} <{email}>" if name else email or "<>"
 
     def __repr__(self) -> str:
         return f"<Address {self}>"
@@ -214,26 +212,24 @@ class Envelope(NamedTuple):
         """The Date field, aware; None where it is absent or no date. Without a usable zone it is taken as UTC."""
         if self.date_octets is None:
             return None
-        try:
-            date = parsedate_to_datetime(self.date_octets.decode("ascii", "replace"))
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
-        return date if date.tzinfo is not None else date.replace(tzinfo=UTC)
+        from ._email import parsed_date
+
+        return parsed_date(self.date_octets)
 
     @property
     def subject(self) -> str | None:
         """The Subject field, decoded (RFC 2047)."""
-        return _decoded(self.subject_octets)
+        return decoded_field(self.subject_octets)
 
     @property
     def in_reply_to(self) -> str | None:
         """The In-Reply-To field: message IDs with their angle brackets."""
-        return _text(self.in_reply_to_octets)
+        return _plain(self.in_reply_to_octets)
 
     @property
     def message_id(self) -> str | None:
         """The Message-ID field with its angle brackets."""
-        return _text(self.message_id_octets)
+        return _plain(self.message_id_octets)
 
     def __repr__(self) -> str:
         senders = ", ".join(map(str, self.from_[:3]))
@@ -291,7 +287,7 @@ class BodyStructure(NamedTuple):
     @property
     def params(self) -> dict[str, str]:
         """The parameters of Content-Type, decoded (RFC 2231, RFC 2047), by name in lower case."""
-        return _decoded_parameters(self.parameters)
+        return decoded_parameters(self.parameters)
 
     @property
     def charset(self) -> str | None:
@@ -302,23 +298,23 @@ class BodyStructure(NamedTuple):
     @property
     def filename(self) -> str | None:
         """The file name that the disposition gives, else the parameter "name", decoded; it may hold any path."""
-        name = _decoded_parameters(self.disposition[1]).get("filename") if self.disposition else None
+        name = decoded_parameters(self.disposition[1]).get("filename") if self.disposition else None
         return name or self.params.get("name") or None
 
     @property
     def content_id(self) -> str | None:
         """The Content-ID with its angle brackets."""
-        return _text(self.content_id_octets)
+        return _plain(self.content_id_octets)
 
     @property
     def description(self) -> str | None:
         """The Content-Description, decoded (RFC 2047)."""
-        return _decoded(self.description_octets)
+        return decoded_field(self.description_octets)
 
     @property
     def location(self) -> str | None:
         """The Content-Location (RFC 2557)."""
-        return _text(self.location_octets)
+        return _plain(self.location_octets)
 
     @property
     def is_attachment(self) -> bool:
@@ -395,16 +391,12 @@ class BodyStructure(NamedTuple):
         return (part for part in self.walk() if part.type == wanted and subtype in ("*", part.subtype))
 
     def attachments(self) -> list[BodyStructure]:
-        """The attached parts in order; an attached message is one, whatever is attached to it."""
-        found = []
-        stack = [self]
-        while stack:
-            part = stack.pop()
-            if part.is_attachment:
-                found.append(part)
-            else:
-                stack.extend(reversed(part.parts))
-        return found
+        """The parts that a person calls attachments, in order; an attached message is one, whatever is attached to it.
+
+        Those with the disposition "attachment"; files with a name, though they are shown inline; messages; and what has
+        no disposition and is no text. Not the text itself, nor its other forms, nor the pictures in it.
+        """
+        return content.attachments(self)
 
     def decode(self, octets: bytes) -> bytes:
         """The content that `octets`, those of ``BODY[...]`` of this part, encode: base64 and quoted-printable undone.
@@ -414,7 +406,7 @@ class BodyStructure(NamedTuple):
         do the same.)
         """
         if self.encoding == "base64":
-            return _from_base64(octets)
+            return decoded_base64(octets)
         if self.encoding == "quoted-printable":
             return a2b_qp(octets)
         return octets
@@ -422,12 +414,12 @@ class BodyStructure(NamedTuple):
     def decode_text(self, octets: bytes) -> str:
         """The text that `octets`, those of ``BODY[...]`` of this part, encode; lines end as they do there, in CRLF.
 
-        Never raises: what the charset can't read becomes U+FFFD. Where the charset is not known, or US-ASCII and the
-        text is not, the text is read as UTF-8, and what is no UTF-8 as ISO-8859-1.
+        Never raises: what the charset can't read becomes U+FFFD. Labels mean what the web's encoding standard says, so
+        ISO-8859-1 is windows-1252. Without a charset, or where it is US-ASCII and the text is not, the text is UTF-8,
+        and what is no UTF-8 windows-1252. Where the charset is not known, what is no UTF-8 is U+FFFD: see
+        :attr:`FetchedMessage.text_defects`.
         """
-        content = self.decode(octets)
-        codec = _codec(self.charset or "us-ascii")
-        return (_text(content) or "") if codec in (None, "ascii") else content.decode(codec, "replace")
+        return content.body_text(self.decode(octets), self.charset)
 
     def __deepcopy__(self, memo: object) -> BodyStructure:
         return self  # immutable, and deeper than copy.deepcopy() goes
@@ -494,19 +486,45 @@ class FetchedMessage(NamedTuple):
         return self._octets(f"BINARY[{part}]")
 
     @property
-    def header(self) -> bytes | None:
-        """The octets of BODY[HEADER] or RFC822.HEADER, where that was fetched; `email()` reads them."""
+    def header_octets(self) -> bytes | None:
+        """The octets of BODY[HEADER] or RFC822.HEADER, where that was fetched; `headers` has them as text."""
         header = self._octets("BODY[HEADER]")
         return header if header is not None else self._octets("RFC822.HEADER")
 
     @property
-    def text(self) -> bytes | None:
-        """The octets of BODY[TEXT] or RFC822.TEXT, where that was fetched: all behind the header, as it is encoded.
+    def headers(self) -> Headers:
+        """The fields of the header as text: of the whole message, of its header, or of the fields that were fetched.
 
-        For the text that people read see :meth:`BodyStructure.text_part`.
+        Empty where none were.
         """
-        text = self._octets("BODY[TEXT]")
-        return text if text is not None else self._octets("RFC822.TEXT")
+        return Headers(self._any_header() or b"")
+
+    @property
+    def text(self) -> str | None:
+        """The text of the message for people: all that is shown as text/plain, lines ending in LF.
+
+        From BODY[], or from BODYSTRUCTURE and the parts of it that were fetched (see the clients' `fetch_text`). ""
+        where the message has no such text, None where this row does not hold it. Each time it is read anew.
+        """
+        return content.text_view(self, "plain")
+
+    @property
+    def html(self) -> str | None:
+        """The same as text/html: as it was sent, so nothing to show unless what is active in it is taken out."""
+        return content.text_view(self, "html")
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...] | None:
+        """What a person calls attachments, with safe names, and the content of those whose octets are in this row.
+
+        From BODY[] or BODYSTRUCTURE; None where the row has neither.
+        """
+        return content.attached(self)
+
+    @property
+    def text_defects(self) -> tuple[Defect, ...]:
+        """What can't be read as text: charsets that are not known, in header fields, in names and in parts."""
+        return tuple(content.text_defects(self))
 
     @property
     def gmail_message_id(self) -> int | None:
@@ -556,16 +574,24 @@ class FetchedMessage(NamedTuple):
         A header field that breaks the standard library's parser is there, and empty; a message that is nested deeper
         than Python recurses has its header, and all behind it in one piece. Raises ValueError where there is neither.
         """
-        octets = self.body if self.body is not None else self.header
+        octets = self.body if self.body is not None else self._any_header()
         if octets is None:
             raise ValueError("neither BODY[] nor BODY[HEADER] is in this row")
-        parser: Any = BytesParser(policy=_LENIENT)
-        message: EmailMessage
-        try:
-            message = parser.parsebytes(octets)
-        except RecursionError:
-            message = parser.parsebytes(octets, headersonly=True)
-        return message
+        from ._email import parsed_mail
+
+        return parsed_mail(octets)
+
+    def _any_header(self) -> bytes | None:
+        """The header as far as it is in this row: whole, or the fields that were fetched."""
+        header = self.body if self.body is not None else self.header_octets
+        if header is None:
+            fields = [
+                value
+                for name, value in self.items
+                if name.startswith("BODY[HEADER.FIELDS") and name.endswith("]") and isinstance(value, bytes)
+            ]
+            header = b"".join(value.removesuffix(b"\r\n") for value in fields) + b"\r\n" if fields else None
+        return header
 
     def _octets(self, name: str) -> bytes | None:
         value = self.item(name)
@@ -600,24 +626,11 @@ class FetchedMessage(NamedTuple):
         return f"<FetchedMessage{number}: {', '.join(shown)}>"
 
 
-class _Lenient(policy.EmailPolicy):
-    """The standard library's default policy, for mail from anybody: it fails at ``Content-Type: ; boundary*``."""
-
-    def header_fetch_parse(self, name: str, value: str) -> Any:
-        try:
-            return super().header_fetch_parse(name, value)
-        except RecursionError:
-            if value.count("(") < _COMMENTS:
-                raise  # not this field is nested, but the message
-        except Exception:  # it is a program of thousands of lines, and raises what it happens to stumble over
-            pass
-        return self.header_factory(name, "")
-
-
-_COMMENTS: Final = 64
-_LENIENT: Final = _Lenient()
-
 _FIELD_LIST = re.compile(r"([^ (]*) *\(([^)]*)\)?\Z")
+
+
+def _plain(octets: bytes | None) -> str | None:
+    return None if octets is None else plain_text(octets)
 
 
 def canonical_section(section: str) -> str:
@@ -632,132 +645,5 @@ def canonical_section(section: str) -> str:
     return f"{fields[1]} ({' '.join(fields[2].replace(chr(34), ' ').split())})"
 
 
-# Text.
-
-_SPECIALS = re.compile(r'[()<>\[\]:;@\\,."]')
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
-# The text of an encoded word may not hold "?" or a space (RFC 2047, section 2), but words with both are about.
-_ENCODED_WORD = re.compile(r"=\?([^?\s]+)\?([BbQq])\?((?:[^?]|\?(?!=))*+)\?=")
-# Python's codecs for charsets. Not those that aren't text, nor what no mail means and takes quadratic time (punycode);
-# and as a fixed set, because Python remembers every name that it once looked for in vain.
-_CHARSETS = {*aliases.values(), "cp737", "cp874", "koi8_t", "koi8_u", "mac_croatian", "mac_romanian", "utf_8_sig"} - {
-    *("base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
-}
-
-
-def _text(octets: bytes | None) -> str | None:
-    if octets is None:
-        return None
-    try:
-        return octets.decode("utf-8")
-    except UnicodeDecodeError:
-        return octets.decode("iso-8859-1")
-
-
 def _shortened(text: str | None) -> str | None:
     return text if text is None or len(text) <= 60 else text[:59] + "…"
-
-
-def _decoded(octets: bytes | None) -> str | None:
-    """Return the text of an unstructured field, its encoded words decoded."""
-    text = _text(octets)
-    if text is None:
-        return None
-    text = _FOLD.sub("", text)
-    end = text.rfind("?=") + 2  # what opens behind it is no word; so the search takes linear time
-    if end < 2 or "=?" not in text:
-        return text
-    # Octets are put together before they are decoded: the end of a word may cut a character in two.
-    pieces: list[tuple[str, bytes]] = []  # Python's name of the charset, octets
-    position = 0
-    after_word = False
-    for word in _ENCODED_WORD.finditer(text, 0, end):
-        between = text[position : word.start()]
-        position = word.end()
-        decoded = _decoded_word(word)
-        if between and not (after_word and decoded and between.isspace()):
-            pieces.append(("utf_8", between.encode()))
-        pieces.append(decoded or ("utf_8", word[0].encode()))
-        after_word = decoded is not None
-    pieces.append(("utf_8", text[position:].encode()))
-    return "".join(
-        b"".join(octets for _, octets in run).decode(codec, "replace")
-        for codec, run in groupby(pieces, key=itemgetter(0))
-    )
-
-
-def _decoded_word(word: re.Match[str]) -> tuple[str, bytes] | None:
-    """Return charset and octets of an encoded word, or None where it makes no sense."""
-    codec = _codec(word[1])
-    if codec is None:
-        return None
-    octets = word[3].encode()
-    if word[2] in "Qq":
-        return codec, a2b_qp(octets, header=True)
-    octets = octets.rstrip(b"= ")
-    try:
-        return codec, a2b_base64(octets + b"=" * (-len(octets) % 4))
-    except Error:
-        return None
-
-
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
-_PADDED = re.compile(rb"([^=]++)(=*+)")
-
-
-def _from_base64(octets: bytes) -> bytes:
-    """Return what `octets` encode, to the first padding; cut short or not, with anything strewn in."""
-    runs = []
-    count = 0
-    for found in _PADDED.finditer(octets.translate(None, _NOT_BASE64)):
-        runs.append(found[1])
-        count += len(found[1])
-        if count % 4 >= 2 and len(found[2]) >= 4 - count % 4:  # where Python ends depends on its version
-            break
-    digits = b"".join(runs)
-    if count % 4 == 1:
-        digits = digits[:-1]  # a single digit at the end says nothing
-    return a2b_base64(digits + b"=" * (-len(digits) % 4))
-
-
-_WORD_OF_CHARSET = re.compile(r"[a-z0-9.]+")
-
-
-def _codec(charset: str) -> str | None:
-    """Return Python's name for a charset, or None."""
-    charset, _, _ = charset.partition("*")  # RFC 2231, section 5: a language may follow
-    # As encodings.normalize_encoding(), which differs from one Python to the next in what is no name.
-    name = "_".join(_WORD_OF_CHARSET.findall(charset.encode("ascii", "ignore").decode("ascii").lower()))
-    name = aliases.get(name, name)
-    return name if name in _CHARSETS else None
-
-
-# name, or with RFC 2231: name*, name*0, name*0*
-_PARAMETER = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
-
-
-def _decoded_parameters(parameters: Parameters) -> dict[str, str]:
-    """Return MIME parameters decoded: RFC 2231, and RFC 2047 though it does not allow encoded words there."""
-    decoded: dict[str, str] = {}
-    pieces: dict[str, list[tuple[int, bool, bytes]]] = {}
-    for name, value in parameters:
-        form = _PARAMETER.match(name)
-        if form is None or not (form[2] or form[3]):
-            decoded.setdefault(name, _decoded(value) or "")
-        else:
-            pieces.setdefault(form[1], []).append((int(form[2] or 0), bool(form[3]), value))
-    for name, numbered in pieces.items():
-        numbered.sort(key=lambda piece: piece[0])
-        codec = None
-        octets: list[bytes] = []
-        for index, (_, extended, value) in enumerate(numbered):
-            if extended:
-                if index == 0 and value.count(b"'") >= 2:
-                    charset, _, value = value.split(b"'", 2)
-                    codec = _codec(charset.decode("ascii", "replace"))
-                value = unquote_to_bytes(value)
-            octets.append(value)
-        whole = b"".join(octets)
-        # The extended form is the better one where a message has both (RFC 6266, appendix D).
-        decoded[name] = whole.decode(codec, "replace") if codec else _text(whole) or ""
-    return decoded
