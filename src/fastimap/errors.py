@@ -84,14 +84,17 @@ class ConnectionLost(FastimapError, ConnectionError):
     """Base of what ends a connection from outside; it is closed, and what was in flight has no answer."""
 
     advice = Advice.RECONNECT
+    delay: float | None = None
+    """Seconds to wait before the next attempt, where the server said so."""
 
 
 class ConnectFailed(ConnectionLost):
-    """No connection came about: the name, the port, the network or the greeting was wrong."""
+    """No connection came about: the name, the port or the network was wrong, or the server refused it."""
 
-    def __init__(self, text: str, advice: Advice = Advice.RECONNECT) -> None:
+    def __init__(self, text: str, advice: Advice = Advice.RECONNECT, delay: float | None = None) -> None:
         super().__init__(text)
         self.advice = advice
+        self.delay = delay
 
 
 class Disconnected(ConnectionLost):

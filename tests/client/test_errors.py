@@ -79,6 +79,30 @@ def test_a_server_that_refuses_connections(scripted: Callable[..., Any]) -> None
     is_closed(client)
 
 
+@pytest.mark.parametrize(
+    ("greeting", "said", "delay"),
+    [
+        # IceWarp (MailKit#1073)
+        (b"* NO LOGOUT Intrusion prevention active for 203.0.113.9", "NO LOGOUT Intrusion prevention active", None),
+        (b"* BAD [UNAVAILABLE] Come back later: retry after 2 minutes", "BAD [UNAVAILABLE] Come back later", 120.0),
+        (b"* BYE [UNAVAILABLE] Too many connections, wait 30 s", "BYE [UNAVAILABLE] Too many connections", 30.0),
+    ],
+)
+def test_a_greeting_that_refuses(scripted: Callable[..., Any], greeting: bytes, said: str, delay: float | None) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(greeting + b"\r\n")
+        peer.expect_end()
+
+    client = scripted(script)
+    with pytest.raises(errors.ConnectionLost) as caught:
+        client.connect()
+    assert f"the server refuses connections: {said}" in str(caught.value)
+    assert "host and port" not in str(caught.value)
+    assert caught.value.delay == delay
+    assert caught.value.advice is errors.Advice.RECONNECT
+    is_closed(client)
+
+
 def test_a_bye_is_quoted(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.greet()

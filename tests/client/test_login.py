@@ -90,6 +90,21 @@ def test_the_strongest_mechanism_is_chosen(scripted: Callable[..., Any]) -> None
         assert client.capabilities == {"IMAP4REV1"}
 
 
+@pytest.mark.parametrize("empty", [b'+ ""', b"+ =", b"+", b"+ "])
+def test_an_empty_challenge(scripted: Callable[..., Any], empty: bytes) -> None:
+    """``""`` is Stalwart's (stalwartlabs/stalwart#234), ``=`` that of RFC 4959."""
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=PLAIN")
+        tag = peer.expect(b"AUTHENTICATE PLAIN")
+        peer.send(empty + b"\r\n")
+        assert base64.b64decode(peer.line()) == b"\0me\0secret"
+        welcome(peer, tag)
+
+    with scripted(script, mechanism="PLAIN", user="me", password="secret") as client:
+        assert client.session.state.value == "authenticated"
+
+
 # SCRAM: a server that knows the password, and those that lie.
 
 SCRAM = pytest.mark.parametrize("name", ["SHA-1", "SHA-256", "SHA-512"])

@@ -464,6 +464,21 @@ def test_authenticate() -> None:
     assert logged_in(client)
 
 
+@pytest.mark.parametrize("empty", [b'+ ""', b"+ =", b"+", b"+ ", b'+ "" '])
+def test_an_empty_challenge(empty: bytes) -> None:
+    """``""`` is Stalwart's (stalwartlabs/stalwart#234), ``=`` that of RFC 4959."""
+    challenges: list[bytes] = []
+    client = Dialogue(empty + b"\r\n", b"<tag> OK [CAPABILITY IMAP4rev1] in\r\n")
+
+    def answer(challenge: bytes) -> bytes:
+        challenges.append(challenge)
+        return b"me"
+
+    assert client.authenticate("X-TEST", answer)[0] == "OK"
+    assert challenges == [b""]
+    assert logged_in(client)
+
+
 def test_a_long_answer_is_one_line() -> None:
     client = Dialogue(b"+ \r\n", b"<tag> OK [CAPABILITY IMAP4rev1] in\r\n")
     token = 5000 * b"x"

@@ -18,6 +18,8 @@ __all__ = ["attempts", "channel_bindings", "client_context", "connect", "connect
 _Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """As getaddrinfo() gives it."""
 
+# OpenSSL's codes for what X509_V_FLAG_X509_STRICT alone demands (crypto/x509/x509_vfy.c, check_extensions()).
+_STRICT = frozenset(range(77, 95)) - {79}
 _KEEPALIVE_IDLE = 60
 _KEEPALIVE_INTERVAL = 15
 _KEEPALIVE_COUNT = 4
@@ -110,6 +112,13 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
     """Return the error for a handshake that failed."""
     where = f"{settings.host} port {settings.port}"
     if isinstance(exc, ssl.SSLCertVerificationError):
+        if exc.verify_code in _STRICT:
+            return TLSError(
+                f"the certificate of {where} breaks a rule of RFC 5280: {exc.verify_message}. Python 3.13 and later "
+                "demand it by ssl.VERIFY_X509_STRICT. A new certificate is right; to do without the rule: "
+                "context = ssl.create_default_context(); context.verify_flags &= ~ssl.VERIFY_X509_STRICT; "
+                "ssl_context=context"
+            )
         return TLSError(
             f"the certificate of {where} is not to be trusted: {exc.verify_message}; check the host name, or trust its "
             "authority with ssl_context=ssl.create_default_context(cafile=...)"

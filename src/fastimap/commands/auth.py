@@ -25,9 +25,12 @@ from .refusals import refusal
 __all__ = ["Authenticate", "Login"]
 
 
+_NO_MATTER_OF_CREDENTIALS = frozenset({"CONTACTADMIN", "CORRUPTION", "PRIVACYREQUIRED", "SERVERBUG"})
+
+
 def _failure(error: CommandError) -> CommandError:
     """Return `error`, as AuthenticationFailed where the server's NO has no code that says otherwise."""
-    if error.status != "NO" or isinstance(error, Unavailable):
+    if error.status != "NO" or isinstance(error, Unavailable) or error.code in _NO_MATTER_OF_CREDENTIALS:
         return error
     if error.code is not None and type(error) is not CommandError:
         return error
@@ -115,7 +118,7 @@ class Authenticate(Command[None]):
         try:
             if self._initial is not None:
                 initial, self._initial = self._initial, None
-                if request.octets.strip():
+                if _decoded(request.octets):
                     raise ProtocolError("the server spoke first where the client has to")
                 return b64encode(initial)
             return b64encode(self._mechanism.step(_decoded(request.octets)))
@@ -142,7 +145,11 @@ class Authenticate(Command[None]):
 
 
 def _decoded(text: bytes) -> bytes:
+    """Return a challenge; an empty one is ``""`` for Stalwart, and ``=`` where a client sends it so (RFC 4959)."""
+    text = text.strip()
+    if text in (b'""', b"="):
+        return b""
     try:
-        return b64decode(text.strip(), validate=True)
+        return b64decode(text, validate=True)
     except binascii.Error:
         raise ProtocolError("a SASL challenge that is not base64") from None

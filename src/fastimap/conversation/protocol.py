@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..commands.base import Command, Session, State
+from ..commands.refusals import delay_in
 from ..commands.session import Capability
 from ..errors import (
     Advice,
@@ -464,10 +465,10 @@ class Protocol:
         self._put_event(response, octets)
 
     def _take_greeting(self, response: Response, line: bytes) -> None:
-        if not isinstance(response, StatusResponse) or response.status not in ("OK", "PREAUTH", "BYE"):
+        if not isinstance(response, StatusResponse):
             raise _no_server(line)
-        if response.status == "BYE":
-            raise Disconnected(f"the server refuses connections: {response.text}")
+        if response.status not in ("OK", "PREAUTH"):
+            raise _refused(response)
         self._learn(response)
         self.session.state = State.AUTHENTICATED if response.status == "PREAUTH" else State.NOT_AUTHENTICATED
         self.greeting.finish(response, None)
@@ -613,6 +614,17 @@ def _hint(command: Command[Any], state: State) -> str:
     if state is State.SELECTED and State.AUTHENTICATED in command.states:
         return "a mailbox is selected: call unselect() or close_mailbox()"
     return "somebody is logged in already"
+
+
+def _refused(greeting: StatusResponse) -> ConnectionLost:
+    """Return the error for a server that greets with BYE, or with NO or BAD (IceWarp, MailKit#1073)."""
+    code = f" [{greeting.response_code.name}]" if greeting.response_code is not None else ""
+    delay = delay_in(greeting.text)
+    again = f" (try again in {delay:g} s)" if delay else ""
+    text = f"the server refuses connections: {greeting.status}{code} {greeting.text}{again}"
+    error = Disconnected(text) if greeting.status == "BYE" else ConnectFailed(text)
+    error.delay = delay
+    return error
 
 
 def _no_server(line: bytes) -> ConnectFailed:
