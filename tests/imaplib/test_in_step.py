@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import secrets
 import threading
 from typing import Any
 
@@ -35,7 +34,7 @@ class Predicted(Canned):
 @pytest.fixture
 def counting_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of the standard library within a connection."""
-    monkeypatch.setattr(secrets, "randbelow", lambda limit: 0)
+    monkeypatch.setattr(imaplib, "tag_prefixes", lambda: [b"BAAAAA"] * 64)
 
 
 @pytest.mark.usefixtures("counting_tags")

@@ -45,9 +45,7 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
         self._idle_capture = False
         self._tls_established = False
         self._dead = ""  # the reason, once it is
-        self._cmd_log_len = 10
-        self._cmd_log_idx = 0
-        self._cmd_log = {}
+        self._cmd_log = deque(maxlen=10)
         self._mode_ascii()
         self.open(host, port, timeout)
         try:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext, SSLSocket
 
 
+# Octets that are parsed at a time.
+_PIECE = 64 * 1024
+
+
 class Connection(Log):
     """A socket, the reader behind it, and whether the two are still in step with the server."""
 
@@ -144,29 +148,56 @@ class Connection(Log):
             self._reader_sock = self.sock
         return self._reader
 
-    def _receive(self, reader: ResponseReader) -> bool:
-        """Give `reader` what one read from the server brings; whether the connection goes on."""
+    def _receive(self, reader: ResponseReader, more: bool = False) -> bool:
+        """Give `reader` what one read from the server brings; whether the connection goes on.
+
+        `more`: a long answer is coming. TLS hands out one record at a time, often of 4 KiB: all those that have
+        arrived are read then, so that they are parsed at once.
+        """
+        sock, patience = self.sock, self._patience
         try:
-            self._patience.limit(self.sock, begun=reader.buffered > 0)
-            recv_into = getattr(self.sock, "recv_into", None)
-            if recv_into is not None:
-                # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
-                received = recv_into(reader.get_buffer())
-            else:
-                room = reader.get_buffer()
-                octets = self.sock.recv(len(room))
-                received = len(octets)
-                room[:received] = octets
+            patience.limit(sock, begun=reader.buffered > 0)
+            # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
+            received = sock.recv_into(reader.get_buffer())
         except ConnectionError:
             return False
+        except AttributeError:
+            if hasattr(sock, "recv_into"):
+                raise
+            room = reader.get_buffer()
+            octets = sock.recv(len(room))
+            received = len(octets)
+            room[:received] = octets
         finally:
-            self._patience.release()
-        if received:
-            reader.buffer_updated(received)
-            self._patience.moved(received)
-            self._in_hand += received
-            self._received += received
-        return bool(received)
+            if patience.limited is not None:
+                patience.release()
+        if not received:
+            return False
+        reader.buffer_updated(received)
+        if more and HAVE_SSL and isinstance(sock, ssl.SSLSocket):
+            received += self._receive_arrived(reader, sock, _PIECE - received)
+        patience.moved(received)
+        self._in_hand += received
+        self._received += received
+        return True
+
+    def _receive_arrived(self, reader: ResponseReader, sock: SSLSocket, most: int) -> int:
+        """Give `reader` up to some `most` octets that are there already; return how many came."""
+        total = 0
+        timeout = sock.gettimeout()
+        try:
+            sock.settimeout(0)
+            while total < most:
+                received = sock.recv_into(reader.get_buffer())
+                if not received:
+                    break
+                reader.buffer_updated(received)
+                total += received
+        except OSError:  # nothing is there; or the next read, which waits, will meet it again
+            pass
+        finally:
+            sock.settimeout(timeout)
+        return total
 
     @functools.cached_property
     def _patience(self) -> Patience:
@@ -177,8 +208,7 @@ class Connection(Log):
         self._check_alive()
         sys.audit("imaplib.send", self, data)
         try:
-            with self._patience:
-                self._patience.send(self.sock, data)
+            self._patience.send(self.sock, data)
         except BaseException as exc:
             # What came next would be taken for the rest.
             self._die(f"sending broke off: {exc or type(exc).__name__}")

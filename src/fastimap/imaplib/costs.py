@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _PIECE = 64 * 1024
 # What TLS sends at once: each piece may take the whole timeout.
 _RECORD = 16 * 1024
+# Timeouts for which responses that are no answers keep a command waiting: Dovecot says "* OK Searched 39%" for as long
+# as a search takes, and a server that says something for ever is to end too.
+_UNASKED_TIMEOUTS = 10
 # Seconds by which a wait may be late, so that a socket's timeout need not be set for each read.
 _GRACE = 0.1
 
@@ -21,7 +24,7 @@ _OF_SEARCH = frozenset({"SEARCH", "SORT", "THREAD", "ESEARCH"})
 _OF_LIST = frozenset({"LIST", "LSUB", "XLIST", "STATUS"})  # RFC 5819: statuses with the list
 _OF_FETCH = frozenset({"FETCH", "VANISHED"})  # RFC 7162: VANISHED (EARLIER)
 _OF_ANNOTATION = frozenset({"ANNOTATION"})
-_ASKED = {
+ASKED = {
     **dict.fromkeys(("SEARCH", "SORT", "THREAD"), _OF_SEARCH),
     **dict.fromkeys(("LIST", "LSUB", "XLIST"), _OF_LIST),
     **dict.fromkeys(("FETCH", "PARTIAL", "STORE", "SELECT", "EXAMINE"), _OF_FETCH),
@@ -30,7 +33,9 @@ _ASKED = {
     **dict.fromkeys(("GETQUOTA", "SETQUOTA", "GETQUOTAROOT"), frozenset({"QUOTA", "QUOTAROOT"})),
     "GETACL": frozenset({"ACL"}),
     "GETMETADATA": frozenset({"METADATA"}),
+    "NOOP": frozenset({"NOOP"}),  # nothing
 }
+"""By the names of commands, the types of the responses that they ask for, of which any number may come."""
 
 
 def asked_by(name: str, first: str | bytes | None = None) -> frozenset[str]:
@@ -42,7 +47,7 @@ def asked_by(name: str, first: str | bytes | None = None) -> frozenset[str]:
     if words[:1] == ["UID"] and len(words) == 1 and first is not None:
         words += (first if isinstance(first, str) else first.decode("ascii", "replace")).upper().split()
     word = words[1] if words[:1] == ["UID"] and len(words) > 1 else words[0] if words else ""
-    return _ASKED.get(word) or frozenset({word})
+    return ASKED.get(word) or frozenset({word})
 
 
 def cost(fragments: Iterable[Any]) -> tuple[int, int]:
@@ -74,7 +79,8 @@ class Patience:
         self._begun: float | None = None
         self.ran_out = False
         """Whether a response that began in the last silence() has had its time."""
-        self._limited: tuple[Any, float | None] | None = None
+        self.limited: tuple[Any, float | None] | None = None
+        """The socket whose timeout is shortened, and what it was."""
         self.progress()
 
     def __enter__(self) -> Self:
@@ -93,7 +99,7 @@ class Patience:
 
     def progress(self) -> None:
         """Begin anew."""
-        self._since = time.monotonic()
+        self._since = self._answered = time.monotonic()
         self._octets = 0
         self._begun = None
 
@@ -101,7 +107,22 @@ class Patience:
         """Take into account that so many octets came or went."""
         self._octets += octets
         if self._octets >= _PIECE:
-            self.progress()
+            self._since = time.monotonic()
+            self._octets = 0
+            self._begun = None
+
+    def heard(self, sock: Any) -> None:
+        """Begin anew for a response that is no answer: these keep a command waiting for so many timeouts at the most.
+
+        TimeoutError where they have done so.
+        """
+        self._since = time.monotonic()
+        self._octets = 0
+        self._begun = None
+        gettimeout = getattr(sock, "gettimeout", None)
+        timeout = gettimeout() if gettimeout is not None else None
+        if timeout and self._since - self._answered > _UNASKED_TIMEOUTS * timeout:
+            raise TimeoutError("timed out")
 
     @contextmanager
     def silence(self, sock: Socket, seconds: float | None) -> Iterator[None]:
@@ -134,14 +155,14 @@ class Patience:
             return
         if left <= 0:
             raise TimeoutError("timed out")
-        self._limited = sock, timeout
+        self.limited = sock, timeout
         sock.settimeout(left)
 
     def release(self) -> None:
         """Give the socket its own timeout back."""
-        if self._limited is not None:
-            sock, timeout = self._limited
-            self._limited = None
+        if self.limited is not None:
+            sock, timeout = self.limited
+            self.limited = None
             sock.settimeout(timeout)
 
     def _left(self, timeout: float | None, begun: bool) -> float | None:
@@ -166,11 +187,12 @@ class Patience:
             sock.sendall(octets)
             return
         view = memoryview(octets)
-        for start in range(0, len(view), _RECORD):
-            piece = view[start : start + _RECORD]
-            try:
-                self.limit(sock)
-                sock.sendall(piece)
-            finally:
-                self.release()
-            self.moved(len(piece))
+        with self:
+            for start in range(0, len(view), _RECORD):
+                piece = view[start : start + _RECORD]
+                try:
+                    self.limit(sock)
+                    sock.sendall(piece)
+                finally:
+                    self.release()
+                self.moved(len(piece))

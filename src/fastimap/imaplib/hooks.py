@@ -11,7 +11,6 @@ from .arguments import QUOTED
 from .connection import Connection
 from .costs import cost
 from .exceptions import shown
-from .log import LOGGED
 from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _Bare_response_code
 
 # The part of a line up to the first quote that none closes, if there is one.
@@ -66,7 +65,7 @@ class Hooks(Connection):
         if not line.endswith(CRLF):
             raise self.abort(f"socket error: unterminated line: {shown(line)}")
         line = line[:-2]
-        self._trace(f"< {line!r}" if self.debug >= 4 else f"< {shown(line, LOGGED)}")
+        self._trace("<", line)
         return line
 
     def _take_response(self, line: bytes) -> bytes | None:
@@ -84,6 +83,7 @@ class Hooks(Connection):
             typ = self.mo["type"].decode("ascii").upper()
             data = self.mo["data"] or b""
             self.tagged_commands[tag] = (typ, [data])
+            answers = True
         else:
             if self._match(Untagged_response, line):
                 typ = self.mo["type"].decode("ascii").upper()
@@ -100,6 +100,7 @@ class Hooks(Connection):
             for fragment in fragments:
                 self._append_untagged(typ, fragment)
                 data = fragment
+            answers = not self._asked or typ in self._asked
             if typ not in self._asked:
                 self._count_unasked(fragments)
 
@@ -107,7 +108,10 @@ class Hooks(Connection):
             self._append_untagged(self.mo["type"].decode("ascii").upper(), self.mo["data"])
         if self.debug >= 1 and typ in ("NO", "BAD", "BYE"):
             self._mesg(f"{typ} response: {data!r}")
-        self._patience.progress()
+        if answers:
+            self._patience.progress()
+        else:
+            self._patience.heard(getattr(self, "sock", None))
         self._in_hand = 0
         return line
 

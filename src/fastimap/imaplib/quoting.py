@@ -31,14 +31,16 @@ class Quoting:
 
     _encoding = "ascii"
 
+    def _octets(self, argument: Argument) -> bytes:
+        if isinstance(argument, str):
+            return argument.encode(self._encoding)
+        if isinstance(argument, (bytes, bytearray, memoryview)):
+            return bytes(argument)
+        raise TypeError(f"arguments of commands are str or bytes, not {type(argument).__name__}: {argument!r}")
+
     def _encoded(self, argument: Argument) -> bytes:
         """Return the octets of `argument`; ValueError for those that end a line or a string."""
-        if isinstance(argument, str):
-            octets = argument.encode(self._encoding)
-        elif isinstance(argument, (bytes, bytearray, memoryview)):
-            octets = bytes(argument)
-        else:
-            raise TypeError(f"arguments of commands are str or bytes, not {type(argument).__name__}: {argument!r}")
+        octets = self._octets(argument)
         if UNSENDABLE.search(octets):
             raise ValueError("NUL, CR and LF not allowed in commands")
         return octets

@@ -8,7 +8,7 @@ from ..parser import ResponseReader
 from .costs import cost
 from .exceptions import shown
 from .hooks import Hooks
-from .names import _MAXLINE, Data, Result
+from .names import _MAXLINE, CRLF, Data, Response_code, Result
 
 
 class Responses(Hooks):
@@ -16,6 +16,7 @@ class Responses(Hooks):
 
     def _get_tagged_response(self, tag: bytes, expect_bye: bool = False) -> Result:
         drains = self._can_drain()
+        requests = 0
         with self._patience:
             while True:
                 result = self.tagged_commands[tag]
@@ -26,10 +27,10 @@ class Responses(Hooks):
                     return "BYE", self.untagged_responses.pop("BYE")
                 self._check_bye()
                 try:
-                    if drains:
-                        self._drain()
-                    else:
-                        self._get_response()
+                    if (self._drain(tag) if drains else self._get_response()) is None:
+                        requests += 1
+                        if requests > LIMITS.challenges:
+                            self._refuse(TooManyUnasked(f"more than {LIMITS.challenges} unsolicited requests to go on"))
                     self._check_unasked()
                 except self.abort:
                     if self.debug >= 1:
@@ -39,59 +40,88 @@ class Responses(Hooks):
     def _can_drain(self) -> bool:
         """Whether nobody looks at single responses, or carries octets in a way of his own."""
         return (
-            not self.debug
+            not (self.debug and self._prints())
             and not self._idle_capture
             and type(self.untagged_responses) is dict
             and not self._is_watched()
         )
 
     def _is_watched(self) -> bool:
+        # Written out: this is asked for each command.
         cls = type(self)
-        return not (
-            self.__dict__.keys().isdisjoint(_HOOKS)
-            and all(getattr(cls, name) is method for name, method in _HOOKS.items())
+        methods = (
+            cls._append_untagged,
+            cls._get_line,
+            cls._get_response,
+            cls._log,
+            cls._match,
+            cls.read,
+            cls.readline,
         )
+        return methods != _HOOKS or not self.__dict__.keys().isdisjoint(_HOOK_NAMES)
 
-    def _drain(self) -> None:
+    def _drain(self, tag: bytes) -> bytes | None:
         """Do the work of _get_response() for all untagged data up to the next line of another kind, and for that."""
         reader = self._current_reader()
         try:
-            while (line := self._drained(reader)) is None:
-                if not self._receive(reader):
+            line = self._drained(reader) if reader.buffered else None
+            more = False
+            while line is None:
+                if not self._receive(reader, more):
                     raise self._end_of_file(reader)
+                more = True
+                line = self._drained(reader)
         except ProtocolError as exc:
             self._refuse(exc)
-        self._take_line(line)
+        if not line.startswith(tag + b" OK ") or not line.endswith(CRLF):
+            return self._take_line(line)
+        # As _take_response() does it, for the line that nearly every command ends by.
+        self._line = line = self._checked(line)
+        data = line[len(tag) + 4 :]
+        self.tagged_commands[tag] = ("OK", [data])
+        if data.startswith(b"[") and (code := Response_code.match(data)) is not None:
+            self._append_untagged(code["type"].decode("ascii").upper(), code["data"])
+        self._in_hand = 0
+        return line
 
     def _drained(self, reader: ResponseReader) -> bytes | None:
         """Store the untagged data that has arrived, up to the next line of another kind, which is returned."""
-        responses, asked = self.untagged_responses, self._asked
-        # What is asked for goes to where it belongs at once, and the rest is counted.
-        arrived = {typ: responses.get(typ, []) for typ in asked}
-        before = [len(data) for data in arrived.values()]
+        arrived: dict[str, Data] = {}
         try:
             line = reader.drain(arrived, _MAXLINE)
         finally:
-            if [len(data) for data in arrived.values()] != before:
-                self._patience.progress()
-                self._in_hand = 0
-                for typ, data in arrived.items():
-                    if typ not in asked:
-                        responses.setdefault(typ, []).extend(data)
-                        self._count_unasked(data)
-                    elif data:
-                        responses[typ] = data
-        self._check_unasked()
-        if self._in_hand > LIMITS.unasked_octets and "FETCH" not in asked:
+            if arrived:
+                self._take_drained(arrived)
+        if self._in_hand > LIMITS.unasked_octets and "FETCH" not in self._asked:
             self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets in a response, asked for or not"))
         return line
 
-    def _take_line(self, line: bytes) -> None:
+    def _take_drained(self, arrived: dict[str, Data]) -> None:
+        responses, asked = self.untagged_responses, self._asked
+        self._in_hand = 0
+        unasked = False
+        for typ, data in arrived.items():
+            known = responses.get(typ)
+            if known is None:
+                responses[typ] = data
+            else:
+                known.extend(data)
+            if typ not in asked:
+                unasked = True
+                self._count_unasked(data)
+        if not unasked or not asked or not asked.isdisjoint(arrived):
+            self._patience.progress()
+        else:
+            self._patience.heard(self.sock)
+        if unasked:
+            self._check_unasked()
+
+    def _take_line(self, line: bytes) -> bytes | None:
         line = self._checked(line).lstrip(b"\0")
         if line:
-            self._take_response(line)
-        else:
-            self._unasked += 1
+            return self._take_response(line)
+        self._unasked += 1
+        return line
 
     def _take_arrived(self) -> None:
         """Take the responses that are there already: they answer no command that is yet to be sent.
@@ -161,7 +191,5 @@ class Responses(Hooks):
 
 
 # Whoever replaces one of these, in a subclass, on the class or on the instance, gets to see every line.
-_HOOKS = {
-    name: getattr(Responses, name)
-    for name in ("_append_untagged", "_get_line", "_get_response", "_log", "_match", "read", "readline")
-}
+_HOOK_NAMES = ("_append_untagged", "_get_line", "_get_response", "_log", "_match", "read", "readline")
+_HOOKS = tuple(getattr(Responses, name) for name in _HOOK_NAMES)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import TooManyChallenges
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .arguments import ANNOUNCEMENT, NOT_IN_WORD, Argument
-from .costs import asked_by
+from .costs import ASKED, asked_by
 from .exceptions import shown
-from .functions import Int2AP
 from .names import CRLF, Commands, Result
 from .quoting import Quoting
 from .responses import Responses
@@ -19,9 +18,15 @@ from .responses import Responses
 # A literal of at most this size is sent in one piece with the CRLF behind it: one segment instead of two.
 _JOINED_LITERAL = 64 * 1024
 
+# Tags whose letters are drawn at a time.
+_TAGS = 64
+_LETTERS = bytes.maketrans(b"0123456789abcdef", b"ABCDEFGHIJKLMNOP")
+
 
 class Sending(Quoting, Responses):
     """A command's way to the server."""
+
+    _tag_prefixes: list[bytes] | tuple[()] = ()
 
     def _simple_command(self, name: str, *args: Argument | None) -> Result:
         return self._command_complete(name, self._command(name, *args))
@@ -40,7 +45,12 @@ class Sending(Quoting, Responses):
         """
         literal, self.literal = self.literal, None
         self._check_state(name)
-        parts = [self._encoded(argument) for argument in (name, *args) if argument is not None]
+        encoding = self._encoding
+        parts = [
+            argument.encode(encoding) if type(argument) is str else self._octets(argument)
+            for argument in (name, *args)
+            if argument is not None
+        ]
         end = CRLF
         if literal is not None and not callable(literal):
             size = memoryview(literal).nbytes
@@ -49,32 +59,43 @@ class Sending(Quoting, Responses):
                 end = b")" + CRLF
             else:
                 parts.append(b"{%d}" % size)
-        elif ANNOUNCEMENT.search(parts[-1]):
+        elif parts[-1].endswith(b"}") and ANNOUNCEMENT.search(parts[-1]):
             # The server would take what comes next, the next command included, for a part of this one.
             if len(parts) == 1 or NOT_IN_WORD.search(parts[-1]):
                 raise ValueError("a command cannot end like the announcement of a literal")
             parts[-1] = self._quote(parts[-1])
-        with self._in_command(name):
-            self._take_arrived()
-        if name != "LOGOUT":
-            self._check_bye()
-        for status in ("OK", "NO", "BAD"):
-            self.untagged_responses.pop(status, None)
-        if "READ-ONLY" in self.untagged_responses and not self.is_readonly and name != "LOGOUT":
-            raise self.readonly("mailbox status changed to READ-ONLY")
+        line = b" ".join(parts)
+        if 10 in line or 13 in line or 0 in line:  # as numbers, for which bytes are searched at once
+            raise ValueError("NUL, CR and LF not allowed in commands")
+        self._check_arrived(name)
+        if responses := self.untagged_responses:
+            for status in ("OK", "NO", "BAD"):
+                responses.pop(status, None)
+            if "READ-ONLY" in responses and not self.is_readonly and name != "LOGOUT":
+                raise self.readonly("mailbox status changed to READ-ONLY")
 
         tag = self._new_tag()
-        self._asked = asked_by(name, *args[:1])
-        line = b" ".join((tag, *parts))
-        self._trace(f"> {line!r}")
-        with self._in_command(name):
+        self._asked = ASKED.get(name) or asked_by(name, *args[:1])
+        line = b"%b %b" % (tag, line)
+        self._trace(">", line)
+        try:
             self.send(line + CRLF)
+        except BaseException as exc:
+            self._fail(name, exc)
         if callable(literal):
             self._exchange(name, tag, literal)
         elif literal is not None:
             with self._in_command(name):
                 self._send_literal(tag, literal, end)
         return tag
+
+    def _check_arrived(self, name: str) -> None:
+        """Take what arrived before the command `name` was sent."""
+        if self._reader is not None and self._reader.buffered:
+            with self._in_command(name):
+                self._take_arrived()
+        if name != "LOGOUT":
+            self._check_bye()
 
     def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> None:
         if self._continued(tag):
@@ -148,8 +169,10 @@ class Sending(Quoting, Responses):
             self._check_bye()
         if not self._asked:
             self._asked = asked_by(name)  # of a command that the caller has sent by send()
-        with self._in_command(name):
+        try:
             typ, data = self._get_tagged_response(tag, expect_bye=logout)
+        except BaseException as exc:
+            self._fail(name, exc)
         if not logout:
             self._check_bye()
         if typ == "BAD":
@@ -160,7 +183,9 @@ class Sending(Quoting, Responses):
         # Nobody can guess a tag, not from the ones before either: no octets put into a message's text can pass for a
         # tagged response, and no response for the answer to a command that is yet to be sent.
         if self.tagnum:
-            self.tagpre = tag_prefix()
+            if not self._tag_prefixes:
+                self._tag_prefixes = tag_prefixes()
+            self.tagpre = self._tag_prefixes.pop()
         tag = self.tagpre + b"%d" % self.tagnum
         self.tagnum += 1
         self.tagged_commands[tag] = None
@@ -177,6 +202,7 @@ class Sending(Quoting, Responses):
         return self._simple_command(name, *arguments)
 
 
-def tag_prefix() -> bytes:
-    """Return the first part of a tag, which nobody can guess."""
-    return Int2AP(16**5 + secrets.randbelow(15 * 16**5))  # of six letters
+def tag_prefixes() -> list[bytes]:
+    """Return the first parts of the next tags, six letters each, which nobody can guess."""
+    letters = os.urandom(3 * _TAGS).hex().encode("ascii").translate(_LETTERS)
+    return [letters[start : start + 6] for start in range(0, len(letters), 6)]

@@ -12,7 +12,7 @@ from .arguments import Argument, encoded_text
 from .costs import asked_by
 from .exceptions import Exceptions, shown
 from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Commands, Data, Result
-from .sending import Sending, tag_prefix
+from .sending import Sending, tag_prefixes
 from .tls import HAVE_SSL, _client_context
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SessionCommands(Sending):
     """The beginning and the end of a session, and what holds for the whole of it."""
 
     def _connect(self) -> None:
-        self.tagpre = tag_prefix()
+        self.tagpre = tag_prefixes()[0]
         if self.debug >= 1:
             self._mesg(f"new IMAP4 connection, tag={self.tagpre!r}")
         self._greet()
