@@ -298,3 +298,47 @@ def test_a_million_numbers() -> None:
     text = str(made)
     assert UIDSet.parse(text) == made
     assert ",".join(map(str, made.split(8000))) == text
+
+
+MANY = st.sets(st.integers(1, 400), min_size=60, max_size=300)
+FEW = st.sets(st.integers(1, 402), max_size=3)
+
+
+@given(MANY, FEW)
+def test_a_few_numbers_and_many(many: set[int], few: set[int]) -> None:
+    large, small = UIDSet(many), UIDSet(few)
+    for found, expected in (
+        (large | small, many | few),
+        (small | large, many | few),
+        (large & small, many & few),
+        (small & large, many & few),
+        (large - small, many - few),
+        (small - large, few - many),
+    ):
+        assert list(found) == sorted(expected)
+        assert found == UIDSet(expected)
+        assert all(low > high + 1 for (_, high), (low, _) in pairwise(found.ranges))
+
+
+@given(st.lists(st.integers(1, 60), max_size=40), st.integers(0, 40))
+def test_numbers_added_one_by_one(numbers: list[int], read_at: int) -> None:
+    made = UIDSet()
+    steps = []
+    for index, number in enumerate(numbers):
+        made |= UIDSet(number)
+        steps.append(made)
+        if index == read_at:
+            assert set(made) == set(numbers[: index + 1])
+    assert pickle.loads(pickle.dumps(made)) == made == UIDSet(numbers)
+    for index, step in enumerate(steps):  # each stays what it was
+        assert set(step) == set(numbers[: index + 1])
+
+
+def test_a_hundred_thousand_added_one_by_one() -> None:
+    # At quadratic cost these would take the better part of an hour; pytest's timeout is the judge.
+    numbers = range(1, 200_000, 2)
+    made = UIDSet()
+    for number in numbers:
+        made |= UIDSet(number)
+    assert copy.deepcopy(made) == made
+    assert list(made) == list(numbers)

@@ -8,7 +8,7 @@ much as ``1``. ``*`` is the largest number in use in the mailbox, whatever that 
 from __future__ import annotations
 
 import operator
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import chain
@@ -37,10 +37,12 @@ _Ranges: TypeAlias = tuple[tuple[int, int], ...]
 class _NumberSet:
     """What UIDSet and SequenceSet have in common. The two never mix: no operator takes one of each."""
 
-    __slots__ = ("_has_star", "_ranges")
+    __slots__ = ("_has_star", "_joined", "_known")
 
-    _ranges: _Ranges
     _has_star: bool
+    _known: _Ranges
+    _joined: tuple[_NumberSet, ...]
+    """The sets that this one is the union of, until somebody asks for its ranges: numbers are added one by one."""
 
     def __init__(self, numbers: Self | int | str | range | Iterable[int | range] = ()) -> None:
         """A set of `numbers`: one, an iterable of numbers and ranges, text such as ``"1,2:5,7:*"``, or a set.
@@ -51,27 +53,46 @@ class _NumberSet:
         for what is no number (``True`` is none).
         """
         self._has_star = False
+        self._joined = ()
         numbers = _found(numbers)
         if isinstance(numbers, type(self)):
-            self._ranges, self._has_star = numbers._ranges, numbers._has_star
+            self._known, self._has_star = numbers._ranges, numbers._has_star
         elif isinstance(numbers, _NumberSet):
             raise TypeError(f"a {type(numbers).__name__} is not a {type(self).__name__}")
         elif isinstance(numbers, str):
             pairs, self._has_star = _parsed(numbers)
-            self._ranges = _coalesced(pairs)
+            self._known = _coalesced(pairs)
         elif isinstance(numbers, (bytes, bytearray, memoryview)):
             raise TypeError(f"octets are read by {type(self).__name__}.parse()")
         elif isinstance(numbers, Iterable):
-            self._ranges = _compressed(list(numbers) if not isinstance(numbers, range) else [numbers])
+            self._known = _compressed(list(numbers) if not isinstance(numbers, range) else [numbers])
         else:
-            self._ranges = _compressed([numbers])
+            self._known = _compressed([numbers])
 
     @classmethod
     def _of(cls, ranges: _Ranges, has_star: bool = False) -> Self:
         made = cls.__new__(cls)
-        made._ranges = ranges
+        made._known = ranges
+        made._joined = ()
         made._has_star = has_star
         return made
+
+    @property
+    def _ranges(self) -> _Ranges:
+        if self._joined:
+            found: list[_Ranges] = []
+            waiting = [*self._joined]
+            while waiting:
+                each = waiting.pop()
+                joined = each._joined
+                if joined:
+                    waiting += joined
+                else:
+                    found.append(each._known)
+            found.sort(key=len)
+            self._known = _union(_coalesced([pair for ranges in found[:-1] for pair in ranges]), found[-1])
+            self._joined = ()
+        return self._known
 
     @classmethod
     def parse(cls, text: bytes | str) -> Self:
@@ -194,7 +215,9 @@ class _NumberSet:
     def __or__(self, other: Self) -> Self:
         if not isinstance(other, type(self)):
             return NotImplemented
-        return self._of(_coalesced([*self._ranges, *other._ranges]), self._has_star or other._has_star)
+        made = self._of((), self._has_star or other._has_star)
+        made._joined = (self, other)
+        return made
 
     def __and__(self, other: Self) -> Self:
         """Raises ValueError where the result depends on the number that ``*`` stands for."""
@@ -214,12 +237,15 @@ class _NumberSet:
             return NotImplemented
         if self._has_star or other._has_star:
             raise ValueError(_NOT_FOR_STAR)
-        return self._of(_intersection(self._ranges, _complement(other._ranges)))
+        return self._of(_difference(self._ranges, other._ranges))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):
             return NotImplemented
         return self._ranges == other._ranges and self._has_star == other._has_star
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._of, (self._ranges, self._has_star)
 
     def __hash__(self) -> int:
         return hash((type(self), self._ranges, self._has_star))
@@ -302,6 +328,7 @@ def _found(messages: Any) -> Any:
     return messages if message_set is None else message_set()
 
 
+_low = operator.itemgetter(0)
 _high = operator.itemgetter(1)
 
 
@@ -410,22 +437,74 @@ def _coalesced(pairs: list[tuple[int, int]]) -> _Ranges:
     return tuple(joined)
 
 
+# An operation with a few ranges looks them up among the many, and takes over what is between as it is: numbers that are
+# added one by one cost a copy of references each.
+_MANY: Final = 16
+
+
+def _union(ours: _Ranges, theirs: _Ranges) -> _Ranges:
+    few, many = sorted((ours, theirs), key=len)
+    if not few:
+        return many
+    if len(few) * _MANY > len(many):
+        return _coalesced([*ours, *theirs])
+    joined: list[tuple[int, int]] = []
+    start = 0
+    for low, high in few:
+        if joined and joined[-1][1] >= low - 1:  # touches what the one before it was joined with
+            before = joined.pop()
+            low, high = before[0], max(high, before[1])
+        first = bisect_left(many, low - 1, start, key=_high)
+        stop = bisect_right(many, high + 1, first, key=_low)
+        joined += many[start:first]
+        if first < stop:
+            low, high = min(low, many[first][0]), max(high, many[stop - 1][1])
+        joined.append((low, high))
+        start = stop
+    joined += many[start:]
+    return tuple(joined)
+
+
 def _intersection(ours: _Ranges, theirs: _Ranges) -> _Ranges:
-    common = []
-    one = other = 0
-    while one < len(ours) and other < len(theirs):
-        low = max(ours[one][0], theirs[other][0])
-        high = min(ours[one][1], theirs[other][1])
-        if low <= high:
-            common.append((low, high))
-        if ours[one][1] == high:
-            one += 1
-        else:
-            other += 1
+    few, many = sorted((ours, theirs), key=len)
+    common: list[tuple[int, int]] = []
+    if len(few) * _MANY > len(many):
+        one = other = 0
+        while one < len(ours) and other < len(theirs):
+            low = max(ours[one][0], theirs[other][0])
+            high = min(ours[one][1], theirs[other][1])
+            if low <= high:
+                common.append((low, high))
+            if ours[one][1] == high:
+                one += 1
+            else:
+                other += 1
+        return tuple(common)
+    for low, high in few:
+        common += _within(many, low, high)
     return tuple(common)
 
 
-def _complement(ranges: _Ranges) -> _Ranges:
-    lows = [1, *(high + 1 for _, high in ranges)]
-    highs = [*(low - 1 for low, _ in ranges), LARGEST_NUMBER]
+def _difference(ours: _Ranges, theirs: _Ranges) -> _Ranges:
+    if len(ours) * _MANY > len(theirs):
+        return _intersection(ours, _complement(theirs, 1, LARGEST_NUMBER))
+    return tuple(rest for low, high in ours for rest in _complement(_within(theirs, low, high), low, high))
+
+
+def _within(ranges: _Ranges, low: int, high: int) -> _Ranges:
+    """Return the part of `ranges` from `low` to `high`."""
+    first = bisect_left(ranges, low, key=_high)
+    found = ranges[first : bisect_right(ranges, high, first, key=_low)]
+    if not found or (found[0][0] >= low and found[-1][1] <= high):
+        return found
+    cut = [*found]
+    cut[0] = (max(low, cut[0][0]), cut[0][1])
+    cut[-1] = (cut[-1][0], min(high, cut[-1][1]))
+    return tuple(cut)
+
+
+def _complement(ranges: _Ranges, least: int, most: int) -> _Ranges:
+    """Return what is not in `ranges`, from `least` to `most`."""
+    lows = [least, *(high + 1 for _, high in ranges)]
+    highs = [*(low - 1 for low, _ in ranges), most]
     return tuple((low, high) for low, high in zip(lows, highs, strict=True) if low <= high)
