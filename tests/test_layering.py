@@ -17,7 +17,7 @@ FLOORS = [
     ["_search_program", "wire", "imaplib", "search", "settings"],
     ["commands"],
     ["conversation"],
-    ["clients", "sessions"],
+    ["clients"],
     ["__init__"],
     ["testing", "demo", "cli", "__main__"],
 ]

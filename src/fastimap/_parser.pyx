@@ -26,6 +26,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from ._parser_py.fetch import fetch as _fetch
+from ._parser_py.fetch import section_name as _section_name
 from ._parser_py.tokens import Atom
 from .errors import (
     LineTooLong,

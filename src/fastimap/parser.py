@@ -22,6 +22,8 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
                              :class:`~fastimap.message.FetchedMessage`, any other response a tuple as above. At most
                              `most` responses where that is not 0.
 ``set_sink(sink)``           Literals of the FETCH responses that ``batch()`` gives may go to the caller; see below.
+``set_tags(tags)``           The tags of the commands in flight, anything that knows ``in``; without it a line that
+                             looks like an answer is one. Only damaged FETCH responses need it; see below.
 ``drain(untagged, limit=0)`` As ``responses()``, in the shape of :mod:`imaplib`: appends each untagged data response
                              to the list ``untagged[type]``, as bytes, or with literals as (line, literal) tuples and
                              the closing line. Returns None when it needs more octets; or the raw line of the first
@@ -37,10 +39,15 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
 `limit` is the longest line to accept, in octets, where it is to differ from ``limits.line``.
 
 A literal is ``{n}``, ``{n+}`` or ``~{n}`` at the end of a line of an untagged response (RFC 9051, section 4.3;
-RFC 7888; RFC 3516). What goes over a limit raises the :class:`~fastimap.errors.LimitError` of that limit, before
-memory is taken for it. After an error of ``responses()``, ``batch()`` or ``drain()`` the reader is closed for good and
-raises it again; a batch that ends in an error is handed over first. ``readline()`` and ``read()`` take nothing when
-they refuse.
+RFC 7888; RFC 3516), but for OK, NO, BAD, BYE and PREAUTH, which end in text. What goes over a limit raises the
+:class:`~fastimap.errors.LimitError` of that limit, before memory is taken for it. After an error of ``responses()``,
+``batch()`` or ``drain()`` the reader is closed for good and raises it again; a batch that ends in an error is handed
+over first. ``readline()`` and ``read()`` take nothing when they refuse.
+
+**Damage.** After a literal, a line that begins with ``* `` or answers a command is another response, also where
+parentheses of the first are open. A quoted string of a FETCH response may hold line breaks: ``responses()`` and
+``batch()`` look for its end in the lines that follow (64 KiB at most), up to an answer to a command, and take them for
+its own where the response ends with one of them. So nothing in the string passes for a response.
 
 **tokenize(fragments, depth=256)** cuts one response of ``responses()`` into tokens, which keep their octets:
 parenthesised lists become tuples, quoted strings and literals bytes, and atoms :class:`Atom`, a kind of bytes. The
@@ -49,12 +56,13 @@ grammar is known. Sections such as ``BODY[HEADER.FIELDS (DATE)]<0>`` are one ato
 :class:`~fastimap.errors.ParseError`, or :class:`~fastimap.errors.NestingTooDeep` beyond `depth` parentheses.
 
 **A sink** takes the octets of a literal as they arrive, so that it is never in memory as a whole, and may have any
-size. ``sink(head, size)`` is asked for each literal of a FETCH response as it is announced: `head` is the response's
-line so far, announcement included (of a later literal with the lines before it in front, at most 1 KiB of them). It
-returns None for a literal that is to stay in memory, or ``write(octets)``, which is called with read-only memoryviews
-of the receive buffer. They are valid during the call alone; write() has to take all of each. In the literal's place
-stands its size, a :class:`~fastimap.message.Streamed`. Where the sink or write() raises an Exception, the rest of
-the literal is thrown away and the exception is ``Streamed.error``: the connection stays in step. Any other
+size. ``sink(sequence_number, uid, name, size)`` is asked for each literal that is a part of the message itself
+(``BODY[...]``, ``BINARY[...]``, ``RFC822`` and the like, by its name in rows) as it is announced. `uid` is None where
+the response has not said it yet; `sequence_number` is None in a UIDFETCH response (RFC 9586). It returns None for a
+literal that is to stay in memory, or ``write(octets)``, which is called with read-only memoryviews of the receive
+buffer. They are valid during the call alone; write() has to take all of each. In the literal's place stands its size,
+a :class:`~fastimap.message.Streamed`. Where the sink or write() raises an Exception, the rest of the literal is thrown
+away and the exception is ``Streamed.error``: the connection stays in step. Any other
 BaseException (KeyboardInterrupt) goes through, and closes the reader for good. Neither may call the reader.
 
 **fetch(fragments)** decodes one response of ``responses()`` to a :class:`~fastimap.message.FetchedMessage`; None

@@ -130,14 +130,14 @@ def streamed(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
     """What batch() gives, and the sink gets that takes every literal of an even size and fails at some."""
     asked: list[Any] = []
 
-    def sink(head: bytes, size: int) -> Any:
-        asked.append([head, size, b""])
+    def sink(sequence_number: int | None, uid: int | None, name: str, size: int) -> Any:
+        asked.append([sequence_number, uid, name, size, b""])
         if size % 16 == 8:
             raise OSError(str(size))
         return write if size % 2 == 0 else None
 
     def write(octets: memoryview) -> None:
-        asked[-1][2] += octets
+        asked[-1][-1] += octets
 
     reader = twin.ResponseReader(limits)
     reader.set_sink(sink)

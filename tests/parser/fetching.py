@@ -10,11 +10,14 @@ from fastimap.model.message import FetchedMessage
 
 from .harness import put
 
+# A quoted string that is not closed may go on after a line break, but not in the answer to a command.
+_NEXT = b"A1 OK\r\n"
+
 
 def fetched(twin: ModuleType, octets: bytes) -> FetchedMessage:
     """Return the row of the first response in `octets`."""
     reader = twin.ResponseReader()
-    put(reader, octets)
+    put(reader, octets + _NEXT)
     row = decode(twin, reader.responses()[0])
     assert row is not None, octets
     assert row == _parser_py.fetch(framed(octets))
@@ -24,7 +27,7 @@ def fetched(twin: ModuleType, octets: bytes) -> FetchedMessage:
 def framed(octets: bytes) -> tuple[bytes, ...]:
     """Return the fragments of the first response in `octets`."""
     reader = _parser_py.ResponseReader()
-    put(reader, octets)
+    put(reader, octets + _NEXT)
     return reader.responses()[0]
 
 

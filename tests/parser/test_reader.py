@@ -90,10 +90,10 @@ VECTORS: dict[str, tuple[bytes, list[tuple[bytes, ...]], tuple[dict[str, list[An
             [b"\r\n"],
         ),
     ),
-    "parentheses behind an unterminated quote count, in quoted strings they do not": (
+    "parentheses in quoted strings do not count, nor after a quote that opens one": (
         b'* A "\\"((" ") {1}\r\nx\r\n* B " ( {1}\r\ny\r\n)\r\n',
-        [(b'* A "\\"((" ") {1}', b"x", b""), (b'* B " ( {1}', b"y", b")")],
-        ({"A": [(b'"\\"((" ") {1}', b"x"), b""], "B": [(b'" ( {1}', b"y"), b")"]}, []),
+        [(b'* A "\\"((" ") {1}', b"x", b""), (b'* B " ( {1}', b"y", b""), (b")",)],
+        ({"A": [(b'"\\"((" ") {1}', b"x"), b""], "B": [(b'" ( {1}', b"y"), b""]}, [b")\r\n"]),
     ),
     "8-bit and NUL": (
         b'* LIST () "/" \xc3\xa9\x00\xff\r\n',
@@ -380,3 +380,76 @@ def test_drain_appends_to_what_is_there(twin: Any) -> None:
 def test_limits_are_checked() -> None:
     with pytest.raises(ValueError, match=r"Limits\.line must be at least 1"):
         Limits(line=0)
+
+
+@pytest.mark.parametrize("line", [b"* X {21}\r\n", b"* X {9223372036854775808}\r\n", b"* 1 FETCH (BODY[] {21}\r\n"])
+@pytest.mark.parametrize("call", ["responses", "batch", "drain"])
+def test_what_is_left_after_a_literal_that_is_too_large(twin: Any, line: bytes, call: str) -> None:
+    """What can be announced at all is taken with its line."""
+    reader = twin.ResponseReader(SMALL)
+    put(reader, b"* Y\r\n" + line + b"abc")
+    if call == "drain":
+        with pytest.raises(LiteralTooLarge):
+            reader.drain({})
+    else:
+        assert getattr(reader, call)() == [(b"* Y",)]
+        with pytest.raises(LiteralTooLarge):
+            getattr(reader, call)()
+    assert reader.buffered == (len(line) if b"9223372036854775808" in line else 0) + 3
+
+
+DAMAGE = [
+    # A FETCH response whose closing parenthesis is missing after a literal.
+    (b"* 1 FETCH (BODY[] {2}\r\nab\r\n* 2 EXISTS\r\n", [(b"* 1 FETCH (BODY[] {2}", b"ab", b""), (b"* 2 EXISTS",)]),
+    (b"* 1 FETCH (BODY[] {2}\r\nab* 2 EXISTS\r\n", [(b"* 1 FETCH (BODY[] {2}", b"ab", b""), (b"* 2 EXISTS",)]),
+    (b"* 1 FETCH (BODY[] {2}\r\nab\r\nT1 OK\r\n", [(b"* 1 FETCH (BODY[] {2}", b"ab", b""), (b"T1 OK",)]),
+    (b"* 1 FETCH (BODY[] {2}\r\nabT1 no x\r\n", [(b"* 1 FETCH (BODY[] {2}", b"ab", b""), (b"T1 no x",)]),
+    (b"* 1 FETCH (BODY[] {2}\r\nab\r\n BODY[1] NIL)\r\n", [(b"* 1 FETCH (BODY[] {2}", b"ab", b" BODY[1] NIL)")]),
+    # Text is no literal.
+    (b"* OK see rule {5}\r\n* 2 EXISTS\r\n", [(b"* OK see rule {5}",), (b"* 2 EXISTS",)]),
+    (b"* bye {5}\r\n* PREAUTH {1}\r\n* NO [X] {0}\r\n", [(b"* bye {5}",), (b"* PREAUTH {1}",), (b"* NO [X] {0}",)]),
+    # A line break in a quoted string; what it looks like is not taken for a response.
+    (b'* 1 FETCH (X "a\r\n* 2 EXISTS\r\nT1 {3}\r\nb")\r\n', [(b'* 1 FETCH (X "a\r\n* 2 EXISTS\r\nT1 {3}\r\nb")',)]),
+    (b'* 1 FETCH (X "a\nb" BODY[] {1}\r\nx)\r\n', [(b'* 1 FETCH (X "a\nb" BODY[] {1}', b"x", b")")]),
+    (b'* 1 FETCH (BODY[] {1}\r\nx X "a\r\n* 2\r\n")\r\n', [(b"* 1 FETCH (BODY[] {1}", b"x", b' X "a\r\n* 2\r\n")')]),
+    (b'* 1 FETCH (X "a {1}\r\nb" Y "c\r\nd")\r\n', [(b'* 1 FETCH (X "a {1}\r\nb" Y "c\r\nd")',)]),
+    # A quoted string that nothing closes before the answer to a command, or not with the response.
+    (b'* 1 FETCH (X "a)\r\n* 2 FETCH (X ("b"))\r\n', [(b'* 1 FETCH (X "a)',), (b'* 2 FETCH (X ("b"))',)]),
+    (b'* 1 FETCH (X "a)\r\n* 2 EXISTS\r\nT1 OK\r\n', [(b'* 1 FETCH (X "a)',), (b"* 2 EXISTS",), (b"T1 OK",)]),
+    # A lone backslash ahead of a closing quote.
+    (b'* 1 FETCH (X "a\\" BODY[] {1}\r\nx)\r\n', [(b'* 1 FETCH (X "a\\" BODY[] {1}', b"x", b")")]),
+    (b'* 1 FETCH (X ("a\\"))\r\n* 2 EXISTS\r\n', [(b'* 1 FETCH (X ("a\\"))',), (b"* 2 EXISTS",)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("octets", "responses"), DAMAGE)
+def test_damage(twin: Any, octets: bytes, responses: list[Any]) -> None:
+    for cut in (whole(octets), single(octets), *splits(octets)):
+        assert framed(twin, cut) == [*responses, False, b""]
+
+
+def test_the_tags_in_flight(twin: Any) -> None:
+    """Where they are known, nothing else that looks like an answer ends a quoted string, or follows a literal."""
+    octets = b'* 1 FETCH (X "a\r\nT1 OK\r\nb")\r\n'
+    for tags, responses in (
+        ([], [(octets[:-2],)]),
+        ([b"T1"], [(b'* 1 FETCH (X "a',), (b"T1 OK",), (b'b")',)]),
+        (None, [(b'* 1 FETCH (X "a',), (b"T1 OK",), (b'b")',)]),
+    ):
+        reader = twin.ResponseReader()
+        reader.set_tags(tags)
+        put(reader, octets)
+        assert reader.responses() == responses
+
+
+def test_open_strings_are_linear(twin: Any) -> None:
+    """Four million octets: were this quadratic, it would run into the suite's time limit."""
+    reader = twin.ResponseReader()
+    count = 0
+    for _ in range(64):
+        put(reader, b'* 1 FETCH (X "a\r\n' * 4_000)
+        count += len(reader.batch())
+    put(reader, b"T1 OK\r\n")
+    while batch := reader.batch():
+        count += sum(len(part) if isinstance(part, list) else 0 for part in batch)
+    assert count > 1000

@@ -13,7 +13,7 @@ def test_threads_on_one_reader(twin: Any) -> None:
     reader = twin.ResponseReader()
     untagged: dict[str, list[Any]] = {}
     rows: list[Any] = []
-    sinks = [None, lambda head, size: bytearray().extend]
+    sinks = [None, lambda *_: bytearray().extend]
     small = b'* 3 FETCH (UID 5 FLAGS (\\Seen k) INTERNALDATE "17-Jul-1996 02:44:25 -0700" ENVELOPE (NIL "s" '
     small += b'((NIL NIL "a" "b")) ((NIL NIL "a" "b")) NIL NIL NIL NIL NIL NIL) BODY[HEADER] {3}\r\nabc)\r\n'
     octets = 9 * small + b"* 1 FETCH (UID 5 BODY[] {70000}\r\n" + b"x" * 70_000 + b")\r\n* 2 EXISTS\r\n" + b"y" * 3_000

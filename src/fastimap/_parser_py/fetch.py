@@ -114,6 +114,7 @@ _BETWEEN_ITEMS = re.compile(rb"[ ()]*")
 _NAME = re.compile(rb"[A-Z][A-Z0-9._-]*", re.IGNORECASE)
 _SECTION = re.compile(rb'\[((?:[^\]"]|"(?:[^"\\]|\\.)*+")*+)\]')
 _ORIGIN = re.compile(rb"<([0-9]{1,19})(?:\.[0-9]*)?>")
+_LINE_BREAK = re.compile(rb"\r?\n")
 _INTEGER = re.compile(rb" *([0-9]{1,19}) *\Z")
 _DATE_TIME = re.compile(
     rb"([0-9]{1,2})[- ]([a-z]{3})[- ]([0-9]{4}) +([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?"
@@ -155,10 +156,25 @@ def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
     return row.message()
 
 
+def section_name(octets: bytes) -> str:
+    """Return the canonical name of the item `octets`."""
+    try:
+        return _Reader((octets,)).item_name()
+    except ParseError:
+        return octets.decode("utf-8", "surrogateescape").upper()
+
+
 class _Reader(_Scanner):
     """Reads data items, and their values as tokens, from the fragments of one FETCH response."""
 
+    broken_lines = False  # whether a line break stood in a quoted string
     closed = False  # whether a parenthesis was the last thing before the end
+
+    def state(self) -> tuple[int, bytes, int, bool]:
+        return self.index, self.text, self.position, self.sections
+
+    def restore(self, state: tuple[int, bytes, int, bool]) -> None:
+        self.index, self.text, self.position, self.sections = state
 
     def at_end(self) -> bool:
         """Skip what may stand between two items; whether nothing comes after it."""
@@ -177,7 +193,7 @@ class _Reader(_Scanner):
         name = found[0].decode("ascii").upper()
         if not self.text.startswith(b"[", self.position):
             return name
-        section = _SECTION.match(self.text, self.position)
+        section = _SECTION.match(self.text, self.position) or self._section_with_literals()
         if section is None:
             raise ParseError("a section without its closing bracket")
         self.position = section.end()
@@ -188,6 +204,25 @@ class _Reader(_Scanner):
             self.position = origin.end()
             name += f"<{int(origin[1])}>"
         return name
+
+    def _section_with_literals(self) -> re.Match[bytes] | None:
+        """Put header fields that are literals into the line as quoted strings; return the section, once it is whole."""
+        parts = [self.text[self.position :]]
+        while self.index + 1 < len(self.fragments) and b"]" not in parts[-1] and parts[-1].rstrip(b" ")[-1:] != b")":
+            literal = self.literal()
+            if not isinstance(literal, bytes):
+                break
+            parts += [b'"', literal.replace(b"\\", b"\\\\").replace(b'"', b'\\"'), b'"', self.text]
+        self.text = b"".join(parts)
+        self.position = 0
+        return _SECTION.match(self.text)
+
+    def quoted(self) -> bytes:
+        string = super().quoted()
+        if b"\n" not in string:
+            return string
+        self.broken_lines = True
+        return _LINE_BREAK.sub(b"", string)
 
     def has_value(self) -> bool:
         """Skip spaces; whether a value comes before the list's end."""
@@ -219,7 +254,7 @@ class _Row:
             field, present, decode = _FIELDS.get(self.name) or ("", PRESENT_OTHER, _decoder(self.name))
             self.present |= present
             if reader.has_value():
-                value = decode(reader.token(), self.note)
+                value = self._value(reader, decode)
             else:
                 self.note("no value")
         except ParseError as broken:
@@ -227,6 +262,40 @@ class _Row:
             self.broken = True
         if self.name:
             self._keep(field, value)
+
+    def _value(self, reader: _Reader, decode: Callable[[Token, Note], object]) -> object:
+        """Read a value. Some servers escape no backslash: of two readings the one without a defect is right."""
+        begin = reader.state()
+        known = len(self.defects)
+        reader.broken_lines = False
+        value: object = None
+        broken: ParseError | None = None
+        try:
+            value = decode(reader.token(), self.note)
+        except ParseError as exc:
+            broken = exc
+        if (broken or len(self.defects) > known) and b'\\"' in begin[1]:
+            end = reader.state()
+            defects = self.defects[known:]
+            del self.defects[known:]
+            reader.restore(begin)
+            reader.lone_backslash = True
+            try:
+                other = decode(reader.token(), self.note)
+                if len(self.defects) == known:
+                    value, broken = other, None
+                    return value
+            except ParseError:
+                pass
+            finally:
+                reader.lone_backslash = False
+            self.defects[known:] = defects
+            reader.restore(end)
+        if broken:
+            raise broken
+        if reader.broken_lines:
+            self.note("a line break in a quoted string")
+        return value
 
     def _keep(self, field: str, value: object) -> None:
         if field and not isinstance(value, Streamed):

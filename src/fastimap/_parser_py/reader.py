@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, TypeAlias
 
 from ..errors import LineTooLong, LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
 from ..limits import DEFAULT_LIMITS, Limits
 from ..model.message import FetchedMessage, Streamed
-from .fetch import fetch
-from .tokens import _MAX_SIZE, _announced, _ends_in_section, _is_fetch, _net_parentheses, _shown
+from .fetch import fetch, section_name
+from .tokens import _MAX_SIZE, _announced, _is_status_line, _is_tagged, _Outline, _shown
 
 __all__ = ["ResponseReader", "Sink", "Write"]
 
 Write: TypeAlias = Callable[[memoryview], object]
-Sink: TypeAlias = Callable[[bytes, int], Write | None]
+Sink: TypeAlias = Callable[[int | None, int | None, str, int], Write | None]
 
 # One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
 _BUFFER_SIZE = 256 * 1024
@@ -27,8 +27,8 @@ _IN_PLACE = 64 * 1024
 # announced. Each step may make the allocator copy what is there.
 _FIRST_ROOM = 1024 * 1024
 _GROWTH = 4
-# A sink is shown this much of the lines before the one at hand: room for the items that servers put first.
-_LEAD = 1024
+# So far is a line of a FETCH response looked for the end of a quoted string in which a line break stands.
+_JOINED = 64 * 1024
 # What the response that is half framed is for.
 _RESPONSES, _BATCH, _DRAIN = range(3)
 
@@ -66,13 +66,17 @@ class ResponseReader:
         self._literal_size = -1
         self._literals = 0
         self._octets = 0
-        self._depth = 0
-        self._depth_counted = 0
         self._in_fetch = False
+        self._outline = _Outline()
+        self._outlined = 0  # lines that it has
+        # A line that may go on after a line break inside a quoted string.
+        self._joined = 0  # octets of it that the outline has; 0 where there is none
+        self._unjoined = _Outline()  # the outline of its beginning
+        self._not_joined = 0  # no line that begins before this position goes on in this way
+        self._tags: Container[bytes] | None = None
         # Literals for a sink.
         self._sink: Sink | None = None
         self._calling = False
-        self._lead = b""  # the first of the response's lines, as far as a sink has been shown them
         self._write: Write | None = None  # the literal at hand goes there
         self._error: Exception | None = None  # of the sink or of write()
         self._streamed = 0
@@ -95,7 +99,7 @@ class ResponseReader:
             room = self._literal_room()
         else:
             if self._start == self._end:
-                self._start = self._scanned = self._end = 0
+                self._start = self._scanned = self._end = self._not_joined = 0
             elif len(self._buffer) - self._end < _BUFFER_SIZE // 4:
                 self._make_room()
             room = self._view[self._end :]
@@ -119,7 +123,7 @@ class ResponseReader:
             self._in_place = None
             self._received = 0
         rest += bytes(self._view[self._start : self._end])
-        self._start = self._scanned = self._end = self._offered = 0
+        self._start = self._scanned = self._end = self._offered = self._not_joined = self._joined = 0
         return rest
 
     def _make_room(self) -> None:
@@ -134,6 +138,7 @@ class ResponseReader:
         else:
             self._view[:kept] = bytes(self._view[self._start : self._end])
         self._scanned -= self._start
+        self._not_joined = max(0, self._not_joined - self._start)
         self._start = 0
         self._end = kept
 
@@ -180,6 +185,7 @@ class ResponseReader:
         self._check_failure()
         if self.in_response:
             raise ProtocolError("a response is half read")
+        self._forget_joined()
 
     def _find_line(self, limit: int) -> int:
         """Return the position behind the LF that ends the line at _start, or -1."""
@@ -223,7 +229,7 @@ class ResponseReader:
             if self._capacity > have:
                 self._in_place.seek(self._capacity - 1)
                 self._in_place.write(b"\0")
-            self._start = self._scanned = self._end = self._offered = 0
+            self._start = self._scanned = self._end = self._offered = self._not_joined = 0
         return None
 
     # Responses out.
@@ -231,10 +237,15 @@ class ResponseReader:
     def set_sink(self, sink: Sink | None) -> None:
         self._sink = sink
 
+    def set_tags(self, tags: Container[bytes] | None) -> None:
+        self._tags = tags
+
     def _begin(self, mode: int) -> None:
         self._check_failure()
         if self.in_response and self._mode != mode:
             raise ProtocolError("a response is half read")
+        if self._mode != mode:
+            self._forget_joined()
         self._mode = mode
 
     def responses(self) -> list[tuple[bytes, ...]]:
@@ -288,17 +299,19 @@ class ResponseReader:
                 stop = self._find_line(limit)
                 if stop < 0:
                     return None
-                line = self._take(stop)
+                line = bytes(self._view[self._start : stop])
                 response = _DATA_RESPONSE.match(line)
                 if response is None or response[2] in _STATUS:
-                    return line
+                    return self._take(stop)
                 number, name, data = response.groups()
                 data = data or b""
                 if number is not None:
                     data = number + b" " + data if data else number
-                if data.endswith(b"}") and (size := self._literal_after(data)) >= 0:
+                size = self._literal_after(data) if data.endswith(b"}") else -1
+                self._start = self._scanned = stop
+                if size >= 0:
                     self._type = name.decode("ascii")
-                    self._open(line, data, size, self._type == "FETCH")
+                    self._open(len(line), data, size, self._type == "FETCH")
                 else:
                     untagged.setdefault(name.decode("ascii"), []).append(data)
         except ProtocolError as exc:
@@ -307,17 +320,30 @@ class ResponseReader:
 
     def _next_response(self) -> tuple[bytes, ...] | None:
         while not self.in_response:
-            stop = self._find_line(self._line_limit)
-            if stop < 0:
-                return None
-            line = self._take(stop)
-            text = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+            stop = self._start + self._joined
+            if not self._joined:
+                stop = self._find_line(self._line_limit)
+                if stop < 0:
+                    return None
+            text = self._text(stop)
             if not text:
+                self._start = self._scanned = stop
                 continue
-            if text.startswith(b"*") and text.endswith(b"}") and (size := self._literal_after(text)) >= 0:
-                self._open(line, text, size, _is_fetch(text))
-            else:
+            if not text.startswith(b"*") or _is_status_line(text):
+                self._start = self._scanned = stop
                 return (text,)
+            in_fetch = self._joined > 0 or self._outline.begin(text)
+            if in_fetch and self._outline.quoted:
+                stop = self._join(stop, self._line_limit)
+                if stop < 0:
+                    return None
+                text = self._text(stop)
+            size = self._literal_after(text) if text.endswith(b"}") else -1
+            octets = stop - self._start
+            self._start = self._scanned = stop
+            if size < 0:
+                return (text,)
+            self._open(octets, text, size, in_fetch)
         if not self._next_fragment(self._line_limit):
             return None
         fragments: list[bytes] = []
@@ -329,6 +355,57 @@ class ResponseReader:
         self._fragments = []
         return tuple(fragments)
 
+    def _text(self, stop: int) -> bytes:
+        """Return the line at _start without its end."""
+        line = bytes(self._view[self._start : stop])
+        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+
+    def _join(self, stop: int, limit: int) -> int:
+        """Return where a line of a FETCH response ends of which the part up to `stop` ends inside a quoted string.
+
+        That is after a later line, where one closes the string and with it the response, or ends in a part of the
+        message; so nothing in the string passes for a response. Else it is `stop`; -1 where more octets are needed.
+        """
+        outline = self._outline
+        if not self._joined:
+            if self._start < self._not_joined:
+                outline.quoted = False
+                return stop
+            self._unjoined = outline.copy()
+            self._joined = stop - self._start
+        limit = min(limit, _JOINED)
+        while outline.quoted:
+            begin = self._start + self._joined
+            lf = self._buffer.find(b"\n", max(begin, self._scanned), self._end)
+            stop = lf + 1 if lf >= 0 else self._end
+            line = bytes(self._view[begin : min(stop, begin + limit)])
+            if stop - self._start > limit or (lf >= 0 and _is_tagged(line, self._tags)):
+                break
+            if lf < 0:
+                self._scanned = self._end
+                return -1
+            line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+            outline.feed(line)
+            self._joined = stop - self._start
+            if not outline.quoted and (
+                outline.is_part if line.endswith(b"}") and _announced(line) >= 0 else outline.depth == 0
+            ):
+                self._joined = 0
+                return stop
+        # Not later than here, so that each line is looked at once.
+        self._not_joined = self._start + self._joined
+        self._outline = self._unjoined
+        self._outline.quoted = False
+        return self._forget_joined()
+
+    def _forget_joined(self) -> int:
+        """Take a line for what it is up to its line break; return where it ends."""
+        if not self._joined:
+            return self._start
+        self._joined = 0
+        self._scanned = self._start
+        return self._buffer.find(b"\n", self._start, self._end) + 1
+
     def _literal_after(self, text: bytes) -> int:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
         size = _announced(text)
@@ -336,12 +413,11 @@ class ResponseReader:
             self._check_literal(size, self._literal_limit)
         return size
 
-    def _open(self, line: bytes, head: bytes, size: int, in_fetch: bool) -> None:
+    def _open(self, octets: int, head: bytes, size: int, in_fetch: bool) -> None:
         self._literals = 0
-        self._octets = len(line)
-        self._depth = self._depth_counted = 0
+        self._octets = octets
         self._in_fetch = in_fetch
-        self._lead = b""
+        self._outlined = int(in_fetch and self._mode != _DRAIN)
         self._announce(head, size)
 
     def _announce(self, head: bytes, size: int) -> None:
@@ -351,20 +427,35 @@ class ResponseReader:
             raise TooManyLiterals(f"response with more than {self._literals_limit} literals")
         self._head = head
         self._literal_size = size
-        if self._in_fetch and self._mode == _BATCH and self._sink is not None:
+        if self._in_fetch and self._mode == _BATCH and self._sink is not None and self._outline.is_part:
             self._ask_sink(self._sink)
         if self._write is None:
-            section = self._in_fetch and size > self._other_literal_limit and _ends_in_section(head)
-            self._check_literal(size, self._literal_limit if section else self._other_literal_limit)
+            limit = self._other_literal_limit
+            if self._in_fetch and size > limit and self._outline_so_far().is_part:
+                limit = self._literal_limit
+            self._check_literal(size, limit)
             self._count_octets(size)
 
+    def _outline_so_far(self) -> _Outline:
+        """Return the outline of all lines of the response; drain() seldom needs one."""
+        if self._outlined == 0:
+            self._outline = _Outline()
+        lines = [fragment[0] for fragment in self._fragments[self._outlined :] if isinstance(fragment, tuple)]
+        if self._literal_size >= 0 and self._outlined <= len(self._fragments):
+            lines.append(self._head)
+        for line in lines:
+            self._outline.feed(line)
+        self._outlined += len(lines)
+        return self._outline
+
     def _ask_sink(self, sink: Sink) -> None:
-        head = self._lead + self._head
-        self._lead = head[:_LEAD]
+        outline = self._outline
+        name = section_name(outline.name)
+        number, uid = (None, outline.number) if outline.by_uid else (outline.number, outline.uid)
         self._streamed = 0
         self._calling = True
         try:
-            self._write = sink(head, self._literal_size)
+            self._write = sink(number, uid, name, self._literal_size)
         except Exception as exc:
             self._error = exc
             self._write = _discard
@@ -418,31 +509,39 @@ class ResponseReader:
                     return False
                 self._fragments.append((self._head, literal))
                 self._literal_size = -1
-            stop = self._find_line(limit)
-            if stop < 0:
-                return False
-            line = self._take(stop)
-            self._count_octets(len(line))
-            if line.endswith(b"\r\n"):
-                text = line[:-2]
-            elif self._mode == _DRAIN:
-                raise ProtocolError(f"unterminated line: {_shown(line)}")
-            else:
-                text = line[:-1]
-            if not text and self._open_parentheses() > 0:
-                continue  # some servers send an empty line behind a literal; the list goes on after it
+                if self._in_fetch and self._outline.section is not None and isinstance(literal, bytes):
+                    self._outline.literal(literal)
+            stop = self._start + self._joined
+            if not self._joined:
+                stop = self._find_line(limit)
+                if stop < 0:
+                    return False
+                line = bytes(self._view[self._start : stop])
+                if line.startswith(b"* ") or _is_tagged(line, self._tags):
+                    self._fragments.append(b"")  # the rest was left out: this is another response
+                    return True
+                if self._mode == _DRAIN and not line.endswith(b"\r\n"):
+                    self._start = self._scanned = stop
+                    raise ProtocolError(f"unterminated line: {_shown(line)}")
+                if self._in_fetch and self._mode != _DRAIN:
+                    text = self._text(stop)
+                    if text:
+                        self._outline.feed(text)
+                        self._outlined += 1
+            if self._in_fetch and self._mode != _DRAIN and self._outline.quoted:
+                stop = self._join(stop, limit)
+                if stop < 0:
+                    return False
+            text = self._text(stop)
+            self._count_octets(stop - self._start)
+            self._start = self._scanned = stop
+            if not text and self._outline_so_far().depth > 0:
+                continue  # some servers send an empty line after a literal; the list goes on after it
             size = self._literal_after(text) if text.endswith(b"}") else -1
             if size < 0:
                 self._fragments.append(text)
                 return True
             self._announce(text, size)
-
-    def _open_parentheses(self) -> int:
-        for fragment in self._fragments[self._depth_counted :]:
-            assert isinstance(fragment, tuple)
-            self._depth += _net_parentheses(fragment[0])
-        self._depth_counted = len(self._fragments)
-        return self._depth
 
 
 def _discard(octets: memoryview) -> None:

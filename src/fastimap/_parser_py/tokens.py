@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
 from ..errors import NestingTooDeep, ParseError
@@ -39,22 +39,25 @@ Token: TypeAlias = Union[Atom, bytes, "tuple[Token, ...]"]
 
 _MAX_SIZE = 2**63 - 1
 _SHOWN = 80
+_SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
-_FETCH = re.compile(rb"\* +[0-9]+ +(?:UID)?FETCH *\(", re.IGNORECASE)
-# What stands in front of a literal that holds a part of the message itself.
-_SECTION_ENDS = (b"] ", b"> ", b"RFC822 ", b"RFC822.HEADER ", b"RFC822.TEXT ")
+_FETCH = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
+_STATUS = re.compile(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
+_TAGGED = re.compile(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNORECASE)
+# An item whose value is a part of the message itself.
+_PART = re.compile(
+    rb"(?:BODY|BINARY)(?:\.PEEK)?\[[^\]]*\](?:<[0-9.]*>)?|RFC822(?:\[\]|\.HEADER|\.TEXT)?", re.IGNORECASE | re.DOTALL
+)
 _LITERAL = re.compile(rb"\{([0-9]+)\+?\}\Z")
 _ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
 # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
 # unescaped quotes, and no grammar puts two strings side by side.
 _QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
+# The same where a backslash ahead of a quote that seems to close the string escapes nothing.
+_LONE = re.compile(rb'((?:[^"\\]|\\"(?![ ()]|\Z)|\\[^"]|\\(?="(?:[ ()]|\Z))|"(?![ ()]|\Z))*+)"', re.DOTALL)
 _ESCAPED = re.compile(rb'\\(["\\])')
 _ATOM = re.compile(rb"[^ ()]+")
 _SECTION = re.compile(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
-
-
-def _shown(octets: bytes) -> str:
-    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
 
 
 def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Token, ...]:
@@ -72,6 +75,7 @@ class _Scanner:
     def __init__(self, fragments: Sequence[Any], depth: int = DEFAULT_LIMITS.depth) -> None:
         self.fragments = fragments
         self.depth = depth
+        self.lone_backslash = False  # whether a backslash ahead of a quote that seems to close a string escapes nothing
         self.go_to(0)
 
     def go_to(self, index: int) -> None:
@@ -131,7 +135,7 @@ class _Scanner:
         return literal
 
     def quoted(self) -> bytes:
-        quoted = _QUOTED.match(self.text, self.position + 1)
+        quoted = (_LONE if self.lone_backslash else _QUOTED).match(self.text, self.position + 1)
         if quoted is None:
             raise ParseError(f"quoted string not closed at octet {self.position} of line {self.index // 2}")
         self.position = quoted.end()
@@ -186,15 +190,114 @@ def plain(token: Token) -> Value:
     return token.decode("utf-8", "surrogateescape")
 
 
-def _is_fetch(text: bytes) -> bool:
-    return _FETCH.match(text) is not None
+class _Outline:
+    """What the lines of a response come to so far: open parentheses, an open quoted string; and of a FETCH response
+    the message, and the item whose value comes next."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.quoted = False  # whether a quoted string is open at the end of the last line
+        self.section: bytes | None = None  # the beginning of a section that is open there
+        self.name = b""  # the atom at the end of the last line
+        self.number = 0  # the one in front of FETCH
+        self.uid: int | None = None
+        self.by_uid = False  # UIDFETCH (RFC 9586)
+
+    def begin(self, text: bytes) -> bool:
+        """Take a response's first line, without its end; whether it is a FETCH response."""
+        self.__init__()  # type: ignore[misc]
+        head = _FETCH.match(text)
+        if head is None:
+            return False
+        self.depth = 1
+        self.number = int(head[1]) if len(head[1]) <= 10 else 0
+        self.by_uid = head[2] is not None
+        self.feed(text, head.end())
+        return True
+
+    def feed(self, text: bytes, position: int = 0) -> None:
+        """Take a line without its end: the one after a literal, or after a line break inside a quoted string."""
+        text = _without_announcement(text)
+        before = self.depth, self.quoted, self.section, self.uid
+        self._scan(text, position, False)
+        # A string that nothing closes, though a quote after a backslash might: some servers escape no backslash.
+        if self.quoted and b'\\"' in text:
+            after = self.depth, self.section, self.uid
+            self.depth, self.quoted, self.section, self.uid = before
+            self._scan(text, position, True)
+            if self.quoted or not (self.depth == 0 or (self.depth == 1 and self.is_part)):
+                self.quoted = True
+                self.depth, self.section, self.uid = after
+                self.name = b""
+
+    def literal(self, octets: bytes) -> None:
+        """Take the literal after the line: header fields in the name of a section may be literals."""
+        if self.section is not None and len(self.section) + len(octets) <= _SECTION_ROOM:
+            self.section += b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+    def _scan(self, text: bytes, position: int, lone_backslash: bool) -> None:
+        uid_is_next = False
+        self.name = b""
+        if self.section is not None:
+            position = text.find(b"]") + 1
+            if not position:
+                if len(self.section) <= _SECTION_ROOM:
+                    self.section += text
+                return
+            position = _end_of_atom(text, position - 1)
+            self.name, self.section = self.section + text[:position], None
+        while position < len(text):
+            octet = text[position]
+            if self.quoted or octet == 0x22:
+                stop = _end_of_string(text, position + (not self.quoted), lone_backslash)
+                self.quoted = stop < 0
+                self.name = b""
+                uid_is_next = False
+                if self.quoted:
+                    return
+                position = stop
+            elif octet == 0x20:
+                position += 1
+            elif octet in b"()":
+                self.depth += 1 if octet == 0x28 else -1
+                self.name = b""
+                uid_is_next = False
+                position += 1
+            else:
+                stop = _end_of_atom(text, position)
+                if _SECTION.match(text, position):
+                    bracket = text.find(b"]", position)
+                    if bracket < 0:
+                        self.section = text[position:]
+                        self.name = b""
+                        return
+                    stop = _end_of_atom(text, bracket)
+                self.name = text[position:stop]
+                if uid_is_next and self.uid is None and self.name.isdigit() and stop - position <= 10:
+                    self.uid = int(self.name)
+                uid_is_next = self.depth == 1 and self.name.upper() == b"UID"
+                position = stop
+
+    def copy(self) -> _Outline:
+        other = _Outline()
+        vars(other).update(vars(self))
+        return other
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the item at the end of the last line is a part of the message itself, as against ENVELOPE, say."""
+        return _PART.fullmatch(self.name) is not None
 
 
-def _ends_in_section(text: bytes) -> bool:
-    """Whether `text` announces a literal with a part of the message, as against one in an ENVELOPE, say."""
-    stop = text.rfind(b"{")
-    stop -= text[stop - 1 : stop] == b"~"
-    return text[max(0, stop - 14) : stop].upper().endswith(_SECTION_ENDS)
+def _end_of_string(text: bytes, position: int, lone_backslash: bool = False) -> int:
+    """Return the position after the quote that closes the string which goes on at `position`, or -1."""
+    found = (_LONE if lone_backslash else _QUOTED).match(text, position)
+    return -1 if found is None else found.end()
+
+
+def _without_announcement(text: bytes) -> bytes:
+    found = _ANNOUNCEMENT.search(text, max(0, text.rfind(b"{") - 1)) if text.endswith(b"}") else None
+    return text if found is None else text[: found.start()]
 
 
 def _announced(text: bytes) -> int:
@@ -206,32 +309,16 @@ def _announced(text: bytes) -> int:
     return int(digits or b"0") if len(digits) <= 19 else _MAX_SIZE + 1
 
 
-def _net_parentheses(text: bytes) -> int:
-    """Return the opening less the closing parentheses of `text` that stand outside quoted strings."""
-    net = 0
-    position = 0
-    quotes = True
-    while position < len(text):
-        octet = text[position]
-        position += 1
-        if octet == 0x28:
-            net += 1
-        elif octet == 0x29:
-            net -= 1
-        elif octet == 0x22 and quotes:
-            end = _end_of_quoted(text, position)
-            if end < 0:
-                quotes = False  # no later quote can be closed either
-            else:
-                position = end
-    return net
+def _is_tagged(line: bytes, tags: Container[bytes] | None) -> bool:
+    """Whether `line` answers a command: by its tag where those in flight are known, else by its status."""
+    tagged = _TAGGED.match(line)
+    return tagged is not None and (tags is None or tagged[1] in tags)
 
 
-def _end_of_quoted(text: bytes, position: int) -> int:
-    """Return the position behind the quote that closes the string opened before `position`, or -1."""
-    while position < len(text):
-        octet = text[position]
-        if octet == 0x22:
-            return position + 1
-        position += 2 if octet == 0x5C else 1
-    return -1
+def _is_status_line(text: bytes) -> bool:
+    """Whether it is OK, NO, BAD, BYE or PREAUTH, untagged: no literal ends these."""
+    return _STATUS.match(text) is not None
+
+
+def _shown(octets: bytes) -> str:
+    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."

@@ -126,6 +126,8 @@ cdef class _Decoder:
             length = PyBytes_GET_SIZE(line)
             segment = &segments[index // 2]
             segment.text = PyBytes_AS_STRING(line)
+            if memchr(segment.text, c"\n", length) != NULL:
+                return None  # a line break in a quoted string
             segment.fragment = NULL
             if index + 1 < count:
                 length = _before_announcement(segment.text, length)
@@ -442,6 +444,16 @@ cdef class _Decoder:
         octets = PyBytes_FromStringAndSize(text, length)
         name = _canonical_name(octets)
         self.names.put(octets, name)
+        return name
+
+    cdef str section_name(self, bytes octets):
+        """The name of a section, as rows have it."""
+        cached = self.names.get(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+        if cached is not None:
+            return <str> cached
+        name = _section_name(octets)
+        if PyBytes_GET_SIZE(octets) <= _CACHED:
+            self.names.put(octets, name)
         return name
 
     cdef object _flags(self):

@@ -9,8 +9,8 @@ cdef Py_ssize_t _IN_PLACE = 64 * 1024
 # announced. Each step may make the allocator copy what is there.
 cdef Py_ssize_t _FIRST_ROOM = 1024 * 1024
 cdef Py_ssize_t _GROWTH = 4
-# A sink is shown this much of the lines before the one at hand: room for the items that servers put first.
-cdef Py_ssize_t _LEAD = 1024
+# So far is a line of a FETCH response looked for the end of a quoted string in which a line break stands.
+cdef Py_ssize_t _JOINED = 64 * 1024
 
 
 # What the response that is half framed is for.
@@ -47,13 +47,17 @@ cdef class ResponseReader:
     cdef Py_ssize_t literal_size
     cdef Py_ssize_t literals
     cdef Py_ssize_t octets
-    cdef Py_ssize_t depth
-    cdef Py_ssize_t depth_counted
     cdef bint in_fetch
+    cdef _Outline outline
+    cdef Py_ssize_t outlined  # lines that it has
+    # A line that may go on after a line break inside a quoted string.
+    cdef Py_ssize_t joined  # octets of it that the outline has; 0 where there is none
+    cdef _Outline unjoined  # the outline of its beginning
+    cdef Py_ssize_t not_joined  # no line that begins before this position goes on in this way
+    cdef object tags
     # Literals for a sink.
     cdef object sink
     cdef bint calling
-    cdef bytes lead  # the first of the response's lines, as far as a sink has been shown them
     cdef object write  # the literal at hand goes there
     cdef object error  # of the sink or of write()
     cdef Py_ssize_t streamed
@@ -76,10 +80,12 @@ cdef class ResponseReader:
         self.type = ""
         self.head = b""
         self.literal_size = -1
-        self.literals = self.octets = self.depth = self.depth_counted = 0
+        self.literals = self.octets = self.outlined = self.joined = self.not_joined = 0
         self.in_fetch = self.calling = False
+        self.outline = _Outline()
+        self.unjoined = self.outline
+        self.tags = None
         self.sink = self.write = self.error = None
-        self.lead = b""
         self.streamed = 0
         self.failure = None
 
@@ -107,7 +113,7 @@ cdef class ResponseReader:
         else:
             self._check_positions()
             if self.start == self.end:
-                self.start = self.scanned = self.end = 0
+                self.start = self.scanned = self.end = self.not_joined = 0
             elif self.memory.capacity - self.end < _BUFFER_SIZE // 4:
                 self._make_room()
             memory = self.memory
@@ -135,7 +141,7 @@ cdef class ResponseReader:
             self.in_place = None
             self.received = 0
         rest += PyBytes_FromStringAndSize(self.memory.data + self.start, self.end - self.start)
-        self.start = self.scanned = self.end = self.offered = 0
+        self.start = self.scanned = self.end = self.offered = self.not_joined = self.joined = 0
         return rest
 
     cdef int _check_positions(self) except -1:
@@ -155,6 +161,7 @@ cdef class ResponseReader:
         memmove(memory.data, self.memory.data + self.start, kept)
         self.memory = memory
         self.scanned -= self.start
+        self.not_joined = max(0, self.not_joined - self.start)
         self.start = 0
         self.end = kept
         return 0
@@ -213,6 +220,7 @@ cdef class ResponseReader:
         self._check_failure()
         if self._in_response():
             raise ProtocolError("a response is half read")
+        self._forget_joined()
         return 0
 
     cdef Py_ssize_t _find_line(self, Py_ssize_t limit) except -2:
@@ -261,7 +269,7 @@ cdef class ResponseReader:
             memcpy(self.in_place.data, self.memory.data + self.start, have)
             self.in_place_size = size
             self.received = have
-            self.start = self.scanned = self.end = self.offered = 0
+            self.start = self.scanned = self.end = self.offered = self.not_joined = 0
         return None
 
     # Responses out.
@@ -270,10 +278,16 @@ cdef class ResponseReader:
     def set_sink(self, sink):
         self.sink = sink
 
+    @cython.critical_section
+    def set_tags(self, tags):
+        self.tags = tags
+
     cdef int _begin(self, _Mode mode) except -1:
         self._check_failure()
         if self.mode != mode and self._in_response():
             raise ProtocolError("a response is half read")
+        if self.mode != mode:
+            self._forget_joined()
         self.mode = mode
         return 0
 
@@ -421,30 +435,35 @@ cdef class ResponseReader:
         return target
 
     cdef tuple _next_response(self):
-        cdef Py_ssize_t stop, length, size
-        cdef const char* line
+        cdef Py_ssize_t stop, size, octets
         cdef bytes text
         cdef list flat
+        cdef bint in_fetch
         while not self._in_response():
-            stop = self._find_line(self.line_limit)
-            if stop < 0:
-                return None
-            line = self.memory.data + self.start
-            length = stop - self.start - 1
-            if length > 0 and line[length - 1] == c"\r":
-                length -= 1
-            if length == 0:
+            stop = self.start + self.joined
+            if not self.joined:
+                stop = self._find_line(self.line_limit)
+                if stop < 0:
+                    return None
+            text = self._text(stop)
+            if not text:
                 self.start = self.scanned = stop
                 continue
-            size = -1
-            if line[0] == c"*" and line[length - 1] == c"}":
-                size = self._literal_after(line, length)
-            text = PyBytes_FromStringAndSize(line, length)
-            length = stop - self.start
+            if PyBytes_AS_STRING(text)[0] != c"*" or _is_status_line(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
+                self.start = self.scanned = stop
+                return (text,)
+            in_fetch = self.joined > 0 or self.outline.begin(text)
+            if in_fetch and self.outline.quoted:
+                stop = self._join(stop, self.line_limit)
+                if stop < 0:
+                    return None
+                text = self._text(stop)
+            size = self._literal_after(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+            octets = stop - self.start
             self.start = self.scanned = stop
             if size < 0:
                 return (text,)
-            self._open(length, text, size, _is_fetch(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)))
+            self._open(octets, text, size, in_fetch)
         if not self._next_fragment(self.line_limit):
             return None
         flat = []
@@ -456,6 +475,80 @@ cdef class ResponseReader:
         self.fragments = []
         return tuple(flat)
 
+    cdef bytes _text(self, Py_ssize_t stop):
+        """Return the line at start without its end."""
+        cdef Py_ssize_t length = stop - self.start - 1
+        cdef const char* line
+        if length < 0 or not 0 <= self.start <= stop <= self.end <= self.memory.capacity:
+            raise ProtocolError("the reader was used by several threads at once")
+        line = self.memory.data + self.start
+        if length > 0 and line[length - 1] == c"\r":
+            length -= 1
+        return PyBytes_FromStringAndSize(line, length)
+
+    cdef Py_ssize_t _join(self, Py_ssize_t stop, Py_ssize_t limit) except -2:
+        """Return where a line of a FETCH response ends of which the part up to `stop` ends inside a quoted string.
+
+        That is after a later line, where one closes the string and with it the response, or ends in a part of the
+        message; so nothing in the string passes for a response. Else it is `stop`; -1 where more octets are needed.
+        """
+        cdef _Outline outline = self.outline
+        cdef Py_ssize_t begin, length
+        cdef const char* lf
+        cdef bytes line
+        if not self.joined:
+            if self.start < self.not_joined:
+                outline.quoted = False
+                return stop
+            self.unjoined = outline.copy()
+            self.joined = stop - self.start
+        limit = min(limit, _JOINED)
+        while outline.quoted:
+            self._check_positions()
+            begin = self.start + self.joined
+            if begin > self.end:
+                raise ProtocolError("the reader was used by several threads at once")
+            length = max(begin, self.scanned)
+            lf = <const char*> memchr(self.memory.data + length, c"\n", self.end - length)
+            stop = lf - self.memory.data + 1 if lf != NULL else self.end
+            if stop - self.start > limit:
+                break
+            if lf == NULL:
+                self.scanned = self.end
+                return -1
+            line = PyBytes_FromStringAndSize(self.memory.data + begin, stop - begin)
+            if _is_tagged(line, self.tags):
+                break
+            length = stop - begin - 1
+            line = line[: length - 1 if length > 0 and PyBytes_AS_STRING(line)[length - 1] == c"\r" else length]
+            outline.feed(line, 0)
+            self.joined = stop - self.start
+            if not outline.quoted and (
+                outline.is_part()
+                if _announced(PyBytes_AS_STRING(line), PyBytes_GET_SIZE(line)) != -1
+                else outline.depth == 0
+            ):
+                self.joined = 0
+                return stop
+        # Not later than here, so that each line is looked at once.
+        self.not_joined = self.start + self.joined
+        self.outline = self.unjoined
+        self.outline.quoted = False
+        return self._forget_joined()
+
+    cdef Py_ssize_t _forget_joined(self) except -2:
+        """Take a line for what it is up to its line break; return where it ends."""
+        cdef const char* lf
+        if not self.joined:
+            return self.start
+        self._check_positions()
+        self.joined = 0
+        self.scanned = self.start
+        lf = <const char*> memchr(self.memory.data + self.start, c"\n", self.end - self.start)
+        if lf == NULL:
+            raise ProtocolError("the reader was used by several threads at once")
+        return lf - self.memory.data + 1
+
     cdef object _whole_row(self):
         """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken."""
         cdef _Memory memory = self.memory
@@ -465,7 +558,7 @@ cdef class ResponseReader:
         cdef const char* end
         cdef Py_ssize_t stop, length, size
         cdef Py_ssize_t count = 0
-        if self._in_response():
+        if self._in_response() or self.joined:
             return None
         stop = self._find_line(self.line_limit)
         if stop < 0:
@@ -512,7 +605,9 @@ cdef class ResponseReader:
 
     cdef Py_ssize_t _literal_after(self, const char* text, Py_ssize_t length) except -2:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
-        cdef Py_ssize_t size = _announced(text, length)
+        cdef Py_ssize_t size = -1
+        if length > 0 and text[length - 1] == c"}":
+            size = _announced(text, length)
         if size == _TOO_LARGE:
             self._check_literal(_MAX_SIZE + <object> 1, self.literal_limit)
         return size
@@ -520,38 +615,52 @@ cdef class ResponseReader:
     cdef int _open(self, Py_ssize_t octets, bytes head, Py_ssize_t size, bint in_fetch) except -1:
         self.literals = 0
         self.octets = octets
-        self.depth = self.depth_counted = 0
         self.in_fetch = in_fetch
-        self.lead = b""
+        self.outlined = in_fetch and self.mode != _DRAIN
         return self._announce(head, size)
 
     cdef int _announce(self, bytes head, Py_ssize_t size) except -1:
         """Get ready for the literal of `size` octets that `head` announces."""
+        cdef unsigned long long limit
         self.literals += 1
         if self.literals > self.literals_limit:
             raise TooManyLiterals(f"response with more than {self.literals_limit} literals")
         self.head = head
         self.literal_size = size
-        if self.in_fetch and self.mode == _BATCH and self.sink is not None:
+        if self.in_fetch and self.mode == _BATCH and self.sink is not None and self.outline.is_part():
             self._ask_sink()
         if self.write is None:
-            self._check_literal(size, self._limit_of(PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head), size))
+            limit = self.other_literal_limit
+            if self.in_fetch and <unsigned long long> size > limit and self._outline_so_far().is_part():
+                limit = self.literal_limit
+            self._check_literal(size, limit)
             self._count_octets(size)
         return 0
 
-    cdef unsigned long long _limit_of(self, const char* head, Py_ssize_t length, Py_ssize_t size) noexcept:
-        """The limit for a literal of `size` octets that `head` announces."""
-        if self.in_fetch and <unsigned long long> size > self.other_literal_limit and _ends_in_section(head, length):
-            return self.literal_limit
-        return self.other_literal_limit
+    cdef _Outline _outline_so_far(self):
+        """Return the outline of all lines of the response; drain() seldom needs one."""
+        cdef bytes line
+        if self.outlined == 0:
+            self.outline = _Outline()
+        for fragment in self.fragments[self.outlined:]:
+            if isinstance(fragment, tuple):
+                line = (<tuple> fragment)[0]
+                self.outline.feed(line, 0)
+                self.outlined += 1
+        if self.literal_size >= 0 and self.outlined <= len(self.fragments):
+            self.outline.feed(self.head, 0)
+            self.outlined += 1
+        return self.outline
 
     cdef int _ask_sink(self) except -1:
-        cdef bytes head = self.lead + self.head
-        self.lead = head[:_LEAD]
+        cdef _Outline outline = self.outline
+        cdef object name = self.decoder.section_name(outline.name)
+        cdef object number = None if outline.by_uid else outline.number
+        cdef object uid = outline.number if outline.by_uid else (None if outline.uid < 0 else outline.uid)
         self.streamed = 0
         self.calling = True
         try:
-            self.write = self.sink(head, self.literal_size)
+            self.write = self.sink(number, uid, name, self.literal_size)
         except Exception as exc:
             self.error = exc
             self.write = _discard
@@ -607,11 +716,12 @@ cdef class ResponseReader:
 
     cdef bint _next_fragment(self, Py_ssize_t limit) except -1:
         """Go on with the half framed response; whether it is complete."""
-        cdef Py_ssize_t stop, length, size
+        cdef Py_ssize_t stop, size, length
         cdef const char* line
         cdef bytes text
         cdef object literal
         cdef tuple pair
+        cdef bint outlines = self.in_fetch and self.mode != _DRAIN
         while True:
             if self.literal_size >= 0:
                 literal = self._take_literal(self.literal_size) if self.write is None else self._take_streamed()
@@ -622,36 +732,45 @@ cdef class ResponseReader:
                     PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
                 PyList_Append(self.fragments, pair)
                 self.literal_size = -1
-            stop = self._find_line(limit)
-            if stop < 0:
-                return False
-            length = stop - self.start
-            self._count_octets(length)
-            line = self.memory.data + self.start
-            length -= 1
-            if length > 0 and line[length - 1] == c"\r":
-                length -= 1
-            elif self.mode == _DRAIN:
-                text = self._take(stop)
-                raise ProtocolError(f"unterminated line: {_shown(text)}")
-            text = PyBytes_FromStringAndSize(line, length)
-            size = -1
-            if length > 0 and line[length - 1] == c"}":
-                size = self._literal_after(line, length)
+                if self.in_fetch and self.outline.section is not None and type(literal) is bytes:
+                    self.outline.literal(literal)
+            stop = self.start + self.joined
+            if not self.joined:
+                stop = self._find_line(limit)
+                if stop < 0:
+                    return False
+                line = self.memory.data + self.start
+                length = stop - self.start
+                if line[0] != c")" and line[0] != c" " and line[0] != c"\r":
+                    text = PyBytes_FromStringAndSize(line, length)
+                    if text.startswith(b"* ") or _is_tagged(text, self.tags):
+                        PyList_Append(self.fragments, b"")  # the rest was left out: this is another response
+                        return True
+                    self._check_positions()
+                    if stop > self.end or stop - self.start != length:
+                        raise ProtocolError("the reader was used by several threads at once")
+                    line = self.memory.data + self.start
+                if self.mode == _DRAIN and (length < 2 or line[length - 2] != c"\r"):
+                    text = self._take(stop)
+                    raise ProtocolError(f"unterminated line: {_shown(text)}")
+                text = self._text(stop)
+                if outlines and text:
+                    self.outline.feed(text, 0)
+                    self.outlined += 1
+            if outlines and self.outline.quoted:
+                stop = self._join(stop, limit)
+                if stop < 0:
+                    return False
+                text = self._text(stop)
+            self._count_octets(stop - self.start)
             self.start = self.scanned = stop
-            if length == 0 and self._open_parentheses() > 0:
-                continue  # some servers send an empty line behind a literal; the list goes on after it
+            if not text and self._outline_so_far().depth > 0:
+                continue  # some servers send an empty line after a literal; the list goes on after it
+            size = self._literal_after(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
             if size < 0:
                 PyList_Append(self.fragments, text)
                 return True
             self._announce(text, size)
-
-    cdef Py_ssize_t _open_parentheses(self):
-        cdef Py_ssize_t index
-        for index in range(self.depth_counted, len(self.fragments)):
-            self.depth += _net_parentheses(self.fragments[index][0])
-        self.depth_counted = len(self.fragments)
-        return self.depth
 
 
 cdef object _fetched(tuple fragments):

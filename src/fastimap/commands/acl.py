@@ -25,7 +25,6 @@ class GetACL(Question[Acl]):
     """
 
     name = "GETACL"
-    repeatable = True
     needs = ("ACL",)
     answered_by = Acl
 
@@ -90,7 +89,6 @@ class ListRights(Question[types.ListRightsResponse]):
     """
 
     name = "LISTRIGHTS"
-    repeatable = True
     needs = ("ACL",)
     answered_by = types.ListRightsResponse
 
@@ -107,7 +105,6 @@ class MyRights(Question[types.MyRightsResponse]):
     """
 
     name = "MYRIGHTS"
-    repeatable = True
     needs = ("ACL",)
     answered_by = types.MyRightsResponse
 

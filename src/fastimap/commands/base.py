@@ -6,11 +6,10 @@ result. So it stands once for the blocking client, the asyncio client and the pi
 
 from __future__ import annotations
 
-import copy
 import enum
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from ..model.message import FetchedMessage
 from ..model.responses import ContinuationRequest, Response, Tagged
@@ -24,11 +23,9 @@ __all__ = [
     "SELECTED",
     "BeginTLS",
     "Command",
-    "Connect",
     "Flow",
     "Scope",
     "Session",
-    "Sleep",
     "State",
 ]
 
@@ -81,15 +78,6 @@ class Session:
     """How often a mailbox was selected or left: then the same UIDs mean other messages."""
     expunges: int = 0
     """How often messages were expunged: then the same sequence numbers mean other messages."""
-    renumbered: bool = False
-    """Whether sequence numbers and ``$`` are of a lost connection: until the mailbox is selected by the caller, or the
-    event `Reconnected` was taken."""
-    authenticated: bool = False
-    """Whether somebody was logged in when the connection was lost."""
-    condstore: bool = False
-    """Whether the mailbox was selected with `condstore=True`."""
-    notify: Any = field(default=None, repr=False)
-    """The last NOTIFY, a command to be sent again."""
     tls: bool = False
     compressed: bool = False
     server_id: dict[str, str] = field(default_factory=dict)
@@ -139,7 +127,6 @@ class Session:
         self.read_only = read_only
         self.examined = examined
         self.selections += 1
-        self.renumbered = self.condstore = False
 
     def deselect(self, state: State = State.AUTHENTICATED) -> None:
         """Leave the selected state."""
@@ -192,16 +179,10 @@ class Command(Generic[R_co]):
     scope: Scope | None = None
     """Of the numbers that it names (`Session.scope`): it is not sent when they have lost their meaning. For what sends
     several commands, between which somebody else may send his; a single command is meant for when it is sent."""
-    sent_in: Scope | None = None
-    """The scope of its messages when it was sent; set by the protocol."""
     abandoned: bool = False
     """Whether its result is not awaited any more: what it still keeps is let go (`Pending.detach`)."""
     streams: ClassVar[bool] = False
     """Whether it hands literals to a `sink`."""
-    repeatable: bool = False
-    """Whether it may be sent again where its answer was lost: it only reads, or it changes nothing the second time."""
-    positional: bool = False
-    """Whether it names messages by what a new connection gives another meaning: sequence numbers, or ``$``."""
     nothing_to_do: bool = False
     """Whether it is about no messages at all: then it is checked like any other, not sent, and `empty()` is its
     result. The RFC has no empty set, and what a search found may be nothing."""
@@ -234,8 +215,8 @@ class Command(Generic[R_co]):
         """Return the expunges that it claimed, in their order: where nobody gets the result, they come as events."""
         return ()
 
-    def sink(self, head: bytes, size: int) -> Any:
-        """Return a `write` for a literal of `size` octets behind the line `head`, or None to have it in memory."""
+    def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Any:
+        """Return a `write` for a literal of `size` octets, the value of item `name`, or None to keep it in memory."""
         return None
 
     def answer(self, request: ContinuationRequest) -> bytes | None:
@@ -263,37 +244,14 @@ class Command(Generic[R_co]):
         """Return the error that the server's NO or BAD means; may change the session's state."""
         return refusal(self.name, tagged)
 
-    def copy(self) -> Self:
-        """Return the same command, to be sent in its place; made before it is sent, and has a result of its own."""
-        made = copy.copy(self)
-        for name, value in vars(made).items():
-            if isinstance(value, (list, dict, set)):
-                setattr(made, name, value.copy())
-        return made
-
     def __repr__(self) -> str:
         return f"<{self.name}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """What a flow yields to wait so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Connect:
-    """What a flow yields to have a connection in the place of one that is dead; nothing, if there is one by now."""
-
-    instead_of: Any
-    """The protocol of the dead one."""
 
 
 class BeginTLS:
     """What a flow yields to have TLS from here on; the driver makes the handshake."""
 
 
-Step: TypeAlias = "Command[Any] | BeginTLS | Connect | Sleep"
+Step: TypeAlias = "Command[Any] | BeginTLS"
 Flow: TypeAlias = Generator[Step, Any, R]
 """Several commands as one operation: yields commands and gets their results, or has their errors thrown in."""

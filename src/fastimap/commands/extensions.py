@@ -24,7 +24,6 @@ class ID(Question[ReadOnlyDict[str, str]]):
     """
 
     name = "ID"
-    repeatable = True
     states = ANY
     needs = ("ID",)
     answered_by = ServerID
@@ -60,7 +59,6 @@ class Enable(Question[frozenset[str]]):
     """
 
     name = "ENABLE"
-    repeatable = True
     states = frozenset({State.AUTHENTICATED})
     needs = ("ENABLE",)
     answered_by = Enabled
@@ -93,7 +91,6 @@ class Language(Question[tuple[str, ...]]):
     """
 
     name = "LANGUAGE"
-    repeatable = True
     states = ANY
     needs = ("LANGUAGE",)
     answered_by = types.LanguageResponse
@@ -115,7 +112,6 @@ class Comparator(Question[types.ComparatorResponse]):
     """
 
     name = "COMPARATOR"
-    repeatable = True
     needs = ("I18NLEVEL=2",)
     answered_by = types.ComparatorResponse
 
@@ -148,7 +144,6 @@ class GetJMAPAccess(Question[str]):
     """
 
     name = "GETJMAPACCESS"
-    repeatable = True
     needs = ("JMAPACCESS",)
     answered_by = JMAPAccess
 

@@ -28,11 +28,11 @@ from ..model.message import (
 )
 from ..model.response_codes import MessageLimit
 from ..model.responses import Tagged
-from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
 from ..parser import split_rows
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import by, limit, names, positional
+from ._shared import by, limit, names
 from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "refused"]
@@ -143,7 +143,6 @@ class Fetch(Command[FetchResult]):
     """
 
     name: ClassVar[str] = "FETCH"
-    repeatable = True
     states = SELECTED
     fetches = True
 
@@ -160,9 +159,13 @@ class Fetch(Command[FetchResult]):
         names(items, "data items")
         if vanished and changed_since is None:
             raise ValueError("vanished=True needs changed_since=")
-        self._is_about(uid_set(messages))
+        self._set = uid_set(messages)
+        self.nothing_to_do = not self._set
+        self._by_uid = not isinstance(self._set, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
+        open_ended = isinstance(self._set, SavedResult) or self._set.has_star
+        self._ranges = _ALL if isinstance(self._set, SavedResult) or open_ended else self._set.ranges
         self._items = _asked(items)
         self._changed_since = changed_since
         self._vanished = vanished
@@ -177,6 +180,8 @@ class Fetch(Command[FetchResult]):
         # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
         self.kind = "fetch" if self._by_uid else "fetch-by-number"
+        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
+        self._room = sum(high - low + 1 for low, high in self._ranges)
         self._seen: set[int] | None = None
         self._incomplete: dict[int, FetchedMessage] = {}
         self.rows: list[FetchedMessage] = []
@@ -184,23 +189,6 @@ class Fetch(Command[FetchResult]):
         """The numbers of the rows that were taken."""
         self.stopped_early = False
         """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
-
-    def _is_about(self, messages: Messages) -> None:
-        self._set = messages
-        self.nothing_to_do = not messages
-        self._by_uid = not isinstance(messages, SequenceSet)
-        self.positional = positional(messages)
-        self._ranges = _ALL if isinstance(messages, SavedResult) or messages.has_star else messages.ranges
-        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
-        self._room = sum(high - low + 1 for low, high in self._ranges)
-
-    def hand_on(self, again: Fetch) -> list[FetchedMessage]:
-        """Return the rows that came before the connection was lost, and have `again` be about the other messages."""
-        if not isinstance(self._set, UIDSet) or self._set.has_star or self._partial is not None:
-            return []
-        rows = self.taken()
-        again._is_about(self._set - UIDSet(self.numbers))
-        return rows
 
     def requires(self, session: Session) -> Iterable[str]:
         needed = set(self._items.requires)
@@ -403,28 +391,21 @@ class FetchInto(Fetch):
         self._sections = {"BODY[]", "RFC822", *sections} if {"BODY[]", "RFC822"} & {*sections} else {*sections}
         self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
         self._begun: set[tuple[int, str]] = set()
-        self.notes_files = False
-        """Whether to note where in its file a literal begins, for `hand_on`."""
-        self._files: dict[tuple[int | None, str], tuple[Any, int]] = {}
         # Of the rows that were begun to be written: the number in front, and the number of the message that they were
         # taken for; None where its UID was not known.
         self._written: set[tuple[int, int | None]] = set()
         self.kind = None
 
-    def sink(self, head: bytes, size: int) -> Any:
-        name = _literal_item(head)
-        start = _ROW.match(head)
-        if name is None or start is None:
+    def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Any:
+        if sequence_number is None and not self._by_uid:  # UIDFETCH: RFC 9586
             return None
-        announced = int(start[1])
-        by_uid = start[2] is not None  # UIDFETCH: RFC 9586
-        if by_uid and not self._by_uid:
-            return None
-        number = _row_uid(head) if self._by_uid and not by_uid else announced
+        number = uid if self._by_uid else sequence_number
         if number is not None and not any(low <= number <= high for low, high in self._ranges):
             return None
-        literal = (announced, _response_name(name))
-        if literal in self._begun or not (callable(self._into) or self._is_for_file(literal[1])):
+        announced = sequence_number if sequence_number is not None else uid
+        assert announced is not None  # one of the two is the number in front
+        literal = (announced, name)
+        if literal in self._begun or not (callable(self._into) or self._is_for_file(name)):
             return None
         self._begun.add(literal)
         write = self._write(number, name, size)
@@ -440,38 +421,10 @@ class FetchInto(Fetch):
 
     def _write(self, number: int | None, name: str, size: int) -> Callable[[Any], object] | None:
         into = self._into
-        begun = self._files.get((number, _response_name(name)))
-        file: Any = into if not callable(into) else into(number, name, size) if begun is None else begun[0]
+        file: Any = into(number, name, size) if callable(into) else into
         if file is None:
             return None
-        if self.notes_files and begun is None:
-            self._files[number, _response_name(name)] = file, _position(file)
         return file.write if self._progress is None else _counted(file.write, size, self._progress)
-
-    def hand_on(self, again: Fetch) -> list[FetchedMessage]:
-        """As of `Fetch`; a file that has a part of a message is cut to where the message began.
-
-        Raises OSError or ValueError where it can't be.
-        """
-        assert isinstance(again, FetchInto)
-        rows = super().hand_on(again)
-        for row in rows:
-            streamed = [value for _, value in row.items if isinstance(value, Streamed)]
-            for value in streamed:
-                if value.error is not None:
-                    raise value.error
-            if streamed and self._written.isdisjoint({(_announced(row), self._number(row)), (_announced(row), None)}):
-                raise ParseError("what was written is of another message: the server said so after it")
-        whole = {self._number(row) for row in rows}
-        for (number, name), (file, start) in self._files.items():
-            if number not in whole:
-                if start < 0:
-                    raise io.UnsupportedOperation("a file that has no position")
-                file.seek(start)
-                file.truncate()
-                if number is not None:
-                    again._files[number, name] = file, start
-        return [*map(self._with_quoted_written, rows)]
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)
@@ -519,54 +472,7 @@ class FetchInto(Fetch):
         return row._replace(items=tuple(items))
 
 
-_ROW = re.compile(rb"\* (\d{1,10}) (UID)?FETCH ", re.IGNORECASE)
-_LITERAL_ITEM = re.compile(rb"(?:BODY|BINARY)\[[^\]\r\n]*\](?:<\d+>)?|RFC822(?:\.HEADER|\.TEXT)?", re.IGNORECASE)
-_ANNOUNCEMENT = re.compile(rb"(\]|\]<\d{1,20}>|RFC822(?:\.HEADER|\.TEXT)?) ~?\{\d{1,20}\+?\}\Z", re.IGNORECASE)
-_LONGEST_ANNOUNCEMENT = 80
-# What a row's UID can be mistaken for is in quoted strings and in lists: the sender of a message writes its subject.
-_MARKS = re.compile(
-    rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[()]|(?<=[ (])UID (\d{1,10})(?=[ )])|\{\d{1,20}\+?\}', re.IGNORECASE | re.DOTALL
-)
-# The parser shows so much of the lines in front of the literal's own; where it cuts may be inside a quoted string.
-_LEAD = 1024
 _SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
-
-
-def _literal_item(head: bytes) -> str | None:
-    """Return the name of the section whose literal the line `head` announces, or None. Takes linear time."""
-    end = _ANNOUNCEMENT.search(head, max(0, len(head) - _LONGEST_ANNOUNCEMENT))
-    if end is None:
-        return None
-    if not end[1].startswith(b"]"):
-        return end[1].decode("ascii").upper()
-    # Its bracket opens behind the last one that closes another.
-    found = _LITERAL_ITEM.search(head, head.rfind(b"]", 0, end.start()) + 1)
-    return found and found[0].decode("utf-8", "surrogateescape").upper()
-
-
-def _row_uid(head: bytes) -> int | None:
-    """Return the UID of the row that begins with `head`; None where it is not told there, or can't be told apart."""
-    depth = literals = 0
-    for mark in _MARKS.finditer(head):
-        if mark.start() >= _LEAD and literals:
-            return None
-        if mark[0] == b"(":
-            depth += 1
-        elif mark[0] == b")":
-            depth -= 1
-        elif mark[0].startswith(b"{"):
-            literals += 1
-        elif depth == 1 and mark[1] is not None:
-            return int(mark[1])
-    return None
-
-
-def _position(file: Any) -> int:
-    """Return where a file is; -1 where it can't tell, as a pipe can't."""
-    try:
-        return int(file.tell())
-    except (AttributeError, OSError, ValueError):
-        return -1
 
 
 def _announced(row: FetchedMessage) -> int | None:

@@ -73,7 +73,6 @@ class List(Command[tuple[MailboxInfo, ...]]):
     """
 
     name: ClassVar[str] = "LIST"
-    repeatable = True
 
     def __init__(
         self,
@@ -242,7 +241,6 @@ class Status(Question[MailboxStatus]):
     """
 
     name = "STATUS"
-    repeatable = True
     answered_by = MailboxStatus
 
     def __init__(self, mailbox: str | bytes, *items: str) -> None:
@@ -358,7 +356,6 @@ class Namespace(Question[Namespaces]):
     """
 
     name = "NAMESPACE"
-    repeatable = True
     needs = ("NAMESPACE",)
     answered_by = Namespaces
 

@@ -43,7 +43,6 @@ class GetMetadata(Command[MetadataResult]):
     """
 
     name = "GETMETADATA"
-    repeatable = True
 
     def __init__(
         self,

@@ -24,7 +24,6 @@ class GetQuota(Question[Quota]):
     """
 
     name = "GETQUOTA"
-    repeatable = True
     needs = ("QUOTA",)
     answered_by = Quota
 
@@ -52,7 +51,6 @@ class GetQuotaRoot(Command[MailboxQuota]):
     """
 
     name = "GETQUOTAROOT"
-    repeatable = True
 
     def __init__(self, mailbox: str | bytes = "INBOX") -> None:
         self._mailbox = mailbox

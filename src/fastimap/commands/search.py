@@ -150,7 +150,6 @@ class _Searching(Command[R]):
     """What SEARCH and SORT have in common: a search key, return options, and answers of two kinds."""
 
     states = SELECTED
-    repeatable = True
     answers = frozenset({"SEARCH", "SORT", "ESEARCH"})
     answered_by: ClassVar[type[types.SearchResponse] | type[types.SortResponse]]
 
@@ -171,7 +170,6 @@ class _Searching(Command[R]):
         self._saves = "SAVE" in self._returns or "SEARCHRES" in key.requires
         # Sequence numbers may change while another command runs, and $ is what the last search left.
         self.kind = None if sequence or key.by_position or self._saves else "search"
-        self.positional = key.by_position or "SEARCHRES" in key.requires
         self._answer: ESearch | None = None
         self._numbers: list[int] = []
         self._mod_sequence: int | None = None
@@ -366,7 +364,6 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     """
 
     name = "THREAD"
-    repeatable = True
     states = SELECTED
     answers = frozenset({"THREAD"})
 
@@ -376,7 +373,6 @@ class Thread(Command[tuple[ThreadNode, ...]]):
         self._key = search_key(key)
         self._program = (self._algorithm, encode.atom(charset), *search_program(key, charset=charset))
         self.kind = None if sequence or "SEARCHRES" in key.requires else "search"
-        self.positional = key.by_position or "SEARCHRES" in key.requires
         self._threads: list[ThreadNode] = []
 
     def requires(self, session: Session) -> Iterable[str]:
@@ -410,7 +406,6 @@ class MultiSearch(Command[tuple[MailboxSearchResult, ...]]):
     """
 
     name = "ESEARCH"
-    repeatable = True
 
     def __init__(
         self,
@@ -467,7 +462,6 @@ class CancelUpdate(Instruction):
     """
 
     name = "CANCELUPDATE"
-    repeatable = True
     states = SELECTED
 
     def __init__(self, *tags: bytes) -> None:

@@ -14,7 +14,7 @@ from ..model._shown import Shown
 from ..model.message import FetchedMessage
 from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
 from ..model.responses import Exists, Flags, MailboxInfo, Recent, Response, StatusResponse, Tagged, Vanished
-from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, decoded, limit, refuse_read_only
@@ -101,7 +101,6 @@ class Select(Command[SelectedMailbox]):
     """
 
     name = "SELECT"
-    repeatable = True
 
     def __init__(
         self,
@@ -204,7 +203,6 @@ class Select(Command[SelectedMailbox]):
             examined=self._examines,
             exists=self._exists,
         )
-        session.condstore = self._condstore
         return SelectedMailbox(
             self._selects,
             read_only,
@@ -265,7 +263,6 @@ class Unselect(Instruction):
     """
 
     name = "UNSELECT"
-    repeatable = True
     states = SELECTED
     needs = ("UNSELECT",)
 
@@ -283,7 +280,6 @@ class Check(Instruction):
     """
 
     name = "CHECK"
-    repeatable = True
     states = SELECTED
 
     def __init__(self) -> None:
@@ -327,8 +323,6 @@ class Expunge(Command[ExpungeResult]):
         self.nothing_to_do = self._uids is not None and not self._uids  # never a command for all
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
-        self.positional = isinstance(self._uids, SavedResult)
-        self.repeatable = self._uids is not None  # else it removes what was marked meanwhile
         self.as_events = False
         """Whether what is gone comes as events, and not in the result: for what sends this command among others."""
         self._gone: list[int | UIDSet] = []  # in the order in which the server said it

@@ -15,7 +15,7 @@ from ..model.responses import Response, StatusResponse, Tagged
 from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import limit, one_or_several, positional, ranges, refuse_read_only, verb
+from ._shared import limit, one_or_several, ranges, refuse_read_only, verb
 from .base import SELECTED, Command, Session
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
@@ -84,8 +84,6 @@ class Store(Command[StoreResult]):
         if self._need and self._by_uid:
             self._need |= PRESENT_UID
         self._ranges = ranges(self._messages)
-        self.positional = positional(self._messages)
-        self.repeatable = self._since is None  # the second time it changes nothing
         self._rows: list[FetchedMessage] = []
         self.kind = "store" if self._by_uid else None
 
@@ -200,7 +198,6 @@ class Copy(Command[CopyResult]):
     def __init__(self, messages: MessageSet, mailbox: str | bytes) -> None:
         self._messages = uid_set(messages)
         self.nothing_to_do = not self._messages
-        self.positional = positional(self._messages)
         self._mailbox = encode.mailbox(mailbox)
         self._codes: list[CopyUID] = []
 

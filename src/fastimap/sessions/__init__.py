@@ -1,1 +1,0 @@
-"""Sessions that outlive a connection."""
