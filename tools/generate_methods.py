@@ -52,6 +52,7 @@ TABLE: dict[str, dict[str, str]] = {
         "expunge": "Expunge",
         "fetch": "Fetch",
         "fetch_into": "FetchInto",
+        "fetch_text": "Fetch",
         "search": "Search",
         "sort": "Sort",
         "thread": "Thread",
@@ -78,8 +79,11 @@ TABLE: dict[str, dict[str, str]] = {
 }
 """The methods that are one command each, by section: name and class."""
 
-OPERATIONS = ("search", "move")
+OPERATIONS = ("search", "move", "fetch_text")
 """Those that are operations of several commands in the clients: functions in `fastimap.conversation.operations`."""
+
+NO_COMMANDS = ("fetch_text",)
+"""Those that are operations alone, and that the pipeline lacks; they return what the class in the table returns."""
 
 SECRETS = ("password",)
 """Arguments that no frame may hold longer than it must: tracebacks can show local variables."""
@@ -306,7 +310,7 @@ def generated(door: Door) -> str:
     methods = []
     for section, rows in TABLE.items():
         methods.append(f"    # {section}.\n")
-        methods += [_method(door, name, names) for name in rows]
+        methods += [_method(door, name, names) for name in rows if door.operations or name not in NO_COMMANDS]
     names.add("Command", "fastimap.commands.base")
     names.add("R", "fastimap.commands.base")
     names.add("Pending" if door.module == "_pipeline_methods" else "Flow", _PENDING if "pipe" in door.module else _FLOW)

@@ -443,6 +443,24 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.FetchInto(messages, *items, into=into, progress=progress))
 
+    async def fetch_text(
+        self, messages: MessageSet, *items: str, prefer: Literal["plain", "html", "both"] = "plain"
+    ) -> FetchResult:
+        r"""Fetch the texts of messages without their attachments: ``message.text`` and ``message.html`` of the result.
+
+        :param messages: UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param items: further data items, such as ``"ENVELOPE"``.
+        :param prefer: which form to fetch of a message that has two: ``"plain"``, ``"html"``, or ``"both"``. One that has
+            one form alone comes in that.
+
+        BODYSTRUCTURE is asked for first, then the parts that are text, in commands that are sent together, one for all
+        messages that have them at the same place. Messages do not get ``\Seen``. One that the server will not give the
+        text of comes with a defect. The result is in memory as a whole: of many messages, take some hundreds at a time.
+        (RFC 9051, section 6.4.5)
+        """
+        await self.connect()
+        return await self.run(operations.fetch_text(self._protocol, messages, *items, prefer=prefer))
+
     async def search(
         self,
         key: SearchKey,

@@ -307,9 +307,16 @@ class AsyncClient(methods.AsyncClient):
             except (Exception, asyncio.CancelledError) as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    async def _do(self, step: Command[Any] | BeginTLS) -> Any:
+    async def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS) -> Any:
         if isinstance(step, Command):
             return await self._wait(self._protocol.submit(step))
+        if isinstance(step, tuple):
+            together = [self._protocol.submit(command) for command in step]
+            try:
+                return [await self._wait(pending) for pending in together]
+            finally:
+                for pending in together:
+                    pending.detach()
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):

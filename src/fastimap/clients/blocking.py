@@ -319,9 +319,16 @@ class Client(methods.Client):
             except Exception as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    def _do(self, step: Command[Any] | BeginTLS) -> Any:
+    def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS) -> Any:
         if isinstance(step, Command):
             return self._await(self._protocol.submit(step))
+        if isinstance(step, tuple):
+            together = [self._protocol.submit(command) for command in step]
+            try:
+                return [self._await(pending) for pending in together]
+            finally:
+                for pending in together:
+                    pending.detach()
         timeout = self._settings.timeouts.connect
         self._unwatch()
         self._wrap(None if timeout is None else time.monotonic() + timeout)

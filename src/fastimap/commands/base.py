@@ -252,6 +252,8 @@ class BeginTLS:
     """What a flow yields to have TLS from here on; the driver makes the handshake."""
 
 
-Step: TypeAlias = "Command[Any] | BeginTLS"
+Step: TypeAlias = "Command[Any] | tuple[Command[Any], ...] | BeginTLS"
 Flow: TypeAlias = Generator[Step, Any, R]
-"""Several commands as one operation: yields commands and gets their results, or has their errors thrown in."""
+"""Several commands as one operation: yields commands and gets their results, or has their errors thrown in.
+
+Those of a tuple are sent together; the results are a list, the first error counts."""

@@ -35,7 +35,7 @@ from ..wire.encode import Part
 from ._shared import by, limit, names
 from .base import SELECTED, Command, Session
 
-__all__ = ["Fetch", "FetchInto", "FetchResult", "refused"]
+__all__ = ["Fetch", "FetchInto", "FetchResult", "merged", "refused"]
 
 _BITS = {
     "UID": PRESENT_UID,
@@ -318,7 +318,7 @@ class Fetch(Command[FetchResult]):
             elif earlier is not None and not self._brings(row, earlier):
                 others.append(row)
                 continue  # else a server could have ever larger rows copied, once for each octet or two that it sends
-            whole = _merged(earlier, row) if earlier is not None else row
+            whole = merged(earlier, row) if earlier is not None else row
             if whole.present & self._need != self._need or not self._has_keys(whole):
                 self._incomplete[number] = whole
                 continue
@@ -488,7 +488,7 @@ def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
     return FetchedMessage(sequence_number, uid, None, None, None, None, None, None, None, (), (defect,), present)
 
 
-def _merged(earlier: FetchedMessage, later: FetchedMessage) -> FetchedMessage:
+def merged(earlier: FetchedMessage, later: FetchedMessage) -> FetchedMessage:
     """Return what two FETCH responses say of one message; the later one counts where both speak."""
     news = {
         name: value

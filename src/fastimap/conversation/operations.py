@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 from ..commands._shared import refuse_read_only
 from ..commands.base import Command, Flow, Scope
+from ..commands.fetch import Fetch, FetchResult, merged, refused
 from ..commands.search import Search, SearchResult
 from ..commands.select import Expunge
 from ..commands.store import Copy, CopyResult, Move, Store
 from ..errors import CapabilityMissing, CommandError
+from ..model.content import shown_texts
+from ..model.message import BodyStructure, FetchedMessage
 from ..model.response_codes import BadCharset
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, saved, uid
 from .protocol import Protocol
 
-__all__ = ["move", "search"]
+__all__ = ["fetch_text", "move", "search"]
 
-R = TypeVar("R")
+C = TypeVar("C", bound=Command[Any])
 
 
 def search(
@@ -94,6 +97,71 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     return copied
 
 
-def _within(scope: Scope, command: Command[R]) -> Command[R]:
+def fetch_text(
+    protocol: Protocol,
+    /,
+    messages: MessageSet,
+    *items: str,
+    prefer: Literal["plain", "html", "both"] = "plain",
+) -> Flow[FetchResult]:
+    """Fetch the texts of messages without their attachments: ``message.text`` and ``message.html`` of the result.
+
+    :param messages: UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param items: further data items, such as ``"ENVELOPE"``.
+    :param prefer: which form to fetch of a message that has two: ``"plain"``, ``"html"``, or ``"both"``. One that has
+        one form alone comes in that.
+
+    BODYSTRUCTURE is asked for first, then the parts that are text, in commands that are sent together, one for all
+    messages that have them at the same place. Messages do not get ``\\Seen``. One that the server will not give the
+    text of comes with a defect. The result is in memory as a whole: of many messages, take some hundreds at a time.
+    (RFC 9051, section 6.4.5)
+    """
+    if prefer not in ("plain", "html", "both"):
+        raise ValueError(f"prefer is plain, html or both, not {prefer!r}")
+    by_uid = not isinstance(messages, SequenceSet) and not isinstance(uid_set(messages), SequenceSet)
+    scope = protocol.session.scope(by_uid=by_uid)
+    found: FetchResult = yield _within(scope, Fetch(messages, "BODYSTRUCTURE", *items))
+    rows = {row.uid if by_uid else row.sequence_number: row for row in found}
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, row in rows.items():
+        parts = _parts_of_text(row.body_structure, prefer) if row.body_structure is not None else ()
+        if parts and number is not None:
+            groups.setdefault(parts, []).append(number)
+    numbers = UIDSet if by_uid else SequenceSet
+
+    def command(parts: tuple[str, ...], wanted: list[int]) -> Fetch:
+        return _within(scope, Fetch(numbers(wanted), *(f"BODY.PEEK[{part}]" for part in parts)))
+
+    texts: list[FetchedMessage] = []
+    try:
+        if groups:
+            answers: list[FetchResult] = yield tuple(command(*group) for group in groups.items())
+            texts += (row for answer in answers for row in answer)
+    except CommandError as exc:
+        if exc.status != "NO":
+            raise
+        texts.clear()
+        for parts, wanted in groups.items():
+            for number in wanted:  # one by one, so that a refusal costs one message
+                try:
+                    texts += yield command(parts, [number])
+                except CommandError as refusal:
+                    texts.append(refused(number, by_uid, str(refusal)))
+    for row in texts:
+        number = row.uid if by_uid else row.sequence_number
+        if number in rows:
+            rows[number] = merged(rows[number], row)
+    return FetchResult(rows.values(), found.limit)
+
+
+def _parts_of_text(structure: BodyStructure, prefer: str) -> tuple[str, ...]:
+    """Return the numbers of the parts to fetch of a message."""
+    forms = {form: [part.part for part in shown_texts(structure, form)] for form in ("plain", "html")}
+    if prefer == "both":
+        return (*forms["plain"], *forms["html"])
+    return tuple(forms.pop(prefer) or next(iter(forms.values())))
+
+
+def _within(scope: Scope, command: C) -> C:
     command.scope = scope
     return command
