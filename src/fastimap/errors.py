@@ -7,6 +7,7 @@
     +-- ProtocolError .......... the stream lost its step; the connection was closed
     |   +-- LimitError ......... LineTooLong, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, NestingTooDeep, ...
     +-- ParseError ............. one response can't be read
+    +-- MessageNotFound ........ the message that a file was opened for is not there
     +-- CommandError ........... the server answered NO or BAD
     |   +-- AuthenticationFailed, MailboxNotFound, MailboxExists, NoPermission, OverQuota, Unavailable
     +-- MechanismError ......... the client will not go on with a login: NotOffered, OAuthError
@@ -22,7 +23,7 @@ with the exception of this module as ``__cause__``.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .model.response_codes import ResponseCode
@@ -42,6 +43,7 @@ __all__ = [
     "MailboxExists",
     "MailboxNotFound",
     "MechanismError",
+    "MessageNotFound",
     "NestingTooDeep",
     "NoPermission",
     "NotOffered",
@@ -78,6 +80,9 @@ class FastimapError(Exception):
     """Base of every exception that fastimap defines."""
 
     advice: Advice = Advice.FIX
+    done: Any = None
+    """What was done before the error, as the call would have returned it, where a call takes several commands: the
+    messages that were fetched, or copied (`CopyResult`)."""
 
 
 class ConnectionLost(FastimapError, ConnectionError):
@@ -119,6 +124,10 @@ class ProtocolError(FastimapError):
 
 class ParseError(FastimapError):
     """One response is not in IMAP's grammar; the stream itself is still in step."""
+
+
+class MessageNotFound(FastimapError):
+    """There is no such message: it was expunged, or never there."""
 
 
 class CommandError(FastimapError):

@@ -187,6 +187,21 @@ class Fuzzy(SearchKey):
     key: SearchKey
 
 
+def uid_sets(key: SearchKey) -> list[UIDSet]:
+    """Return the sets of UIDs in `key`."""
+    return [token.numbers for token in tokens(key) if isinstance(token, Key) and isinstance(token.numbers, UIDSet)]
+
+
+def among(key: SearchKey, uids: UIDSet) -> SearchKey:
+    """Return a key that matches the same messages among `uids`: its sets of UIDs have no others."""
+    if isinstance(key, Key):
+        return uid(key.numbers & uids) if isinstance(key.numbers, UIDSet) else key
+    if isinstance(key, (And, Or)):
+        return type(key)(tuple(among(each, uids) for each in key.keys))
+    assert isinstance(key, (Not, Fuzzy))
+    return type(key)(among(key.key, uids))
+
+
 def all_of(keys: Iterable[SearchKey]) -> SearchKey:
     """Return the key that matches what all of `keys` match; every message, where there are none."""
     return _combined(And, keys)

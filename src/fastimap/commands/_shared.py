@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -9,7 +10,7 @@ from ..errors import FastimapError, StateError
 from ..model import mailbox_name
 from ..model.response_codes import MessageLimit
 from ..model.responses import Response, Tagged
-from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet
+from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet, UIDSet
 from ..wire import encode
 from ..wire.encode import Part
 from .base import Command, Session
@@ -19,9 +20,12 @@ __all__ = [
     "Question",
     "by",
     "decoded",
+    "last_limit",
     "limit",
     "names",
     "one_or_several",
+    "parts_of",
+    "piece",
     "ranges",
     "refuse_read_only",
     "several",
@@ -31,6 +35,7 @@ __all__ = [
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
+C = TypeVar("C", bound=Command[Any])
 
 
 class _Simple(Command[R]):
@@ -117,6 +122,31 @@ def ranges(messages: Messages) -> tuple[tuple[int, int], ...]:
     if isinstance(messages, SavedResult) or messages.has_star:
         return ((1, LARGEST_NUMBER),)
     return messages.ranges
+
+
+def parts_of(messages: Messages, octets: int) -> Sequence[UIDSet | SequenceSet]:
+    """Return the parts of `messages` whose text has so many octets at most; () where one is enough."""
+    if isinstance(messages, SavedResult) or len(messages.ranges) * _LONGEST_RANGE <= octets:
+        return ()
+    parts: list[UIDSet | SequenceSet] = [*messages.split(max(octets, _LONGEST_RANGE))]
+    return parts if len(parts) > 1 else ()
+
+
+_LONGEST_RANGE = len("4294967294:4294967295,")
+
+
+def piece(command: C, messages: UIDSet | SequenceSet) -> C:
+    """Return a command like `command`, which was not sent or was refused, for a part of its messages."""
+    same = copy.copy(command)
+    same.tag = b""
+    same.by_sequence = isinstance(messages, SequenceSet)
+    same.begin(messages)  # type: ignore[attr-defined]
+    return same
+
+
+def last_limit(results: Iterable[Any]) -> int | None:
+    """Return where the server stopped in the last of the results that it did not finish."""
+    return next((result.limit for result in reversed([*results]) if result.limit is not None), None)
 
 
 def limit(tagged: Tagged) -> int | None:

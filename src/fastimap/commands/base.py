@@ -78,6 +78,9 @@ class Session:
     """How often a mailbox was selected or left: then the same UIDs mean other messages."""
     expunges: int = 0
     """How often messages were expunged: then the same sequence numbers mean other messages."""
+    line_limit: int = 8192
+    """Octets that a command's line may have: what RFC 7162, section 4, asks servers to take, or less where this one
+    has refused that."""
     tls: bool = False
     compressed: bool = False
     server_id: dict[str, str] = field(default_factory=dict)
@@ -179,6 +182,8 @@ class Command(Generic[R_co]):
     scope: Scope | None = None
     """Of the numbers that it names (`Session.scope`): it is not sent when they have lost their meaning. For what sends
     several commands, between which somebody else may send his; a single command is meant for when it is sent."""
+    by_sequence: bool = False
+    """Of a piece: whether it names messages by sequence numbers, which an expunge shifts."""
     abandoned: bool = False
     """Whether its result is not awaited any more: what it still keeps is let go (`Pending.detach`)."""
     streams: ClassVar[bool] = False
@@ -197,6 +202,14 @@ class Command(Generic[R_co]):
 
     def parts(self, session: Session) -> Sequence[Part]:
         """Return what is sent behind the tag, the name included."""
+        raise NotImplementedError
+
+    def pieces(self, octets: int) -> Sequence[Command[R_co]]:
+        """Return commands that do the same in parts, where its message set has more octets; () where it fits."""
+        return ()
+
+    def join(self, results: Sequence[Any]) -> R_co:
+        """Return the result of its pieces together."""
         raise NotImplementedError
 
     def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:

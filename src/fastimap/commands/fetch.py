@@ -7,9 +7,10 @@ import io
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
-from ..errors import ParseError
+from ..errors import MessageNotFound, ParseError
 from ..model import words
 from ..model.message import (
     PRESENT_BODY,
@@ -28,11 +29,11 @@ from ..model.message import (
 )
 from ..model.response_codes import MessageLimit
 from ..model.responses import Tagged
-from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, uid_set
+from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..parser import split_rows
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import by, limit, names
+from ._shared import by, last_limit, limit, names, parts_of, piece
 from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "merged", "refused"]
@@ -119,10 +120,32 @@ class FetchResult(tuple[FetchedMessage, ...]):
     """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738): of the messages below
     it there is nothing here, and they can be asked for again."""
 
-    def __new__(cls, rows: Iterable[FetchedMessage] = (), limit: int | None = None) -> Self:
+    _wanted: UIDSet | SequenceSet | None
+
+    def __new__(
+        cls,
+        rows: Iterable[FetchedMessage] = (),
+        limit: int | None = None,
+        wanted: UIDSet | SequenceSet | None = None,
+    ) -> Self:
         self = super().__new__(cls, rows)
         self.limit = limit
+        self._wanted = wanted
         return self
+
+    @property
+    def missing(self) -> UIDSet | SequenceSet | None:
+        """The messages that were asked for and left out of the answer: expunged meanwhile, or never there.
+
+        None where only the server knows what was asked for: ``*``, `SAVED`, and with `changed_since` or `partial`.
+        """
+        if isinstance(self._wanted, SequenceSet):
+            return self._wanted - SequenceSet(row.sequence_number for row in self if row.sequence_number is not None)
+        return None if self._wanted is None else self._wanted - UIDSet(row.uid for row in self if row.uid is not None)
+
+    def by_uid(self) -> dict[int, FetchedMessage]:
+        """Return the messages by UID, those without one left out."""
+        return {row.uid: row for row in self if row.uid is not None}
 
 
 class Fetch(Command[FetchResult]):
@@ -159,24 +182,28 @@ class Fetch(Command[FetchResult]):
         names(items, "data items")
         if vanished and changed_since is None:
             raise ValueError("vanished=True needs changed_since=")
-        self._set = uid_set(messages)
-        self.nothing_to_do = not self._set
-        self._by_uid = not isinstance(self._set, SequenceSet)
-        # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
-        self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
-        open_ended = isinstance(self._set, SavedResult) or self._set.has_star
-        self._ranges = _ALL if isinstance(self._set, SavedResult) or open_ended else self._set.ranges
         self._items = _asked(items)
         self._changed_since = changed_since
         self._vanished = vanished
         self._partial = None if partial is None else encode.partial(partial)
         self._keys = self._items.keys
+        self._key = self._keys[0] if len(self._keys) == 1 else None
+        self.begin(uid_set(messages))
+
+    def begin(self, messages: Messages) -> None:
+        """Be about `messages`."""
+        self._set = messages
+        self.nothing_to_do = not messages
+        self._by_uid = not isinstance(messages, SequenceSet)
+        # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
+        self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
+        open_ended = isinstance(self._set, SavedResult) or self._set.has_star
+        self._ranges = _ALL if isinstance(self._set, SavedResult) or open_ended else self._set.ranges
         self._need = self._items.need
         if self._by_uid:
             self._need |= PRESENT_UID
-        if changed_since is not None:
+        if self._changed_since is not None:
             self._need |= PRESENT_MODSEQ
-        self._key = self._keys[0] if len(self._keys) == 1 else None
         # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
         self.kind = "fetch" if self._by_uid else "fetch-by-number"
@@ -221,6 +248,20 @@ class Fetch(Command[FetchResult]):
             return False
         return not self._set.ranges if self._set.has_star else len(self._set) == 1
 
+    def pieces(self, octets: int) -> Sequence[Fetch]:
+        if self._partial is not None:
+            return ()
+        return [piece(self, part) for part in parts_of(self._set, max(octets - self.octets_around_set(), 1000))]
+
+    def join(self, results: Sequence[FetchResult]) -> FetchResult:
+        return FetchResult(chain.from_iterable(results), last_limit(results), self._wanted())
+
+    def _wanted(self) -> UIDSet | SequenceSet | None:
+        """Return the messages that have to come; None where only the server knows."""
+        if isinstance(self._set, SavedResult) or self._set.has_star:
+            return None
+        return self._set if self._changed_since is None and self._partial is None else None
+
     def octets_around_set(self) -> int:
         """Return how many octets its line has at most besides the set, the tag's included."""
         return len(self._items.list) + len("T123456789abcdef UID FETCH  () (CHANGEDSINCE 12345678901234567890)\r\n")
@@ -264,7 +305,7 @@ class Fetch(Command[FetchResult]):
             self._let_go()
         self.rows += map(self._with_missing, self._incomplete.values())
         self._incomplete.clear()
-        return FetchResult(self.rows, limit(tagged))
+        return FetchResult(self.rows, limit(tagged), self._wanted())
 
     def _let_go(self) -> None:
         """Keep no rows: nobody awaits them any more."""
@@ -365,7 +406,8 @@ class FetchInto(Fetch):
 
     Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
     of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
-    to write, or several would go into one file. (RFC 9051, section 6.4.5)
+    to write, or several would go into one file; MessageNotFound where the one message for a file is not there. Messages
+    that are not there among others are `missing` of the result. (RFC 9051, section 6.4.5)
     """
 
     streams = True
@@ -389,10 +431,13 @@ class FetchInto(Fetch):
         self._into = into
         self._progress = progress
         self._sections = {"BODY[]", "RFC822", *sections} if {"BODY[]", "RFC822"} & {*sections} else {*sections}
+
+    def begin(self, messages: Messages) -> None:
+        super().begin(messages)
         self._kept: set[tuple[int, str]] = set()  # literals that stay in memory, as `into` said
         self._begun: set[tuple[int, str]] = set()
-        # Of the rows that were begun to be written: the number in front, and the number of the message that they were
-        # taken for; None where its UID was not known.
+        # Of the rows that were begun to be written: the number that they begin with, and the number of the message
+        # that they were taken for; None where its UID was not known.
         self._written: set[tuple[int, int | None]] = set()
         self.kind = None
 
@@ -438,7 +483,11 @@ class FetchInto(Fetch):
                 error = getattr(value, "error", None)
                 if error is not None:
                     raise error
-        return FetchResult(map(self._with_quoted_written, rows), rows.limit)
+        if not rows and not callable(self._into):
+            raise MessageNotFound(
+                f"{self.name}: the server answered OK and sent no message {self._set}: nothing written"
+            )
+        return FetchResult(map(self._with_quoted_written, rows), rows.limit, self._wanted())
 
     def _with_quoted_written(self, row: FetchedMessage) -> FetchedMessage:
         """Write the sections that came as quoted strings too: literal or quoted is the server's choice."""

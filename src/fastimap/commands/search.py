@@ -11,11 +11,11 @@ from .._search_program import RETURN_OPTIONS, encode_search, return_options, sea
 from ..errors import FastimapError
 from ..model._shown import Shown
 from ..model.responses import ESearch, Partial, Response, Tagged, ThreadNode
-from ..model.sequence_set import SequenceSet, UIDSet
-from ..search import SearchKey, search_key
+from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
+from ..search import SearchKey, among, search_key, uid, uid_sets
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import Instruction, by, limit, several
+from ._shared import Instruction, by, last_limit, limit, several
 from .base import SELECTED, Command, Session
 from .notify import MailboxFilter
 
@@ -146,6 +146,10 @@ class MailboxSearchResult(Shown):
     result: SearchResult
 
 
+# Octets of a line besides the sets: the tag, the other keys, the UIDs that a piece is about.
+_AROUND = 500
+
+
 class _Searching(Command[R]):
     """What SEARCH and SORT have in common: a search key, return options, and answers of two kinds."""
 
@@ -230,7 +234,48 @@ class Search(_Searching[SearchResult]):
         charset: str = "UTF-8",
     ) -> None:
         super().__init__(key, returns, partial, sequence)
+        self._charset = charset
         self._program = encode_search(key, charset=charset)
+
+    def pieces(self, octets: int) -> Sequence[Search]:
+        # Whatever the key is, what it finds among the first UIDs and among the others is all that it finds: in each
+        # piece the sets have only the UIDs that the piece is about.
+        sets = uid_sets(self._key)
+        if sum(len(numbers.ranges) for numbers in sets) * len("4294967294:4294967295,") <= octets - _AROUND:
+            return ()
+        if not _WITHOUT_ESEARCH.issuperset(self._returns) or self._partial or any(s.has_star for s in sets):
+            return ()
+        room = max(octets - _AROUND, 1000)
+        length = sum(len(str(numbers)) for numbers in sets)
+        largest = max(sets, key=lambda numbers: len(numbers.ranges))
+        parts = [*largest.split(max((room - 100) * len(str(largest)) // length, 100))] if length > room else []
+        pieces: list[Search] = []
+        low = 1
+        for part in parts if len(parts) > 1 else ():
+            high = LARGEST_NUMBER if part is parts[-1] else part.last
+            about = UIDSet(range(low, high + 1))
+            key = uid(about) & among(self._key, about)
+            pieces.append(Search(key, returns=self._returns, sequence=self._sequence, charset=self._charset))
+            pieces[-1].by_sequence = self._sequence
+            low = high + 1
+        return pieces
+
+    def join(self, results: Sequence[SearchResult]) -> SearchResult:
+        uids, numbers = UIDSet(), SequenceSet()
+        for result in results:
+            uids |= result.uids
+            numbers |= result.numbers
+        return SearchResult(
+            uids,
+            numbers,
+            min((r.min for r in results if r.min is not None), default=None),
+            max((r.max for r in results if r.max is not None), default=None),
+            sum(r.count or 0 for r in results) if self._wants("COUNT") else None,
+            mod_sequence=max((r.mod_sequence for r in results if r.mod_sequence is not None), default=None),
+            limit=last_limit(results),
+            listed=self._wants("ALL"),
+            sequence=self._sequence,
+        )
 
     def requires(self, session: Session) -> Iterable[str]:
         yield from sorted(self._key.requires)

@@ -14,10 +14,10 @@ from ..model._shown import Shown
 from ..model.message import FetchedMessage
 from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
 from ..model.responses import Exists, Flags, MailboxInfo, Recent, Response, StatusResponse, Tagged, Vanished
-from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import Instruction, decoded, limit, refuse_read_only
+from ._shared import Instruction, decoded, last_limit, limit, parts_of, piece, refuse_read_only
 from .base import SELECTED, Command, Session
 from .refusals import refusal
 
@@ -319,13 +319,28 @@ class Expunge(Command[ExpungeResult]):
     states = SELECTED
 
     def __init__(self, messages: MessageSet | None = None) -> None:
-        self._uids = None if messages is None else uid_set(messages)
-        self.nothing_to_do = self._uids is not None and not self._uids  # never a command for all
+        self.begin(None if messages is None else uid_set(messages))
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
         self.as_events = False
         """Whether what is gone comes as events, and not in the result: for what sends this command among others."""
+
+    def begin(self, messages: Messages | None) -> None:
+        """Be about `messages`."""
+        self._uids = messages
+        self.nothing_to_do = messages is not None and not messages  # never a command for all
         self._gone: list[int | UIDSet] = []  # in the order in which the server said it
+
+    def pieces(self, octets: int) -> Sequence[Expunge]:
+        return () if self._uids is None else [piece(self, part) for part in parts_of(self._uids, octets - 100)]
+
+    def join(self, results: Sequence[ExpungeResult]) -> ExpungeResult:
+        return ExpungeResult(
+            tuple(number for result in results for number in result.sequence_numbers),
+            _union(result.uids for result in results),
+            max((r.highest_mod_sequence for r in results if r.highest_mod_sequence is not None), default=None),
+            last_limit(results),
+        )
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("UIDPLUS",) if self._uids is not None else ()

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from .. import parser
 from ..model._shown import Shown
 from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..model.response_codes import CopyUID, Modified
 from ..model.responses import Response, StatusResponse, Tagged
-from ..model.sequence_set import MessageSet, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import limit, one_or_several, ranges, refuse_read_only, verb
+from ._shared import last_limit, limit, one_or_several, parts_of, piece, ranges, refuse_read_only, verb
 from .base import SELECTED, Command, Session
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
 
 Action: TypeAlias = Literal["add", "remove", "replace"]
 """What becomes of the flags that are there."""
+
+# Octets of a line besides the set: the tag, UID COPY, a mailbox's name in modified UTF-7.
+_AROUND = 1500
 
 _SIGNS = {"add": b"+", "remove": b"-", "replace": b""}
 
@@ -70,8 +73,6 @@ class Store(Command[StoreResult]):
     ) -> None:
         if action not in _SIGNS:
             raise ValueError(f"action is one of {', '.join(_SIGNS)}, not {action!r}")
-        self._messages = uid_set(messages)
-        self.nothing_to_do = not self._messages
         self._values = tuple(map(self.value, one_or_several(flags, "the values to store")))
         if not self._values and action != "replace":
             raise ValueError(f"nothing to {action}")
@@ -80,12 +81,30 @@ class Store(Command[StoreResult]):
         self._need = 0 if silent else self.answered_by
         if self._since is not None:
             self._need |= PRESENT_MODSEQ
-        self._by_uid = not isinstance(self._messages, SequenceSet)
+        self.begin(uid_set(messages))
+
+    def begin(self, messages: Messages) -> None:
+        """Be about `messages`."""
+        self._messages = messages
+        self.nothing_to_do = not messages
+        self._by_uid = not isinstance(messages, SequenceSet)
         if self._need and self._by_uid:
             self._need |= PRESENT_UID
-        self._ranges = ranges(self._messages)
+        self._ranges = ranges(messages)
         self._rows: list[FetchedMessage] = []
         self.kind = "store" if self._by_uid else None
+
+    def pieces(self, octets: int) -> Sequence[Store]:
+        room = octets - 100 - sum(len(value) for value in self._values if isinstance(value, bytes))
+        return [piece(self, part) for part in parts_of(self._messages, max(room, 1000))]
+
+    def join(self, results: Sequence[StoreResult]) -> StoreResult:
+        modified: Any = None
+        for result in results:
+            if result.modified is not None:
+                modified = result.modified if modified is None else modified | result.modified
+        rows = tuple(row for result in results for row in result.rows)
+        return StoreResult(rows, modified, last_limit(results))
 
     @staticmethod
     def value(flag: str) -> Part:
@@ -188,18 +207,29 @@ class Copy(Command[CopyResult]):
     :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
     :param mailbox: the name of the destination.
 
-    Either all are copied or none; no messages at all are nothing to do. Raises MailboxNotFound, NoPermission,
-    OverQuota. (RFC 9051, section 6.4.7)
+    Either all are copied or none, unless their set is so long that it takes several commands: then `done` of an error
+    is the `CopyResult` of those that were copied. No messages at all are nothing to do. Raises MailboxNotFound,
+    NoPermission, OverQuota. (RFC 9051, section 6.4.7)
     """
 
     name = "COPY"
     states = SELECTED
 
     def __init__(self, messages: MessageSet, mailbox: str | bytes) -> None:
-        self._messages = uid_set(messages)
-        self.nothing_to_do = not self._messages
         self._mailbox = encode.mailbox(mailbox)
+        self.begin(uid_set(messages))
+
+    def begin(self, messages: Messages) -> None:
+        """Be about `messages`."""
+        self._messages = messages
+        self.nothing_to_do = not messages
         self._codes: list[CopyUID] = []
+
+    def pieces(self, octets: int) -> Sequence[Copy]:
+        return [piece(self, part) for part in parts_of(self._messages, octets - _AROUND)]
+
+    def join(self, results: Sequence[CopyResult]) -> CopyResult:
+        return CopyResult(tuple(code for result in results for code in result.codes), last_limit(results))
 
     def parts(self, session: Session) -> Sequence[Part]:
         return [*verb(self.name, self._messages, session), self._mailbox]
@@ -232,6 +262,10 @@ class Move(Copy):
     """
 
     name = "MOVE"
+
+    def pieces(self, octets: int) -> Sequence[Copy]:
+        # The first piece would shift the sequence numbers of the next.
+        return () if isinstance(self._messages, SequenceSet) else super().pieces(octets)
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("MOVE",)

@@ -11,7 +11,7 @@ from ..commands.fetch import Fetch, FetchResult, merged, refused
 from ..commands.search import Search, SearchResult
 from ..commands.select import Expunge
 from ..commands.store import Copy, CopyResult, Move, Store
-from ..errors import CapabilityMissing, CommandError
+from ..errors import CapabilityMissing, CommandError, FastimapError
 from ..model.content import shown_texts
 from ..model.message import BodyStructure, FetchedMessage
 from ..model.response_codes import BadCharset
@@ -70,7 +70,8 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
     No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
     was selected with ``read_only=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
     nothing is done: an EXPUNGE would take messages with it that somebody else has marked. That the messages are gone
-    from the selected mailbox comes as events, as when anybody removes messages.
+    from the selected mailbox comes as events, as when anybody removes messages. Where a later step than COPY fails,
+    `done` of the error is the `CopyResult`: the copies are there, and the messages still are too.
     """
     session = protocol.session
     wanted = uid_set(messages)
@@ -90,10 +91,14 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> F
         wanted &= copied.source  # messages that were not copied are not to be lost
     elif copied.limit is not None:
         wanted = UIDSet(range(copied.limit, 2**32)) & wanted
-    yield _within(scope, Store(wanted, "\\Deleted", silent=True))
-    expunge = Expunge(wanted)
-    expunge.as_events = True  # as by MOVE
-    yield _within(scope, expunge)
+    try:
+        yield _within(scope, Store(wanted, "\\Deleted", silent=True))
+        expunge = Expunge(wanted)
+        expunge.as_events = True  # as by MOVE
+        yield _within(scope, expunge)
+    except FastimapError as exc:
+        exc.done = copied
+        raise
     return copied
 
 

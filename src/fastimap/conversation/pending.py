@@ -30,6 +30,7 @@ class Pending(Generic[R]):
         "done",
         "error",
         "expunged_at",
+        "on_detach",
         "on_done",
         "spans",
         "value",
@@ -46,6 +47,7 @@ class Pending(Generic[R]):
         self.error: Exception | None = None
         self.value: R | None = None
         self.on_done: Callable[[], None] | None = None
+        self.on_detach: Callable[[], None] | None = None
         self.asked_for = True
         """Whether somebody has asked for the result: an error that nobody asks for is logged."""
 
@@ -70,6 +72,8 @@ class Pending(Generic[R]):
         """Stop waiting: it is not sent if it has not been begun, else its answer is drained."""
         self.command.abandoned = True
         self.on_done = None
+        if self.on_detach is not None:
+            self.on_detach()
 
     def expunged(self, events: int) -> None:
         """Note that the command claimed an expunge after so many events."""

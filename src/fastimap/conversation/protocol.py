@@ -62,6 +62,7 @@ from .deflate import Deflate
 from .events import Event, EventQueue, Unsolicited, is_expunge, octets_of
 from .overlap import Flight
 from .pending import Pending
+from .pieces import send_in_pieces
 from .sending import SEND_SIZE, Sending, tags
 
 __all__ = ["Counters", "Event", "Pending", "Protocol"]
@@ -71,6 +72,7 @@ R = TypeVar("R")
 log = logging.getLogger("fastimap")
 
 _SHOWN = 1000
+_SHORTEST_LINE = 1024
 
 
 @dataclass(slots=True)
@@ -208,6 +210,9 @@ class Protocol:
                 self.interrupt()
                 return self._sending.output
             self._queue.popleft()
+            if not pending.command.tag and (pieces := pending.command.pieces(self.session.line_limit)):
+                send_in_pieces(pending, pieces, self.session, self._queue)
+                continue
             try:
                 encoded = self._encoded(pending)
             except Exception as exc:  # a wrong argument, state or capability: nothing was sent
@@ -542,6 +547,8 @@ class Protocol:
                 value = command.succeed(tagged, self.session)
                 if command.ends_encoding:
                     self._begin_layer()
+            elif tagged.status == "BAD" and not command.abandoned and self._send_shorter(pending):
+                return
             else:
                 error = command.fail(tagged, self.session)
         except Exception as exc:  # a file's own error (FetchInto) too
@@ -554,6 +561,29 @@ class Protocol:
             self._ask_for_capabilities(pending, value)
         else:
             pending.finish(value, error)
+
+    def _send_shorter(self, pending: Pending[Any]) -> bool:
+        """Whether a command that the server calls BAD may have been too long, and is sent in two parts.
+
+        The limit that is learnt in this way is kept, unless the parts are BAD too.
+        """
+        session = self.session
+        limit = session.line_limit
+        if pieces := pending.command.pieces(limit):  # another command has taught it meanwhile
+            send_in_pieces(pending, pieces, session, self._queue)
+            return True
+        shorter = limit // 2
+        while shorter >= _SHORTEST_LINE and not (pieces := pending.command.pieces(shorter)):
+            shorter //= 2
+        if shorter < _SHORTEST_LINE:
+            return False
+        session.line_limit = shorter
+
+        def failed() -> None:
+            session.line_limit = limit
+
+        send_in_pieces(pending, pieces, session, self._queue, failed)
+        return True
 
     def _ask_for_capabilities(self, pending: Pending[Any], value: Any) -> None:
         """Finish `pending` when the server has listed the capabilities that count from here on."""
