@@ -439,7 +439,8 @@ class AsyncClient(BaseClient[AsyncToken]):
 
         Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
         of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
-        to write, or several would go into one file. (RFC 9051, section 6.4.5)
+        to write, or several would go into one file; MessageNotFound where the one message for a file is not there. Messages
+        that are not there among others are `missing` of the result. (RFC 9051, section 6.4.5)
         """
         return await self.run(commands.FetchInto(messages, *items, into=into, progress=progress))
 
@@ -588,8 +589,9 @@ class AsyncClient(BaseClient[AsyncToken]):
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
         :param mailbox: the name of the destination.
 
-        Either all are copied or none; no messages at all are nothing to do. Raises MailboxNotFound, NoPermission,
-        OverQuota. (RFC 9051, section 6.4.7)
+        Either all are copied or none, unless their set is so long that it takes several commands: then `done` of an error
+        is the `CopyResult` of those that were copied. No messages at all are nothing to do. Raises MailboxNotFound,
+        NoPermission, OverQuota. (RFC 9051, section 6.4.7)
         """
         return await self.run(commands.Copy(messages, mailbox))
 
@@ -602,7 +604,8 @@ class AsyncClient(BaseClient[AsyncToken]):
         No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
         was selected with ``read_only=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
         nothing is done: an EXPUNGE would take messages with it that somebody else has marked. That the messages are gone
-        from the selected mailbox comes as events, as when anybody removes messages.
+        from the selected mailbox comes as events, as when anybody removes messages. Where a later step than COPY fails,
+        `done` of the error is the `CopyResult`: the copies are there, and the messages still are too.
         """
         await self.connect()
         return await self.run(operations.move(self._protocol, messages, mailbox))
