@@ -40,7 +40,7 @@ from .errors import (
 from .limits import DEFAULT_LIMITS
 from .model.message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
 
-__all__ = ["ResponseReader", "fetch", "split_rows", "tokenize"]
+__all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]
 
 include "_parser_pyx/memory.pxi"
 include "_parser_pyx/tokens.pxi"

@@ -361,7 +361,7 @@ def test_results_compare_by_what_was_found(talk: Talk) -> None:
     def found(tag: bytes) -> Any:
         command = Search(unseen)
         command.tag = tag
-        command.take(types.SearchResponse((2, 5)))
+        command.take(types.SearchResponse(SequenceSet((2, 5))))
         return command.succeed(Tagged(tag, "OK"), server())
 
     assert found(b"A1") == found(b"A2")

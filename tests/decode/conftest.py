@@ -9,7 +9,7 @@ from typing import TypeAlias
 import pytest
 
 from fastimap.types import Response
-from fastimap.wire import _values, decode
+from fastimap.wire import _searches, _values, decode
 from tests.parser.conftest import TWINS, built
 from tests.parser.harness import put
 
@@ -21,6 +21,7 @@ def decoded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """A function: the octets of one response (without its last CRLF), `utf8` -> the value that they mean."""
     twin = importlib.import_module(TWINS[request.param])
     monkeypatch.setattr(_values, "tokenize", twin.tokenize)
+    monkeypatch.setattr(_searches, "number_ranges", twin.number_ranges)
 
     def one(octets: bytes, *, utf8: bool = False) -> Response:
         reader = twin.ResponseReader()

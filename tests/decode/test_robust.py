@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastimap.model.sequence_set import UIDSet
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     Acl,
     BadCharset,
@@ -79,8 +79,8 @@ MEANINGS: list[tuple[bytes, Response]] = [
         Flags(frozenset({r"\Answered", r"\Deleted", r"\Draft", r"\Flagged", r"\Seen"})),
     ),
     (b"* FLAGS (OIB-Seen-[Gmail]/All)", Flags(frozenset({"OIB-Seen-[Gmail]/All"}))),
-    (b"* SEARCH 1 2 3 ", SearchResponse((1, 2, 3))),
-    (b"* SEARCH 87216 87221 (MODSEQ 7667567)", SearchResponse((87216, 87221), 7667567)),
+    (b"* SEARCH 1 2 3 ", SearchResponse(SequenceSet("1:3"))),
+    (b"* SEARCH 87216 87221 (MODSEQ 7667567)", SearchResponse(SequenceSet("87216,87221"), 7667567)),
     (b"* THREAD ", ThreadResponse(())),
     (b"* STATUS INBOX (UIDNEXT 1 UIDVALIDITY 1234) ", MailboxStatus("INBOX", b"INBOX", uid_next=1, uid_validity=1234)),
     (b'* STATUS "INBOX" ()', MailboxStatus("INBOX", b"INBOX")),
@@ -235,7 +235,9 @@ def test_hostile_lines_are_linear(decoded: Decode, head: bytes) -> None:
 
 def test_million_numbers(decoded: Decode) -> None:
     numbers = tuple(range(1_000_000, 2_000_000))
-    assert decoded(b"* SEARCH " + b" ".join(b"%d" % number for number in numbers)) == SearchResponse(numbers)
+    assert decoded(b"* SEARCH " + b" ".join(b"%d" % number for number in numbers)) == SearchResponse(
+        SequenceSet(numbers)
+    )
 
 
 def test_values_show_themselves_on_one_short_line(decoded: Decode) -> None:
@@ -243,7 +245,7 @@ def test_values_show_themselves_on_one_short_line(decoded: Decode) -> None:
         repr(decoded(b"A1 OK [UIDNEXT 4] done"))
         == "Tagged(tag=b'A1', status='OK', response_code=UIDNext(uid=4), text='done')"
     )
-    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == "SearchResponse(numbers=(1, 1, 1, 1, 1, 1, 1, 1, ...))"
+    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == "SearchResponse(numbers=SequenceSet('1'))"
     assert (
         repr(decoded(b"* OK [ALERT] x"))
         == "StatusResponse(status='OK', response_code=ResponseCode(name='ALERT'), text='x')"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastimap.model.sequence_set import UIDSet
+from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     Acl,
     ContinuationRequest,
@@ -137,8 +137,8 @@ def test_extended_data_costs_no_name(decoded: Decode) -> None:
         (b'* ESEARCH (TAG "a") UID ALL ""', ESearch(b"a", uid=True)),
         (b'* NAMESPACE ((NIL "/")) NIL NIL', Namespaces((MailboxNamespace("", "/"),))),
         # A mod-sequence anywhere.
-        (b"* SEARCH 1 2 (modseq 9) 3 4", SearchResponse((1, 2, 3, 4), 9)),
-        (b"* SEARCH (MODSEQ 9) 3", SearchResponse((3,), 9)),
+        (b"* SEARCH 1 2 (modseq 9) 3 4", SearchResponse(SequenceSet("1:4"), 9)),
+        (b"* SEARCH (MODSEQ 9) 3", SearchResponse(SequenceSet("3"), 9)),
         (b"* SORT 3(MODSEQ 9)1(MODSEQ 7)", SortResponse((3, 1), 9)),
         # An empty challenge is one for the mechanisms to know.
         (b'+ ""', ContinuationRequest(b'""')),

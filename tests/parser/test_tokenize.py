@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from typing import Any
 
 import pytest
 
 from fastimap.errors import LimitError, NestingTooDeep, ParseError
+from fastimap.model.sequence_set import SequenceSet
 from fastimap.parser import Atom, plain
 
 from .harness import kinds
@@ -150,3 +153,56 @@ def test_plain_values(twin: Any, line: bytes, values: tuple[Any, ...]) -> None:
     assert plain(twin.tokenize((line,))) == values
     deep = 256
     assert plain(twin.tokenize((b"(" * deep + b")" * deep,))) != ()
+
+
+@pytest.mark.parametrize(
+    ("octets", "ranges"),
+    [
+        (b"", ()),
+        (b"  ", ()),
+        (b"1", ((1, 1),)),
+        (b"1 2 3 5 6 9", ((1, 3), (5, 6), (9, 9))),
+        (b" 4294967294  4294967295 ", ((4294967294, 4294967295),)),
+        (b"007 08", ((7, 8),)),
+        # In another order, more than once, ranges that touch.
+        (b"5 4 3 2 1", ((1, 5),)),
+        (b"7 8 1 2 3 2 9 4 5 5", ((1, 5), (7, 9))),
+        (b"3 4 1 2", ((1, 4),)),
+        (b"2 2 2", ((2, 2),)),
+        (b"9 1 2 3 4 5 3", ((1, 5), (9, 9))),
+    ],
+)
+def test_number_ranges(twin: Any, octets: bytes, ranges: object) -> None:
+    assert twin.number_ranges(octets) == ranges
+    assert SequenceSet.from_ranges(twin.number_ranges(octets)) == SequenceSet(map(int, octets.split()))
+
+
+@pytest.mark.parametrize(
+    ("octets", "message"),
+    [
+        (b"x", "not numbers alone"),
+        (b"1 2x", "not numbers alone"),
+        (b"1,2", "not numbers alone"),
+        (b"1\t2", "not numbers alone"),
+        (b"-1", "not numbers alone"),
+        (b"0 x", "not numbers alone"),
+        (b"1 \x00", "not numbers alone"),
+        (b"0", "from 1 to 4294967295"),
+        (b"1 2 00 3", "from 1 to 4294967295"),
+        (b"4294967296", "from 1 to 4294967295"),
+        (b"1 18446744073709551617 2", "from 1 to 4294967295"),
+        (b"1" * 10_000, "from 1 to 4294967295"),
+    ],
+)
+def test_what_is_no_list_of_numbers(twin: Any, octets: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        twin.number_ranges(octets)
+
+
+def test_number_ranges_agree(twin: Any) -> None:
+    rng = random.Random(20261128)
+    for _ in range(500):
+        numbers = [rng.randint(1, 60) for _ in range(rng.randint(0, 40))]
+        ranges = twin.number_ranges(b" ".join(b"%d" % number for number in numbers))
+        assert [n for low, high in ranges for n in range(low, high + 1)] == sorted(set(numbers))
+        assert all(high + 1 < low for (_, high), (low, _) in itertools.pairwise(ranges))

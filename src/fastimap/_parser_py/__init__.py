@@ -6,6 +6,17 @@ octets however they are cut. The interface is documented in :mod:`fastimap.parse
 
 from .fetch import fetch, split_rows
 from .reader import ResponseReader, Sink, Write
-from .tokens import Atom, Token, plain, tokenize
+from .tokens import Atom, Token, number_ranges, plain, tokenize
 
-__all__ = ["Atom", "ResponseReader", "Sink", "Token", "Write", "fetch", "plain", "split_rows", "tokenize"]
+__all__ = [
+    "Atom",
+    "ResponseReader",
+    "Sink",
+    "Token",
+    "Write",
+    "fetch",
+    "number_ranges",
+    "plain",
+    "split_rows",
+    "tokenize",
+]

@@ -12,7 +12,7 @@ from ..limits import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from ..model.responses import Value
 
-__all__ = ["Atom", "Token", "plain", "tokenize"]
+__all__ = ["Atom", "Token", "number_ranges", "plain", "tokenize"]
 
 
 @final
@@ -39,6 +39,7 @@ Token: TypeAlias = Union[Atom, bytes, "tuple[Token, ...]"]
 
 _MAX_SIZE = 2**63 - 1
 _SHOWN = 80
+_LARGEST_NUMBER = 2**32 - 1  # of a message (RFC 9051, section 9, nz-number)
 _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
 _FETCH = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
@@ -322,3 +323,26 @@ def _is_status_line(text: bytes) -> bool:
 
 def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
+
+
+def number_ranges(octets: bytes) -> tuple[tuple[int, int], ...]:
+    """Return the numbers of a SEARCH response as ranges; see :mod:`fastimap.parser`."""
+    if octets.translate(None, b"0123456789 "):
+        raise ValueError("not numbers alone")
+    try:
+        numbers = sorted(map(int, octets.split()))
+    except ValueError:  # more digits than Python takes
+        numbers = [0]
+    if not numbers:
+        return ()
+    if not 1 <= numbers[0] <= numbers[-1] <= _LARGEST_NUMBER:
+        raise ValueError(f"message numbers go from 1 to {_LARGEST_NUMBER}")
+    ranges: list[tuple[int, int]] = []
+    low = high = numbers[0]
+    for number in numbers:
+        if number > high + 1:
+            ranges.append((low, high))
+            low = number
+        high = number
+    ranges.append((low, high))
+    return tuple(ranges)

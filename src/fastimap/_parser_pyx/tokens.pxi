@@ -20,6 +20,7 @@ cdef extern from *:
 cdef object _Atom = Atom
 cdef long long _MAX_SIZE = 0x7FFFFFFFFFFFFFFF
 cdef Py_ssize_t _SHOWN = 80
+cdef unsigned long long _LARGEST_NUMBER = 0xFFFFFFFF  # of a message (RFC 9051, section 9, nz-number)
 cdef Py_ssize_t _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
 
@@ -492,3 +493,66 @@ cdef bint _is_status_line(const char* text, Py_ssize_t length) noexcept:
     else:
         return False
     return position == length or text[position] == c" "
+
+
+def number_ranges(bytes octets):
+    """Return the numbers of a SEARCH response as ranges; see :mod:`fastimap.parser`."""
+    cdef const char* text = PyBytes_AS_STRING(octets)
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(octets)
+    cdef Py_ssize_t position = 0
+    cdef list ranges = []
+    cdef unsigned long long number
+    cdef unsigned long long low = 0
+    cdef unsigned long long high = 0  # 0: no range has begun
+    cdef bint in_order = True
+    cdef bint in_bounds = True
+    while True:
+        while position < length and text[position] == c" ":
+            position += 1
+        if position == length:
+            break
+        number = 0
+        if not c"0" <= text[position] <= c"9":
+            raise ValueError("not numbers alone")
+        while position < length and c"0" <= text[position] <= c"9":
+            if number <= _LARGEST_NUMBER:
+                number = 10 * number + <unsigned long long> (text[position] - c"0")
+            position += 1
+        if number == 0 or number > _LARGEST_NUMBER:
+            in_bounds = False
+        elif number == high + 1 and high:
+            high = number
+        else:
+            if high:
+                _append_range(ranges, low, high)
+                in_order = in_order and number > high
+            low = high = number
+    if not in_bounds:
+        raise ValueError(f"message numbers go from 1 to {_LARGEST_NUMBER}")
+    if high:
+        _append_range(ranges, low, high)
+    return tuple(ranges) if in_order else _joined_ranges(ranges)
+
+
+cdef int _append_range(list ranges, unsigned long long low, unsigned long long high) except -1:
+    cdef tuple pair = (low, high)
+    PyObject_GC_UnTrack(<void*> pair)  # numbers can be in no cycle
+    return PyList_Append(ranges, pair)
+
+
+cdef tuple _joined_ranges(list ranges):
+    """Return ranges in order, those that overlap or touch made one."""
+    cdef list joined = []
+    cdef long long low = 0
+    cdef long long high = -1
+    cdef long long first, last
+    ranges.sort()
+    for first, last in ranges:
+        if first > high + 1:
+            if low:
+                _append_range(joined, low, high)
+            low, high = first, last
+        elif last > high:
+            high = last
+    _append_range(joined, low, high)
+    return tuple(joined)

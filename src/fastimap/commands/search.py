@@ -176,6 +176,7 @@ class _Searching(Command[R]):
         self.kind = None if sequence or key.by_position or self._saves else "search"
         self._answer: ESearch | None = None
         self._numbers: list[int] = []
+        self._found = SequenceSet()
         self._mod_sequence: int | None = None
 
     def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
@@ -195,7 +196,10 @@ class _Searching(Command[R]):
             return True
         if not isinstance(response, self.answered_by):
             return False
-        self._numbers += response.numbers
+        if isinstance(response, types.SearchResponse):
+            self._found = self._found | response.numbers if self._found else response.numbers
+        else:
+            self._numbers += response.numbers
         if response.mod_sequence is not None:
             self._mod_sequence = response.mod_sequence
         return True
@@ -301,13 +305,13 @@ class Search(_Searching[SearchResult]):
         if answer is not None:
             return _result(answer, self._sequence, tagged, self._wants("ALL"))
         # Without ESEARCH, or from a server that has it and answers as ever.
-        found = sorted(set(self._numbers))
-        messages = found if self._wants("ALL") else ()
+        found = self._found
+        messages = found if self._wants("ALL") else SequenceSet()
         return SearchResult(
-            UIDSet(() if self._sequence else messages),
-            SequenceSet(messages if self._sequence else ()),
-            found[0] if found and self._wants("MIN") else None,
-            found[-1] if found and self._wants("MAX") else None,
+            UIDSet() if self._sequence else UIDSet.from_ranges(messages.ranges),
+            messages if self._sequence else SequenceSet(),
+            found.first if found and self._wants("MIN") else None,
+            found.last if found and self._wants("MAX") else None,
             len(found) if self._wants("COUNT") else None,
             mod_sequence=self._mod_sequence,
             tag=tagged.tag,

@@ -203,8 +203,8 @@ class Flags(Response):
 class SearchResponse(Response):
     """SEARCH (RFC 3501, section 7.2.5)."""
 
-    numbers: tuple[int, ...]
-    """Sequence numbers, or UIDs in the answer to UID SEARCH, as the server ordered them."""
+    numbers: SequenceSet
+    """Sequence numbers; UIDs in the answer to UID SEARCH, which the response does not say."""
     mod_sequence: int | None = None
     """The highest mod-sequence of those messages, where a search key asked for it (RFC 7162, section 3.1.5)."""
 

@@ -95,6 +95,11 @@ class _NumberSet:
         return self._known
 
     @classmethod
+    def from_ranges(cls, ranges: _Ranges) -> Self:
+        """Return the set of `ranges`: pairs (low, high), ascending and disjoint, as `ranges` gives them."""
+        return cls._of(ranges)
+
+    @classmethod
     def parse(cls, text: bytes | str) -> Self:
         """Return the set that `text` is in IMAP's syntax, such as ``b"4,1:2,9:*"``.
 

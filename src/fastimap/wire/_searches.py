@@ -19,7 +19,7 @@ from ..model.responses import (
     Value,
 )
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
-from ..parser import Atom, Token, plain
+from ..parser import Atom, Token, number_ranges, plain
 from ._values import MAX_OBJECTS, Data, SetType, is_nil, nstring_of, number_of, number_set, octets_of, pairs
 
 __all__ = ["DECODERS"]
@@ -29,26 +29,28 @@ _RANGE = re.compile(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
 
 
 def _search(data: Data) -> SearchResponse:
-    return SearchResponse(*_search_result(data.line))
+    octets, mod_sequence = _without_mod_sequence(data.line)
+    return SearchResponse(SequenceSet.from_ranges(number_ranges(octets)), mod_sequence)
 
 
 def _sort(data: Data) -> SortResponse:
-    return SortResponse(*_search_result(data.line))
+    octets, mod_sequence = _without_mod_sequence(data.line)
+    if octets.translate(None, b"0123456789 "):
+        raise ValueError("not numbers alone")
+    numbers = tuple(map(int, octets.split()))
+    if numbers and not (min(numbers) >= 1 and max(numbers) <= LARGEST_NUMBER):
+        raise ValueError(f"message numbers go from 1 to {LARGEST_NUMBER}")
+    return SortResponse(numbers, mod_sequence)
 
 
-def _search_result(octets: bytes) -> tuple[tuple[int, ...], int | None]:
+def _without_mod_sequence(octets: bytes) -> tuple[bytes, int | None]:
     """Return the numbers, and the mod-sequence after them (RFC 7162, section 3.1.5), or among them."""
     mod_sequence = None
     if b"(" in octets:
         if found := _MODSEQ.findall(octets):
             mod_sequence = max(map(number_of, found))
         octets = _MODSEQ.sub(b" ", octets)
-    if octets.translate(None, b"0123456789 "):
-        raise ValueError("not numbers alone")
-    numbers = tuple(map(int, octets.split()))
-    if numbers and not (min(numbers) >= 1 and max(numbers) <= LARGEST_NUMBER):
-        raise ValueError(f"message numbers go from 1 to {LARGEST_NUMBER}")
-    return numbers, mod_sequence
+    return octets, mod_sequence
 
 
 def _esearch(data: Data) -> ESearch:
