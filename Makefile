@@ -7,6 +7,7 @@
 #   make bench     the benchmarks
 #   make wheels    what is published: the sdist and the wheels
 #   make fuzz      atheris on a sanitizer build of the parser, 200,000 runs (RUNS=... for more)
+#   make cuts      connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind (RUNS=... SEED=...)
 #   make coverage  the line coverage of the Cython code, from a traced build
 #   make clean     remove what the other targets made and downloaded
 
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in README.md) $(shell find src \( -name '*.py' -o -name '*.pyx' -o -name '*.pxi' \))
 
-.PHONY: test demo lint bench wheels fuzz coverage clean
+.PHONY: test demo lint bench wheels fuzz cuts coverage clean
 .DELETE_ON_ERROR:
 
 test: $(VENV)/test.stamp
@@ -61,6 +62,10 @@ wheels: $(VENV)/build.stamp
 
 fuzz:
 	tools/fuzz
+
+cuts: $(VENV)/test.stamp
+	tools/install-test-servers
+	$(BIN)/python -m tests.sessions.cuts --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
 coverage: $(VENV)/test.stamp
 	$(BIN)/python tools/cython_coverage.py

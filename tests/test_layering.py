@@ -17,7 +17,7 @@ FLOORS = [
     ["_search_program", "wire", "imaplib", "search", "settings"],
     ["commands"],
     ["conversation"],
-    ["clients"],
+    ["clients", "sessions"],
     ["__init__"],
     ["testing", "demo", "cli", "__main__"],
 ]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         StoreResult,
     )
     from .commands.base import Command, Flow, Session, State
+    from .conversation.events import Reconnected
     from .conversation.protocol import Counters, Event, Pending
     from .errors import FastimapError
     from .imaplib import IMAP4, IMAP4_SSL, IMAP4_stream
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     )
     from .model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .parser import IMPLEMENTATION
+    from .sessions.retry import Retry
     from .settings import Timeouts
 
 __all__ = [
@@ -97,6 +99,8 @@ __all__ = [
     "Pending",
     "Pipeline",
     "QResync",
+    "Reconnected",
+    "Retry",
     "SavedResult",
     "SearchResult",
     "SelectedMailbox",
@@ -160,6 +164,8 @@ _HOMES = {
     "Pending": "conversation.protocol",
     "Pipeline": "clients.pipeline",
     "QResync": "commands",
+    "Reconnected": "conversation.events",
+    "Retry": "sessions.retry",
     "SavedResult": "model.sequence_set",
     "SearchResult": "commands",
     "SelectedMailbox": "commands",

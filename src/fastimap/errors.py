@@ -13,6 +13,7 @@
     +-- MechanismError ......... the client will not go on with a login: NotOffered, OAuthError
     +-- CapabilityMissing ...... the server does not have what the command needs; nothing was sent
     +-- StateError ............. the command is not allowed in this state; nothing was sent
+    |   +-- UIDValidityChanged . the mailbox's UIDs mean other messages now
 
 :attr:`FastimapError.advice` says what helps: to retry, to reconnect, to authenticate anew, or to fix the call.
 
@@ -59,6 +60,7 @@ __all__ = [
     "TooManyChallenges",
     "TooManyLiterals",
     "TooManyUnasked",
+    "UIDValidityChanged",
     "Unavailable",
 ]
 
@@ -248,6 +250,24 @@ class CapabilityMissing(FastimapError):
 
 class StateError(FastimapError):
     """The command is not allowed in the connection's state (RFC 9051, section 3); nothing was sent."""
+
+
+class UIDValidityChanged(StateError):
+    """A mailbox was made anew, or renumbered: the UIDs that were learnt before mean other messages now."""
+
+    def __init__(self, mailbox: str, before: int, now: int | None) -> None:
+        super().__init__(mailbox, before, now)
+        self.mailbox = mailbox
+        self.before = before
+        """Its UIDVALIDITY until then."""
+        self.now = now
+        """Its UIDVALIDITY; None where the server no longer says one."""
+
+    def __str__(self) -> str:
+        return (
+            f"the UIDVALIDITY of {self.mailbox!r} changed from {self.before} to {self.now}: UIDs learnt before mean "
+            "other messages now"
+        )
 
 
 class LimitError(ProtocolError):

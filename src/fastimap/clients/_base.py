@@ -12,6 +12,8 @@ from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
 from ..limits import CLIENT_LIMITS, Limits
 from ..sasl import Credentials, Token
+from ..sessions.resume import persistence
+from ..sessions.retry import Attempts, Retry
 from ..settings import DEFAULT_TIMEOUTS, Timeouts, settings
 
 __all__ = ["AsyncToken", "BaseClient", "named"]
@@ -42,6 +44,7 @@ class BaseClient(Generic[TokenT]):
         compress: bool = False,
         client_id: Mapping[str, str] | None = None,
         socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
+        retry: Retry | None = None,
     ) -> None:
         asked: Any = token  # a coroutine function is awaited before anything asks the credentials for it
         credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
@@ -61,7 +64,18 @@ class BaseClient(Generic[TokenT]):
             socket=socket,
         )
         self._protocol = Protocol(limits)
+        self._retry = retry
+        self._persistence = persistence(self._settings, retry, self._protocol)
         self._set_up()
+
+    def _use(self, protocol: Protocol) -> None:
+        """Go on with another connection."""
+        self._protocol = protocol
+        if self._persistence is not None:
+            self._persistence.protocol = protocol
+
+    def _attempts(self) -> Attempts | None:
+        return None if self._retry is None else Attempts(self._retry)
 
     def _set_up(self) -> None:
         raise NotImplementedError

@@ -15,13 +15,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Flow, R
+from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
 from ..model.sequence_set import MessageSet
+from ..sessions import resume
+from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import Settings
 from . import _asyncio_methods as methods
 from ._base import named
@@ -68,15 +70,61 @@ class AsyncClient(methods.AsyncClient):
 
         Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
         """
-        if self._link is not None and self._link.ready:
+        if self._link is not None and self._link.ready and (self._persistence is None or self._protocol.error is None):
+            return
+        if self._persistence is not None and not self._protocol.logged_out:
+            await self._run_flow(resume.connecting(self._persistence))
             return
         async with self._connecting:
             try:
                 await self._open()
             except asyncio.CancelledError:
-                self._protocol = Protocol(self._settings.limits)  # whoever else waits connects
+                self._use(Protocol(self._settings.limits))  # whoever else waits connects
                 raise
             self._linked().ready = True
+
+    async def _connect_instead_of(self, dead: Protocol) -> None:
+        """Make one attempt at a connection in the place of a dead one, unless another task has done that."""
+        assert self._persistence is not None
+        async with self._connecting:
+            if self._protocol is not dead:
+                if self._protocol.error is not None:
+                    raise self._protocol.dead()
+                return
+            if self._link is not None and self._link.ready and dead.error is None:
+                return
+            if not dead.logged_out:
+                await self._sleep(self._persistence.opening())
+            if dead.logged_out:
+                raise dead.dead()
+            await self._drop()
+            if dead.error is not None:
+                self._use(dead.successor())
+            protocol = self._protocol
+            try:
+                await self._open()
+                await self._run_flow(resume.restore(protocol))
+            except Exception as exc:
+                self._persistence.opened(exc)
+                if resume.helps(exc):  # the next attempt begins anew
+                    protocol.fail(exc)
+                    await self._drop()
+                elif self._link is not None:
+                    self._link.ready = True
+                raise
+            except BaseException:
+                protocol.fail(Disconnected("connecting was interrupted"))
+                await self._drop()
+                raise
+            self._persistence.opened(None)
+            self._linked().ready = True
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            sleep = asyncio.sleep if self._retry is None or self._retry.sleep is None else self._retry.sleep
+            slept = sleep(seconds_to_sleep(seconds))
+            if inspect.isawaitable(slept):
+                await slept
 
     async def _open(self) -> None:
         if self._link is not None:
@@ -121,6 +169,7 @@ class AsyncClient(methods.AsyncClient):
             raise connect_error(given, exc) from exc
         resolved = await _with_token(given)
         await self._run_flow(prepare.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
+        self._protocol.established = True
 
     async def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -137,7 +186,7 @@ class AsyncClient(methods.AsyncClient):
             before = old.session
             old.fail(Disconnected("the client connects anew"))
             await self._drop()
-            self._protocol = Protocol(self._settings.limits)
+            self._use(Protocol(self._settings.limits))
             try:
                 await self._open()
                 if before.mailbox is not None:
@@ -174,6 +223,8 @@ class AsyncClient(methods.AsyncClient):
     async def run(self, operation: Command[R] | Flow[R]) -> R:
         """Run a command, or a flow of commands; return its result."""
         await self.connect()
+        if self._persistence is not None:
+            return await self._run_flow(resume.persistently(self._persistence, operation))
         if isinstance(operation, Command):
             return await self._wait(self._protocol.submit(operation))
         return await self._run_flow(operation)
@@ -224,6 +275,12 @@ class AsyncClient(methods.AsyncClient):
         )
         return AsyncBatches(self, stream)
 
+    async def _go_on(self, attempts: Attempts | None, protocol: Protocol, error: Exception) -> None:
+        """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""
+        if self._persistence is None or attempts is None:
+            raise error
+        await self._run_flow(resume.recover(self._persistence, protocol, attempts, error))
+
     async def idle(
         self,
         *,
@@ -243,18 +300,26 @@ class AsyncClient(methods.AsyncClient):
         clock = asyncio.get_running_loop().time
         deadline = None if timeout is None else clock() + timeout
         stream = IdleStream(self._protocol, renew=renew, poll=poll)
+        attempts = self._attempts()
         try:
             while True:
                 while (event := self._protocol.next_event()) is not None:
+                    if attempts is not None:
+                        attempts.progress()
                     yield event
-                if self._protocol.error is not None:
-                    raise self._protocol.error
-                now = clock()
-                if deadline is not None and now >= deadline:
-                    return
-                stream.advance(now)
-                until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
-                await link.moved(until, lambda: stream.ready)
+                try:
+                    if stream.protocol.error is not None:
+                        raise stream.protocol.error
+                    now = clock()
+                    if deadline is not None and now >= deadline:
+                        return
+                    stream.advance(now)
+                    until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
+                    await link.moved(until, lambda: stream.ready)  # noqa: B023 - it is called at once
+                except Exception as exc:
+                    await self._go_on(attempts, stream.protocol, exc)
+                    stream = stream.anew(self._protocol)
+                    link = self._linked()
         finally:
             stream.close()
             link.flush()
@@ -307,7 +372,7 @@ class AsyncClient(methods.AsyncClient):
             except (Exception, asyncio.CancelledError) as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    async def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS) -> Any:
+    async def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep) -> Any:
         if isinstance(step, Command):
             return await self._wait(self._protocol.submit(step))
         if isinstance(step, tuple):
@@ -317,6 +382,10 @@ class AsyncClient(methods.AsyncClient):
             finally:
                 for pending in together:
                     pending.detach()
+        if isinstance(step, Sleep):
+            return await self._sleep(step.seconds)
+        if isinstance(step, Connect):
+            return await self._connect_instead_of(step.instead_of)
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):

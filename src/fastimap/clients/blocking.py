@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Flow, R
+from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
@@ -22,6 +22,8 @@ from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
+from ..sessions import resume
+from ..sessions.retry import Attempts, seconds_to_sleep
 from . import _blocking_methods as methods
 from ._base import named
 from .connecting import channel_bindings, client_context, connect, tls_error
@@ -55,8 +57,13 @@ class Client(methods.Client):
     :param compress: compress the connection (COMPRESS=DEFLATE, RFC 4978).
     :param client_id: what to tell the server of the client (ID, RFC 2971), such as ``{"name": "archiver"}``.
     :param socket: a connected socket, or a function of host and port that returns one (a proxy's).
+    :param retry: how to go on after a lost connection, or a server that can't now; None: raise the error.
 
     It connects and logs in at ``with``, at `connect()`, or at the first command.
+
+    With `retry` it connects anew where the connection was lost, brings it to the state of the one before (login,
+    ENABLE, COMPRESS, NOTIFY, the selected mailbox), and does again what only reads, changes flags by UID, or expunges
+    UIDs: see the page on sessions. The event `Reconnected` says so.
 
     Any command may raise TypeError and ValueError for its arguments, StateError where it is not allowed now, and
     CapabilityMissing where the server lacks what it needs: all before anything is sent. CommandError is the server's
@@ -88,10 +95,16 @@ class Client(methods.Client):
 
         Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
         """
-        if self._socket is not None:
+        if self._socket is not None and (self._persistence is None or self._protocol.error is None):
             return
-        if self._protocol.error is not None:
+        if self._persistence is not None and not self._protocol.logged_out:
+            self._run_flow(resume.connecting(self._persistence))
+        elif self._protocol.error is not None:
             raise self._protocol.dead()
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
         given = self._settings
         timeout = given.timeouts.connect
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -109,9 +122,43 @@ class Client(methods.Client):
                     self._fail(Timeout(f"{given.host} port {given.port} sent no greeting within {timeout} s"))
             greeting.result()
             self._run_flow(prepare.prepare(self._protocol, given, lambda: self._bindings()))
+            self._protocol.established = True
         except BaseException as exc:
             self._fail(exc if isinstance(exc, Exception) else Disconnected("connecting was interrupted"))
             raise
+
+    def _connect_instead_of(self, dead: Protocol) -> None:
+        """Make one attempt at a connection in the place of a dead one, unless that was done."""
+        assert self._persistence is not None
+        if self._protocol.error is None and self._socket is not None:
+            return
+        self._drop()
+        if dead.logged_out:
+            raise dead.dead()
+        self._sleep(self._persistence.opening())
+        if self._protocol.error is not None:
+            self._use(self._protocol.successor())
+        try:
+            self._connect()
+            self._run_flow(resume.restore(self._protocol))
+        except Exception as exc:
+            self._persistence.opened(exc)
+            if resume.helps(exc):
+                self._fail(exc)  # the next attempt begins anew
+            raise
+        except BaseException:
+            self._fail(Disconnected("connecting anew was interrupted"))
+            raise
+        self._persistence.opened(None)
+
+    def _use(self, protocol: Protocol) -> None:
+        super()._use(protocol)
+        self._deadlines = Deadlines(protocol, self._settings.timeouts)
+
+    def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            sleep = time.sleep if self._retry is None or self._retry.sleep is None else self._retry.sleep
+            sleep(seconds_to_sleep(seconds))
 
     def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -120,8 +167,7 @@ class Client(methods.Client):
         """
         before = self._protocol.session
         self._fail(Disconnected("the client connects anew"))
-        self._protocol = Protocol(self._settings.limits)
-        self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
+        self._use(Protocol(self._settings.limits))
         try:
             self.connect()
             if before.mailbox is not None:
@@ -154,6 +200,8 @@ class Client(methods.Client):
     def run(self, operation: Command[R] | Flow[R]) -> R:
         """Run a command, or a flow of commands; return its result."""
         self.connect()
+        if self._persistence is not None:
+            return self._run_flow(resume.persistently(self._persistence, operation))
         if isinstance(operation, Command):
             return self._await(self._protocol.submit(operation))
         return self._run_flow(operation)
@@ -222,18 +270,32 @@ class Client(methods.Client):
             batches.close()
 
     def _batches(self, stream: FetchStream) -> Generator[list[FetchedMessage], None, None]:
+        attempts = self._attempts()
         try:
             while True:
-                rows = stream.take()
-                if rows:
-                    yield rows
-                    self._deadlines.rest(time.monotonic())  # the caller took the time, not the server
-                elif stream.done:
+                try:
+                    rows = stream.take()
+                    if not rows and not stream.done:
+                        self._turn(None, lambda: stream.ready)
+                        continue
+                except Exception as exc:
+                    self._go_on(attempts, stream.protocol, exc)
+                    stream.go_on(self._protocol)
+                    continue
+                if not rows:
                     return
-                else:
-                    self._turn(None, lambda: stream.ready)
+                if attempts is not None:
+                    attempts.progress()
+                yield rows
+                self._deadlines.rest(time.monotonic())  # the caller took the time, not the server
         finally:
             stream.close()
+
+    def _go_on(self, attempts: Attempts | None, protocol: Protocol, error: Exception) -> None:
+        """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""
+        if self._persistence is None or attempts is None:
+            raise error
+        self._run_flow(resume.recover(self._persistence, protocol, attempts, error))
 
     def idle(
         self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0
@@ -250,19 +312,26 @@ class Client(methods.Client):
 
     def _idle(self, stream: IdleStream, timeout: float | None) -> Generator[Event, None, None]:
         deadline = None if timeout is None else time.monotonic() + timeout
+        attempts = self._attempts()
         try:
             while True:
                 while (event := self._protocol.next_event()) is not None:
+                    if attempts is not None:
+                        attempts.progress()
                     yield event
                     self._deadlines.rest(time.monotonic())
-                if self._protocol.error is not None:
-                    raise self._protocol.error
-                now = time.monotonic()
-                if deadline is not None and now >= deadline:
-                    return
-                stream.advance(now)
-                until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
-                self._turn(until, lambda: stream.ready)
+                try:
+                    if stream.protocol.error is not None:
+                        raise stream.protocol.error
+                    now = time.monotonic()
+                    if deadline is not None and now >= deadline:
+                        return
+                    stream.advance(now)
+                    until = stream.wake_at if deadline is None else min(stream.wake_at, deadline)
+                    self._turn(until, lambda: stream.ready)  # noqa: B023 - it is called at once
+                except Exception as exc:
+                    self._go_on(attempts, stream.protocol, exc)
+                    stream = stream.anew(self._protocol)
         finally:
             stream.close()
             if self._protocol.error is None:
@@ -319,7 +388,7 @@ class Client(methods.Client):
             except Exception as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS) -> Any:
+    def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep) -> Any:
         if isinstance(step, Command):
             return self._await(self._protocol.submit(step))
         if isinstance(step, tuple):
@@ -329,6 +398,10 @@ class Client(methods.Client):
             finally:
                 for pending in together:
                     pending.detach()
+        if isinstance(step, Sleep):
+            return self._sleep(step.seconds)
+        if isinstance(step, Connect):
+            return self._connect_instead_of(step.instead_of)
         timeout = self._settings.timeouts.connect
         self._unwatch()
         self._wrap(None if timeout is None else time.monotonic() + timeout)

@@ -56,6 +56,8 @@ def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
     where = f"{settings.host} port {settings.port}"
     if isinstance(exc, TimeoutError):
         return Timeout(f"no connection to {where} within {settings.timeouts.connect} s")
+    if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
+        return ConnectFailed(f"the name {settings.host!r} can't be looked up now: {exc.strerror}")
     if isinstance(exc, socket.gaierror):
         return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}", Advice.FIX)
     return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
@@ -125,7 +127,10 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
         )
     if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
         return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
-    return TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
+    error = TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
+    if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):  # cut amid the handshake
+        error.advice = Advice.RECONNECT
+    return error
 
 
 def channel_bindings(settings: Settings, tls: ssl.SSLObject | ssl.SSLSocket | None) -> dict[str, bytes]:

@@ -66,6 +66,7 @@ class _AsyncIterator(_Reports, AsyncIterator[T], Generic[T]):
         self._stream = stream
         self._client = client
         self._link: Any = None
+        self._attempts = client._attempts()
         self._ended = False
 
     async def _batch(self) -> list[FetchedMessage]:
@@ -77,16 +78,25 @@ class _AsyncIterator(_Reports, AsyncIterator[T], Generic[T]):
                     raise StopAsyncIteration
                 await self._client.connect()
                 self._link = self._client._linked()
-            link = self._link
             while True:
-                rows = stream.take()
-                if rows:
-                    link.flush()
-                    link.hold()
-                    return rows
-                if stream.done:
+                try:
+                    rows = stream.take()
+                    if not rows and not stream.done:
+                        await self._link.moved(None, lambda: stream.ready)
+                        continue
+                except Exception as exc:
+                    self._link.release()
+                    await self._client._go_on(self._attempts, stream.protocol, exc)
+                    self._link = self._client._linked()
+                    stream.go_on(self._client._protocol)
+                    continue
+                if not rows:
                     raise StopAsyncIteration
-                await link.moved(None, lambda: stream.ready)
+                if self._attempts is not None:
+                    self._attempts.progress()
+                self._link.flush()
+                self._link.hold()
+                return rows
         except BaseException:
             self._end()
             raise

@@ -26,6 +26,7 @@ __all__ = [
     "one_or_several",
     "parts_of",
     "piece",
+    "positional",
     "ranges",
     "refuse_read_only",
     "several",
@@ -115,6 +116,11 @@ def refuse_read_only(session: Session, *, flags: bool = False) -> None:
         raise StateError(f"{session.mailbox!r} is selected read-only: select it with read_only=False")
     if session.read_only and not flags:
         raise StateError(f"the server lets {session.mailbox!r} be read only (READ-ONLY)")
+
+
+def positional(messages: Messages) -> bool:
+    """Whether `messages` mean others after a new connection, in the same mailbox too: sequence numbers and ``$``."""
+    return isinstance(messages, (SequenceSet, SavedResult))
 
 
 def ranges(messages: Messages) -> tuple[tuple[int, int], ...]:

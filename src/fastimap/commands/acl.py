@@ -25,6 +25,7 @@ class GetACL(Question[Acl]):
     """
 
     name = "GETACL"
+    repeatable = True
     needs = ("ACL",)
     answered_by = Acl
 
@@ -89,6 +90,7 @@ class ListRights(Question[types.ListRightsResponse]):
     """
 
     name = "LISTRIGHTS"
+    repeatable = True
     needs = ("ACL",)
     answered_by = types.ListRightsResponse
 
@@ -105,6 +107,7 @@ class MyRights(Question[types.MyRightsResponse]):
     """
 
     name = "MYRIGHTS"
+    repeatable = True
     needs = ("ACL",)
     answered_by = types.MyRightsResponse
 

@@ -6,10 +6,11 @@ result. So it stands once for the blocking client, the asyncio client and the pi
 
 from __future__ import annotations
 
+import copy
 import enum
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from ..model.message import FetchedMessage
 from ..model.responses import ContinuationRequest, Response, Tagged
@@ -23,9 +24,11 @@ __all__ = [
     "SELECTED",
     "BeginTLS",
     "Command",
+    "Connect",
     "Flow",
     "Scope",
     "Session",
+    "Sleep",
     "State",
 ]
 
@@ -81,6 +84,15 @@ class Session:
     line_limit: int = 8192
     """Octets that a command's line may have: what RFC 7162, section 4, asks servers to take, or less where this one
     has refused that."""
+    renumbered: bool = False
+    """Whether sequence numbers and ``$`` are of a lost connection: until the mailbox is selected by the caller, or the
+    event `Reconnected` was taken."""
+    authenticated: bool = False
+    """Whether somebody was logged in when the connection was lost."""
+    condstore: bool = False
+    """Whether the mailbox was selected with `condstore=True`."""
+    notify: Any = field(default=None, repr=False)
+    """The last NOTIFY, a command to be sent again."""
     tls: bool = False
     compressed: bool = False
     server_id: dict[str, str] = field(default_factory=dict)
@@ -130,6 +142,7 @@ class Session:
         self.read_only = read_only
         self.examined = examined
         self.selections += 1
+        self.renumbered = self.condstore = False
 
     def deselect(self, state: State = State.AUTHENTICATED) -> None:
         """Leave the selected state."""
@@ -184,10 +197,16 @@ class Command(Generic[R_co]):
     several commands, between which somebody else may send his; a single command is meant for when it is sent."""
     by_sequence: bool = False
     """Of a piece: whether it names messages by sequence numbers, which an expunge shifts."""
+    sent_in: Scope | None = None
+    """The scope of its messages when it was sent; set by the protocol."""
     abandoned: bool = False
     """Whether its result is not awaited any more: what it still keeps is let go (`Pending.detach`)."""
     streams: ClassVar[bool] = False
     """Whether it hands literals to a `sink`."""
+    repeatable: bool = False
+    """Whether it may be sent again where its answer was lost: it only reads, or it changes nothing the second time."""
+    positional: bool = False
+    """Whether it names messages by what a new connection gives another meaning: sequence numbers, or ``$``."""
     nothing_to_do: bool = False
     """Whether it is about no messages at all: then it is checked like any other, not sent, and `empty()` is its
     result. The RFC has no empty set, and what a search found may be nothing."""
@@ -257,15 +276,38 @@ class Command(Generic[R_co]):
         """Return the error that the server's NO or BAD means; may change the session's state."""
         return refusal(self.name, tagged)
 
+    def copy(self) -> Self:
+        """Return the same command, to be sent in its place; made before it is sent, and has a result of its own."""
+        made = copy.copy(self)
+        for name, value in vars(made).items():
+            if isinstance(value, (list, dict, set)):
+                setattr(made, name, value.copy())
+        return made
+
     def __repr__(self) -> str:
         return f"<{self.name}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """What a flow yields to wait so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """What a flow yields to have a connection in the place of one that is dead; nothing, if there is one by now."""
+
+    instead_of: Any
+    """The protocol of the dead one."""
 
 
 class BeginTLS:
     """What a flow yields to have TLS from here on; the driver makes the handshake."""
 
 
-Step: TypeAlias = "Command[Any] | tuple[Command[Any], ...] | BeginTLS"
+Step: TypeAlias = "Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep"
 Flow: TypeAlias = Generator[Step, Any, R]
 """Several commands as one operation: yields commands and gets their results, or has their errors thrown in.
 

@@ -24,6 +24,7 @@ class ID(Question[ReadOnlyDict[str, str]]):
     """
 
     name = "ID"
+    repeatable = True
     states = ANY
     needs = ("ID",)
     answered_by = ServerID
@@ -59,6 +60,7 @@ class Enable(Question[frozenset[str]]):
     """
 
     name = "ENABLE"
+    repeatable = True
     states = frozenset({State.AUTHENTICATED})
     needs = ("ENABLE",)
     answered_by = Enabled
@@ -91,6 +93,7 @@ class Language(Question[tuple[str, ...]]):
     """
 
     name = "LANGUAGE"
+    repeatable = True
     states = ANY
     needs = ("LANGUAGE",)
     answered_by = types.LanguageResponse
@@ -112,6 +115,7 @@ class Comparator(Question[types.ComparatorResponse]):
     """
 
     name = "COMPARATOR"
+    repeatable = True
     needs = ("I18NLEVEL=2",)
     answered_by = types.ComparatorResponse
 
@@ -144,6 +148,7 @@ class GetJMAPAccess(Question[str]):
     """
 
     name = "GETJMAPACCESS"
+    repeatable = True
     needs = ("JMAPACCESS",)
     answered_by = JMAPAccess
 

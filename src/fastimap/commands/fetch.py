@@ -33,7 +33,7 @@ from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet,
 from ..parser import split_rows
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import by, last_limit, limit, names, parts_of, piece
+from ._shared import by, last_limit, limit, names, parts_of, piece, positional
 from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "merged", "refused"]
@@ -166,6 +166,7 @@ class Fetch(Command[FetchResult]):
     """
 
     name: ClassVar[str] = "FETCH"
+    repeatable = True
     states = SELECTED
     fetches = True
 
@@ -197,8 +198,11 @@ class Fetch(Command[FetchResult]):
         self._by_uid = not isinstance(messages, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
-        open_ended = isinstance(self._set, SavedResult) or self._set.has_star
-        self._ranges = _ALL if isinstance(self._set, SavedResult) or open_ended else self._set.ranges
+        self.positional = positional(messages)
+        open_ended = isinstance(messages, SavedResult) or messages.has_star
+        self._ranges = _ALL if isinstance(messages, SavedResult) or open_ended else messages.ranges
+        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
+        self._room = sum(high - low + 1 for low, high in self._ranges)
         self._need = self._items.need
         if self._by_uid:
             self._need |= PRESENT_UID
@@ -207,8 +211,6 @@ class Fetch(Command[FetchResult]):
         # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
         self.kind = "fetch" if self._by_uid else "fetch-by-number"
-        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
-        self._room = sum(high - low + 1 for low, high in self._ranges)
         self._seen: set[int] | None = None
         self._incomplete: dict[int, FetchedMessage] = {}
         self.rows: list[FetchedMessage] = []
@@ -216,6 +218,14 @@ class Fetch(Command[FetchResult]):
         """The numbers of the rows that were taken."""
         self.stopped_early = False
         """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
+
+    def hand_on(self, again: Fetch) -> list[FetchedMessage]:
+        """Return the rows that came before the connection was lost, and have `again` be about the other messages."""
+        if not isinstance(self._set, UIDSet) or self._set.has_star or self._partial is not None:
+            return []
+        rows = self.taken()
+        again.begin(self._set - UIDSet(self.numbers))
+        return rows
 
     def requires(self, session: Session) -> Iterable[str]:
         needed = set(self._items.requires)
@@ -419,6 +429,9 @@ class FetchInto(Fetch):
         into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
+        self.notes_files = False
+        """Whether to note where in its file a literal begins, for `hand_on`."""
+        self._files: dict[tuple[int | None, str], tuple[Any, int]] = {}  # of all pieces
         super().__init__(messages, *items)
         sections = [name for name in self._items.answers if _SECTION.fullmatch(name)]
         if not sections:
@@ -466,10 +479,38 @@ class FetchInto(Fetch):
 
     def _write(self, number: int | None, name: str, size: int) -> Callable[[Any], object] | None:
         into = self._into
-        file: Any = into(number, name, size) if callable(into) else into
+        begun = self._files.get((number, _response_name(name)))
+        file: Any = into if not callable(into) else into(number, name, size) if begun is None else begun[0]
         if file is None:
             return None
+        if self.notes_files and begun is None:
+            self._files[number, _response_name(name)] = file, _position(file)
         return file.write if self._progress is None else _counted(file.write, size, self._progress)
+
+    def hand_on(self, again: Fetch) -> list[FetchedMessage]:
+        """As of `Fetch`; a file that has a part of a message is cut to where the message began.
+
+        Raises OSError or ValueError where it can't be.
+        """
+        assert isinstance(again, FetchInto)
+        rows = super().hand_on(again)
+        for row in rows:
+            streamed = [value for _, value in row.items if isinstance(value, Streamed)]
+            for value in streamed:
+                if value.error is not None:
+                    raise value.error
+            if streamed and self._written.isdisjoint({(_announced(row), self._number(row)), (_announced(row), None)}):
+                raise ParseError("what was written is of another message: the server said so after it")
+        whole = {self._number(row) for row in rows}
+        for (number, name), (file, start) in self._files.items():
+            if number not in whole:
+                if start < 0:
+                    raise io.UnsupportedOperation("a file that has no position")
+                file.seek(start)
+                file.truncate()
+                if number is not None:
+                    again._files[number, name] = file, start
+        return [*map(self._with_quoted_written, rows)]
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)
@@ -522,6 +563,14 @@ class FetchInto(Fetch):
 
 
 _SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
+
+
+def _position(file: Any) -> int:
+    """Return where a file is; -1 where it can't tell, as a pipe can't."""
+    try:
+        return int(file.tell())
+    except (AttributeError, OSError, ValueError):
+        return -1
 
 
 def _announced(row: FetchedMessage) -> int | None:

@@ -15,6 +15,7 @@ class Idle(Command[None]):
     """Ask to be told what is new, until the driver sends DONE; ``client.idle()`` is the way to use it."""
 
     name = "IDLE"
+    repeatable = True
     states = AUTHENTICATED
 
     def __init__(self) -> None:

@@ -73,6 +73,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
     """
 
     name: ClassVar[str] = "LIST"
+    repeatable = True
 
     def __init__(
         self,
@@ -241,6 +242,7 @@ class Status(Question[MailboxStatus]):
     """
 
     name = "STATUS"
+    repeatable = True
     answered_by = MailboxStatus
 
     def __init__(self, mailbox: str | bytes, *items: str) -> None:
@@ -356,6 +358,7 @@ class Namespace(Question[Namespaces]):
     """
 
     name = "NAMESPACE"
+    repeatable = True
     needs = ("NAMESPACE",)
     answered_by = Namespaces
 

@@ -43,6 +43,7 @@ class GetMetadata(Command[MetadataResult]):
     """
 
     name = "GETMETADATA"
+    repeatable = True
 
     def __init__(
         self,

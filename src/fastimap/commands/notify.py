@@ -107,6 +107,7 @@ class Notify(Command[tuple[MailboxStatus, ...]]):
     """
 
     name = "NOTIFY"
+    repeatable = True
 
     def __init__(self, *groups: EventGroup, status: bool = False) -> None:
         if not groups:
@@ -131,6 +132,10 @@ class Notify(Command[tuple[MailboxStatus, ...]]):
         return True
 
     def succeed(self, tagged: Tagged, session: Session) -> tuple[MailboxStatus, ...]:
+        session.notify = again = Notify.__new__(Notify)
+        again._status = False
+        again._groups = self._groups
+        again._found = []
         return tuple(self._found)
 
 
@@ -138,7 +143,11 @@ class NotifyNone(Instruction):
     """Ask to be told of no events any more, not even in the selected mailbox. (NOTIFY: RFC 5465, section 3.1)"""
 
     name = "NOTIFY"
+    repeatable = True
     needs = ("NOTIFY",)
 
     def __init__(self) -> None:
         super().__init__(b"NONE")
+
+    def succeed(self, tagged: Tagged, session: Session) -> None:
+        session.notify = None

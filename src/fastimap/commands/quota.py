@@ -24,6 +24,7 @@ class GetQuota(Question[Quota]):
     """
 
     name = "GETQUOTA"
+    repeatable = True
     needs = ("QUOTA",)
     answered_by = Quota
 
@@ -51,6 +52,7 @@ class GetQuotaRoot(Command[MailboxQuota]):
     """
 
     name = "GETQUOTAROOT"
+    repeatable = True
 
     def __init__(self, mailbox: str | bytes = "INBOX") -> None:
         self._mailbox = mailbox

@@ -154,6 +154,7 @@ class _Searching(Command[R]):
     """What SEARCH and SORT have in common: a search key, return options, and answers of two kinds."""
 
     states = SELECTED
+    repeatable = True
     answers = frozenset({"SEARCH", "SORT", "ESEARCH"})
     answered_by: ClassVar[type[types.SearchResponse] | type[types.SortResponse]]
 
@@ -174,6 +175,7 @@ class _Searching(Command[R]):
         self._saves = "SAVE" in self._returns or "SEARCHRES" in key.requires
         # Sequence numbers may change while another command runs, and $ is what the last search left.
         self.kind = None if sequence or key.by_position or self._saves else "search"
+        self.positional = key.by_position or "SEARCHRES" in key.requires
         self._answer: ESearch | None = None
         self._numbers: list[int] = []
         self._found = SequenceSet()
@@ -413,6 +415,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     """
 
     name = "THREAD"
+    repeatable = True
     states = SELECTED
     answers = frozenset({"THREAD"})
 
@@ -422,6 +425,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
         self._key = search_key(key)
         self._program = (self._algorithm, encode.atom(charset), *search_program(key, charset=charset))
         self.kind = None if sequence or "SEARCHRES" in key.requires else "search"
+        self.positional = key.by_position or "SEARCHRES" in key.requires
         self._threads: list[ThreadNode] = []
 
     def requires(self, session: Session) -> Iterable[str]:
@@ -455,6 +459,7 @@ class MultiSearch(Command[tuple[MailboxSearchResult, ...]]):
     """
 
     name = "ESEARCH"
+    repeatable = True
 
     def __init__(
         self,
@@ -511,6 +516,7 @@ class CancelUpdate(Instruction):
     """
 
     name = "CANCELUPDATE"
+    repeatable = True
     states = SELECTED
 
     def __init__(self, *tags: bytes) -> None:

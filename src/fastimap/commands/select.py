@@ -14,7 +14,7 @@ from ..model._shown import Shown
 from ..model.message import FetchedMessage
 from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
 from ..model.responses import Exists, Flags, MailboxInfo, Recent, Response, StatusResponse, Tagged, Vanished
-from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, decoded, last_limit, limit, parts_of, piece, refuse_read_only
@@ -101,6 +101,7 @@ class Select(Command[SelectedMailbox]):
     """
 
     name = "SELECT"
+    repeatable = True
 
     def __init__(
         self,
@@ -203,6 +204,7 @@ class Select(Command[SelectedMailbox]):
             examined=self._examines,
             exists=self._exists,
         )
+        session.condstore = self._condstore
         return SelectedMailbox(
             self._selects,
             read_only,
@@ -263,6 +265,7 @@ class Unselect(Instruction):
     """
 
     name = "UNSELECT"
+    repeatable = True
     states = SELECTED
     needs = ("UNSELECT",)
 
@@ -280,6 +283,7 @@ class Check(Instruction):
     """
 
     name = "CHECK"
+    repeatable = True
     states = SELECTED
 
     def __init__(self) -> None:
@@ -322,6 +326,8 @@ class Expunge(Command[ExpungeResult]):
         self.begin(None if messages is None else uid_set(messages))
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
+        self.positional = isinstance(self._uids, SavedResult)
+        self.repeatable = self._uids is not None  # else it removes what was marked meanwhile
         self.as_events = False
         """Whether what is gone comes as events, and not in the result: for what sends this command among others."""
 

@@ -18,6 +18,7 @@ class Capability(Command[frozenset[str]]):
     """
 
     name = "CAPABILITY"
+    repeatable = True
     states = ANY
 
     def parts(self, session: Session) -> Sequence[Part]:
@@ -34,6 +35,7 @@ class Noop(Command[None]):
     """Do nothing; the server uses the occasion to tell what is new (RFC 9051, section 6.1.2)."""
 
     name = "NOOP"
+    repeatable = True
     states = ANY
     kind = "noop"
 

@@ -15,7 +15,7 @@ from ..model.responses import Response, StatusResponse, Tagged
 from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import last_limit, limit, one_or_several, parts_of, piece, ranges, refuse_read_only, verb
+from ._shared import last_limit, limit, one_or_several, parts_of, piece, positional, ranges, refuse_read_only, verb
 from .base import SELECTED, Command, Session
 
 __all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
@@ -91,6 +91,8 @@ class Store(Command[StoreResult]):
         if self._need and self._by_uid:
             self._need |= PRESENT_UID
         self._ranges = ranges(messages)
+        self.positional = positional(messages)
+        self.repeatable = self._since is None  # the second time it changes nothing
         self._rows: list[FetchedMessage] = []
         self.kind = "store" if self._by_uid else None
 
@@ -223,6 +225,7 @@ class Copy(Command[CopyResult]):
         """Be about `messages`."""
         self._messages = messages
         self.nothing_to_do = not messages
+        self.positional = positional(messages)
         self._codes: list[CopyUID] = []
 
     def pieces(self, octets: int) -> Sequence[Copy]:

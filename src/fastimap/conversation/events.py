@@ -6,6 +6,7 @@ import heapq
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import TooManyUnasked
@@ -13,9 +14,23 @@ from ..limits import Limits
 from ..model.message import FetchedMessage
 from ..model.responses import ExpungeResponse, Response, Vanished
 
-__all__ = ["Event", "EventQueue", "Unsolicited", "is_expunge", "octets_of"]
+__all__ = ["Event", "EventQueue", "Reconnected", "Unsolicited", "is_expunge", "octets_of"]
 
-Event: TypeAlias = Response | FetchedMessage
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The connection was made anew, in the state of the one before; with `retry=`.
+
+    What happened in the mailbox meanwhile was not reported: messages may be there or gone, flags may be others.
+    Sequence numbers are those of the new connection from here on.
+    """
+
+    mailbox: str | None
+    """The mailbox that is selected again."""
+
+
+Event: TypeAlias = Response | FetchedMessage | Reconnected
+"""What comes unsolicited: untagged responses, rows of FETCH that nobody asked for, and `Reconnected`."""
 
 # Bounds of the queue, in events and in octets as they were on the wire: decoded, a response of short words takes some
 # thirty times its octets. Beyond them the oldest events go, and `dropped` counts them.

@@ -31,6 +31,7 @@ def send_in_pieces(
     by_uid = not left[0].command.by_sequence
     sent: list[Pending[Any]] = []
     scope = command.scope or session.scope(by_uid=by_uid)
+    command.sent_in = scope
     at_once = command.kind in ("fetch", "fetch-by-number", "search")
     unanswered = len(left) if at_once else 1
 

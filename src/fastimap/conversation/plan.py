@@ -217,6 +217,18 @@ class FetchPlan:
         elif reports:
             self._lost.append(rest)
 
+    def interrupted(self) -> None:
+        """Note that nothing in flight will be answered: what was not delivered is asked for again, before all else."""
+        self._again.extendleft(
+            Chunk(rest, chunk.octets * len(rest) // len(chunk.numbers))
+            for chunk in reversed(self._in_flight)
+            if (rest := chunk.rest)
+        )
+        self._in_flight.clear()
+        if self._window is not None:
+            self._unsent.extendleft(reversed(self._window.ranges))
+            self._window = None
+
     def refused(self, chunk: Chunk) -> int | None:
         """Note that the server has answered NO or BAD; return the message at fault where that is known.
 

@@ -14,7 +14,7 @@ from ..commands.base import BeginTLS, Flow, Session, State
 from ..commands.extensions import ID, Enable
 from ..commands.select import Select
 from ..commands.session import Capability, Compress, StartTLS
-from ..errors import CapabilityMissing, CommandError, NotOffered, StateError, TLSError
+from ..errors import CapabilityMissing, CommandError, NotOffered, TLSError, UIDValidityChanged
 from ..sasl import choose
 from ..settings import Settings
 from .protocol import Protocol
@@ -97,7 +97,5 @@ def select_again(before: Session) -> Flow[None]:
     assert before.asked_for is not None
     selected = yield Select(before.asked_for, read_only=before.examined)
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
-        raise StateError(
-            f"the UIDVALIDITY of {before.mailbox!r} changed from {before.uid_validity} to {selected.uid_validity}: "
-            "UIDs learnt before mean other messages now"
-        )
+        assert before.mailbox is not None
+        raise UIDValidityChanged(before.mailbox, before.uid_validity, selected.uid_validity)

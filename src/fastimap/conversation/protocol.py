@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..commands.base import Command, Session, State
+from ..commands.base import AUTHENTICATED, Command, Scope, Session, State
 from ..commands.refusals import delay_in
 from ..commands.session import Capability
 from ..errors import (
@@ -59,7 +59,7 @@ from ..parser import ResponseReader
 from ..wire import decode
 from ..wire.encode import Encoded, Encoding, Wait, encode
 from .deflate import Deflate
-from .events import Event, EventQueue, Unsolicited, is_expunge, octets_of
+from .events import Event, EventQueue, Reconnected, Unsolicited, is_expunge, octets_of
 from .overlap import Flight
 from .pending import Pending
 from .pieces import send_in_pieces
@@ -87,6 +87,8 @@ class Counters:
     round_trips: int = 0
     """How often the connection turned from sending to receiving."""
     events_dropped: int = 0
+    reconnects: int = 0
+    """How often the connection was made anew, with `retry=`."""
 
 
 class Protocol:
@@ -113,6 +115,10 @@ class Protocol:
         self._sent = False
         self._tls_next = False
         self._listings = 0  # before the command that changes the capabilities
+        self.established = False
+        """Whether the connection was brought to the state that its settings ask for; set by the driver."""
+        self.before: Session | None = None
+        """The state that is to be restored: that of a connection in whose place this one is."""
 
     # Commands in.
 
@@ -240,9 +246,15 @@ class Protocol:
         if command.scope is not None and not session.within(command.scope):
             raise StateError(
                 f"{command.name} was not sent: since its messages were numbered "
-                + ("the mailbox was left" if command.scope[0] != session.selections else "messages were expunged")
+                + _change(command.scope, session)
                 + ", and the numbers mean others now"
             )
+        if command.positional and session.renumbered:
+            raise StateError(
+                f"{command.name} was not sent: the connection was made anew, and sequence numbers and $ are of the one "
+                "before: take the event Reconnected (take_events()) or select the mailbox, and number the messages anew"
+            )
+        command.sent_in = session.scope(by_uid=not command.positional)
         for capability in command.requires(session):
             if not session.has(capability):
                 raise CapabilityMissing(command.name, capability)
@@ -338,6 +350,7 @@ class Protocol:
         if self.error is not None:
             return
         self.error = error
+        self.session.authenticated = self.session.state in AUTHENTICATED
         pendings = [self.greeting, *self._flight.by_tag.values(), *self._queue]
         self._flight = Flight()
         self._reader.set_tags(self._flight.by_tag)
@@ -349,7 +362,29 @@ class Protocol:
 
     def next_event(self) -> Event | None:
         """Return the oldest unsolicited response that was not taken yet, or None."""
-        return self._events.take()
+        event = self._events.take()
+        if isinstance(event, Reconnected):
+            self.session.renumbered = False
+        return event
+
+    def successor(self) -> Protocol:
+        """Return the protocol of a connection in the place of this one, which is dead.
+
+        It goes on counting, and has the events that were not taken.
+        """
+        new = Protocol(self._limits)
+        new._counters = self._counters
+        new._events = self._events
+        new._tags = self._tags
+        new.before = self.session if self.established and self.before is None else self.before
+        return new
+
+    def restored(self) -> None:
+        """Note that the state of the connection before is restored."""
+        assert self.before is not None
+        self._counters.reconnects += 1
+        self._events.put(Reconnected(self.before.mailbox), 0)
+        self.before = None
 
     @property
     def octets_heard(self) -> int:
@@ -631,6 +666,12 @@ def _discard(octets: memoryview) -> None:
 def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object], octets: memoryview) -> None:
     if not pending.command.abandoned:
         write(octets)
+
+
+def _change(scope: Scope, session: Session) -> str:
+    if scope[0] != session.selections:
+        return "the mailbox was left"
+    return "the connection was made anew" if session.renumbered else "messages were expunged"
 
 
 def _injected() -> TLSError:

@@ -138,6 +138,28 @@ class FetchStream:
             raise error
         return rows
 
+    @property
+    def protocol(self) -> Protocol:
+        """That of the connection by which it fetches."""
+        return self._protocol
+
+    def go_on(self, protocol: Protocol) -> None:
+        """Fetch what is still owed by another connection, or by the same one, after `take` raised an error.
+
+        UIDs mean the same there, as its session knows (`Session.scope`); rows that were taken do not come again.
+        """
+        self.close()
+        self._protocol = protocol
+        self._octets = protocol.octets_heard
+        self._error = None
+        self._sizing = self._searching = None
+        if self.plan is not None:
+            self.plan.interrupted()
+        else:
+            self._begun = False
+            self._found = UIDSet()
+        self.closed = False
+
     def close(self) -> None:
         """Give up: what is in flight is drained."""
         self.closed = True
@@ -225,6 +247,10 @@ class FetchStream:
     def _send(self) -> None:
         plan = self.plan
         if plan is None:
+            return
+        if self._protocol.error is not None:  # what has arrived is the caller's before that
+            if not plan.done:
+                self._error = self._protocol.dead()
             return
         if self._sizing is None and (window := plan.next_window()) is not None:
             size = Fetch(window, "RFC822.SIZE")
@@ -326,6 +352,15 @@ class IdleStream:
         elif now >= self.wake_at:
             self._protocol.interrupt()
             self.wake_at = now + self._renew
+
+    @property
+    def protocol(self) -> Protocol:
+        """That of the connection that is idle."""
+        return self._protocol
+
+    def anew(self, protocol: Protocol) -> IdleStream:
+        """Return the same for another connection."""
+        return IdleStream(protocol, renew=self._renew, poll=self._poll)
 
     @property
     def ready(self) -> bool:

@@ -13,7 +13,8 @@ It is not for the open network: it listens on loopback, and keeps all in memory,
 Nothing is sent that the RFCs do not allow; to test a client against a server that misbehaves, use another.
 """
 
+from ..sessions.retry import no_waits
 from .process import IMAPServerProcess
 from .server import IMAPServer, StoredMessage
 
-__all__ = ["IMAPServer", "IMAPServerProcess", "StoredMessage"]
+__all__ = ["IMAPServer", "IMAPServerProcess", "StoredMessage", "no_waits"]

@@ -1,0 +1,220 @@
+"""Operations that go on after a cut, as flows: the driver runs their commands, waits and connects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from ..commands.base import Command, Connect, Flow, Sleep, State
+from ..commands.extensions import Enable
+from ..commands.fetch import Fetch, FetchInto, FetchResult
+from ..commands.session import Compress
+from ..conversation.prepare import select_again
+from ..conversation.protocol import Protocol
+from ..errors import Advice, FastimapError, StateError
+from ..model.message import FetchedMessage
+from ..settings import Settings
+from .retry import Attempts, Budget, Retry, helps, needs_connection
+
+__all__ = ["Persistence", "connecting", "helps", "persistence", "persistently", "recover", "restore"]
+
+R = TypeVar("R")
+
+log = logging.getLogger("fastimap")
+
+
+@dataclass(slots=True)
+class Persistence:
+    """What the flows of a client with `retry=` know of it."""
+
+    retry: Retry
+    budget: Budget
+    """Of the account."""
+    renewable: bool
+    """Whether its credentials are asked for at each connection."""
+    protocol: Protocol
+    """That of its present connection."""
+
+    def opening(self) -> float:
+        """Return the seconds to wait before a login; raise what refused the credentials before."""
+        return self.budget.login()
+
+    def opened(self, error: Exception | None) -> None:
+        """Note what came of a login."""
+        if error is None:
+            self.budget.succeeded()
+        elif isinstance(error, FastimapError) and error.advice is Advice.REAUTHENTICATE:
+            if not self.renewable:
+                self.budget.refused(error)
+        elif helps(error):
+            self.budget.failed(error)
+
+
+def persistence(settings: Settings, retry: Retry | None, protocol: Protocol) -> Persistence | None:
+    """Return what the flows know of a client that is made with these; None without `retry`."""
+    if retry is None:
+        return None
+    if not isinstance(retry, Retry):
+        raise TypeError(f"retry is a fastimap.Retry, such as Retry(), not {retry!r:.100}")
+    credentials = settings.credentials
+    return Persistence(retry, Budget(retry), credentials is not None and callable(credentials.token), protocol)
+
+
+def connecting(client: Persistence) -> Flow[None]:
+    """Connect, again and again where it fails."""
+    attempts = Attempts(client.retry)
+    while True:
+        try:
+            yield Connect(client.protocol)
+        except Exception as exc:
+            wait = attempts.failed(exc, renewable=client.renewable)
+            _log(exc, wait)
+            yield Sleep(wait)
+        else:
+            return
+
+
+def persistently(client: Persistence, operation: Command[R] | Flow[R]) -> Flow[R]:
+    """Run an operation; what may be repeated is sent again after a cut."""
+    if isinstance(operation, Command):
+        result: R = yield from _command(client, operation)
+        return result
+    return (yield from _flow(client, operation))
+
+
+def _flow(client: Persistence, flow: Flow[R]) -> Flow[R]:
+    step: Any
+    sent: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            step = flow.send(sent) if error is None else flow.throw(error)
+        except StopIteration as stop:
+            result: R = stop.value
+            return result
+        sent = error = None
+        try:
+            if isinstance(step, Command):
+                sent = yield from _command(client, step)
+            elif isinstance(step, tuple):
+                sent = yield from _together(client, step)
+            else:
+                sent = yield step
+        except Exception as exc:
+            error = exc
+
+
+def _together(client: Persistence, commands: tuple[Command[Any], ...]) -> Generator[Any, Any, list[Any]]:
+    """Run commands that are sent together; after a cut, one after the other."""
+    again = [command.copy() for command in commands]
+    protocol = client.protocol
+    try:
+        results: list[Any] = yield commands
+    except Exception as exc:
+        if not all(command.repeatable for command in commands):
+            raise
+        yield from recover(client, protocol, Attempts(client.retry), exc)
+        results = []
+        for command in again:
+            results.append((yield from _command(client, command)))
+    return results
+
+
+def _command(client: Persistence, command: Command[R]) -> Generator[Any, Any, R]:
+    attempts: Attempts | None = None
+    kept: list[FetchedMessage] = []
+    while True:
+        protocol = client.protocol
+        again = command.copy() if command.repeatable else None
+        if isinstance(command, FetchInto):
+            command.notes_files = True
+        try:
+            result: R = yield command
+        except Exception as exc:
+            if again is None and command.sent_in is not None:
+                raise  # the server may have done it
+            if attempts is None:
+                attempts = Attempts(client.retry)
+            # Messages are those of the mailbox that was selected then: it may be another by now, or be made anew.
+            scope = command.scope
+            if scope is None and State.AUTHENTICATED not in command.states:
+                scope = command.sent_in or protocol.session.scope(by_uid=not command.positional)
+            if isinstance(command, Fetch) and isinstance(again, Fetch):
+                rows = _rest(command, again, exc)
+                if rows:
+                    attempts.progress()
+                    kept += rows
+            yield from recover(client, protocol, attempts, exc)
+            command = command if again is None else again
+            command.scope = scope
+        else:
+            if kept and isinstance(result, FetchResult):
+                return cast(R, FetchResult([*kept, *result], result.limit))
+            return result
+
+
+def _rest(command: Fetch, again: Fetch, error: Exception) -> list[FetchedMessage]:
+    """Return the rows that had come before `error`, and have `again` be about the other messages."""
+    try:
+        return command.hand_on(again)
+    except (OSError, ValueError) as unseekable:
+        error.add_note("it can't be taken up: what was written of a message can't be taken back from its file")
+        raise error from unseekable
+
+
+def recover(client: Persistence, protocol: Protocol, attempts: Attempts, error: Exception) -> Flow[None]:
+    """Wait, and connect anew where `protocol`, by which something failed, is dead. Raises `error` if that is no use."""
+    while True:
+        wait = attempts.failed(error, renewable=client.renewable)
+        _log(error, wait)
+        yield Sleep(wait)
+        if protocol.error is None and not needs_connection(error):
+            return
+        try:
+            yield Connect(protocol)
+        except Exception as exc:
+            error = exc
+            protocol = client.protocol
+        else:
+            return
+
+
+def restore(protocol: Protocol) -> Flow[None]:
+    """Bring a new connection, that is logged in, to the state of the one before.
+
+    Raises UIDValidityChanged; then it is the same mailbox's name that is selected, and no number of before means
+    anything.
+    """
+    session = protocol.session
+    before = protocol.before
+    if before is None:
+        return
+    session.line_limit = before.line_limit
+    if session.state is State.NOT_AUTHENTICATED and before.authenticated:
+        raise StateError(
+            "the connection was lost, and who was logged in by hand can't be again: give the client user= and password="
+        )
+    if missing := before.enabled - session.enabled:
+        yield Enable(*sorted(missing))
+    if before.compressed and not session.compressed:
+        yield Compress()
+    if before.notify is not None:
+        yield before.notify.copy()
+    try:
+        if before.mailbox is not None:
+            yield from select_again(before)
+            session.condstore = before.condstore
+    except BaseException:
+        session.selections = before.selections + 1
+        raise
+    session.selections = before.selections
+    session.expunges = before.expunges + 1
+    session.renumbered = True
+    log.info("connected anew%s", "" if before.mailbox is None else f", {before.mailbox!r} is selected again")
+    protocol.restored()
+
+
+def _log(error: Exception, wait: float) -> None:
+    log.info("%s: %s; again in %.3g s", type(error).__name__, error, wait)

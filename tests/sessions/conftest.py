@@ -1,0 +1,7 @@
+"""Both clients, both parsers, and servers."""
+
+from __future__ import annotations
+
+from tests.client.conftest import client, door, implementation, nothing_left_open, serve, server, settled
+
+__all__ = ["client", "door", "implementation", "nothing_left_open", "serve", "server", "settled"]
