@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     )
     from .model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet
     from .parser import IMPLEMENTATION
+    from .sessions.pool import AsyncPool, Pool, PoolStats, Result
     from .sessions.retry import Retry
     from .settings import Timeouts
 
@@ -68,6 +69,7 @@ __all__ = [
     "AppendMessage",
     "AppendResult",
     "AsyncClient",
+    "AsyncPool",
     "BodyStructure",
     "Client",
     "Command",
@@ -98,8 +100,11 @@ __all__ = [
     "Parameters",
     "Pending",
     "Pipeline",
+    "Pool",
+    "PoolStats",
     "QResync",
     "Reconnected",
+    "Result",
     "Retry",
     "SavedResult",
     "SearchResult",
@@ -133,6 +138,7 @@ _HOMES = {
     "AppendMessage": "commands",
     "AppendResult": "commands",
     "AsyncClient": "clients.asyncio",
+    "AsyncPool": "sessions.pool",
     "BodyStructure": "model.message",
     "Client": "clients.blocking",
     "Command": "commands.base",
@@ -163,8 +169,11 @@ _HOMES = {
     "Parameters": "model.message",
     "Pending": "conversation.protocol",
     "Pipeline": "clients.pipeline",
+    "Pool": "sessions.pool",
+    "PoolStats": "sessions.pool",
     "QResync": "commands",
     "Reconnected": "conversation.events",
+    "Result": "sessions.pool",
     "Retry": "sessions.retry",
     "SavedResult": "model.sequence_set",
     "SearchResult": "commands",

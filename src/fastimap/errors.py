@@ -14,6 +14,7 @@
     +-- CapabilityMissing ...... the server does not have what the command needs; nothing was sent
     +-- StateError ............. the command is not allowed in this state; nothing was sent
     |   +-- UIDValidityChanged . the mailbox's UIDs mean other messages now
+    +-- PoolTimeout ............ no connection of a pool was free in time
 
 :attr:`FastimapError.advice` says what helps: to retry, to reconnect, to authenticate anew, or to fix the call.
 
@@ -51,6 +52,7 @@ __all__ = [
     "OAuthError",
     "OverQuota",
     "ParseError",
+    "PoolTimeout",
     "ProtocolError",
     "ResponseTooLarge",
     "StateError",
@@ -268,6 +270,12 @@ class UIDValidityChanged(StateError):
             f"the UIDVALIDITY of {self.mailbox!r} changed from {self.before} to {self.now}: UIDs learnt before mean "
             "other messages now"
         )
+
+
+class PoolTimeout(FastimapError, TimeoutError):
+    """No connection of a pool was free in time, or too many wait for one."""
+
+    advice = Advice.RETRY
 
 
 class LimitError(ProtocolError):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fastimap import AsyncClient, Client, Timeouts
+from fastimap import AsyncClient, AsyncPool, Client, Pool, Timeouts
 from fastimap.sessions.retry import Retry, no_waits
 from tests.servers import dovecot
 from tests.servers.server import Server
@@ -147,7 +147,23 @@ def fetch_into(mailbox: Mailbox, proxy: Proxy, seed: int) -> tuple[list[tuple[in
         return [(uid or 0, (directory / str(uid)).read_bytes()) for uid in found], reconnects
 
 
-KINDS: dict[str, Kind] = {"fetch_iter": fetch_iter, "fetch_into": fetch_into}
+def pool_fetch_iter(mailbox: Mailbox, proxy: Proxy, seed: int) -> tuple[list[tuple[int, bytes]], int]:
+    uids = list(mailbox.messages)
+    settings = {**arguments(mailbox, seed), "connections": random.Random(seed).choice((1, 2, 4))}
+    if seed % 2:
+
+        async def main() -> tuple[list[tuple[int, bytes]], int]:
+            async with AsyncPool(proxy.host, proxy.port, **settings) as pool:
+                rows = [(row.uid, row.body) async for row in pool.fetch_iter("INBOX", uids, "BODY.PEEK[]")]
+                return rows, pool.stats().logins - pool.stats().opened  # type: ignore[return-value]
+
+        return asyncio.run(main())
+    with Pool(proxy.host, proxy.port, **settings) as pool:
+        rows = [(row.uid, row.body) for row in pool.fetch_iter("INBOX", uids, "BODY.PEEK[]")]
+        return rows, pool.stats().logins - pool.stats().opened  # type: ignore[return-value]
+
+
+KINDS: dict[str, Kind] = {"fetch_iter": fetch_iter, "fetch_into": fetch_into, "pool.fetch_iter": pool_fetch_iter}
 
 
 def measure(kind: Kind, mailbox: Mailbox) -> None:

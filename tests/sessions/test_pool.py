@@ -1,0 +1,321 @@
+"""Pool and AsyncPool: who gets which connection, limits of the server, and what is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncPool, Client, Pool, Retry, errors
+from fastimap import search as s
+from fastimap.sessions.pool import _Book, _Waiter
+from fastimap.testing import IMAPServer
+from tests.client.peers import in_turn
+from tests.client.test_commands import fill
+from tests.imaplib.scripted import Peer
+
+pytestmark = pytest.mark.usefixtures("implementation")
+
+LOGIN: dict[str, Any] = {"tls": False, "user": "user", "password": "password", "mechanism": "LOGIN", "timeout": 10}
+RETRY = Retry(attempts=3, first=0.0, longest=0.0, burst=1000)
+
+
+@pytest.fixture
+def pool(server: IMAPServer) -> Iterator[Pool]:
+    with Pool(server.host, server.port, connections=3, retry=RETRY, **LOGIN) as pool:
+        yield pool
+
+
+def run(server: IMAPServer, body: Callable[[AsyncPool], Any], **settings: Any) -> Any:
+    async def main() -> Any:
+        async with AsyncPool(server.host, server.port, retry=RETRY, **{"connections": 3, **settings, **LOGIN}) as pool:
+            return await body(pool)
+
+    return asyncio.run(main())
+
+
+def test_connections_are_opened_as_needed_and_lent_again(pool: Pool) -> None:
+    assert pool.stats().connections == 0
+    for _ in range(3):
+        with pool.client() as client:
+            client.list_mailboxes()
+    assert (pool.stats().connections, pool.stats().idle, pool.stats().lent) == (1, 1, 3)
+    with pool.client(), pool.client():
+        assert pool.stats().connections == 2
+
+
+def test_a_connection_that_has_the_mailbox_is_preferred(server: IMAPServer, pool: Pool) -> None:
+    server.create("a")
+    server.create("b")
+    with pool.selected("a") as first, pool.selected("b") as second:
+        pass
+    commands = second.counters.commands
+    with pool.selected("b") as again:
+        assert again is second
+        assert again.session.mailbox == "b"
+        assert again.counters.commands <= commands + 1
+    with pool.selected("a", read_only=True) as again:
+        assert again is first
+        assert again.session.examined
+
+
+def test_who_waits_too_long_is_told(pool: Pool) -> None:
+    with pool.client(), pool.client(), pool.client():
+        with pytest.raises(errors.PoolTimeout), pool.client(timeout=0.01):
+            pass
+        assert pool.stats().timeouts == 1
+    with pool.client(timeout=0.01):
+        pass
+
+
+def test_no_more_than_max_waiting_wait(server: IMAPServer) -> None:
+    with (
+        Pool(server.host, server.port, connections=1, max_waiting=0, retry=RETRY, **LOGIN) as pool,
+        pool.client(),
+        pytest.raises(errors.PoolTimeout, match="max_waiting"),
+        pool.client(),
+    ):
+        pass
+
+
+def test_they_are_served_in_the_order_of_asking() -> None:
+    book: _Book[Client] = _Book(1, 1, None)
+    served: list[int] = []
+    waiters: list[_Waiter[Client]] = [_Waiter(None, lambda number=number: served.append(number)) for number in range(3)]  # type: ignore[misc]
+    for waiter in waiters:
+        book.ask(waiter, 0.0)
+    assert served == [0]
+    book.withdraw(waiters[1])
+    book.gone(0.0)
+    assert served == [0, 2]
+
+
+def test_threads_share_it(server: IMAPServer, pool: Pool) -> None:
+    fill(server, 5)
+    found: list[int] = []
+
+    def work() -> None:
+        for _ in range(5):
+            with pool.selected("INBOX", read_only=True) as client:
+                found.append(len(client.search(s.undeleted).uids))
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [5] * 40
+    assert pool.stats().connections <= 3
+
+
+def test_what_was_lost_while_idle_is_made_anew(server: IMAPServer, pool: Pool) -> None:
+    with pool.client() as client:
+        pass
+    server.disconnect_all()
+    with pool.client() as again:
+        assert again is client
+        again.list_mailboxes()
+    assert pool.stats().connections == 1
+
+
+def test_an_exception_gives_the_connection_back(pool: Pool) -> None:
+    with pytest.raises(ZeroDivisionError), pool.client():
+        raise ZeroDivisionError
+    assert (pool.stats().connections, pool.stats().idle) == (1, 1)
+
+
+def test_a_loop_that_is_left_gives_the_connection_back_in_step(server: IMAPServer, pool: Pool) -> None:
+    fill(server, 50)
+    with pool.selected("INBOX") as client:
+        rows = client.fetch_iter(range(1, 51), "BODY.PEEK[]", chunk=5)
+        next(rows)
+    with pool.selected("INBOX") as again:
+        assert again is client
+        assert len(again.fetch(range(1, 51), "FLAGS")) == 50
+    rows.close()
+
+
+def test_idle_connections_are_closed(server: IMAPServer) -> None:
+    with Pool(server.host, server.port, connections=3, max_idle=0.0, retry=RETRY, **LOGIN) as pool:
+        with pool.client(), pool.client():
+            pass
+        time.sleep(0.01)
+        with pool.client():
+            assert pool.stats().connections == 1
+        assert pool.stats().closed == 2
+
+
+def test_resize(pool: Pool) -> None:
+    with pool.client(), pool.client(), pool.client():
+        pass
+    pool.resize(1)
+    assert (pool.stats().connections, pool.stats().idle) == (1, 1)
+    pool.resize(2)
+    with pool.client(), pool.client():
+        pass
+
+
+def test_a_closed_pool_lends_nothing(pool: Pool) -> None:
+    with pool.client():
+        pool.close()
+    assert pool.stats().connections == 0
+    with pytest.raises(errors.StateError, match="closed"), pool.client():
+        pass
+
+
+def test_a_server_that_takes_fewer(serve: Callable[..., Any]) -> None:
+    """The pool goes on with what it has."""
+
+    def takes(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        while line := peer.line():
+            peer.send(line.partition(b" ")[0] + b" OK done\r\n")
+
+    def refuses(peer: Peer) -> None:
+        peer.send(b"* BYE Too many connections from your address\r\n")
+
+    servers = in_turn([serve(takes), serve(refuses), serve(takes)])
+    with Pool("127.0.0.1", 143, tls=False, socket=servers, connections=4, retry=RETRY) as pool:
+        with pool.client() as client:
+            with pytest.raises(errors.PoolTimeout), pool.client(timeout=0.05):
+                pass
+            assert (pool.stats().limit, pool.stats().refused, pool.stats().connections) == (1, 1, 1)
+        with pool.client(timeout=0.05) as again:
+            assert again is client
+        pool._book.raise_at = 0.0  # five minutes later
+        with pool.client(), pool.client(timeout=1):
+            assert pool.stats().limit == 2
+
+
+def test_a_refused_password_is_not_tried_by_each_connection(server: IMAPServer) -> None:
+    wrong = {**LOGIN, "password": "wrong"}
+    with Pool(server.host, server.port, connections=3, retry=RETRY, **wrong) as pool:
+        for _ in range(3):
+            with pytest.raises(errors.AuthenticationFailed), pool.client():
+                pass
+        assert pool.stats().logins == 1
+        assert pool.stats().connections == 0
+
+
+def test_fetch_iter_by_all_connections(server: IMAPServer, pool: Pool) -> None:
+    fill(server, 450)
+    rows = list(pool.fetch_iter("INBOX", "1:*", "BODY.PEEK[]"))
+    assert sorted(row.uid or 0 for row in rows) == list(range(1, 451))
+    assert pool.stats().connections == 3
+    assert pool.stats().idle == 3
+    assert [row.uid for row in pool.fetch_iter("INBOX", 7, "FLAGS")] == [7]
+    assert list(pool.fetch_iter("INBOX", [], "FLAGS")) == []
+
+
+def test_leaving_fetch_iter_gives_all_back(server: IMAPServer, pool: Pool) -> None:
+    fill(server, 450)
+    rows = pool.fetch_iter("INBOX", "1:*", "BODY.PEEK[]")
+    next(rows)
+    assert pool.stats().idle == 0
+    rows.close()
+    assert pool.stats().idle == 3
+    assert len(list(pool.fetch_iter("INBOX", "1:*", "FLAGS"))) == 450
+
+
+def test_map_goes_on_after_a_mailbox_that_fails(server: IMAPServer, pool: Pool) -> None:
+    names = [f"box{number}" for number in range(20)]
+    for name in names[:-1]:
+        server.create(name)
+
+    def job(client: Client) -> str:
+        assert client.session.mailbox is not None
+        if client.session.mailbox == "box3":
+            raise ZeroDivisionError
+        return client.session.mailbox
+
+    results = dict(pool.map(names, job))
+    assert set(results) == set(names)
+    assert isinstance(results["box3"].error, ZeroDivisionError)
+    with pytest.raises(errors.MailboxNotFound):
+        results["box19"].get()
+    assert [results[name].get() for name in names if name not in ("box3", "box19")] == [
+        name for name in names if name not in ("box3", "box19")
+    ]
+    assert pool.stats().idle == pool.stats().connections
+
+
+def test_asyncpool(server: IMAPServer) -> None:
+    fill(server, 450)
+
+    async def body(pool: AsyncPool) -> None:
+        async with pool.client() as client:
+            await client.list_mailboxes()
+        rows = [row async for row in pool.fetch_iter("INBOX", "1:*", "BODY.PEEK[]")]
+        assert sorted(row.uid or 0 for row in rows) == list(range(1, 451))
+        assert (pool.stats().connections, pool.stats().idle) == (3, 3)
+        server.disconnect_all()
+        async with pool.selected("INBOX") as client:
+            assert len(await client.fetch("1:*", "FLAGS")) == 450
+
+        async def job(client: Any) -> int:
+            return len((await client.search(s.undeleted)).uids)
+
+        results = {name: result async for name, result in pool.map(["INBOX", "none"], job)}
+        assert results["INBOX"].get() == 450
+        assert isinstance(results["none"].error, errors.MailboxNotFound)
+
+    run(server, body)
+
+
+def test_asyncpool_a_task_that_is_cancelled_gives_its_connection_back(server: IMAPServer) -> None:
+    async def body(pool: AsyncPool) -> None:
+        async def hold() -> None:
+            async with pool.client():
+                await asyncio.sleep(60)
+
+        holding = [asyncio.ensure_future(hold()) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert (pool.stats().connections, pool.stats().waiting) == (3, 2)
+        for task in holding:
+            task.cancel()
+        await asyncio.gather(*holding, return_exceptions=True)
+        assert (pool.stats().connections, pool.stats().idle, pool.stats().waiting) == (3, 3, 0)
+        async with pool.client(timeout=1) as client:
+            await client.list_mailboxes()
+
+    run(server, body)
+
+
+def test_asyncpool_who_waits_too_long_is_told(server: IMAPServer) -> None:
+    async def body(pool: AsyncPool) -> None:
+        async with pool.client():
+            with pytest.raises(errors.PoolTimeout):
+                async with pool.client(timeout=0.01):
+                    pass
+        async with pool.client(timeout=1):
+            pass
+
+    run(server, body, connections=1)
+
+
+def test_asyncpool_leaving_fetch_iter_gives_all_back(server: IMAPServer) -> None:
+    fill(server, 450)
+
+    async def body(pool: AsyncPool) -> None:
+        rows: AsyncIterator[Any] = pool.fetch_iter("INBOX", "1:*", "BODY.PEEK[]")
+        await anext(rows)
+        await rows.aclose()  # type: ignore[attr-defined]
+        assert pool.stats().idle == pool.stats().connections
+        assert len([row async for row in pool.fetch_iter("INBOX", "1:*", "FLAGS")]) == 450
+
+    run(server, body)
+
+
+def test_wrong_arguments(server: IMAPServer) -> None:
+    with pytest.raises(ValueError, match="connections"):
+        Pool("imap.example.org", connections=0)
+    with pytest.raises(ValueError, match="host"):
+        Pool("")
+    with pytest.raises(TypeError, match="hots"):
+        Pool("imap.example.org", hots=1)
+    with Pool(server.host, server.port, **LOGIN) as pool, pytest.raises(ValueError, match="by UID"):
+        list(pool.fetch_iter("INBOX", "$", "FLAGS"))
