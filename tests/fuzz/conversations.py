@@ -28,6 +28,7 @@ from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.conversation.streams import FetchStream, IdleStream
 from fastimap.errors import FastimapError
 from fastimap.limits import CLIENT_LIMITS, Limits
+from fastimap.model._shown import Value
 from fastimap.model.message import BodyStructure, FetchedMessage
 from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.settings import DEFAULT_TIMEOUTS, Settings
@@ -266,6 +267,8 @@ def look_at(value: Any) -> None:
             value.decode_text(b"=C3=\xa4\r\nYQ==")
         if isinstance(value, tuple):
             stack += value
+        elif isinstance(value, Value):
+            stack += vars(value).values()
         elif type(value).__module__.startswith("fastimap.") and hasattr(value, "__dataclass_fields__"):
             stack += (getattr(value, name) for name in value.__dataclass_fields__)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias
 
 from fastimap import SequenceSet, UIDSet
+from fastimap.model._shown import Value
 
 from .server import Answer, Expect, Script, Send, Serve, Step
 
@@ -140,6 +141,9 @@ def pieces(value: Any) -> Iterator[bytes]:
     elif is_dataclass(value):
         for known in fields(value):
             yield from pieces(getattr(value, known.name))
+    elif isinstance(value, Value):
+        for inner in vars(value).values():
+            yield from pieces(inner)
 
 
 def shown(result: Returned | Raised) -> str:

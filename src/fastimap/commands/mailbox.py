@@ -7,7 +7,6 @@ are, for a name that a server gave (`MailboxInfo.octets`) and that can't be deco
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from .. import types
@@ -187,7 +186,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         # Cyrus 3.10 tells of a mailbox that is new before it answers: what it says of it then is less, and no answer.
         # Of one without a name nothing is known but its defect.
         found = {(_key(info.name, info.octets), info.name or info.defect): info for info in self._found}
-        return tuple(replace(info, **more.get(key, {})) for (key, _), info in found.items())
+        return tuple(info.__replace__(**more.get(key, {})) for (key, _), info in found.items())
 
 
 def _key(name: str, octets: bytes) -> bytes:

@@ -7,11 +7,10 @@ One immutable class for each that has arguments; the others, and those that are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 
-from ._shown import Shown
+from ._shown import Value
 from .sequence_set import SequenceSet, UIDSet
 
 __all__ = [
@@ -170,8 +169,7 @@ class Code(StrEnum):
     """The special use asked for can't be given to the mailbox (RFC 6154)."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ResponseCode(Shown):
+class ResponseCode(Value):
     """A response code (RFC 9051, section 7.1) that has no arguments, or whose arguments are not understood.
 
     Those with arguments have classes of their own; all have `name` and `octets`.
@@ -186,16 +184,14 @@ class ResponseCode(Shown):
         return self._show(() if type(self) is ResponseCode else ("name", "octets"))
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class CapabilityCode(ResponseCode):
+class CapabilityCode(ResponseCode, kw_only=True):
     """CAPABILITY: what the server can do (RFC 9051, section 7.1)."""
 
     capabilities: frozenset[str]
     """Upper case."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class PermanentFlags(ResponseCode):
+class PermanentFlags(ResponseCode, kw_only=True):
     """PERMANENTFLAGS: the flags that can be changed for good (RFC 9051, section 7.1)."""
 
     flags: frozenset[str]
@@ -207,37 +203,32 @@ class PermanentFlags(ResponseCode):
         return "\\*" in self.flags
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UIDNext(ResponseCode):
+class UIDNext(ResponseCode, kw_only=True):
     """UIDNEXT: the next message will have at least this UID (RFC 9051, section 2.3.1.1)."""
 
     uid: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UIDValidity(ResponseCode):
+class UIDValidity(ResponseCode, kw_only=True):
     """UIDVALIDITY: when it changes, every UID that was noted is void (RFC 9051, section 2.3.1.1)."""
 
     uid_validity: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Unseen(ResponseCode):
+class Unseen(ResponseCode, kw_only=True):
     r"""UNSEEN: the first message without \Seen (RFC 3501, section 7.1)."""
 
     number: int
     """Its message sequence number."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class HighestModSeq(ResponseCode):
+class HighestModSeq(ResponseCode, kw_only=True):
     """HIGHESTMODSEQ: the highest mod-sequence in the mailbox (RFC 7162, section 3.1.2.1)."""
 
     mod_sequence: int
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class AppendUID(ResponseCode):
+class AppendUID(ResponseCode, kw_only=True):
     """APPENDUID: where the appended messages are (RFC 4315, section 3; RFC 3502 for several)."""
 
     uid_validity: int
@@ -245,8 +236,7 @@ class AppendUID(ResponseCode):
     """In the order in which the messages were sent, which is ascending."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class CopyUID(ResponseCode):
+class CopyUID(ResponseCode, kw_only=True):
     """COPYUID: where copied or moved messages are (RFC 4315, section 3; RFC 6851, section 4.3)."""
 
     uid_validity: int
@@ -268,8 +258,7 @@ class CopyUID(ResponseCode):
         return dict(self.pairs())
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Modified(ResponseCode):
+class Modified(ResponseCode, kw_only=True):
     """MODIFIED: the messages that a conditional STORE left alone (RFC 7162, section 3.1.3)."""
 
     numbers: SequenceSet
@@ -281,39 +270,34 @@ class Modified(ResponseCode):
         return UIDSet.parse(self.octets.strip())
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadCharset(ResponseCode):
+class BadCharset(ResponseCode, kw_only=True):
     """BADCHARSET: the charset of a search is not supported (RFC 9051, section 7.1)."""
 
     charsets: tuple[str, ...] = ()
     """Those that are, where the server says so."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadEvent(ResponseCode):
+class BadEvent(ResponseCode, kw_only=True):
     """BADEVENT: NOTIFY asked for events that the server does not know (RFC 5465)."""
 
     events: tuple[str, ...]
     """Those that it does know."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class NoUpdate(ResponseCode):
+class NoUpdate(ResponseCode, kw_only=True):
     """NOUPDATE: the server does not, or no longer, update this search (RFC 5267, section 4.3.1)."""
 
     tag: bytes
     """Of the command that started the search."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MailboxID(ResponseCode):
+class MailboxID(ResponseCode, kw_only=True):
     """MAILBOXID: an identifier that the mailbox keeps when it is renamed (RFC 8474, section 4)."""
 
     mailbox_id: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MetadataCode(ResponseCode):
+class MetadataCode(ResponseCode, kw_only=True):
     """METADATA: why not all metadata was given or taken (RFC 5464, section 4.2.1, 4.3)."""
 
     reason: str
@@ -322,36 +306,31 @@ class MetadataCode(ResponseCode):
     """LONGENTRIES: octets of the largest value left out. MAXSIZE: octets that a value may have."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class BadURL(ResponseCode):
+class BadURL(ResponseCode, kw_only=True):
     """BADURL: the URL in CATENATE or URLAUTH that the server can't use (RFC 4469)."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Referral(ResponseCode):
+class Referral(ResponseCode, kw_only=True):
     """REFERRAL: where to find the account or the mailbox (RFC 2221; RFC 2193)."""
 
     urls: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class URLMech(ResponseCode):
+class URLMech(ResponseCode, kw_only=True):
     """URLMECH: mechanisms that can authorise URLs of this mailbox (RFC 4467)."""
 
     mechanisms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UndefinedFilter(ResponseCode):
+class UndefinedFilter(ResponseCode, kw_only=True):
     """UNDEFINED-FILTER: there is no filter of this name (RFC 5466)."""
 
     filter_name: str
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class InProgress(ResponseCode):
+class InProgress(ResponseCode, kw_only=True):
     """INPROGRESS: how far a command has got (RFC 9585). All None: it goes on, nothing more is known."""
 
     tag: bytes | None = None
@@ -359,8 +338,7 @@ class InProgress(ResponseCode):
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MessageLimit(ResponseCode):
+class MessageLimit(ResponseCode, kw_only=True):
     """MESSAGELIMIT: the command was carried out, or can be, on so many messages only (RFC 9738)."""
 
     limit: int
@@ -368,8 +346,7 @@ class MessageLimit(ResponseCode):
     """The lowest UID that was processed."""
 
 
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class MaxConvert(ResponseCode):
+class MaxConvert(ResponseCode, kw_only=True):
     """MAXCONVERTMESSAGES, MAXCONVERTPARTS: how much one CONVERT may convert (RFC 5259)."""
 
     limit: int

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union
 
 from . import words
-from ._shown import Shown
+from ._shown import Value as _Value
 from .response_codes import ResponseCode
 from .sequence_set import SequenceSet, UIDSet
 
@@ -95,13 +94,10 @@ class ReadOnlyDict(Mapping[K, V_co], Generic[K, V_co]):
 _EMPTY: Final[ReadOnlyDict[str, Any]] = ReadOnlyDict()
 
 
-class Response(Shown):
+class Response(_Value):
     """Base of every response."""
 
-    __slots__ = ()
 
-
-@dataclass(frozen=True, slots=True, repr=False)
 class Tagged(Response):
     """The end of a command (RFC 9051, section 7.1)."""
 
@@ -112,7 +108,6 @@ class Tagged(Response):
     """For people; octets that are not UTF-8 are replaced."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class StatusResponse(Response):
     """The greeting, a warning, or the end of the connection (RFC 9051, section 7.1)."""
 
@@ -122,7 +117,6 @@ class StatusResponse(Response):
     """For people; octets that are not UTF-8 are replaced."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ContinuationRequest(Response):
     """The server waits for more (RFC 9051, section 7.6)."""
 
@@ -131,7 +125,6 @@ class ContinuationRequest(Response):
     response_code: ResponseCode | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class UnknownResponse(Response):
     """A response of an unknown kind, or one that is not in its own grammar."""
 
@@ -143,7 +136,6 @@ class UnknownResponse(Response):
     """What is wrong; None for a kind that is not known."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Capabilities(Response):
     """CAPABILITY (RFC 9051, section 7.2.2)."""
 
@@ -151,7 +143,6 @@ class Capabilities(Response):
     """Upper case."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Enabled(Response):
     """ENABLED: what ENABLE switched on (RFC 9051, section 7.2.1)."""
 
@@ -159,7 +150,6 @@ class Enabled(Response):
     """Upper case."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Exists(Response):
     """EXISTS (RFC 9051, section 7.4.1)."""
 
@@ -167,7 +157,6 @@ class Exists(Response):
     """Messages in the mailbox."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Recent(Response):
     """RECENT (RFC 3501, section 7.3.2)."""
 
@@ -175,14 +164,12 @@ class Recent(Response):
     r"""Messages with the flag \Recent."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ExpungeResponse(Response):
     """EXPUNGE: a message is gone, and those behind it move up by one (RFC 9051, section 7.5.1)."""
 
     sequence_number: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Vanished(Response):
     """VANISHED: messages are gone (RFC 7162, section 3.2.10)."""
 
@@ -191,7 +178,6 @@ class Vanished(Response):
     """Whether they went before, so that sequence numbers do not change now."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Flags(Response):
     """FLAGS: the flags that can be in the mailbox (RFC 9051, section 7.3.5)."""
 
@@ -199,7 +185,6 @@ class Flags(Response):
     """System flags in the RFC's spelling, keywords as sent."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class SearchResponse(Response):
     """SEARCH (RFC 3501, section 7.2.5)."""
 
@@ -209,7 +194,6 @@ class SearchResponse(Response):
     """The highest mod-sequence of those messages, where a search key asked for it (RFC 7162, section 3.1.5)."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class SortResponse(Response):
     """SORT (RFC 5256, section 4)."""
 
@@ -219,8 +203,7 @@ class SortResponse(Response):
     """As in :class:`SearchResponse`."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Partial(Shown):
+class Partial(_Value):
     """A part of a search's result (RFC 9394, section 3.1; RFC 5267, section 4.4)."""
 
     first: int
@@ -236,8 +219,7 @@ class Partial(Shown):
         return _in_order(self.octets)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ContextUpdate(Shown):
+class ContextUpdate(_Value):
     """A change to the result of a search that the server keeps up to date (RFC 5267, section 4.3.3)."""
 
     kind: Literal["ADDTO", "REMOVEFROM"]
@@ -252,7 +234,6 @@ class ContextUpdate(Shown):
         return _in_order(self.octets)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ESearch(Response):
     """ESEARCH (RFC 9051, section 7.3.4; RFC 4731). What was not asked for, or found nothing, is None."""
 
@@ -290,8 +271,7 @@ def _in_order(octets: bytes) -> Iterator[int]:
     return chain.from_iterable(UIDSet.parse_ordered(octets)) if octets else iter(())
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class ThreadNode:
+class ThreadNode(_Value):
     """A message and the answers to it (RFC 5256, section 4). Threads may be deeper than Python recurses."""
 
     number: int | None
@@ -342,14 +322,12 @@ def _thread_node(numbers: tuple[int | None, ...], counts: Sequence[int]) -> Thre
     return made[0]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ThreadResponse(Response):
     """THREAD (RFC 5256, section 4)."""
 
     threads: tuple[ThreadNode, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class MailboxStatus(Response):
     """STATUS (RFC 9051, section 7.3.3). What was not asked for is None."""
 
@@ -381,7 +359,6 @@ class MailboxStatus(Response):
 _SPECIAL_USES: Final = frozenset(words.SPECIAL_USES)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class MailboxInfo(Response):
     """LIST, LSUB or XLIST (RFC 9051, section 7.3.1; RFC 3501, section 7.2.3)."""
 
@@ -429,8 +406,7 @@ class MailboxInfo(Response):
         return None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailboxNamespace(Shown):
+class MailboxNamespace(_Value):
     """A place for mailboxes (RFC 9051, section 6.3.10; RFC 2342)."""
 
     prefix: str
@@ -440,7 +416,6 @@ class MailboxNamespace(Shown):
     extensions: ReadOnlyDict[str, tuple[str, ...]] = _EMPTY
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Namespaces(Response):
     """NAMESPACE (RFC 9051, section 7.3.2)."""
 
@@ -449,8 +424,7 @@ class Namespaces(Response):
     shared: tuple[MailboxNamespace, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class QuotaResource(Shown):
+class QuotaResource(_Value):
     """Use and limit of one resource (RFC 9208, section 4.2.1)."""
 
     name: str
@@ -460,7 +434,6 @@ class QuotaResource(Shown):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Quota(Response):
     """QUOTA (RFC 9208, section 4.2.1)."""
 
@@ -468,7 +441,6 @@ class Quota(Response):
     resources: tuple[QuotaResource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class QuotaRoots(Response):
     """QUOTAROOT (RFC 9208, section 4.2.2)."""
 
@@ -477,7 +449,6 @@ class QuotaRoots(Response):
     roots: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Acl(Response):
     """ACL: who may do what (RFC 4314, section 3.6)."""
 
@@ -487,7 +458,6 @@ class Acl(Response):
     """Identifier -> rights, one letter each; an identifier that begins with ``-`` takes rights away."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ListRightsResponse(Response):
     """LISTRIGHTS (RFC 4314, section 3.7)."""
 
@@ -500,7 +470,6 @@ class ListRightsResponse(Response):
     """Rights that can be given; those of one item only together."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class MyRightsResponse(Response):
     """MYRIGHTS: what this account may do (RFC 4314, section 3.8)."""
 
@@ -509,7 +478,6 @@ class MyRightsResponse(Response):
     rights: str
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class Metadata(Response):
     """METADATA (RFC 5464, section 4.4)."""
 
@@ -522,7 +490,6 @@ class Metadata(Response):
     """Entries that have changed, told unasked, without values."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ServerID(Response):
     """ID: what the server says about itself (RFC 2971, section 3.2)."""
 
@@ -530,14 +497,12 @@ class ServerID(Response):
     """Names in lower case. Fields that are NIL are left out."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class LanguageResponse(Response):
     """LANGUAGE: the language in use, or those there are (RFC 5255, section 3.3)."""
 
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class ComparatorResponse(Response):
     """COMPARATOR: how strings are compared in searches (RFC 5255, section 4.8)."""
 
@@ -546,7 +511,6 @@ class ComparatorResponse(Response):
     """Those that match what COMPARATOR asked for."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class JMAPAccess(Response):
     """JMAPACCESS: where the account can be reached by JMAP (RFC 9698)."""
 
