@@ -218,3 +218,63 @@ def test_zone_is_kept(twin: ModuleType) -> None:
     assert row.internal_date == datetime(2024, 1, 1, tzinfo=timezone(-timedelta(hours=3, minutes=30)))
     assert row.internal_date is not None
     assert row.internal_date.utcoffset() == -timedelta(hours=3, minutes=30)
+
+
+def test_a_backslash_ahead_of_a_closing_quote(twin: ModuleType) -> None:
+    """QQ and David.fx escape no backslash (mailcore2#1220, MailKit#422): nobody's address becomes another's."""
+    people = b'(("=?GBK?B?XA==?=" NIL "sender" "sina.com\\")) '
+    row = fetched(
+        twin,
+        b'* 1 FETCH (UID 1 ENVELOPE ("d" "s" ' + 3 * people + b'(("r" NIL "recipient" "qq.com")) NIL NIL NIL "<i>") '
+        b'RFC822.SIZE 7 BODYSTRUCTURE ("A" "B" ("name" "C:\\") NIL NIL "base64" 5))\r\n',
+    )
+    assert row.envelope is not None
+    assert row.body_structure is not None
+    assert row.envelope.from_ == (Address(b"=?GBK?B?XA==?=", None, b"sender", b"sina.com\\"),)
+    assert row.envelope.to == (Address(b"r", None, b"recipient", b"qq.com"),)
+    assert (row.envelope.message_id_octets, row.size, row.body_structure.parameters) == (
+        b"<i>",
+        7,
+        (("name", b"C:\\"),),
+    )
+    assert not row.defects
+    # Where the grammar's reading is right, it stays: an escaped quote before a space or a parenthesis.
+    row = fetched(twin, b'* 1 FETCH (ENVELOPE (NIL "say \\"a\\" (b\\") c" NIL NIL NIL NIL NIL NIL NIL NIL))\r\n')
+    assert row.envelope is not None
+    assert (row.envelope.subject_octets, row.defects) == (b'say "a" (b") c', ())
+
+
+def test_line_breaks_in_quoted_strings(twin: ModuleType) -> None:
+    """Servers that keep the fold of a header (mailcore2#1473, greenmail#498): unfolded, with a defect."""
+    row = fetched(
+        twin,
+        b'* 1 FETCH (UID 10 ENVELOPE (NIL "Some text,\r\n some more\n and more" NIL NIL NIL NIL NIL NIL NIL "<a@b>") '
+        b'BODYSTRUCTURE ("A" "PDF\r\n NAME=\\"A.PDF\\"" NIL NIL NIL "base64" 25) RFC822.SIZE 7)\r\n',
+    )
+    assert row.envelope is not None
+    assert row.body_structure is not None
+    assert (row.uid, row.size, row.envelope.subject_octets) == (10, 7, b"Some text, some more and more")
+    assert row.envelope.message_id_octets == b"<a@b>"
+    assert row.body_structure.subtype == 'pdf name="a.pdf"'
+    assert [(defect.item, defect.reason) for defect in row.defects] == [
+        ("ENVELOPE", "a line break in a quoted string"),
+        ("BODYSTRUCTURE", "a line break in a quoted string"),
+    ]
+
+
+def test_header_fields_that_are_literals(twin: ModuleType) -> None:
+    row = fetched(
+        twin,
+        b"* 1 FETCH (BODY[HEADER.FIELDS ({7}\r\nSubject {3}\r\nX-y)] {2}\r\n\r\n UID 5 BODY[1]<0> {1}\r\nx)\r\n",
+    )
+    assert (row.uid, row.items, row.defects) == (
+        5,
+        (("BODY[HEADER.FIELDS (SUBJECT X-Y)]", b"\r\n"), ("BODY[1]<0>", b"x")),
+        (),
+    )
+
+
+def test_a_parenthesis_that_is_missing(twin: ModuleType) -> None:
+    row = fetched(twin, b"* 1 FETCH (UID 5 BODY[] {2}\r\nab\r\n* 2 EXISTS\r\n")
+    assert (row.uid, row.body) == (5, b"ab")
+    assert [defect.reason for defect in row.defects] == ["not closed"]

@@ -125,45 +125,6 @@ _MONTHS = {name: n for n, name in enumerate(b"jan feb mar apr may jun jul aug se
 _SYSTEM_FLAGS = {flag.lower().encode(): str(flag) for flag in Flag if flag.startswith("\\")}
 
 
-def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
-    """Return one response of ``ResponseReader.responses()`` as a row, or None where it is no FETCH response.
-
-    A literal may be :class:`~fastimap.message.Streamed`. UIDFETCH (RFC 9586) is taken too. Nothing raises: what can't
-    be read is in the row's `defects`.
-    """
-    head = _HEAD.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
-    if head is None:
-        return None
-    row = _Row()
-    number = _number(head[1], row.note, 1, _MAX_UID)
-    if head[2]:
-        row.fields["uid"] = number
-        row.present = PRESENT_UID
-    else:
-        row.fields["sequence_number"] = number
-    try:
-        reader = _Reader(fragments, _DEPTH - 1)  # one is the response's own
-    except ParseError as exc:  # fragments that no ResponseReader gives
-        row.note(str(exc))
-        return row.message()
-    reader.position = head.end()
-    while not row.broken and not reader.at_end():
-        row.take_item(reader)
-    if not row.broken and not reader.closed:
-        row.name = ""
-        row.start = reader.text
-        row.note("not closed")
-    return row.message()
-
-
-def section_name(octets: bytes) -> str:
-    """Return the canonical name of the item `octets`."""
-    try:
-        return _Reader((octets,)).item_name()
-    except ParseError:
-        return octets.decode("utf-8", "surrogateescape").upper()
-
-
 class _Reader(_Scanner):
     """Reads data items, and their values as tokens, from the fragments of one FETCH response."""
 
@@ -353,6 +314,14 @@ def _nstring(value: Token, note: Note) -> bytes | None:
     return None
 
 
+def section_name(octets: bytes) -> str:
+    """Return the canonical name of the item `octets`."""
+    try:
+        return _Reader((octets,)).item_name()
+    except ParseError:
+        return octets.decode("utf-8", "surrogateescape").upper()
+
+
 def _flags(value: Token, note: Note) -> frozenset[str]:
     flags: list[bytes] = []
     bracketed: list[bytes] = []  # words from one with "[" on, up to one with "]"
@@ -400,7 +369,7 @@ def _preview(value: Token, note: Note) -> str | None:
     return octets.decode("utf-8", "replace") if isinstance(octets, bytes) else None
 
 
-def _internal_date(value: Token, note: Note) -> datetime | None:
+def _date(value: Token, note: Note) -> datetime | None:
     found = _DATE_TIME.match(value.strip(b" ")) if isinstance(value, bytes) else None
     if found is None:
         note("no date and time")
@@ -428,7 +397,7 @@ def _zone(sign: bytes, hours: int, minutes: int) -> timezone:
 
 
 def _save_date(value: Token, note: Note) -> datetime | None:
-    return None if _is_nil(value) else _internal_date(value, note)
+    return None if _is_nil(value) else _date(value, note)
 
 
 def _as_it_is(value: Token, note: Note) -> object:
@@ -480,7 +449,24 @@ _DISPOSITIONS = {"inline", "attachment"}
 _DEFAULT_ENCODING = "7bit"  # RFC 2045, section 6.1
 
 
-def _body_structure(value: Token, note: Note) -> BodyStructure | None:
+def _word(value: Token) -> str:
+    """Return a word that MIME compares without regard to case, in lower case; "" for NIL."""
+    if not isinstance(value, bytes) or _is_nil(value):
+        return ""
+    return value.strip().lower().decode("utf-8", "surrogateescape")
+
+
+def _parameters(value: Token, note: Note) -> Parameters:
+    if _is_nil(value):
+        return ()
+    if not isinstance(value, tuple):
+        note("a string where a list of parameters belongs")
+        return ()
+    pairs = zip(value[::2], (*value[1::2], _NIL), strict=False)
+    return tuple((_word(name), _nstring(octets, note) or b"") for name, octets in pairs if _is_string(name))
+
+
+def _body(value: Token, note: Note) -> BodyStructure | None:
     if not isinstance(value, tuple) or not value:
         note("no body structure")
         return None
@@ -646,13 +632,6 @@ def _text(value: Token) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
-def _word(value: Token) -> str:
-    """Return a word that MIME compares without regard to case, in lower case; "" for NIL."""
-    if not isinstance(value, bytes) or _is_nil(value):
-        return ""
-    return value.strip().lower().decode("utf-8", "surrogateescape")
-
-
 def _media_type(type_: str, subtype: str) -> tuple[str, str]:
     """Return the media type; where a half of it is empty, the most general of its kind (RFC 2045, section 5.2)."""
     type_ = type_ or ("application" if subtype else "text")
@@ -673,16 +652,6 @@ def _has_message(rest: Sequence[Token]) -> bool:
 
 def _size(value: Token, note: Note) -> int | None:
     return None if _is_nil(value) else _number(value, note)
-
-
-def _parameters(value: Token, note: Note) -> Parameters:
-    if _is_nil(value):
-        return ()
-    if not isinstance(value, tuple):
-        note("a string where a list of parameters belongs")
-        return ()
-    pairs = zip(value[::2], (*value[1::2], _NIL), strict=False)
-    return tuple((_word(name), _nstring(octets, note) or b"") for name, octets in pairs if _is_string(name))
 
 
 def _is_disposition(value: Token) -> bool:
@@ -709,11 +678,11 @@ _FIELDS: dict[str, tuple[str, int, Callable[[Token, Note], object]]] = {
     "UID": ("uid", PRESENT_UID, _uid),
     "FLAGS": ("flags", PRESENT_FLAGS, _flags),
     "RFC822.SIZE": ("size", PRESENT_SIZE, _number),
-    "INTERNALDATE": ("internal_date", PRESENT_INTERNALDATE, _internal_date),
+    "INTERNALDATE": ("internal_date", PRESENT_INTERNALDATE, _date),
     "MODSEQ": ("mod_sequence", PRESENT_MODSEQ, _mod_sequence),
     "ENVELOPE": ("envelope", PRESENT_ENVELOPE, _envelope),
-    "BODYSTRUCTURE": ("body_structure", PRESENT_BODYSTRUCTURE, _body_structure),
-    "BODY": ("body_structure", PRESENT_BODYSTRUCTURE, _body_structure),
+    "BODYSTRUCTURE": ("body_structure", PRESENT_BODYSTRUCTURE, _body),
+    "BODY": ("body_structure", PRESENT_BODYSTRUCTURE, _body),
     "BODY[]": ("body", PRESENT_BODY, _octets),
     "RFC822": ("body", PRESENT_BODY, _octets),
     "RFC822[]": ("body", PRESENT_BODY, _octets),
@@ -737,6 +706,37 @@ def _decoder(name: str) -> Callable[[Token, Note], object]:
     if name.startswith("BINARY.SIZE["):
         return _number
     return _DECODERS.get(name, _as_it_is)
+
+
+def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
+    """Return one response of ``ResponseReader.responses()`` as a row, or None where it is no FETCH response.
+
+    A literal may be :class:`~fastimap.message.Streamed`. UIDFETCH (RFC 9586) is taken too. Nothing raises: what can't
+    be read is in the row's `defects`.
+    """
+    head = _HEAD.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
+    if head is None:
+        return None
+    row = _Row()
+    number = _number(head[1], row.note, 1, _MAX_UID)
+    if head[2]:
+        row.fields["uid"] = number
+        row.present = PRESENT_UID
+    else:
+        row.fields["sequence_number"] = number
+    try:
+        reader = _Reader(fragments, _DEPTH - 1)  # one is the response's own
+    except ParseError as exc:  # fragments that no ResponseReader gives
+        row.note(str(exc))
+        return row.message()
+    reader.position = head.end()
+    while not row.broken and not reader.at_end():
+        row.take_item(reader)
+    if not row.broken and not reader.closed:
+        row.name = ""
+        row.start = reader.text
+        row.note("not closed")
+    return row.message()
 
 
 def split_rows(

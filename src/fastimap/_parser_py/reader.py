@@ -510,7 +510,7 @@ class ResponseReader:
                 self._fragments.append((self._head, literal))
                 self._literal_size = -1
                 if self._in_fetch and self._outline.section is not None and isinstance(literal, bytes):
-                    self._outline.literal(literal)
+                    self._outline.add_literal(literal)
             stop = self._start + self._joined
             if not self._joined:
                 stop = self._find_line(limit)

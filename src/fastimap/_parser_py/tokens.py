@@ -231,7 +231,7 @@ class _Outline:
                 self.depth, self.section, self.uid = after
                 self.name = b""
 
-    def literal(self, octets: bytes) -> None:
+    def add_literal(self, octets: bytes) -> None:
         """Take the literal after the line: header fields in the name of a section may be literals."""
         if self.section is not None and len(self.section) + len(octets) <= _SECTION_ROOM:
             self.section += b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -733,7 +733,7 @@ cdef class ResponseReader:
                 PyList_Append(self.fragments, pair)
                 self.literal_size = -1
                 if self.in_fetch and self.outline.section is not None and type(literal) is bytes:
-                    self.outline.literal(literal)
+                    self.outline.add_literal(literal)
             stop = self.start + self.joined
             if not self.joined:
                 stop = self._find_line(limit)

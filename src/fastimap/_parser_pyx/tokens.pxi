@@ -24,10 +24,6 @@ cdef unsigned long long _LARGEST_NUMBER = 0xFFFFFFFF  # of a message (RFC 9051, 
 cdef Py_ssize_t _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
 
-cdef str _shown(bytes octets):
-    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
-
-
 def tokenize(fragments, depth=DEFAULT_LIMITS.depth):
     """Return the tokens in `fragments`; see :mod:`fastimap.parser`."""
     cdef list values = []
@@ -105,30 +101,6 @@ cdef Py_ssize_t _before_announcement(const char* text, Py_ssize_t length) noexce
     if position == last or position < 0 or text[position] != c"{":
         return -1
     return position - 1 if position > 0 and text[position - 1] == c"~" else position
-
-
-cdef Py_ssize_t _end_of_string(
-    const char* text, Py_ssize_t length, Py_ssize_t position, bint lone_backslash
-) noexcept:
-    # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers
-    # send unescaped quotes, and no grammar puts two strings side by side.
-    while position < length:
-        if text[position] == c"\\":
-            position += 1 if lone_backslash and _closes(text, length, position + 1) else 2
-            continue
-        if _closes(text, length, position):
-            return position + 1
-        position += 1
-    return -1
-
-
-cdef inline bint _closes(const char* text, Py_ssize_t length, Py_ssize_t position) noexcept:
-    """Whether there is a quote that looks like the end of a string."""
-    return (
-        position < length
-        and text[position] == c'"'
-        and (position + 1 == length or text[position + 1] in b" ()")
-    )
 
 
 cdef bytes _string(const char* text, Py_ssize_t length):
@@ -284,7 +256,7 @@ cdef class _Outline:
                 self.name = b""
         return 0
 
-    cdef int literal(self, bytes octets) except -1:
+    cdef int add_literal(self, bytes octets) except -1:
         """Take the literal after the line: header fields in the name of a section may be literals."""
         if self.section is not None and len(self.section) + len(octets) <= _SECTION_ROOM:
             self.section += b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
@@ -398,6 +370,30 @@ cdef class _Outline:
         return True
 
 
+cdef Py_ssize_t _end_of_string(
+    const char* text, Py_ssize_t length, Py_ssize_t position, bint lone_backslash
+) noexcept:
+    # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers
+    # send unescaped quotes, and no grammar puts two strings side by side.
+    while position < length:
+        if text[position] == c"\\":
+            position += 1 if lone_backslash and _closes(text, length, position + 1) else 2
+            continue
+        if _closes(text, length, position):
+            return position + 1
+        position += 1
+    return -1
+
+
+cdef inline bint _closes(const char* text, Py_ssize_t length, Py_ssize_t position) noexcept:
+    """Whether there is a quote that looks like the end of a string."""
+    return (
+        position < length
+        and text[position] == c'"'
+        and (position + 1 == length or text[position + 1] in b" ()")
+    )
+
+
 cdef bint _has_lone_backslash(const char* text, Py_ssize_t length) noexcept:
     cdef Py_ssize_t position
     for position in range(length - 1):
@@ -493,6 +489,10 @@ cdef bint _is_status_line(const char* text, Py_ssize_t length) noexcept:
     else:
         return False
     return position == length or text[position] == c" "
+
+
+cdef str _shown(bytes octets):
+    return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
 
 
 def number_ranges(bytes octets):
