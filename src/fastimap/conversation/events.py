@@ -13,6 +13,7 @@ from ..errors import TooManyUnasked
 from ..limits import Limits
 from ..model.message import FetchedMessage
 from ..model.responses import ExpungeResponse, Response, Vanished
+from ..wire import decode
 
 __all__ = ["Event", "EventQueue", "Reconnected", "Unsolicited", "is_expunge", "octets_of"]
 
@@ -36,6 +37,8 @@ Event: TypeAlias = Response | FetchedMessage | Reconnected
 # thirty times its octets. Beyond them the oldest events go, and `dropped` counts them.
 _MOST_EVENTS = 100_000
 _MOST_OCTETS = 8 * 1024 * 1024
+# Between two tagged answers. A server may ask for a literal that was sent without its leave (LITERAL+), once for each.
+_MOST_CONTINUATION_REQUESTS = 1000
 
 
 class EventQueue:
@@ -45,17 +48,27 @@ class EventQueue:
         self.put_so_far = 0
         """How many events were ever put: the place of an expunge that a command claimed."""
         self.dropped = 0
-        self._events: deque[tuple[Event, int]] = deque()  # with its octets
+        self._events: deque[tuple[Event | bytes, int]] = deque()  # with its octets; bytes are a line not yet decoded
         self._octets = 0
         self._most_octets = min(limits.unasked_octets, _MOST_OCTETS)
 
-    def put(self, event: Event, octets: int) -> None:
+    def put(self, event: Event | bytes, octets: int) -> None:
         """Add an event that had so many octets on the wire."""
         self._events.append((event, octets))
         self.put_so_far += 1
         self._octets += octets
+        self._drop()
+
+    def put_lines(self, lines: list[bytes], octets: int) -> None:
+        """Add responses of one line each, with their octets in all; they are decoded when they are taken."""
+        self._events.extend(zip(lines, map(len, lines), strict=True))
+        self.put_so_far += len(lines)
+        self._octets += octets
+        self._drop()
+
+    def _drop(self) -> None:
         while len(self._events) > _MOST_EVENTS or (self._octets > self._most_octets and len(self._events) > 1):
-            self.take()
+            self._octets -= self._events.popleft()[1]
             self.dropped += 1
 
     def take(self) -> Event | None:
@@ -64,7 +77,7 @@ class EventQueue:
             return None
         event, octets = self._events.popleft()
         self._octets -= octets
-        return event
+        return decode.response((event,)) if isinstance(event, bytes) else event
 
     def put_back(self, places: Iterable[int], expunges: Iterable[Response]) -> None:
         """Insert expunges that a command claimed and nobody gets as a result, each where it came.
@@ -74,10 +87,10 @@ class EventQueue:
         events, self._events = self._events, deque()
         first = self.put_so_far - len(events)
         self._octets = 0
-        later: Iterator[tuple[int, Event, int]] = (
+        later: Iterator[tuple[int, Event | bytes, int]] = (
             (first + index, event, octets) for index, (event, octets) in enumerate(events)
         )
-        claimed: Iterator[tuple[int, Event, int]] = (
+        claimed: Iterator[tuple[int, Event | bytes, int]] = (
             (
                 place,
                 response,
@@ -94,6 +107,7 @@ class Unsolicited:
 
     def __init__(self, limits: Limits) -> None:
         self.responses = self.octets = 0
+        self._continuation_requests = 0
         self._responses_answered = self._octets_answered = 0
         self._limits = limits
 
@@ -110,8 +124,17 @@ class Unsolicited:
                 f"more than {limits.unasked} unsolicited responses, or more than {limits.unasked_octets} octets of them"
             )
 
+    def count_continuation_request(self) -> None:
+        """Count one that no command in flight can have asked for; raise TooManyUnasked."""
+        self._continuation_requests += 1
+        if self._continuation_requests > _MOST_CONTINUATION_REQUESTS:
+            raise TooManyUnasked(
+                f"more than {_MOST_CONTINUATION_REQUESTS} continuation requests that no command can have asked for"
+            )
+
     def answered(self) -> None:
         """Begin anew: a command was answered."""
+        self._continuation_requests = 0
         self._responses_answered = self.responses
         self._octets_answered = self.octets
 

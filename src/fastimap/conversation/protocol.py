@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ log = logging.getLogger("fastimap")
 
 _SHOWN = 1000
 _SHORTEST_LINE = 1024
+_CONDITION = re.compile(rb"\* (?:OK|NO|BAD) (?!\[)")
+"""A status response without a response code."""
 
 
 @dataclass(slots=True)
@@ -416,7 +419,15 @@ class Protocol:
             if not batch:
                 break
             octets = 0
+            conditions: list[bytes] = []
+            as_lines = self.session.state is not State.CONNECTING and not log.isEnabledFor(logging.DEBUG)
             for item in batch:
+                if as_lines and len(item) == 1 and not isinstance(item, list) and _CONDITION.match(item[0]):
+                    conditions.append(item[0])
+                    continue
+                if conditions:
+                    self._take_conditions(conditions)
+                    conditions = []
                 if isinstance(item, list):
                     self._take_rows(item)
                 else:
@@ -426,9 +437,18 @@ class Protocol:
                     self.eof_received()
                 if self.error is not None:
                     return
+            if conditions:
+                self._take_conditions(conditions)
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
             self.unsolicited.count(skipped // 2, skipped)
+
+    def _take_conditions(self, lines: list[bytes]) -> None:
+        """Take status responses that no command claims, as lines: a server may send a million of them."""
+        octets = sum(map(len, lines))
+        self._counters.responses += len(lines)
+        self.unsolicited.count(len(lines), octets)
+        self._events.put_lines(lines, octets)
 
     def _one_by_one(self) -> bool:
         """Whether what follows a response depends on it, so that each has to be framed on its own.
@@ -549,6 +569,7 @@ class Protocol:
                 self._sending.put(line + b"\r\n")
                 return
             alone = alone or pending.command.kind is None
+        self.unsolicited.count_continuation_request()
         if alone:
             self.unsolicited.count(1, len(request.octets))
         else:
