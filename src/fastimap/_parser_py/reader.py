@@ -35,6 +35,7 @@ _RESPONSES, _BATCH, _DRAIN = range(3)
 # The untagged data responses, which drain() stores; all else is for its caller. "." excludes LF alone.
 _DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\r\n\Z")
 _STATUS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
+_CONDITIONS = frozenset((b"OK", b"NO", b"BAD"))
 
 
 class ResponseReader:
@@ -301,10 +302,18 @@ class ResponseReader:
                     return None
                 line = bytes(self._view[self._start : stop])
                 response = _DATA_RESPONSE.match(line)
-                if response is None or response[2] in _STATUS:
+                if response is None:
                     return self._take(stop)
                 number, name, data = response.groups()
                 data = data or b""
+                if name in _STATUS and not (
+                    number is None
+                    and name in _CONDITIONS
+                    and data
+                    and not data.startswith(b"[")
+                    and not data.endswith(b"}")
+                ):
+                    return self._take(stop)
                 if number is not None:
                     data = number + b" " + data if data else number
                 size = self._literal_after(data) if data.endswith(b"}") else -1

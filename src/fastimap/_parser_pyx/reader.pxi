@@ -397,10 +397,15 @@ cdef class ResponseReader:
                 name_end += 1
             if name_end == name or (name_end < length and line[name_end] != c" "):
                 return self._take(stop)
-            if _is_status(line + name, name_end - name):
-                return self._take(stop)
-
             data = name_end + 1 if name_end < length else length
+            if _is_status(line + name, name_end - name) and not (
+                number_end == 2
+                and _is_condition(line + name, name_end - name)
+                and length > data
+                and line[data] != c"["
+                and line[length - 1] != c"}"
+            ):
+                return self._take(stop)
             size = -1
             if length > data and line[length - 1] == c"}":
                 size = self._literal_after(line + data, length - data)
@@ -787,6 +792,10 @@ cdef inline bint _is_status(const char* name, Py_ssize_t length) noexcept:
     if length == 3:
         return memcmp(name, b"BAD", 3) == 0 or memcmp(name, b"BYE", 3) == 0
     return length == 7 and memcmp(name, b"PREAUTH", 7) == 0
+
+
+cdef inline bint _is_condition(const char* name, Py_ssize_t length) noexcept:
+    return memcmp(name, b"BAD", length) == 0 if length == 3 else length == 2
 
 
 cdef inline bytes _joined(const char* number, Py_ssize_t digits, const char* data, Py_ssize_t length):
