@@ -377,6 +377,29 @@ def test_drain_appends_to_what_is_there(twin: Any) -> None:
         reader.drain(None)
 
 
+def test_drain_stores_conditions_of_text_alone(twin: Any) -> None:
+    reader = twin.ResponseReader()
+    put(reader, b"* OK still working\r\n* NO disk is nearly full\r\n* BAD what?\r\n* OK  [x]\r\n")
+    untagged: dict[str, list[Any]] = {}
+    assert reader.drain(untagged) is None
+    assert untagged == {"OK": [b"still working", b" [x]"], "NO": [b"disk is nearly full"], "BAD": [b"what?"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"* OK [ALERT] x\r\n", b"* OK\r\n", b"* OK \r\n", b"* OK see rule {5}\r\n", b"* 1 OK x\r\n", b"* ok x\r\n"),
+        *(b"* BYE bye\r\n", b"* PREAUTH x\r\n", b"A1 OK done\r\n", b"* OK x\n"),
+    ],
+)
+def test_drain_leaves_what_may_have_effects_to_the_caller(twin: Any, line: bytes) -> None:
+    reader = twin.ResponseReader()
+    put(reader, line)
+    untagged: dict[str, list[Any]] = {}
+    assert reader.drain(untagged) == line
+    assert untagged == {}
+
+
 def test_limits_are_checked() -> None:
     with pytest.raises(ValueError, match=r"Limits\.line must be at least 1"):
         Limits(line=0)

@@ -11,6 +11,7 @@ from fastimap import errors
 from fastimap.commands import Fetch, Noop, QResync, Select, Store
 from fastimap.commands.base import Command
 from fastimap.limits import Limits
+from fastimap.types import Exists, ResponseCode, StatusResponse
 from tests.protocol.talk import Talk
 
 
@@ -92,3 +93,38 @@ def test_events_that_nobody_collects_are_bounded_in_octets() -> None:
     assert talk.protocol.error is None
     assert len(talk.events()) == 2
     assert talk.protocol.counters.events_dropped == 8
+
+
+def test_conditions_are_counted_and_come_as_events_in_their_order() -> None:
+    talk = Talk(limits=Limits(unasked=5))
+    pending = talk.submit(Noop())
+    talk.sent()
+    talk.says("* OK Searched 39%", "* 3 EXISTS", "* NO disk is nearly full", "* OK [ALERT] x", "* BAD what?")
+    assert list(iter(talk.protocol.next_event, None)) == [
+        StatusResponse("OK", None, "Searched 39%"),
+        Exists(3),
+        StatusResponse("NO", None, "disk is nearly full"),
+        StatusResponse("OK", ResponseCode("ALERT"), "x"),
+        StatusResponse("BAD", None, "what?"),
+    ]
+    assert not pending.done
+    talk.says("* OK Searched 40%")
+    with pytest.raises(errors.TooManyUnasked):
+        pending.result()
+
+
+@pytest.mark.parametrize("command", [Noop, lambda: Fetch("1:*", "FLAGS")])
+def test_continuation_requests_that_no_command_asked_for_are_few(command: Callable[[], Command[Any]]) -> None:
+    talk = Talk(selected=True)
+    first = talk.submit(command())
+    (line,) = talk.sent().splitlines()
+    talk.says(*["+ go on"] * 1000)
+    talk.says(line.split()[0].decode() + " OK done")  # an answer begins anew
+    first.result()
+    second = talk.submit(command())
+    talk.sent()
+    talk.says(*["+ go on"] * 1000)
+    assert not second.done
+    talk.says("+ go on")
+    with pytest.raises(errors.TooManyUnasked, match="1000 continuation requests"):
+        second.result()
