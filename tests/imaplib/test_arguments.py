@@ -150,12 +150,16 @@ def test_plain_refuses_what_separates_its_parts(secret: Any) -> None:
     assert client.canned.sent == b""
 
 
-@pytest.mark.parametrize("argument", [5, 1.5, object()])
-def test_what_is_no_text_is_refused(argument: Any) -> None:
+@pytest.mark.parametrize("argument", [5, 1.5, memoryview(b"5")])
+def test_what_is_no_text_becomes_a_string(argument: Any) -> None:
+    client = Canned(b"<tag> OK done\r\n")
+    client.xatom("NOOP", argument)
+    octets = bytes(argument) if isinstance(argument, memoryview) else str(argument).encode()
+    assert client.canned.sent == client.tagpre + b"0 NOOP " + octets + b"\r\n"
+
+
+def test_a_literal_of_text_is_refused() -> None:
     client = Canned()
-    with pytest.raises(TypeError, match="arguments of commands are str or bytes, not"):
-        client.xatom("NOOP", argument)
-    assert client.canned.sent == b""
     client.literal = "text"
     with pytest.raises(TypeError, match="bytes-like"):
         client.noop()
@@ -323,7 +327,7 @@ def test_parenthesised(argument: Any, sent: Any) -> None:
 
 @pytest.mark.parametrize("items", [["a", ""], ["a)", "(b"], ["a)"], ["(a"], ['"a'], ['a"b', 'c"'], [b"\xe4"]])
 def test_what_is_no_list(items: Any) -> None:
-    with pytest.raises(ValueError, match=r"not the items of a list|ascii"):
+    with pytest.raises(ValueError, match=r"not the items of a list|not ASCII"):
         bare()._set_quote(items)
 
 
@@ -337,7 +341,7 @@ def test_a_command_cannot_end_like_a_literal(end: str, monkeypatch: pytest.Monke
     """The server would wait for a literal, and take the next command for that."""
     monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))
     client = Canned(b"<tag> OK done\r\n")
-    for refused in (f"a {end}", f"(a{end}", f'"{end}', f"\\{end}"):
+    for refused in (f"(a) {end}", f'"a" {end}', f"\\{end}"):
         with pytest.raises(ValueError, match="a command cannot end like the announcement of a literal"):
             client.xatom("X", refused)
     assert client.canned.sent == b""
@@ -390,7 +394,6 @@ def test_a_message_set_is_one_argument(call: Any, text: str) -> None:
         lambda client: client.append("INBOX", "(\\Seen) {3}\r\n (x)", None, b"x"),
         lambda client: client.append("INBOX", "(\\Seen) (x)", None, b"x"),
         lambda client: client.append("INBOX", None, '"x" "y"', b"x"),
-        lambda client: client.fetch("1", "(FLAGS) (UID)"),
         lambda client: client.fetch("1", "FLAGS) (UID"),
         lambda client: client.status("INBOX", "(MESSAGES) (UNSEEN)"),
         lambda client: client.setquota("", "(STORAGE 1) (MESSAGE 2)"),
@@ -440,7 +443,7 @@ def test_one_argument(single: str) -> None:
 @pytest.mark.parametrize("macro", ["ALL", "fast", "Full", b"all"])
 def test_macros_are_no_items(macro: Any) -> None:
     assert bare()._fetch_parts(macro) == macro
-    assert bare()._fetch_parts([macro, macro]).upper() in ("(ALL ALL)", "(FAST FAST)", "(FULL FULL)")
+    assert str(bare()._fetch_parts([macro, macro])).upper() in ("(ALL ALL)", "(FAST FAST)", "(FULL FULL)")
 
 
 @pytest.mark.parametrize(

@@ -277,9 +277,9 @@ CASES: dict[str, tuple[Call, str, bytes, bytes, Any]] = {
     ),
     "subscribe": (lambda m: m.subscribe("#news.comp.mail.mime"), "AUTH", b"SUBSCRIBE #news.comp.mail.mime", b"", DONE),
     "thread": (
-        lambda m: m.thread("REFERENCES", "UTF-8", "SUBJECT", "é"),
+        lambda m: m.thread("REFERENCES", "UTF-8", 'SUBJECT "é"'),
         "SELECTED",
-        b"THREAD REFERENCES UTF-8 SUBJECT \xc3\xa9",
+        b'THREAD REFERENCES UTF-8 SUBJECT "\xc3\xa9"',
         THREADS,
         ("OK", [b"(2)(3 6 (4 23)(44 7 96))"]),
     ),
@@ -694,8 +694,9 @@ def test_uid_of_what_it_does_not_know(command: Any) -> None:
 def test_uid_with_too_few_arguments(arguments: tuple[str, ...]) -> None:
     client = Canned()
     client.state = "SELECTED"
-    with pytest.raises(ValueError, match="not enough values"):
+    with pytest.raises(ValueError, match="takes at least") as caught:
         client.uid(*arguments)
+    assert isinstance(caught.value, imaplib.IMAP4.error)
     assert client.canned.sent == b""
 
 

@@ -265,6 +265,17 @@ class Syntax(Kind):
             assert arguments.string() == octets
 
 
+class Word(Syntax):
+    """The same, or text, which is quoted."""
+
+    def read(self, arguments: Arguments, value: Any) -> None:
+        arguments.take(b" ")
+        octets = octets_of(value, arguments.utf8)
+        if not arguments.take_if(b'"' + octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'):
+            assert octets
+            arguments.take(octets)
+
+
 class Single(Syntax):
     """The same, and one argument."""
 
@@ -561,7 +572,7 @@ BY_UID = METHODS | {"expunge": [SET]}
 CASES = {
     **{name: Case(name, name.upper().encode(), kinds) for name, kinds in METHODS.items()},
     "select readonly": Case("select", b"EXAMINE", [BOX], keywords={"readonly": True}),
-    "xatom": Case("xatom", b"", [Atom(), SYNTAX, SYNTAX]),
+    "xatom": Case("xatom", b"", [Atom(), Word(), Word()]),
     **{
         f"{name} by uid=": Case(name, b"UID " + name.upper().encode(), BY_UID[name], keywords={"uid": True})
         for name in ("copy", "expunge", "fetch", "move", "search", "sort", "store", "thread")

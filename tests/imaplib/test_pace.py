@@ -105,6 +105,41 @@ DRIPS = {
 
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
+@pytest.mark.parametrize("line", [b"* OK Searched 39%\r\n", b"* 5 EXISTS\r\n", b"* 1 FETCH (BODY[] {1}\r\nx)\r\n"])
+def test_unsolicited_responses_without_end(connect: Connect, cls: type[imaplib.IMAP4], line: bytes) -> None:
+    """Dovecot says so while it searches; but what goes on for ten timeouts is no answer."""
+
+    def script(peer: Peer) -> None:
+        peer.line()
+        try:
+            for _ in range(FOR_EVER * 50):
+                peer.send(line)
+                time.sleep(0.02)
+        except OSError:
+            pass
+
+    client = client_for(connect, script, cls, timeout=0.1)
+    with pytest.raises(TimeoutError):
+        client.search(None, "ALL")
+    is_dead(client)
+
+
+@BOTH_PARSERS
+@pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
+def test_unsolicited_responses_keep_a_command_waiting(connect: Connect, cls: type[imaplib.IMAP4]) -> None:
+    def script(peer: Peer) -> None:
+        tag = peer.line().split()[0]
+        for _ in range(8):
+            time.sleep(TIMEOUT / 2)
+            peer.send(b"* OK Searched 39%\r\n")
+        peer.send(b"* SEARCH 7\r\n" + tag + b" OK done\r\n")
+        peer.line()
+
+    assert client_for(connect, script, cls).search(None, "ALL") == ("OK", [b"7"])
+
+
+@BOTH_PARSERS
+@pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 @pytest.mark.parametrize("name", DRIPS)
 def test_an_answer_octet_by_octet(connect: Connect, name: str, cls: type[imaplib.IMAP4]) -> None:
     start, unit = DRIPS[name]

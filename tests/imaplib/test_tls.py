@@ -179,13 +179,19 @@ def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SS
 
 def test_starttls_with_the_default_context(connect: Connect, tls_server: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server))
-    with pytest.raises(ssl.SSLCertVerificationError):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"fastimap verifies .*unverified_ssl_context\(\)"):
         client.starttls()
     assert client.sock.fileno() == -1
     with pytest.raises(
         imaplib.IMAP4.abort, match=r"connection is dead: TLS handshake failed: .*CERTIFICATE_VERIFY_FAILED"
     ):
         client.login("user", "secret")
+
+
+def test_the_way_back_to_no_verification(connect: Connect, tls_server: ssl.SSLContext) -> None:
+    client = connect(StartTLS(tls_server))
+    assert client.starttls(imaplib.unverified_ssl_context()) == ("OK", [None])
+    client.logout()
 
 
 def test_starttls_to_another_host(connect: Connect, authority: trustme.CA, trusting: ssl.SSLContext) -> None:

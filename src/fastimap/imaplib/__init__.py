@@ -60,6 +60,7 @@ from .session import _Authenticator as _Authenticator
 from .stream import IMAP4_stream
 from .tls import HAVE_SSL as HAVE_SSL
 from .tls import _create_default_ssl_context as _create_default_ssl_context
+from .tls import unverified_ssl_context as unverified_ssl_context
 
 _substitute = substitute  # CPython's name
 

@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-Argument: TypeAlias = str | bytes
+from .exceptions import InvalidArgument, NotEncodable, UnknownCharset, WrongType
+
+Argument: TypeAlias = str | bytes | int | float  # a number stands for its digits
 Arguments: TypeAlias = Argument | Sequence[Argument]
 _Number: TypeAlias = int | str
 MessageSet: TypeAlias = Argument | int | Iterable[int | str | range | tuple[_Number, _Number | None]]
@@ -25,17 +27,32 @@ _WELL_QUOTED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
 _PARENTHESIS = re.compile(r"[()]")
 _SPACE_OR_BRACKET = re.compile(r"[][() ]")
 _SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
+_TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
 _PLACEHOLDER = re.compile(r"\?(\?|[fs]\b)?")
 
 
-def encoded_text(text: Argument, encoding: str = "utf-8") -> bytes:
-    return text.encode(encoding) if isinstance(text, str) else text
+class TextLiteral(bytes):
+    """Text that can't be quoted, as it has octets over 127: it is sent as a literal."""
+
+
+def encoded_text(text: object, encoding: str = "utf-8") -> bytes:
+    """Return the octets of an argument; what is neither text nor octets is made a string."""
+    if isinstance(text, bytes):
+        return text
+    if isinstance(text, (bytearray, memoryview)):
+        return bytes(text)
+    try:
+        return str(text).encode(encoding)
+    except UnicodeEncodeError as exc:
+        raise NotEncodable(*exc.args) from None
+    except LookupError as exc:
+        raise UnknownCharset(*exc.args) from None
 
 
 def sequence_set(argument: MessageSet) -> Argument:
     if isinstance(argument, (str, bytes)):
         if _SEQUENCE_SET.fullmatch(argument if isinstance(argument, str) else argument.decode("latin-1")) is None:
-            raise ValueError(f"not a message set: {argument!r}")
+            raise InvalidArgument(f"not a message set: {argument!r}")
         return argument
     if isinstance(argument, range):
         argument = (argument,)
@@ -43,16 +60,20 @@ def sequence_set(argument: MessageSet) -> Argument:
         return _sequence_number(argument)
     members = [member for item in argument for member in _sequence_members(item)]
     if not members:
-        raise ValueError("empty message set")
+        raise InvalidArgument("empty message set")
     return ",".join(members)
 
 
 def _sequence_number(number: Any) -> str:
     if number == "*":
         return "*"
-    if operator.index(number) < 1:
-        raise ValueError(f"message numbers begin at 1: {number}")
-    return str(operator.index(number))
+    try:
+        index = operator.index(number)
+    except TypeError as exc:
+        raise WrongType(*exc.args) from None
+    if index < 1:
+        raise InvalidArgument(f"message numbers begin at 1: {number}")
+    return str(index)
 
 
 def _sequence_members(item: Any) -> Iterator[str]:
@@ -64,7 +85,7 @@ def _sequence_members(item: Any) -> Iterator[str]:
             yield f"{_sequence_number(item[0])}:{item[-1]}"
     elif isinstance(item, tuple):
         if len(item) != 2:
-            raise ValueError(f"a range of messages is a pair, not {item!r}")
+            raise InvalidArgument(f"a range of messages is a pair, not {item!r}")
         first, last = item
         yield f"{_sequence_number(first)}:{'*' if last is None else _sequence_number(last)}"
     else:
@@ -109,13 +130,81 @@ def is_single(argument: str) -> bool:
 
 
 def joined(items: Iterable[Argument]) -> str:
-    return " ".join(item if isinstance(item, str) else item.decode("ascii") for item in items)
+    return " ".join(map(_text, items))
+
+
+def _text(item: object) -> str:
+    if not isinstance(item, bytes):
+        return str(item)
+    try:
+        return item.decode("ascii")
+    except UnicodeDecodeError:
+        raise InvalidArgument(f"not ASCII: {item!r}") from None
+
+
+def split_modifiers(parts: str) -> tuple[str, str]:
+    """Return the data items of FETCH, and what follows them: "" or the modifiers in parentheses (RFC 4466)."""
+    rest = _without_strings(parts)
+    if rest is None or len(rest) != len(parts) or not parts.endswith(")"):
+        return parts, ""
+    depth = 0
+    for index in range(len(parts) - 1, 0, -1):
+        if parts[index] in ")]":
+            depth += 1
+        elif parts[index] in "([":
+            depth -= 1
+            if not depth:
+                items = parts[:index].rstrip(" ")
+                return (items, parts[index:]) if items and parts[index - 1] == " " else (parts, "")
+    return parts, ""
+
+
+def quoted_values(criteria: Sequence[Argument]) -> list[Argument]:
+    """Return search keys with the values that follow a key which takes text quoted where need be.
+
+    A value in double quotes or in parentheses, or one that holds a quoted string, is the caller's own, and so is a
+    single string with a whole search program. What has octets over 127 becomes a literal.
+    """
+    if len(criteria) < 2:
+        return [*criteria]
+    result: list[Argument] = []
+    texts = 0  # how many of the next are text
+    for criterion in criteria:
+        if not texts:
+            result.append(criterion)
+            texts = _texts_after(criterion)
+            continue
+        octets = criterion if isinstance(criterion, bytes) else None
+        text = octets.decode("latin-1") if octets is not None else str(criterion)
+        if _QUOTED_TEXT.search(text) or (text[:1] == "(" and text[-1:] == ")"):
+            texts = 0
+            result.append(criterion)
+            continue
+        texts -= 1
+        if UNSENDABLE.search(encoded_text(text)):
+            raise InvalidArgument("NUL, CR and LF not allowed in commands")
+        if octets is not None and not octets.isascii():
+            result.append(TextLiteral(octets))
+        elif text and NOT_IN_ASTRING.search(encoded_text(text)) is None:
+            result.append(criterion)
+        else:
+            result.append('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"')
+    return result
+
+
+def _texts_after(criterion: object) -> int:
+    """Return how many of the criteria that follow are values of a key at the end of this one."""
+    text = criterion.decode("latin-1") if isinstance(criterion, bytes) else str(criterion)
+    words = text.upper().replace("(", " ").split()
+    if words[-1:] == ["HEADER"]:
+        return 2
+    return int((words[-1:] and words[-1] in _TEXT_KEYS) or words[-2:-1] == ["HEADER"])
 
 
 def substituted(argument: Arguments, params: Sequence[Any] | None) -> Arguments:
     if params is None:
         return argument
-    return substitute(joined((argument,) if isinstance(argument, (str, bytes)) else argument), params)
+    return substitute(joined((argument,) if isinstance(argument, (str, bytes, int, float)) else argument), params)
 
 
 def substitute(template: str, params: Sequence[Any]) -> str:
@@ -133,7 +222,7 @@ def substitute(template: str, params: Sequence[Any]) -> str:
         try:
             param = next(values)
         except StopIteration:
-            raise TypeError(f"more placeholders than params ({len(params)}) in {template!r}") from None
+            raise WrongType(f"more placeholders than params ({len(params)}) in {template!r}") from None
         if kind == "f":
             return _flags(param)
         if kind == "s":
@@ -142,7 +231,7 @@ def substitute(template: str, params: Sequence[Any]) -> str:
 
     text = _PLACEHOLDER.sub(value, template)
     if left := len(list(values)):
-        raise TypeError(f"{left} of {len(params)} params have no placeholder in {template!r}")
+        raise WrongType(f"{left} of {len(params)} params have no placeholder in {template!r}")
     return text
 
 
@@ -154,10 +243,10 @@ def _param(param: Any) -> str:
     if isinstance(param, int) and not isinstance(param, bool):
         return str(param)
     if not isinstance(param, str):
-        raise TypeError(f"params are str, bytes, int, or lists of these, not {type(param).__name__}: {param!r}")
+        raise WrongType(f"params are str, bytes, int, or lists of these, not {type(param).__name__}: {param!r}")
     octets = param.encode("utf-8")
     if UNSENDABLE.search(octets):
-        raise ValueError("NUL, CR and LF not allowed in commands")
+        raise InvalidArgument("NUL, CR and LF not allowed in commands")
     if octets and NOT_IN_ASTRING.search(octets) is None:
         return param
     return '"' + param.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -171,5 +260,5 @@ def _flags(param: Any) -> str:
     if isinstance(param, (list, tuple)):
         return f"({' '.join(map(_flags, param))})"
     if not isinstance(param, str) or _FLAG.fullmatch(param) is None:
-        raise ValueError(f"not a flag: {param!r}")
+        raise InvalidArgument(f"not a flag: {param!r}")
     return param

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from socket import socket as Socket
     from ssl import SSLContext, SSLSocket
 
+_VARARGS = 4  # inspect.CO_VARARGS
+
 
 class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
     """A connection to an IMAP server.
@@ -47,7 +49,12 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
         self._dead = ""  # the reason, once it is
         self._cmd_log = deque(maxlen=10)
         self._mode_ascii()
-        self.open(host, port, timeout)
+        if _takes_timeout(self.open):
+            self.open(host, port, timeout)
+        else:  # written for Python 3.8 or older
+            self.open(host, port)
+            if timeout is not None:
+                self.sock.settimeout(timeout)
         try:
             self._connect()
         except BaseException:
@@ -96,6 +103,12 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
         A `duration` needs a socket: IMAP4_stream has none.
         """
         return Idler(self, duration)
+
+
+def _takes_timeout(method: Any) -> bool:
+    """Whether an open() that may be overridden takes a third argument."""
+    code = getattr(getattr(method, "__func__", None), "__code__", None)
+    return code is None or code.co_argcount > 3 or bool(code.co_flags & _VARARGS)
 
 
 class IMAP4_SSL(IMAP4):

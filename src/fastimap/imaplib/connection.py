@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from ssl import SSLContext, SSLSocket
 
 
+# OpenSSL's errors that X509_V_FLAG_X509_STRICT alone brings: RFC 5280's demands on extensions.
+_STRICT_ERRORS = range(80, 95)
+
 # Octets that are parsed at a time.
 _PIECE = 64 * 1024
 
@@ -256,7 +259,7 @@ class Connection(Log):
         except BaseException as exc:
             sock.close()
             if isinstance(exc, ssl.SSLCertVerificationError):
-                exc.add_note("To trust this server all the same, pass an ssl_context that does.")
+                exc.strerror = f"{exc.strerror or exc} ({_way_back(exc)})"
             elif isinstance(exc, ssl.SSLError):
                 # The type and the number stay; the text gets to name the peer.
                 exc.strerror = (
@@ -328,6 +331,17 @@ class Connection(Log):
             return f"{self.sock.gettimeout():g}"
         except (AttributeError, OSError, TypeError, ValueError):  # no socket, or none with a timeout
             return "?"
+
+
+def _way_back(exc: ssl.SSLCertVerificationError) -> str:
+    if exc.verify_code in _STRICT_ERRORS:
+        return (
+            "Python 3.13 and later verify strictly: to leave that out, context.verify_flags &= ~ssl.VERIFY_X509_STRICT"
+        )
+    return (
+        "fastimap verifies certificates, which imaplib does not: to trust this server all the same, "
+        "ssl_context=fastimap.imaplib.unverified_ssl_context(), or a context that has its certificate"
+    )
 
 
 def warn_deprecated(name: str, removed: str) -> None:

@@ -38,14 +38,14 @@ ASKED = {
 """By the names of commands, the types of the responses that they ask for, of which any number may come."""
 
 
-def asked_by(name: str, first: str | bytes | None = None) -> frozenset[str]:
+def asked_by(name: str, first: str | bytes | float | None = None) -> frozenset[str]:
     """Return the types of the responses that a command asks for, of which any number may come; `first` argument.
 
     Callers spell commands as they like, and may put the whole of one into a single argument.
     """
     words = name.upper().split()
     if words[:1] == ["UID"] and len(words) == 1 and first is not None:
-        words += (first if isinstance(first, str) else first.decode("ascii", "replace")).upper().split()
+        words += (first.decode("ascii", "replace") if isinstance(first, bytes) else str(first)).upper().split()
     word = words[1] if words[:1] == ["UID"] and len(words) > 1 else words[0] if words else ""
     return ASKED.get(word) or frozenset({word})
 

@@ -50,6 +50,22 @@ class Exceptions:
         __qualname__ = "IMAP4._responsetimeout"
 
 
+class InvalidArgument(Exceptions.error, ValueError):
+    """An argument that cannot be sent, or would not be read as what it is meant to be; nothing was sent."""
+
+
+class WrongType(Exceptions.error, TypeError):
+    """An argument of a type that stands for nothing here; nothing was sent."""
+
+
+class NotEncodable(Exceptions.error, UnicodeEncodeError):
+    """Text that has no octets in the connection's encoding or in the charset; nothing was sent."""
+
+
+class UnknownCharset(Exceptions.error, LookupError):
+    """A charset that Python does not know; nothing was sent."""
+
+
 def shown(octets: bytes, most: int = 80) -> str:
     """Return `octets` for a message to people."""
     return repr(octets) if len(octets) <= most else f"{octets[:most]!r}..."

@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from .exceptions import InvalidArgument
+
 Flags = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
 InternalDate = re.compile(
     rb'.*INTERNALDATE "(?P<day>[ 0-3]\d)-(?P<mon>[A-Z][a-z]{2})-(?P<year>\d{4})'
@@ -72,11 +74,11 @@ def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | da
     """
     if isinstance(date_time, str):
         if _DATE_TIME.fullmatch(date_time) is None:
-            raise ValueError(f"a date-time as str is in double quotes, not {date_time!r}")
+            raise InvalidArgument(f"a date-time as str is in double quotes, not {date_time!r}")
         return date_time
     if isinstance(date_time, datetime):
         if date_time.tzinfo is None:
-            raise ValueError("date_time must be aware")
+            raise InvalidArgument("date_time must be aware")
         moment = date_time
     elif isinstance(date_time, (int, float)):
         moment = datetime.fromtimestamp(date_time, UTC).astimezone()
@@ -85,7 +87,7 @@ def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | da
         zone = timezone(timedelta(seconds=_offset_of(date_time)))
         moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
     else:
-        raise ValueError("date_time not of a known type")
+        raise InvalidArgument("date_time not of a known type")
     # %b depends on the locale, and %Y on the C library for the years before 1000.
     return f'"{moment:%d}-{Months[moment.month]}-{moment.year:04} {moment:%H:%M:%S %z}"'
 

@@ -6,6 +6,7 @@ import time
 from datetime import datetime
 
 from .arguments import Argument, Arguments
+from .exceptions import WrongType
 from .functions import Time2Internaldate
 from .names import CRLF, MapCRLF, Result
 from .sending import Sending
@@ -33,6 +34,8 @@ class MailboxCommands(Sending):
             self._set_quote(flags) if flags else None,
             Time2Internaldate(date_time) if date_time else None,
         )
+        if isinstance(message, str):
+            raise WrongType(f"a message is a bytes-like object, not str: {message[:40]!r}")
         self.literal = MapCRLF.sub(CRLF, message) if translate_line_endings else message
         return self._simple_command("APPEND", *arguments)
 

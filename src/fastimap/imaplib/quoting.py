@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..model import mailbox_name
@@ -19,11 +19,17 @@ from .arguments import (
     encoded_text,
     is_single,
     joined,
+    quoted_values,
     reaches_out,
     sequence_set,
+    split_modifiers,
     substitute,
     substituted,
 )
+from .exceptions import InvalidArgument, WrongType
+
+# How many arguments each command takes at least after UID.
+_UID_ARGUMENTS = {"COPY": 2, "EXPUNGE": 1, "FETCH": 2, "MOVE": 2, "SORT": 2, "STORE": 3, "THREAD": 2}
 
 
 class Quoting:
@@ -31,24 +37,17 @@ class Quoting:
 
     _encoding = "ascii"
 
-    def _octets(self, argument: Argument) -> bytes:
-        if isinstance(argument, str):
-            return argument.encode(self._encoding)
-        if isinstance(argument, (bytes, bytearray, memoryview)):
-            return bytes(argument)
-        raise TypeError(f"arguments of commands are str or bytes, not {type(argument).__name__}: {argument!r}")
-
     def _encoded(self, argument: Argument) -> bytes:
         """Return the octets of `argument`; ValueError for those that end a line or a string."""
-        octets = self._octets(argument)
+        octets = encoded_text(argument, self._encoding)
         if UNSENDABLE.search(octets):
-            raise ValueError("NUL, CR and LF not allowed in commands")
+            raise InvalidArgument("NUL, CR and LF not allowed in commands")
         return octets
 
     def _atom(self, argument: Argument) -> bytes:
         octets = encoded_text(argument, self._encoding)
         if not octets or NOT_IN_ATOM.search(octets):
-            raise ValueError(f"not an atom: {argument!r}")
+            raise InvalidArgument(f"not an atom: {argument!r}")
         return octets
 
     def _astring(self, argument: Argument) -> bytes:
@@ -67,7 +66,7 @@ class Quoting:
         if name.isascii() and ("&" not in name or mailbox_name.is_encoded(name)):
             return name.encode("ascii")
         if UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
-            raise ValueError("NUL, CR and LF not allowed in commands")
+            raise InvalidArgument("NUL, CR and LF not allowed in commands")
         return mailbox_name.encode(name)
 
     def _quoted_unless_safe(self, octets: bytes, unsafe: re.Pattern[bytes]) -> bytes:
@@ -84,24 +83,42 @@ class Quoting:
             text = argument if isinstance(argument, str) else argument.decode("latin-1")
             inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
             if inside and reaches_out(inside):
-                raise ValueError(f"not one list: {argument!r}")
+                raise InvalidArgument(f"not one list: {argument!r}")
             return f"({inside})" if isinstance(argument, str) else f"({inside})".encode("latin-1")
-        items = [item if isinstance(item, str) else item.decode("ascii") for item in argument]
+        if not isinstance(argument, Iterable):
+            argument = (argument,)
+        items = [joined((item,)) for item in argument]
         if any(map(reaches_out, items)):
-            raise ValueError(f"not the items of a list: {argument!r}")
+            raise InvalidArgument(f"not the items of a list: {argument!r}")
         return f"({' '.join(items)})"
 
     def _single(self, argument: Argument) -> bytes:
         """Return `argument`, which goes as it is; ValueError where a server would read more arguments than one."""
         octets = self._encoded(argument)
         if not is_single(octets.decode("latin-1")):
-            raise ValueError(f"not one argument: {argument!r}")
+            raise InvalidArgument(f"not one argument: {argument!r}")
         return octets
+
+    def _word(self, argument: Argument) -> Argument:
+        """Return `argument` of a command that the class does not know, quoted where it is text with spaces.
+
+        What has quoted strings or lists in it, all of them closed, is the caller's own syntax.
+        """
+        octets = self._encoded(argument)
+        text = octets.decode("latin-1")
+        if is_single(text) or (not reaches_out(text) and ('"' in text or "(" in text)):
+            return octets
+        return self._quote(octets)
 
     def _fetch_parts(self, argument: Arguments) -> Argument:
         # The macros stand for whole lists, and have no place in one.
         if isinstance(argument, (str, bytes)) and argument.upper() in ("ALL", "FAST", "FULL", b"ALL", b"FAST", b"FULL"):
             return argument
+        if isinstance(argument, (str, bytes)):
+            items, modifiers = split_modifiers(argument if isinstance(argument, str) else argument.decode("latin-1"))
+            if modifiers:
+                together = f"{joined((self._fetch_parts(items),))} {self._set_quote(modifiers)!s}"
+                return together if isinstance(argument, str) else together.encode("latin-1")
         return self._set_quote(argument)
 
     def _sequence_set(self, argument: MessageSet) -> Argument:
@@ -116,24 +133,28 @@ class Quoting:
         """Return search keys with those that are str encoded in `charset`; LookupError where Python lacks it."""
         if charset is None:
             return tuple(criteria)
-        codec = charset if isinstance(charset, str) else charset.decode("ascii")
-        return tuple(key.encode(codec) if isinstance(key, str) else key for key in criteria)
+        codec = joined((charset,))
+        return tuple(encoded_text(key, codec) if isinstance(key, str) else key for key in criteria)
 
     def _search_keys(
         self, charset: Argument | None, criteria: Sequence[Argument], params: Sequence[Any] | None
     ) -> tuple[Argument, ...]:
         if params is not None:
             criteria = (substitute(joined(criteria), params),)
-        if all(isinstance(key, str) and key.isascii() for key in criteria):
-            return tuple(criteria)  # the same in every charset, also in those that Python does not know
-        return self._encode_criteria(charset, criteria)
+        criteria = [key if isinstance(key, (str, bytes)) else str(key) for key in criteria if key is not None]
+        if not all(isinstance(key, str) and key.isascii() for key in criteria):
+            # Those that are ASCII are the same in every charset, also in those that Python does not know.
+            criteria = self._encode_criteria(charset, criteria)
+        return tuple(quoted_values(criteria))
 
     def _uid_arguments(
         self, command: str, args: tuple[Any, ...], params: Sequence[Any] | None
     ) -> Sequence[Argument | None]:
         """Return `args` as the method of `command` would send them; more than these, and all others, as they are."""
+        if len(args) < _UID_ARGUMENTS.get(command, 0):
+            raise InvalidArgument(f"UID {command} takes at least {_UID_ARGUMENTS[command]} arguments, not {len(args)}")
         if params is not None and command not in ("FETCH", "SEARCH", "SORT", "THREAD"):
-            raise TypeError(f"UID {command} takes no params")
+            raise WrongType(f"UID {command} takes no params")
         if command in ("COPY", "MOVE"):
             message_set, mailbox, *rest = args
             return self._sequence_set(message_set), self._mailbox(mailbox), *map(self._single, rest)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import TooManyChallenges
 from ..limits import IMAPLIB_LIMITS as LIMITS
-from .arguments import ANNOUNCEMENT, NOT_IN_WORD, Argument
+from .arguments import ANNOUNCEMENT, NOT_IN_WORD, Argument, TextLiteral, encoded_text
 from .costs import ASKED, asked_by
-from .exceptions import shown
+from .exceptions import InvalidArgument, shown
 from .names import CRLF, Commands, Result
 from .quoting import Quoting
 from .responses import Responses
@@ -47,7 +47,7 @@ class Sending(Quoting, Responses):
         self._check_state(name)
         encoding = self._encoding
         parts = [
-            argument.encode(encoding) if type(argument) is str else self._octets(argument)
+            argument if type(argument) is bytes else encoded_text(argument, encoding)
             for argument in (name, *args)
             if argument is not None
         ]
@@ -62,11 +62,12 @@ class Sending(Quoting, Responses):
         elif parts[-1].endswith(b"}") and ANNOUNCEMENT.search(parts[-1]):
             # The server would take what comes next, the next command included, for a part of this one.
             if len(parts) == 1 or NOT_IN_WORD.search(parts[-1]):
-                raise ValueError("a command cannot end like the announcement of a literal")
+                raise InvalidArgument("a command cannot end like the announcement of a literal")
             parts[-1] = self._quote(parts[-1])
         line = b" ".join(parts)
         if 10 in line or 13 in line or 0 in line:  # as numbers, for which bytes are searched at once
-            raise ValueError("NUL, CR and LF not allowed in commands")
+            raise InvalidArgument("NUL, CR and LF not allowed in commands")
+        pieces = _pieces(parts) if TextLiteral in map(type, parts) else (line,)
         self._check_arrived(name)
         if responses := self.untagged_responses:
             for status in ("OK", "NO", "BAD"):
@@ -76,12 +77,18 @@ class Sending(Quoting, Responses):
 
         tag = self._new_tag()
         self._asked = ASKED.get(name) or asked_by(name, *args[:1])
-        line = b"%b %b" % (tag, line)
+        line = b"%b %b" % (tag, pieces[0])
         self._trace(">", line)
         try:
             self.send(line + CRLF)
         except BaseException as exc:
             self._fail(name, exc)
+        for piece in pieces[1:]:
+            try:
+                if not self._send_literal(tag, piece, CRLF):
+                    return tag
+            except BaseException as exc:
+                self._fail(name, exc)
         if callable(literal):
             self._exchange(name, tag, literal)
         elif literal is not None:
@@ -97,7 +104,8 @@ class Sending(Quoting, Responses):
         if name != "LOGOUT":
             self._check_bye()
 
-    def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> None:
+    def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> bool:
+        """Send `literal`, and `end` behind it, once the server asks for it; False if it refuses the command."""
         if self._continued(tag):
             self._take_arrived()
             if self.tagged_commands[tag] is not None:
@@ -106,7 +114,7 @@ class Sending(Quoting, Responses):
             result = self.tagged_commands[tag]
             if result is not None and result[0] == "OK":
                 raise self.abort(f"the server did not ask for the literal, and yet says {shown(self._line)}")
-            return
+            return False
         if self.debug >= 4:
             self._mesg(f"write literal size {len(literal)}")
         if len(literal) <= _JOINED_LITERAL:
@@ -114,6 +122,7 @@ class Sending(Quoting, Responses):
         else:
             self.send(literal)
             self.send(end)
+        return True
 
     def _exchange(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> None:
         """Answer challenges by `process` until the command is complete."""
@@ -200,6 +209,19 @@ class Sending(Quoting, Responses):
             self._check_state(name)
             return self._simple_command("UID", name, *arguments)
         return self._simple_command(name, *arguments)
+
+
+def _pieces(parts: Iterable[bytes]) -> list[bytes]:
+    """Return a command's line up to its first literal, and each literal with what follows it."""
+    pieces = [b""]
+    for part in parts:
+        space = b" " if pieces[-1] else b""
+        if type(part) is TextLiteral:
+            pieces[-1] += space + b"{%d}" % len(part)
+            pieces.append(bytes(part))
+        else:
+            pieces[-1] += space + part
+    return pieces
 
 
 def tag_prefixes() -> list[bytes]:

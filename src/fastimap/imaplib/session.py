@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Argument, encoded_text
 from .costs import asked_by
-from .exceptions import Exceptions, shown
+from .exceptions import Exceptions, InvalidArgument, shown
 from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Commands, Data, Result
 from .sending import Sending, tag_prefixes
 from .tls import HAVE_SSL, _client_context
@@ -28,6 +28,9 @@ _OTHER_SERVICES = {
 
 # Mechanisms in which the client says the secret itself.
 _SHOWS_SECRET = (b"LOGIN", b"OAUTHBEARER", b"PLAIN", b"XOAUTH2")
+
+# The commands before xatom() has added to them.
+_KNOWN = frozenset(Commands)
 
 
 class SessionCommands(Sending):
@@ -87,7 +90,7 @@ class SessionCommands(Sending):
         Raises :exc:`error` with the server's text if that refuses; and before anything is sent if the mechanism shows
         the password or token to whoever listens, and the server announces LOGINDISABLED.
         """
-        name = self._atom(mechanism.upper())
+        name = self._atom(mechanism).upper()
         self._check_alive()
         if name in _SHOWS_SECRET and "LOGINDISABLED" in self.capabilities and self._in_clear():
             raise self.error(
@@ -175,7 +178,7 @@ class SessionCommands(Sending):
         """
         octets = [b"", encoded_text(user), encoded_text(password)]
         if any(b"\0" in part for part in octets):
-            raise ValueError("NUL not allowed in user name or password")
+            raise InvalidArgument("NUL not allowed in user name or password")
         return self.authenticate("PLAIN", lambda challenge: b"\0".join(octets))
 
     def logout(self) -> Result:
@@ -253,8 +256,15 @@ class SessionCommands(Sending):
         return typ, [None]
 
     def xatom(self, name: str, *args: Argument | None) -> Result:
-        """Execute a command that the class does not know, in the present state; `args` go as they are."""
-        name = name.upper()
+        """Execute a command that the class does not know, in the present state.
+
+        An argument is quoted where it needs to be: where it has spaces, is empty, or has a quote or a parenthesis that
+        is not closed. What has double quotes or parentheses of its own goes as it is, and so do the arguments of
+        commands that the class knows, such as UID.
+        """
+        name = str(name).upper()
+        if name not in _KNOWN:
+            args = tuple(self._word(argument) for argument in args if argument is not None)
         if name in Commands:
             return self._simple_command(name, *args)
         Commands[name] = (self.state,)

@@ -21,6 +21,17 @@ def _create_default_ssl_context() -> SSLContext:
     return ssl.create_default_context()
 
 
+def unverified_ssl_context() -> SSLContext:
+    """Return a context that takes any certificate, as the standard library's imaplib does.
+
+    Whoever sits between the two can read and change everything, the password included.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _client_context(context: SSLContext | None, keyfile: str | None, certfile: str | None) -> SSLContext:
     """Return `context` or a default one, that one with the client certificate of `keyfile` and `certfile`."""
     if keyfile is None and certfile is None:
