@@ -425,6 +425,32 @@ def test_files_of_several_messages(persistent: Callable[..., Any]) -> None:
     assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"q", 6: b"ghijklmno"}
 
 
+def test_a_file_of_a_message_that_came_at_the_second_attempt_stays(persistent: Callable[..., Any]) -> None:
+    def first(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4:5 (BODY.PEEK[])")
+        peer.send(b"* 1 FETCH (UID 4 BODY[] {3}\r\na")
+
+    def second(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4:5 (BODY.PEEK[])")
+        peer.send(b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)\r\n* 2 FETCH (UID 5 BODY[] {3}\r\nd")
+
+    def third(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 5 (BODY.PEEK[])")
+        peer.send(b"* 2 FETCH (UID 5 BODY[] {3}\r\nde")
+
+    rest = answer(b"UID FETCH 5 (BODY.PEEK[])", b"* 2 FETCH (UID 5 BODY[] {3}\r\ndef)")
+    files: dict[int | None, io.BytesIO] = {}
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid not in files
+        return files.setdefault(uid, io.BytesIO())
+
+    with persistent(dying(first), dying(second), dying(third), living(rest)) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_into([4, 5], "BODY.PEEK[]", into=into)] == [4, 5]
+    assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def"}
+
+
 class Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True

@@ -502,6 +502,7 @@ class FetchInto(Fetch):
             if streamed and self._written.isdisjoint({(_announced(row), self._number(row)), (_announced(row), None)}):
                 raise ParseError("what was written is of another message: the server said so after it")
         whole = {self._number(row) for row in rows}
+        again._files = {}  # not those of messages that were cut short once and have come since
         for (number, name), (file, start) in self._files.items():
             if number not in whole:
                 if start < 0:
