@@ -22,7 +22,8 @@ NO_COMMANDS = {"connect", "reconnect", "run", "take_events", "pipeline"}
 """The methods of a client that are not about a command of IMAP's."""
 BY_RUN = {"Check", "Comparator", "Examine", "LSub", "XList"}
 """Commands that have no method, for ``client.run(...)``."""
-CLIENTS_ONLY = {"fetch_batches", "fetch_iter", "fetch_text", "idle", "close"}
+CLIENTS_ONLY = {"close", "delete_messages", "fetch_batches", "fetch_iter", "fetch_one", "fetch_text", "idle"}
+CLIENTS_ONLY |= {"special_mailbox"}
 
 
 def functions(*folders: str) -> set[str]:

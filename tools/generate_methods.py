@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 PROJECT = Path(__file__).resolve().parents[1]
 CLIENTS = PROJECT / "src" / "fastimap" / "clients"
 
-TABLE: dict[str, dict[str, str]] = {
+TABLE: dict[str, dict[str, str | None]] = {
     "Any state": {"capability": "Capability", "noop": "Noop", "id": "ID"},
     "Authentication": {"login": "Login", "authenticate": "Authenticate", "unauthenticate": "Unauthenticate"},
     "Mailboxes": {
@@ -39,6 +39,7 @@ TABLE: dict[str, dict[str, str]] = {
         "list_mailboxes": "List",
         "namespace": "Namespace",
         "mailbox_status": "Status",
+        "special_mailbox": None,
     },
     "Into mailboxes": {
         "append": "Append",
@@ -51,13 +52,18 @@ TABLE: dict[str, dict[str, str]] = {
         "unselect": "Unselect",
         "expunge": "Expunge",
         "fetch": "Fetch",
+        "fetch_one": None,
         "fetch_into": "FetchInto",
-        "fetch_text": "Fetch",
+        "fetch_text": None,
         "search": "Search",
         "sort": "Sort",
         "thread": "Thread",
         "cancel_update": "CancelUpdate",
         "store": "Store",
+        "add_flags": "AddFlags",
+        "remove_flags": "RemoveFlags",
+        "set_flags": "SetFlags",
+        "delete_messages": None,
         "store_gmail_labels": "StoreGmailLabels",
         "copy": "Copy",
         "move": "Move",
@@ -77,13 +83,10 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "Language and others": {"language": "Language", "get_jmap_access": "GetJMAPAccess"},
 }
-"""The methods that are one command each, by section: name and class."""
+"""The methods by section: name, and class of the command; None where there is only an operation."""
 
-OPERATIONS = ("search", "move", "fetch_text")
+OPERATIONS = ("search", "move", "special_mailbox", "fetch_one", "fetch_text", "delete_messages")
 """Those that are operations of several commands in the clients: functions in `fastimap.conversation.operations`."""
-
-NO_COMMANDS = ("fetch_text",)
-"""Those that are operations alone, and that the pipeline lacks; they return what the class in the table returns."""
 
 SECRETS = ("password",)
 """Arguments that no frame may hold longer than it must: tracebacks can show local variables."""
@@ -239,6 +242,13 @@ def _result(command: type, names: Names) -> str:
     raise TypeError(f"{command.__name__} is a Command of nothing")
 
 
+def _flow_result(operation: Callable[..., Any], names: Names) -> str:
+    """Return R of the Flow[R] that `operation` returns."""
+    annotation = ast.parse(operation.__annotations__["return"], mode="eval").body
+    assert isinstance(annotation, ast.Subscript)
+    return names.use(annotation.slice, sys.modules[operation.__module__])
+
+
 def _arguments(function: Callable[..., Any] | type) -> tuple[ast.arguments, ModuleType]:
     """Return the arguments of a command or of an operation, without the first, and the module that they are from."""
     owner: Any = function
@@ -271,17 +281,19 @@ def _method(door: Door, name: str, names: Names) -> str:
     from fastimap import commands
     from fastimap.conversation import operations
 
-    command: type = getattr(commands, TABLE_BY_NAME[name])
+    class_name = TABLE_BY_NAME[name]
+    command: type | None = None if class_name is None else getattr(commands, class_name)
     operation = door.operations and name in OPERATIONS
-    arguments, module = _arguments(getattr(operations, name) if operation else command)
+    source: Any = getattr(operations, name) if operation else command
+    arguments, module = _arguments(source)
     for argument in ast.walk(arguments):
         if isinstance(argument, ast.arg) and argument.annotation is not None:
             argument.annotation = ast.parse(names.use(argument.annotation, module), mode="eval").body
+    arguments.defaults = [_Rewritten(names, module).visit(default) for default in arguments.defaults]
     arguments.args.insert(0, ast.arg("self"))
     signature = ast.unparse(arguments)
     del arguments.args[0]
-    result = door.returns.format(_result(command, names))
-    source = getattr(operations, name) if operation else command
+    result = door.returns.format(_flow_result(source, names) if command is None else _result(command, names))
     text = inspect.cleandoc(source.__doc__ or "")
     quotes = 'r"""' if "\\" in text else '"""'
     lines = [f"{quotes}{text}" + ('\n"""' if "\n" in text else '"""')]
@@ -291,7 +303,7 @@ def _method(door: Door, name: str, names: Names) -> str:
         call = ", ".join(filter(None, ["self._protocol", _call(arguments)]))
         lines.append(f"{run}(operations.{name}({call}))")
     else:
-        made = f"commands.{command.__name__}({_call(arguments)})"
+        made = f"commands.{class_name}({_call(arguments)})"
         secrets = [argument.arg for argument in arguments.args if argument.arg in SECRETS]
         if secrets:
             lines += [f"command = {made}", f"del {', '.join(secrets)}  # not for tracebacks", f"{run}(command)"]
@@ -310,7 +322,7 @@ def generated(door: Door) -> str:
     methods = []
     for section, rows in TABLE.items():
         methods.append(f"    # {section}.\n")
-        methods += [_method(door, name, names) for name in rows if door.operations or name not in NO_COMMANDS]
+        methods += [_method(door, name, names) for name, command in rows.items() if door.operations or command]
     names.add("Command", "fastimap.commands.base")
     names.add("R", "fastimap.commands.base")
     names.add("Pending" if door.module == "_pipeline_methods" else "Flow", _PENDING if "pipe" in door.module else _FLOW)

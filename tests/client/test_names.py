@@ -123,9 +123,9 @@ def test_what_an_editor_shows(door: type) -> None:
     [
         ("noop", "(self) -> 'None'"),
         ("capability", "(self) -> 'frozenset[str]'"),
-        ("copy", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
-        ("move", "(self, messages: 'MessageSet', mailbox: 'str | bytes') -> 'CopyResult'"),
-        ("subscribe", "(self, mailbox: 'str | bytes') -> 'None'"),
+        ("copy", "(self, messages: 'MessageSet', mailbox: 'MailboxName') -> 'CopyResult'"),
+        ("move", "(self, messages: 'MessageSet', mailbox: 'MailboxName') -> 'CopyResult'"),
+        ("subscribe", "(self, mailbox: 'MailboxName') -> 'None'"),
     ],
 )
 def test_what_help_shows(name: str, signature: str) -> None:
@@ -208,7 +208,7 @@ def test_an_error_for_a_call_names_the_method(door: Any) -> None:
     client = door("imap.example.org")
     name = door.__name__
     calls: tuple[tuple[Callable[[], Any], str], ...] = (
-        (lambda: client.select(), rf"{name}\.select\(\) missing 1 required positional argument: 'mailbox'"),
+        (lambda: client.subscribe(), rf"{name}\.subscribe\(\) missing 1 required positional argument: 'mailbox'"),
         (lambda: client.fetch(1, flags=True), rf"{name}\.fetch\(\) got an unexpected keyword argument 'flags'"),
         (lambda: client.move(1), rf"{name}\.move\(\) missing"),
         (lambda: client.take_events(1), rf"{name}\.take_events\(\) takes"),
@@ -222,5 +222,5 @@ def test_an_error_for_a_call_names_the_method(door: Any) -> None:
 
 def test_a_pipeline_names_the_method() -> None:
     pipeline: Any = Pipeline(Protocol())
-    with pytest.raises(TypeError, match=r"Pipeline\.select\(\) missing"):
-        pipeline.select()
+    with pytest.raises(TypeError, match=r"Pipeline\.subscribe\(\) missing"):
+        pipeline.subscribe()

@@ -114,8 +114,15 @@ def test_one_section_of_one_message_goes_into_a_file() -> None:
             FetchInto(messages, item, "FLAGS", into=io.BytesIO())
 
 
-def test_a_keyword_that_looks_like_a_system_flag_is_one() -> None:  # RFC 9051, section 9: flag-keyword is an atom
-    assert sent(Store(1, "Seen"), server()) == [b"A1 UID STORE 1 +FLAGS (Seen)\r\n"]
+@pytest.mark.parametrize("make", [lambda: Store(1, "Seen"), lambda: Append("INBOX", b"", flags=["DRAFT"])])
+def test_a_system_flag_without_its_backslash_is_a_slip(make: Callable[[], Any]) -> None:
+    """RFC 9051, section 9, has it as a keyword; nobody means that one, and the mailbox would keep it for ever."""
+    with pytest.raises(ValueError, match=r"begin with a backslash: '\\\\(Seen|Draft)'"):
+        make()
+
+
+def test_a_keyword_in_which_a_system_flag_stands_is_one() -> None:
+    assert sent(Store(1, "Seenit"), server()) == [b"A1 UID STORE 1 +FLAGS (Seenit)\r\n"]
 
 
 def test_what_is_right_stays_so() -> None:

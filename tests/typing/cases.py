@@ -163,7 +163,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     client.fetch_into(1, "BODY[]")  # error
     client.fetch_iter(1, "FLAGS", chunk="10")  # error
     client.idle(10)  # error
-    client.select(read_only=True)  # error
+    client.select(readonly=True)  # error
     client.select("INBOX", readonly=True)  # error
     client.search("UNSEEN")  # error
     client.search(unseen & "SEEN")  # error
@@ -365,7 +365,7 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
         assert_type(pending.result()[0], FetchedMessage)
     # Errors.
     pipeline.fetch(1, flags=True)  # error
-    pipeline.select()  # error
+    pipeline.select(1)  # error
     pipeline.search("UNSEEN")  # error
     pipeline.fetch(1, "FLAGS")[0]  # error
     pipeline.fetch_iter(1, "FLAGS")  # error

@@ -19,10 +19,12 @@ from ..commands.search import MailboxSearchResult, SearchResult, SortResult
 from ..commands.select import ExpungeResult, QResync, SelectedMailbox
 from ..commands.store import Action, CopyResult, StoreResult
 from ..conversation import operations
+from ..model.message import FetchedMessage
 from ..model.responses import (
     Acl,
     ListRightsResponse,
     MailboxInfo,
+    MailboxName,
     MailboxStatus,
     MyRightsResponse,
     Namespaces,
@@ -30,9 +32,9 @@ from ..model.responses import (
     ReadOnlyDict,
     ThreadNode,
 )
-from ..model.sequence_set import MessageSet
+from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism
-from ..search import SearchKey
+from ..search import SearchKey, all_
 from ._base import AsyncToken, BaseClient
 
 
@@ -115,7 +117,12 @@ class AsyncClient(BaseClient[AsyncToken]):
         return await self.run(commands.Compress())
 
     async def select(
-        self, mailbox: str | bytes, *, read_only: bool = False, condstore: bool = False, qresync: QResync | None = None
+        self,
+        mailbox: MailboxName = "INBOX",
+        *,
+        read_only: bool = False,
+        condstore: bool = False,
+        qresync: QResync | None = None,
     ) -> SelectedMailbox:
         """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
@@ -129,7 +136,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Select(mailbox, read_only=read_only, condstore=condstore, qresync=qresync))
 
-    async def create_mailbox(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> str | None:
+    async def create_mailbox(self, mailbox: MailboxName, *, special_use: str | Iterable[str] = ()) -> str | None:
         r"""Create a mailbox; return its mailbox ID where the server has such (OBJECTID, RFC 8474), else None.
 
         :param mailbox: its name. One that ends in the hierarchy delimiter tells that mailboxes will be created below it.
@@ -139,7 +146,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Create(mailbox, special_use=special_use))
 
-    async def delete_mailbox(self, mailbox: str | bytes) -> None:
+    async def delete_mailbox(self, mailbox: MailboxName) -> None:
         """Delete a mailbox with all messages in it; mailboxes below it stay.
 
         :param mailbox: its name.
@@ -148,7 +155,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Delete(mailbox))
 
-    async def rename_mailbox(self, mailbox: str | bytes, new_name: str | bytes) -> None:
+    async def rename_mailbox(self, mailbox: MailboxName, new_name: str | bytes) -> None:
         """Rename a mailbox, and those below it.
 
         :param mailbox: its name. INBOX stays, empty: its messages move to the new mailbox.
@@ -158,7 +165,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Rename(mailbox, new_name))
 
-    async def subscribe(self, mailbox: str | bytes) -> None:
+    async def subscribe(self, mailbox: MailboxName) -> None:
         """Add a mailbox to those that are subscribed.
 
         :param mailbox: its name.
@@ -167,7 +174,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Subscribe(mailbox))
 
-    async def unsubscribe(self, mailbox: str | bytes) -> None:
+    async def unsubscribe(self, mailbox: MailboxName) -> None:
         """Remove a mailbox from those that are subscribed.
 
         :param mailbox: its name; it need not exist any more.
@@ -237,7 +244,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Namespace())
 
-    async def mailbox_status(self, mailbox: str | bytes, *items: str) -> MailboxStatus:
+    async def mailbox_status(self, mailbox: MailboxName, *items: str) -> MailboxStatus:
         """Return numbers about a mailbox without selecting it.
 
         :param mailbox: name of the mailbox; better not the selected one, whose numbers are known already.
@@ -250,11 +257,23 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Status(mailbox, *items))
 
+    async def special_mailbox(self, use: str) -> MailboxInfo | None:
+        r"""Return the mailbox for a special use, or None where there is none.
+
+        :param use: ``"\\Sent"``, ``"\\Drafts"``, ``"\\Trash"``, ``"\\Junk"``, ``"\\Archive"``, ``"\\All"``, ``"\\Flagged"``
+            or ``"\\Important"`` (RFC 6154, RFC 8457).
+
+        The mailbox that the server marks is taken; where it marks none, one at the top of the account that has a usual
+        name, in one of some twenty languages: ``Sent Items``, ``Gesendet``, ``Papierkorb``.
+        """
+        await self.connect()
+        return await self.run(operations.special_mailbox(self._protocol, use))
+
     # Into mailboxes.
 
     async def append(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),
@@ -295,7 +314,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         )
 
     async def multi_append(
-        self, mailbox: str | bytes, messages: Iterable[AppendMessage | MessageData]
+        self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]
     ) -> MultiAppendResult:
         """Append messages to a mailbox, all of them or none.
 
@@ -308,7 +327,7 @@ class AsyncClient(BaseClient[AsyncToken]):
 
     async def catenate(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         parts: Iterable[str | bytes],
         *,
         flags: str | Iterable[str] = (),
@@ -328,7 +347,7 @@ class AsyncClient(BaseClient[AsyncToken]):
     async def replace(
         self,
         replaced: MessageSet,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),
@@ -419,6 +438,20 @@ class AsyncClient(BaseClient[AsyncToken]):
             commands.Fetch(messages, *items, changed_since=changed_since, vanished=vanished, partial=partial)
         )
 
+    async def fetch_one(
+        self, message: int | SequenceSet, *items: str, changed_since: int | None = None
+    ) -> FetchedMessage | None:
+        """Return the data items of one message, or None where there is no such message.
+
+        :param message: its UID; or a `SequenceSet` of its sequence number.
+        :param items: data items, as for `fetch`.
+        :param changed_since: only if its mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
+
+        (RFC 9051, section 6.4.5)
+        """
+        await self.connect()
+        return await self.run(operations.fetch_one(self._protocol, message, *items, changed_since=changed_since))
+
     async def fetch_into(
         self,
         messages: MessageSet,
@@ -464,7 +497,7 @@ class AsyncClient(BaseClient[AsyncToken]):
 
     async def search(
         self,
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -473,7 +506,8 @@ class AsyncClient(BaseClient[AsyncToken]):
     ) -> SearchResult:
         """Search the selected mailbox.
 
-        :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``.
+        :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
+            all messages.
         :param returns: what to return of it: ``"ALL"`` the messages, ``"MIN"``, ``"MAX"``, ``"COUNT"`` (each on every
             server: without ESEARCH they are worked out here); ``"SAVE"``, to have the result as `SAVED` in the commands
             that follow (SEARCHRES, RFC 5182); ``"CONTEXT"`` and ``"UPDATE"``, to be told when it changes (CONTEXT=SEARCH,
@@ -561,13 +595,60 @@ class AsyncClient(BaseClient[AsyncToken]):
         :param unchanged_since: leave messages alone that have a greater mod-sequence than this (CONDSTORE, RFC 7162,
             section 3.1.3); 0 for those whose flags nobody has ever changed.
 
-        A message that does not exist is left out; no messages at all are nothing to do. Flags of the system begin with a
-        backslash: ``"Seen"`` is a keyword, which nothing looks at. Raises StateError where the mailbox was selected with
-        ``read_only=True``. (RFC 9051, section 6.4.6)
+        A message that does not exist is left out; no messages at all are nothing to do. System flags begin with a
+        backslash: ``"Seen"`` would be a keyword, which nothing looks at and which the mailbox keeps for ever, so it is a
+        ValueError. Raises StateError where the mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.6)
         """
         return await self.run(
             commands.Store(messages, flags, action=action, silent=silent, unchanged_since=unchanged_since)
         )
+
+    async def add_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+        r"""Add flags to messages; `store` with ``action="add"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return await self.run(commands.AddFlags(messages, flags, silent=silent))
+
+    async def remove_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> StoreResult:
+        r"""Remove flags from messages; `store` with ``action="remove"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return await self.run(commands.RemoveFlags(messages, flags, silent=silent))
+
+    async def set_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+        r"""Give messages these flags and no others; `store` with ``action="replace"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several; none to remove all.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return await self.run(commands.SetFlags(messages, flags, silent=silent))
+
+    async def delete_messages(self, messages: MessageSet) -> ExpungeResult:
+        r"""Delete messages for good: set ``\Deleted``, then expunge these messages alone (UID EXPUNGE, RFC 4315).
+
+        :param messages: UIDs.
+
+        Messages that another program has marked stay: without UIDPLUS it is refused with `CapabilityMissing`, and nothing
+        is done, as a bare EXPUNGE would take them too. No messages at all are nothing to do. Raises StateError where the
+        mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.9)
+        """
+        await self.connect()
+        return await self.run(operations.delete_messages(self._protocol, messages))
 
     async def store_gmail_labels(
         self, messages: MessageSet, labels: str | Iterable[str], *, action: Action = "add", silent: bool = False
@@ -583,7 +664,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    async def copy(self, messages: MessageSet, mailbox: str | bytes) -> CopyResult:
+    async def copy(self, messages: MessageSet, mailbox: MailboxName) -> CopyResult:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -595,7 +676,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.Copy(messages, mailbox))
 
-    async def move(self, messages: MessageSet, mailbox: str | bytes) -> CopyResult:
+    async def move(self, messages: MessageSet, mailbox: MailboxName) -> CopyResult:
         """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
         :param messages: UIDs, or a `SequenceSet`.
@@ -657,7 +738,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.GetQuota(root))
 
-    async def get_quota_root(self, mailbox: str | bytes = "INBOX") -> MailboxQuota:
+    async def get_quota_root(self, mailbox: MailboxName = "INBOX") -> MailboxQuota:
         """Return the quota roots of a mailbox, and the usage and limits of each.
 
         :param mailbox: name of the mailbox.
@@ -677,7 +758,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.SetQuota(root, limits))
 
-    async def get_acl(self, mailbox: str | bytes) -> Acl:
+    async def get_acl(self, mailbox: MailboxName) -> Acl:
         """Return who may do what with a mailbox.
 
         :param mailbox: name of the mailbox.
@@ -688,7 +769,7 @@ class AsyncClient(BaseClient[AsyncToken]):
 
     async def set_acl(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         identifier: str,
         rights: str,
         *,
@@ -706,7 +787,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.SetACL(mailbox, identifier, rights, action=action))
 
-    async def delete_acl(self, mailbox: str | bytes, identifier: str) -> None:
+    async def delete_acl(self, mailbox: MailboxName, identifier: str) -> None:
         """Remove all that is said of somebody in a mailbox's access control list.
 
         :param mailbox: name of the mailbox.
@@ -716,7 +797,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.DeleteACL(mailbox, identifier))
 
-    async def list_rights(self, mailbox: str | bytes, identifier: str) -> ListRightsResponse:
+    async def list_rights(self, mailbox: MailboxName, identifier: str) -> ListRightsResponse:
         """Return which rights somebody always has on a mailbox, and which can be given to them.
 
         :param mailbox: name of the mailbox.
@@ -726,7 +807,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.ListRights(mailbox, identifier))
 
-    async def my_rights(self, mailbox: str | bytes) -> MyRightsResponse:
+    async def my_rights(self, mailbox: MailboxName) -> MyRightsResponse:
         """Return what this account may do with a mailbox.
 
         :param mailbox: name of the mailbox.
@@ -736,7 +817,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         return await self.run(commands.MyRights(mailbox))
 
     async def get_metadata(
-        self, mailbox: str | bytes, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
+        self, mailbox: MailboxName, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
     ) -> MetadataResult:
         """Return annotations of a mailbox, or of the server.
 
@@ -749,7 +830,7 @@ class AsyncClient(BaseClient[AsyncToken]):
         """
         return await self.run(commands.GetMetadata(mailbox, *entries, max_size=max_size, depth=depth))
 
-    async def set_metadata(self, mailbox: str | bytes, entries: Mapping[str, str | bytes | None]) -> None:
+    async def set_metadata(self, mailbox: MailboxName, entries: Mapping[str, str | bytes | None]) -> None:
         """Set annotations of a mailbox, or of the server.
 
         :param mailbox: name of the mailbox; ``""`` for the server.

@@ -23,6 +23,7 @@ from ..model.responses import (
     Acl,
     ListRightsResponse,
     MailboxInfo,
+    MailboxName,
     MailboxStatus,
     MyRightsResponse,
     Namespaces,
@@ -32,7 +33,7 @@ from ..model.responses import (
 )
 from ..model.sequence_set import MessageSet
 from ..sasl import Mechanism
-from ..search import SearchKey
+from ..search import SearchKey, all_
 
 
 class Pipeline:
@@ -111,7 +112,12 @@ class Pipeline:
         return self.run(commands.Compress())
 
     def select(
-        self, mailbox: str | bytes, *, read_only: bool = False, condstore: bool = False, qresync: QResync | None = None
+        self,
+        mailbox: MailboxName = "INBOX",
+        *,
+        read_only: bool = False,
+        condstore: bool = False,
+        qresync: QResync | None = None,
     ) -> Pending[SelectedMailbox]:
         """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
@@ -125,7 +131,7 @@ class Pipeline:
         """
         return self.run(commands.Select(mailbox, read_only=read_only, condstore=condstore, qresync=qresync))
 
-    def create_mailbox(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> Pending[str | None]:
+    def create_mailbox(self, mailbox: MailboxName, *, special_use: str | Iterable[str] = ()) -> Pending[str | None]:
         r"""Create a mailbox; return its mailbox ID where the server has such (OBJECTID, RFC 8474), else None.
 
         :param mailbox: its name. One that ends in the hierarchy delimiter tells that mailboxes will be created below it.
@@ -135,7 +141,7 @@ class Pipeline:
         """
         return self.run(commands.Create(mailbox, special_use=special_use))
 
-    def delete_mailbox(self, mailbox: str | bytes) -> Pending[None]:
+    def delete_mailbox(self, mailbox: MailboxName) -> Pending[None]:
         """Delete a mailbox with all messages in it; mailboxes below it stay.
 
         :param mailbox: its name.
@@ -144,7 +150,7 @@ class Pipeline:
         """
         return self.run(commands.Delete(mailbox))
 
-    def rename_mailbox(self, mailbox: str | bytes, new_name: str | bytes) -> Pending[None]:
+    def rename_mailbox(self, mailbox: MailboxName, new_name: str | bytes) -> Pending[None]:
         """Rename a mailbox, and those below it.
 
         :param mailbox: its name. INBOX stays, empty: its messages move to the new mailbox.
@@ -154,7 +160,7 @@ class Pipeline:
         """
         return self.run(commands.Rename(mailbox, new_name))
 
-    def subscribe(self, mailbox: str | bytes) -> Pending[None]:
+    def subscribe(self, mailbox: MailboxName) -> Pending[None]:
         """Add a mailbox to those that are subscribed.
 
         :param mailbox: its name.
@@ -163,7 +169,7 @@ class Pipeline:
         """
         return self.run(commands.Subscribe(mailbox))
 
-    def unsubscribe(self, mailbox: str | bytes) -> Pending[None]:
+    def unsubscribe(self, mailbox: MailboxName) -> Pending[None]:
         """Remove a mailbox from those that are subscribed.
 
         :param mailbox: its name; it need not exist any more.
@@ -233,7 +239,7 @@ class Pipeline:
         """
         return self.run(commands.Namespace())
 
-    def mailbox_status(self, mailbox: str | bytes, *items: str) -> Pending[MailboxStatus]:
+    def mailbox_status(self, mailbox: MailboxName, *items: str) -> Pending[MailboxStatus]:
         """Return numbers about a mailbox without selecting it.
 
         :param mailbox: name of the mailbox; better not the selected one, whose numbers are known already.
@@ -250,7 +256,7 @@ class Pipeline:
 
     def append(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),
@@ -291,7 +297,7 @@ class Pipeline:
         )
 
     def multi_append(
-        self, mailbox: str | bytes, messages: Iterable[AppendMessage | MessageData]
+        self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]
     ) -> Pending[MultiAppendResult]:
         """Append messages to a mailbox, all of them or none.
 
@@ -304,7 +310,7 @@ class Pipeline:
 
     def catenate(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         parts: Iterable[str | bytes],
         *,
         flags: str | Iterable[str] = (),
@@ -324,7 +330,7 @@ class Pipeline:
     def replace(
         self,
         replaced: MessageSet,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),
@@ -442,7 +448,7 @@ class Pipeline:
 
     def search(
         self,
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -451,7 +457,8 @@ class Pipeline:
     ) -> Pending[SearchResult]:
         """Search the selected mailbox.
 
-        :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``.
+        :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
+            all messages.
         :param returns: what to return of it: ``"ALL"`` the messages, ``"MIN"``, ``"MAX"``, ``"COUNT"`` (each on every
             server: without ESEARCH they are worked out here); ``"SAVE"``, to have the result as `SAVED` in the commands
             that follow (SEARCHRES, RFC 5182); ``"CONTEXT"`` and ``"UPDATE"``, to be told when it changes (CONTEXT=SEARCH,
@@ -536,11 +543,50 @@ class Pipeline:
         :param unchanged_since: leave messages alone that have a greater mod-sequence than this (CONDSTORE, RFC 7162,
             section 3.1.3); 0 for those whose flags nobody has ever changed.
 
-        A message that does not exist is left out; no messages at all are nothing to do. Flags of the system begin with a
-        backslash: ``"Seen"`` is a keyword, which nothing looks at. Raises StateError where the mailbox was selected with
-        ``read_only=True``. (RFC 9051, section 6.4.6)
+        A message that does not exist is left out; no messages at all are nothing to do. System flags begin with a
+        backslash: ``"Seen"`` would be a keyword, which nothing looks at and which the mailbox keeps for ever, so it is a
+        ValueError. Raises StateError where the mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.6)
         """
         return self.run(commands.Store(messages, flags, action=action, silent=silent, unchanged_since=unchanged_since))
+
+    def add_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> Pending[StoreResult]:
+        r"""Add flags to messages; `store` with ``action="add"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return self.run(commands.AddFlags(messages, flags, silent=silent))
+
+    def remove_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> Pending[StoreResult]:
+        r"""Remove flags from messages; `store` with ``action="remove"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return self.run(commands.RemoveFlags(messages, flags, silent=silent))
+
+    def set_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> Pending[StoreResult]:
+        r"""Give messages these flags and no others; `store` with ``action="replace"``.
+
+        :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+        :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several; none to remove all.
+        :param silent: do not return the flags that the messages have then.
+
+        (RFC 9051, section 6.4.6)
+        """
+        return self.run(commands.SetFlags(messages, flags, silent=silent))
 
     def store_gmail_labels(
         self, messages: MessageSet, labels: str | Iterable[str], *, action: Action = "add", silent: bool = False
@@ -556,7 +602,7 @@ class Pipeline:
         """
         return self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    def copy(self, messages: MessageSet, mailbox: str | bytes) -> Pending[CopyResult]:
+    def copy(self, messages: MessageSet, mailbox: MailboxName) -> Pending[CopyResult]:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -568,7 +614,7 @@ class Pipeline:
         """
         return self.run(commands.Copy(messages, mailbox))
 
-    def move(self, messages: MessageSet, mailbox: str | bytes) -> Pending[CopyResult]:
+    def move(self, messages: MessageSet, mailbox: MailboxName) -> Pending[CopyResult]:
         """Move messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -627,7 +673,7 @@ class Pipeline:
         """
         return self.run(commands.GetQuota(root))
 
-    def get_quota_root(self, mailbox: str | bytes = "INBOX") -> Pending[MailboxQuota]:
+    def get_quota_root(self, mailbox: MailboxName = "INBOX") -> Pending[MailboxQuota]:
         """Return the quota roots of a mailbox, and the usage and limits of each.
 
         :param mailbox: name of the mailbox.
@@ -647,7 +693,7 @@ class Pipeline:
         """
         return self.run(commands.SetQuota(root, limits))
 
-    def get_acl(self, mailbox: str | bytes) -> Pending[Acl]:
+    def get_acl(self, mailbox: MailboxName) -> Pending[Acl]:
         """Return who may do what with a mailbox.
 
         :param mailbox: name of the mailbox.
@@ -658,7 +704,7 @@ class Pipeline:
 
     def set_acl(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         identifier: str,
         rights: str,
         *,
@@ -676,7 +722,7 @@ class Pipeline:
         """
         return self.run(commands.SetACL(mailbox, identifier, rights, action=action))
 
-    def delete_acl(self, mailbox: str | bytes, identifier: str) -> Pending[None]:
+    def delete_acl(self, mailbox: MailboxName, identifier: str) -> Pending[None]:
         """Remove all that is said of somebody in a mailbox's access control list.
 
         :param mailbox: name of the mailbox.
@@ -686,7 +732,7 @@ class Pipeline:
         """
         return self.run(commands.DeleteACL(mailbox, identifier))
 
-    def list_rights(self, mailbox: str | bytes, identifier: str) -> Pending[ListRightsResponse]:
+    def list_rights(self, mailbox: MailboxName, identifier: str) -> Pending[ListRightsResponse]:
         """Return which rights somebody always has on a mailbox, and which can be given to them.
 
         :param mailbox: name of the mailbox.
@@ -696,7 +742,7 @@ class Pipeline:
         """
         return self.run(commands.ListRights(mailbox, identifier))
 
-    def my_rights(self, mailbox: str | bytes) -> Pending[MyRightsResponse]:
+    def my_rights(self, mailbox: MailboxName) -> Pending[MyRightsResponse]:
         """Return what this account may do with a mailbox.
 
         :param mailbox: name of the mailbox.
@@ -706,7 +752,7 @@ class Pipeline:
         return self.run(commands.MyRights(mailbox))
 
     def get_metadata(
-        self, mailbox: str | bytes, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
+        self, mailbox: MailboxName, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
     ) -> Pending[MetadataResult]:
         """Return annotations of a mailbox, or of the server.
 
@@ -719,7 +765,7 @@ class Pipeline:
         """
         return self.run(commands.GetMetadata(mailbox, *entries, max_size=max_size, depth=depth))
 
-    def set_metadata(self, mailbox: str | bytes, entries: Mapping[str, str | bytes | None]) -> Pending[None]:
+    def set_metadata(self, mailbox: MailboxName, entries: Mapping[str, str | bytes | None]) -> Pending[None]:
         """Set annotations of a mailbox, or of the server.
 
         :param mailbox: name of the mailbox; ``""`` for the server.

@@ -52,11 +52,12 @@ from .select import (
     Unselect,
 )
 from .session import Capability, Compress, Logout, Noop, StartTLS
-from .store import Action, Copy, CopyResult, Move, Store, StoreGmailLabels, StoreResult
+from .store import Action, AddFlags, Copy, CopyResult, Move, RemoveFlags, SetFlags, Store, StoreGmailLabels, StoreResult
 
 __all__ = [
     "ID",
     "Action",
+    "AddFlags",
     "Append",
     "AppendMessage",
     "AppendResult",
@@ -109,6 +110,7 @@ __all__ = [
     "NotifyEvent",
     "NotifyNone",
     "QResync",
+    "RemoveFlags",
     "Rename",
     "Replace",
     "Search",
@@ -116,6 +118,7 @@ __all__ = [
     "Select",
     "SelectedMailbox",
     "SetACL",
+    "SetFlags",
     "SetMetadata",
     "SetQuota",
     "Sort",

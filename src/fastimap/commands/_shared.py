@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar, cast
 from ..errors import FastimapError, StateError
 from ..model import mailbox_name
 from ..model.response_codes import MessageLimit
-from ..model.responses import Response, Tagged
+from ..model.responses import MailboxInfo, MailboxName, Response, Tagged
 from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet, UIDSet
 from ..wire import encode
 from ..wire.encode import Part
@@ -195,8 +195,10 @@ def names(given: tuple[str, ...], what: str) -> tuple[str, ...]:
     return given
 
 
-def decoded(mailbox: str | bytes) -> str:
-    """Return the name of a mailbox that was given as str or as a server's octets."""
+def decoded(mailbox: MailboxName) -> str:
+    """Return the name of a mailbox that was given as str, as a server's octets, or as LIST told of it."""
+    if isinstance(mailbox, MailboxInfo):
+        return mailbox.name
     if isinstance(mailbox, str):
         return "INBOX" if mailbox.upper() == "INBOX" else mailbox
     if not isinstance(mailbox, bytes):

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 from .. import types
-from ..model.responses import Acl
+from ..model.responses import Acl, MailboxName
 from ..wire import encode
 from ._shared import Instruction, Question
 
@@ -29,7 +29,7 @@ class GetACL(Question[Acl]):
     needs = ("ACL",)
     answered_by = Acl
 
-    def __init__(self, mailbox: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
 
 
@@ -50,7 +50,7 @@ class SetACL(Instruction):
 
     def __init__(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         identifier: str,
         rights: str,
         *,
@@ -76,7 +76,7 @@ class DeleteACL(Instruction):
     name = "DELETEACL"
     needs = ("ACL",)
 
-    def __init__(self, mailbox: str | bytes, identifier: str) -> None:
+    def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
@@ -94,7 +94,7 @@ class ListRights(Question[types.ListRightsResponse]):
     needs = ("ACL",)
     answered_by = types.ListRightsResponse
 
-    def __init__(self, mailbox: str | bytes, identifier: str) -> None:
+    def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
@@ -111,5 +111,5 @@ class MyRights(Question[types.MyRightsResponse]):
     needs = ("ACL",)
     answered_by = types.MyRightsResponse
 
-    def __init__(self, mailbox: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))

@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias, TypeVar
 from ..errors import StateError
 from ..model._shown import Shown
 from ..model.response_codes import AppendUID
-from ..model.responses import Response, StatusResponse, Tagged
+from ..model.responses import MailboxName, Response, StatusResponse, Tagged
 from ..model.sequence_set import MessageSet, SavedResult, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Literal, Part, Readable
@@ -137,7 +137,7 @@ class Append(_Appending[AppendResult]):
 
     def __init__(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),
@@ -171,7 +171,7 @@ class MultiAppend(_Appending[MultiAppendResult]):
     name = "APPEND"
     kind = "append"
 
-    def __init__(self, mailbox: str | bytes, messages: Iterable[AppendMessage | MessageData]) -> None:
+    def __init__(self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]) -> None:
         # Many a single message can be iterated, by octets or lines.
         if isinstance(messages, (str, bytes, bytearray, memoryview, Message, AppendMessage)) or (
             hasattr(messages, "read") or not isinstance(messages, Iterable)
@@ -213,7 +213,7 @@ class Catenate(Command[AppendResult]):
 
     def __init__(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         parts: Iterable[str | bytes],
         *,
         flags: str | Iterable[str] = (),
@@ -266,7 +266,7 @@ class Replace(_Appending[AppendResult]):
     def __init__(
         self,
         replaced: MessageSet,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         message: MessageData,
         *,
         flags: str | Iterable[str] = (),

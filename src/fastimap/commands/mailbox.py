@@ -10,7 +10,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from .. import types
-from ..model.responses import MailboxInfo, MailboxStatus, Metadata, Namespaces, ReadOnlyDict, Response, Tagged
+from ..model.responses import (
+    MailboxInfo,
+    MailboxName,
+    MailboxStatus,
+    Metadata,
+    Namespaces,
+    ReadOnlyDict,
+    Response,
+    Tagged,
+)
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, Question, decoded, names, one_or_several, several
@@ -244,7 +253,7 @@ class Status(Question[MailboxStatus]):
     repeatable = True
     answered_by = MailboxStatus
 
-    def __init__(self, mailbox: str | bytes, *items: str) -> None:
+    def __init__(self, mailbox: MailboxName, *items: str) -> None:
         super().__init__(encode.mailbox(mailbox))
         self._mailbox = decoded(mailbox)
         self._items = _status_items(names(items, "items of STATUS"))
@@ -278,7 +287,7 @@ class Create(Command[str | None]):
 
     name = "CREATE"
 
-    def __init__(self, mailbox: str | bytes, *, special_use: str | Iterable[str] = ()) -> None:
+    def __init__(self, mailbox: MailboxName, *, special_use: str | Iterable[str] = ()) -> None:
         self._mailbox = encode.mailbox(mailbox)
         self._uses = encode.flags(one_or_several(special_use, "special uses"))
 
@@ -303,7 +312,7 @@ class Delete(Instruction):
 
     name = "DELETE"
 
-    def __init__(self, mailbox: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
 
 
@@ -318,7 +327,7 @@ class Rename(Instruction):
 
     name = "RENAME"
 
-    def __init__(self, mailbox: str | bytes, new_name: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName, new_name: str | bytes) -> None:
         super().__init__(encode.mailbox(mailbox), encode.mailbox(new_name))
 
 
@@ -332,7 +341,7 @@ class Subscribe(Instruction):
 
     name = "SUBSCRIBE"
 
-    def __init__(self, mailbox: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
 
 
@@ -346,7 +355,7 @@ class Unsubscribe(Instruction):
 
     name = "UNSUBSCRIBE"
 
-    def __init__(self, mailbox: str | bytes) -> None:
+    def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
 
 

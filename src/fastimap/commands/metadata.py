@@ -8,7 +8,7 @@ from typing import Literal
 
 from ..model._shown import Shown
 from ..model.response_codes import MetadataCode
-from ..model.responses import Metadata, ReadOnlyDict, Response, Tagged
+from ..model.responses import MailboxName, Metadata, ReadOnlyDict, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, decoded, mapping, names
@@ -47,7 +47,7 @@ class GetMetadata(Command[MetadataResult]):
 
     def __init__(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName,
         *entries: str,
         max_size: int | None = None,
         depth: Literal[0, 1, "infinity"] = 0,
@@ -100,7 +100,7 @@ class SetMetadata(Instruction):
 
     name = "SETMETADATA"
 
-    def __init__(self, mailbox: str | bytes, entries: Mapping[str, str | bytes | None]) -> None:
+    def __init__(self, mailbox: MailboxName, entries: Mapping[str, str | bytes | None]) -> None:
         if not isinstance(entries, Mapping):
             raise TypeError(f'entries are a mapping, such as {{"/private/comment": "x"}}, not {entries!r:.100}')
         if not entries:
@@ -113,7 +113,7 @@ class SetMetadata(Instruction):
         return _requires(self._mailbox, session)
 
 
-def _requires(mailbox: str | bytes, session: Session) -> Iterable[str]:
+def _requires(mailbox: MailboxName, session: Session) -> Iterable[str]:
     if not mailbox and session.has("METADATA-SERVER"):
         return ()
     return ("METADATA",)

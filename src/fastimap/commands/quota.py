@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model._shown import Shown
-from ..model.responses import Quota, QuotaRoots, Response, Tagged
+from ..model.responses import MailboxName, Quota, QuotaRoots, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Question, decoded, mapping
@@ -54,7 +54,7 @@ class GetQuotaRoot(Command[MailboxQuota]):
     name = "GETQUOTAROOT"
     repeatable = True
 
-    def __init__(self, mailbox: str | bytes = "INBOX") -> None:
+    def __init__(self, mailbox: MailboxName = "INBOX") -> None:
         self._mailbox = mailbox
         self._name = encode.mailbox(mailbox)
         self._roots: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from ..errors import FastimapError
 from ..model._shown import Shown
 from ..model.responses import ESearch, Partial, Response, Tagged, ThreadNode
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
-from ..search import SearchKey, among, search_key, uid, uid_sets
+from ..search import SearchKey, all_, among, search_key, uid, uid_sets
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import Instruction, by, last_limit, limit, several
@@ -213,7 +213,8 @@ class _Searching(Command[R]):
 class Search(_Searching[SearchResult]):
     """Search the selected mailbox.
 
-    :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``.
+    :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
+        all messages.
     :param returns: what to return of it: ``"ALL"`` the messages, ``"MIN"``, ``"MAX"``, ``"COUNT"`` (each on every
         server: without ESEARCH they are worked out here); ``"SAVE"``, to have the result as `SAVED` in the commands
         that follow (SEARCHRES, RFC 5182); ``"CONTEXT"`` and ``"UPDATE"``, to be told when it changes (CONTEXT=SEARCH,
@@ -232,7 +233,7 @@ class Search(_Searching[SearchResult]):
 
     def __init__(
         self,
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,

@@ -13,7 +13,17 @@ from ..errors import StateError
 from ..model._shown import Shown
 from ..model.message import FetchedMessage
 from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
-from ..model.responses import Exists, Flags, MailboxInfo, Recent, Response, StatusResponse, Tagged, Vanished
+from ..model.responses import (
+    Exists,
+    Flags,
+    MailboxInfo,
+    MailboxName,
+    Recent,
+    Response,
+    StatusResponse,
+    Tagged,
+    Vanished,
+)
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
@@ -105,14 +115,14 @@ class Select(Command[SelectedMailbox]):
 
     def __init__(
         self,
-        mailbox: str | bytes,
+        mailbox: MailboxName = "INBOX",
         *,
         read_only: bool = False,
         condstore: bool = False,
         qresync: QResync | None = None,
     ) -> None:
         self._name = encode.mailbox(mailbox)
-        self._asked_for = mailbox
+        self._asked_for = mailbox.octets if isinstance(mailbox, MailboxInfo) else mailbox
         self._selects = decoded(mailbox)
         self._verb = b"EXAMINE" if read_only else b"SELECT"
         self._examines = read_only
@@ -238,7 +248,7 @@ class Examine(Select):
 
     name = "EXAMINE"
 
-    def __init__(self, mailbox: str | bytes, *, condstore: bool = False, qresync: QResync | None = None) -> None:
+    def __init__(self, mailbox: MailboxName, *, condstore: bool = False, qresync: QResync | None = None) -> None:
         super().__init__(mailbox, read_only=True, condstore=condstore, qresync=qresync)
 
 

@@ -11,14 +11,25 @@ from .. import parser
 from ..model._shown import Shown
 from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..model.response_codes import CopyUID, Modified
-from ..model.responses import Response, StatusResponse, Tagged
+from ..model.responses import MailboxName, Response, StatusResponse, Tagged
 from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import last_limit, limit, one_or_several, parts_of, piece, positional, ranges, refuse_read_only, verb
 from .base import SELECTED, Command, Session
 
-__all__ = ["Action", "Copy", "CopyResult", "Move", "Store", "StoreGmailLabels", "StoreResult"]
+__all__ = [
+    "Action",
+    "AddFlags",
+    "Copy",
+    "CopyResult",
+    "Move",
+    "RemoveFlags",
+    "SetFlags",
+    "Store",
+    "StoreGmailLabels",
+    "StoreResult",
+]
 
 Action: TypeAlias = Literal["add", "remove", "replace"]
 """What becomes of the flags that are there."""
@@ -52,9 +63,9 @@ class Store(Command[StoreResult]):
     :param unchanged_since: leave messages alone that have a greater mod-sequence than this (CONDSTORE, RFC 7162,
         section 3.1.3); 0 for those whose flags nobody has ever changed.
 
-    A message that does not exist is left out; no messages at all are nothing to do. Flags of the system begin with a
-    backslash: ``"Seen"`` is a keyword, which nothing looks at. Raises StateError where the mailbox was selected with
-    ``read_only=True``. (RFC 9051, section 6.4.6)
+    A message that does not exist is left out; no messages at all are nothing to do. System flags begin with a
+    backslash: ``"Seen"`` would be a keyword, which nothing looks at and which the mailbox keeps for ever, so it is a
+    ValueError. Raises StateError where the mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.6)
     """
 
     name = "STORE"
@@ -141,6 +152,48 @@ class Store(Command[StoreResult]):
         return StoreResult(tuple(self._rows), modified, limit(tagged))
 
 
+class AddFlags(Store):
+    r"""Add flags to messages; `store` with ``action="add"``.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+    :param silent: do not return the flags that the messages have then.
+
+    (RFC 9051, section 6.4.6)
+    """
+
+    def __init__(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> None:
+        super().__init__(messages, flags, action="add", silent=silent)
+
+
+class RemoveFlags(Store):
+    r"""Remove flags from messages; `store` with ``action="remove"``.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several.
+    :param silent: do not return the flags that the messages have then.
+
+    (RFC 9051, section 6.4.6)
+    """
+
+    def __init__(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> None:
+        super().__init__(messages, flags, action="remove", silent=silent)
+
+
+class SetFlags(Store):
+    r"""Give messages these flags and no others; `store` with ``action="replace"``.
+
+    :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
+    :param flags: flags such as ``"\\Seen"`` and keywords such as ``"$Forwarded"``: one, or several; none to remove all.
+    :param silent: do not return the flags that the messages have then.
+
+    (RFC 9051, section 6.4.6)
+    """
+
+    def __init__(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> None:
+        super().__init__(messages, flags, action="replace", silent=silent)
+
+
 class StoreGmailLabels(Store):
     r"""Change the labels of messages at Gmail.
 
@@ -217,7 +270,7 @@ class Copy(Command[CopyResult]):
     name = "COPY"
     states = SELECTED
 
-    def __init__(self, messages: MessageSet, mailbox: str | bytes) -> None:
+    def __init__(self, messages: MessageSet, mailbox: MailboxName) -> None:
         self._mailbox = encode.mailbox(mailbox)
         self.begin(uid_set(messages))
 

@@ -8,18 +8,22 @@ from typing import Any, Literal, TypeVar
 from ..commands._shared import refuse_read_only
 from ..commands.base import Command, Flow, Scope
 from ..commands.fetch import Fetch, FetchResult, merged, refused
+from ..commands.mailbox import List
 from ..commands.search import Search, SearchResult
-from ..commands.select import Expunge
+from ..commands.select import Expunge, ExpungeResult
 from ..commands.store import Copy, CopyResult, Move, Store
 from ..errors import CapabilityMissing, CommandError, FastimapError
+from ..model import special_use
 from ..model.content import shown_texts
 from ..model.message import BodyStructure, FetchedMessage
 from ..model.response_codes import BadCharset
+from ..model.responses import MailboxInfo, MailboxName
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
-from ..search import SearchKey, saved, uid
+from ..model.words import SPECIAL_USES
+from ..search import SearchKey, all_, saved, uid
 from .protocol import Protocol
 
-__all__ = ["fetch_text", "move", "search"]
+__all__ = ["delete_messages", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
 
 C = TypeVar("C", bound=Command[Any])
 
@@ -27,7 +31,7 @@ C = TypeVar("C", bound=Command[Any])
 def search(
     protocol: Protocol,
     /,
-    key: SearchKey,
+    key: SearchKey = all_,
     *,
     returns: Iterable[str] = ("ALL",),
     partial: tuple[int, int] | None = None,
@@ -61,7 +65,7 @@ def search(
 search.__doc__ = Search.__doc__
 
 
-def move(protocol: Protocol, /, messages: MessageSet, mailbox: str | bytes) -> Flow[CopyResult]:
+def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> Flow[CopyResult]:
     """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
     :param messages: UIDs, or a `SequenceSet`.
@@ -165,6 +169,66 @@ def _parts_of_text(structure: BodyStructure, prefer: str) -> tuple[str, ...]:
     if prefer == "both":
         return (*forms["plain"], *forms["html"])
     return tuple(forms.pop(prefer) or next(iter(forms.values())))
+
+
+def fetch_one(
+    protocol: Protocol, /, message: int | SequenceSet, *items: str, changed_since: int | None = None
+) -> Flow[FetchedMessage | None]:
+    """Return the data items of one message, or None where there is no such message.
+
+    :param message: its UID; or a `SequenceSet` of its sequence number.
+    :param items: data items, as for `fetch`.
+    :param changed_since: only if its mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
+
+    (RFC 9051, section 6.4.5)
+    """
+    wanted = uid_set(message)
+    if isinstance(wanted, SavedResult) or wanted.has_star or len(wanted) != 1:
+        raise ValueError(f"fetch_one() is for a single message, not for {message!r:.100}: fetch() takes several")
+    rows: FetchResult = yield Fetch(wanted, *items, changed_since=changed_since)
+    return rows[0] if rows else None
+
+
+def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[ExpungeResult]:
+    r"""Delete messages for good: set ``\Deleted``, then expunge these messages alone (UID EXPUNGE, RFC 4315).
+
+    :param messages: UIDs.
+
+    Messages that another program has marked stay: without UIDPLUS it is refused with `CapabilityMissing`, and nothing
+    is done, as a bare EXPUNGE would take them too. No messages at all are nothing to do. Raises StateError where the
+    mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.9)
+    """
+    session = protocol.session
+    wanted = uid_set(messages)
+    if isinstance(wanted, SequenceSet):
+        raise TypeError("messages are deleted by their UIDs: sequence numbers change while they are expunged")
+    if not session.has("UIDPLUS"):
+        raise CapabilityMissing("UID EXPUNGE", "UIDPLUS")
+    refuse_read_only(session)
+    scope = session.scope(by_uid=True)
+    if not isinstance(wanted, UIDSet) or wanted.has_star:
+        # What `*` and `$` stand for may change between the commands.
+        found: SearchResult = yield _within(scope, Search(saved if isinstance(wanted, SavedResult) else uid(wanted)))
+        wanted = found.uids
+    yield _within(scope, Store(wanted, "\\Deleted", silent=True))
+    expunged: ExpungeResult = yield _within(scope, Expunge(wanted))
+    return expunged
+
+
+def special_mailbox(protocol: Protocol, /, use: str) -> Flow[MailboxInfo | None]:
+    r"""Return the mailbox for a special use, or None where there is none.
+
+    :param use: ``"\\Sent"``, ``"\\Drafts"``, ``"\\Trash"``, ``"\\Junk"``, ``"\\Archive"``, ``"\\All"``, ``"\\Flagged"``
+        or ``"\\Important"`` (RFC 6154, RFC 8457).
+
+    The mailbox that the server marks is taken; where it marks none, one at the top of the account that has a usual
+    name, in one of some twenty languages: ``Sent Items``, ``Gesendet``, ``Papierkorb``.
+    """
+    wanted = next((known for known in SPECIAL_USES if known.lower() == str(use).lower()), None)
+    if wanted is None:
+        raise ValueError(f"not a special use: {use!r}; known are {', '.join(SPECIAL_USES)}")
+    mailboxes: tuple[MailboxInfo, ...] = yield List()
+    return special_use.mailbox_for(wanted, mailboxes)
 
 
 def _within(scope: Scope, command: C) -> C:

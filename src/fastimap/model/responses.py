@@ -31,6 +31,7 @@ __all__ = [
     "LanguageResponse",
     "ListRightsResponse",
     "MailboxInfo",
+    "MailboxName",
     "MailboxNamespace",
     "MailboxStatus",
     "Metadata",
@@ -404,6 +405,10 @@ class MailboxInfo(Response):
         if not self.attributes.isdisjoint(("\\HasNoChildren", "\\Noinferiors")):
             return False
         return None
+
+
+MailboxName: TypeAlias = str | bytes | MailboxInfo
+"""What names a mailbox: its name; octets that a server gave for it; or what LIST said of it, whose octets are sent."""
 
 
 class MailboxNamespace(_Value):

@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from ..model import mailbox_name, words
+
+if TYPE_CHECKING:
+    from ..model.responses import MailboxInfo, MailboxName
 
 __all__ = [
     "Encoded",
@@ -207,15 +210,28 @@ def nstring(text: str | bytes | None) -> Part:
     return b"NIL" if text is None else string(text)
 
 
-def mailbox(name: str | bytes) -> Part:
+def mailbox(name: MailboxName) -> Part:
     """Return a mailbox name: in modified UTF-7, or in UTF-8 where the connection takes it.
 
-    INBOX is INBOX in any case. A name as bytes is sent as it is, for one that a server gave and that can't be decoded.
+    INBOX is INBOX in any case. A name as bytes is sent as it is, for one that a server gave and that can't be decoded;
+    of what LIST said, the octets.
     """
+    if not isinstance(name, (str, bytes)):
+        name = _octets_of(name)
     if isinstance(name, bytes):
         return b"INBOX" if name.upper() == b"INBOX" else astring(name)
     _check_name(name)
     return _mailbox(name, astring)
+
+
+def _octets_of(mailbox: MailboxInfo) -> bytes:
+    from ..model.responses import MailboxInfo  # not at import: the drop-in needs none of the responses
+
+    if not isinstance(mailbox, MailboxInfo):
+        raise TypeError(f"a mailbox is given by its name, a str, not by {mailbox!r:.100}")
+    if not mailbox.octets:
+        raise ValueError(f"the server sent no name that can be read: {mailbox!r:.200}")
+    return mailbox.octets
 
 
 def list_mailbox(pattern: str) -> Part:
@@ -250,7 +266,10 @@ def _mailbox(name: str, part: _Encoder) -> Part:
 
 
 def flag(name: str) -> bytes:
-    r"""Return a flag or keyword, such as ``\Seen`` or ``$Forwarded``. ``\Recent`` is the server's alone to set."""
+    r"""Return a flag or keyword, such as ``\Seen`` or ``$Forwarded``. ``\Recent`` is the server's alone to set.
+
+    A keyword that has the name of a system flag is refused: its backslash was forgotten.
+    """
     if not isinstance(name, str):
         raise TypeError(f"a flag is a str, not {name!r:.100}")
     octets = _sendable(name)
@@ -258,7 +277,12 @@ def flag(name: str) -> bytes:
         raise ValueError(f"not a flag: {name!r}")
     if octets.lower() == b"\\recent":
         raise ValueError("\\Recent can't be set by clients")
+    if (meant := _FORGOTTEN_BACKSLASH.get(name.lower())) is not None:
+        raise ValueError(f"system flags begin with a backslash: {meant!r}, not {name!r}")
     return octets
+
+
+_FORGOTTEN_BACKSLASH = {flag.removeprefix("\\").lower(): flag for flag in words.SYSTEM_FLAGS}
 
 
 def flags(names: Iterable[str]) -> Part:
