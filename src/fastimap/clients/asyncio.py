@@ -332,12 +332,13 @@ class AsyncClient(methods.AsyncClient):
                 pending = [pipeline.fetch(uid, "FLAGS") for uid in uids]
             flags = [p.result() for p in pending]
 
-        Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
-        must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
+        Each is sent as it is asked for. A result can be awaited at any time, also in the block (``await pending``).
+        Every command is answered when the block ends; then `Pending.result()` returns its result or raises its error.
+        What must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
         """
         await self.connect()
         link = self._linked()
-        pipeline = Pipeline(self._protocol)
+        pipeline = Pipeline(self._protocol, link.flush_soon, wait=link.wait)
         try:
             yield pipeline
             pipeline.ended = True
@@ -438,6 +439,7 @@ class _Link(asyncio.BufferedProtocol):
         self._loop = loop
         self._waiting: set[asyncio.Future[None]] = set()
         self._waiters = 0
+        self._soon = False
         self._held = False
         self._paused = False
         self._full = False
@@ -499,12 +501,30 @@ class _Link(asyncio.BufferedProtocol):
         elif self._watch is None and protocol.awaited() is not None:
             self._look()
 
+    def flush_soon(self) -> None:
+        """Flush in the loop's next round, all that is asked for until then in one write."""
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._soon = False
+        if self._protocol.error is None:
+            self.flush()
+
     async def wait(self, pending: Pending[Any]) -> None:
         """Wait for a command's answer; when cancelled, leave it to be drained."""
         self.flush()
         if not pending.done:
             answered: asyncio.Future[None] = self._loop.create_future()
-            pending.on_done = lambda: None if answered.done() else answered.set_result(None)
+            earlier = pending.on_done  # somebody else may wait for it too
+
+            def done() -> None:
+                if earlier is not None:
+                    earlier()
+                _resolve(answered)
+
+            pending.on_done = done
             self._waiters += 1
             self.release()
             try:

@@ -345,11 +345,12 @@ class Client(methods.Client):
                 pending = [pipeline.fetch(uid, "FLAGS") for uid in uids]
             flags = [p.result() for p in pending]
 
-        Every command is answered when the block ends; `Pending.result()` returns its result or raises its error. What
-        must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
+        Each is sent as it is asked for. `Pending.result()` may be asked for at any time, also in the block: it waits,
+        returns the result or raises the error. Every command is answered when the block ends. What must not overlap
+        (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
         """
         self.connect()
-        pipeline = Pipeline(self._protocol)
+        pipeline = Pipeline(self._protocol, self._flush, drive=self._finish)
         try:
             try:
                 yield pipeline
@@ -357,14 +358,34 @@ class Client(methods.Client):
                 pipeline.ended = True
             self._deadlines.rest(time.monotonic())
             for pending in pipeline.pending:
-                while not pending.done:
-                    self._turn(None)
+                self._finish(pending)
         except BaseException:
             for pending in pipeline.pending:
                 pending.detach()
             raise
 
     # The wire.
+
+    def _flush(self) -> None:
+        """Write what can be written without waiting; where that is not all, read too: the server may wait for that."""
+        if self._in_use.locked():
+            raise StateError("this client is at work already: a thread has to have a client of its own")
+        if self._protocol.error is not None:
+            return
+        with self._in_use:
+            try:
+                self._write()
+            except BaseException:
+                self._fail(Disconnected("the program was interrupted while octets were on their way"))
+                raise
+        if self._out and not self._unwritable:
+            self._turn(time.monotonic())
+
+    def _finish(self, pending: Pending[Any]) -> None:
+        """Wait until `pending` is answered."""
+        self._deadlines.rest(time.monotonic())
+        while not pending.done:
+            self._turn(None, lambda: pending.done)
 
     def _await(self, pending: Pending[R]) -> R:
         self._deadlines.rest(time.monotonic())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..commands.base import Command, R
@@ -20,8 +21,18 @@ class Pipeline(methods.Pipeline):
     command alone, where the client's may send several: `search` (no other charset is tried) and `move` (no COPY).
     """
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        flush: Callable[[], object] = lambda: None,
+        *,
+        drive: Callable[[Pending[Any]], object] | None = None,
+        wait: Callable[[Pending[Any]], Awaitable[object]] | None = None,
+    ) -> None:
         self._protocol = protocol
+        self._flush = flush
+        self._drive = drive
+        self._wait = wait
         self.pending: list[Pending[Any]] = []
         self.ended = False
 
@@ -31,5 +42,8 @@ class Pipeline(methods.Pipeline):
             raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
         pending = self._protocol.submit(command)
         pending.asked_for = False
+        pending.drive = self._drive
+        pending.wait = self._wait
         self.pending.append(pending)
+        self._flush()
         return pending

@@ -10,50 +10,67 @@ __all__ = ["Deadlines"]
 
 
 class Deadlines:
-    """The deadlines of the commands in flight: real progress restarts them, a drip of octets does not."""
+    """The deadlines of the commands in flight.
+
+    Progress restarts them: an answer, or 64 KiB of one; a drip of octets is none. Unsolicited lines are a sign of life,
+    as of a server that reports how far a search has come: they keep a command waiting ten times as long at most.
+    """
 
     _PIECE = 64 * 1024
+    _SIGNS_OF_LIFE = 10
 
     def __init__(self, protocol: Protocol, timeouts: Timeouts) -> None:
         self._protocol = protocol
         self._timeouts = timeouts
         self._oldest: object = None
-        self._since = self._moved = 0.0
-        self._mark = -1
+        self._since = self._moved = self._alive = 0.0
+        self._mark = self._signs = -1
+        self._sending = False
 
     def until(self, now: float) -> float | None:
-        """Return when patience ends, or None while nothing is awaited."""
+        """Return when a deadline passes, or None while nothing is awaited."""
         protocol = self._protocol
         oldest = protocol.awaited()
         if oldest is None:
             self._oldest = None
             return None
-        counters = protocol.counters
-        # A server that does not read what is sent makes no progress, however much it talks.
-        octets = counters.octets_out if protocol.sending else protocol.octets_heard + counters.octets_out
-        mark = octets // self._PIECE + (0 if protocol.sending else counters.responses)
         if oldest is not self._oldest:
             self._oldest = oldest
-            self._since = self._moved = now
-        if mark != self._mark:
+            self._since = self._moved = self._alive = now
+        sending = protocol.sending
+        unsolicited = protocol.unsolicited
+        # A server that does not read what is sent makes no progress, however much it talks.
+        octets = protocol.octets_sent
+        if not sending:
+            octets += protocol.octets_heard - unsolicited.octets
+        mark = octets // self._PIECE + (0 if sending else protocol.claimed)
+        if mark > self._mark or sending is not self._sending:
             self._mark = mark
-            self._moved = now
-        ends = []
+            self._sending = sending
+            self._moved = self._alive = now
+        elif unsolicited.responses != self._signs and not sending:
+            self._alive = now
+        self._signs = unsolicited.responses
+        ends = None
         if self._timeouts.response is not None:
-            ends.append(self._moved + self._timeouts.response)
+            response = self._timeouts.response
+            ends = min(self._alive + response, self._moved + self._SIGNS_OF_LIFE * response)
         if self._timeouts.command is not None:
-            ends.append(self._since + self._timeouts.command)
-        return min(ends, default=None)
+            whole = self._since + self._timeouts.command
+            ends = whole if ends is None else min(ends, whole)
+        return ends
 
     def rest(self, now: float) -> None:
         """Begin anew: until `now` nobody read, so the server is not to blame."""
-        self._since = self._moved = now
+        self._since = self._moved = self._alive = now
 
     def error(self) -> Timeout:
-        """Return the error for when it has ended."""
+        """Return the error for when a deadline has passed."""
         oldest = self._protocol.awaited()
         name = oldest.name if oldest is not None else "the server"
+        responses, octets = self._protocol.heard()
+        arrived = f"{responses} responses ({octets} octets)" if octets else "nothing"
         return Timeout(
             f"{name}: no answer within {self._timeouts.response} s (or {self._timeouts.command} s for all of it); "
-            "the connection was closed"
+            f"{arrived} had arrived; the connection was closed"
         )

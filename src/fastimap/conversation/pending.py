@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from array import array
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
 from ..commands.base import Command
@@ -28,18 +28,23 @@ class Pending(Generic[R]):
         "command",
         "defect",
         "done",
+        "drive",
         "error",
         "expunged_at",
+        "heard",
         "on_detach",
         "on_done",
         "spans",
         "value",
+        "wait",
     )
 
     def __init__(self, command: Command[R]) -> None:
         self.command = command
         self.spans: tuple[tuple[int, int], ...] = ()
         self.answers = self.answers_octets = self.challenges = 0
+        self.heard = 0, 0
+        """Responses and octets that had been received when it was sent."""
         # For each expunge that the command claimed: how many events there were before it.
         self.expunged_at: array[int] | None = None
         self.done = False
@@ -47,6 +52,9 @@ class Pending(Generic[R]):
         self.error: Exception | None = None
         self.value: R | None = None
         self.on_done: Callable[[], None] | None = None
+        # Of a pipeline's: how its client waits for an answer.
+        self.drive: Callable[[Pending[Any]], object] | None = None
+        self.wait: Callable[[Pending[Any]], Awaitable[object]] | None = None
         self.on_detach: Callable[[], None] | None = None
         self.asked_for = True
         """Whether somebody has asked for the result: an error that nobody asks for is logged."""
@@ -60,13 +68,23 @@ class Pending(Generic[R]):
             log.warning("an error of a pipeline that nobody asked for: %s", self.error)
 
     def result(self) -> R:
-        """Return the command's result, or raise its error; StateError where it has no answer yet."""
+        """Return the command's result, or raise its error; of a `Client`'s pipeline, wait for it.
+
+        Of an `AsyncClient`'s it is awaited (``await pending``), and there is a StateError before it has an answer.
+        """
+        if not self.done and self.drive is not None:
+            self.drive(self)
         if not self.done:
-            raise StateError(f"{self.command.name} has not been answered yet: ask for its result after the block")
+            raise StateError(f"{self.command.name} has not been answered yet: await it, or ask after the block")
         self.asked_for = True
         if self.error is not None:
             raise self.error
         return cast(R, self.value)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        if not self.done and self.wait is not None:
+            yield from self.wait(self).__await__()
+        return self.result()
 
     def detach(self) -> None:
         """Stop waiting: it is not sent if it has not been begun, else its answer is drained."""

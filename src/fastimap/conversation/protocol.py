@@ -105,6 +105,8 @@ class Protocol:
         self.logged_out = False
         self.unsolicited = Unsolicited(limits)
         """What came that no command claims."""
+        self.claimed = 0
+        """Responses that a command was waiting for."""
         self._limits = limits
         self._counters = Counters()
         self._reader = ResponseReader(limits)
@@ -171,6 +173,14 @@ class Protocol:
                 return pending.command
         return None
 
+    def heard(self) -> tuple[int, int]:
+        """Return how many responses and octets have arrived since the oldest command in flight was sent."""
+        for pending in self._flight.by_tag.values():
+            if not pending.command.lasting:
+                responses, octets = pending.heard
+                return self._counters.responses - responses, self.octets_heard - octets
+        return 0, 0
+
     def interrupt(self) -> None:
         """End a command that lasts until then: IDLE. One that is queued after it does so too."""
         for pending in self._flight.by_tag.values():
@@ -230,6 +240,7 @@ class Protocol:
             if encoded is not None:
                 self._counters.commands += 1
                 self._flight.start(pending, self.session)
+                pending.heard = self._counters.responses, self.octets_heard
                 self._sending.begin(pending, encoded)
                 if pending.command.streams:
                     self._reader.set_sink(self._sink)
@@ -390,6 +401,11 @@ class Protocol:
         self.before = None
 
     @property
+    def octets_sent(self) -> int:
+        """Octets that the driver has taken."""
+        return self._counters.octets_out
+
+    @property
     def octets_heard(self) -> int:
         """Octets received, inflated where they came compressed: empty blocks say nothing."""
         deflate = self._sending.deflate
@@ -483,6 +499,7 @@ class Protocol:
             raise _no_server(b"a FETCH response")
         for pending in self._flight.by_tag.values():
             others = pending.command.take_rows(rows)
+            self.claimed += len(rows) - len(others)
             if len(others) < len(rows) and not pending.command.fetches:
                 octets = sum(map(octets_of, rows)) - sum(map(octets_of, others))
                 self._count_answers(pending, len(rows) - len(others), octets)
@@ -512,6 +529,7 @@ class Protocol:
         octets = sum(map(len, fragments))
         for pending in self._flight.by_tag.values():
             if pending.command.take(response):
+                self.claimed += 1
                 self._count_answers(pending, 1, octets)
                 if is_expunge(response):
                     pending.expunged(self._events.put_so_far)
@@ -557,6 +575,7 @@ class Protocol:
     def _take_continuation(self, request: ContinuationRequest) -> None:
         if self._sending.waiting:
             self._sending.waiting = False
+            self.claimed += 1
             return
         alone = False
         for pending in self._flight.by_tag.values():
@@ -566,6 +585,7 @@ class Protocol:
                 if pending.challenges > self._limits.challenges:
                     raise TooManyChallenges(f"more than {self._limits.challenges} SASL challenges")
                 log.debug("C: ***")
+                self.claimed += 1
                 self._sending.put(line + b"\r\n")
                 return
             alone = alone or pending.command.kind is None
@@ -579,6 +599,7 @@ class Protocol:
         pending = self._flight.by_tag.get(tagged.tag)
         if pending is None:
             raise ProtocolError(f"an answer to a command that was not sent: {tagged.tag[:40]!r} {tagged.status}")
+        self.claimed += 1
         command = pending.command
         sending = self._sending
         if pending is sending.pending:

@@ -125,6 +125,8 @@ class FetchStream:
                 self._succeeded(command, chunk)
             else:
                 self._failed(pending.error, chunk)
+        if not rows:
+            self._held = 0
         if self._error is None:
             self._send()
             if self._good:
