@@ -180,7 +180,7 @@ def test_small_rows_are_asked_for_without_a_round_trip_a_chunk(opened: Open) -> 
 
 
 def test_other_commands_while_large_messages_go_alone(opened: Open) -> None:
-    client = opened(Mailbox({uid: 17 * MIB for uid in range(1, 4)}))
+    client = opened(Mailbox(dict.fromkeys(range(1, 4), 17 * MIB)))
     uids = []
     for row in client.fetch_iter("1:*", "BODY.PEEK[]"):
         uids.append(row.uid)
