@@ -12,11 +12,11 @@ socket; the names of its first two methods are those of :class:`asyncio.Buffered
 ===========================  ===================================================================================
 ``get_buffer(size_hint=-1)`` Writable memory for the next octets, as a memoryview of at least one octet. While a
                              literal larger than 64 KiB arrives, this is the literal's own final memory, which
-                             grows with what arrives, never ahead of it to the announced size.
+                             grows with what arrives, never at once to the announced size.
 ``buffer_updated(n)``        `n` octets were written to that memory. ValueError unless 1 <= n <= its length.
 ``responses()``              The complete responses received, as a list of tuples of bytes: a line, then in turn a
-                             literal and the line behind it. Lines come without CRLF (or bare LF); a line in front
-                             of a literal keeps its announcement ``{n}``. Empty lines between responses, and behind
+                             literal and the line after it. Lines come without CRLF (or bare LF); a line before
+                             a literal keeps its announcement ``{n}``. Empty lines between responses, and after
                              a literal inside an open parenthesis, are skipped. [] until a response is complete.
 ``batch(most=0)``            The same with FETCH responses decoded: each run of them is one list of
                              :class:`~fastimap.message.FetchedMessage`, any other response a tuple as above. At most

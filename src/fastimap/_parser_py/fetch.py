@@ -59,9 +59,9 @@ class Quirk(NamedTuple):
 
 
 QUIRKS = (
-    Quirk("DavMail", "python/cpython#117152", "several spaces behind the star"),
+    Quirk("DavMail", "python/cpython#117152", "several spaces after the star"),
     Quirk("DavMail 6.5.1", "mguessan/davmail#454", "several spaces between items"),
-    Quirk("imap.qq.com", "jakartaee/mail-api#209", "a space in front of the closing parenthesis"),
+    Quirk("imap.qq.com", "jakartaee/mail-api#209", "a space before the closing parenthesis"),
     Quirk("Lotus Domino", "jstedfast/MailKit#943", "an item and its value in parentheses of their own"),
     Quirk("", "jstedfast/MailKit#991", "more closing parentheses than opening ones"),
     Quirk("Yandex", "MailKit getbodypart-missing-content", "an item without a value: None, with a defect"),
@@ -81,7 +81,7 @@ QUIRKS = (
     Quirk("Gmail", "jstedfast/MailKit#205, #777, #1841", 'a multipart without parts: ("ALTERNATIVE" (...) NIL NIL)'),
     Quirk("", "jstedfast/MailKit#1393", 'a multipart whose parts are NIL: (NIL "alternative" ...)'),
     Quirk("GMX", "jstedfast/MailKit#878", "a multipart sent as a single part, with encoding and size"),
-    Quirk("", "jstedfast/MailKit#371", "the type or the subtype left out in front of the parameters"),
+    Quirk("", "jstedfast/MailKit#371", "the type or the subtype left out before the parameters"),
     Quirk("Dovecot 2.3", "tests/servers/test_witness.py", '("" "" ...) for a Content-Type that is none: text/plain'),
     Quirk("Exchange", "MailKit TestParseBadlyFormedBodyStructureWithCompletelyNilBodyParts", "a part all of NIL"),
     Quirk("", "jstedfast/MailKit#944", "() for the body of an attached message"),
@@ -92,7 +92,7 @@ QUIRKS = (
     Quirk("Exchange", "MailKit TestParseBodyStructureWithNilNilBodyFldDsp", "a disposition (NIL NIL)"),
     Quirk("Exchange 2016", "javaee/javamail#278", "the description in the place of the disposition"),
     Quirk(
-        "", "MailKit TestParseBodyStructureWithSwappedBodyFldDspAndBodyFldLang", "the disposition behind the language"
+        "", "MailKit TestParseBodyStructureWithSwappedBodyFldDspAndBodyFldLang", "the disposition after the language"
     ),
     Quirk("", "MailKit TestParseBadlyFormedBodyStructureWithEmptyParens...", "() for NIL"),
     Quirk("imap.mail.ru", "kisli/vmime#159", "NIL for the value of a parameter"),
@@ -639,7 +639,7 @@ def _media_type(type_: str, subtype: str) -> tuple[str, str]:
 
 
 def _has_encoding(value: Sequence[Token], index: int) -> bool:
-    """Whether an encoding stands at `index`, and a size behind it."""
+    """Whether an encoding stands at `index`, and a size after it."""
     return len(value) > index + 1 and _is_string(value[index]) and (_integer(value[index + 1]) is not None)
 
 

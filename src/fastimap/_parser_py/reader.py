@@ -51,7 +51,7 @@ class ResponseReader:
         self._view = memoryview(self._buffer)
         self._start = 0  # first octet that nobody has taken
         self._scanned = 0  # no LF stands before this position
-        self._end = 0  # behind the last octet received
+        self._end = 0  # after the last octet received
         self._offered = 0  # octets of room that the last get_buffer() gave
         self._offered_in_place = False
         self._in_place: io.BytesIO | None = None  # the literal that is received into its final memory
@@ -189,7 +189,7 @@ class ResponseReader:
         self._forget_joined()
 
     def _find_line(self, limit: int) -> int:
-        """Return the position behind the LF that ends the line at _start, or -1."""
+        """Return the position after the LF that ends the line at _start, or -1."""
         if self._in_place is not None:
             raise ProtocolError(f"a literal of {self._in_place_size} octets is half read")
         lf = self._buffer.find(b"\n", self._scanned, self._end)

@@ -54,7 +54,7 @@ _ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
 # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
 # unescaped quotes, and no grammar puts two strings side by side.
 _QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
-# The same where a backslash ahead of a quote that seems to close the string escapes nothing.
+# The same where a backslash before a quote that seems to close the string escapes nothing.
 _LONE = re.compile(rb'((?:[^"\\]|\\"(?![ ()]|\Z)|\\[^"]|\\(?="(?:[ ()]|\Z))|"(?![ ()]|\Z))*+)"', re.DOTALL)
 _ESCAPED = re.compile(rb'\\(["\\])')
 _ATOM = re.compile(rb"[^ ()]+")
@@ -76,7 +76,7 @@ class _Scanner:
     def __init__(self, fragments: Sequence[Any], depth: int = DEFAULT_LIMITS.depth) -> None:
         self.fragments = fragments
         self.depth = depth
-        self.lone_backslash = False  # whether a backslash ahead of a quote that seems to close a string escapes nothing
+        self.lone_backslash = False  # whether a backslash before a quote that seems to close a string escapes nothing
         self.go_to(0)
 
     def go_to(self, index: int) -> None:
@@ -200,7 +200,7 @@ class _Outline:
         self.quoted = False  # whether a quoted string is open at the end of the last line
         self.section: bytes | None = None  # the beginning of a section that is open there
         self.name = b""  # the atom at the end of the last line
-        self.number = 0  # the one in front of FETCH
+        self.number = 0  # the one before FETCH
         self.uid: int | None = None
         self.by_uid = False  # UIDFETCH (RFC 9586)
 

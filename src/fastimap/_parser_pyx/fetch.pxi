@@ -9,7 +9,7 @@ class _Odd(Exception):
     """The response is not plain."""
 
 
-# Part of a response: a line without the announcement, and the literal behind it.
+# Part of a response: a line without the announcement, and the literal after it.
 cdef struct _Segment:
     const char* text
     Py_ssize_t length
@@ -88,7 +88,7 @@ cdef class _Decoder:
     cdef const char* at  # the next octet
     cdef const char* end  # of the segment's text
     cdef const char* escape  # no backslash stands before this position
-    cdef PyObject* pile[_PILE]  # the items read so far of each list that is half read, inner lists behind outer ones
+    cdef PyObject* pile[_PILE]  # the items read so far of each list that is half read, inner lists after outer ones
     cdef Py_ssize_t height  # of the pile
     cdef unsigned int present  # of the row at hand
     cdef bint streamed  # whether a literal went to a sink
@@ -457,7 +457,7 @@ cdef class _Decoder:
         return name
 
     cdef object _flags(self):
-        """A list of flags, behind its opening parenthesis."""
+        """A list of flags, after its opening parenthesis."""
         cdef const char* stop = <const char*> memchr(self.at, c")", self.end - self.at)
         cdef Py_ssize_t length
         cdef bytes octets
@@ -818,7 +818,7 @@ cdef frozenset _flags_of(bytes octets):
 
 
 cdef bint _is_plain_flag(str flag):
-    """Whether it is an atom, perhaps with a backslash in front of it, and not NIL."""
+    """Whether it is an atom, perhaps with a backslash before it, and not NIL."""
     cdef Py_UCS4 character
     if flag.startswith("\\"):
         flag = flag[1:]

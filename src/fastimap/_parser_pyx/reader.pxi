@@ -33,7 +33,7 @@ cdef class ResponseReader:
     cdef _Memory memory
     cdef Py_ssize_t start  # first octet that nobody has taken
     cdef Py_ssize_t scanned  # no LF stands before this position
-    cdef Py_ssize_t end  # behind the last octet received
+    cdef Py_ssize_t end  # after the last octet received
     cdef Py_ssize_t offered  # octets of room that the last get_buffer() gave
     cdef bint offered_in_place
     cdef _Memory in_place  # the literal that is received into its final memory
@@ -224,7 +224,7 @@ cdef class ResponseReader:
         return 0
 
     cdef Py_ssize_t _find_line(self, Py_ssize_t limit) except -2:
-        """Return the position behind the LF that ends the line at start, or -1."""
+        """Return the position after the LF that ends the line at start, or -1."""
         cdef char* lf
         cdef Py_ssize_t stop
         if self.in_place is not None:

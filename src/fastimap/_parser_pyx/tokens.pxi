@@ -179,7 +179,7 @@ cdef class _Outline:
     cdef bint quoted  # whether a quoted string is open at the end of the last line
     cdef bytes section  # the beginning of a section that is open there
     cdef bytes name  # the atom at the end of the last line
-    cdef long long number  # the one in front of FETCH
+    cdef long long number  # the one before FETCH
     cdef long long uid  # -1 where it is not known
     cdef bint by_uid  # UIDFETCH (RFC 9586)
 
