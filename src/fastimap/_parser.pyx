@@ -39,6 +39,7 @@ from .errors import (
 )
 from .limits import DEFAULT_LIMITS
 from .model.message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
+from .model.words import MONTHS, SYSTEM_FLAGS
 
 __all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]
 

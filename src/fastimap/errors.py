@@ -115,7 +115,7 @@ class Timeout(ConnectionLost, TimeoutError):
 
 
 class TLSError(ConnectionLost):
-    """TLS could not be had as demanded: certificate, host name, handshake, or STARTTLS refused."""
+    """TLS was not possible as demanded: certificate, host name, handshake, or STARTTLS refused."""
 
     advice = Advice.FIX
 
@@ -316,7 +316,7 @@ class NestingTooDeep(LimitError, ParseError):
 
 
 class TooManyUnasked(LimitError):
-    """During one command the server sent more responses that nobody asked for than ``Limits.unasked`` allows."""
+    """During one command the server sent more unsolicited responses than ``Limits.unasked`` allows, or stray ``+``."""
 
     limit = "unasked"
 

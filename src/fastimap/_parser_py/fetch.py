@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ParseError
 from ..limits import DEFAULT_LIMITS
-from ..model import mailbox_name
+from ..model import mailbox_name, words
 from ..model.message import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
@@ -36,7 +36,6 @@ from ..model.message import (
     Disposition,
     Envelope,
     FetchedMessage,
-    Flag,
     Parameters,
     Streamed,
     canonical_section,
@@ -121,8 +120,8 @@ _DATE_TIME = re.compile(
     rb"(?: *([+-])([0-9]{2})([0-9]{2})| *(GMT|UTC?|Z))?\Z",
     re.IGNORECASE,
 )
-_MONTHS = {name: n for n, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_SYSTEM_FLAGS = {flag.lower().encode(): str(flag) for flag in Flag if flag.startswith("\\")}
+_MONTHS = {name.lower().encode(): number for number, name in enumerate(words.MONTHS, 1)}
+_SYSTEM_FLAGS = {flag.lower().encode(): flag for flag in words.SYSTEM_FLAGS}
 
 
 class _Reader(_Scanner):

@@ -50,9 +50,7 @@ cdef object _FetchedMessage = FetchedMessage
 cdef object _Streamed = Streamed
 cdef unsigned int[12] _MONTHS
 cdef const char* _MONTH_DAYS = b"\x1f\x1d\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
-cdef dict _SYSTEM_FLAGS = {
-    flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft", "\\Recent")
-}
+cdef dict _SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 cdef frozenset _NO_FLAGS = frozenset()
 # Words that decide what follows in a body structure: a word equal to one of these is that very object.
 cdef str _TEXT = "text"
@@ -66,10 +64,10 @@ import_datetime()
 
 
 cdef int _fill_months() except -1:
-    cdef const char* names = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+    cdef bytes names = "".join(MONTHS).encode("ascii")
     cdef int month
     for month in range(12):
-        _MONTHS[month] = _three(names + 3 * month)
+        _MONTHS[month] = _three(PyBytes_AS_STRING(names) + 3 * month)
     return 0
 
 
