@@ -147,6 +147,8 @@ class Proxy:
 
     def _watch(self, connection: _Connection) -> None:
         for half in connection.halves:
+            if half.source.fileno() < 0:  # the server has gone, and the client is not to notice
+                continue
             events = 0
             if connection.mute or (not connection.resume_at and not half.waiting):
                 events |= selectors.EVENT_READ
