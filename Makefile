@@ -1,52 +1,71 @@
 # Each target works alone on a fresh machine with Python 3.11 or later. With a C compiler the parser is built in C;
-# without one the pure-Python parser is installed.
+# without one the pure-Python parser is used. All but `make wheels` and `make test-wheel` work on src/ as it stands: the
+# extension is built in place when its sources changed, and nothing is built for a change of Python code.
 #
-#   make test      the tests, against real servers where they can be had (PYTEST_ARGS="-k reader" is handed on)
-#   make demo      fetch a few thousand messages with the standard library's imaplib and with fastimap
-#   make lint      ruff, mypy, cython-lint, the layers
-#   make bench     the benchmarks
-#   make wheels    what is published: the sdist and the wheels
-#   make fuzz      atheris on a sanitizer build of the parser, 200,000 runs (RUNS=... for more)
-#   make cuts      connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind (RUNS=... SEED=...)
-#   make coverage  the line coverage of the Cython code, from a traced build
-#   make clean     remove what the other targets made and downloaded
+#   make check       the loop of a minute: ruff, mypy on src, the fast tests on both parsers
+#   make test        all tests, against real servers where they are available
+#   make test-wheel  the fast tests on what a user installs: the wheel that is built from the sdist
+#   make lint        ruff, mypy, cython-lint, the layers
+#   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
+#   make bench       the benchmarks
+#   make wheels      what is published: the sdist and the wheels
+#   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
+#   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
+#   make coverage    the line coverage of the Cython code, from a traced build
+#   make clean       remove what the other targets made and downloaded
+#
+#   PYTEST_ARGS="-k reader"       handed on to pytest
+#   WORKERS=2                     pytest's processes; 0: one after the other, in this one
+#   HYPOTHESIS_PROFILE=release    dev, ci or release: how long the property tests go on (tests/support/effort.py)
+#   RUNS=1000000 SEED=1           of make fuzz, make cuts
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-SOURCES := $(wildcard setup.py pyproject.toml MANIFEST.in README.md) $(shell find src \( -name '*.py' -o -name '*.pyx' -o -name '*.pxi' \))
+EXTENSION := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \))
+SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(EXTENSION) $(shell find src -name '*.py')
+# The tests wait about as long as they work.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: test demo lint bench wheels fuzz cuts coverage clean
+.PHONY: check test test-wheel lint demo bench wheels fuzz cuts coverage clean
 .DELETE_ON_ERROR:
 
-test: $(VENV)/test.stamp
+check: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format --check -q .
+	$(BIN)/python tools/generate_methods.py --check
+	$(BIN)/mypy --strict src
+	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-dev} $(PYTEST) -q -m '$(FAST)' \
+	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
+
+test: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
-	@if $(BIN)/python -c 'import fastimap._parser' 2>/dev/null; then \
-	    echo 'parsers to test: c, py'; \
-	elif [ -n "$$CI" ] && [ -z "$$FASTIMAP_NO_EXTENSION" ]; then \
-	    echo 'the extension was not built: in CI that is a failure' >&2; exit 1; \
-	else \
-	    echo 'parsers to test: py ALONE, the extension was not built (is there a C compiler, are there the headers of Python?)' >&2; \
-	    export FASTIMAP_NO_EXTENSION=1; \
-	fi; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci} $(PYTEST) $(PYTEST_ARGS)
 
-demo: $(VENV)/demo.stamp
-	$(BIN)/python -m fastimap demo
+test-wheel: $(VENV)/wheel.stamp
+	HYPOTHESIS_PROFILE=dev $(VENV)/wheel/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m '$(FAST)' \
+	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
 
-lint: $(VENV)/lint.stamp $(VENV)/test.stamp
+lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYTHONPATH=src $(BIN)/python tools/generate_methods.py --check
+	$(BIN)/python tools/generate_methods.py --check
 	$(BIN)/mypy --strict src tests benchmarks tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
-bench: $(VENV)/bench.stamp
+demo: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	$(BIN)/python -m fastimap demo
+
+bench: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
+	tools/install-test-servers
+	tools/install-valgrind
 	$(BIN)/python -m benchmarks --picture docs/speed.svg
 
-wheels: $(VENV)/build.stamp
+wheels: $(VENV)/dev.stamp
 	rm -rf dist
 	@if docker info >/dev/null 2>&1; then \
 	    echo 'wheels: docker is here: cibuildwheel builds for every supported Python'; \
@@ -63,32 +82,54 @@ wheels: $(VENV)/build.stamp
 fuzz:
 	tools/fuzz
 
-cuts: $(VENV)/test.stamp
+cuts: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.sessions.cuts --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
-coverage: $(VENV)/test.stamp
+coverage: $(VENV)/dev.stamp
 	$(BIN)/python tools/cython_coverage.py
 
 clean:
 	rm -rf $(VENV) .cache build dist src/*.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find src tests benchmarks tools \( -name __pycache__ -o -name '*.so' \) -prune -exec rm -rf {} +
 
+# Which parsers there are to test. One that is missing is a failure in CI.
+define parsers
+if $(BIN)/python -c 'import fastimap._parser' 2>/dev/null; then \
+    echo 'parsers to test: c, py'; \
+elif [ -n "$$CI" ] && [ -z "$$FASTIMAP_NO_EXTENSION" ]; then \
+    echo 'the extension was not built: in CI that is a failure' >&2; exit 1; \
+else \
+    echo 'parsers to test: py ALONE, the extension was not built (is there a C compiler, are there the headers of Python?)' >&2; \
+    export FASTIMAP_NO_EXTENSION=1; \
+fi
+endef
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/build.stamp: $(BIN)/python
-	$(PIP) install -q build
+# The package as it stands in src/, with what develops it.
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	@echo 'installing what develops and tests fastimap into $(VENV) ...'
+	$(PIP) install -q build 'cython>=3.1' 'setuptools>=77'
+	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[test,lint,demo]'
 	touch $@
 
-# The tests run on what a user installs: the wheel that is built from the sdist.
-$(VENV)/wheel.stamp: $(VENV)/build.stamp $(SOURCES)
+$(VENV)/bench.stamp: $(VENV)/dev.stamp
+	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[bench]'
+	touch $@
+
+$(VENV)/extension.stamp: $(EXTENSION) | $(VENV)/dev.stamp
+	@echo 'building the extension in place ...'
+	@$(BIN)/python setup.py -q build_ext --inplace >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log >&2; exit 1; }
+	touch $@
+
+$(VENV)/wheel.stamp: $(VENV)/dev.stamp $(SOURCES)
+	@echo 'building the sdist, and the wheel from it ...'
 	rm -rf $(VENV)/dist
-	$(BIN)/python -m build --outdir $(VENV)/dist >$(VENV)/build.log 2>&1 || { cat $(VENV)/build.log >&2; exit 1; }
-	$(PIP) install -q --force-reinstall --no-deps $(VENV)/dist/*.whl
-	touch $@
-
-$(VENV)/%.stamp: $(VENV)/wheel.stamp
-	wheel=$$(echo $(VENV)/dist/*.whl) && $(PIP) install -q "$$wheel[$*]"
+	$(BIN)/python -m build --outdir $(VENV)/dist >$(VENV)/wheel.log 2>&1 || { cat $(VENV)/wheel.log >&2; exit 1; }
+	[ -x $(VENV)/wheel/bin/python ] || $(PYTHON) -m venv $(VENV)/wheel
+	wheel=$$(echo $(VENV)/dist/*.whl) && $(VENV)/wheel/bin/python -m pip --disable-pip-version-check install -q "$$wheel[test]"
+	$(VENV)/wheel/bin/python -m pip --disable-pip-version-check install -q --force-reinstall --no-deps $(VENV)/dist/*.whl
 	touch $@

@@ -23,19 +23,35 @@ load_profile()
 S = TypeVar("S")
 NOT_RUN = pytest.StashKey[dict[str, str]]()
 TESTS = Path(__file__).parent
-# A real server, and what takes as long to be fetched or started: by the fixtures that give it.
+# The real servers, by the fixtures that give them. Dovecot 2.3 starts in a second, so each of pytest's processes may
+# have its own; the others are started once, in one process, which gets all their tests.
 REAL_SERVERS = {"dovecot", "real_server", "cyrus_3_6", "courier_5_0", "dovecot_2_4", "cyrus_3_10"}
+STARTED_ONCE = ("cyrus-3.6", "courier-5.0", "dovecot-2.4", "cyrus-3.10")
 FOLDERS = {"servers": "server", "hostile": "hostile", "foreign": "foreign"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests by what they need, and keep together what shares something dear."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests by what they need; under xdist, keep those together that share what takes long to make."""
+    distributed = config.pluginmanager.hasplugin("xdist")
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if folder in FOLDERS:
             item.add_marker(FOLDERS[folder])
-        if REAL_SERVERS.intersection(getattr(item, "fixturenames", ())):
+        fixtures = REAL_SERVERS.intersection(getattr(item, "fixturenames", ()))
+        if fixtures:
             item.add_marker("server")
+        if distributed and (group := _group(item, fixtures)):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item, fixtures: set[str]) -> str:
+    """Return the name of those that are to run in one process, one after the other."""
+    shared = item.get_closest_marker("shares")
+    if shared is not None:
+        return str(shared.args[0])
+    server = item.callspec.params.get("real_server") if hasattr(item, "callspec") else None
+    started = [name for name in STARTED_ONCE if name == server or name.replace("-", "_").replace(".", "_") in fixtures]
+    return "+".join(started)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from tests.client.doors import public
 from tests.support.command_line import Arguments, Listener
 from tests.support.effort import effort
 
-CALLS = effort(100_000)  # in all
+CALLS = effort(100_000, at_least=10_000)  # in all
 SEED = 20261126
 
 CAPABILITIES = frozenset({
@@ -1260,7 +1260,8 @@ def test_one_command_with_these_arguments(method: str, door: str, loop: asyncio.
     draw = Draw(rng)
     sent = 0
     client = None
-    for _ in range(CALLS // (len(DOORS) * len(CASES)) + 1):
+    rounds = CALLS // (len(DOORS) * len(CASES)) + 1
+    for _ in range(rounds):
         if client is None or client._protocol.error is not None or client._protocol.session.compressed:
             client = DOORS[door](Listener())
         args, keywords, read = CASES[method](draw)
@@ -1270,7 +1271,7 @@ def test_one_command_with_these_arguments(method: str, door: str, loop: asyncio.
             exc.add_note(f"{method}(*{args!r:.600}, **{keywords!r:.600})")
             exc.add_note(f"sent: {client.server.commands!r:.600}")
             raise
-    assert sent > 5, "hardly any was sent"
+    assert sent > 5 or rounds < 500, "hardly any was sent"
 
 
 def called(

@@ -18,6 +18,7 @@ from fastimap.testing import IMAPServer
 from tests.support.growth import STATM, descriptors, growth
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.usefixtures("nothing_left_open"),
     pytest.mark.skipif(not STATM.exists(), reason="the figures come from Linux's /proc"),
 ]

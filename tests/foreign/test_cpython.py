@@ -14,7 +14,7 @@ import pytest
 from tests.foreign import harness
 from tests.support import IMPLEMENTATIONS, interpreters
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.shares("the suites of CPython")]
 
 CHANGED_IN_3_15 = {
     "test_enable_UTF8_True_append": (

@@ -62,6 +62,7 @@ def _named(value: object) -> str:
     return "-".join(value) if isinstance(value, tuple) else str(value)
 
 
+@pytest.mark.shares("the verdicts of the hostile scenarios")
 @pytest.mark.timeout(1800)  # the first test waits for all scenarios, each of which has a limit of its own
 @pytest.mark.parametrize("scenario", [scenario for scenario in SCENARIOS if scenario.grown is None], ids=str)
 @pytest.mark.parametrize("column", COLUMNS, ids=_named)
@@ -70,6 +71,7 @@ def test_is_safe(verdicts: dict[tuple[Column, str], str], column: Column, scenar
     assert verdict in ("ok", "n/a")
 
 
+@pytest.mark.shares("the growth of the hostile scenarios")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("scenario", GROWING, ids=str)
 @pytest.mark.parametrize("column", COLUMNS, ids=_named)

@@ -71,7 +71,7 @@ def both_agree(octets: bytes, cut: list[bytes], limits: Limits) -> None:
 def test_quirks_in_every_cut() -> None:
     samples = quirks()
     assert len(samples) > 100
-    for octets in samples:
+    for octets in samples[:: -(-len(samples) // effort(len(samples)))]:
         expected = framed(python, whole(octets)), drained(python, whole(octets)), batched(python, whole(octets))
         for cut in (whole(octets), single(octets), *splits(octets)):
             for twin in (python, cython):

@@ -5,6 +5,7 @@ import contextlib
 import hmac
 import itertools
 import json
+import random
 import socket
 import subprocess
 import time
@@ -55,7 +56,8 @@ class Server:
         """Return an OAuth token for `user` that expires in so many seconds: a JWT (RFC 7519) signed by HS256."""
         assert self.token_key is not None
         now = int(time.time())
-        claims = {"sub": user, "iat": min(now, now + seconds), "exp": now + seconds}
+        # Issued a minute ago: the server's clock is its event loop's, which can be some seconds behind.
+        claims = {"sub": user, "iat": min(now, now + seconds) - 60, "exp": now + seconds}
         parts = [_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
         signature = hmac.digest(self.token_key, ".".join(parts).encode(), "sha256")
         return ".".join([*parts, _base64url(signature)])
@@ -76,10 +78,19 @@ def minor_version(version: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return that many TCP ports of `HOST` that nobody listens on."""
+    """Return that many TCP ports of `HOST` that nobody listens on.
+
+    They are below those that systems give to clients (from 32768 or 49152 on): no connection takes one until the
+    server that it is for has it.
+    """
+    free: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [s.getsockname()[1] for s in sockets]
+        while len(free) < count:
+            port = random.SystemRandom().randrange(10_000, 32_000)
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.create_server((HOST, port)))
+                free.append(port)
+    return free
 
 
 def write_certificates(directory: Path) -> None:
