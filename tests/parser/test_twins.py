@@ -154,7 +154,10 @@ ALONE = {
     "_is_disposition _is_nil _is_string _keep _label _labels _list _media_type _mod_sequence _object_id _octets "
     "_preview _read _read_extension_data _read_multipart _read_single _save_date _section_with_literals _size _text "
     "_uid _value at_end build has_value item_name message note quoted restore state take_item take_number_and_open",
-    ("c", "reader"): "_check_positions _fetched _is_status _joined _target _whole_row _drain _in_response",
+    (
+        "c",
+        "reader",
+    ): "_check_positions _fetched _is_condition _is_status _joined _target _whole_row _drain _in_response",
     ("py", "reader"): "",
 }
 _DEFINITION = re.compile(
