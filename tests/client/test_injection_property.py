@@ -1172,7 +1172,7 @@ class Blocking(Client):
     def connect(self) -> None:
         pass
 
-    def _turn(self, until: float | None, ready: Callable[[], bool] = lambda: False) -> None:
+    def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
         exchange(self._protocol, self.server)
 
     def call(self, method: str, args: list[Any], keywords: dict[str, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import selectors
+import math
+import select
 import ssl
 import threading
 import time
@@ -32,10 +33,32 @@ from .rows import Batches, Rows
 
 __all__ = ["Client"]
 
-_READ = selectors.EVENT_READ
-_READ_WRITE = selectors.EVENT_READ | selectors.EVENT_WRITE
 _LOGOUT_TIMEOUT = 5.0
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+# How often deadlines are looked at while the server never pauses, in seconds.
+_LOOK = 0.25
+# A TLS record of fewer octets is an answer of its own; of more, others may have come with it.
+_SMALL = 1024
+_GATHERED = 64 * 1024
+_LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
+
+
+class _Select:
+    """select.poll() where the system has none, for one socket."""
+
+    def register(self, connection: Any, interest: int) -> None:
+        self._connection = connection
+        self._interest = interest
+
+    modify = register
+
+    def poll(self, milliseconds: int | None) -> None:
+        writable = [self._connection] if self._interest == _READ_WRITE else []
+        select.select([self._connection], writable, writable, None if milliseconds is None else milliseconds / 1000)
+
+
+_READ: int = getattr(select, "POLLIN", 1)
+_READ_WRITE: int = _READ | getattr(select, "POLLOUT", 4)
+_Poll: Any = getattr(select, "poll", _Select)
 
 
 @named
@@ -73,8 +96,9 @@ class Client(methods.Client):
     def _set_up(self) -> None:
         self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
         self._socket: Any = None
-        self._selector: selectors.BaseSelector | None = None
         self._interest = _READ
+        self._tls = False
+        self._look_at = 0.0
         self._out: deque[memoryview] = deque()
         self._unwritable = False
         self._in_use = threading.Lock()
@@ -424,7 +448,6 @@ class Client(methods.Client):
         if isinstance(step, Connect):
             return self._connect_instead_of(step.instead_of)
         timeout = self._settings.timeouts.connect
-        self._unwatch()
         self._wrap(None if timeout is None else time.monotonic() + timeout)
         self._watch()
         self._protocol.tls_started()
@@ -449,76 +472,98 @@ class Client(methods.Client):
     def _watch(self) -> None:
         self._socket.setblocking(False)
         self._unwritable = False
-        self._selector = _Selector()
+        self._poll = _Poll()
         self._interest = _READ
-        self._selector.register(self._socket, _READ)
+        self._poll.register(self._socket, _READ)
+        self._tls = isinstance(self._socket, ssl.SSLSocket)
 
-    def _unwatch(self) -> None:
-        if self._selector is not None:
-            self._selector.close()
-            self._selector = None
-
-    def _turn(self, until: float | None, ready: Callable[[], bool] = lambda: False) -> None:
-        """Write what there is and read once; wait for that until the time `until` at most, or not if `ready` then."""
+    def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
+        """Write what is ready and read once; wait for that until the time `until` at most, or not if `ready` then."""
         if self._in_use.locked():
             raise StateError("this client is at work already: a thread has to have a client of its own")
-        with self._in_use:  # unlike behind acquire(), a signal finds no moment here that would leave it locked
-            self._turn_once(until, ready)
+        with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
+            while True:
+                try:
+                    interest = self._exchange(until, ready)
+                    now = time.monotonic()
+                    if not interest and now < self._look_at:
+                        return
+                    self._look_at = now + _LOOK
+                    ends = self._deadlines.until(now)
+                    if ends is not None and now >= ends:  # also where the server never pauses
+                        self._fail(self._deadlines.error())
+                        return
+                    if until is not None and (ends is None or until < ends):
+                        ends = until
+                    if not interest or (ends is not None and now >= ends):
+                        return
+                except BaseException:  # of a signal (Ctrl-C): octets may have been read or written, and not counted
+                    self._fail(Disconnected("the program was interrupted while octets were on their way"))
+                    raise
+                self._wait(interest, None if ends is None else ends - now)  # here a signal does no harm
 
-    def _turn_once(self, until: float | None, ready: Callable[[], bool]) -> None:
-        while True:
-            try:
-                interest = self._exchange(until, ready)
-                now = time.monotonic()
-                patience = self._deadlines.until(now)
-                if patience is not None and now >= patience:  # also where the server never pauses
-                    self._fail(self._deadlines.error())
-                    return
-                deadline = until if patience is None else patience if until is None else min(until, patience)
-                if interest is None or (deadline is not None and now >= deadline):
-                    return
-            except BaseException:  # of a signal (Ctrl-C): octets may have been read or written that nobody has counted
-                self._fail(Disconnected("the program was interrupted while octets were on their way"))
-                raise
-            self._wait(interest, None if deadline is None else deadline - now)  # here a signal does no harm
-
-    def _exchange(self, until: float | None, ready: Callable[[], bool]) -> int | None:
-        """Write and read once without waiting; return what to wait for, or None where there is no need to."""
+    def _exchange(self, until: float | None, ready: Callable[[], bool] | None) -> int:
+        """Write and read once without waiting; return what to wait for, 0 where there is no need to."""
         protocol = self._protocol
         if protocol.error is not None:
             self._drop()
             raise protocol.error
+        written = protocol.counters.octets_out
         interest = self._write()
-        if ready() or (until is None and protocol.idle and protocol.greeting.done):
-            return None  # a command that was refused before it was sent: nothing will be answered
+        if ready is not None and ready():
+            return 0
+        if until is None and protocol.idle and protocol.greeting.done:
+            return 0  # a command that was refused before it was sent: nothing will be answered
+        if not self._tls and interest == _READ and protocol.counters.octets_out != written:
+            return _READ  # the answer can't be here yet
         try:
-            size = self._socket.recv_into(protocol.get_buffer())
+            size = self._read(protocol.get_buffer())
         except (BlockingIOError, ssl.SSLWantReadError):
             return interest
         except ssl.SSLWantWriteError:
             return _READ_WRITE
         except (OSError, ValueError) as exc:
             self._fail(Disconnected(f"the connection was cut: {exc}"))
-            return None
+            return 0
         if size:
             protocol.buffer_updated(size)
         else:
             protocol.eof_received()
         if protocol.error is not None:
             self._drop()
-        return None
+        return 0
+
+    def _read(self, buffer: memoryview | bytearray) -> int:
+        """Receive into `buffer`; return how much.
+
+        TLS hands out a record at a time, of 4 KiB from some servers: what else has arrived is worth one turn together.
+        """
+        receive = self._socket.recv_into
+        size: int = receive(buffer)
+        if not self._tls or size < _SMALL:
+            return size
+        view = memoryview(buffer)
+        room = min(len(view), _GATHERED)
+        while size < room:
+            try:
+                more = receive(view[size:])
+            except (OSError, ValueError):  # nothing more for now; or an error, which the next turn has too
+                break
+            if not more:
+                break
+            size += more
+        return size
 
     def _write(self) -> int:
-        """Write what there is without waiting; return what to wait for."""
+        """Write what is ready, without waiting; return what to wait for."""
         out = self._out
         while not self._unwritable:
             if not out:
                 chunks = self._protocol.data_to_send()
                 if not chunks:
                     return _READ
-                if len(chunks) > 1:
-                    chunks = [b"".join(chunks)]  # one write, one segment, one TLS record
-                out.extend(map(memoryview, chunks))
+                # One write, one segment, one TLS record.
+                out.append(memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks)))
             try:
                 size = self._socket.send(out[0])
             except (BlockingIOError, ssl.SSLWantWriteError):
@@ -527,7 +572,7 @@ class Client(methods.Client):
                 return _READ
             except (OSError, ValueError) as exc:
                 if isinstance(exc, OSError) and exc.errno is None:
-                    raise  # not the system's but of a signal's handler, as is TimeoutError behind alarm()
+                    raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
                 # What the server said before it went is still to be read; nobody knows how much was sent.
                 self._unwritable = True
                 break
@@ -538,19 +583,17 @@ class Client(methods.Client):
         return _READ
 
     def _wait(self, interest: int, timeout: float | None) -> None:
-        assert self._selector is not None
         if interest != self._interest:
             self._interest = 0  # not known, should a signal come in between
-            self._selector.modify(self._socket, interest)
+            self._poll.modify(self._socket, interest)
             self._interest = interest
-        self._selector.select(timeout)
+        self._poll.poll(None if timeout is None else min(math.ceil(timeout * 1000), _LONGEST_WAIT))
 
     def _fail(self, error: Exception) -> None:
         self._protocol.fail(error)
         self._drop()
 
     def _drop(self) -> None:
-        self._unwatch()
         self._out.clear()
         if self._socket is not None:
             self._socket.close()

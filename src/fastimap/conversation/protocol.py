@@ -241,7 +241,11 @@ class Protocol:
                 self._counters.commands += 1
                 self._flight.start(pending, self.session)
                 pending.heard = self._counters.responses, self.octets_heard
-                self._sending.begin(pending, encoded)
+                line = encoded.line
+                if line is None:
+                    self._sending.begin(pending, encoded)
+                else:
+                    self._sending.put(line)
                 if pending.command.streams:
                     self._reader.set_sink(self._sink)
                 if pending.command.changes_capabilities:
@@ -455,6 +459,8 @@ class Protocol:
                     return
             if conditions:
                 self._take_conditions(conditions)
+            if not reader.buffered:
+                return
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
             self.unsolicited.count(skipped // 2, skipped)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 from ..model import mailbox_name, words
 
@@ -444,7 +444,7 @@ def _field_names(text: str) -> Iterator[str]:
 # What is sent.
 
 
-@dataclass(frozen=True)
+@dataclass
 class Encoded:
     """A command as it goes out: iterate it, write what comes, and stop at each Wait for the continuation request.
 
@@ -469,6 +469,12 @@ class Encoded:
                 yield fragment
 
     @property
+    def line(self) -> bytes | None:
+        """The whole command, where it is one line."""
+        first = self._fragments[0]
+        return first if len(self._fragments) == 1 and isinstance(first, bytes) else None
+
+    @property
     def may_change(self) -> bool:
         """Whether what the caller may use for something else, a file or memory, is read during the iteration."""
         return any(isinstance(fragment, Literal) for fragment in self._fragments)
@@ -490,6 +496,12 @@ def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = Encoding()) -
     Raises ValueError where ready octets hold NUL, CR or LF or end like the announcement of a literal: nothing that
     a part holds can end the command or begin another. Also for a literal that has another size than it had.
     """
+    try:
+        line = b" ".join((tag, *cast("Sequence[bytes]", parts)))
+    except TypeError:  # a part is not ready octets
+        line = b"}"
+    if b"}" not in line and not _UNSENDABLE.search(line):
+        return Encoded((line + b"\r\n",), tag, parts, encoding)
     fragments: list[bytes | memoryview | Wait | Literal] = []
     run = bytearray(tag)
     _refuse_unsendable(tag)
