@@ -19,6 +19,7 @@ from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
+from ..conversation.sending import SEND_SIZE
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
@@ -99,6 +100,8 @@ class Client(methods.Client):
         self._interest = _READ
         self._tls = False
         self._look_at = 0.0
+        self._written = False
+        self._all_said = False  # whether what is being written is all that there was to say
         self._out: deque[memoryview] = deque()
         self._unwritable = False
         self._in_use = threading.Lock()
@@ -482,9 +485,10 @@ class Client(methods.Client):
         if self._in_use.locked():
             raise StateError("this client is at work already: a thread has to have a client of its own")
         with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
+            interest = _READ_WRITE
             while True:
                 try:
-                    interest = self._exchange(until, ready)
+                    interest = self._exchange(until, ready, interest)
                     now = time.monotonic()
                     if not interest and now < self._look_at:
                         return
@@ -502,20 +506,25 @@ class Client(methods.Client):
                     raise
                 self._wait(interest, None if ends is None else ends - now)  # here a signal does no harm
 
-    def _exchange(self, until: float | None, ready: Callable[[], bool] | None) -> int:
-        """Write and read once without waiting; return what to wait for, 0 where there is no need to."""
+    def _exchange(self, until: float | None, ready: Callable[[], bool] | None, interest: int) -> int:
+        """Write, unless `interest` is in reading alone, and read once, without waiting.
+
+        Return what to wait for, 0 where there is no need to.
+        """
         protocol = self._protocol
         if protocol.error is not None:
             self._drop()
             raise protocol.error
-        written = protocol.counters.octets_out
-        interest = self._write()
-        if ready is not None and ready():
-            return 0
-        if until is None and protocol.idle and protocol.greeting.done:
-            return 0  # a command that was refused before it was sent: nothing will be answered
-        if not self._tls and interest == _READ and protocol.counters.octets_out != written:
-            return _READ  # the answer can't be here yet
+        if interest != _READ:
+            self._written = False
+            interest = self._write()
+            if ready is not None and ready():
+                return 0
+            if self._written:
+                if interest == _READ and not self._tls:
+                    return _READ  # the answer can't be here yet
+            elif until is None and protocol.idle and protocol.greeting.done:
+                return 0  # a command that was refused before it was sent: nothing will be answered
         try:
             size = self._read(protocol.get_buffer())
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -559,11 +568,16 @@ class Client(methods.Client):
         out = self._out
         while not self._unwritable:
             if not out:
+                if self._all_said:
+                    self._all_said = False
+                    return _READ
                 chunks = self._protocol.data_to_send()
                 if not chunks:
                     return _READ
                 # One write, one segment, one TLS record.
-                out.append(memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks)))
+                chunk = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))
+                self._all_said = len(chunk) < SEND_SIZE
+                out.append(chunk)
             try:
                 size = self._socket.send(out[0])
             except (BlockingIOError, ssl.SSLWantWriteError):
@@ -576,6 +590,7 @@ class Client(methods.Client):
                 # What the server said before it went is still to be read; nobody knows how much was sent.
                 self._unwritable = True
                 break
+            self._written = True
             if size == len(out[0]):
                 out.popleft()
             else:
@@ -595,6 +610,7 @@ class Client(methods.Client):
 
     def _drop(self) -> None:
         self._out.clear()
+        self._all_said = False
         if self._socket is not None:
             self._socket.close()
             self._socket = None

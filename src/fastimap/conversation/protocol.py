@@ -116,6 +116,8 @@ class Protocol:
         self._sending = Sending()
         self._events = EventQueue(limits)
         self._tags = tags()
+        self._encoding_for: tuple[frozenset[str], frozenset[str]] | None = None
+        self._takes = Encoding()
         self._bye: str | None = None
         self._sent = False
         self._tls_next = False
@@ -281,16 +283,25 @@ class Protocol:
             pending.finish(command.empty(), None)
             return None
         command.tag = next(self._tags)
-        capabilities = session.capabilities
-        encoding = Encoding(
-            utf8=session.utf8,
-            literal_plus="LITERAL+" in capabilities,
-            literal_minus="LITERAL-" in capabilities or session.rev2,
-        )
-        encoded = encode(command.tag, parts, encoding)
+        encoded = encode(command.tag, parts, self._encoding())
         if log.isEnabledFor(logging.DEBUG):
             log.debug("C: %s", encoded.log_form)
         return encoded
+
+    def _encoding(self) -> Encoding:
+        """Return what the server takes now; made anew where that may have changed."""
+        session = self.session
+        capabilities = session.capabilities
+        if self._encoding_for is None or not (
+            self._encoding_for[0] is capabilities and self._encoding_for[1] is session.enabled
+        ):
+            self._encoding_for = (capabilities, session.enabled)
+            self._takes = Encoding(
+                utf8=session.utf8,
+                literal_plus="LITERAL+" in capabilities,
+                literal_minus="LITERAL-" in capabilities or session.rev2,
+            )
+        return self._takes
 
     def _write_on(self) -> None:
         sending = self._sending
@@ -516,7 +527,7 @@ class Protocol:
             self._put_event(row, octets_of(row))
 
     def _take(self, fragments: tuple[bytes, ...]) -> None:
-        response = decode.response(fragments, utf8=self.session.utf8)
+        response = decode.response(fragments, utf8=self._encoding().utf8)
         if log.isEnabledFor(logging.DEBUG):
             secret = isinstance(response, ContinuationRequest) and not self._sending.waiting
             log.debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))

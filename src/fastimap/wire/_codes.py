@@ -55,6 +55,8 @@ _CODE_NAME = re.compile(rb'[^\x00-\x20\x7f(){%*"\\\]]+')
 
 def one_line(fragments: tuple[bytes, ...]) -> bytes:
     """Return a response's text with its literals as quoted strings: BADCHARSET may hold some."""
+    if len(fragments) == 1:
+        return fragments[0]
     parts = [fragments[0]]
     for literal, line in zip(fragments[1::2], fragments[2::2], strict=False):
         parts[-1] = parts[-1][: parts[-1].rfind(b"{")]
