@@ -147,9 +147,9 @@ DOORS = (
         "AsyncClient",
         "The methods of AsyncClient that are a command each.",
         "Runs commands; what a connection needs besides is in `fastimap.AsyncClient`.",
-        "(BaseClient[AsyncToken])",
+        "(BaseClient[Secret])",
         True,
-        _IMPORTS + "from ._base import AsyncToken, BaseClient\n",
+        _IMPORTS + "from ..settings import Secret\nfrom ._base import BaseClient\n",
         """
     async def connect(self) -> None:
         raise NotImplementedError

@@ -57,13 +57,14 @@ if TYPE_CHECKING:
     from .parser import IMPLEMENTATION
     from .sessions.pool import AsyncPool, Pool, PoolStats, Result
     from .sessions.retry import Retry
-    from .settings import Timeouts
+    from .settings import Account, Timeouts
 
 __all__ = [
     "IMAP4",
     "IMAP4_SSL",
     "IMPLEMENTATION",
     "SAVED",
+    "Account",
     "Action",
     "Address",
     "AppendMessage",
@@ -133,6 +134,7 @@ _HOMES = {
     "IMAP4_SSL": "imaplib",
     "IMPLEMENTATION": "parser",
     "SAVED": "model.sequence_set",
+    "Account": "settings",
     "Action": "commands",
     "Address": "model.message",
     "AppendMessage": "commands",

@@ -37,7 +37,7 @@ from .errors import (
     ResponseTooLarge,
     TooManyLiterals,
 )
-from .limits import DEFAULT_LIMITS
+from .limits import READER_LIMITS
 from .model.message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
 from .model.words import MONTHS, SYSTEM_FLAGS
 

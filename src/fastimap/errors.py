@@ -4,6 +4,7 @@
 
     FastimapError
     +-- ConnectionLost ......... ConnectFailed, Disconnected, TLSError, Timeout: ConnectionErrors and a TimeoutError
+    +-- DeadlinePassed ......... a call took longer than the caller allows; the connection is still in step
     +-- ProtocolError .......... the stream lost its step; the connection was closed
     |   +-- LimitError ......... LineTooLong, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, NestingTooDeep, ...
     +-- ParseError ............. one response can't be read
@@ -37,6 +38,7 @@ __all__ = [
     "CommandError",
     "ConnectFailed",
     "ConnectionLost",
+    "DeadlinePassed",
     "Disconnected",
     "FastimapError",
     "LimitError",
@@ -112,6 +114,19 @@ class Disconnected(ConnectionLost):
 
 class Timeout(ConnectionLost, TimeoutError):
     """The server took longer than a deadline of :class:`fastimap.Timeouts`; the connection was closed."""
+
+
+class DeadlinePassed(FastimapError, TimeoutError):
+    """A call took longer than the caller's own deadline (`Client.deadline`); the connection is still in step."""
+
+    advice = Advice.RETRY
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"not done within {seconds} s")
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.seconds,)
 
 
 class TLSError(ConnectionLost):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CLIENT_LIMITS", "DEFAULT_LIMITS", "IMAPLIB_LIMITS", "Limits"]
+__all__ = ["CLIENT_LIMITS", "IMAPLIB_LIMITS", "READER_LIMITS", "Limits"]
 
 _KIB = 1024
 _MIB = 1024 * _KIB
@@ -22,11 +22,11 @@ class Limits:
     """One line without its literals (`LineTooLong`). A SEARCH response of 1,000,000 numbers has 8 MB;
     imap_tools sets imaplib's limit to 20 MB, MailKit has none."""
 
-    literal: int = _GIB
-    """The announced size of one literal (`LiteralTooLarge`). Mail servers refuse messages over some 150 MB;
-    Cyrus and Dovecot themselves stop at 2 or 4 GiB. Does not hold for a literal that goes to a sink."""
+    literal: int = 256 * _MIB
+    """The announced size of one literal (`LiteralTooLarge`). Gmail and Outlook stop at 150 MB, Cyrus and Dovecot
+    themselves at 2 or 4 GiB. Does not hold for a literal that is streamed to a file."""
 
-    other_literal: int = _GIB
+    other_literal: int = _MIB
     """The same for literals that are no body section of a FETCH response: mailbox names, header fields in an
     ENVELOPE, annotations. Never more than `literal`. Dovecot takes 64 KiB itself in an argument."""
 
@@ -59,16 +59,18 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) < 1:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TypeError(f"Limits.{name} must be a whole number, not {value!r:.100}")
+            if value < 1:
                 raise ValueError(f"Limits.{name} must be at least 1")
 
 
-DEFAULT_LIMITS = Limits()
-"""Of the bare reader."""
+READER_LIMITS = Limits(literal=_GIB, other_literal=_GIB)
+"""Of the bare reader, which does not know what a literal is for."""
 
-IMAPLIB_LIMITS = Limits(other_literal=_MIB)
+IMAPLIB_LIMITS = Limits(literal=_GIB)
 """Of the drop-in: a message of any size that servers take, and of other literals what the typed clients take."""
 
-CLIENT_LIMITS = Limits(literal=256 * _MIB, other_literal=_MIB)
-"""Of the typed clients: no provider takes a message over 256 MiB (Gmail and Outlook stop at 150 MB), and larger ones
-can be streamed."""
+CLIENT_LIMITS = Limits()
+"""Of the typed clients."""

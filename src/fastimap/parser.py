@@ -6,7 +6,7 @@ Two implementations hold the same names and behave the same: ``fastimap._parser`
 
 :data:`IMPLEMENTATION` says which one runs: ``"c"`` or ``"py"``.
 
-**ResponseReader(limits=DEFAULT_LIMITS)** frames the octets of one connection. It never waits and knows no
+**ResponseReader(limits=READER_LIMITS)** frames the octets of one connection. It never waits and knows no
 socket; the names of its first two methods are those of :class:`asyncio.BufferedProtocol`.
 
 ===========================  ===================================================================================

@@ -1,21 +1,28 @@
-"""What a connection is made with: TLS, credentials, deadlines. Shared by both clients."""
+"""What a connection is made with: server, TLS, credentials, deadlines. Shared by both clients."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from .limits import Limits
+from .errors import StateError
+from .limits import CLIENT_LIMITS, Limits
 from .sasl import Credentials
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-__all__ = ["DEFAULT_TIMEOUTS", "Settings", "Timeouts", "settings"]
+__all__ = ["DEFAULT_TIMEOUTS", "Account", "Secret", "Settings", "Timeouts", "settings", "with_secrets"]
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
+
+Secret: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
+"""A password or a token, or a function that is asked for it at each connection; AsyncClient takes coroutine functions
+too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +39,130 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is None:
+                continue
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                raise TypeError(f"Timeouts.{name} must be a number of seconds, or None, not {value!r:.100}")
+            if not value > 0:
                 raise ValueError(f"Timeouts.{name} must be over 0 seconds, or None")
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, init=False)
+class Account:
+    """How to reach a server and log in: what a client is made of. It can't be changed; `dataclasses.replace` can.
+
+    The parameters are those of :class:`fastimap.Client`. Password and token stand in no repr, and in no pickle unless
+    they are functions: those are pickled by their names.
+    """
+
+    host: str
+    port: int | None = None
+    user: str | None = None
+    password: Secret | None = field(default=None, repr=False)
+    token: Secret | None = field(default=None, repr=False)
+    mechanism: str | None = None
+    authzid: str = ""
+    tls: bool | Literal["starttls"] = True
+    ssl_context: SSLContext | None = field(default=None, repr=False)
+    timeout: float | Timeouts | None = DEFAULT_TIMEOUTS
+    limits: Limits = field(default=CLIENT_LIMITS, repr=False)
+    compress: bool = False
+    client_id: Mapping[str, str] | None = field(default=None, hash=False)
+    proxy: str | None = field(default=None, repr=False)
+
+    def __init__(
+        self,
+        host: str,
+        port: int | None = None,
+        *,
+        user: str | None = None,
+        password: Secret | None = None,
+        token: Secret | None = None,
+        mechanism: str | None = None,
+        authzid: str = "",
+        tls: bool | Literal["starttls"] = True,
+        ssl_context: SSLContext | None = None,
+        timeout: float | Timeouts | None = DEFAULT_TIMEOUTS,
+        limits: Limits = CLIENT_LIMITS,
+        compress: bool = False,
+        client_id: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        given = vars(self)
+        given.update(
+            host=host,
+            port=port,
+            user=user,
+            password=password,
+            token=token,
+            mechanism=mechanism,
+            authzid=authzid,
+            tls=tls,
+            ssl_context=ssl_context,
+            timeout=timeout,
+            limits=limits,
+            compress=compress,
+            client_id=client_id,
+            proxy=proxy,
+        )
+        del password, token, given  # not for the traceback of a wrong argument
+        settings(self)
+
+    @classmethod
+    def from_url(cls, url: str, **more: Any) -> Account:
+        """Return the account of a URL: ``imaps://user@host``, or ``imap://user@host:port`` for STARTTLS.
+
+        :param url: its user name, and a password if it must be there, with %XX for what a URL can't hold.
+        :param more: other parameters, such as ``password=``; those that the URL has too are taken from here.
+
+        Raises ValueError for any other URL. (RFC 5092)
+        """
+        found = _URL.fullmatch(url)
+        if found is None:
+            del url  # it may hold a password
+            raise ValueError("not the URL of an account: imaps://user@host, or imap://user@host:port")
+        given: dict[str, Any] = {"tls": True if found["scheme"].lower() == "imaps" else "starttls"}
+        if found["port"]:
+            given["port"] = int(found["port"])
+        for name in ("user", "password", "mechanism"):
+            if found[name] is not None and found[name] != "*":
+                given[name] = _unquoted(found[name])
+        del url
+        return cls(found["host"].strip("[]"), **(given | more))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        for name in ("password", "token"):
+            if isinstance(given[name], str):
+                given[name] = _left_out
+        if given["ssl_context"] is not None:
+            given["ssl_context"] = None
+        return _restored, (given,)
+
+
+_URL = re.compile(
+    r"(?P<scheme>imaps?)://(?:(?P<user>[^:@/;]*)(?:;AUTH=(?P<mechanism>[^:@/;]*))?(?::(?P<password>[^@/]*))?@)?"
+    r"(?P<host>[^:@/\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
+    re.IGNORECASE,
+)
+
+
+def _unquoted(text: str) -> str:
+    from urllib.parse import unquote
+
+    return unquote(text, errors="strict")
+
+
+def _left_out() -> str:
+    """Stand for a secret in a pickle."""
+    raise StateError("a pickle holds no secrets: give the account a function that returns its password or token")
+
+
+def _restored(given: dict[str, Any]) -> Account:
+    return Account(**given)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,58 +179,102 @@ class Settings:
     limits: Limits
     compress: bool
     client_id: Mapping[str, str] | None
-    socket: Any = field(repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    socket: Any = field(default=None, repr=False)
 
 
-def settings(
-    host: str,
-    port: int | None,
-    *,
-    user: str | None,
-    credentials: Credentials,
-    mechanism: str | None,
-    tls: bool | Literal["starttls"],
-    ssl_context: SSLContext | None,
-    timeout: float | Timeouts | None,
-    limits: Limits,
-    compress: bool,
-    client_id: Mapping[str, str] | None,
-    socket: Any,
-) -> Settings:
-    """Check the arguments of a client's constructor."""
-    if not isinstance(host, str) or not host or any(c.isspace() or c == "\0" for c in host):
-        raise ValueError(f"host must be a name or an address, not {host!r}")
+def settings(account: Account, socket: Any = None) -> Settings:
+    """Check the parameters of an account; return what they mean."""
+    _check_host(account.host)
+    tls, port, timeout = account.tls, account.port, account.timeout
     if not (tls is True or tls is False or tls == "starttls"):  # not 1, which is no True further down
         raise ValueError(f'tls must be True, False or "starttls", not {tls!r}')
-    if tls is False and ssl_context is not None:
+    if tls is False and account.ssl_context is not None:
         raise ValueError("an ssl_context, but tls=False")
     if port is None:
         port = IMAPS_PORT if tls is True else IMAP_PORT
-    if not isinstance(port, int) or not 0 < port < 65536:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
         raise ValueError(f"port must be a number from 1 to 65535, not {port!r}")
-    given = credentials.password is not None, credentials.token is not None
-    if user is None and any(given):
+    for name, secret in (("password", account.password), ("token", account.token)):
+        wrong = secret is not None and not isinstance(secret, str) and not callable(secret)
+        empty = secret == ""
+        del secret
+        if wrong:
+            raise TypeError(f"the {name} must be a str, or a function that returns one")
+        if empty:
+            raise ValueError(f"the {name} is empty")
+    given = account.password is not None, account.token is not None
+    if account.user is None and any(given):
         raise ValueError("a password or a token needs a user")
     if all(given):
         raise ValueError("give a password or a token, not both")
-    if credentials.password == "":
-        raise ValueError("the password is empty")
-    if user is not None and mechanism is None and not any(given):
+    if account.user is not None and account.mechanism is None and not any(given):
         raise ValueError("a user, but no password and no token; with EXTERNAL, GSSAPI or ANONYMOUS give mechanism= too")
-    if ssl_context is not None and not hasattr(ssl_context, "wrap_socket"):
-        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(ssl_context).__name__}")
+    if account.ssl_context is not None and not hasattr(account.ssl_context, "wrap_socket"):
+        raise TypeError(f"ssl_context must be an ssl.SSLContext, not {type(account.ssl_context).__name__}")
+    if not isinstance(account.limits, Limits):
+        raise TypeError(f"limits must be a fastimap.Limits, not {account.limits!r:.100}")
+    if account.proxy is not None and not _PROXY.match(account.proxy):
+        raise ValueError('proxy must be a URL such as "socks5://host:1080", "socks4://..." or "http://host:3128"')
     if not isinstance(timeout, Timeouts):
+        if timeout is not None and (not isinstance(timeout, (int, float)) or isinstance(timeout, bool)):
+            raise TypeError(f"timeout must be a number of seconds, a fastimap.Timeouts or None, not {timeout!r:.100}")
         timeout = Timeouts(timeout, timeout, DEFAULT_TIMEOUTS.command if timeout is not None else None)
+    credentials = None
+    if account.user is not None or account.mechanism is not None:
+        credentials = _credentials(account)
     return Settings(
-        host=host,
+        host=account.host,
         port=port,
         tls=tls,
-        ssl_context=ssl_context,
-        credentials=credentials if user is not None or mechanism is not None else None,
-        mechanism=mechanism,
+        ssl_context=account.ssl_context,
+        credentials=credentials,
+        mechanism=account.mechanism,
         timeouts=timeout,
-        limits=limits,
-        compress=compress,
-        client_id=client_id,
+        limits=account.limits,
+        compress=account.compress,
+        client_id=account.client_id,
+        proxy=account.proxy,
         socket=socket,
     )
+
+
+_PROXY = re.compile(r"(socks5|socks4|http)://[^/\s]+/?\Z", re.IGNORECASE)
+
+
+def _check_host(host: Any) -> None:
+    if not isinstance(host, str) or not host or any(c.isspace() or c == "\0" for c in host):
+        raise ValueError(f"host must be a name or an address, not {host!r}")
+    if "/" in host:
+        raise ValueError("host must be a name or an address alone, not a URL: Account.from_url() reads URLs")
+    name, _, port = host.rpartition(":")
+    if (port.isdecimal() and ":" not in name and name) or host.startswith("["):
+        raise ValueError(
+            f"host must be a name or an address alone, not {host!r}; the port is an argument of its own: "
+            f'("{(name or host).strip("[]")}", {port if port.isdecimal() else 993})'
+        )
+
+
+def _credentials(account: Account) -> Credentials:
+    asked: Any = account.token
+    password = account.password
+    return Credentials(
+        user=account.user or "",
+        password=password if isinstance(password, str) else None,
+        token=asked,
+        authzid=account.authzid,
+        ask_password=None if isinstance(password, str) else password,
+    )
+
+
+def with_secrets(given: Settings, password: Any) -> Settings:
+    """Return `given` with the password that its function has returned."""
+    assert given.credentials is not None
+    usable = isinstance(password, str) and password != ""
+    if hasattr(password, "close"):
+        password.close()  # a coroutine, which the blocking client can't await
+    credentials = dataclasses.replace(given.credentials, password=password if usable else None, ask_password=None)
+    del password
+    if not usable:
+        raise ValueError("the function that is to return the password returned none")
+    return dataclasses.replace(given, credentials=credentials)

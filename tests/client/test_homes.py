@@ -28,7 +28,7 @@ OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socke
 
 
 # Type variables, None's own type, and what only the commands and the protocol speak of.
-PRIVATE = {"R", "TokenT", "R_co", "K", "V_co", "NoneType", "_Ranges", "Scope"}
+PRIVATE = {"R", "SecretT", "R_co", "K", "V_co", "NoneType", "_Ranges", "Scope"}
 
 
 def is_known(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastimap import _parser_py as python
 from fastimap.errors import ParseError, ProtocolError
-from fastimap.limits import DEFAULT_LIMITS, Limits
+from fastimap.limits import READER_LIMITS, Limits
 from tests.parser.harness import framed, kinds, outcome, put
 
 from .inputs import DEEP, SMALL_LIMITS, arriving
@@ -61,7 +61,7 @@ def check(data: bytes) -> None:
             assert seen == expected, f"{look.__name__}() of {twin}, {len(cut)} cuts: {seen!r} is not {expected!r}"
     for response in [*framed(python, chunks, limits), (octets,), tuple(chunks)]:
         if isinstance(response, tuple) and all(isinstance(fragment, bytes) for fragment in response):
-            depth = DEFAULT_LIMITS.depth if data[:1] and data[0] & DEEP else _SMALL.depth
+            depth = READER_LIMITS.depth if data[:1] and data[0] & DEEP else _SMALL.depth
             expected = tokenized(python, response, depth)
             assert tokenized(cython, response, depth) == expected, f"tokenize({response!r}) is not {expected!r}"
             row = python.fetch(response)
@@ -70,7 +70,7 @@ def check(data: bytes) -> None:
 
 def planned(data: bytes) -> tuple[Limits, list[bytes]]:
     """Return the limits, and the octets in the pieces in which they arrive."""
-    limits = _SMALL if data[:1] and data[0] & SMALL_LIMITS else DEFAULT_LIMITS
+    limits = _SMALL if data[:1] and data[0] & SMALL_LIMITS else READER_LIMITS
     return limits, [chunk for chunk in arriving(data[1:], _MOST) if chunk]
 
 

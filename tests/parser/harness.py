@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fastimap.errors import ParseError, ProtocolError
-from fastimap.limits import DEFAULT_LIMITS, Limits
+from fastimap.limits import READER_LIMITS, Limits
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 
@@ -41,7 +41,7 @@ def outcome(exc: BaseException) -> tuple[str, str]:
     return type(exc).__name__, str(exc)
 
 
-def framed(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+def framed(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) -> list[Any]:
     """What responses() gives for `chunks`: responses, then the error if any, then the rest."""
     reader = twin.ResponseReader(limits)
     seen: list[Any] = []
@@ -55,7 +55,7 @@ def framed(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) 
     return [*seen, reader.in_response, reader.take_rest()]
 
 
-def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) -> list[Any]:
     """What batch() gives, the rows one by one; then the error if any, or the rest."""
     reader = twin.ResponseReader(limits)
     seen: list[Any] = []
@@ -71,7 +71,7 @@ def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS)
     return [*seen, reader.in_response, reader.take_rest()]
 
 
-def drained(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+def drained(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) -> list[Any]:
     """What drain() gives: the dictionary, the lines it leaves to its caller, then the error or the rest."""
     reader = twin.ResponseReader(limits)
     untagged: dict[str, list[Any]] = {}

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.workloads import record
 from fastimap import _parser_py
 from fastimap.errors import LineTooLong, LiteralTooLarge, NestingTooDeep, ResponseTooLarge, TooManyLiterals
-from fastimap.limits import CLIENT_LIMITS, DEFAULT_LIMITS, Limits
+from fastimap.limits import CLIENT_LIMITS, READER_LIMITS, Limits
 from fastimap.model.message import (
     PRESENT_BODY,
     PRESENT_FLAGS,
@@ -36,7 +36,7 @@ def row(**values: Any) -> FetchedMessage:
     return FetchedMessage(**{**NOTHING, **values})
 
 
-def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) -> list[Any]:
     """All that batch() gives; runs of rows that were cut in two are joined again."""
     reader = twin.ResponseReader(limits)
     seen: list[Any] = []
@@ -317,7 +317,7 @@ def test_the_limit_of_literals_that_are_no_section(twin: Any) -> None:
 
 def test_limits_of_the_typed_clients() -> None:
     assert (CLIENT_LIMITS.literal, CLIENT_LIMITS.other_literal) == (256 * 2**20, 2**20)
-    assert DEFAULT_LIMITS.other_literal == DEFAULT_LIMITS.literal == 2**30
+    assert READER_LIMITS.other_literal == READER_LIMITS.literal == 2**30
 
 
 def test_large_but_honest_responses(twin: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastimap.errors import LiteralTooLarge, ProtocolError, ResponseTooLarge
-from fastimap.limits import DEFAULT_LIMITS, Limits
+from fastimap.limits import READER_LIMITS, Limits
 from fastimap.model.message import PRESENT_BODY, PRESENT_OTHER, PRESENT_UID, FetchedMessage, Streamed
 
 from .harness import put, single, splits, whole
@@ -43,7 +43,7 @@ class Sink:
         self.written[-1] += octets
 
 
-def streamed(twin: Any, chunks: list[bytes], sink: Any, limits: Limits = DEFAULT_LIMITS) -> list[Any]:
+def streamed(twin: Any, chunks: list[bytes], sink: Any, limits: Limits = READER_LIMITS) -> list[Any]:
     """All that batch() gives, the rows one by one."""
     reader = twin.ResponseReader(limits)
     reader.set_sink(sink)

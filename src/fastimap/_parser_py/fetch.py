@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ParseError
-from ..limits import DEFAULT_LIMITS
+from ..limits import READER_LIMITS
 from ..model import mailbox_name, words
 from ..model.message import (
     PRESENT_BODY,
@@ -105,7 +105,7 @@ _SHOWN = 80
 _MAX_NUMBER = 2**63 - 1
 _MAX_UID = 2**32 - 1
 _MAX_DEFECTS = 100  # of one row: a defect takes far more memory than the two octets that may cause it
-_DEPTH = DEFAULT_LIMITS.depth
+_DEPTH = READER_LIMITS.depth
 _NIL = Atom(b"NIL")  # what stands for a value that was left out
 
 _HEAD = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)

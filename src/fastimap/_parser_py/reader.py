@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from typing import Any, TypeAlias
 
 from ..errors import LineTooLong, LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
-from ..limits import DEFAULT_LIMITS, Limits
+from ..limits import READER_LIMITS, Limits
 from ..model.message import FetchedMessage, Streamed
 from .fetch import fetch, section_name
 from .tokens import _MAX_SIZE, _announced, _is_status_line, _is_tagged, _Outline, _shown
@@ -41,7 +41,7 @@ _CONDITIONS = frozenset((b"OK", b"NO", b"BAD"))
 class ResponseReader:
     """Frames the octets of one connection into responses; see :mod:`fastimap.parser`."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: Limits = READER_LIMITS) -> None:
         self._line_limit = min(limits.line, _MAX_SIZE)
         self._literal_limit = min(limits.literal, _MAX_SIZE)
         self._other_literal_limit = min(limits.other_literal, self._literal_limit)

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
 from ..errors import NestingTooDeep, ParseError
-from ..limits import DEFAULT_LIMITS
+from ..limits import READER_LIMITS
 
 if TYPE_CHECKING:
     from ..model.responses import Value
@@ -61,7 +61,7 @@ _ATOM = re.compile(rb"[^ ()]+")
 _SECTION = re.compile(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
 
 
-def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> tuple[Token, ...]:
+def tokenize(fragments: Sequence[bytes], depth: int = READER_LIMITS.depth) -> tuple[Token, ...]:
     """Return the tokens in `fragments`; see :mod:`fastimap.parser`."""
     scanner = _Scanner(fragments, depth)
     tokens: list[Token] = []
@@ -73,7 +73,7 @@ def tokenize(fragments: Sequence[bytes], depth: int = DEFAULT_LIMITS.depth) -> t
 class _Scanner:
     """Reads tokens from the fragments of one response; what can't be read is a ParseError."""
 
-    def __init__(self, fragments: Sequence[Any], depth: int = DEFAULT_LIMITS.depth) -> None:
+    def __init__(self, fragments: Sequence[Any], depth: int = READER_LIMITS.depth) -> None:
         self.fragments = fragments
         self.depth = depth
         self.lone_backslash = False  # whether a backslash before a quote that seems to close a string escapes nothing

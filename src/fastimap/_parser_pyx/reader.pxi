@@ -63,7 +63,7 @@ cdef class ResponseReader:
     cdef Py_ssize_t streamed
     cdef object failure
 
-    def __init__(self, limits=DEFAULT_LIMITS):
+    def __init__(self, limits=READER_LIMITS):
         self.line_limit = min(limits.line, _MAX_SIZE)
         self.literal_limit = min(limits.literal, _MAX_SIZE)
         self.other_literal_limit = min(limits.other_literal, self.literal_limit)

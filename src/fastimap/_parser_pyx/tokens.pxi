@@ -24,7 +24,7 @@ cdef unsigned long long _LARGEST_NUMBER = 0xFFFFFFFF  # of a message (RFC 9051, 
 cdef Py_ssize_t _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
 
-def tokenize(fragments, depth=DEFAULT_LIMITS.depth):
+def tokenize(fragments, depth=READER_LIMITS.depth):
     """Return the tokens in `fragments`; see :mod:`fastimap.parser`."""
     cdef list values = []
     cdef list lists = []

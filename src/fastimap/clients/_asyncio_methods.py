@@ -35,10 +35,11 @@ from ..model.responses import (
 from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism
 from ..search import SearchKey, all_
-from ._base import AsyncToken, BaseClient
+from ..settings import Secret
+from ._base import BaseClient
 
 
-class AsyncClient(BaseClient[AsyncToken]):
+class AsyncClient(BaseClient[Secret]):
     """Runs commands; what a connection needs besides is in `fastimap.AsyncClient`."""
 
     async def connect(self) -> None:

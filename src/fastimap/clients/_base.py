@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import socket as sockets  # `socket` is a parameter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ssl import SSLContext
 from types import FunctionType
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
 from ..limits import CLIENT_LIMITS, Limits
-from ..sasl import Credentials, Token
 from ..sessions.resume import persistence
 from ..sessions.retry import Attempts, Retry
-from ..settings import DEFAULT_TIMEOUTS, Timeouts, settings
+from ..settings import DEFAULT_TIMEOUTS, Account, Timeouts, settings
 
-__all__ = ["AsyncToken", "BaseClient", "named"]
+__all__ = ["BaseClient", "named"]
 
 T = TypeVar("T", bound=type)
-TokenT = TypeVar("TokenT")
-"""What a client takes for a token: only one that awaits can take a coroutine function."""
-AsyncToken: TypeAlias = Token | Callable[[], Awaitable[str]]
+SecretT = TypeVar("SecretT")
+"""What a client takes for a password or a token: only one that awaits can take a coroutine function."""
+
+_NOTHING_GIVEN = Account("localhost")
 
 
-class BaseClient(Generic[TokenT]):
+class BaseClient(Generic[SecretT]):
     """A client without the code that waits."""
 
     def __init__(
         self,
-        host: str,
+        host: str | Account,
         port: int | None = None,
         *,
         user: str | None = None,
-        password: str | None = None,
-        token: TokenT | None = None,
+        password: SecretT | None = None,
+        token: SecretT | None = None,
         mechanism: str | None = None,
         authzid: str = "",
         tls: bool | Literal["starttls"] = True,
@@ -43,27 +43,27 @@ class BaseClient(Generic[TokenT]):
         limits: Limits = CLIENT_LIMITS,
         compress: bool = False,
         client_id: Mapping[str, str] | None = None,
+        proxy: str | None = None,
         socket: sockets.socket | Callable[[str, int], sockets.socket] | None = None,
         retry: Retry | None = None,
     ) -> None:
-        asked: Any = token  # a coroutine function is awaited before anything asks the credentials for it
-        credentials = Credentials(user=user or "", password=password, token=asked, authzid=authzid)
-        del password, token, asked  # not for the traceback of a wrong argument
-        self._settings = settings(
-            host,
-            port,
-            user=user,
-            credentials=credentials,
-            mechanism=mechanism,
-            tls=tls,
-            ssl_context=ssl_context,
-            timeout=timeout,
-            limits=limits,
-            compress=compress,
-            client_id=client_id,
-            socket=socket,
-        )
-        self._protocol = Protocol(limits)
+        loose: dict[str, Any] = {
+            "user": user, "password": password, "token": token, "mechanism": mechanism, "authzid": authzid, "tls": tls,
+            "ssl_context": ssl_context, "timeout": timeout, "limits": limits, "compress": compress,
+            "client_id": client_id, "proxy": proxy,
+        }  # fmt: skip
+        del password, token  # not for the traceback of a wrong argument
+        if not isinstance(host, Account):
+            account, wrong = _account(host, port, loose)
+        else:
+            account, wrong = host, None
+            if port is not None or any(loose[name] != getattr(_NOTHING_GIVEN, name) for name in loose):
+                wrong = TypeError("an Account says all but socket= and retry=: dataclasses.replace() makes another")
+        del loose
+        if wrong is not None:
+            raise wrong
+        self._settings = settings(account, socket)
+        self._protocol = Protocol(self._settings.limits)
         self._retry = retry
         self._persistence = persistence(self._settings, retry, self._protocol)
         self._set_up()
@@ -108,6 +108,14 @@ class BaseClient(Generic[TokenT]):
         while (event := self._protocol.next_event()) is not None:
             events.append(event)
         return events
+
+
+def _account(host: str, port: int | None, loose: dict[str, Any]) -> tuple[Any, Exception | None]:
+    """Return the account, or the error for an argument: one without a traceback, whose frames hold secrets."""
+    try:
+        return Account(host, port, **loose), None
+    except (TypeError, ValueError) as exc:
+        return None, exc.with_traceback(None)
 
 
 def named(cls: T) -> T:

@@ -20,11 +20,11 @@ from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
-from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, StateError, Timeout
+from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError, Timeout
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
-from ..settings import Settings
+from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
@@ -151,7 +151,7 @@ class AsyncClient(methods.AsyncClient):
                     # It reads the system's certificates.
                     context = await asyncio.to_thread(client_context, given)
                     tls = {"ssl": context, "server_hostname": given.host, "ssl_handshake_timeout": _FOR_EVER}
-                connection = await (_connected(given) if given.socket is None else _made(given))
+                connection = await (_connected(given) if given.socket is None and given.proxy is None else _made(given))
                 await loop.create_connection(lambda: link, sock=connection, **tls)
                 self._link = link
                 if tls:
@@ -167,7 +167,7 @@ class AsyncClient(methods.AsyncClient):
             raise tls_error(given, exc) from exc
         except OSError as exc:
             raise connect_error(given, exc) from exc
-        resolved = await _with_token(given)
+        resolved = await _with_secrets(given)
         await self._run_flow(prepare.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
         self._protocol.established = True
 
@@ -349,6 +349,25 @@ class AsyncClient(methods.AsyncClient):
             for pending in pipeline.pending:
                 pending.detach()
             raise
+
+    @contextlib.asynccontextmanager
+    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+        """Let what is called in a block take so many seconds together::
+
+            async with client.deadline(5):
+                found = await client.search(body("invoice"))
+
+        :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
+
+        The deadlines of `Timeouts` hold all the same.
+        """
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                yield
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            raise DeadlinePassed(seconds) from exc
 
     # The wire.
 
@@ -646,7 +665,7 @@ async def _made(given: Settings) -> sockets.socket:
     try:
         connection = await asyncio.shield(making)
     except asyncio.CancelledError:
-        if callable(given.socket):
+        if given.socket is None or callable(given.socket):
             making.add_done_callback(_close_what_was_made)
         raise
     if isinstance(connection, ssl.SSLSocket):
@@ -660,12 +679,19 @@ def _close_what_was_made(making: asyncio.Future[sockets.socket]) -> None:
         making.result().close()
 
 
-async def _with_token(given: Any) -> Any:
-    """Return the settings with the token at hand where they hold a function that returns one."""
+async def _with_secrets(given: Settings) -> Settings:
+    """Return the settings with the password and the token at hand where they hold functions that return them."""
     credentials = given.credentials
-    if credentials is None or not callable(credentials.token):
+    if credentials is None:
         return given
-    token = credentials.token()
+    if credentials.ask_password is not None:
+        password: Any = credentials.ask_password()
+        if inspect.isawaitable(password):
+            password = await password
+        return with_secrets(given, password)
+    if not callable(credentials.token):
+        return given
+    token: Any = credentials.token()
     if inspect.isawaitable(token):
         token = await token
     # A function still: None as the token itself would mean that there is none, and another mechanism be used.

@@ -21,11 +21,12 @@ from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.sending import SEND_SIZE
 from ..conversation.streams import FetchStream, IdleStream
-from ..errors import CommandError, Disconnected, StateError, Timeout
+from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
+from ..settings import with_secrets
 from . import _blocking_methods as methods
 from ._base import named
 from .connecting import channel_bindings, client_context, connect, tls_error
@@ -66,11 +67,12 @@ _Poll: Any = getattr(select, "poll", _Select)
 class Client(methods.Client):
     """One connection to an IMAP server; blocking, for one thread at a time.
 
-    :param host: name or address of the server; its certificate must be for it.
+    :param host: name or address of the server; its certificate must be for it. Or a `fastimap.Account`, which says all
+        of what follows but the last.
     :param port: 993, or 143 with ``tls="starttls"`` or ``tls=False``, unless given.
     :param user: the account; None: no login is tried (a server may greet with PREAUTH).
     :param password: its password; or
-    :param token: an OAuth access token, or a function that returns one, asked at each connection.
+    :param token: an OAuth access token. Either may be a function that returns it, asked at each connection.
     :param mechanism: name of the only SASL mechanism to use; the strongest offered unless given. Without TLS, one
         that shows the password to a listener is used only if it is named here (``"PLAIN"``, ``"LOGIN"``).
     :param authzid: the identity to act as, where it is not the user's own.
@@ -80,6 +82,8 @@ class Client(methods.Client):
     :param limits: what the server may cost at most.
     :param compress: compress the connection (COMPRESS=DEFLATE, RFC 4978).
     :param client_id: what to tell the server of the client (ID, RFC 2971), such as ``{"name": "archiver"}``.
+    :param proxy: such as ``"socks5://user:password@host:1080"`` or ``"http://host:3128"``; the proxy looks the server's
+        name up (SOCKS needs ``pip install "fastimap[proxy]"``).
     :param socket: a connected socket, or a function of host and port that returns one (a proxy's).
     :param retry: how to go on after a lost connection, or a server that can't now; None: raise the error.
 
@@ -100,6 +104,7 @@ class Client(methods.Client):
         self._interest = _READ
         self._tls = False
         self._look_at = 0.0
+        self._call_ends: tuple[float, float] | None = None  # when, and after how many seconds
         self._written = False
         self._all_said = False  # whether what is being written is all that there was to say
         self._out: deque[memoryview] = deque()
@@ -148,6 +153,8 @@ class Client(methods.Client):
                 if not greeting.done and deadline is not None and time.monotonic() >= deadline:
                     self._fail(Timeout(f"{given.host} port {given.port} sent no greeting within {timeout} s"))
             greeting.result()
+            if given.credentials is not None and given.credentials.ask_password is not None:
+                given = with_secrets(given, given.credentials.ask_password())
             self._run_flow(prepare.prepare(self._protocol, given, lambda: self._bindings()))
             self._protocol.established = True
         except BaseException as exc:
@@ -391,6 +398,26 @@ class Client(methods.Client):
                 pending.detach()
             raise
 
+    @contextlib.contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Let what is called in a block take so many seconds together::
+
+            with client.deadline(5):
+                found = client.search(body("invoice"))
+
+        :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
+
+        The deadlines of `Timeouts` hold all the same.
+        """
+        before = self._call_ends
+        ends = time.monotonic() + seconds
+        if before is None or ends < before[0]:
+            self._call_ends = ends, seconds
+        try:
+            yield
+        finally:
+            self._call_ends = before
+
     # The wire.
 
     def _flush(self) -> None:
@@ -486,11 +513,16 @@ class Client(methods.Client):
             raise StateError("this client is at work already: a thread has to have a client of its own")
         with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
             interest = _READ_WRITE
+            limit = self._call_ends
+            if limit is not None and (until is None or limit[0] < until):
+                until = limit[0]
+            else:
+                limit = None
             while True:
                 try:
                     interest = self._exchange(until, ready, interest)
                     now = time.monotonic()
-                    if not interest and now < self._look_at:
+                    if not interest and now < self._look_at and limit is None:
                         return
                     self._look_at = now + _LOOK
                     ends = self._deadlines.until(now)
@@ -499,11 +531,14 @@ class Client(methods.Client):
                         return
                     if until is not None and (ends is None or until < ends):
                         ends = until
-                    if not interest or (ends is not None and now >= ends):
+                    late = limit is not None and now >= limit[0]
+                    if not late and (not interest or (ends is not None and now >= ends)):
                         return
                 except BaseException:  # of a signal (Ctrl-C): octets may have been read or written, and not counted
                     self._fail(Disconnected("the program was interrupted while octets were on their way"))
                     raise
+                if late and limit is not None:
+                    raise DeadlinePassed(limit[1])
                 self._wait(interest, None if ends is None else ends - now)  # here a signal does no harm
 
     def _exchange(self, until: float | None, ready: Callable[[], bool] | None, interest: int) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
+import re
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
 from ..settings import Settings
@@ -23,6 +26,7 @@ _STRICT = frozenset(range(77, 95)) - {79}
 _KEEPALIVE_IDLE = 60
 _KEEPALIVE_INTERVAL = 15
 _KEEPALIVE_COUNT = 4
+_LONGEST_ANSWER = 16 * 1024
 
 
 def client_context(settings: Settings) -> ssl.SSLContext:
@@ -41,7 +45,9 @@ def connect(settings: Settings) -> socket.socket:
             )
     else:
         try:
-            if given is None:
+            if given is None and settings.proxy is not None:
+                connection = _through(settings.proxy, settings)
+            elif given is None:
                 connection = _connected(settings.host, settings.port, settings.timeouts.connect)
             else:
                 connection = given(settings.host, settings.port)
@@ -49,6 +55,70 @@ def connect(settings: Settings) -> socket.socket:
             raise connect_error(settings, exc) from exc
     tune(connection)
     return connection
+
+
+def _through(proxy: str, settings: Settings) -> socket.socket:
+    """Return a socket that a proxy has connected to the server, whose name the proxy looks up."""
+    if proxy.lower().startswith("http:"):
+        return _by_connect(proxy, settings)
+    try:
+        from python_socks import ProxyError, ProxyTimeoutError
+        from python_socks.sync import Proxy
+    except ImportError:
+        raise ConnectFailed(
+            'a SOCKS proxy needs the package python-socks: pip install "fastimap[proxy]"', Advice.FIX
+        ) from None
+    try:
+        connection: socket.socket = Proxy.from_url(proxy, rdns=True).connect(
+            dest_host=settings.host, dest_port=settings.port, timeout=settings.timeouts.connect
+        )
+    except ProxyTimeoutError as exc:
+        raise TimeoutError from exc
+    except ProxyError as exc:
+        raise _refused_by_proxy(settings, str(exc)) from exc
+    return connection
+
+
+def _by_connect(proxy: str, settings: Settings) -> socket.socket:
+    """Return a socket that an HTTP proxy has connected (RFC 9110, section 9.3.6).
+
+    Read octet by octet: what comes after the head is the server's greeting.
+    """
+    given = urlsplit(proxy)
+    timeout = settings.timeouts.connect
+    deadline = None if timeout is None else time.monotonic() + timeout
+    server = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+    head = [f"CONNECT {server} HTTP/1.1", f"Host: {server}"]
+    if given.username is not None:
+        login = f"{unquote(given.username)}:{unquote(given.password or '')}"
+        head.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")
+        del login
+    connection = _connected(given.hostname or "", given.port or 80, timeout)
+    try:
+        connection.sendall(("\r\n".join(head) + "\r\n\r\n").encode())
+        head.clear()  # a password is not for tracebacks
+        answer = bytearray()
+        while not answer.endswith((b"\r\n\r\n", b"\n\n")):
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                connection.settimeout(left)
+            octet = connection.recv(1)
+            if not octet or len(answer) >= _LONGEST_ANSWER:
+                raise _refused_by_proxy(settings, "it does not answer as HTTP proxies do")
+            answer += octet
+        status = answer.split(b"\n", 1)[0].rstrip(b"\r")
+        if not re.match(rb"HTTP/1\.[0-9] 2[0-9][0-9]\b", status):
+            raise _refused_by_proxy(settings, status[:100].decode("ascii", "backslashreplace"))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refused_by_proxy(settings: Settings, said: str) -> ConnectFailed:
+    return ConnectFailed(f"the proxy makes no connection to {settings.host} port {settings.port}: {said}")
 
 
 def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -56,6 +56,8 @@ class Credentials:
     token: Token | None = field(default=None, repr=False)
     authzid: str = ""
     """The identity to act as, where it is not the user's own."""
+    ask_password: Callable[[], str] | Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+    """What a driver asks for the password before it chooses a mechanism."""
 
 
 def choose(

@@ -1,0 +1,77 @@
+"""A program that gives one call less time than the connection's own deadlines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, Client, errors
+from fastimap.search import all_
+from tests.client.peers import DONE, converse
+
+
+class Slow:
+    """A server that does not answer SEARCH before it is let."""
+
+    def __init__(self) -> None:
+        self.let = threading.Event()
+        self.script = converse(self.reply)
+
+    def reply(self, command: bytes) -> bytes:
+        if command.startswith(b"UID SEARCH"):
+            self.let.wait(10)
+            return b"* SEARCH 1 2 3\r\n" + DONE
+        return DONE
+
+
+def test_a_search_that_takes_too_long_costs_the_search_and_not_the_connection(
+    implementation: str, serve: Callable[..., Any]
+) -> None:
+    slow = Slow()
+    with Client("127.0.0.1", serve(slow.script).port, tls=False, timeout=30) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.DeadlinePassed) as caught, client.deadline(0.05):
+            client.search(all_)
+        assert isinstance(caught.value, TimeoutError)
+        assert caught.value.seconds == 0.05
+        slow.let.set()
+        client.noop()  # the late answer was read, and is nobody's
+        assert list(client.search(all_).uids) == [1, 2, 3]
+
+
+def test_the_same_under_asyncio(implementation: str, serve: Callable[..., Any]) -> None:
+    slow = Slow()
+
+    async def main() -> None:
+        async with AsyncClient("127.0.0.1", serve(slow.script).port, tls=False, timeout=30) as client:
+            await client.select("INBOX")
+            with pytest.raises(errors.DeadlinePassed) as caught:
+                async with client.deadline(0.05):
+                    await client.search(all_)
+            assert caught.value.seconds == 0.05
+            slow.let.set()
+            await client.noop()
+            assert list((await client.search(all_)).uids) == [1, 2, 3]
+
+    asyncio.run(main())
+
+
+def test_a_deadline_that_is_kept(implementation: str, serve: Callable[..., Any]) -> None:
+    with Client("127.0.0.1", serve(Slow().script).port, tls=False) as client:
+        with client.deadline(30):
+            client.noop()
+        client.noop()
+
+
+def test_the_shorter_of_two_deadlines_holds(implementation: str, serve: Callable[..., Any]) -> None:
+    slow = Slow()
+    with Client("127.0.0.1", serve(slow.script).port, tls=False) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.DeadlinePassed), client.deadline(0.05), client.deadline(30):
+            client.search(all_)
+        slow.let.set()
+        client.noop()
