@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib as stdlib
 import io
+import logging
 import random
 import re
 from typing import Any
@@ -163,3 +164,23 @@ def test_tags_cannot_be_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     tags = [client._new_tag() for _ in range(50)]
     assert [tag[6:] for tag in tags] == [b"%d" % number for number in range(50)]
     assert len({tag[:6] for tag in tags}) > 45
+
+
+@pytest.mark.parametrize(("level", "fast"), [("INFO", True), ("DEBUG", False)])
+def test_a_debug_level_that_nobody_reads_costs_nothing(level: str, fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IMAPClient sets `debug` to 5, and has a logger's debug() print it."""
+    taken: list[imaplib.IMAP4] = []
+    drain = imaplib.IMAP4._drain
+
+    def counted(self: imaplib.IMAP4, tag: bytes) -> Any:
+        taken.append(self)
+        return drain(self, tag)
+
+    monkeypatch.setattr(imaplib.IMAP4, "_drain", counted)
+    logger = logging.LoggerAdapter(logging.Logger("peer", level), {})
+    client = Canned(b"* 3 EXISTS\r\n" + DONE)
+    client.debug = 5
+    monkeypatch.setattr(client, "_mesg", logger.debug)
+    assert client.noop()[0] == "OK"
+    assert client.untagged_responses["EXISTS"] == [b"3"]
+    assert bool(taken) == fast

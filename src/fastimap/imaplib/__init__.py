@@ -6,18 +6,22 @@ for it, as bytes, or as ``(line, literal)`` where a literal is part of it. Added
 (``move``, ``id``, ``login_plain``, ``uid=``, ``params=``, message sets and lists as Python values, search text in a
 charset, mailbox names as str) and what the module had in Python 2.5 and lost since.
 
-Arguments are quoted where the grammar needs it. One that the caller has quoted, or put in parentheses, goes as
-it is. A ValueError, and nothing is sent: NUL, CR and LF in an argument, ``{n}`` at the end of the last where that can't
-be quoted, and what a server would read as two arguments where there is to be one. Search keys, and the arguments of
-commands that have no method here, may be several in one string.
+Arguments become strings, and are quoted where the grammar needs it. One that the caller has quoted, or put in
+parentheses, goes as it is. So is a search criterion after a key that takes text, ``search(None, "SUBJECT", "trip
+report")``, while a single string may hold a whole search program. Refused, and nothing is sent: NUL, CR and LF in an
+argument, ``{n}`` at the end of the last where that can't be quoted, and what a server would read as two arguments where
+there is to be one. What is raised is an :exc:`IMAP4.error` as well as the ValueError, TypeError, UnicodeEncodeError or
+LookupError that the standard library has.
 
 It differs from the standard library on purpose in these points:
 
-- TLS verifies the server's certificate and host name, unless the caller passes an `ssl_context`.
-  The context comes from ``_create_default_ssl_context``, which can be replaced.
+- TLS verifies the server's certificate and host name, unless the caller passes an `ssl_context`; the one of
+  :func:`unverified_ssl_context` takes any certificate. The default comes from ``_create_default_ssl_context``, which
+  can be replaced.
 - A command that ends by a timeout, a lost connection or octets that are not IMAP leaves the connection dead: the
   socket is closed, and each later command raises :exc:`IMAP4.abort` with the first reason.
-- A timeout holds for a whole response, however slowly its octets come; each 64 KiB of them begin it anew.
+- A timeout holds for a whole response, however slowly its octets come; each 64 KiB of them begin it anew. Unsolicited
+  responses keep a command waiting for ten timeouts at the most.
 - ``login()`` refuses to send a password to a server that announces LOGINDISABLED, and ``authenticate()`` refuses the
   mechanisms that show it, unless under TLS.
 - ``starttls()`` ends under TLS, or with the connection dead.
