@@ -184,3 +184,13 @@ def test_a_debug_level_that_nobody_reads_costs_nothing(level: str, fast: bool, m
     assert client.noop()[0] == "OK"
     assert client.untagged_responses["EXISTS"] == [b"3"]
     assert bool(taken) == fast
+
+
+@pytest.mark.usefixtures("implementation")
+@pytest.mark.parametrize("cls", [Canned, Watched])
+def test_a_response_that_was_left_unfinished(cls: type[Canned]) -> None:
+    """The next one, or the tagged one, is not a part of it."""
+    client = cls(b"* 1 FETCH (BODY[] {1}\r\nx\r\n* 2 FETCH (BODY[] {1}\r\ny\r\n" + DONE)
+    client.state = "SELECTED"
+    unfinished = [(b"1 (BODY[] {1}", b"x"), b"", (b"2 (BODY[] {1}", b"y"), b""]
+    assert client.fetch("1:2", "BODY[]") == ("OK", unfinished)

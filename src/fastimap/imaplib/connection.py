@@ -67,6 +67,7 @@ class Connection(Log):
     _tls_established = False
     _encoding = "ascii"
     _line = b""  # the first of the response in hand
+    _put_back = b""  # a line that was read in a response, and is the first of the next
     # What the command in hand asks for (nothing where that is not known), and what has come that it did not ask for.
     _asked: frozenset[str] = frozenset()
     _unasked = 0
@@ -79,6 +80,7 @@ class Connection(Log):
         self.host = host
         self.port = port
         self._dead = ""
+        self._put_back = b""
         self._reader = None
         self.sock = self._create_socket(timeout)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .._parser_py.tokens import _is_tagged
 from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnasked
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .arguments import QUOTED
@@ -46,6 +47,8 @@ class Hooks(Connection):
 
     def _first_line(self) -> bytes:
         """Return the next line of some content: servers send empty lines between responses, and NULs ahead of them."""
+        if self._put_back:
+            return self._taken_back()
         empty = 0
         while not (line := self._get_line().lstrip(b"\0")):
             empty += 1
@@ -56,10 +59,17 @@ class Hooks(Connection):
 
     def _get_line(self) -> bytes:
         """Return a line without its CRLF."""
+        if self._put_back:
+            return self._taken_back()
         line = self.readline()
         if not line:
             raise self.abort("socket error: EOF")
         return self._checked(line)
+
+    def _taken_back(self) -> bytes:
+        """Return the line that turned out to begin a response of its own."""
+        line, self._put_back = self._put_back, b""
+        return line
 
     def _checked(self, line: bytes) -> bytes:
         if not line.endswith(CRLF):
@@ -146,6 +156,8 @@ class Hooks(Connection):
                     self._check_unasked()
                     data = self._get_line()  # some servers send an empty line behind a literal
                 octets += len(data)
+                if data.startswith(b"* ") or _is_tagged(data, None):
+                    self._put_back, data = data, b""  # the rest was left out: this is another response
         fragments.append(data)
         return fragments
 

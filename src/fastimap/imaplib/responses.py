@@ -62,6 +62,8 @@ class Responses(Hooks):
 
     def _drain(self, tag: bytes) -> bytes | None:
         """Do the work of _get_response() for all untagged data up to the next line of another kind, and for that."""
+        if self._put_back:
+            return self._take_response(self._taken_back())
         reader = self._current_reader()
         try:
             line = self._drained(reader) if reader.buffered else None
@@ -129,6 +131,8 @@ class Responses(Hooks):
         So a tagged one among them breaks the connection off. Somebody who watches single responses will see them when
         the next command reads them.
         """
+        if self._put_back and not self._is_watched():
+            self._take_response(self._taken_back())
         reader = self._reader
         if reader is None or self._reader_sock is not self.sock or not reader.buffered or self._is_watched():
             return

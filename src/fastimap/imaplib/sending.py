@@ -98,7 +98,7 @@ class Sending(Quoting, Responses):
 
     def _check_arrived(self, name: str) -> None:
         """Take what arrived before the command `name` was sent."""
-        if self._reader is not None and self._reader.buffered:
+        if self._put_back or (self._reader is not None and self._reader.buffered):
             with self._in_command(name):
                 self._take_arrived()
         if name != "LOGOUT":
