@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -117,7 +118,14 @@ def test_every_command_has_a_row() -> None:
     assert named - public(Pipeline) == CLIENTS_ONLY
 
 
-@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"])
-def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (PROJECT / page).read_text("utf-8")):
-        assert (PROJECT / target).exists(), target
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_stays_short() -> None:
+    assert len((PROJECT / "README.md").read_text("utf-8").splitlines()) < 110

@@ -8,19 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from tools import draw_house
+
 PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 
-# The floors of ARCHITECTURE.md, from the ground up. A folder stands for all of its modules.
-FLOORS = [
-    ["errors", "limits", "model", "sasl", "types"],
-    ["_parser", "_parser_py", "_parser_pyx", "parser"],
-    ["_search_program", "wire", "imaplib", "search", "settings"],
-    ["commands"],
-    ["conversation"],
-    ["clients", "sessions"],
-    ["__init__"],
-    ["testing", "demo", "cli", "__main__"],
-]
+# The floors, from the ground up: each with what it is about, and its rooms. A folder stands for all of its modules.
+# tools/draw_house.py draws them for ARCHITECTURE.md.
+FLOORS = {
+    "values: what is said": ["errors", "limits", "model", "sasl", "types"],
+    "parser: octets, framed and cut": ["_parser", "_parser_pyx", "_parser_py", "parser"],
+    "wire: responses, arguments": ["wire", "search", "_search_program", "settings", "imaplib"],
+    "commands: one body each": ["commands"],
+    "conversation: still no I/O": ["conversation"],
+    "clients: the code that waits": ["clients", "sessions"],
+    "names that users type": ["__init__"],
+    "programs": ["cli", "demo", "testing", "__main__"],
+}
 WAITING = {"asyncio", "select", "selectors", "socket", "socketserver", "ssl", "subprocess"}
 MAY_WAIT = {"imaplib", "clients", "testing", "demo", "cli", "__main__"}
 
@@ -30,7 +33,7 @@ def room(path: Path) -> str:
 
 
 def floor(name: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if name in rooms)
+    return next(number for number, rooms in enumerate(FLOORS.values()) if name in rooms)
 
 
 def imports(path: Path) -> list[str]:
@@ -63,7 +66,7 @@ MODULES = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyx"), *PACKAGE.rglo
 
 
 def test_every_module_has_a_floor() -> None:
-    assert {room(path) for path in MODULES} == {name for rooms in FLOORS for name in rooms}
+    assert {room(path) for path in MODULES} == {name for rooms in FLOORS.values() for name in rooms}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
@@ -77,3 +80,7 @@ def test_imports_go_down_only(path: Path) -> None:
             assert room(path) in MAY_WAIT or path.relative_to(PACKAGE).as_posix() == "sessions/pool.py", (
                 f"{path.name} imports {module}, but only the top floors wait"
             )
+
+
+def test_the_picture_shows_this_house() -> None:
+    assert draw_house.PICTURE.read_text("utf-8") == draw_house.drawn(FLOORS, MAY_WAIT)

@@ -113,7 +113,9 @@ def test_the_asyncio_client(
 
 
 def test_the_pipeline(server: IMAPServer) -> None:
-    (source,) = re.findall(r"`(with client\.pipeline\(\).*?)`", README)
+    (source,) = re.findall(
+        r"`(with client\.pipeline\(\).*?)`", (PROJECT / "docs" / "clients.md").read_text(encoding="utf-8")
+    )
     server.append("INBOX", MESSAGE)
     with Client(server.host, server.port, tls=False, user="user", password="password", mechanism="PLAIN") as client:
         client.select("INBOX")
