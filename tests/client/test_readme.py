@@ -104,7 +104,8 @@ def test_the_asyncio_client(
         peer.send(tag + b" OK [CAPABILITY IMAP4rev1] welcome\r\n")
         peer.select()
         envelope = b'(NIL "hello" NIL NIL NIL NIL NIL NIL NIL NIL)'
-        peer.answer(b"UID FETCH 1:* (ENVELOPE)", b"* 1 FETCH (UID 1 ENVELOPE " + envelope + b")")
+        peer.answer(b"UID SEARCH UID 1:*", b"* SEARCH 1")
+        peer.answer(b"UID FETCH 1 (ENVELOPE)", b"* 1 FETCH (UID 1 ENVELOPE " + envelope + b")")
         peer.log_out()
 
     found_at(serve(script, certified).port)
