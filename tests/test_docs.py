@@ -19,7 +19,7 @@ IMAPLIB = table_rows("imaplib.md")
 COMMANDS = table_rows("commands.md")
 OCTETS = ("client", "commands", "decode", "encode", "parser", "protocol", "sasl")
 """The folders of tests where octets are sent and received without a real server."""
-NO_COMMANDS = {"connect", "deadline", "reconnect", "run", "take_events", "pipeline"}
+NO_COMMANDS = {"connect", "deadline", "reconnect", "run", "selected", "take_events", "pipeline"}
 """The methods of a client that are not about a command of IMAP's."""
 BY_RUN = {"Check", "Comparator", "Examine", "LSub", "XList"}
 """Commands that have no method, for ``client.run(...)``."""

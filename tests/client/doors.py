@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -20,18 +21,28 @@ def public(door: type) -> set[str]:
 
 
 class Awaited:
-    """An AsyncClient whose methods can be called without await, each run to its end in one event loop."""
+    """An AsyncClient whose methods can be called without await, each run to its end in one event loop.
+
+    They are as one task's: all run in one context.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *args: Any, **kwargs: Any) -> None:
         self._loop = loop
+        self._context = contextvars.copy_context()
         self.client = AsyncClient(*args, **kwargs)
 
+    def _run(self, awaitable: Any) -> Any:
+        async def awaited() -> Any:
+            return await awaitable
+
+        return self._loop.run_until_complete(self._loop.create_task(awaited(), context=self._context))
+
     def __enter__(self) -> Awaited:
-        self._loop.run_until_complete(self.client.__aenter__())
+        self._run(self.client.__aenter__())
         return self
 
     def __exit__(self, *exc: Any) -> None:
-        self._loop.run_until_complete(self.client.__aexit__(*exc))
+        self._run(self.client.__aexit__(*exc))
 
     def __repr__(self) -> str:
         return repr(self.client)
@@ -44,9 +55,9 @@ class Awaited:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = value(*args, **kwargs)
             if inspect.isawaitable(result):
-                return self._loop.run_until_complete(result)
+                return self._run(result)
             if hasattr(result, "__anext__"):
-                return Iterated(self._loop, result)
+                return Iterated(self._run, result)
             if hasattr(result, "__aenter__"):
                 return self._entered(result)
             return result
@@ -55,23 +66,22 @@ class Awaited:
 
     @contextlib.contextmanager
     def _entered(self, manager: Any) -> Iterator[Any]:
-        value = self._loop.run_until_complete(manager.__aenter__())
+        value = self._run(manager.__aenter__())
         try:
             yield value
         except BaseException as exc:
-            if not self._loop.run_until_complete(manager.__aexit__(type(exc), exc, exc.__traceback__)):
+            if not self._run(manager.__aexit__(type(exc), exc, exc.__traceback__)):
                 raise
         else:
-            self._loop.run_until_complete(manager.__aexit__(None, None, None))
+            self._run(manager.__aexit__(None, None, None))
 
 
 class Iterated:
     """An asynchronous iterator that can be iterated without await; left, it is closed."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, iterator: Any) -> None:
-        self._loop = loop
+    def __init__(self, run: Callable[[Any], Any], iterator: Any) -> None:
         self._iterator = iterator
-        self._values = _iterated(loop, iterator)
+        self._values = _iterated(run, iterator)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._iterator, name)
@@ -86,15 +96,15 @@ class Iterated:
         self._values.close()
 
 
-def _iterated(loop: asyncio.AbstractEventLoop, iterator: Any) -> Generator[Any, None, None]:
+def _iterated(run: Callable[[Any], Any], iterator: Any) -> Generator[Any, None, None]:
     try:
         while True:
             try:
-                yield loop.run_until_complete(anext(iterator))
+                yield run(anext(iterator))
             except StopAsyncIteration:
                 return
     finally:
-        loop.run_until_complete(iterator.aclose())
+        run(iterator.aclose())
 
 
 @contextlib.contextmanager

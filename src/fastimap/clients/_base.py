@@ -70,6 +70,7 @@ class BaseClient(Generic[SecretT]):
 
     def _use(self, protocol: Protocol) -> None:
         """Go on with another connection."""
+        protocol.holding = self._protocol.holding
         self._protocol = protocol
         if self._persistence is not None:
             self._persistence.protocol = protocol

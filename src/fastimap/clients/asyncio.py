@@ -16,11 +16,13 @@ from typing import Any, Self
 
 from .. import commands
 from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
+from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError, Timeout
+from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
@@ -52,6 +54,7 @@ class AsyncClient(methods.AsyncClient):
 
     def _set_up(self) -> None:
         self._connecting = asyncio.Lock()
+        self._selecting = asyncio.Lock()  # that of asyncio is fair
         self._link: _Link | None = None
 
     async def __aenter__(self) -> Self:
@@ -228,6 +231,47 @@ class AsyncClient(methods.AsyncClient):
         if isinstance(operation, Command):
             return await self._wait(self._protocol.submit(operation))
         return await self._run_flow(operation)
+
+    @contextlib.asynccontextmanager
+    async def selected(
+        self, mailbox: MailboxName = "INBOX", *, read_only: bool = False
+    ) -> AsyncIterator[SelectedMailbox]:
+        """Hold a mailbox for a block: it is selected, and what others would do to it waits or is refused::
+
+            async with client.selected("INBOX", read_only=True) as mailbox:
+                async for row in client.fetch_iter("1:*", "ENVELOPE"):
+                    ...
+
+        :param mailbox: its name.
+        :param read_only: as for `select`.
+
+        Another task's `selected` waits for its turn, first come, first served. Its commands that act on the selected
+        mailbox, or select another, raise StateError: outside such a block nobody reads a mailbox that somebody holds.
+        Commands that need no selected mailbox (`append`, `mailbox_status`, ...) go through. Tasks that are begun in the
+        block (``asyncio.gather``, ``TaskGroup``) share the hold.
+
+        Where the mailbox is selected already nothing is sent: then `mailbox` knows what the server has reported so far,
+        and None for `uid_next`, `highest_mod_sequence`, `recent` and `unseen`. It stays selected after the block, and
+        over `reconnect()`; where its UIDVALIDITY changed, commands of the block raise StateError. A block inside for
+        the same mailbox shares the hold; for another, or the other mode, it raises StateError.
+        """
+        select = Select(mailbox, read_only=read_only)
+        select.keeps_hold = True
+        holding = self._protocol.holding
+        hold = holding.join(select)
+        if hold is None:
+            await self._selecting.acquire()
+            hold = holding.begin(select)
+        try:
+            await self.connect()
+            found = holding.found(self._protocol, select)
+            if found is None:
+                found = await self.run(select)
+            hold.entered(found)
+            yield found
+        finally:
+            if holding.leave(hold):
+                self._selecting.release()
 
     def fetch_iter(
         self,

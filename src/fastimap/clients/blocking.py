@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from .. import commands
 from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
+from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
@@ -23,6 +24,7 @@ from ..conversation.sending import SEND_SIZE
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
+from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
@@ -239,6 +241,40 @@ class Client(methods.Client):
         if isinstance(operation, Command):
             return self._await(self._protocol.submit(operation))
         return self._run_flow(operation)
+
+    @contextlib.contextmanager
+    def selected(self, mailbox: MailboxName = "INBOX", *, read_only: bool = False) -> Iterator[SelectedMailbox]:
+        """Hold a mailbox for a block: it is selected, and what others would do to it waits or is refused::
+
+            with client.selected("INBOX", read_only=True) as mailbox:
+                for row in client.fetch_iter("1:*", "ENVELOPE"):
+                    ...
+
+        :param mailbox: its name.
+        :param read_only: as for `select`.
+
+        In the block, `select` raises StateError, so that no called function changes the mailbox unseen. So do, in other
+        threads, `selected` and the commands that act on the selected mailbox; commands that need none (`append`,
+        `mailbox_status`, ...) go through.
+
+        Where the mailbox is selected already nothing is sent: then `mailbox` knows what the server has reported so far,
+        and None for `uid_next`, `highest_mod_sequence`, `recent` and `unseen`. It stays selected after the block, and
+        over `reconnect()`; where its UIDVALIDITY changed, commands of the block raise StateError. A block inside for
+        the same mailbox shares the hold; for another, or the other mode, it raises StateError.
+        """
+        select = Select(mailbox, read_only=read_only)
+        select.keeps_hold = True
+        holding = self._protocol.holding
+        hold = holding.join(select) or holding.begin(select)
+        try:
+            self.connect()
+            found = holding.found(self._protocol, select)
+            if found is None:
+                found = self.run(select)
+            hold.entered(found)
+            yield found
+        finally:
+            holding.leave(hold)
 
     def fetch_iter(
         self,

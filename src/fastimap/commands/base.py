@@ -69,6 +69,8 @@ class Session:
     """The selected mailbox."""
     asked_for: str | bytes | None = None
     """The selected mailbox as it was asked for: a name that is no modified UTF-7 is found again by its octets alone."""
+    selected: Any = field(default=None, repr=False)
+    """What SELECT returned for the selected mailbox, without what changes."""
     read_only: bool = False
     """Whether the server lets the selected mailbox be read only, for whatever reason."""
     examined: bool = False
@@ -135,6 +137,7 @@ class Session:
     ) -> None:
         """Enter the selected state."""
         self.exists = exists
+        self.selected = None
         self.state = State.SELECTED
         self.mailbox = mailbox
         self.asked_for = asked_for
@@ -147,7 +150,7 @@ class Session:
     def deselect(self, state: State = State.AUTHENTICATED) -> None:
         """Leave the selected state."""
         self.state = state
-        self.mailbox = self.asked_for = None
+        self.mailbox = self.asked_for = self.selected = None
         self.uid_validity = self.exists = None
         self.read_only = self.examined = False
         self.selections += 1

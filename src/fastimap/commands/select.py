@@ -6,10 +6,11 @@ RFC 9051, sections 6.3.2, 6.3.3, 6.4.1 to 6.4.3; quick resynchronization: RFC 71
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import types
 from ..errors import StateError
+from ..model import mailbox_name
 from ..model._shown import Shown
 from ..model.message import FetchedMessage
 from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
@@ -112,6 +113,8 @@ class Select(Command[SelectedMailbox]):
 
     name = "SELECT"
     repeatable = True
+    keeps_hold: bool = False
+    """Whether it is the client's own: for `selected()`, or to bring back what was selected before a cut."""
 
     def __init__(
         self,
@@ -129,6 +132,22 @@ class Select(Command[SelectedMailbox]):
         self._condstore = condstore
         self._qresync = qresync.part() if qresync is not None else None
         self._forget()
+
+    @property
+    def mailbox(self) -> str:
+        """The name of the mailbox."""
+        return self._selects
+
+    @property
+    def wanted(self) -> tuple[str | bytes, bool]:
+        """The mailbox, and whether for reading alone."""
+        return _known_as(self._selects, self._asked_for), self._examines
+
+    def is_of(self, session: Session) -> bool:
+        """Whether the mailbox is selected already, in the same mode."""
+        if session.mailbox is None or session.asked_for is None:
+            return False
+        return self.wanted == (_known_as(session.mailbox, session.asked_for), session.examined)
 
     def _forget(self) -> None:
         self._exists = 0
@@ -215,7 +234,7 @@ class Select(Command[SelectedMailbox]):
             exists=self._exists,
         )
         session.condstore = self._condstore
-        return SelectedMailbox(
+        selected = SelectedMailbox(
             self._selects,
             read_only,
             self._exists,
@@ -230,10 +249,30 @@ class Select(Command[SelectedMailbox]):
             _union(self._vanished),
             tuple(self._changed),
         )
+        session.selected = replace(
+            selected,
+            recent=None,
+            uid_next=None,
+            unseen=None,
+            highest_mod_sequence=None,
+            vanished=UIDSet(),
+            changed=(),
+        )
+        return selected
 
     def fail(self, tagged: Tagged, session: Session) -> Exception:
         session.deselect()
         return refusal(self._verb.decode("ascii"), tagged)
+
+
+def _known_as(name: str, asked_for: str | bytes) -> str | bytes:
+    """Return the name, or its octets where they are not those that the name is sent as."""
+    if name == "INBOX" or isinstance(asked_for, str):
+        return name
+    try:
+        return name if mailbox_name.encode(name) == asked_for else asked_for
+    except ValueError:
+        return asked_for
 
 
 class Examine(Select):

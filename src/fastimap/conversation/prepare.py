@@ -95,7 +95,9 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
 def select_again(before: Session) -> Flow[None]:
     """Select the mailbox that was selected before the connection was lost."""
     assert before.asked_for is not None
-    selected = yield Select(before.asked_for, read_only=before.examined)
+    select = Select(before.asked_for, read_only=before.examined)
+    select.keeps_hold = True
+    selected = yield select
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:
         assert before.mailbox is not None
         raise UIDValidityChanged(before.mailbox, before.uid_validity, selected.uid_validity)

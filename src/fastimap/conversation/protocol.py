@@ -11,8 +11,8 @@ The contract with a driver, in full::
 A driver reads while it writes: a server that waits for its answers to be read would wait for ever. A command that is
 not awaited any more is detached (`Pending.detach()`): its responses are drained, and the connection stays in step.
 
-What is written is in :mod:`.sending`, which commands may overlap in :mod:`.overlap`, unsolicited responses in
-:mod:`.events`, compression in :mod:`.deflate`.
+What is written is in :mod:`.sending`, which commands may overlap in :mod:`.overlap`, who may act on the selected
+mailbox in :mod:`.holding`, unsolicited responses in :mod:`.events`, compression in :mod:`.deflate`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 from ..commands.base import AUTHENTICATED, Command, Scope, Session, State
 from ..commands.refusals import delay_in
+from ..commands.select import Close, Select, Unselect
 from ..commands.session import Capability
 from ..errors import (
     Advice,
@@ -61,6 +62,7 @@ from ..wire import decode
 from ..wire.encode import Encoded, Encoding, Wait, encode
 from .deflate import Deflate
 from .events import Event, EventQueue, Reconnected, Unsolicited, is_expunge, octets_of
+from .holding import Holding
 from .overlap import Flight
 from .pending import Pending
 from .pieces import send_in_pieces
@@ -124,6 +126,8 @@ class Protocol:
         self._listings = 0  # before the command that changes the capabilities
         self.established = False
         """Whether the connection was brought to the state that its settings ask for; set by the driver."""
+        self.holding = Holding()
+        """Who may act on the selected mailbox; a client's connections have it one after the other."""
         self.before: Session | None = None
         """The state that is to be restored: that of a connection in whose place this one is."""
 
@@ -134,7 +138,11 @@ class Protocol:
         if self.error is not None:
             raise self.dead()
         pending = Pending(command)
-        self._queue.append(pending)
+        refusal = self.holding.refusal(command, self.session)
+        if refusal is None:
+            self._queue.append(pending)
+        else:
+            pending.finish(None, refusal)
         return pending
 
     def dead(self) -> Exception:
@@ -167,6 +175,12 @@ class Protocol:
     def sending(self) -> bool:
         """Whether there is more to send, and nothing but the driver to wait for."""
         return not self._sending.blocked
+
+    @property
+    def selecting(self) -> bool:
+        """Whether another mailbox, or none, may be selected when all is answered that was asked for."""
+        asked = (*self._flight.by_tag.values(), *self._queue)
+        return any(isinstance(pending.command, (Select, Close, Unselect)) for pending in asked)
 
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
