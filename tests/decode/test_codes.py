@@ -221,13 +221,6 @@ def test_code(decoded: Decode, code: bytes, expected: ResponseCode) -> None:
     assert decoded(b"A1 NO [" + code + b"]") == Tagged(b"A1", "NO", expected, "")
 
 
-def test_charsets_as_literals(decoded: Decode) -> None:
-    """RFC 9051, section 9: charset = atom / quoted; some servers send an astring."""
-    assert decoded(b'* NO [BADCHARSET ({5}\r\nUTF-8 {4}\r\na"]b)] no') == StatusResponse(
-        "NO", BadCharset("BADCHARSET", rb'("UTF-8" "a\"]b")', charsets=("UTF-8", 'a"]b')), "no"
-    )
-
-
 def test_pairs_of_copyuid_keep_the_order(decoded: Decode) -> None:
     """RFC 4315, section 3: the sets correspond in order, and each range ascends, however it is written."""
     tagged = decoded(b"A004 OK [copyUID 9999 20:19,500:495 92:97,101:100] Done")

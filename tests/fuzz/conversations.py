@@ -163,7 +163,7 @@ class Scene:
             while not getattr(stream, "closed", False):
                 rows = []
                 with self._errors():
-                    rows = stream.take()
+                    rows = self._events() if isinstance(stream, IdleStream) else stream.take()
                 if not rows:
                     break
                 self.results += map(self._kept, rows)
@@ -179,6 +179,13 @@ class Scene:
         while chunks := self.protocol.data_to_send():
             assert self.protocol.error is None
             self.sent += b"".join(map(bytes, chunks))
+
+    def _events(self) -> list[Any]:
+        """Return the events that have come, as the clients' idle() yields them."""
+        events = []
+        while (event := self.protocol.next_event()) is not None:
+            events.append(event)
+        return events
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
