@@ -161,7 +161,7 @@ class Scene:
                 with self._errors():
                     stream.advance(self._now)
             while not getattr(stream, "closed", False):
-                rows = []
+                rows: list[Any] = []
                 with self._errors():
                     rows = self._events() if isinstance(stream, IdleStream) else stream.take()
                 if not rows:
