@@ -246,7 +246,7 @@ def test_values_show_themselves_on_one_short_line(decoded: Decode) -> None:
         repr(decoded(b"A1 OK [UIDNEXT 4] done"))
         == "Tagged(tag=b'A1', status='OK', response_code=UIDNext(uid=4), text='done')"
     )
-    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == "SearchResponse(numbers=SequenceSet('1'))"
+    assert repr(decoded(b"* SEARCH " + b"1 " * 1000)) == 'SearchResponse(numbers=SequenceSet("1"))'
     assert (
         repr(decoded(b"* OK [ALERT] x"))
         == "StatusResponse(status='OK', response_code=ResponseCode(name='ALERT'), text='x')"
