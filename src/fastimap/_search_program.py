@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from .model.sequence_set import SequenceSet, UIDSet
+from .model.words import MONTHS
 from .search import And, Fuzzy, Key, Not, Or, SearchKey, SortKey, tokens
 from .wire import encode
 from .wire.encode import IfUTF8, Literal, Part, astring, atom, string
@@ -78,7 +79,7 @@ def _combined(op: str, nodes: Iterable[_Node]) -> _Node:
             members += node.children
         else:
             members.append(node)
-    members = _merged(op, members)
+    members = _without_weaker(op, _merged(op, members))
     for node in members:
         if node.is_constant:
             return node  # no message in an AND, every message in an OR: what else is there does not count
@@ -103,6 +104,40 @@ def _merged(op: str, members: list[_Node]) -> list[_Node]:
     found = (replaced.get(node, node) for node in members)
     # An AND of no keys in an AND, which an empty set can be, adds nothing.
     return [node for node in found if node is not None and not (node.is_constant and node.op == op)]
+
+
+# Comparisons, with the sign of the bound that more of them keep: of two LARGER the greater one matches less.
+_COMPARISONS: Final = {
+    **dict.fromkeys(("LARGER", "OLDER", "SINCE", "SENTSINCE", "SAVEDSINCE"), 1),
+    **dict.fromkeys(("SMALLER", "YOUNGER", "BEFORE", "SENTBEFORE", "SAVEDBEFORE"), -1),
+}
+
+
+def _bound(key: Key) -> int:
+    """Return how narrow a comparison is: the greater, the fewer messages match."""
+    day, _, rest = bytes(key.arguments[0]).decode("ascii").partition("-")  # type: ignore[arg-type]
+    value = int(day)
+    if rest:
+        month, _, year = rest.partition("-")
+        value += 32 * MONTHS.index(month) + 400 * int(year)
+    return _COMPARISONS[key.name] * value
+
+
+def _without_weaker(op: str, members: list[_Node]) -> list[_Node]:
+    """Return `members` without comparisons that another of their kind implies: of ``LARGER 5 LARGER 9`` the last.
+
+    Dovecot 2.3 does so as well, but takes ``NOT (SMALLER 17 SMALLER 16)`` for LARGER 16: that must not be sent.
+    """
+    kinds: dict[tuple[str, bool], list[_Node]] = {}
+    for node in members:
+        if node.key is not None and node.key.name in _COMPARISONS:
+            kinds.setdefault((node.op, node.negated), []).append(node)
+    weaker: set[_Node] = set()
+    for (_, negated), nodes in kinds.items():
+        bounds = {node: _bound(node.key) for node in nodes if node.key is not None}
+        choose = max if (op == _AND) != negated else min
+        weaker |= bounds.keys() - {choose(bounds, key=bounds.__getitem__)}
+    return [node for node in members if node not in weaker]
 
 
 def _reduced(sets: Sequence[UIDSet | SequenceSet], union: bool) -> UIDSet | SequenceSet:
