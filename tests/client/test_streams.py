@@ -6,6 +6,7 @@ import contextlib
 import copy
 import io
 import pickle
+import time
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -607,6 +608,23 @@ def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot
             client.append("Missing", b"x" * 20_000_000)
         assert client.mailbox_status("INBOX", "MESSAGES").messages == 0
         assert client.append("INBOX", b"Subject: x\r\n\r\n" + b"x" * 1_000_000).uid is not None
+
+
+def test_a_refusal_read_amid_a_literal_is_given_once_the_literal_is_written(scripted: Callable[..., Any]) -> None:
+    size = 20_000_000  # more than the sockets hold: the client waits, and reads; the last piece is no full one
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
+        tag, *_ = peer.line().split(b" ")
+        peer.send(tag + b" NO [TRYCREATE] no such mailbox\r\n")
+        time.sleep(0.2)
+        left = size + 2
+        while left:
+            left -= len(peer.octets(min(left, 65536)))
+        peer.log_out()
+
+    with scripted(script) as client, pytest.raises(errors.MailboxNotFound):
+        client.append("missing", b"x" * size)
 
 
 def test_a_command_that_is_refused_unsent_ends_the_stream(client: Any) -> None:

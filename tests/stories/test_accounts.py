@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pickle
 import socket
@@ -168,7 +169,11 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
                 sink.sendall(octets)
         except OSError:
             pass
-        sink.close()
+        with contextlib.suppress(OSError):  # the other way's thread may be reading from it
+            sink.shutdown(socket.SHUT_RDWR)
+
+    connections: list[socket.socket] = []
+    pumps: list[threading.Thread] = []
 
     def serve() -> None:
         while True:
@@ -186,10 +191,13 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
                 client.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
                 client.close()
                 continue
+            connections.append(client)
             server = socket.create_connection(("127.0.0.1", int(port)))
+            connections.append(server)
             client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-            threading.Thread(target=pump, args=(client, server), daemon=True).start()
-            threading.Thread(target=pump, args=(server, client), daemon=True).start()
+            for ends in ((client, server), (server, client)):
+                pumps.append(threading.Thread(target=pump, args=ends, daemon=True))
+                pumps[-1].start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -197,6 +205,10 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
     listening.shutdown(socket.SHUT_RDWR)
     listening.close()
     thread.join()
+    for pumping in pumps:
+        pumping.join()
+    for connection in connections:
+        connection.close()
 
 
 def test_through_a_proxy(account: Account, proxy: tuple[int, list[bytes]], door: Callable[..., Any]) -> None:

@@ -1,9 +1,10 @@
 """Source distributions of other people's projects, through pip and the index it is configured with."""
 
-import shutil
+import contextlib
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 from tests.support import CACHE, Unavailable
@@ -16,15 +17,16 @@ def unpacked_sdist(name: str, version: str) -> Path:
     """
     directory = CACHE / "pypi" / f"{name}-{version}"
     if not directory.exists():
-        download = CACHE / "pypi" / "download"
-        shutil.rmtree(download, ignore_errors=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "-d", str(download)]
-        done = subprocess.run([*command, f"{name}=={version}"], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Unavailable(f"pip could not download {name} {version}:\n{done.stderr.strip()}")
-        (archive,) = download.glob("*.tar.gz")
-        with tarfile.open(archive) as tar:
-            tar.extractall(download, filter="data")
-        archive.with_suffix("").with_suffix("").rename(directory)
-        shutil.rmtree(download)
+        (CACHE / "pypi").mkdir(parents=True, exist_ok=True)
+        # Several processes of one test run may want it at once: each has a place of its own, the first one's stays.
+        with tempfile.TemporaryDirectory(dir=CACHE / "pypi") as download:
+            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "-d", download]
+            done = subprocess.run([*command, f"{name}=={version}"], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise Unavailable(f"pip could not download {name} {version}:\n{done.stderr.strip()}")
+            (archive,) = Path(download).glob("*.tar.gz")
+            with tarfile.open(archive) as tar:
+                tar.extractall(download, filter="data")
+            with contextlib.suppress(OSError):
+                archive.with_suffix("").with_suffix("").rename(directory)
     return directory

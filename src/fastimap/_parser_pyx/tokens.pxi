@@ -319,7 +319,7 @@ cdef class _Outline:
         return 0
 
     cdef _Outline copy(self):
-        cdef _Outline other = _Outline()
+        cdef _Outline other = _Outline.__new__(_Outline)
         other.depth = self.depth
         other.quoted = self.quoted
         other.section = self.section

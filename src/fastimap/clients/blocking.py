@@ -591,11 +591,10 @@ class Client(methods.Client):
             interest = self._write()
             if ready is not None and ready():
                 return 0
-            if self._written:
-                if interest == _READ and not self._tls:
-                    return _READ  # the answer can't be here yet
-            elif until is None and protocol.idle and protocol.greeting.done:
-                return 0  # a command that was refused before it was sent: nothing will be answered
+            if until is None and protocol.idle and protocol.greeting.done:
+                return 0  # refused before it was sent, or answered before all of it was: nothing more will come
+            if self._written and interest == _READ and not self._tls:
+                return _READ  # the answer can't be here yet
         try:
             size = self._read(protocol.get_buffer())
         except (BlockingIOError, ssl.SSLWantReadError):
