@@ -15,6 +15,8 @@
     +-- CapabilityMissing ...... the server does not have what the command needs; nothing was sent
     +-- StateError ............. the command is not allowed in this state; nothing was sent
     |   +-- UIDValidityChanged . the mailbox's UIDs mean other messages now
+    +-- CursorFailed ........... the file of a cursor can't be read or written
+    +-- LeaseLost .............. another worker has the message by now; nothing was noted
     +-- PoolTimeout ............ no connection of a pool was free in time
 
 :attr:`FastimapError.advice` says what helps: to retry, to reconnect, to authenticate anew, or to fix the call.
@@ -38,9 +40,11 @@ __all__ = [
     "CommandError",
     "ConnectFailed",
     "ConnectionLost",
+    "CursorFailed",
     "DeadlinePassed",
     "Disconnected",
     "FastimapError",
+    "LeaseLost",
     "LimitError",
     "LineTooLong",
     "LiteralTooLarge",
@@ -285,6 +289,14 @@ class UIDValidityChanged(StateError):
             f"the UIDVALIDITY of {self.mailbox!r} changed from {self.before} to {self.now}: UIDs learnt before mean "
             "other messages now"
         )
+
+
+class CursorFailed(FastimapError):
+    """The file of a cursor can't be read or written: a full disk, a file that is gone, another program's lock."""
+
+
+class LeaseLost(FastimapError):
+    """Somebody else has the message by now, or it was done already: nothing was noted, so undo what you did for it."""
 
 
 class PoolTimeout(FastimapError, TimeoutError):
