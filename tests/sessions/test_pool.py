@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -10,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from fastimap import AsyncPool, Client, Pool, Retry, errors
+from fastimap import Account, AsyncPool, Client, Pool, Retry, errors
 from fastimap import search as s
-from fastimap.sessions.pool import _Book, _Waiter
+from fastimap.sessions.pool.lending import Book, Waiter
+from fastimap.sessions.tokens import AsyncTokens, Tokens, expiry
 from fastimap.testing import IMAPServer
 from tests.client.peers import in_turn
 from tests.client.test_commands import fill
@@ -83,9 +86,9 @@ def test_no_more_than_max_waiting_wait(server: IMAPServer) -> None:
 
 
 def test_they_are_served_in_the_order_of_asking() -> None:
-    book: _Book[Client] = _Book(1, 1, None)
+    book: Book[Client] = Book(1, 1, None)
     served: list[int] = []
-    waiters: list[_Waiter[Client]] = [_Waiter(None, lambda number=number: served.append(number)) for number in range(3)]  # type: ignore[misc]
+    waiters: list[Waiter[Client]] = [Waiter(None, lambda number=number: served.append(number)) for number in range(3)]  # type: ignore[misc]
     for waiter in waiters:
         book.ask(waiter, 0.0)
     assert served == [0]
@@ -319,3 +322,101 @@ def test_wrong_arguments(server: IMAPServer) -> None:
         Pool("imap.example.org", hots=1)
     with Pool(server.host, server.port, **LOGIN) as pool, pytest.raises(ValueError, match="by UID"):
         list(pool.fetch_iter("INBOX", "$", "FLAGS"))
+
+
+def test_an_account_says_all(server: IMAPServer) -> None:
+    account = Account(server.host, server.port, **LOGIN)
+    with Pool(account, connections=2, retry=RETRY) as pool, pool.client() as client:
+        client.list_mailboxes()
+
+    async def main() -> None:
+        async with AsyncPool(account, connections=2, retry=RETRY) as pool, pool.client() as client:
+            await client.list_mailboxes()
+
+    asyncio.run(main())
+    with pytest.raises(TypeError, match="Account"):
+        Pool(account, user="ann")
+
+
+def test_min_size_stays_open(server: IMAPServer) -> None:
+    with Pool(server.host, server.port, connections=3, min_size=1, max_idle=0.0, retry=RETRY, **LOGIN) as pool:
+        with pool.client(), pool.client():
+            pass
+        time.sleep(0.01)
+        with pool.client():
+            assert pool.stats().connections == 1
+        assert pool.stats().closed == 1
+    with pytest.raises(ValueError, match="min_size"):
+        Pool(server.host, min_size=5)
+
+
+def jwt(expires: float) -> str:
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": expires}).encode()).decode().rstrip("=")
+    return f"e30.{claims}.x"
+
+
+def test_a_token_is_asked_for_once_until_it_expires() -> None:
+    asked: list[str] = []
+
+    def provider() -> str:
+        asked.append(jwt(time.time() + (30 if len(asked) == 0 else 3600)))  # the first is about to expire
+        return asked[-1]
+
+    tokens = Tokens(provider)
+    assert tokens() == asked[0]
+    assert [tokens(), tokens()] == [asked[1], asked[1]]
+    assert len(asked) == 2
+    tokens.forget()
+    assert tokens() == asked[2]
+
+
+def test_tasks_ask_for_a_token_together() -> None:
+    asked = 0
+
+    async def provider() -> str:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return "opaque"
+
+    async def main() -> None:
+        tokens = AsyncTokens(provider)
+        first, *others = [asyncio.ensure_future(tokens()) for _ in range(4)]
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await asyncio.gather(*others) == ["opaque"] * 3
+        assert asked == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b.c", "..", jwt(0).replace("e30.", ""), "e30.e30.x", "e30.W10.x"])
+def test_tokens_that_do_not_say_when_they_expire(token: str) -> None:
+    assert expiry(token) is None
+
+
+def test_a_pool_asks_once_and_anew_after_a_refusal(serve: Callable[..., Any]) -> None:
+    """RFC 7628: the token goes with AUTHENTICATE; a refused one is asked for anew, once."""
+    seen: list[bytes] = []
+
+    def server(peer: Peer) -> None:
+        peer.send(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] ready\r\n")
+        while line := peer.line():
+            tag, _, rest = line.partition(b" ")
+            if rest.upper().startswith(b"AUTHENTICATE"):
+                seen.append(base64.b64decode(rest.split()[2]))
+                if b"old" in seen[-1]:
+                    peer.send(tag + b" NO [AUTHENTICATIONFAILED] expired\r\n")
+                    continue
+            if rest.upper().startswith(b"CAPABILITY"):
+                peer.send(b"* CAPABILITY IMAP4rev1\r\n")
+            peer.send(tag + b" OK done\r\n")
+
+    given = iter(["old", "new", "never"])
+    servers = in_turn([serve(server) for _ in range(3)])
+    with Pool(
+        "127.0.0.1", 143, tls=False, user="ann", token=lambda: next(given), mechanism="OAUTHBEARER", socket=servers,
+        connections=2, retry=RETRY,
+    ) as pool, pool.client(), pool.client():  # fmt: skip
+        pass
+    assert [b"old" in one for one in seen] == [True, False, False]

@@ -15,7 +15,6 @@ __all__ = ["BUDGET", "Chunk", "FetchPlan", "guess"]
 BUDGET = 16 * 1024 * 1024
 """Octets that are asked for and not used yet, at most; a single message that is larger goes alone."""
 
-_LARGEST_CHUNK = BUDGET // 4
 _FIRST_CHUNK = 32 * 1024
 _WINDOW = 1024  # messages whose sizes are asked for at once
 _FIRST_WINDOW = 256
@@ -53,9 +52,12 @@ class FetchPlan:
     :param guess: octets of a row, as long as nothing is known; None where their sizes are to be asked for.
     :param room: octets that a set may have in a command.
     :param chunk: messages in a chunk, whatever they have; None to go by octets.
+    :param budget: octets that are asked for and not used yet, at most.
     """
 
-    def __init__(self, wanted: Numbers, *, guess: int | None, room: int, chunk: int | None = None) -> None:
+    def __init__(
+        self, wanted: Numbers, *, guess: int | None, room: int, chunk: int | None = None, budget: int = BUDGET
+    ) -> None:
         self._kind = type(wanted)
         self._unsent: deque[tuple[int, int]] = deque(wanted.ranges)
         self._sized = guess is None and chunk is None
@@ -67,6 +69,7 @@ class FetchPlan:
         self._row = guess or 4096
         self._room = room
         self._chunk = chunk
+        self._budget = budget
         self._target = _FIRST_CHUNK
         self._lost: list[Numbers] = []
 
@@ -106,11 +109,11 @@ class FetchPlan:
         if window is None:
             return
         if sizes is None:  # one by one, as nothing bounds them
-            self._known.extend((number, _LARGEST_CHUNK) for number in window)
+            self._known.extend((number, self._budget // 4) for number in window)
             return
         for number in window:
             size = sizes.get(number, 0)  # a message that is not there has no octets
-            self._known.append((number, BUDGET if size is None else size))
+            self._known.append((number, self._budget if size is None else size))
 
     # Chunks.
 
@@ -124,7 +127,7 @@ class FetchPlan:
 
         :param held: octets that have arrived and were not used yet.
         """
-        free = BUDGET - held - self.octets_in_flight
+        free = self._budget - held - self.octets_in_flight
         if self._again:
             chunk = self._again[0]
             if self._in_flight and chunk.octets > free:
@@ -134,7 +137,7 @@ class FetchPlan:
             if not self._known or (free < self._known[0][1] and (self._in_flight or held)):
                 return None
             chunk = self._by_size(min(self._target, free))
-            self._target = min(self._target * 2, _LARGEST_CHUNK)
+            self._target = min(self._target * 2, self._budget // 4)
         else:
             if not self._unsent:
                 return None
@@ -143,7 +146,7 @@ class FetchPlan:
                 return None
             numbers = self._fitting(self._front(count))
             chunk = Chunk(numbers, 0 if self._chunk else len(numbers) * self._row)
-            self._target = min(self._target * 2, _LARGEST_CHUNK)
+            self._target = min(self._target * 2, self._budget // 4)
         self._in_flight.append(chunk)
         return chunk
 

@@ -16,7 +16,7 @@ from ..model.message import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, mod_sequence, saved, sequence, uid
 from .pending import Pending
-from .plan import Chunk, FetchPlan, guess
+from .plan import BUDGET, Chunk, FetchPlan, guess
 from .protocol import Protocol
 
 __all__ = ["FetchStream", "IdleStream"]
@@ -50,6 +50,7 @@ class FetchStream:
         chunk: int | None = None,
         in_flight: int | None = None,
         changed_since: int | None = None,
+        budget: int = BUDGET,
     ) -> None:
         if (chunk is not None and chunk < 1) or (in_flight is not None and in_flight < 1):
             raise ValueError("chunk and in_flight must be at least 1")
@@ -58,6 +59,7 @@ class FetchStream:
         self._chunk = chunk
         self._most = in_flight or (_MOST_CHUNKS if chunk is None else _CHUNKS_OF_A_SIZE)
         self._changed_since = changed_since
+        self._budget = budget
         self._flight: deque[tuple[Pending[FetchResult], Fetch, Chunk]] = deque()
         self._sizing: Pending[FetchResult] | None = None
         self._searching: Pending[SearchResult] | None = None
@@ -201,7 +203,7 @@ class FetchStream:
         self._searching = self._protocol.submit(command)
 
     def _begin(self, found: UIDSet | SequenceSet) -> None:
-        self.plan = FetchPlan(found, guess=guess(self._items), room=self._room, chunk=self._chunk)
+        self.plan = FetchPlan(found, guess=guess(self._items), room=self._room, chunk=self._chunk, budget=self._budget)
 
     def _look(self) -> None:
         """Take the answers to what was asked about the messages: which there are, and their sizes."""

@@ -48,6 +48,8 @@ class Persistence:
         elif isinstance(error, FastimapError) and error.advice is Advice.REAUTHENTICATE:
             if not self.renewable:
                 self.budget.refused(error)
+            elif self.budget.on_refusal is not None:
+                self.budget.on_refusal()
         elif helps(error):
             self.budget.failed(error)
 

@@ -97,7 +97,7 @@ class Attempts:
         if self._began is None:
             self._began = now
         wait = retry.backoff(self.failures)
-        if renewable and not self._renewed and _is_refusal(error):
+        if renewable and not self._renewed and is_refusal(error):
             self._renewed = True
         elif not helps(error):
             raise error
@@ -128,6 +128,8 @@ class Budget:
         self._failures = 0
         self._refusal: Exception | None = None
         self.logins = 0
+        self.on_refusal: Callable[[], None] | None = None
+        """Called where the server refused a token: it is not used again."""
 
     def login(self) -> float:
         """Take a login; return the seconds to wait before it. Raises what refused the credentials before."""
@@ -184,7 +186,8 @@ def delay(error: Exception) -> float:
     return asked_for or 0.0
 
 
-def _is_refusal(error: Exception) -> bool:
+def is_refusal(error: Exception) -> bool:
+    """Whether the server did not take the password, or the token."""
     return isinstance(error, FastimapError) and error.advice is Advice.REAUTHENTICATE
 
 

@@ -1,0 +1,117 @@
+"""What both pools have in common."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any, Generic
+
+from ...model.sequence_set import MessageSet, UIDSet, uid_set
+from ...settings import Account
+from ..retry import Budget, Retry
+from ..tokens import AsyncTokens, Tokens
+from .lending import Book, C, PoolStats, Resting
+
+__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "wanted_uids"]
+
+FRESH = 1.0
+"""Seconds for which a connection that was given back is lent again unseen."""
+DRAIN = 5.0
+"""Seconds that a connection has to come into step when it is given back."""
+PIECE = 100
+"""Messages that a connection takes of those that several fetch."""
+
+
+class BasePool(Generic[C]):
+    """What both pools have in common."""
+
+    _make: Any
+    """The class of the clients."""
+    _tokens: type[Tokens] | type[AsyncTokens]
+
+    def __init__(
+        self,
+        host: Any,
+        port: int | None = None,
+        *,
+        connections: int = 4,
+        min_size: int = 0,
+        max_idle: float = 300.0,
+        max_lifetime: float = 3600.0,
+        max_waiting: int | None = None,
+        retry: Retry = Retry(),  # noqa: B008 - it is frozen
+        **settings: Any,
+    ) -> None:
+        if connections < 1:
+            raise ValueError("connections must be at least 1")
+        if not 0 <= min_size <= connections:
+            raise ValueError("min_size must be from 0 to connections")
+        socket = settings.pop("socket", None)
+        if socket is not None and not callable(socket):
+            raise TypeError("a pool needs a function that makes sockets")
+        # A wrong argument is the caller's to hear of at once, and by the name of the client's parameter.
+        self._make(host, port, socket=socket, retry=retry, **settings)
+        self._account = host if isinstance(host, Account) else Account(host, port, **settings)
+        self._socket = socket
+        self._retry = retry
+        self._budget = Budget(retry)
+        token = self._account.token
+        if callable(token):
+            tokens = self._tokens(token)
+            self._account = replace(self._account, token=tokens)
+            self._budget.on_refusal = tokens.forget
+        self._min_size = min_size
+        self._max_idle = max_idle
+        self._max_lifetime = max_lifetime
+        self._book: Book[C] = Book(connections, connections, max_waiting)
+        self._lock = threading.Lock()
+
+    def stats(self) -> PoolStats:
+        """Return what the pool has and has done."""
+        book = self._book
+        return PoolStats(
+            connections=book.open,
+            idle=len(book.idle),
+            limit=book.limit,
+            waiting=len(book.waiters),
+            lent=book.lent,
+            opened=book.opened,
+            closed=book.closed,
+            refused=book.refused,
+            timeouts=book.timeouts,
+            logins=self._budget.logins,
+        )
+
+    def _new(self) -> C:
+        client: C = self._make(self._account, socket=self._socket, retry=self._retry)
+        assert client._persistence is not None
+        client._persistence.budget = self._budget
+        return client
+
+    def _expired(self, now: float) -> list[Resting[C]]:
+        """Remove the connections that were idle, or lived, for too long; the caller closes them."""
+        book = self._book
+        old = [one for one in book.idle if now - one.opened > self._max_lifetime]
+        unused = [one for one in book.idle if one not in old and now - one.since > self._max_idle]
+        old += unused[: max(0, book.open - len(old) - self._min_size)]
+        for one in old:
+            book.idle.remove(one)
+        return old
+
+    def _shrink(self) -> list[Resting[C]]:
+        book = self._book
+        surplus: list[Resting[C]] = []
+        while book.idle and book.open - len(surplus) > book.limit:
+            surplus.append(book.idle.pop(0))
+        return surplus
+
+    def _is_in_step(self, client: C) -> bool:
+        protocol = client._protocol
+        return protocol.error is None and protocol.idle and protocol.established
+
+
+def wanted_uids(messages: MessageSet) -> UIDSet:
+    wanted = uid_set(messages)
+    if not isinstance(wanted, UIDSet):
+        raise ValueError("a pool fetches by UID: sequence numbers and $ mean something else on each connection")
+    return wanted

@@ -1,0 +1,276 @@
+"""AsyncPool: its connections are lent to tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from ...clients.asyncio import AsyncClient
+from ...clients.rows import AsyncBatches
+from ...conversation.plan import BUDGET
+from ...conversation.streams import FetchStream
+from ...errors import CommandError, ConnectionLost, PoolTimeout, UIDValidityChanged
+from ...model.message import FetchedMessage
+from ...model.sequence_set import MessageSet
+from ...search import uid
+from ..retry import helps, is_refusal
+from ..tokens import AsyncTokens
+from ._base import DRAIN, FRESH, PIECE, BasePool, wanted_uids
+from .lending import Resting, Result, Waiter, too_many
+
+__all__ = ["AsyncPool"]
+
+
+class AsyncPool(BasePool[AsyncClient]):
+    """`Pool` under asyncio: the same, awaited. `map` runs coroutine functions, as tasks."""
+
+    _make = AsyncClient
+    _tokens = AsyncTokens
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections that are not lent; those that are, when they are given back."""
+        self._book.closed_for_good = True
+        idle, self._book.idle = self._book.idle, []
+        await self._close(idle)
+
+    async def resize(self, connections: int) -> None:
+        """Have another number of connections at most."""
+        if connections < 1:
+            raise ValueError("connections must be at least 1")
+        self._book.most = self._book.limit = connections
+        self._book.serve(time.monotonic())
+        await self._close(self._shrink())
+
+    @contextlib.asynccontextmanager
+    async def client(self, *, timeout: float | None = 30.0) -> AsyncIterator[AsyncClient]:  # noqa: ASYNC109
+        """Lend a connection, with any mailbox selected or none; see `Pool.client`."""
+        async with self._lent(None, timeout) as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def selected(
+        self,
+        mailbox: str,
+        *,
+        read_only: bool = False,
+        timeout: float | None = 30.0,  # noqa: ASYNC109
+    ) -> AsyncIterator[AsyncClient]:
+        """Lend a connection that has `mailbox` selected; see `Pool.selected`."""
+        async with self._lent(mailbox, timeout) as client:
+            if client.session.mailbox != mailbox or client.session.examined != read_only:
+                await client.select(mailbox, read_only=read_only)
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def _lent(self, mailbox: str | None, seconds: float | None) -> AsyncIterator[AsyncClient]:
+        one = await self._take(mailbox, seconds)
+        try:
+            yield one.client
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self._give_back(one)))
+
+    async def _take(self, mailbox: str | None, seconds: float | None) -> Resting[AsyncClient]:
+        until = None if seconds is None else time.monotonic() + seconds
+        first = False
+        while True:
+            one = await self._wait(mailbox, until, first)
+            if one is None:
+                try:
+                    return await self._opened()
+                except BaseException as exc:
+                    fewer = isinstance(exc, Exception) and too_many(exc) and self._book.too_many(time.monotonic())
+                    self._book.gone(time.monotonic())
+                    if not fewer:
+                        raise
+                    first = True
+                    continue
+            try:
+                await self._check(one)
+            except BaseException:
+                await self._close([one])
+                raise
+            return one
+
+    async def _wait(self, mailbox: str | None, until: float | None, first: bool) -> Resting[AsyncClient] | None:
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: Waiter[AsyncClient] = Waiter(mailbox, lambda: None if granted.done() else granted.set_result(None))
+        await self._close(self._expired(time.monotonic()))
+        self._book.ask(waiter, time.monotonic(), first=first)
+        try:
+            if not waiter.granted:
+                async with asyncio.timeout(None if until is None else max(0.0, until - time.monotonic())):
+                    await granted
+        except TimeoutError:
+            if not waiter.granted:
+                self._book.withdraw(waiter)
+                self._book.timeouts += 1
+                raise PoolTimeout("no connection was free in time: all are lent") from None
+        except BaseException:
+            self._book.withdraw(waiter)
+            if waiter.granted and waiter.given is not None:
+                await self._give_back(waiter.given)
+            elif waiter.granted:
+                self._book.gone(time.monotonic())
+            raise
+        return waiter.given
+
+    async def _opened(self) -> Resting[AsyncClient]:
+        client = self._new()
+        try:
+            try:
+                await client._connect_instead_of(client._protocol)
+            except Exception as exc:
+                if too_many(exc) and self._book.open > 1:
+                    raise
+                if is_refusal(exc) and callable(self._account.token):  # by another token it may be accepted
+                    await client._connect_instead_of(client._protocol)
+                elif helps(exc):
+                    await client.connect()
+                else:
+                    raise
+        except BaseException:
+            await client.close()
+            raise
+        self._book.opened += 1
+        return Resting(client, time.monotonic(), time.monotonic())
+
+    async def _check(self, one: Resting[AsyncClient]) -> None:
+        client = one.client
+        if client._protocol.error is not None or time.monotonic() - one.since < FRESH:
+            await client.connect()
+        else:
+            await client.noop()
+        client.take_events()
+
+    async def _give_back(self, one: Resting[AsyncClient]) -> None:
+        client = one.client
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(DRAIN):
+                while client._protocol.error is None and not client._protocol.idle:
+                    await client._linked().moved(None, lambda: False)
+        good = self._is_in_step(client)
+        if good:
+            client.take_events()
+        one.since = time.monotonic()
+        book = self._book
+        if good and not book.closed_for_good and book.open <= book.limit:
+            book.idle.append(one)
+            book.serve(one.since)
+        else:
+            await self._close([one])
+
+    async def _close(self, ones: Iterable[Resting[AsyncClient]]) -> None:
+        for one in ones:
+            try:
+                await one.client.close()
+            finally:
+                self._book.closed += 1
+                self._book.gone(time.monotonic())
+
+    # Over all connections.
+
+    async def fetch_iter(
+        self,
+        mailbox: str,
+        messages: MessageSet,
+        *items: str,
+        read_only: bool = True,
+        timeout: float | None = 30.0,  # noqa: ASYNC109
+    ) -> AsyncGenerator[FetchedMessage, None]:
+        """Yield messages of one mailbox as they arrive by all connections that are free; see `Pool.fetch_iter`."""
+        async with contextlib.AsyncExitStack() as stack:
+            first = await stack.enter_async_context(self.selected(mailbox, read_only=read_only, timeout=timeout))
+            wanted = wanted_uids(messages)
+            if wanted.has_star:
+                wanted = (await first.search(uid(wanted))).uids
+            work = deque(wanted.chunks(PIECE))
+            clients = [first]
+            try:
+                while len(clients) < min(self._book.limit, len(work)):
+                    other = self.selected(mailbox, read_only=read_only, timeout=0)
+                    clients.append(await stack.enter_async_context(other))
+            except (PoolTimeout, CommandError, ConnectionLost):
+                pass  # it is done by those that are there
+            for client in clients[1:]:
+                if client.session.uid_validity != first.session.uid_validity:
+                    raise UIDValidityChanged(mailbox, first.session.uid_validity or 0, client.session.uid_validity)
+            batches: asyncio.Queue[list[FetchedMessage] | None] = asyncio.Queue()
+            room = asyncio.Semaphore(len(clients))
+
+            async def fetch(client: AsyncClient) -> None:
+                try:
+                    while work:
+                        numbers = work.popleft()
+                        stream = FetchStream(client._protocol, numbers, items, budget=BUDGET // len(clients))
+                        async for rows in AsyncBatches(client, stream):
+                            await room.acquire()
+                            batches.put_nowait(rows)
+                finally:
+                    batches.put_nowait(None)
+
+            tasks = [asyncio.ensure_future(fetch(client)) for client in clients]
+            try:
+                left = len(tasks)
+                while left:
+                    rows = await batches.get()
+                    if rows is not None:
+                        for row in rows:
+                            yield row
+                        room.release()
+                        continue
+                    left -= 1
+                    for task in tasks:
+                        if task.done():
+                            task.result()
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def map(
+        self,
+        names: Iterable[str],
+        job: Callable[[AsyncClient], Any],
+        *,
+        read_only: bool = True,
+    ) -> AsyncGenerator[tuple[str, Result[Any]], None]:
+        """Run a job, a coroutine function, for each of many mailboxes; see `Pool.map`."""
+
+        async def run(name: str) -> Result[Any]:
+            try:
+                async with self.selected(name, read_only=read_only, timeout=None) as client:
+                    return Result(await job(client))
+            except Exception as exc:
+                return Result(error=exc)
+
+        running: dict[asyncio.Task[Result[Any]], str] = {}
+        left = iter(names)
+        try:
+            while True:
+                for name in left:
+                    running[asyncio.ensure_future(run(name))] = name
+                    if len(running) >= 2 * self._book.most:
+                        break
+                if not running:
+                    return
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    yield running.pop(task), task.result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,135 @@
+"""FETCH over several connections at once, driven by one selector in the caller's thread."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ...clients.blocking import Client
+from ...conversation.plan import BUDGET
+from ...conversation.streams import FetchStream
+from ...errors import UIDValidityChanged
+from ...model.message import FetchedMessage
+from ..retry import Attempts, seconds_to_sleep
+from .lending import Resting
+
+if TYPE_CHECKING:
+    from .blocking import Pool
+
+__all__ = ["Lane", "fetch"]
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """A connection among several that fetch."""
+
+    one: Resting[Client]
+    stream: FetchStream | None = None
+    failed: Any = None
+    """The protocol of the connection that was lost."""
+    wake_at: float = 0.0
+
+    @property
+    def client(self) -> Client:
+        return self.one.client
+
+
+def fetch(
+    pool: Pool, lanes: list[Lane], work: deque[Any], items: tuple[str, ...]
+) -> Generator[FetchedMessage, None, None]:
+    attempts = Attempts(pool._retry)
+    mailbox = lanes[0].client.session.mailbox or ""
+    uid_validity = lanes[0].client.session.uid_validity
+    for lane in lanes[1:]:
+        if lane.client.session.uid_validity != uid_validity:
+            raise UIDValidityChanged(mailbox, uid_validity or 0, lane.client.session.uid_validity)
+    budget = BUDGET // len(lanes)  # all together have what one would have
+    selector = selectors.DefaultSelector()
+    try:
+        while True:
+            moved = False
+            for lane in [*lanes]:
+                if lane.stream is None and len(lanes) > 1 and pool._book.waiters:  # others are to have their turn
+                    lanes.remove(lane)
+                    pool._give_back(lane.one)
+                    continue
+                try:
+                    rows, went_on = _advance(lane, work, items, budget)
+                except Exception as exc:
+                    lane.wake_at = time.monotonic() + seconds_to_sleep(attempts.failed(exc))
+                    stream, lane.stream = lane.stream, None
+                    if stream is not None:
+                        lane.failed = stream.protocol
+                        owed = stream.owed
+                        stream.close()
+                        if owed:
+                            work.appendleft(owed)
+                    continue
+                moved = moved or went_on
+                if rows:
+                    attempts.progress()
+                    yield from rows
+                    now = time.monotonic()
+                    for other in lanes:
+                        other.client._deadlines.rest(now)  # the caller took the time, not the server
+            if not work and all(lane.stream is None for lane in lanes):
+                return
+            if not moved:
+                _wait_for(selector, lanes, bool(work))
+    finally:
+        selector.close()
+        for lane in lanes:
+            if lane.stream is not None:
+                lane.stream.close()
+
+
+def _advance(lane: Lane, work: deque[Any], items: tuple[str, ...], budget: int) -> tuple[list[FetchedMessage], bool]:
+    """Read and write what is possible now; return the rows, and whether something went on."""
+    client = lane.client
+    if lane.stream is None:
+        if not work or lane.wake_at > time.monotonic():
+            return [], False
+        if lane.failed is not None:
+            client._connect_instead_of(lane.failed)
+            lane.failed = None
+        lane.stream = FetchStream(client._protocol, work.popleft(), items, budget=budget)
+    stream = lane.stream
+    before = client.counters.octets_in + client.counters.octets_out
+    rows = stream.take()
+    if not rows and not stream.done:
+        client._turn(time.monotonic(), lambda: stream.ready)
+        rows = stream.take()
+    if stream.done and not rows:
+        lane.stream = None
+        return [], True
+    return rows, bool(rows) or client.counters.octets_in + client.counters.octets_out != before
+
+
+def _wait_for(selector: selectors.BaseSelector, lanes: list[Lane], work: bool) -> None:
+    """Wait until a connection has something to read, or something is due."""
+    now = time.monotonic()
+    due = []
+    for lane in lanes:
+        if lane.stream is None:
+            if work:
+                due.append(lane.wake_at)
+            continue
+        patience = lane.client._deadlines.until(now)
+        if patience is not None:
+            due.append(patience)
+        if lane.client._socket is not None:
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.client._out else 0)
+            selector.register(lane.client._socket, events)
+        else:
+            due.append(now)
+    timeout = max(0.0, min(due) - now) if due else None
+    if selector.get_map():
+        selector.select(timeout)
+    elif timeout:
+        time.sleep(timeout)
+    for key in [*selector.get_map().values()]:
+        selector.unregister(key.fileobj)

@@ -1,0 +1,167 @@
+"""Who has which connection of a pool, and who waits for one. Waits for nothing itself."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ...clients.asyncio import AsyncClient
+from ...clients.blocking import Client
+from ...errors import ConnectionLost, PoolTimeout, StateError, Unavailable
+
+__all__ = ["Book", "PoolStats", "Resting", "Result", "Waiter", "too_many"]
+
+C = TypeVar("C", Client, AsyncClient)
+T = TypeVar("T")
+
+log = logging.getLogger("fastimap")
+
+_RAISE_AFTER = 300.0
+"""Seconds after which one connection more is tried, where the server had refused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """What a pool has and has done."""
+
+    connections: int
+    """Open, or being opened."""
+    idle: int
+    """Of these, not lent."""
+    limit: int
+    """How many there may be now: fewer than asked for where the server refused more."""
+    waiting: int
+    """Programs that wait for one."""
+    lent: int
+    """How often one was lent."""
+    opened: int
+    closed: int
+    refused: int
+    """How often the server refused one more."""
+    timeouts: int
+    """How often the wait for one was too long."""
+    logins: int
+
+
+@dataclass(slots=True)
+class Resting(Generic[C]):
+    client: C
+    since: float
+    opened: float
+
+
+@dataclass(slots=True, eq=False)
+class Waiter(Generic[C]):
+    mailbox: str | None
+    wake: Callable[[], object]
+    granted: bool = False
+    given: Resting[C] | None = None
+    """What is lent; None: one may be opened."""
+
+
+@dataclass(slots=True)
+class Book(Generic[C]):
+    """Who has which connection, and who waits for one, in the order of asking. Waits for nothing."""
+
+    most: int
+    limit: int
+    max_waiting: int | None
+    idle: list[Resting[C]] = field(default_factory=list)
+    waiters: deque[Waiter[C]] = field(default_factory=deque)
+    open: int = 0
+    closed_for_good: bool = False
+    raise_at: float = 0.0
+    lent: int = 0
+    opened: int = 0
+    closed: int = 0
+    refused: int = 0
+    timeouts: int = 0
+
+    def ask(self, waiter: Waiter[C], now: float, *, first: bool = False) -> None:
+        """Grant a connection, at once or when one is free."""
+        if self.closed_for_good:
+            raise StateError("the pool is closed")
+        if first:
+            self.waiters.appendleft(waiter)
+        else:
+            if self.max_waiting is not None and len(self.waiters) >= self.max_waiting and not self._free(now):
+                raise PoolTimeout(f"{len(self.waiters)} wait for a connection already (max_waiting)")
+            self.waiters.append(waiter)
+        self.serve(now)
+
+    def serve(self, now: float) -> None:
+        """Grant what is free to those who wait longest."""
+        while self.waiters and self._free(now):
+            waiter = self.waiters.popleft()
+            waiter.given = self._choose(waiter.mailbox)
+            if waiter.given is None:
+                self.open += 1
+            else:
+                self.idle.remove(waiter.given)
+            self.lent += 1
+            waiter.granted = True
+            waiter.wake()
+
+    def _free(self, now: float) -> bool:
+        if self.limit < self.most and now >= self.raise_at:
+            self.limit += 1
+            self.raise_at = now + _RAISE_AFTER
+        return bool(self.idle) or self.open < self.limit
+
+    def _choose(self, mailbox: str | None) -> Resting[C] | None:
+        """Prefer the connection that has the mailbox selected, then one with none, then a new one."""
+        selected = [one for one in self.idle if mailbox is not None and one.client.session.mailbox == mailbox]
+        if selected:
+            return selected[-1]
+        if mailbox is not None and self.open < self.limit and all(one.client.session.mailbox for one in self.idle):
+            return None
+        without = [one for one in self.idle if one.client.session.mailbox is None]
+        if without or self.idle:
+            return without[-1] if without else self.idle[0]
+        return None
+
+    def withdraw(self, waiter: Waiter[C]) -> None:
+        """Take a request back that was not granted."""
+        with contextlib.suppress(ValueError):
+            self.waiters.remove(waiter)
+
+    def gone(self, now: float) -> None:
+        """Note that a connection was closed, or did not come about."""
+        self.open -= 1
+        self.serve(now)
+
+    def too_many(self, now: float) -> bool:
+        """Note that the server refuses one more; whether there are others, so that the pool can do with fewer."""
+        self.refused += 1
+        others = self.open - 1
+        if others < 1:
+            return False
+        self.limit = min(self.limit, others)
+        self.raise_at = now + _RAISE_AFTER
+        log.info("the server takes no more than %d connections now", self.limit)
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    """What came of a job: its result, or its error."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+    def get(self) -> T:
+        """Return the result; raise the job's error."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+def too_many(error: Exception) -> bool:
+    """Whether the server refuses one connection more, rather than all."""
+    if isinstance(error, ConnectionLost):  # by a greeting of BYE
+        return "too many" in str(error).lower() or "maximum number" in str(error).lower()
+    return isinstance(error, Unavailable)
