@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fastimap import FetchResult, Limits, SequenceSet, UIDSet, errors
+from fastimap.model.message import PRESENT_UID, FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists
 from tests.client.doors import Door, passes
@@ -149,6 +150,19 @@ def test_a_fetch_that_the_server_stops_says_where(scripted: Callable[..., Any]) 
         written = io.BytesIO()
         rows = client.fetch_into("1:5", "BODY.PEEK[]", into=lambda *_: written)
         assert (written.getvalue(), [row.uid for row in rows], rows.limit) == (b"hiho", [5, 4], 4)
+
+
+def test_a_result_shows_itself_in_a_line_however_many_messages_it_has() -> None:
+    # asyncio.run(client.fetch(...)) makes a repr of what the main task returned.
+    def row(number: int) -> FetchedMessage:
+        return FetchedMessage(number, number, None, None, None, None, None, None, None, (), (), PRESENT_UID)
+
+    shown = repr(FetchResult(map(row, range(1, 100_001))))
+    assert "UID 1" in shown
+    assert "100000 messages" in shown
+    assert len(shown) < 200
+    assert repr(FetchResult([row(7)])).count("UID") == 1
+    assert repr(FetchResult()) == "()"
 
 
 def test_nothing_wanted(scripted: Callable[..., Any]) -> None:

@@ -52,6 +52,7 @@ _BITS = {
 }
 _NAMES = {bit: name for name, bit in _BITS.items() if name not in ("BODY", "RFC822")}
 _ALL = ((1, 2**32 - 1),)
+_SHOWN = 3
 # What servers send unasked (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
 _UNASKED = PRESENT_UID | PRESENT_FLAGS | PRESENT_MODSEQ
 _REQUIRED = {
@@ -146,6 +147,11 @@ class FetchResult(tuple[FetchedMessage, ...]):
     def by_uid(self) -> dict[int, FetchedMessage]:
         """Return the messages by UID, those without one left out."""
         return {row.uid: row for row in self if row.uid is not None}
+
+    def __repr__(self) -> str:
+        # asyncio.run() has a repr made of what the main task returns.
+        more = f", ... {len(self)} messages" if len(self) > _SHOWN else ""
+        return f"({', '.join(map(repr, self[:_SHOWN]))}{more})"
 
 
 class Fetch(Command[FetchResult]):
