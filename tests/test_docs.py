@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fastimap import AsyncClient, Client, Pipeline, commands, imaplib, search
+from fastimap import AsyncClient, Client, commands, imaplib, search
+from fastimap.types import Pipeline
 from tests.imaplib.test_commands import CASES
 from tests.servers.test_side_by_side import STEPS
 from tests.support import PROJECT

@@ -22,7 +22,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 PROJECT = Path(__file__).resolve().parents[1]
-CLIENTS = PROJECT / "src" / "fastimap" / "clients"
+PACKAGE = PROJECT / "src" / "fastimap"
+CLIENTS = PACKAGE / "clients"
 
 TABLE: dict[str, dict[str, str | None]] = {
     "Any state": {"capability": "Capability", "noop": "Noop", "id": "ID"},
@@ -347,9 +348,28 @@ def _formatted(source: str) -> str:
     return source
 
 
+def homes() -> str:
+    """Return the source of the table of public names: what `fastimap/__init__.py` imports for type checkers alone."""
+    (block,) = (
+        node
+        for node in ast.parse((PACKAGE / "__init__.py").read_text("utf-8")).body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    found = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            found[alias.name] = f".{node.module or alias.name}"
+    lines = "".join(f'    "{name}": "{module}",\n' for name, module in found.items())
+    return (
+        '"""Where the public names are at home. Made of `fastimap/__init__.py` by tools/generate_methods.py."""\n\n'
+        f"from typing import Final\n\nHOMES: Final = {{\n{lines}}}\n"
+    )
+
+
 def sources() -> dict[Path, str]:
     """Return the generated files and what has to be in them."""
-    return {CLIENTS / f"{door.module}.py": generated(door) for door in DOORS}
+    return {CLIENTS / f"{door.module}.py": generated(door) for door in DOORS} | {PACKAGE / "_homes.py": homes()}
 
 
 def main(*arguments: str) -> int:

@@ -1,5 +1,24 @@
-"""What servers say, as values: responses, response codes, and the parts of a message."""
+"""What the methods return, and what servers say, as values: results, responses, response codes, parts of a message."""
 
+from .clients.pipeline import Pipeline
+from .clients.rows import AsyncBatches, AsyncRows, Batches, Rows
+from .commands import (
+    AppendResult,
+    CopyResult,
+    ExpungeResult,
+    FetchResult,
+    MailboxQuota,
+    MailboxSearchResult,
+    MetadataResult,
+    MultiAppendResult,
+    SearchResult,
+    SelectedMailbox,
+    SortResult,
+    StoreResult,
+)
+from .conversation.events import Event, Reconnected
+from .conversation.pending import Pending
+from .conversation.protocol import Counters
 from .model import message as _message
 from .model import response_codes as _response_codes
 from .model import responses as _responses
@@ -8,8 +27,39 @@ from .model.headers import Headers
 from .model.message import *  # noqa: F403
 from .model.response_codes import *  # noqa: F403
 from .model.responses import *  # noqa: F403
+from .model.sequence_set import Messages, MessageSet, SavedResult
+from .sessions.pool import PoolStats, Result
 
-__all__: list[str] = ["Attachment", "Headers"]
+__all__: list[str] = [
+    "AppendResult",
+    "AsyncBatches",
+    "AsyncRows",
+    "Attachment",
+    "Batches",
+    "CopyResult",
+    "Counters",
+    "Event",
+    "ExpungeResult",
+    "FetchResult",
+    "Headers",
+    "MailboxQuota",
+    "MailboxSearchResult",
+    "MessageSet",
+    "Messages",
+    "MetadataResult",
+    "MultiAppendResult",
+    "Pending",
+    "Pipeline",
+    "PoolStats",
+    "Reconnected",
+    "Result",
+    "Rows",
+    "SavedResult",
+    "SearchResult",
+    "SelectedMailbox",
+    "SortResult",
+    "StoreResult",
+]
 __all__ += _message.__all__
 __all__ += _responses.__all__
 __all__ += _response_codes.__all__

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 
 import fastimap
-from fastimap import AsyncClient, Client, Pipeline, errors, sasl, search, types
+from fastimap import AsyncClient, Client, commands, errors, sasl, search, types
 from fastimap.clients import rows
+from fastimap.types import Pipeline
 
-HOMES: list[ModuleType] = [fastimap, types, search, errors, sasl, rows]
+HOMES: list[ModuleType] = [fastimap, types, commands, search, errors, sasl, rows]
 # Where everything else comes from that stands in an annotation.
 OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socket, ssl)
 

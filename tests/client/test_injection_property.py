@@ -19,12 +19,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fastimap import AsyncClient, Client, Pipeline, commands, sasl, search
+from fastimap import AsyncClient, Client, commands, sasl, search
 from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, QResync
 from fastimap.commands.base import State
 from fastimap.conversation.protocol import Protocol
 from fastimap.errors import CapabilityMissing, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
+from fastimap.types import Pipeline
 from tests.client.doors import public
 from tests.support.command_line import Arguments, Listener
 from tests.support.effort import effort

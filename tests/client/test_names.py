@@ -13,12 +13,12 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from fastimap import AsyncClient, Client, FetchResult, Pipeline, commands
+from fastimap import AsyncClient, Client, commands
 from fastimap.commands.base import Command
 from fastimap.commands.search import SearchResult, SortResult
 from fastimap.conversation import operations
 from fastimap.conversation.protocol import Pending, Protocol
-from fastimap.types import Quota
+from fastimap.types import FetchResult, Pipeline, Quota
 from tests.client.doors import public
 from tests.support import PROJECT
 

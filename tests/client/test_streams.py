@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from fastimap import FetchResult, Limits, SequenceSet, UIDSet, errors
+from fastimap import Limits, SequenceSet, UIDSet, errors
 from fastimap.model.message import PRESENT_UID, FetchedMessage
 from fastimap.testing import IMAPServer
-from fastimap.types import Exists
+from fastimap.types import Exists, FetchResult
 from tests.client.doors import Door, passes
 from tests.client.peers import DONE, asked_for, converse, flags_row
 from tests.client.test_commands import fill

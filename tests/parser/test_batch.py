@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
@@ -206,7 +207,7 @@ def test_most(twin: Any) -> None:
 def test_nothing_plain_needs_the_slow_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     if built() == ["py"]:
         pytest.skip("FASTIMAP_NO_EXTENSION: there is one twin only")
-    from fastimap import _parser
+    _parser = importlib.import_module("fastimap._parser")
 
     monkeypatch.setattr(_parser, "_fetch", None)
     for workload in "abcd":
@@ -350,7 +351,7 @@ def test_deep_nesting_is_no_error_of_the_reader(twin: Any) -> None:
 def test_the_garbage_collector_leaves_rows_alone() -> None:
     if built() == ["py"]:
         pytest.skip("FASTIMAP_NO_EXTENSION: there is one twin only")
-    from fastimap import _parser
+    _parser = importlib.import_module("fastimap._parser")
 
     (rows,) = batched(_parser, [record("b/50")])
     for message in rows:

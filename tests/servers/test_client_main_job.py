@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from fastimap import BodyStructure, Envelope, FetchedMessage
 from fastimap.commands import AppendMessage
+from fastimap.types import BodyStructure, Envelope, FetchedMessage
 from tests.client.doors import Door, opened
 from tests.servers.accounts import Account, utc
 from tests.servers.server import Server

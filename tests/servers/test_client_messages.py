@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from fastimap import FetchedMessage, SequenceSet, Timeouts, UIDSet, commands
+from fastimap import SequenceSet, Timeouts, UIDSet, commands
 from fastimap.commands import AppendMessage
 from fastimap.errors import CapabilityMissing, CommandError, StateError, Timeout
-from fastimap.types import Exists, Vanished
+from fastimap.types import Exists, FetchedMessage, Vanished
 from tests.servers.accounts import DATES, FLAGS, LETTERS, Account, fill, offered
 
 NUL = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from fastimap import AsyncClient, Client, Reconnected, Retry, Timeouts
+from fastimap import AsyncClient, Client, Retry, Timeouts
 from fastimap.sessions.retry import no_waits
+from fastimap.types import Reconnected
 from tests.servers.dovecot import Dovecot
 from tests.sessions.cuts import filled
 from tests.support.cuts import Cut, proxied

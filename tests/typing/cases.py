@@ -14,48 +14,40 @@ from pathlib import Path
 from typing import assert_type
 
 import fastimap
-from fastimap import (
-    AppendMessage,
-    AppendResult,
-    BodyStructure,
-    CopyResult,
-    Counters,
-    Envelope,
-    Event,
-    EventGroup,
-    ExpungeResult,
-    FetchedMessage,
-    Flag,
-    MailboxFilter,
-    MailboxQuota,
-    MailboxSearchResult,
-    MetadataResult,
-    MultiAppendResult,
-    Pending,
-    QResync,
-    SearchResult,
-    SelectedMailbox,
-    SequenceSet,
-    Session,
-    SortResult,
-    StoreResult,
-    UIDSet,
-    commands,
-)
+from fastimap import Flag, SequenceSet, UIDSet, commands
 from fastimap.clients.rows import AsyncBatches, AsyncRows, Batches, Rows
-from fastimap.commands import Noop
+from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, Noop, QResync, Session
 from fastimap.sasl import Mechanism
 from fastimap.search import since, unseen
 from fastimap.types import (
     Acl,
+    AppendResult,
+    BodyStructure,
     ComparatorResponse,
+    CopyResult,
+    Counters,
+    Envelope,
+    Event,
+    ExpungeResult,
+    FetchedMessage,
+    FetchResult,
     ListRightsResponse,
     MailboxInfo,
+    MailboxQuota,
+    MailboxSearchResult,
     MailboxStatus,
+    MetadataResult,
+    MultiAppendResult,
     MyRightsResponse,
     Namespaces,
+    Pending,
+    Pipeline,
     Quota,
     ReadOnlyDict,
+    SearchResult,
+    SelectedMailbox,
+    SortResult,
+    StoreResult,
     ThreadNode,
 )
 
@@ -95,9 +87,9 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.unselect(), None)
     assert_type(client.run(commands.Check()), None)
     assert_type(client.expunge([1, 2]), ExpungeResult)
-    assert_type(client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
-    assert_type(client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
-    assert_type(client.fetch_text(1, "ENVELOPE", prefer="html"), fastimap.FetchResult)
+    assert_type(client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), FetchResult)
+    assert_type(client.fetch_into(1, "BODY[]", into=io.BytesIO()), FetchResult)
+    assert_type(client.fetch_text(1, "ENVELOPE", prefer="html"), FetchResult)
     assert_type(client.search(unseen, returns=["COUNT"]), SearchResult)
     assert_type(client.sort(["REVERSE DATE"], unseen), SortResult)
     assert_type(client.thread("REFERENCES", unseen), tuple[ThreadNode, ...])
@@ -144,13 +136,13 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     with client as entered:
         assert_type(entered, fastimap.Client)
     with client.pipeline() as pipeline:
-        assert_type(pipeline, fastimap.Pipeline)
+        assert_type(pipeline, Pipeline)
     with contextlib.closing(client.fetch_iter(1, "ENVELOPE")) as messages:
         for message in messages:
             assert_type(message.uid, int | None)
             assert_type(message.envelope, Envelope | None)
             assert_type(message.body_structure, BodyStructure | None)
-    assert_type(client.fetch(client.search(unseen), "FLAGS"), fastimap.FetchResult)
+    assert_type(client.fetch(client.search(unseen), "FLAGS"), FetchResult)
     assert_type(client.search(unseen).message_set(), UIDSet | SequenceSet)
     # Errors.
     client.fetch(1, 2)  # error
@@ -180,6 +172,8 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     fastimap.Client("imap.example.org", tls="ssl")  # error
     fastimap.Client("imap.example.org", 993, "user")  # error
     fastimap.Client("imap.example.org", token=fetch_token)  # error
+    with client.selected("INBOX", read_only=True) as mailbox, client.deadline(5):
+        assert_type(mailbox, SelectedMailbox)
 
 
 async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
@@ -218,9 +212,9 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(await client.unselect(), None)
     assert_type(await client.run(commands.Check()), None)
     assert_type(await client.expunge([1, 2]), ExpungeResult)
-    assert_type(await client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), fastimap.FetchResult)
-    assert_type(await client.fetch_into(1, "BODY[]", into=io.BytesIO()), fastimap.FetchResult)
-    assert_type(await client.fetch_text(1), fastimap.FetchResult)
+    assert_type(await client.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), FetchResult)
+    assert_type(await client.fetch_into(1, "BODY[]", into=io.BytesIO()), FetchResult)
+    assert_type(await client.fetch_text(1), FetchResult)
     assert_type(await client.search(unseen, returns=["COUNT"]), SearchResult)
     assert_type(await client.sort(["REVERSE DATE"], unseen), SortResult)
     assert_type(await client.thread("REFERENCES", unseen), tuple[ThreadNode, ...])
@@ -265,7 +259,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(client.idle(), AsyncGenerator[Event, None])
     async with client as entered, client.pipeline() as pipeline:
         assert_type(entered, fastimap.AsyncClient)
-        assert_type(pipeline, fastimap.Pipeline)
+        assert_type(pipeline, Pipeline)
     async with contextlib.aclosing(client.fetch_iter(1, "FLAGS")) as messages:
         async for message in messages:
             assert_type(message, FetchedMessage)
@@ -274,7 +268,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     async with asyncio.TaskGroup() as group:
         assert_type(group.create_task(client.noop()), asyncio.Task[None])
     both = await asyncio.gather(client.fetch(1, "FLAGS"), client.search(unseen))
-    assert_type(both, tuple[fastimap.FetchResult, SearchResult])
+    assert_type(both, tuple[FetchResult, SearchResult])
     fastimap.AsyncClient("imap.example.org", token=fetch_token)
     # Errors.
     client.fetch(1, "FLAGS")[0]  # error
@@ -286,9 +280,11 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
         pass
     with client.pipeline():  # error
         pass
+    async with client.selected("INBOX", read_only=True) as mailbox, client.deadline(5):
+        assert_type(mailbox, SelectedMailbox)
 
 
-def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
+def piped(pipeline: Pipeline, mechanism: Mechanism) -> None:
     # Any state.
     assert_type(pipeline.capability(), Pending[frozenset[str]])
     assert_type(pipeline.noop(), Pending[None])
@@ -324,8 +320,8 @@ def piped(pipeline: fastimap.Pipeline, mechanism: Mechanism) -> None:
     assert_type(pipeline.unselect(), Pending[None])
     assert_type(pipeline.run(commands.Check()), Pending[None])
     assert_type(pipeline.expunge([1, 2]), Pending[ExpungeResult])
-    assert_type(pipeline.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), Pending[fastimap.FetchResult])
-    assert_type(pipeline.fetch_into(1, "BODY[]", into=io.BytesIO()), Pending[fastimap.FetchResult])
+    assert_type(pipeline.fetch("1:*", "ENVELOPE", changed_since=12345, vanished=True), Pending[FetchResult])
+    assert_type(pipeline.fetch_into(1, "BODY[]", into=io.BytesIO()), Pending[FetchResult])
     assert_type(pipeline.search(unseen, returns=["COUNT"]), Pending[SearchResult])
     assert_type(pipeline.sort(["REVERSE DATE"], unseen), Pending[SortResult])
     assert_type(pipeline.thread("REFERENCES", unseen), Pending[tuple[ThreadNode, ...]])

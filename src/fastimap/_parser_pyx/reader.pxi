@@ -82,7 +82,8 @@ cdef class ResponseReader:
         self.literal_size = -1
         self.literals = self.octets = self.outlined = self.joined = self.not_joined = 0
         self.in_fetch = self.calling = False
-        self.outline = _Outline.__new__(_Outline)
+        self.outline = _Outline()
+        self.outline._reset()
         self.unjoined = self.outline
         self.tags = None
         self.sink = self.write = self.error = None
@@ -646,7 +647,8 @@ cdef class ResponseReader:
         """Return the outline of all lines of the response; drain() seldom needs one."""
         cdef bytes line
         if self.outlined == 0:
-            self.outline = _Outline.__new__(_Outline)
+            self.outline = _Outline()
+            self.outline._reset()
         for fragment in self.fragments[self.outlined:]:
             if isinstance(fragment, tuple):
                 line = (<tuple> fragment)[0]

@@ -183,9 +183,6 @@ cdef class _Outline:
     cdef long long uid  # -1 where it is not known
     cdef bint by_uid  # UIDFETCH (RFC 9586)
 
-    def __cinit__(self):
-        self._reset()
-
     cdef void _reset(self) noexcept:
         self.depth = 0
         self.quoted = False
@@ -319,7 +316,7 @@ cdef class _Outline:
         return 0
 
     cdef _Outline copy(self):
-        cdef _Outline other = _Outline.__new__(_Outline)
+        cdef _Outline other = _Outline()
         other.depth = self.depth
         other.quoted = self.quoted
         other.section = self.section

@@ -12,6 +12,7 @@ from .append import (
     Replace,
 )
 from .auth import Authenticate, Login
+from .base import Command, Flow, Session, State
 from .extensions import ID, Comparator, Enable, GetJMAPAccess, Language, Unauthenticate
 from .fetch import Fetch, FetchInto, FetchResult
 from .idle import Idle
@@ -67,6 +68,7 @@ __all__ = [
     "Catenate",
     "Check",
     "Close",
+    "Command",
     "Comparator",
     "Compress",
     "Copy",
@@ -82,6 +84,7 @@ __all__ = [
     "Fetch",
     "FetchInto",
     "FetchResult",
+    "Flow",
     "GetACL",
     "GetJMAPAccess",
     "GetMetadata",
@@ -117,6 +120,7 @@ __all__ = [
     "SearchResult",
     "Select",
     "SelectedMailbox",
+    "Session",
     "SetACL",
     "SetFlags",
     "SetMetadata",
@@ -124,6 +128,7 @@ __all__ = [
     "Sort",
     "SortResult",
     "StartTLS",
+    "State",
     "Status",
     "Store",
     "StoreGmailLabels",

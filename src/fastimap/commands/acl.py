@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from .. import types
-from ..model.responses import Acl, MailboxName
+from ..model.responses import Acl, ListRightsResponse, MailboxName, MyRightsResponse
 from ..wire import encode
 from ._shared import Instruction, Question
 
@@ -80,7 +79,7 @@ class DeleteACL(Instruction):
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
-class ListRights(Question[types.ListRightsResponse]):
+class ListRights(Question[ListRightsResponse]):
     """Return which rights somebody always has on a mailbox, and which can be given to them.
 
     :param mailbox: name of the mailbox.
@@ -92,13 +91,13 @@ class ListRights(Question[types.ListRightsResponse]):
     name = "LISTRIGHTS"
     repeatable = True
     needs = ("ACL",)
-    answered_by = types.ListRightsResponse
+    answered_by = ListRightsResponse
 
     def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
 
 
-class MyRights(Question[types.MyRightsResponse]):
+class MyRights(Question[MyRightsResponse]):
     """Return what this account may do with a mailbox.
 
     :param mailbox: name of the mailbox.
@@ -109,7 +108,7 @@ class MyRights(Question[types.MyRightsResponse]):
     name = "MYRIGHTS"
     repeatable = True
     needs = ("ACL",)
-    answered_by = types.MyRightsResponse
+    answered_by = MyRightsResponse
 
     def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .. import types
-from ..model.responses import Enabled, JMAPAccess, ReadOnlyDict, ServerID, Tagged
+from ..model.responses import ComparatorResponse, Enabled, JMAPAccess, LanguageResponse, ReadOnlyDict, ServerID, Tagged
 from ..wire import encode
 from ._shared import Instruction, Question, mapping, names
 from .base import ANY, Session, State
@@ -96,16 +95,16 @@ class Language(Question[tuple[str, ...]]):
     repeatable = True
     states = ANY
     needs = ("LANGUAGE",)
-    answered_by = types.LanguageResponse
+    answered_by = LanguageResponse
 
     def __init__(self, *tags: str) -> None:
         super().__init__(*map(encode.astring, names(tags, "language tags")))
 
-    def result(self, answer: types.LanguageResponse) -> tuple[str, ...]:
+    def result(self, answer: LanguageResponse) -> tuple[str, ...]:
         return answer.tags
 
 
-class Comparator(Question[types.ComparatorResponse]):
+class Comparator(Question[ComparatorResponse]):
     """Choose how strings are compared when messages are searched and sorted; return what is used then.
 
     :param orders: names or patterns of collations such as ``"i;unicode-casemap"`` or ``"cz;*"``, the best first
@@ -117,7 +116,7 @@ class Comparator(Question[types.ComparatorResponse]):
     name = "COMPARATOR"
     repeatable = True
     needs = ("I18NLEVEL=2",)
-    answered_by = types.ComparatorResponse
+    answered_by = ComparatorResponse
 
     def __init__(self, *orders: str) -> None:
         super().__init__(*map(encode.string, names(orders, "collations")))

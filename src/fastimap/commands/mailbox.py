@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from .. import types
+from ..model.response_codes import MailboxID
 from ..model.responses import (
     MailboxInfo,
     MailboxName,
     MailboxStatus,
     Metadata,
+    MyRightsResponse,
     Namespaces,
     ReadOnlyDict,
     Response,
@@ -175,7 +176,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         # Only what was asked for: STATUS and METADATA responses may come unasked too (NOTIFY).
         if (
             (isinstance(response, MailboxStatus) and self._status)
-            or (isinstance(response, types.MyRightsResponse) and b"MYRIGHTS" in self._return)
+            or (isinstance(response, MyRightsResponse) and b"MYRIGHTS" in self._return)
             or (isinstance(response, Metadata) and self._metadata and not response.changed)
         ):
             self._more.append(response)
@@ -187,7 +188,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         for response in self._more:
             if isinstance(response, MailboxStatus):
                 more.setdefault(_key(response.name, response.octets), {})["status"] = response
-            elif isinstance(response, types.MyRightsResponse):
+            elif isinstance(response, MyRightsResponse):
                 more.setdefault(_key(response.mailbox, response.mailbox_octets), {})["my_rights"] = response.rights
             elif isinstance(response, Metadata):
                 fields = more.setdefault(_key(response.mailbox, response.mailbox_octets), {})
@@ -299,7 +300,7 @@ class Create(Command[str | None]):
         return [encode.atom(self.name), self._mailbox, *uses]
 
     def succeed(self, tagged: Tagged, session: Session) -> str | None:
-        return tagged.response_code.mailbox_id if isinstance(tagged.response_code, types.MailboxID) else None
+        return tagged.response_code.mailbox_id if isinstance(tagged.response_code, MailboxID) else None
 
 
 class Delete(Instruction):

@@ -6,11 +6,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
-from .. import types
 from .._search_program import RETURN_OPTIONS, encode_search, return_options, search_program, sort_criteria
 from ..errors import FastimapError
 from ..model._shown import Shown
-from ..model.responses import ESearch, Partial, Response, Tagged, ThreadNode
+from ..model.responses import (
+    ESearch,
+    Partial,
+    Response,
+    SearchResponse,
+    SortResponse,
+    Tagged,
+    ThreadNode,
+    ThreadResponse,
+)
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
 from ..search import SearchKey, all_, among, search_key, uid, uid_sets
 from ..wire import encode
@@ -156,7 +164,7 @@ class _Searching(Command[R]):
     states = SELECTED
     repeatable = True
     answers = frozenset({"SEARCH", "SORT", "ESEARCH"})
-    answered_by: ClassVar[type[types.SearchResponse] | type[types.SortResponse]]
+    answered_by: ClassVar[type[SearchResponse] | type[SortResponse]]
 
     def __init__(
         self,
@@ -198,7 +206,7 @@ class _Searching(Command[R]):
             return True
         if not isinstance(response, self.answered_by):
             return False
-        if isinstance(response, types.SearchResponse):
+        if isinstance(response, SearchResponse):
             self._found = self._found | response.numbers if self._found else response.numbers
         else:
             self._numbers += response.numbers
@@ -229,7 +237,7 @@ class Search(_Searching[SearchResult]):
     """
 
     name = "SEARCH"
-    answered_by = types.SearchResponse
+    answered_by = SearchResponse
 
     def __init__(
         self,
@@ -342,7 +350,7 @@ class Sort(_Searching[SortResult]):
     """
 
     name = "SORT"
-    answered_by = types.SortResponse
+    answered_by = SortResponse
 
     def __init__(
         self,
@@ -439,7 +447,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
         return ((0, 0),)  # the answer does not say which search it is of
 
     def take(self, response: Response) -> bool:
-        if not isinstance(response, types.ThreadResponse):
+        if not isinstance(response, ThreadResponse):
             return False
         self._threads += response.threads
         return True

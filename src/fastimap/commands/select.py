@@ -8,14 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from .. import types
 from ..errors import StateError
 from ..model import mailbox_name
 from ..model._shown import Shown
 from ..model.message import FetchedMessage
-from ..model.response_codes import Code, HighestModSeq, MailboxID, PermanentFlags, UIDNext, UIDValidity, Unseen
+from ..model.response_codes import (
+    Code,
+    HighestModSeq,
+    MailboxID,
+    PermanentFlags,
+    ResponseCode,
+    UIDNext,
+    UIDValidity,
+    Unseen,
+)
 from ..model.responses import (
     Exists,
+    ExpungeResponse,
     Flags,
     MailboxInfo,
     MailboxName,
@@ -194,7 +203,7 @@ class Select(Command[SelectedMailbox]):
             return isinstance(response, MailboxInfo) and self._selects in (response.name, response.old_name)
         return True
 
-    def _take_code(self, code: types.ResponseCode | None) -> bool:
+    def _take_code(self, code: ResponseCode | None) -> bool:
         if isinstance(code, UIDNext):
             self._uid_next = code.uid
         elif isinstance(code, UIDValidity):
@@ -407,7 +416,7 @@ class Expunge(Command[ExpungeResult]):
     def take(self, response: Response) -> bool:
         if self.as_events:
             return False
-        if isinstance(response, types.ExpungeResponse):
+        if isinstance(response, ExpungeResponse):
             self._gone.append(response.sequence_number)
         elif isinstance(response, Vanished) and not response.earlier:
             self._gone.append(response.uids)
@@ -416,7 +425,7 @@ class Expunge(Command[ExpungeResult]):
         return True
 
     def unreturned(self) -> Iterable[Response]:
-        return (Vanished(gone) if isinstance(gone, UIDSet) else types.ExpungeResponse(gone) for gone in self._gone)
+        return (Vanished(gone) if isinstance(gone, UIDSet) else ExpungeResponse(gone) for gone in self._gone)
 
     def empty(self) -> ExpungeResult:
         return ExpungeResult()

@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fastimap import FetchedMessage, UIDSet
+from fastimap import UIDSet
+from fastimap.types import FetchedMessage
 
 from .account import Account, examining, examining_typed
 from .errors import DemoError
