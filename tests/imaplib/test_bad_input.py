@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import trustme
@@ -11,6 +13,7 @@ import trustme
 from fastimap import imaplib
 from tests.imaplib.conftest import Connect, Serve, server_context
 from tests.imaplib.scripted import Peer
+from tests.support.certificates import without_key_identifiers
 
 pytestmark = pytest.mark.usefixtures("implementation", "nothing_left_open")
 
@@ -143,6 +146,40 @@ def test_a_certificate_of_an_unknown_authority(serve: Serve, tls_server: ssl.SSL
         imaplib.IMAP4_SSL("127.0.0.1", serve(script).port)
 
 
+@pytest.mark.parametrize("starttls", [False, True])
+def test_a_certificate_that_the_strict_check_refuses(serve: Serve, starttls: bool) -> None:
+    """What Python 3.13 switched on: the error names the flag, and without it the certificate will do."""
+    serving, strict = without_key_identifiers()
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+
+    def connected(context: ssl.SSLContext, refused: bool) -> imaplib.IMAP4:
+        def script(peer: Peer) -> None:
+            if starttls:
+                peer.greet(b"IMAP4rev1 STARTTLS")
+                peer.answer(b"STARTTLS")
+            with pytest.raises(ssl.SSLError) if refused else nullcontext():
+                peer.start_tls(serving)
+            if not refused:
+                if not starttls:
+                    peer.greet()
+                else:
+                    peer.answer(b"CAPABILITY", b"* CAPABILITY IMAP4rev1")
+                peer.log_out()
+
+        port = serve(script).port
+        if not starttls:
+            return imaplib.IMAP4_SSL("localhost", port, ssl_context=context)
+        client = imaplib.IMAP4("localhost", port)
+        client.starttls(context)
+        return client
+
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"verify_flags &= ~ssl\.VERIFY_X509_STRICT") as caught:
+        connected(strict, refused=True)
+    assert "unverified" not in str(caught.value)
+    strict.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    assert connected(strict, refused=False).logout()[0] == "BYE"
+
+
 def test_a_certificate_for_another_host(serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     context = server_context(authority, "elsewhere.example.org")
 
@@ -272,6 +309,17 @@ def test_a_connection_that_is_reset(connect: Connect) -> None:
         client.noop()
 
 
-def test_timeout_zero_is_refused() -> None:
-    with pytest.raises(ValueError, match="Non-blocking socket"):
-        imaplib.IMAP4("127.0.0.1", 1, timeout=0)
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        ({"timeout": 0}, ValueError),
+        ({"timeout": -1}, ValueError),
+        ({"timeout": "soon"}, TypeError),
+        ({"host": "a" * 70 + ".example"}, UnicodeError),
+        ({"timeout": float("nan")}, ValueError),
+    ],
+)
+def test_what_no_connection_can_have(arguments: dict[str, Any], kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        imaplib.IMAP4(**{"host": "127.0.0.1", "port": 1, **arguments})
+    assert isinstance(caught.value, imaplib.IMAP4.error)

@@ -105,9 +105,9 @@ def test_the_octets_of_unasked_responses(cls: type[Canned], cut: int, monkeypatc
     [
         b"* 1 FETCH (BODY[] {90000}\r\n" + bytes(90_000) + b")\r\n",
         b"* 1 FETCH (X" + b" {900}\r\n%b" % bytes(900) * 100 + b")\r\n",
-        b"* NO (X" + b" {900}\r\n%b" % bytes(900) * 100 + b")\r\n",
+        b"*  LIST (X" + b" {900}\r\n%b" % bytes(900) * 100 + b")\r\n",
     ],
-    ids=["one literal", "many literals", "many literals in an untagged NO"],
+    ids=["one literal", "many literals", "many literals, read line by line"],
 )
 def test_a_large_response_that_nobody_asked_for_is_not_waited_for(
     cls: type[Canned], reply: bytes, monkeypatch: pytest.MonkeyPatch
@@ -264,7 +264,7 @@ def test_responses_ahead_of_idle_take_linear_time() -> None:
 @BOTH
 def test_the_number_of_literals(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", replace(IMAPLIB_LIMITS, literals=10))
-    for start in (b"* 1 FETCH (X", b"* NO (X"):
+    for start in (b"* 1 FETCH (X", b"*  LIST (X"):
         good = start + b" {1}\r\na" * 10 + b")\r\n"
         assert selected(cls, good + DONE).noop() == ("OK", [b"done"])
         refuses(selected(cls, start + b" {1}\r\na" * 11 + b")\r\n" + DONE), TooManyLiterals)
@@ -273,7 +273,7 @@ def test_the_number_of_literals(cls: type[Canned], monkeypatch: pytest.MonkeyPat
 @BOTH
 def test_the_octets_of_a_response(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", replace(IMAPLIB_LIMITS, response=1000))
-    for start in (b"* 1 FETCH (X", b"* NO (X"):
+    for start in (b"* 1 FETCH (X", b"*  LIST (X"):
         literal = b" {300}\r\n" + b"x" * 300
         assert selected(cls, start + literal * 3 + b")\r\n" + DONE).noop() == ("OK", [b"done"])
         refuses(selected(cls, start + literal * 4 + b")\r\n" + DONE), ResponseTooLarge)
@@ -282,7 +282,7 @@ def test_the_octets_of_a_response(cls: type[Canned], monkeypatch: pytest.MonkeyP
 OTHER = [
     b"* 1 FETCH (ENVELOPE (NIL {%d}\r\n",
     b'* LIST () "/" {%d}\r\n',
-    b"* NO {%d}\r\n",
+    b"*  LIST {%d}\r\n",
     b"* 1 FETCH (X-BODY {%d}\r\n",
 ]
 OF_MESSAGES = [
@@ -317,7 +317,7 @@ def test_literals_that_are_of_messages(cls: type[Canned], head: bytes) -> None:
     "size", [b"2147483648", b"4294967301", b"9223372036854775808", b"18446744073709551621", b"9" * 100]
 )
 def test_a_size_that_a_machine_takes_for_another(cls: type[Canned], size: bytes) -> None:
-    for start in (b"* 1 FETCH (BODY[] ", b"* NO "):
+    for start in (b"* 1 FETCH (BODY[] ", b"*  LIST "):
         client = selected(cls, start + b"{" + size + b"}\r\nHELLO)\r\n" + DONE)
         refuses(client, LiteralTooLarge)
         assert "FETCH" not in client.untagged_responses

@@ -48,7 +48,9 @@ BLANK_LINE_BEHIND = b'* LIST (\\HasNoChildren) "/" {7}\r\nAnother\r\n\r\n'
         (BLANK_LINE_INSIDE, {"FETCH": [(b"1 (BODY[HEADER] {13}", b"Subject: test"), b")"]}),
         (BLANK_LINE_BEHIND, {"LIST": [(b'(\\HasNoChildren) "/" {7}', b"Another"), b""]}),
         (b"* NO careful\r\n* BAD what\r\n", {"NO": [b"careful"], "BAD": [b"what"]}),
-        (b"* OK {3}\r\nabc [ALERT] x\r\n", {"OK": [(b"{3}", b"abc"), b" [ALERT] x"]}),
+        (b"* OK see rule {5}\r\n", {"OK": [b"see rule {5}"]}),  # text, and no literal
+        (b"* no [ALERT] {99999999999}\r\n", {"NO": [b"[ALERT] {99999999999}"], "ALERT": [b""]}),
+        (b"* BAD {5+}\r\n* 3 EXISTS\r\n", {"BAD": [b"{5+}"], "EXISTS": [b"3"]}),
     ],
 )
 def test_untagged(cls: type[Canned], octets: bytes, untagged: dict[str, Any]) -> None:

@@ -91,12 +91,13 @@ def test_keyfile_and_certfile(
 
 
 def test_keyfile_and_certfile_that_do_not_go_together() -> None:
-    with pytest.raises(ValueError, match="mutually exclusive"):
-        imaplib.IMAP4_SSL("localhost", 1, certfile="x", ssl_context=ssl.create_default_context())
-    with pytest.raises(ValueError, match="mutually exclusive"):
-        imaplib.IMAP4_SSL("localhost", 1, keyfile="x", ssl_context=ssl.create_default_context())
-    with pytest.raises(ValueError, match="keyfile needs a certfile"):
-        imaplib.IMAP4_SSL("localhost", 1, keyfile="x")
+    for kind in (ValueError, imaplib.IMAP4.error):
+        with pytest.raises(kind, match="mutually exclusive"):
+            imaplib.IMAP4_SSL("localhost", 1, certfile="x", ssl_context=ssl.create_default_context())
+        with pytest.raises(kind, match="mutually exclusive"):
+            imaplib.IMAP4_SSL("localhost", 1, keyfile="x", ssl_context=ssl.create_default_context())
+        with pytest.raises(kind, match="keyfile needs a certfile"):
+            imaplib.IMAP4_SSL("localhost", 1, keyfile="x")
 
 
 def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:

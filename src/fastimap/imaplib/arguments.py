@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
-from .exceptions import InvalidArgument, NotEncodable, UnknownCharset, WrongType
+from .exceptions import InvalidArgument, WrongType, refusal
 
 Argument: TypeAlias = str | bytes | int | float  # a number stands for its digits
 Arguments: TypeAlias = Argument | Sequence[Argument]
@@ -36,17 +36,20 @@ class TextLiteral(bytes):
 
 
 def encoded_text(text: object, encoding: str = "utf-8") -> bytes:
-    """Return the octets of an argument; what is neither text nor octets is made a string."""
+    """Return the octets of an argument; what is neither text nor octets is made a string.
+
+    None is no argument: a mailbox that is called so was hardly meant.
+    """
     if isinstance(text, bytes):
         return text
     if isinstance(text, (bytearray, memoryview)):
         return bytes(text)
+    if text is None:
+        raise WrongType("None is no argument of this command")
     try:
         return str(text).encode(encoding)
-    except UnicodeEncodeError as exc:
-        raise NotEncodable(*exc.args) from None
-    except LookupError as exc:
-        raise UnknownCharset(*exc.args) from None
+    except (UnicodeEncodeError, LookupError) as exc:
+        raise refusal(exc) from None
 
 
 def sequence_set(argument: MessageSet) -> Argument:
@@ -70,7 +73,7 @@ def _sequence_number(number: Any) -> str:
     try:
         index = operator.index(number)
     except TypeError as exc:
-        raise WrongType(*exc.args) from None
+        raise refusal(exc) from None
     if index < 1:
         raise InvalidArgument(f"message numbers begin at 1: {number}")
     return str(index)
@@ -134,6 +137,8 @@ def joined(items: Iterable[Argument]) -> str:
 
 
 def _text(item: object) -> str:
+    if item is None:
+        raise WrongType("None is no argument of this command")
     if not isinstance(item, bytes):
         return str(item)
     try:
@@ -204,7 +209,7 @@ def _texts_after(criterion: object) -> int:
 def substituted(argument: Arguments, params: Sequence[Any] | None) -> Arguments:
     if params is None:
         return argument
-    return substitute(joined((argument,) if isinstance(argument, (str, bytes, int, float)) else argument), params)
+    return substitute(joined(argument if isinstance(argument, (list, tuple)) else (argument,)), params)
 
 
 def substitute(template: str, params: Sequence[Any]) -> str:
@@ -239,7 +244,7 @@ def _param(param: Any) -> str:
     if isinstance(param, (list, tuple)):
         return f"({' '.join(map(_param, param))})"
     if isinstance(param, bytes):
-        param = param.decode("ascii")
+        param = _text(param)
     if isinstance(param, int) and not isinstance(param, bool):
         return str(param)
     if not isinstance(param, str):

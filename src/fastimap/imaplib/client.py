@@ -7,6 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from .arguments import joined
 from .idler import Idler
 from .mailboxes import MailboxCommands
 from .messages import MessageCommands
@@ -89,7 +90,7 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
 
         Returns (code, [data, ...]), oldest first, or (code, [None]).
         """
-        return code, self._untagged_response("", [None], code.upper())[1]
+        return code, self._untagged_response("", [None], joined((code,)).upper())[1]
 
     def idle(self, duration: float | None = None) -> Idler:
         """Return a context manager that idles, and iterates over what the server says meanwhile. RFC 2177.

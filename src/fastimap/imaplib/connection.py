@@ -16,6 +16,7 @@ from ..errors import LineTooLong, ProtocolError
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from ..parser import ResponseReader
 from .costs import Patience
+from .exceptions import InvalidArgument, WrongType, refusal
 from .log import Log
 from .names import _MAXLINE, IMAP4_PORT, Data, Literal, Result, Untagged_status
 from .tls import HAVE_SSL
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from ssl import SSLContext, SSLSocket
 
 
-# OpenSSL's errors that X509_V_FLAG_X509_STRICT alone brings: RFC 5280's demands on extensions.
-_STRICT_ERRORS = range(80, 95)
+# OpenSSL's errors for what X509_V_FLAG_X509_STRICT demands: RFC 5280 to the letter.
+_STRICT_ERRORS = range(77, 95)
 
 # Octets that are parsed at a time.
 _PIECE = 64 * 1024
@@ -86,7 +87,11 @@ class Connection(Log):
 
     def _create_socket(self, timeout: float | None) -> Socket:
         if timeout is not None and not timeout:
-            raise ValueError("Non-blocking socket (timeout=0) is not supported")
+            raise InvalidArgument("Non-blocking socket (timeout=0) is not supported")
+        if timeout is not None and not isinstance(timeout, (int, float)):
+            raise WrongType(f"a timeout is a number of seconds, or None, not {timeout!r:.100}")
+        if timeout is not None and not timeout > 0:
+            raise InvalidArgument(f"a timeout is over 0 seconds, and not {timeout}")
         sys.audit("imaplib.open", self, self.host, self.port)
         address = (self.host or None, self.port)
         try:
@@ -99,6 +104,8 @@ class Connection(Log):
                 seconds = socket.getdefaulttimeout() if timeout is None else timeout
                 exc.args = (f"no connection to {self._peer()} within {seconds} seconds",)
             raise
+        except (TypeError, ValueError, OverflowError) as exc:  # of a host, a port or a timeout that can't be one
+            raise refusal(exc) from None
         with suppress(OSError):
             # Each command is one write; to hold it back for the acknowledgement of the last costs 40 ms.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -261,7 +268,7 @@ class Connection(Log):
         except BaseException as exc:
             sock.close()
             if isinstance(exc, ssl.SSLCertVerificationError):
-                exc.strerror = f"{exc.strerror or exc} ({_way_back(exc)})"
+                exc.strerror = f"{exc.strerror or exc} ({_way_back(exc, context)})"
             elif isinstance(exc, ssl.SSLError):
                 # The type and the number stay; the text gets to name the peer.
                 exc.strerror = (
@@ -335,10 +342,12 @@ class Connection(Log):
             return "?"
 
 
-def _way_back(exc: ssl.SSLCertVerificationError) -> str:
-    if exc.verify_code in _STRICT_ERRORS:
+def _way_back(exc: ssl.SSLCertVerificationError, context: SSLContext) -> str:
+    if context.verify_flags & ssl.VERIFY_X509_STRICT and exc.verify_code in _STRICT_ERRORS:
         return (
-            "Python 3.13 and later verify strictly: to leave that out, context.verify_flags &= ~ssl.VERIFY_X509_STRICT"
+            "Python 3.13 and later demand what RFC 5280 does of a certificate; a new one is right, and to do without: "
+            "context = ssl.create_default_context(); context.verify_flags &= ~ssl.VERIFY_X509_STRICT; "
+            "ssl_context=context"
         )
     return (
         "fastimap verifies certificates, which imaplib does not: to trust this server all the same, "

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgument, refusal
 
 Flags = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
 InternalDate = re.compile(
@@ -76,20 +76,26 @@ def Time2Internaldate(date_time: float | tuple[int, ...] | time.struct_time | da
         if _DATE_TIME.fullmatch(date_time) is None:
             raise InvalidArgument(f"a date-time as str is in double quotes, not {date_time!r}")
         return date_time
+    try:
+        moment = _moment(date_time)
+    except (TypeError, ValueError, OverflowError) as exc:  # a year, a month, a number of seconds out of range
+        raise refusal(exc) from None
+    # %b depends on the locale, and %Y on the C library for the years before 1000.
+    return f'"{moment:%d}-{Months[moment.month]}-{moment.year:04} {moment:%H:%M:%S %z}"'
+
+
+def _moment(date_time: object) -> datetime:
     if isinstance(date_time, datetime):
         if date_time.tzinfo is None:
             raise InvalidArgument("date_time must be aware")
-        moment = date_time
-    elif isinstance(date_time, (int, float)):
-        moment = datetime.fromtimestamp(date_time, UTC).astimezone()
-    elif isinstance(date_time, tuple):
+        return date_time
+    if isinstance(date_time, (int, float)):
+        return datetime.fromtimestamp(date_time, UTC).astimezone()
+    if isinstance(date_time, tuple):
         year, month, day, hour, minute, second = date_time[:6]
         zone = timezone(timedelta(seconds=_offset_of(date_time)))
-        moment = datetime(year, month, day, hour, minute, second, tzinfo=zone)
-    else:
-        raise InvalidArgument("date_time not of a known type")
-    # %b depends on the locale, and %Y on the C library for the years before 1000.
-    return f'"{moment:%d}-{Months[moment.month]}-{moment.year:04} {moment:%H:%M:%S %z}"'
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone)
+    raise InvalidArgument("date_time not of a known type")
 
 
 def _offset_of(time_tuple: tuple[Any, ...]) -> int:

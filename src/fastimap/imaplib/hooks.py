@@ -14,6 +14,9 @@ from .costs import cost
 from .exceptions import shown
 from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _Bare_response_code
 
+# Responses that end in text for people, which may end in braces: no literal follows.
+_OF_TEXT = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
+
 # The part of a line up to the first quote that none closes, if there is one.
 _WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
 
@@ -127,7 +130,7 @@ class Hooks(Connection):
 
     def _fragments(self, typ: str, data: bytes) -> Data:
         """Return the (line, literal) pairs and the closing line of the response that `data` begins."""
-        if not self._match(self.Literal, data):
+        if typ in _OF_TEXT or not self._match(self.Literal, data):
             return [data]
         fragments: Data = []
         depth = 0

@@ -34,8 +34,11 @@ class MailboxCommands(Sending):
             self._set_quote(flags) if flags else None,
             Time2Internaldate(date_time) if date_time else None,
         )
-        if isinstance(message, str):
-            raise WrongType(f"a message is a bytes-like object, not str: {message[:40]!r}")
+        try:
+            memoryview(message)
+        except TypeError:
+            kind = type(message).__name__
+            raise WrongType(f"a message is a bytes-like object, not {kind}: {repr(message)[:40]}") from None
         self.literal = MapCRLF.sub(CRLF, message) if translate_line_endings else message
         return self._simple_command("APPEND", *arguments)
 

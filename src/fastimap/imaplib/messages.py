@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .arguments import Argument, Arguments, MessageSet, substituted
+from .arguments import Argument, Arguments, MessageSet, joined, substituted
 from .names import Commands, Result
 from .sending import Sending
 
@@ -140,15 +140,16 @@ class MessageCommands(Sending):
         typ, data = self._by_number_or_uid(uid, "THREAD", *arguments)
         return self._untagged_response(typ, data, "THREAD")
 
-    def uid(self, command: str, *args: Any, params: Sequence[Any] | None = None) -> Result:
+    def uid(self, command: Argument, *args: Any, params: Sequence[Any] | None = None) -> Result:
         """Execute `command` by UIDs instead of message numbers; `args` and `params` are those of its own method.
 
         Returns the SEARCH, SORT or THREAD responses for these, the FETCH responses for all others.
         RFC 9051, section 6.4.9.
         """
-        command = command.upper()
+        given, command = command, joined((command,)).upper()
         if command not in Commands:
-            raise self.error(f"Unknown IMAP4 UID command: {command!r}")
+            shown = given.upper() if isinstance(given, (str, bytes)) else given
+            raise self.error(f"Unknown IMAP4 UID command: {shown!r}")
         self._check_state(command)
         typ, data = self._simple_command("UID", self._atom(command), *self._uid_arguments(command, args, params))
         name = command if command in ("SEARCH", "SORT", "THREAD") else "FETCH"

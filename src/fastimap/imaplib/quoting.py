@@ -26,7 +26,7 @@ from .arguments import (
     substitute,
     substituted,
 )
-from .exceptions import InvalidArgument, WrongType
+from .exceptions import InvalidArgument, WrongType, refusal
 
 # How many arguments each command takes at least after UID.
 _UID_ARGUMENTS = {"COPY": 2, "EXPUNGE": 1, "FETCH": 2, "MOVE": 2, "SORT": 2, "STORE": 3, "THREAD": 2}
@@ -67,7 +67,10 @@ class Quoting:
             return name.encode("ascii")
         if UNSENDABLE.search(name.encode("utf-8", "surrogatepass")):
             raise InvalidArgument("NUL, CR and LF not allowed in commands")
-        return mailbox_name.encode(name)
+        try:
+            return mailbox_name.encode(name)
+        except UnicodeEncodeError as exc:
+            raise refusal(exc) from None
 
     def _quoted_unless_safe(self, octets: bytes, unsafe: re.Pattern[bytes]) -> bytes:
         if (octets and unsafe.search(octets) is None) or QUOTED.fullmatch(octets):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import Argument, encoded_text
 from .costs import asked_by
-from .exceptions import Exceptions, InvalidArgument, shown
+from .exceptions import Exceptions, InvalidArgument, WrongType, shown
 from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Commands, Data, Result
 from .sending import Sending, tag_prefixes
 from .tls import HAVE_SSL, _client_context
@@ -135,6 +135,8 @@ class SessionCommands(Sending):
         Returns the server's own fields, as a parenthesised list.
         """
         argument = b"NIL"
+        if fields is not None and not isinstance(fields, Mapping):
+            raise WrongType(f"the fields of ID are a mapping, or None, not {type(fields).__name__}")
         if fields:
             pairs = (
                 self._quote(name) + b" " + (b"NIL" if value is None else self._quote(value))

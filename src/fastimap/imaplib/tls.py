@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from .exceptions import InvalidArgument
+
 try:
     import ssl
 except ImportError:
@@ -37,9 +39,9 @@ def _client_context(context: SSLContext | None, keyfile: str | None, certfile: s
     if keyfile is None and certfile is None:
         return _create_default_ssl_context() if context is None else context
     if context is not None:
-        raise ValueError("ssl_context and keyfile or certfile are mutually exclusive: load them into the context")
+        raise InvalidArgument("ssl_context and keyfile or certfile are mutually exclusive: load them into the context")
     if certfile is None:
-        raise ValueError("keyfile needs a certfile")
+        raise InvalidArgument("keyfile needs a certfile")
     warnings.warn("keyfile and certfile are deprecated, use an ssl_context instead", DeprecationWarning, stacklevel=3)
     context = _create_default_ssl_context()
     context.load_cert_chain(certfile, keyfile)
