@@ -109,8 +109,8 @@ SCENARIOS = [
     ),
     fetched(
         FAMILY,
-        "150,000 literals in an untagged NO",
-        Send(b"* NO {1}\r\na"),
+        "150,000 literals, read line by line",
+        Send(b"*  LIST {1}\r\na"),
         Send(b" {1}\r\na" * 1000, 150),
         Answer(b"\r\nTAG OK done\r\n"),
         demand=dead,
@@ -121,8 +121,8 @@ SCENARIOS = [
     ),
     fetched(
         FAMILY,
-        "literals without end in an untagged NO",
-        Send(b"* NO {0}\r\n"),
+        "literals without end, read line by line",
+        Send(b"*  LIST {0}\r\n"),
         Send(b" {0}\r\n" * 10_000, None),
         demand=refused,
     ),

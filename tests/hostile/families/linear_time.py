@@ -156,7 +156,7 @@ SCENARIOS = [
     in_fetch("behind a literal: quotes", b'"', b"* 1 FETCH (X {1}\r\nx"),
     in_fetch("literals behind quotes", b'"\\ {1}\r\nx', b"* 1 FETCH (X {1}\r\nx"),
     in_fetch("empty lines behind a literal, in a list", b"\r\n", b"* 1 FETCH (X {1}\r\nx\r\n"),
-    in_fetch("empty lines behind a literal, in an untagged NO", b"\r\n", b"* NO (X {1}\r\nx\r\n"),
+    in_fetch("empty lines behind a literal, read line by line", b"\r\n", b"*  LIST (X {1}\r\nx\r\n"),
     for_a_file("sections that nothing closes", b"BODY["),
     for_a_file("sections", b"BODY[] "),
     for_a_file("quotes", b'"\\'),

@@ -247,7 +247,7 @@ SCENARIOS = [
     ),
     append(
         "a literal in front of the continuation request",
-        Answer(b"* OK {5}\r\nHELLO\r\n+ go on\r\n"),
+        Answer(b"* LIST () NIL {5}\r\nHELLO\r\n+ go on\r\n"),
         ReadOctets(9),
         ReadLine(),
         Answer(b"TAG OK done\r\n"),

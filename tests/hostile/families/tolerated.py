@@ -86,6 +86,10 @@ SCENARIOS = [
     news("an untagged OK with a code that nobody knows", b"* OK [X-UNHEARD-OF (a b) c] hello\r\n"),
     news("brackets in keywords (Gmail)", b"* FLAGS (\\Seen NotJunk OIB-Seen-[Google Mail]/All)\r\n"),
     news("\\* among FLAGS (Greenmail)", b"* FLAGS (\\Answered \\Seen \\*)\r\n"),
+    news(
+        "a text that ends as a literal's announcement does", b"* OK see rule {5}\r\n* NO {7+}\r\n* BAD [ALERT] {3}\r\n"
+    ),
+    news("VANISHED (EARLIER) of nothing", b"* VANISHED (EARLIER) \r\n"),
     news("COPYUID without its sets (Outlook.com)", b"* OK [COPYUID 701  ]\r\n"),
     news("a code in the place of OK (home.pl)", b"* [COPYUID 123456 1 2]\r\n"),
     # messages
@@ -135,7 +139,47 @@ SCENARIOS = [
         gives(b"HELLO"),
         "(BODYSTRUCTURE)",
     ),
+    body(
+        "a parenthesis that is missing after a literal",
+        b"* 1 FETCH (BODY[] {5}\r\nHELLO\r\n* 4 EXISTS\r\n",
+        gives(b"HELLO"),
+    ),
+    body(
+        "the same in the last response",
+        b"* 1 FETCH (FLAGS () BODY[] {5}\r\nHELLO\r\n",
+        gives(b"HELLO"),
+    ),
+    # The drop-in hands lines on, as the standard library does.
+    replace(
+        body(
+            "a line break in a quoted string",
+            b'* 1 FETCH (ENVELOPE (NIL "a\r\nb" NIL NIL NIL NIL NIL NIL NIL NIL) FLAGS (HELLO))\r\n',
+            gives(b"HELLO"),
+            "(ENVELOPE FLAGS)",
+        ),
+        interface=TYPED,
+    ),
+    body(
+        "a lone backslash before the closing quote",
+        b'* 1 FETCH (ENVELOPE (NIL "a\\" NIL NIL NIL NIL NIL NIL NIL NIL) FLAGS (HELLO))\r\n',
+        gives(b"HELLO"),
+        "(ENVELOPE FLAGS)",
+    ),
+    body(
+        "names of header fields as literals",
+        b"* 1 FETCH (BODY[HEADER.FIELDS ({4}\r\nDATE {2}\r\nTO)] {1}\r\nx FLAGS (HELLO))\r\n",
+        gives(b"HELLO"),
+        "(FLAGS)",
+    ),
     # mailboxes
+    listed(
+        "a name without quotes that ends in parentheses",
+        b'* LIST (\\NoInferiors) "/" Root/HELLO/Sub()\r\n',
+        gives(b"Root/HELLO/Sub()"),
+    ),
+    listed(
+        "a line that can't be read, and one that can", b'* LIST ( "/" x\r\n* LIST () "/" HELLO\r\n', gives(b"HELLO")
+    ),
     listed("raw UTF-8 in a name", b'* LIST () "/" "Entw\xc3\xbcrfe"\r\n', gives(b"Entw\xc3\xbcrfe")),
     listed("tabs in a name without quotes", b'* LIST () "/" INBOX/a\tb\r\n', gives(b"INBOX/a\tb")),
     listed("flags without a backslash", b'* LIST (HasNoChildren UnMarked) "/" HELLO\r\n', gives(b"HELLO")),
@@ -145,6 +189,7 @@ SCENARIOS = [
     searched("an answer in two responses", b"* SEARCH 12\r\n* SEARCH 345\r\nTAG OK done\r\n"),
     searched("two spaces between numbers", b"* SEARCH 12  345\r\nTAG OK done\r\n"),
     searched("a space at the end", b"* SEARCH 12 345 \r\nTAG OK done\r\n"),
+    searched("a mod-sequence amid the numbers", b"* SEARCH 12 (modseq 9) 345\r\nTAG OK done\r\n"),
     searched("news ahead of the answer", b"* 4 EXISTS\r\n* SEARCH 12 345\r\nTAG OK done\r\n"),
     searched("OK without text", b"* SEARCH 12 345\r\nTAG OK\r\n"),
     searched("OK in small letters", b"* search 12 345\r\nTAG ok done\r\n"),
