@@ -48,9 +48,10 @@ class Deadlines:
             self._mark = mark
             self._sending = sending
             self._moved = self._alive = now
-        elif unsolicited.responses != self._signs and not sending:
+        signs = unsolicited.responses - unsolicited.empty_lines
+        if signs != self._signs and not sending:
             self._alive = now
-        self._signs = unsolicited.responses
+        self._signs = signs
         ends = None
         if self._timeouts.response is not None:
             response = self._timeouts.response

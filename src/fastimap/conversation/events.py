@@ -106,7 +106,7 @@ class Unsolicited:
     """How much came that no command claims: in all, and since the last tagged answer, which is limited."""
 
     def __init__(self, limits: Limits) -> None:
-        self.responses = self.octets = 0
+        self.responses = self.octets = self.empty_lines = 0
         self._continuation_requests = 0
         self._responses_answered = self._octets_answered = 0
         self._limits = limits
@@ -123,6 +123,12 @@ class Unsolicited:
             raise TooManyUnasked(
                 f"more than {limits.unasked} unsolicited responses, or more than {limits.unasked_octets} octets of them"
             )
+
+    def count_empty_lines(self, octets: int) -> None:
+        """Count them as responses, which are limited; raise TooManyUnasked. They are no sign of life."""
+        lines = octets // 2
+        self.empty_lines += lines
+        self.count(lines, octets)
 
     def count_continuation_request(self) -> None:
         """Count one that no command in flight can have asked for; raise TooManyUnasked."""

@@ -488,7 +488,7 @@ class Protocol:
                 return
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
-            self.unsolicited.count(skipped // 2, skipped)
+            self.unsolicited.count_empty_lines(skipped)
 
     def _take_conditions(self, lines: list[bytes]) -> None:
         """Take status responses that no command claims, as lines: a server may send a million of them."""

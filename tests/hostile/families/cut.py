@@ -50,7 +50,7 @@ LISTS = (
     Expect(b"LIST"),
     Answer(b'* LIST () "/" {5}\r\nINBOX\r\n* LIST (\\Noselect) "/" "a b"\r\nTAG OK done\r\n'),
     Expect(b"STATUS"),
-    Answer(b"* STATUS INBOX (MESSAGES 12)\r\n* NO [ALERT] {2}\r\nhi there\r\nTAG OK done\r\n"),
+    Answer(b"* STATUS {5}\r\nINBOX (MESSAGES 12)\r\n* NO [ALERT] hi there\r\nTAG OK done\r\n"),
 )
 LIST_CALLS = (call("list"), call("status", "INBOX", "(MESSAGES)"))
 IDLING = (

@@ -246,7 +246,7 @@ SCENARIOS = [
         "NO to another tag, to APPEND", Answer(b"NEXT NO no\r\n"), demand=both(refused_in_step, never_sends(b"message"))
     ),
     append(
-        "a literal in front of the continuation request",
+        "a literal ahead of the continuation request",
         Answer(b"* LIST () NIL {5}\r\nHELLO\r\n+ go on\r\n"),
         ReadOctets(9),
         ReadLine(),
