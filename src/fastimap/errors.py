@@ -67,7 +67,7 @@ __all__ = [
     "TooManyAnswers",
     "TooManyChallenges",
     "TooManyLiterals",
-    "TooManyUnasked",
+    "TooManyUnsolicited",
     "UIDValidityChanged",
     "Unavailable",
 ]
@@ -342,10 +342,10 @@ class NestingTooDeep(LimitError, ParseError):
     limit = "depth"
 
 
-class TooManyUnasked(LimitError):
-    """During one command the server sent more unsolicited responses than ``Limits.unasked`` allows, or stray ``+``."""
+class TooManyUnsolicited(LimitError):
+    """During one command the server sent more unsolicited responses, or stray ``+``, than ``Limits`` allow."""
 
-    limit = "unasked"
+    limit = "unsolicited"
 
 
 class TooManyAnswers(LimitError):

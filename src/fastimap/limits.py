@@ -40,12 +40,12 @@ class Limits:
     """Nesting of parentheses (`NestingTooDeep`). Dovecot stops MIME nesting at 100 parts, and a body
     structure takes two levels a part. For readers of one's own: the clients keep to this number."""
 
-    unasked: int = 1_000_000
-    """Number of responses during one command that no command claims (`TooManyUnasked`). A mailbox of that many
+    unsolicited: int = 1_000_000
+    """Number of responses during one command that no command claims (`TooManyUnsolicited`). A mailbox of that many
     messages may send an EXPUNGE for each."""
 
-    unasked_octets: int = 64 * _MIB
-    """The octets of those responses together (`TooManyUnasked`)."""
+    unsolicited_octets: int = 64 * _MIB
+    """The octets of those responses together (`TooManyUnsolicited`)."""
 
     answers: int = 1_000_000
     """Number of responses that answer one command, other than FETCH responses to a FETCH (`TooManyAnswers`). Large

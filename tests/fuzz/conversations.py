@@ -37,7 +37,9 @@ from fastimap.wire import _values
 from .inputs import CLIENT_SMALL_LIMITS, arriving
 from .invariants import LITTERED
 
-_SMALL = Limits(line=300, literal=2_000, other_literal=500, response=3_000, literals=4, unasked=6, unasked_octets=900)
+_SMALL = Limits(
+    line=300, literal=2_000, other_literal=500, response=3_000, literals=4, unsolicited=6, unsolicited_octets=900
+)
 _MOST = 16 * 1024  # octets of one input
 _PIECE = 7
 # An empty set has no first number.
@@ -528,8 +530,8 @@ def check(data: bytes) -> None:
     assert seen == expected, f"{plan}: in C {seen!r}, and in Python {expected!r}"
     if plan.conversation not in _ONE_CUT_ONLY:
         seen = watched(plan, LITTERED, lambda octets: 1 if len(octets) < 300 else _PIECE)
-        # Empty lines count as unasked only where nothing else arrives with them.
-        by_pieces = {seen[1][0], expected[1][0]} & {"TooManyUnasked"}
+        # Empty lines count as unsolicited only where nothing else arrives with them.
+        by_pieces = {seen[1][0], expected[1][0]} & {"TooManyUnsolicited"}
         assert by_pieces or seen == expected, f"{plan}: in pieces {seen!r}, and whole {expected!r}"
 
 

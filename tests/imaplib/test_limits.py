@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastimap import imaplib
-from fastimap.errors import LimitError, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnasked
+from fastimap.errors import LimitError, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from fastimap.limits import IMAPLIB_LIMITS
 from tests.imaplib.canned import Canned, Watched
 from tests.imaplib.conftest import Connect
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("implementation")
 
 DONE = b"<tag> OK done\r\n"
 BOTH = pytest.mark.parametrize("cls", [Canned, Watched])
-LIMITS = replace(IMAPLIB_LIMITS, unasked=10, unasked_octets=1000)
+LIMITS = replace(IMAPLIB_LIMITS, unsolicited=10, unsolicited_octets=1000)
 
 
 def test_the_limits() -> None:
@@ -27,8 +27,8 @@ def test_the_limits() -> None:
     assert IMAPLIB_LIMITS.literal == 2**30
     assert IMAPLIB_LIMITS.other_literal == 2**20
     assert IMAPLIB_LIMITS.literals == 100_000
-    assert IMAPLIB_LIMITS.unasked == 1_000_000
-    assert IMAPLIB_LIMITS.unasked_octets == 64 * 2**20
+    assert IMAPLIB_LIMITS.unsolicited == 1_000_000
+    assert IMAPLIB_LIMITS.unsolicited_octets == 64 * 2**20
     assert IMAPLIB_LIMITS.challenges == 16
 
 
@@ -77,7 +77,7 @@ UNASKED = {
 @BOTH
 @pytest.mark.parametrize("name", UNASKED)
 @pytest.mark.parametrize("cut", [0, 7])
-def test_the_number_of_unasked_responses(
+def test_the_number_of_unsolicited_responses(
     cls: type[Canned], name: str, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
@@ -85,18 +85,18 @@ def test_the_number_of_unasked_responses(
     client = selected(cls, reply, reply, cut=cut)
     assert client.noop() == ("OK", [b"done"])
     assert client.noop() == ("OK", [b"done"])  # each command begins anew
-    refuses(selected(cls, UNASKED[name] * 11 + DONE, cut=cut), TooManyUnasked)
+    refuses(selected(cls, UNASKED[name] * 11 + DONE, cut=cut), TooManyUnsolicited)
 
 
 @BOTH
 @pytest.mark.parametrize("cut", [0, 7])
-def test_the_octets_of_unasked_responses(cls: type[Canned], cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_octets_of_unsolicited_responses(cls: type[Canned], cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
     for line, literal in ((b"* X " + b"x" * 500 + b"\r\n", b"* 1 X {480}\r\n" + b"x" * 480 + b"\r\n"),):
         selected(cls, line * 2 + DONE, cut=cut).noop()
         selected(cls, literal * 2 + DONE, cut=cut).noop()
-        refuses(selected(cls, line * 2 + b"* X y\r\n" + DONE, cut=cut), TooManyUnasked)
-        refuses(selected(cls, literal * 2 + line + DONE, cut=cut), TooManyUnasked)
+        refuses(selected(cls, line * 2 + b"* X y\r\n" + DONE, cut=cut), TooManyUnsolicited)
+        refuses(selected(cls, literal * 2 + line + DONE, cut=cut), TooManyUnsolicited)
 
 
 @BOTH
@@ -114,7 +114,7 @@ def test_a_large_response_that_nobody_asked_for_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
     client = selected(cls, reply + DONE, cut=500)
-    refuses(client, TooManyUnasked)
+    refuses(client, TooManyUnsolicited)
     assert len(client.canned.octets) > 80_000
     client = selected(cls, reply + DONE, cut=500)
     if b"FETCH" in reply:
@@ -133,7 +133,7 @@ def test_a_large_response_that_the_caller_asked_for_by_himself(monkeypatch: pyte
 def test_responses_without_end_of_as_many_types(cls: type[Canned], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
     lines = b"".join(b"* X-%c 1\r\n" % letter for letter in b"ABCDEFGHIJK")
-    refuses(selected(cls, lines + DONE), TooManyUnasked)
+    refuses(selected(cls, lines + DONE), TooManyUnsolicited)
 
 
 ASKED: dict[str, tuple[Any, bytes]] = {
@@ -169,7 +169,7 @@ def test_what_is_asked_for_may_be_any_number(cls: type[Canned], name: str, monke
     monkeypatch.setattr(imaplib, "LIMITS", LIMITS)
     call, line = ASKED[name]
     assert call(selected(cls, line * 500 + b"* OK hello\r\n" * 10 + DONE))[0] == "OK"
-    refuses(selected(cls, line * 500 + b"* OK hello\r\n" * 11 + DONE), TooManyUnasked, call)
+    refuses(selected(cls, line * 500 + b"* OK hello\r\n" * 11 + DONE), TooManyUnsolicited, call)
 
 
 def test_what_is_asked_for_by_send(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Tags, states, answers, and what is said unasked: by transcripts."""
+"""Tags, states, answers, and what is said unsolicited: by transcripts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_no_is_a_typed_error() -> None:
     assert caught.value.text == "no such mailbox"
 
 
-def test_unasked_data_never_mixes_with_a_result() -> None:
+def test_unsolicited_data_never_mixes_with_a_result() -> None:
     talk = Talk(selected=True)
     pending = talk.submit(Fetch(2, "FLAGS", "RFC822.SIZE"))
     talk.sends("<1> UID FETCH 2 (FLAGS RFC822.SIZE)")

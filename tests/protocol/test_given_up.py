@@ -65,7 +65,7 @@ def test_expunges_that_nobody_gets_as_a_result_are_events_where_they_came(answer
 
 
 def test_expunges_that_come_as_events_are_no_more_than_events_may_be() -> None:
-    talk = Talk(selected=True, limits=Limits(unasked_octets=80))
+    talk = Talk(selected=True, limits=Limits(unsolicited_octets=80))
     talk.submit(Expunge())
     talk.sent()
     talk.says(*["* 1 EXPUNGE"] * 90, "* 2 EXPUNGE", "<1> NO [LIMIT] enough for now")

@@ -1,4 +1,4 @@
-"""What a server says unasked is bounded: by transcripts."""
+"""What a server says unsolicited is bounded: by transcripts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fastimap.types import Exists, ResponseCode, StatusResponse
 from tests.protocol.talk import Talk
 
 
-def test_unasked_responses_are_bounded() -> None:
-    talk = Talk(limits=Limits(unasked=10))
+def test_unsolicited_responses_are_bounded() -> None:
+    talk = Talk(limits=Limits(unsolicited=10))
     pending = talk.submit(Noop())
     talk.sent()
     for _ in range(10):
         talk.says("* 1 EXISTS")
     assert not pending.done
     talk.says("* 1 EXISTS")
-    with pytest.raises(errors.TooManyUnasked):
+    with pytest.raises(errors.TooManyUnsolicited):
         pending.result()
 
 
@@ -37,7 +37,7 @@ def test_unasked_responses_are_bounded() -> None:
     ],
 )
 def test_rows_that_nobody_asked_for_are_measured_whole(row: str) -> None:
-    talk = Talk(selected=True, limits=Limits(unasked_octets=20_000))
+    talk = Talk(selected=True, limits=Limits(unsolicited_octets=20_000))
     talk.submit(Noop())
     talk.sent()
     for _ in range(3):
@@ -45,7 +45,7 @@ def test_rows_that_nobody_asked_for_are_measured_whole(row: str) -> None:
     assert talk.protocol.error is None
     for _ in range(3):
         talk.says(row % ("x" * 5000))
-    assert isinstance(talk.protocol.error, errors.TooManyUnasked)
+    assert isinstance(talk.protocol.error, errors.TooManyUnsolicited)
 
 
 ROW = "* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (7) BODY[] {4000}\r\n%s)" % ("x" * 4000)
@@ -85,7 +85,7 @@ def test_rows_that_answer_a_fetch_are_not() -> None:
 
 
 def test_events_that_nobody_collects_are_bounded_in_octets() -> None:
-    talk = Talk(selected=True, limits=Limits(unasked_octets=20_000))
+    talk = Talk(selected=True, limits=Limits(unsolicited_octets=20_000))
     for _ in range(10):
         talk.submit(Noop())
         talk.sent()
@@ -96,7 +96,7 @@ def test_events_that_nobody_collects_are_bounded_in_octets() -> None:
 
 
 def test_conditions_are_counted_and_come_as_events_in_their_order() -> None:
-    talk = Talk(limits=Limits(unasked=5))
+    talk = Talk(limits=Limits(unsolicited=5))
     pending = talk.submit(Noop())
     talk.sent()
     talk.says("* OK Searched 39%", "* 3 EXISTS", "* NO disk is nearly full", "* OK [ALERT] x", "* BAD what?")
@@ -109,7 +109,7 @@ def test_conditions_are_counted_and_come_as_events_in_their_order() -> None:
     ]
     assert not pending.done
     talk.says("* OK Searched 40%")
-    with pytest.raises(errors.TooManyUnasked):
+    with pytest.raises(errors.TooManyUnsolicited):
         pending.result()
 
 
@@ -126,5 +126,5 @@ def test_continuation_requests_that_no_command_asked_for_are_few(command: Callab
     talk.says(*["+ go on"] * 1000)
     assert not second.done
     talk.says("+ go on")
-    with pytest.raises(errors.TooManyUnasked, match="1000 continuation requests"):
+    with pytest.raises(errors.TooManyUnsolicited, match="1000 continuation requests"):
         second.result()

@@ -143,7 +143,7 @@ def test_unauthenticated(account_of_both: Account) -> None:
     assert [row.body for row in client.fetch(uids, "BODY.PEEK[]")] == list(LETTERS)
 
 
-def test_without_tls_no_password_goes_out_unasked(account: Account) -> None:
+def test_without_tls_no_password_goes_out_by_itself(account: Account) -> None:
     anybody = account.door(account.server.host, account.server.port, tls=False)
     anybody.connect()
     if "AUTH=SCRAM-SHA-256" in anybody.capabilities:

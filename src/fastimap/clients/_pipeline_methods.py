@@ -134,7 +134,7 @@ class Pipeline:
     def create_mailbox(self, mailbox: MailboxName, *, special_use: str | Iterable[str] = ()) -> Pending[str | None]:
         r"""Create a mailbox; return its mailbox ID where the server has such (OBJECTID, RFC 8474), else None.
 
-        :param mailbox: its name. One that ends in the hierarchy delimiter tells that mailboxes will be created below it.
+        :param mailbox: its name. One that ends in the hierarchy delimiter says that mailboxes will be created below it.
         :param special_use: attributes of its special use, such as ``"\Sent"`` (CREATE-SPECIAL-USE, RFC 6154, section 3).
 
         Raises MailboxExists, NoPermission, OverQuota. (RFC 9051, section 6.3.4)
@@ -208,7 +208,7 @@ class Pipeline:
         :param special_use: only mailboxes with a special use (SPECIAL-USE, RFC 6154).
         :param with_subscribed: tell which are subscribed (LIST-EXTENDED).
         :param with_children: tell which have children (LIST-EXTENDED).
-        :param with_special_use: tell the special uses (SPECIAL-USE); many servers do unasked.
+        :param with_special_use: tell the special uses (SPECIAL-USE); many servers do so unsolicited.
         :param with_rights: what this account may do with each, in `MailboxInfo.my_rights` (LIST-MYRIGHTS, RFC 8440).
         :param status: items as for `mailbox_status`, in `MailboxInfo.status` (LIST-STATUS, RFC 5819).
         :param metadata: entries as for `get_metadata`, in `MailboxInfo.metadata` (LIST-METADATA, RFC 9590).
@@ -388,7 +388,7 @@ class Pipeline:
         :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
             None for all; no UIDs (``[]``) are nothing to do.
 
-        Returns what is gone: these responses do not come as events too, unless the server refuses to go on behind some of
+        Returns what is gone: these responses do not come as events too, unless the server refuses to go on after some of
         them, or nobody awaits the result any more. Raises StateError where the mailbox was selected with
         ``read_only=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
         """
@@ -434,7 +434,7 @@ class Pipeline:
         :param items: data items; at least one body section, such as ``"BODY.PEEK[]"``.
         :param into: a binary file that the body section of a single message is written to; or, for several sections or
             messages, a function that gets the number of the message (UID, or sequence number with a `SequenceSet`; None
-            where the server sends it behind the literal, or far behind another one), the item's name as answered
+            where the server sends it after the literal, or far after another one), the item's name as answered
             (``"BODY[]"``) and its size in octets, and returns the file to write to, or None to keep it in memory.
         :param progress: called with the octets written so far and the size of the literal, at most once a buffer
             (256 KiB).
@@ -713,7 +713,7 @@ class Pipeline:
         """Give somebody rights on a mailbox, or take them away.
 
         :param mailbox: name of the mailbox.
-        :param identifier: who: a user or a group in the server's own terms, ``"anyone"``; with ``-`` in front of it,
+        :param identifier: who: a user or a group in the server's own terms, ``"anyone"``; with ``-`` before it,
             the rights are those that it is denied.
         :param rights: letters such as ``"lrs"`` (RFC 4314, section 2.1); ``""`` with ``action="replace"`` for none.
         :param action: what becomes of the rights that were there.

@@ -332,7 +332,7 @@ class AsyncClient(methods.AsyncClient):
         renew: float = 540.0,
         poll: float = 30.0,
     ) -> AsyncGenerator[Event, None]:
-        """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
+        """Yield events as the server reports them, for ever or for `timeout` seconds (IDLE, RFC 2177).
 
         :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
         :param poll: seconds between two NOOPs, where the server has no IDLE.
@@ -378,7 +378,7 @@ class AsyncClient(methods.AsyncClient):
 
         Each is sent as it is asked for. A result can be awaited at any time, also in the block (``await pending``).
         Every command is answered when the block ends; then `Pending.result()` returns its result or raises its error.
-        What must not overlap (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
+        What must not overlap (RFC 9051, section 5.5) is held back. An error whose result is never asked for is logged.
         """
         await self.connect()
         link = self._linked()
@@ -704,7 +704,7 @@ async def _connected(given: Settings) -> sockets.socket:
 
 
 async def _made(given: Settings) -> sockets.socket:
-    """Return the caller's socket, or his factory's, which may block."""
+    """Return the caller's socket, or one of the caller's factory, which may block."""
     making = asyncio.ensure_future(asyncio.to_thread(connect, given))
     try:
         connection = await asyncio.shield(making)

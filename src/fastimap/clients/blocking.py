@@ -370,7 +370,7 @@ class Client(methods.Client):
     def idle(
         self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0
     ) -> Generator[Event, None, None]:
-        """Yield events as the server tells them, for ever or for `timeout` seconds (IDLE, RFC 2177).
+        """Yield events as the server reports them, for ever or for `timeout` seconds (IDLE, RFC 2177).
 
         :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
         :param poll: seconds between two NOOPs, where the server has no IDLE.
@@ -417,7 +417,7 @@ class Client(methods.Client):
 
         Each is sent as it is asked for. `Pending.result()` may be asked for at any time, also in the block: it waits,
         returns the result or raises the error. Every command is answered when the block ends. What must not overlap
-        (RFC 9051, section 5.5) is held back. An error that nobody asks for is logged.
+        (RFC 9051, section 5.5) is held back. An error whose result is never asked for is logged.
         """
         self.connect()
         pipeline = Pipeline(self._protocol, self._flush, drive=self._finish)

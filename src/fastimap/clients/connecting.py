@@ -35,7 +35,7 @@ def client_context(settings: Settings) -> ssl.SSLContext:
 
 
 def connect(settings: Settings) -> socket.socket:
-    """Return a connected socket: the caller's, his factory's, or a new one. Raises ConnectFailed or Timeout."""
+    """Return a connected socket: the caller's, its factory's, or a new one. Raises ConnectFailed or Timeout."""
     given = settings.socket
     if given is not None and not callable(given):
         connection: socket.socket = given

@@ -90,7 +90,7 @@ class Question(_Simple[R]):
 
 
 def verb(name: str, messages: Messages, session: Session) -> tuple[Part, Part]:
-    """Return the command's name, with UID in front of it unless `messages` is a SequenceSet, and the set."""
+    """Return the command's name, with UID before it unless `messages` is a SequenceSet, and the set."""
     return by(name, isinstance(messages, SequenceSet), session), str(messages).encode("ascii")
 
 
@@ -188,7 +188,7 @@ def one_or_several(values: str | Iterable[str], what: str) -> tuple[str, ...]:
 
 
 def names(given: tuple[str, ...], what: str) -> tuple[str, ...]:
-    """Return names that are arguments of their own (``*items``); TypeError that tells so where one is no str."""
+    """Return names that are arguments of their own (``*items``); TypeError that says so where one is no str."""
     for name in given:
         if not isinstance(name, str):
             raise TypeError(f"{what} are str, each an argument of its own (a list is unpacked by *): {name!r:.100}")

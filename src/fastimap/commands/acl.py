@@ -36,7 +36,7 @@ class SetACL(Instruction):
     """Give somebody rights on a mailbox, or take them away.
 
     :param mailbox: name of the mailbox.
-    :param identifier: who: a user or a group in the server's own terms, ``"anyone"``; with ``-`` in front of it,
+    :param identifier: who: a user or a group in the server's own terms, ``"anyone"``; with ``-`` before it,
         the rights are those that it is denied.
     :param rights: letters such as ``"lrs"`` (RFC 4314, section 2.1); ``""`` with ``action="replace"`` for none.
     :param action: what becomes of the rights that were there.

@@ -82,8 +82,8 @@ class _Appending(Command[R]):
             attributes = _attributes(message.flags, message.internal_date)
             if message.utf8:
                 # Dovecot 2.4 announces UTF8=ACCEPT and does not know this: it does not ask for the literal, and would
-                # take a message that came unasked for commands. Courier 5.0 knows it behind flags or a date alone, so
-                # there are flags, if none.
+                # take a message that came unsolicited for commands. Courier 5.0 knows it after flags or a date alone,
+                # so there are flags, if none.
                 literal = replace(literal, waits=True)
                 self._messages += [*(attributes or [()]), b"UTF8", (literal,)]
             else:
@@ -398,7 +398,7 @@ class _FileAt:
 
     def read(self, size: int, /) -> bytes:
         if self._file is None:
-            self._file = open(self._path, "rb")  # noqa: SIM115  closed behind its last octet
+            self._file = open(self._path, "rb")  # noqa: SIM115  closed after its last octet
             if os.fstat(self._file.fileno()).st_size != self._whole:
                 raise ValueError(f"{os.fspath(self._path)!r} has changed since it was to be sent")
         octets = self._file.read(size)

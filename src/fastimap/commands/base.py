@@ -197,7 +197,7 @@ class Command(Generic[R_co]):
     """Given by the protocol when it is sent."""
     scope: Scope | None = None
     """Of the numbers that it names (`Session.scope`): it is not sent when they have lost their meaning. For what sends
-    several commands, between which somebody else may send his; a single command is meant for when it is sent."""
+    several commands, between which another task may send its own; a single command is meant for when it is sent."""
     by_sequence: bool = False
     """Of a piece: whether it names messages by sequence numbers, which an expunge shifts."""
     sent_in: Scope | None = None
@@ -223,7 +223,7 @@ class Command(Generic[R_co]):
         return ()
 
     def parts(self, session: Session) -> Sequence[Part]:
-        """Return what is sent behind the tag, the name included."""
+        """Return what is sent after the tag, the name included."""
         raise NotImplementedError
 
     def pieces(self, octets: int) -> Sequence[Command[R_co]]:

@@ -70,7 +70,7 @@ class Enable(Question[frozenset[str]]):
         super().__init__(*map(encode.capability, names(capabilities, "capabilities")))
 
     def succeed(self, tagged: Tagged, session: Session) -> frozenset[str]:
-        # Only now: names that a server says unasked would add up for as long as the connection lasts.
+        # Only now: names that a server sends unsolicited would add up for as long as the connection lasts.
         enabled = super().succeed(tagged, session)
         session.enabled |= enabled
         return enabled

@@ -53,7 +53,7 @@ _BITS = {
 _NAMES = {bit: name for name, bit in _BITS.items() if name not in ("BODY", "RFC822")}
 _ALL = ((1, 2**32 - 1),)
 _SHOWN = 3
-# What servers send unasked (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
+# What servers send unsolicited (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
 _UNASKED = PRESENT_UID | PRESENT_FLAGS | PRESENT_MODSEQ
 _REQUIRED = {
     "MODSEQ": "CONDSTORE",
@@ -214,7 +214,7 @@ class Fetch(Command[FetchResult]):
             self._need |= PRESENT_UID
         if self._changed_since is not None:
             self._need |= PRESENT_MODSEQ
-        # Only what anybody may be sent unasked was asked for: then the first answer counts, later ones are news.
+        # Only what anybody may be sent unsolicited was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
         self.kind = "fetch" if self._by_uid else "fetch-by-number"
         self._seen: set[int] | None = None
@@ -415,7 +415,7 @@ class FetchInto(Fetch):
     :param items: data items; at least one body section, such as ``"BODY.PEEK[]"``.
     :param into: a binary file that the body section of a single message is written to; or, for several sections or
         messages, a function that gets the number of the message (UID, or sequence number with a `SequenceSet`; None
-        where the server sends it behind the literal, or far behind another one), the item's name as answered
+        where the server sends it after the literal, or far after another one), the item's name as answered
         (``"BODY[]"``) and its size in octets, and returns the file to write to, or None to keep it in memory.
     :param progress: called with the octets written so far and the size of the literal, at most once a buffer
         (256 KiB).
@@ -525,7 +525,7 @@ class FetchInto(Fetch):
             return rows
         known = {(_announced(row), number) for row in rows for number in (self._number(row), None)}
         if not self._written <= known:
-            raise ParseError("what was written is of another message: the server said so behind it")
+            raise ParseError("what was written is of another message: the server said so after it")
         for row in rows:
             for _, value in row.items:
                 error = getattr(value, "error", None)
@@ -581,7 +581,7 @@ def _position(file: Any) -> int:
 
 
 def _announced(row: FetchedMessage) -> int | None:
-    """Return the number in front of a row."""
+    """Return the number before a row."""
     return row.sequence_number if row.sequence_number is not None else row.uid
 
 

@@ -73,7 +73,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
     :param special_use: only mailboxes with a special use (SPECIAL-USE, RFC 6154).
     :param with_subscribed: tell which are subscribed (LIST-EXTENDED).
     :param with_children: tell which have children (LIST-EXTENDED).
-    :param with_special_use: tell the special uses (SPECIAL-USE); many servers do unasked.
+    :param with_special_use: tell the special uses (SPECIAL-USE); many servers do so unsolicited.
     :param with_rights: what this account may do with each, in `MailboxInfo.my_rights` (LIST-MYRIGHTS, RFC 8440).
     :param status: items as for `mailbox_status`, in `MailboxInfo.status` (LIST-STATUS, RFC 5819).
     :param metadata: entries as for `get_metadata`, in `MailboxInfo.metadata` (LIST-METADATA, RFC 9590).
@@ -173,7 +173,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
                 return False
             self._found.append(response)
             return True
-        # Only what was asked for: STATUS and METADATA responses may come unasked too (NOTIFY).
+        # Only what was asked for: STATUS and METADATA responses may come unsolicited too (NOTIFY).
         if (
             (isinstance(response, MailboxStatus) and self._status)
             or (isinstance(response, MyRightsResponse) and b"MYRIGHTS" in self._return)
@@ -200,7 +200,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
 
 
 def _key(name: str, octets: bytes) -> bytes:
-    """Return what tells mailboxes apart: the octets, as a careless server has ``R&D`` and ``R&-D``."""
+    """Return what distinguishes mailboxes: the octets, as a careless server has ``R&D`` and ``R&-D``."""
     return b"INBOX" if name == "INBOX" else octets
 
 
@@ -280,7 +280,7 @@ class Status(Question[MailboxStatus]):
 class Create(Command[str | None]):
     """Create a mailbox; return its mailbox ID where the server has such (OBJECTID, RFC 8474), else None.
 
-    :param mailbox: its name. One that ends in the hierarchy delimiter tells that mailboxes will be created below it.
+    :param mailbox: its name. One that ends in the hierarchy delimiter says that mailboxes will be created below it.
     :param special_use: attributes of its special use, such as ``"\\Sent"`` (CREATE-SPECIAL-USE, RFC 6154, section 3).
 
     Raises MailboxExists, NoPermission, OverQuota. (RFC 9051, section 6.3.4)

@@ -63,7 +63,7 @@ class GetMetadata(Command[MetadataResult]):
         if depth:
             options += [b"DEPTH", _DEPTHS[depth]]
         asked = tuple(map(_entry, names(entries, "entries")))
-        # The grammar has the options in front of the mailbox; the examples of the RFC, behind it, are erroneous.
+        # The grammar has the options before the mailbox; the examples of the RFC, after it, are erroneous.
         self._arguments: list[Part] = [tuple(options)] if options else []
         self._arguments += [encode.mailbox(mailbox), asked if len(asked) > 1 else asked[0]]
         self._entries: dict[str, bytes | None] = {}
@@ -129,7 +129,7 @@ def _value(value: str | bytes | None) -> Part:
     """Return a value as the grammar has it: nstring or literal8; a value may hold anything."""
     octets = value.encode("utf-8") if isinstance(value, str) else value
     if octets is not None and (b"\0" in octets or b"\r" in octets or b"\n" in octets):
-        # Few servers take NUL. Who does not know the literal8 must not get it unasked, and take it for a command.
+        # Few servers take NUL. Who does not know the literal8 must not get it unsolicited, and take it for a command.
         binary = b"\0" in octets
         return encode.Literal(octets, binary=binary, waits=binary)
     return encode.nstring(value)

@@ -372,7 +372,7 @@ class Expunge(Command[ExpungeResult]):
     :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
         None for all; no UIDs (``[]``) are nothing to do.
 
-    Returns what is gone: these responses do not come as events too, unless the server refuses to go on behind some of
+    Returns what is gone: these responses do not come as events too, unless the server refuses to go on after some of
     them, or nobody awaits the result any more. Raises StateError where the mailbox was selected with
     ``read_only=True``. (RFC 9051, sections 6.4.3 and 6.4.9)
     """

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import TooManyUnasked
+from ..errors import TooManyUnsolicited
 from ..limits import Limits
 from ..model.message import FetchedMessage
 from ..model.responses import ExpungeResponse, Response, Vanished
@@ -31,7 +31,7 @@ class Reconnected:
 
 
 Event: TypeAlias = Response | FetchedMessage | Reconnected
-"""What comes unsolicited: untagged responses, rows of FETCH that nobody asked for, and `Reconnected`."""
+"""What comes unsolicited: untagged responses, unsolicited rows of FETCH, and `Reconnected`."""
 
 # Bounds of the queue, in events and in octets as they were on the wire: decoded, a response of short words takes some
 # thirty times its octets. Beyond them the oldest events go, and `dropped` counts them.
@@ -50,7 +50,7 @@ class EventQueue:
         self.dropped = 0
         self._events: deque[tuple[Event | bytes, int]] = deque()  # with its octets; bytes are a line not yet decoded
         self._octets = 0
-        self._most_octets = min(limits.unasked_octets, _MOST_OCTETS)
+        self._most_octets = min(limits.unsolicited_octets, _MOST_OCTETS)
 
     def put(self, event: Event | bytes, octets: int) -> None:
         """Add an event that had so many octets on the wire."""
@@ -112,29 +112,30 @@ class Unsolicited:
         self._limits = limits
 
     def count(self, responses: int, octets: int) -> None:
-        """Count responses; raise TooManyUnasked."""
+        """Count responses; raise TooManyUnsolicited."""
         self.responses += responses
         self.octets += octets
         limits = self._limits
         if (
-            self.responses - self._responses_answered > limits.unasked
-            or self.octets - self._octets_answered > limits.unasked_octets
+            self.responses - self._responses_answered > limits.unsolicited
+            or self.octets - self._octets_answered > limits.unsolicited_octets
         ):
-            raise TooManyUnasked(
-                f"more than {limits.unasked} unsolicited responses, or more than {limits.unasked_octets} octets of them"
+            raise TooManyUnsolicited(
+                f"more than {limits.unsolicited} unsolicited responses, or more than {limits.unsolicited_octets} "
+                "octets of them"
             )
 
     def count_empty_lines(self, octets: int) -> None:
-        """Count them as responses, which are limited; raise TooManyUnasked. They are no sign of life."""
+        """Count them as responses, which are limited; raise TooManyUnsolicited. They are no sign of life."""
         lines = octets // 2
         self.empty_lines += lines
         self.count(lines, octets)
 
     def count_continuation_request(self) -> None:
-        """Count one that no command in flight can have asked for; raise TooManyUnasked."""
+        """Count one that no command in flight can have asked for; raise TooManyUnsolicited."""
         self._continuation_requests += 1
         if self._continuation_requests > _MOST_CONTINUATION_REQUESTS:
-            raise TooManyUnasked(
+            raise TooManyUnsolicited(
                 f"more than {_MOST_CONTINUATION_REQUESTS} continuation requests that no command can have asked for"
             )
 

@@ -57,7 +57,7 @@ class Pending(Generic[R]):
         self.wait: Callable[[Pending[Any]], Awaitable[object]] | None = None
         self.on_detach: Callable[[], None] | None = None
         self.asked_for = True
-        """Whether somebody has asked for the result: an error that nobody asks for is logged."""
+        """Whether somebody has asked for the result: an error whose result is never asked for is logged."""
 
     def __repr__(self) -> str:
         state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"

@@ -1,6 +1,6 @@
 """One client's run, in a process of its own, so that CPU time and peak memory are this client's alone.
 
-A :class:`Job` comes in on standard input. On standard output, a line per chunk tells how many messages it brought,
+A :class:`Job` comes in on standard input. On standard output, a line per chunk says how many messages it brought,
 and the last line holds the :class:`Run`; all of it is JSON.
 """
 
@@ -110,7 +110,7 @@ def _typed(job: Job) -> Iterator[tuple[Fetch, Digests]]:
 def _fetched(data: list[Any]) -> Iterator[tuple[int, bytes]]:
     """Yield UID and octets for each message in what imaplib returns for a FETCH: see ``Run.digests``.
 
-    A response is a line, or (line, literal) tuples and the line behind them, which begins with no sequence number.
+    A response is a line, or (line, literal) tuples and the line after them, which begins with no sequence number.
     """
     responses: list[tuple[bytes, list[bytes]]] = []
     for piece in data:

@@ -38,7 +38,7 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
         self.debug = Debug
         self.state = "LOGOUT"
-        self.literal = None  # what the next command sends behind its line: octets, or a function of the challenge
+        self.literal = None  # what the next command sends after its line: octets, or a function of the challenge
         self.tagged_commands = {}  # by tag, None until the tagged response is there
         self.untagged_responses = {}  # by type, the data of each response
         self.continuation_response = ""

@@ -37,7 +37,7 @@ _PIECE = 64 * 1024
 
 
 class Connection(Log):
-    """A socket, the reader behind it, and whether the two are still in step with the server."""
+    """A socket, its reader, and whether the two are still in step with the server."""
 
     host: str | None = ""
     port: int | None = IMAP4_PORT
@@ -71,8 +71,8 @@ class Connection(Log):
     _put_back = b""  # a line that was read in a response, and is the first of the next
     # What the command in hand asks for (nothing where that is not known), and what has come that it did not ask for.
     _asked: frozenset[str] = frozenset()
-    _unasked = 0
-    _unasked_octets = 0
+    _unsolicited = 0
+    _unsolicited_octets = 0
     _in_hand = 0  # octets received since the last complete response, or since the caller has read some himself
     _received = 0  # octets received since it was last looked at how many of them untagged_responses holds
 
@@ -129,7 +129,7 @@ class Connection(Log):
         return octets
 
     def readline(self) -> bytes:
-        """Return one line from the server, with its end; what there is of it at the end of the connection.
+        """Return one line from the server, with its end; the available part of it at the end of the connection.
 
         Under a socket timeout, and on a non-blocking socket, the socket's OSError comes through. What has arrived
         of the line is kept for the next call.

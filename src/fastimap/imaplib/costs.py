@@ -1,4 +1,4 @@
-"""What a server may cost a command of imaplib's: time, and responses that nobody asked for."""
+"""What a server may cost a command of imaplib's: time, and unsolicited responses."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .._parser_py.tokens import _is_tagged
-from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnasked
+from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .arguments import QUOTED
 from .connection import Connection
@@ -31,11 +31,11 @@ class Hooks(Connection):
         """Read one response, and store it; return its first line, or None for a continuation request.
 
         `start_timeout` is False, or the seconds (None: without end) within which the response must begin; else it is
-        a _responsetimeout. An OSError before the first line is complete leaves all as it was; one behind it, the
+        a _responsetimeout. An OSError before the first line is complete leaves all as it was; one after it, the
         connection dead.
         """
         if not self._patience.waiting:
-            self._unasked = self._unasked_octets = 0  # whoever reads one by one minds them himself
+            self._unsolicited = self._unsolicited_octets = 0  # whoever reads one by one minds them himself
         with self._patience:
             if start_timeout is False or not self.sock:
                 return self._take_response(self._first_line())
@@ -49,15 +49,15 @@ class Hooks(Connection):
             return self._take_response(line)
 
     def _first_line(self) -> bytes:
-        """Return the next line of some content: servers send empty lines between responses, and NULs ahead of them."""
+        """Return the next line of some content: servers send empty lines between responses, and NULs before them."""
         if self._put_back:
             return self._taken_back()
         empty = 0
         while not (line := self._get_line().lstrip(b"\0")):
             empty += 1
-            self._unasked += 1
-            if empty > LIMITS.unasked:
-                self._refuse(TooManyUnasked(f"more than {LIMITS.unasked} empty lines"))
+            self._unsolicited += 1
+            if empty > LIMITS.unsolicited:
+                self._refuse(TooManyUnsolicited(f"more than {LIMITS.unsolicited} empty lines"))
         return line
 
     def _get_line(self) -> bytes:
@@ -87,7 +87,7 @@ class Hooks(Connection):
         if line.startswith(b"+"):
             self._match(Continuation, line)
             self.continuation_response = self.mo["data"]
-            self._unasked += 1
+            self._unsolicited += 1
             return None
         if not line.startswith(b"*") and self._match(self.tagre, line):
             tag = self.mo["tag"]
@@ -115,7 +115,7 @@ class Hooks(Connection):
                 data = fragment
             answers = not self._asked or typ in self._asked
             if typ not in self._asked:
-                self._count_unasked(fragments)
+                self._count_unsolicited(fragments)
 
         if typ in ("OK", "NO", "BAD") and self._match(Response_code, data):
             self._append_untagged(self.mo["type"].decode("ascii").upper(), self.mo["data"])
@@ -146,8 +146,8 @@ class Hooks(Connection):
                     self._refuse(TooManyLiterals(f"response with more than {LIMITS.literals} literals"))
                 if octets > LIMITS.response:
                     self._refuse(ResponseTooLarge(f"response of more than {LIMITS.response} octets"))
-                if octets > LIMITS.unasked_octets and self._asked and typ not in self._asked:
-                    self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets that nobody asked for"))
+                if octets > LIMITS.unsolicited_octets and self._asked and typ not in self._asked:
+                    self._refuse(TooManyUnsolicited(f"more than {LIMITS.unsolicited_octets} unsolicited octets"))
                 literal = self.read(size)
                 if len(literal) < size:
                     raise self.abort(f"socket error: EOF after {len(literal)} of {size} octets of a literal")
@@ -155,9 +155,9 @@ class Hooks(Connection):
                 depth += net_parentheses(data)
                 data = self._get_line()
                 while not data and depth > 0:
-                    self._unasked += 1
-                    self._check_unasked()
-                    data = self._get_line()  # some servers send an empty line behind a literal
+                    self._unsolicited += 1
+                    self._check_unsolicited()
+                    data = self._get_line()  # some servers send an empty line after a literal
                 octets += len(data)
                 if data.startswith(b"* ") or _is_tagged(data, None):
                     self._put_back, data = data, b""  # the rest was left out: this is another response
@@ -193,16 +193,16 @@ class Hooks(Connection):
             self._mesg(f"\tmatched {pattern.pattern!r} => {self.mo.groups()!r}")
         return self.mo is not None
 
-    def _count_unasked(self, fragments: Data) -> None:
+    def _count_unsolicited(self, fragments: Data) -> None:
         responses, octets = cost(fragments)
-        self._unasked += responses
-        self._unasked_octets += octets
+        self._unsolicited += responses
+        self._unsolicited_octets += octets
 
-    def _check_unasked(self) -> None:
-        if self._unasked > LIMITS.unasked or self._unasked_octets > LIMITS.unasked_octets:
+    def _check_unsolicited(self) -> None:
+        if self._unsolicited > LIMITS.unsolicited or self._unsolicited_octets > LIMITS.unsolicited_octets:
             self._refuse(
-                TooManyUnasked(
-                    f"more than {LIMITS.unasked} responses, or {LIMITS.unasked_octets} octets of them, "
+                TooManyUnsolicited(
+                    f"more than {LIMITS.unsolicited} responses, or {LIMITS.unsolicited_octets} octets of them, "
                     "that no command asked for"
                 )
             )

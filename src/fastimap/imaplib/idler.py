@@ -36,7 +36,7 @@ class Idler:
         if imap.debug >= 4:
             imap._mesg(f"idle start duration={self._duration}")
         imap._check_state("IDLE")
-        # What comes ahead of the continuation request is part of it already.
+        # What comes before the continuation request is part of it already.
         imap._idle_capture = True
         try:
             self._tag = imap._command("IDLE")

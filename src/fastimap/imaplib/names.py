@@ -34,7 +34,7 @@ Commands: dict[str, tuple[str, ...]] = {
     for name in names
 }
 
-# The lines of a server. Servers are known that write a response's type in lower case, or two spaces in front of it
+# The lines of a server. Servers are known that write a response's type in lower case, or two spaces before it
 # (DavMail), so both are taken.
 Continuation = re.compile(rb"\+(?: (?P<data>.*))?")
 Untagged_response = re.compile(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
@@ -42,7 +42,7 @@ Untagged_status = re.compile(rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data
 Literal = re.compile(rb".*\{(?P<size>\d+)\+?\}$")
 # The data ends at the last bracket of the line: flags with a bracket in them are common, against the grammar.
 Response_code = re.compile(rb"\[(?P<type>[A-Z-]+)(?: (?P<data>.*))?\]", re.IGNORECASE)
-# A response code without the "* OK" that belongs in front of it (Exchange, home.pl).
+# A response code without the "* OK" that belongs before it (Exchange, home.pl).
 _Bare_response_code = re.compile(rb"(?:\* +)?(?P<data>\[[A-Z-]+(?: .*)?\].*)", re.IGNORECASE)
 
 MapCRLF = re.compile(rb"\r\n|\r|\n")

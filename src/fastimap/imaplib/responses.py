@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ProtocolError, TooManyUnasked
+from ..errors import ProtocolError, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from ..parser import ResponseReader
 from .costs import cost
@@ -30,15 +30,17 @@ class Responses(Hooks):
                     if (self._drain(tag) if drains else self._get_response()) is None:
                         requests += 1
                         if requests > LIMITS.challenges:
-                            self._refuse(TooManyUnasked(f"more than {LIMITS.challenges} unsolicited requests to go on"))
-                    self._check_unasked()
+                            self._refuse(
+                                TooManyUnsolicited(f"more than {LIMITS.challenges} unsolicited requests to go on")
+                            )
+                    self._check_unsolicited()
                 except self.abort:
                     if self.debug >= 1:
                         self.print_log()
                     raise
 
     def _can_drain(self) -> bool:
-        """Whether nobody looks at single responses, or carries octets in a way of his own."""
+        """Whether no hook looks at single responses or carries octets in its own way."""
         return (
             not (self.debug and self._prints())
             and not self._idle_capture
@@ -94,14 +96,16 @@ class Responses(Hooks):
         finally:
             if arrived:
                 self._take_drained(arrived)
-        if self._in_hand > LIMITS.unasked_octets and "FETCH" not in self._asked:
-            self._refuse(TooManyUnasked(f"more than {LIMITS.unasked_octets} octets in a response, asked for or not"))
+        if self._in_hand > LIMITS.unsolicited_octets and "FETCH" not in self._asked:
+            self._refuse(
+                TooManyUnsolicited(f"more than {LIMITS.unsolicited_octets} octets in a response, asked for or not")
+            )
         return line
 
     def _take_drained(self, arrived: dict[str, Data]) -> None:
         responses, asked = self.untagged_responses, self._asked
         self._in_hand = 0
-        unasked = False
+        unsolicited = False
         for typ, data in arrived.items():
             known = responses.get(typ)
             if known is None:
@@ -109,20 +113,20 @@ class Responses(Hooks):
             else:
                 known.extend(data)
             if typ not in asked:
-                unasked = True
-                self._count_unasked(data)
-        if not unasked or not asked or not asked.isdisjoint(arrived):
+                unsolicited = True
+                self._count_unsolicited(data)
+        if not unsolicited or not asked or not asked.isdisjoint(arrived):
             self._patience.progress()
         else:
             self._patience.heard(self.sock)
-        if unasked:
-            self._check_unasked()
+        if unsolicited:
+            self._check_unsolicited()
 
     def _take_line(self, line: bytes) -> bytes | None:
         line = self._checked(line).lstrip(b"\0")
         if line:
             return self._take_response(line)
-        self._unasked += 1
+        self._unsolicited += 1
         return line
 
     def _take_arrived(self) -> None:
@@ -137,14 +141,14 @@ class Responses(Hooks):
         if reader is None or self._reader_sock is not self.sock or not reader.buffered or self._is_watched():
             return
         drains = self._can_drain()
-        self._unasked = self._unasked_octets = 0
+        self._unsolicited = self._unsolicited_octets = 0
         try:
             with self._patience:
                 while True:
                     line = self._drained(reader) if drains else reader.readline(_MAXLINE)
                     if line is not None:
                         self._take_line(line)
-                        self._check_unasked()
+                        self._check_unsolicited()
                     elif not reader.in_response:
                         return
                     elif not self._receive(reader):
@@ -189,7 +193,7 @@ class Responses(Hooks):
         """
         self._received = 0
         responses = self.untagged_responses
-        if sum(cost(data)[1] for data in responses.values()) > LIMITS.unasked_octets:
+        if sum(cost(data)[1] for data in responses.values()) > LIMITS.unsolicited_octets:
             for typ in [typ for typ in responses if typ != "READ-ONLY"]:
                 del responses[typ]
 

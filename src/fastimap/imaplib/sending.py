@@ -15,7 +15,7 @@ from .names import CRLF, Commands, Result
 from .quoting import Quoting
 from .responses import Responses
 
-# A literal of at most this size is sent in one piece with the CRLF behind it: one segment instead of two.
+# A literal of at most this size is sent in one piece with the CRLF after it: one segment instead of two.
 _JOINED_LITERAL = 64 * 1024
 
 # Tags whose letters are drawn at a time.
@@ -105,11 +105,11 @@ class Sending(Quoting, Responses):
             self._check_bye()
 
     def _send_literal(self, tag: bytes, literal: Any, end: bytes) -> bool:
-        """Send `literal`, and `end` behind it, once the server asks for it; False if it refuses the command."""
+        """Send `literal`, and `end` after it, once the server asks for it; False if it refuses the command."""
         if self._continued(tag):
             self._take_arrived()
             if self.tagged_commands[tag] is not None:
-                raise self.abort(f"the server asked for a literal, and answered ahead of it: {shown(self._line)}")
+                raise self.abort(f"the server asked for a literal, and answered before it: {shown(self._line)}")
         else:
             result = self.tagged_commands[tag]
             if result is not None and result[0] == "OK":
@@ -155,7 +155,7 @@ class Sending(Quoting, Responses):
                 if self.tagged_commands[tag] is not None:
                     return False
                 self._check_bye()
-                self._check_unasked()
+                self._check_unsolicited()
         return True
 
     def _answer(self, name: str, tag: bytes, process: Callable[[Any], bytes]) -> bytes:
@@ -172,7 +172,7 @@ class Sending(Quoting, Responses):
             self._fail(name, exc)
 
     def _command_complete(self, name: str, tag: bytes) -> Result:
-        """Return the tagged response to the command `name`; for LOGOUT, the BYE in front of it."""
+        """Return the tagged response to the command `name`; for LOGOUT, the BYE before it."""
         logout = name == "LOGOUT"
         if not logout:
             self._check_bye()
@@ -199,8 +199,8 @@ class Sending(Quoting, Responses):
         self.tagnum += 1
         self.tagged_commands[tag] = None
         self._asked = frozenset()
-        self._unasked = self._unasked_octets = 0
-        if self._received > LIMITS.unasked_octets:
+        self._unsolicited = self._unsolicited_octets = 0
+        if self._received > LIMITS.unsolicited_octets:
             self._forget_untaken()
         return tag
 

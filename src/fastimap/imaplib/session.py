@@ -18,7 +18,7 @@ from .tls import HAVE_SSL, _client_context
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-# What a greeting that is not IMAP's tells about the service behind the port.
+# What a greeting that is not IMAP's says about the service at the port.
 _OTHER_SERVICES = {
     b"220": "an SMTP or FTP server",
     b"+OK": "a POP3 server",
@@ -130,7 +130,7 @@ class SessionCommands(Sending):
         return typ, data
 
     def id(self, fields: Mapping[str, str | None] | None = None) -> Result:
-        """Tell the server who the client is, such as {"name": "x", "version": "1"}; None tells nothing. RFC 2971.
+        """Tell the server who the client is, such as {"name": "x", "version": "1"}; None sends NIL. RFC 2971.
 
         Returns the server's own fields, as a parenthesised list.
         """
@@ -242,7 +242,7 @@ class SessionCommands(Sending):
             raise self.abort(f"Couldn't establish TLS session: {data[-1].decode('utf-8', 'replace')}")
         if self._reader is not None and self._reader_sock is self.sock and self._reader.buffered:
             # Whoever sits between the two could have put them there, to be taken for responses sent under TLS.
-            raise self.abort(f"{self._reader.buffered} octets follow the answer to STARTTLS, ahead of TLS")
+            raise self.abort(f"{self._reader.buffered} octets follow the answer to STARTTLS, before TLS")
         self._close_imaplib_file()
         self.__dict__.pop("_imaplib_file", None)
         try:

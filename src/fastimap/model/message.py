@@ -116,7 +116,7 @@ class Address(NamedTuple):
     :ivar name_octets: the display name as sent; `name` has it decoded.
     :ivar route_octets: the source route of RFC 821, long obsolete.
     :ivar mailbox_octets: what stands before the "@" as sent; for the start of a group, the group's name.
-    :ivar host_octets: what stands behind the "@" as sent; None for both ends of a group.
+    :ivar host_octets: what follows the "@" as sent; None for both ends of a group.
     """
 
     name_octets: bytes | None
@@ -137,7 +137,7 @@ class Address(NamedTuple):
 
     @property
     def host(self) -> str | None:
-        """What stands behind the "@"; None for both ends of a group."""
+        """What follows the "@"; None for both ends of a group."""
         _, octets = self._without_angles()
         return _plain(octets)
 
@@ -572,7 +572,7 @@ class FetchedMessage(NamedTuple):
         """The message as the standard library's :mod:`email` has it: whole, or its header where that alone was fetched.
 
         A header field that breaks the standard library's parser is there, and empty; a message that is nested deeper
-        than Python recurses has its header, and all behind it in one piece. Raises ValueError where there is neither.
+        than Python recurses has its header, and all after it in one piece. Raises ValueError where there is neither.
         """
         octets = self.body if self.body is not None else self._any_header()
         if octets is None:
@@ -636,7 +636,7 @@ def _plain(octets: bytes | None) -> str | None:
 def canonical_section(section: str) -> str:
     """Return a section as the names in :attr:`FetchedMessage.items` have it, however a server or a caller spells it.
 
-    Upper case, one space in front of and in a list of header fields, no quotes: ``1.HEADER.FIELDS (DATE FROM)``.
+    Upper case, one space before and in a list of header fields, no quotes: ``1.HEADER.FIELDS (DATE FROM)``.
     """
     section = section.strip(" ").upper()
     fields = _FIELD_LIST.match(section)

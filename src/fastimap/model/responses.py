@@ -166,7 +166,7 @@ class Recent(Response):
 
 
 class ExpungeResponse(Response):
-    """EXPUNGE: a message is gone, and those behind it move up by one (RFC 9051, section 7.5.1)."""
+    """EXPUNGE: a message is gone, and those after it move up by one (RFC 9051, section 7.5.1)."""
 
     sequence_number: int
 
@@ -492,7 +492,7 @@ class Metadata(Response):
     entries: ReadOnlyDict[str, bytes | None] = _EMPTY
     """Entry name -> value; None where there is none. The answer to GETMETADATA."""
     changed: tuple[str, ...] = ()
-    """Entries that have changed, told unasked, without values."""
+    """Entries that have changed, reported unsolicited, without values."""
 
 
 class ServerID(Response):

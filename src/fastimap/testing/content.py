@@ -151,7 +151,7 @@ def _spans(part: Part, boundary: bytes) -> Iterator[tuple[int, int]]:
         if not at_line_start or behind is None:
             continue
         if opened != -1:
-            # The line end in front of a delimiter belongs to the delimiter.
+            # The line end before a delimiter belongs to the delimiter.
             line_end = 2 if octets[found - 2 : found] == b"\r\n" else 1
             yield opened, max(opened, found - line_end)
         if behind[1]:

@@ -37,7 +37,7 @@ class Field(NamedTuple):
 
     @property
     def value(self) -> bytes:
-        """The text behind the colon, unfolded."""
+        """The text after the colon, unfolded."""
         return _FOLD.sub(b"", self.octets.partition(b":")[2]).strip()
 
 
@@ -45,7 +45,7 @@ class Token(NamedTuple):
     kind: str
     text: bytes
     spaced: bool
-    """Whether white space or a comment stands in front of it."""
+    """Whether white space or a comment stands before it."""
 
     def is_special(self, text: bytes) -> bool:
         return self.kind == "special" and self.text == text

@@ -100,7 +100,7 @@ def _read_item(arguments: Arguments, name: str) -> Item:
 
 
 def _read_section(arguments: Arguments, *, sets_seen: bool) -> Item:
-    """Read the rest of ``BODY[section]<origin.length>``, from behind the bracket."""
+    """Read the rest of ``BODY[section]<origin.length>``, from after the bracket."""
     path: list[int] = []
     label = b""
     if arguments.next_is(b"123456789"):
@@ -143,7 +143,7 @@ def _whole_part(part: Part, numbered: bool) -> bytes | None:
 
 
 def _message_of(part: Part, numbered: bool) -> Part | None:
-    """The message that HEADER and TEXT are about: behind part numbers, the one that the part holds."""
+    """The message that HEADER and TEXT are about: after part numbers, the one that the part holds."""
     return part.message if numbered else part
 
 

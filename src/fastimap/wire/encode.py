@@ -538,7 +538,7 @@ def _tokens(parts: Sequence[Part], encoding: Encoding, hide: bool = False) -> It
     A stack instead of recursion: search keys may be nested as deep as a user's program makes them.
     """
     stack: list[Iterator[Part]] = [iter(parts)]
-    space = True  # behind the tag
+    space = True  # after the tag
     while stack:
         part = next(stack[-1], None)
         if part is None:

@@ -34,10 +34,10 @@ FAMILY = "limits"
 
 
 MEBIBYTE = b"x" * MIB
-TEN_THOUSAND = {"limits": Limits(unasked=10_000, answers=10_000)}
+TEN_THOUSAND = {"limits": Limits(unsolicited=10_000, answers=10_000)}
 
 
-def unasked(
+def unsolicited(
     name: str, *steps: Step, interface: str = "", settings: Mapping[str, Any] = MappingProxyType({})
 ) -> Scenario:
     """Return a scenario in which the `steps` come in answer to NOOP, ahead of OK: too much to take."""
@@ -126,25 +126,25 @@ SCENARIOS = [
         Send(b" {0}\r\n" * 10_000, None),
         demand=refused,
     ),
-    unasked("1,100,000 responses nobody asked for", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
-    unasked(
+    unsolicited("1,100,000 responses nobody asked for", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
+    unsolicited(
         "1,100,000 responses of as many types",
         Numbered(lambda n: b"* X-%s Y\r\n" % bytes(65 + int(digit) for digit in str(n)), 1_100_000),
         interface=IMAPLIB,
     ),
-    unasked("80 MiB of responses nobody asked for", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
-    unasked(
+    unsolicited("80 MiB of responses nobody asked for", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
+    unsolicited(
         "80 MiB of literals nobody asked for", Send(b"* 1 FETCH (BODY[] {1048576}\r\n" + b"x" * MIB + b")\r\n", 80)
     ),
-    unasked("80 MiB of status responses", Send(b"* OK " + b"\1" * 8 * MIB + b"\r\n", 10)),
-    unasked("1,100,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 10_000, 110), interface=IMAPLIB),
-    unasked("11,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 1000, 11), settings=TEN_THOUSAND),
-    unasked("1,100,000 continuation requests", Send(b"+ go on\r\n" * 10_000, 110), interface=IMAPLIB),
-    unasked("11,000 continuation requests", Send(b"+ go on\r\n" * 1000, 11), settings=TEN_THOUSAND),
-    unasked("responses without end", Send(b"* 1 EXISTS\r\n" * 10_000, None), interface=IMAPLIB),
-    unasked("responses without end, to a limit", Send(b"* 1 EXISTS\r\n" * 100, None), settings=TEN_THOUSAND),
+    unsolicited("80 MiB of status responses", Send(b"* OK " + b"\1" * 8 * MIB + b"\r\n", 10)),
+    unsolicited("1,100,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 10_000, 110), interface=IMAPLIB),
+    unsolicited("11,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 1000, 11), settings=TEN_THOUSAND),
+    unsolicited("1,100,000 continuation requests", Send(b"+ go on\r\n" * 10_000, 110), interface=IMAPLIB),
+    unsolicited("11,000 continuation requests", Send(b"+ go on\r\n" * 1000, 11), settings=TEN_THOUSAND),
+    unsolicited("responses without end", Send(b"* 1 EXISTS\r\n" * 10_000, None), interface=IMAPLIB),
+    unsolicited("responses without end, to a limit", Send(b"* 1 EXISTS\r\n" * 100, None), settings=TEN_THOUSAND),
     kept("updates of a search", b"1 2 ", b"* ESEARCH UID ADDTO (", b")"),
-    unasked("2,000,000 empty lines", Send(b"\r\n" * 1_000_000, 2)),
+    unsolicited("2,000,000 empty lines", Send(b"\r\n" * 1_000_000, 2)),
     Scenario(
         FAMILY,
         "untagged responses without end, ahead of the greeting's",
