@@ -144,7 +144,7 @@ def _lines(sent: bytes) -> int:
 CLASSES = [
     value
     for name in commands.__all__
-    if inspect.isclass(value := getattr(commands, name)) and issubclass(value, Command)
+    if inspect.isclass(value := getattr(commands, name)) and issubclass(value, Command) and value is not Command
 ]
 
 

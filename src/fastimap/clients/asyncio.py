@@ -19,6 +19,7 @@ from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
 from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
+from ..conversation.files import Files
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError, Timeout
@@ -508,6 +509,7 @@ class _Link(asyncio.BufferedProtocol):
         self._full = False
         self._watch: asyncio.TimerHandle | None = None
         self._lost = loop.create_future()
+        protocol.files = Files(self._elsewhere, self._on)
 
     @property
     def tls(self) -> Any:
@@ -524,7 +526,7 @@ class _Link(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._protocol.buffer_updated(nbytes)
         self._deadlines.until(self._loop.time())  # progress counts from when it is made
-        if self._held and not self._paused and self._protocol.error is None:
+        if (self._held or self._behind()) and not self._paused and self._protocol.error is None:
             self._paused = True
             self.transport.pause_reading()
         self.flush()
@@ -594,9 +596,36 @@ class _Link(asyncio.BufferedProtocol):
                 await answered
             except asyncio.CancelledError:
                 pending.detach()
+                await self._settle()
                 raise
             finally:
                 self._waiters -= 1
+
+    async def _settle(self) -> None:
+        """Wait for the piece of a file that is being read or written: the file is its owner's again."""
+        files = self._protocol.files
+        while files is not None and files.at_work:
+            settled: asyncio.Future[None] = self._loop.create_future()
+            files.when_settled(functools.partial(_resolve, settled))
+            with contextlib.suppress(asyncio.CancelledError):  # the caller is being cancelled already
+                await settled
+
+    def _elsewhere(self, work: Callable[[], object], done: Callable[[], object]) -> None:
+        """Have a thread do `work`, which is on files; then call `done`."""
+        self._loop.run_in_executor(None, work).add_done_callback(lambda _: done())
+
+    def _on(self, read: bool) -> None:
+        """Go on after a piece of a file was read, or written."""
+        if read or self._paused:
+            self._deadlines.go_on(self._loop.time())  # the server had to wait, and not the client
+        if not self._held and not self._behind():
+            self._read_on()
+        self.flush()
+        self._tell()
+
+    def _behind(self) -> bool:
+        """Whether what has arrived is still being written to files."""
+        return self._protocol.files is not None and self._protocol.files.full
 
     async def moved(self, until: float | None, ready: Callable[[], bool]) -> None:
         """Write what there is; wait until something was received, or until the loop's time `until`; not if `ready`."""
@@ -628,6 +657,10 @@ class _Link(asyncio.BufferedProtocol):
         if self._held:
             self._held = False
             self._deadlines.rest(self._loop.time())
+        if not self._behind():
+            self._read_on()
+
+    def _read_on(self) -> None:
         if self._paused:
             self._paused = False
             if not self.transport.is_closing():
@@ -661,7 +694,7 @@ class _Link(asyncio.BufferedProtocol):
         until = self._deadlines.until(now)
         if until is None:
             self._watch = None
-        elif self._held:
+        elif self._held or self._behind() or (self._protocol.files is not None and self._protocol.files.reading):
             self._watch = self._loop.call_at(now + _WATCH, self._look)
         elif now < until:
             self._watch = self._loop.call_at(min(until, now + _WATCH), self._look)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.message import Message
-from io import SEEK_END, BytesIO
+from io import SEEK_END, BytesIO, TextIOBase
 from typing import BinaryIO, TypeAlias, TypeVar
 
 from ..errors import StateError
@@ -93,6 +94,7 @@ class _Appending(Command[R]):
 
     def watch(self, progress: Callable[[int, int], object]) -> None:
         """Call `progress` while the messages are sent, with the octets sent and their whole number."""
+        progress = functools.partial(self.tell, progress)
         watched = _Progress(sum(literal.size for literal in self._literals), progress)
         replaced = {id(literal): watched.literal(literal) for literal in self._literals}
         self._literals = list(replaced.values())
@@ -343,7 +345,8 @@ class _Watched:
 
     def read(self, size: int, /) -> bytes:
         octets = self._file.read(size)
-        self._progress.add(len(octets))
+        if size:
+            self._progress.add(len(octets))
         return octets
 
 
@@ -366,8 +369,7 @@ def _literal(message: AppendMessage) -> Literal:
         raise TypeError("a message is octets, not str: .encode() it; or, for the name of a file, pass a pathlib.Path")
     if not hasattr(data, "read"):
         raise TypeError(f"a message is octets, a binary file, a pathlib.Path or an EmailMessage, not {data!r:.100}")
-    # What is announced has to be sent: that a file gives text must not turn out when the literal is under way.
-    if not isinstance(data.read(0), bytes):
+    if isinstance(data, TextIOBase):
         raise TypeError('the file is open in text mode: a message is octets, so open it with mode "rb"')
     size = message.size
     if size is None:
@@ -397,6 +399,8 @@ class _FileAt:
             raise ValueError(f"{os.fspath(path)!r} has {self._whole} octets, and not {size}")
 
     def read(self, size: int, /) -> bytes:
+        if not size:
+            return b""
         if self._file is None:
             self._file = open(self._path, "rb")  # noqa: SIM115  closed after its last octet
             if os.fstat(self._file.fileno()).st_size != self._whole:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import enum
-from collections.abc import Generator, Iterable, Sequence
+import functools
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
@@ -213,10 +214,29 @@ class Command(Generic[R_co]):
     nothing_to_do: bool = False
     """Whether it is about no messages at all: then it is checked like any other, not sent, and `empty()` is its
     result. The RFC has no empty set, and what a search found may be nothing."""
+    write_by: Callable[[Callable[[bytes], object], Any], object] | None = None
+    """Set by the protocol where a `write` is called elsewhere: by this, with the octets."""
+    reports: list[Callable[[], object]] | None = None
+    """Set by the protocol where files are read and written elsewhere: calls of the caller's `progress` to be made."""
     ends_encoding: ClassVar[bool] = False
     """Whether the octets after its OK belong to a new layer (STARTTLS, COMPRESS)."""
     changes_capabilities: ClassVar[bool] = False
     """Whether the capabilities are others after its OK: the protocol asks for them unless the answer lists them."""
+
+    def tell(self, progress: Callable[[int, int], object], done: int, size: int) -> None:
+        """Call the caller's `progress`, now or by `report`."""
+        if self.reports is None:
+            progress(done, size)
+        else:
+            self.reports.append(functools.partial(progress, done, size))
+
+    def report(self) -> None:
+        """Make the calls of `progress` that are due."""
+        if self.reports:
+            reports, self.reports = self.reports, []
+            for report in reports:
+                if not self.abandoned:
+                    report()
 
     def requires(self, session: Session) -> Iterable[str]:
         """Return the capabilities that the server must have for these arguments."""

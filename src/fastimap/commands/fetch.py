@@ -491,7 +491,10 @@ class FetchInto(Fetch):
             return None
         if self.notes_files and begun is None:
             self._files[number, _response_name(name)] = file, _position(file)
-        return file.write if self._progress is None else _counted(file.write, size, self._progress)
+        write = file.write
+        if self._progress is not None:
+            write = _counted(write, size, functools.partial(self.tell, self._progress))
+        return write if self.write_by is None else functools.partial(self.write_by, write)
 
     def hand_on(self, again: Fetch) -> list[FetchedMessage]:
         """As of `Fetch`; a file that has a part of a message is cut to where the message began.

@@ -65,6 +65,10 @@ class Deadlines:
         """Begin anew: until `now` nobody read, so the server is not to blame."""
         self._since = self._moved = self._alive = now
 
+    def go_on(self, now: float) -> None:
+        """Wait for the next progress from now on: until now the server could make none."""
+        self._moved = self._alive = now
+
     def error(self) -> Timeout:
         """Return the error for when a deadline has passed."""
         oldest = self._protocol.awaited()

@@ -31,6 +31,7 @@ class Pending(Generic[R]):
         "drive",
         "error",
         "expunged_at",
+        "file_error",
         "heard",
         "on_detach",
         "on_done",
@@ -48,6 +49,8 @@ class Pending(Generic[R]):
         # For each expunge that the command claimed: how many events there were before it.
         self.expunged_at: array[int] | None = None
         self.done = False
+        self.file_error: BaseException | None = None
+        """What went wrong with its file, where that is read or written elsewhere."""
         self.defect: str | None = None
         self.error: Exception | None = None
         self.value: R | None = None
@@ -99,12 +102,13 @@ class Pending(Generic[R]):
             self.expunged_at = array("Q")
         self.expunged_at.append(events)
 
-    def finish(self, value: Any, error: Exception | None) -> None:
+    def finish(self, value: Any, error: BaseException | None) -> None:
         """Set the result, once, and report it to `on_done`."""
         if self.done:
             return
         self.value = value
-        self.error = error
+        # What a caller's own function raises may be a CancelledError; nobody but the caller meets that.
+        self.error = cast("Exception | None", error)
         self.done = True
         if self.on_done is not None:
             self.on_done()

@@ -59,9 +59,10 @@ from ..model.responses import (
 )
 from ..parser import ResponseReader
 from ..wire import decode
-from ..wire.encode import Encoded, Encoding, Wait, encode
+from ..wire.encode import Encoded, Encoding, Fragment, Wait, encode
 from .deflate import Deflate
 from .events import Event, EventQueue, Reconnected, Unsolicited, is_expunge, octets_of
+from .files import Files
 from .holding import Holding
 from .overlap import Flight
 from .pending import Pending
@@ -126,6 +127,8 @@ class Protocol:
         self._listings = 0  # before the command that changes the capabilities
         self.established = False
         """Whether the connection was brought to the state that its settings ask for; set by the driver."""
+        self.files: Files | None = None
+        """Where files are read and written, so that the driver need not wait for them; None: by the driver itself."""
         self.holding = Holding()
         """Who may act on the selected mailbox; a client's connections have it one after the other."""
         self.before: Session | None = None
@@ -219,7 +222,7 @@ class Protocol:
                 size += len(chunk)
                 out.append(chunk)
             elif sending.pending is not None:
-                if sending.waiting:
+                if sending.waiting or sending.reading:
                     break
                 self._write_on()
             elif not (self._queue and self._start_next()):
@@ -257,6 +260,9 @@ class Protocol:
                 self._counters.commands += 1
                 self._flight.start(pending, self.session)
                 pending.heard = self._counters.responses, self.octets_heard
+                if self.files is not None and (pending.command.streams or encoded.line is None):
+                    pending.command.reports = []
+                    pending.command.write_by = functools.partial(_write_elsewhere, self.files, pending)
                 line = encoded.line
                 if line is None:
                     self._sending.begin(pending, encoded)
@@ -325,15 +331,48 @@ class Protocol:
             sending.end()
             self.fail(Disconnected(f"{pending.command.name} was given up while its message was sent"))
             return
+        if self.files is not None and sending.reads:
+            sending.reading = True
+            self.files.read(pending, sending.look_ahead(), functools.partial(self._take_read, pending))
+            return
         try:
             fragment = sending.next_fragment()
-        except BaseException as exc:  # the caller's file: the command is half sent, and can't be taken back
-            if isinstance(exc, Exception):
-                pending.finish(None, exc)
-            self.fail(Disconnected(f"{pending.command.name} was cut short: {exc}"))
+        except BaseException as exc:
+            self._cut_short(pending, exc)
             if not isinstance(exc, Exception):
                 raise
             return
+        self._take_fragment(pending, fragment)
+
+    def _take_read(self, pending: Pending[Any]) -> None:
+        """Take what was read elsewhere of the command that is being written."""
+        sending = self._sending
+        if sending.pending is not pending or not sending.reading:
+            return  # the connection has ended meanwhile
+        sending.reading = False
+        if pending.file_error is not None:
+            self._cut_short(pending, pending.file_error)
+            return
+        if pending.command.abandoned and not sending.begun:
+            self._cut_short(pending, Disconnected(f"{pending.command.name} was given up"))
+            return
+        for fragment in sending.read_ahead():
+            if sending.pending is pending:
+                self._take_fragment(pending, fragment)
+
+    def _cut_short(self, pending: Pending[Any], error: BaseException) -> None:
+        """End a command whose file can't be read."""
+        if not self._sending.begun and isinstance(error, Exception):  # nothing was sent
+            self._sending.end()
+            self._flight.land(pending)
+            pending.finish(None, error)
+            return
+        if isinstance(error, Exception) or self.files is not None:
+            pending.finish(None, error)
+        self.fail(Disconnected(f"{pending.command.name} was cut short: {error}"))
+
+    def _take_fragment(self, pending: Pending[Any], fragment: Fragment | None) -> None:
+        sending = self._sending
         early = sending.early
         if early is not None and not isinstance(fragment, (bytes, memoryview)):
             sending.end()
@@ -343,6 +382,7 @@ class Protocol:
         elif isinstance(fragment, Wait):
             sending.waiting = True
         else:
+            sending.begun = True
             sending.put(fragment)
 
     # Octets in.
@@ -401,7 +441,21 @@ class Protocol:
         self._sending.clear()
         self.session.state = State.LOGOUT
         for pending in pendings:
-            pending.finish(None, error)
+            self._finish(pending, None, error)
+
+    def _finish(self, pending: Pending[Any], value: Any, error: Exception | None) -> None:
+        """Finish `pending`, after what there is to do on its files."""
+        if self.files is None or not pending.command.streams:
+            pending.finish(value, error)
+            return
+
+        def finish() -> None:
+            if pending.file_error is not None:
+                pending.finish(None, pending.file_error)
+            else:
+                pending.finish(value, error)
+
+        self.files.after(pending, finish)
 
     def next_event(self) -> Event | None:
         """Return the oldest unsolicited response that was not taken yet, or None."""
@@ -668,7 +722,7 @@ class Protocol:
         if error is None and command.changes_capabilities and self.session.listings == self._listings:
             self._ask_for_capabilities(pending, value)
         else:
-            pending.finish(value, error)
+            self._finish(pending, value, error)
 
     def _send_shorter(self, pending: Pending[Any]) -> bool:
         """Whether a command that the server calls BAD may have been too long, and is sent in two parts.
@@ -739,6 +793,12 @@ def _discard(octets: memoryview) -> None:
 def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object], octets: memoryview) -> None:
     if not pending.command.abandoned:
         write(octets)
+
+
+def _write_elsewhere(
+    files: Files, pending: Pending[Any], write: Callable[[bytes], object], octets: memoryview | bytes
+) -> None:
+    files.write(pending, write, bytes(octets))
 
 
 def _change(scope: Scope, session: Session) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..model.responses import Tagged
@@ -42,11 +42,18 @@ class Sending:
         """The command that is being written."""
         self.waiting = False
         """For the go-ahead for a literal."""
+        self.reading = False
+        """Whether a file is being read elsewhere."""
+        self.begun = False
+        """Whether something of the command that is being written has gone out."""
         self.early: Tagged | None = None
         """Its answer, where a literal that the server awaits is still to be sent."""
         self.deflate: Deflate | None = None
         self._output: deque[bytes | memoryview] = deque()
-        self._fragments: Iterator[Fragment] = iter(())
+        self.fragments: Iterator[Fragment] = iter(())
+        """What is left to come of the command that is being written; its files are read while one asks for it."""
+        self.ahead: deque[Fragment | None] = deque()
+        """What was read before its turn; None at the end."""
         self._may_change = False
 
     @property
@@ -62,18 +69,46 @@ class Sending:
     def begin(self, pending: Pending[Any], encoded: Encoded) -> None:
         """Begin to write a command."""
         self.pending = pending
-        self._fragments = iter(encoded)
+        self.begun = False
+        self.fragments = iter(encoded)
+        self.ahead = deque()
         self._may_change = encoded.may_change
 
     def next_fragment(self) -> Fragment | None:
         """Return what comes next of the command that is being written; raises what the caller's file raises."""
-        return next(self._fragments, None)
+        return next(self.fragments, None)
+
+    def look_ahead(self) -> Callable[[], None]:
+        """Return what reads the next 64 KiB, and one fragment more: whether that is the end must be known in time.
+
+        No file is read before the server asks for it, as it may refuse the command.
+        """
+        fragments, ahead = self.fragments, self.ahead
+
+        def read() -> None:
+            size = 0
+            while not ahead or (isinstance(ahead[-1], (bytes, memoryview)) and size < SEND_SIZE):
+                size += len(ahead[-1]) if ahead and isinstance(ahead[-1], (bytes, memoryview)) else 0
+                ahead.append(next(fragments, None))
+
+        return read
+
+    def read_ahead(self) -> Iterator[Fragment | None]:
+        """Take what `look_ahead` has read, but for a last fragment that may be followed by the end."""
+        ahead = self.ahead
+        while len(ahead) > 1 or (ahead and not isinstance(ahead[0], (bytes, memoryview))):
+            yield ahead.popleft()
+
+    @property
+    def reads(self) -> bool:
+        """Whether what comes next of the command may have to be read from a file."""
+        return self._may_change
 
     def end(self) -> None:
         """End the command that is being written: all of it is written, or the server refuses the rest."""
         self.pending = self.early = None
-        self._fragments = iter(())  # a buffer is the caller's again
-        self.waiting = self._may_change = False
+        self.fragments = iter(())  # a buffer is the caller's again
+        self.waiting = self.reading = self._may_change = False
 
     @property
     def must_end(self) -> bool:
@@ -97,3 +132,4 @@ class Sending:
         """Forget all of it: the connection is dead."""
         self._output.clear()
         self.pending = None
+        self.reading = False

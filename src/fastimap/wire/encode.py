@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
+from io import IOBase
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 from ..model import mailbox_name, words
@@ -461,6 +462,10 @@ class Encoded:
 
     def __iter__(self) -> Iterator[Fragment]:
         for fragment in self._fragments:
+            # What is announced has to be sent: that a file gives text must turn out before.
+            if isinstance(fragment, Literal) and not isinstance(fragment.data, (bytes, bytearray, memoryview)):
+                _check_binary(fragment.data)
+        for fragment in self._fragments:
             if isinstance(fragment, Literal) and isinstance(fragment.data, (bytearray, memoryview)):
                 yield from _copied(fragment.data)
             elif isinstance(fragment, Literal):
@@ -582,6 +587,11 @@ def _copied(data: bytearray | memoryview) -> Iterator[bytes]:
     view = memoryview(data).cast("B")
     for start in range(0, len(view), _CHUNK):
         yield bytes(view[start : start + _CHUNK])
+
+
+def _check_binary(file: Readable) -> None:
+    if not isinstance(file, IOBase) and not isinstance(file.read(0), bytes):
+        raise TypeError('the file is open in text mode: a message is octets, so open it with mode "rb"')
 
 
 def _file_octets(literal: Literal) -> Iterator[bytes]:
