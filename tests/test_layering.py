@@ -22,7 +22,7 @@ FLOORS = {
     "conversation: still no I/O": ["conversation"],
     "clients: the code that waits": ["clients", "sessions"],
     "names that users type": ["__init__", "_homes", "types"],
-    "programs": ["cli", "demo", "testing", "__main__"],
+    "programs": ["archive", "cli", "demo", "testing", "__main__"],
 }
 WAITING = {"asyncio", "select", "selectors", "socket", "socketserver", "ssl", "subprocess"}
 SESSIONS_THAT_WAIT = (
@@ -31,7 +31,7 @@ SESSIONS_THAT_WAIT = (
     "sessions/follow/blocking.py",
     "sessions/follow/asyncio.py",
 )
-MAY_WAIT = {"imaplib", "clients", "testing", "demo", "cli", "__main__"}
+MAY_WAIT = {"imaplib", "clients", "testing", "demo", "archive", "cli", "__main__"}
 
 
 def room(path: Path) -> str:

@@ -1,0 +1,833 @@
+"""Pull: a copy of an account's mail into a store, exactly once, and every message accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Literal
+
+from .. import search as keys
+from ..clients.blocking import Client
+from ..errors import CommandError, ConnectionLost, FastimapError
+from ..model.message import FetchedMessage
+from ..model.responses import MailboxInfo, MailboxStatus
+from ..model.sequence_set import UIDSet
+from ..search import SearchKey
+from ..sessions.pool import Pool
+from ..sessions.retry import Retry
+from ..settings import Account
+from .compare import Comparison, compare, flag_changes, unchanged
+from .errors import ArchiveError, StoreError
+from .locks import locked
+from .matching import Candidates, Match
+from .messages import ITEMS, extra_of, flags_of, items_about
+from .options import Options
+from .report import MailboxReport, Progress, Report
+from .signals import held
+from .state import Entry, Place, State
+from .stores.base import Message, Store
+from .stores.maildir import Maildir
+
+__all__ = ["account_name", "pull"]
+
+_STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
+_BLOCKS = (100, 1000)
+"""Messages in the first blocks, from the newest on; all that follow have the next number."""
+_BLOCK = 5000
+_COMMIT_MESSAGES = 1000
+_COMMIT_OCTETS = 32 * 1024 * 1024
+_COMMIT_SECONDS = 5.0
+_TOGETHER = 100
+_LEFT_OUT = "the server leaves it out of its answers"
+_EXPUNGED = "expunged meanwhile"
+_GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
+
+
+class _Stop(Exception):
+    """A limit is reached, or somebody asked to stop."""
+
+    def __init__(self, reason: str, go_on_at: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.go_on_at = go_on_at
+
+
+class _NotNow(Exception):
+    """The first connection did not come about; nothing is to be tried again."""
+
+
+def account_name(account: Account) -> str:
+    """Return what an account is called in a store: user and host."""
+    return f"{account.user or ''}@{account.host}"
+
+
+def pull(
+    account: Account | str,
+    store: Store | str | os.PathLike[str],
+    *,
+    mailboxes: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+    since: date | None = None,
+    before: date | None = None,
+    min_size: int | None = None,
+    max_size: int | None = None,
+    search: SearchKey | str | None = None,
+    limit: int | None = None,
+    newest_first: bool = True,
+    connections: int = 1,
+    deleted: Literal["keep", "mark", "delete"] = "keep",
+    max_delete: str | int | None = None,
+    resume: bool = True,
+    dry_run: bool = False,
+    adopt: bool = False,
+    wait: float | None = 0,
+    bwlimit: int | None = None,
+    budget: int | None = None,
+    max_octets: int | None = None,
+    name: str | None = None,
+    retry: Retry | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Report:
+    """Copy the mail of an account into a store; again: only what is new. Return what came of it.
+
+    Nothing is changed on the server. What was cut short goes on with the next call, and no message is there twice.
+
+    :param account: whose mail; or a URL, as `Account.from_url` takes it.
+    :param store: where to; or a directory, for a `Maildir`.
+    :param mailboxes: names, or special uses such as ``"\\\\Sent"``; None: all.
+    :param exclude: names, or special uses, of those to leave out.
+    :param since: only messages that came on this day or later (INTERNALDATE).
+    :param before: only messages that came before this day.
+    :param min_size: only messages of so many octets at least.
+    :param max_size: only messages of so many octets at most.
+    :param search: only messages that this key of `fastimap.search`, or search program, finds.
+    :param limit: of each mailbox only the newest so many.
+    :param newest_first: fetch the newest messages first; else the oldest.
+    :param connections: how many to use at once.
+    :param deleted: what becomes of messages that the server has no more: ``"keep"`` them, ``"mark"`` them (the flag
+        \\\\Deleted in a Maildir), or ``"delete"`` them.
+    :param max_delete: messages that a run may mark or delete at most, a number or ``"10%"``; unless given, the larger
+        of 100 and 10 %. Beyond that none is, and `Report.held_back` says why.
+    :param resume: begin where the last run ended; False: compare everything anew.
+    :param dry_run: say what would be done, and do nothing.
+    :param adopt: recognise messages that are in the store already, from mbsync or OfflineIMAP.
+    :param wait: seconds to wait for another run on the store to end; None: any time.
+    :param bwlimit: octets a second to receive at most.
+    :param budget: octets a day (UTC) to receive at most, by all runs together.
+    :param max_octets: octets to write at most in this run.
+    :param name: what the account is called in the store; user@host unless given.
+    :param retry: how to go on after a lost connection.
+    :param progress: called now and then.
+    :param stopping: asked now and then; True stops the run, and what was done stays done.
+
+    Raises ValueError and TypeError for what makes no sense, StoreInUse, StoreError, OSError (a full disk), and errors
+    of the connection, where nothing can be done at all. A mailbox that fails does not stop the others: `Report.failed`.
+    """
+    if isinstance(account, str):
+        account = Account.from_url(account)
+    options = Options(
+        store=store if isinstance(store, Store) else Maildir(store),
+        mailboxes=None if mailboxes is None else _names(mailboxes),
+        exclude=_names(exclude),
+        since=since,
+        before=before,
+        min_size=min_size,
+        max_size=max_size,
+        search=search,
+        limit=limit,
+        newest_first=newest_first,
+        connections=connections,
+        deleted=deleted,
+        max_delete=max_delete,
+        resume=resume,
+        dry_run=dry_run,
+        adopt=adopt,
+        wait=wait,
+        bwlimit=bwlimit,
+        budget=budget,
+        max_octets=max_octets,
+        name=name,
+        retry=retry or Retry(),
+        progress=progress,
+        stopping=stopping,
+    )
+    with opened(options.store, wait=wait, dry_run=dry_run) as state:
+        return _Pull(account, options, state).run()
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]
+
+
+@contextlib.contextmanager
+def opened(store: Store, *, wait: float | None = 0, dry_run: bool = False) -> Iterator[State]:
+    """Hold a store, and give its state; a dry run leaves no trace."""
+    with contextlib.ExitStack() as stack:
+        exists = store.state_path.exists()
+        if dry_run and not exists:
+            state = State(None, store.kind)
+        else:
+            store.make()
+            stack.enter_context(locked(store.state_path.parent, wait))
+            state = State(store.state_path, store.kind)
+        stack.callback(state.close)
+        if not dry_run:
+            store.open(state)
+            state.commit()
+            stack.callback(store.close)
+        else:
+            store.state = state
+        yield state
+
+
+@dataclass(slots=True)
+class _Job:
+    """A mailbox of this run."""
+
+    name: str
+    info: MailboxInfo
+    report: MailboxReport
+    place: Place | None = None
+    status: MailboxStatus | None = None
+    comparison: Comparison | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
+class _Gone:
+    """Messages of the store that the server has no more where they were."""
+
+    place: Place
+    uids: UIDSet
+    why: Literal["expunged", "new UIDVALIDITY", "no such mailbox"]
+    job: _Job | None = None
+
+
+class _Pull:
+    """One run."""
+
+    def __init__(self, account: Account, options: Options, state: State) -> None:
+        self.account = account
+        self.options = options
+        self.state = state
+        self.store = options.store
+        self.name = options.name or account_name(account)
+        self.report = Report(account=self.name, store=str(self.store.root), dry_run=options.dry_run)
+        self.rules = options.rules_text()
+        self.began = time.monotonic()
+        self.connected = False
+        self.all_done = 0
+        self.all_octets = 0
+        self.current: tuple[str, int, int, int] = ("", 0, 0, 0)
+        self.rows: list[tuple[Any, ...]] = []
+        self.unflushed = 0
+        self.flushed_at = self.began
+        self.received = 0
+        self.unspent = 0
+        self.gone: dict[int, _Gone] = {}
+        self.lost: ConnectionLost | None = None
+        retry = options.retry
+        self.sleep = retry.sleep or time.sleep
+        self.retry = replace(retry, sleep=self._sleep)
+        self.candidates = Candidates(state, self.store)
+
+    # The whole.
+
+    def run(self) -> Report:
+        report = self.report
+        with Pool(self.account, connections=self.options.connections, retry=self.retry) as pool:
+            self.pool = pool
+            try:
+                self._check()
+                jobs = self._plan()
+                self._look(jobs)
+                for job in jobs:
+                    if not job.done:
+                        self._attempt(job)
+                if not self.options.dry_run:
+                    self._dispose(jobs)
+            except _NotNow as exc:
+                raise (exc.__context__ or exc) from None
+            except _Stop as stop:
+                report.stopped = str(stop)
+                report.go_on_at = stop.go_on_at
+            finally:
+                if self.options.dry_run:
+                    self.state.rollback()
+                else:
+                    self._flush()
+        report.octets_received = self.received
+        return report
+
+    def _sleep(self, seconds: float) -> None:
+        if not self.connected:
+            raise _NotNow
+        self._tell(f"waiting {seconds:.0f} s for the server")
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check()
+            self.sleep(min(left, 0.5))
+
+    def _check(self) -> None:
+        if self.options.stopping is not None and self.options.stopping():
+            raise _Stop("asked to stop")
+        self._within_budget()
+
+    def _tell(self, waiting: str | None = None) -> None:
+        if self.options.progress is not None:
+            self.options.progress(
+                Progress(*self.current, self.all_done, self.all_octets, time.monotonic() - self.began, waiting)
+            )
+
+    # Which mailboxes.
+
+    def _plan(self) -> list[_Job]:
+        known = {place.name: place for place in self.state.places(self.name)}
+        with self._lent() as client:
+            self.connected = True
+            status_items = (*_STATUS, "HIGHESTMODSEQ") if _condstore(client) else _STATUS
+            at_once = bool(known) and client.session.has("LIST-STATUS")
+            infos = client.list_mailboxes(status=status_items if at_once else ())
+            chosen = self._chosen(client, infos)
+            jobs = [
+                _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in chosen
+            ]
+            self.report.mailboxes |= {job.name: job.report for job in jobs}
+            lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
+            ask = [job for job in jobs if job.status is None and (job.place is not None or lost)]
+            with client.pipeline() as pipeline:
+                pending = [(job, pipeline.mailbox_status(job.info, *status_items)) for job in ask]
+            for job, answer in pending:
+                with contextlib.suppress(CommandError):
+                    job.status = answer.result()
+            for place in lost:
+                self._lost(client, place, jobs)
+        self._empty_source(infos, known)
+        return jobs
+
+    def _chosen(self, client: Client, infos: Sequence[MailboxInfo]) -> list[MailboxInfo]:
+        options, report = self.options, self.report
+        selectable = {info.name: info for info in infos if info.is_selectable}
+        if options.mailboxes is not None:
+            chosen: dict[str, MailboxInfo] = {}
+            for name in options.mailboxes:
+                found = self._named(client, selectable, name)
+                if found is None:
+                    report.mailboxes[name] = MailboxReport(name, error="there is no such mailbox")
+                else:
+                    chosen[found.name] = found
+        else:
+            chosen = selectable
+            uses = [info for info in infos if not info.special_use.isdisjoint(_GMAIL_USES) and info.is_selectable]
+            if client.session.has("X-GM-EXT-1") and any("\\All" in info.special_use for info in uses):
+                chosen = {info.name: info for info in uses}
+                for name in selectable:
+                    if name not in chosen:
+                        report.excluded[name] = "a label: its messages are in All Mail, labels are kept with them"
+        for name in options.exclude:
+            found = self._named(client, selectable, name)
+            if found is not None and chosen.pop(found.name, None) is not None:
+                report.excluded[found.name] = "exclude"
+        return sorted(chosen.values(), key=lambda info: (info.name != "INBOX", info.name))
+
+    def _named(self, client: Client, selectable: dict[str, MailboxInfo], name: str) -> MailboxInfo | None:
+        if name.startswith("\\"):
+            found = client.special_mailbox(name)
+            return found if found is not None and found.name in selectable else None
+        if name.upper() == "INBOX":
+            name = "INBOX"
+        return selectable.get(name)
+
+    def _lost(self, client: Client, place: Place, jobs: list[_Job]) -> None:
+        """Find a mailbox under its new name, if exactly one fits; else its messages are gone."""
+        fitting = [
+            job
+            for job in jobs
+            if job.place is None and job.status is not None and self._fits(client, place, job, job.status)
+        ]
+        if len(fitting) == 1:
+            (job,) = fitting
+            self._renamed(place, job)
+            return
+        report = MailboxReport(place.name, notes=["the server has this mailbox no more"])
+        self.report.mailboxes[place.name] = report
+        uids = self.state.uids(place)
+        report.gone = len(uids)
+        self.gone[place.id] = _Gone(place, uids, "no such mailbox")
+
+    def _renamed(self, place: Place, job: _Job) -> None:
+        job.report.renamed_from = place.name
+        job.place = place
+        path = self.state.path_for(self.name, job.name, job.info.delimiter)
+        with held():
+            if not self.options.dry_run:
+                self.store.rename(place, path)
+                self.store.sync()
+            self.state.rename(place, job.name, path)
+            if not self.options.dry_run:
+                self.state.commit()
+                self.store.committed()
+
+    def _fits(self, client: Client, place: Place, job: _Job, status: MailboxStatus) -> bool:
+        """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like."""
+        if status.uid_validity != place.uid_validity:
+            return False
+        selected = client.select(job.info, read_only=True)
+        if place.mailbox_id is not None and selected.mailbox_id is not None:
+            return place.mailbox_id == selected.mailbox_id
+        newest = {entry.uid: entry for entry in list(self.state.entries(place))[-50:]}
+        if not newest:
+            return False
+        for row in client.fetch(UIDSet(newest), "RFC822.SIZE", "INTERNALDATE"):
+            entry = newest[row.uid or 0]
+            if row.size != entry.size or (row.internal_date and int(row.internal_date.timestamp()) != entry.date):
+                return False
+        return True
+
+    def _empty_source(self, infos: Sequence[MailboxInfo], known: dict[str, Place]) -> None:
+        if known and not any(info.is_selectable for info in infos):
+            raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
+
+    def _look(self, jobs: list[_Job]) -> None:
+        """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
+        state = self.state
+        for job in jobs:
+            place = job.place
+            if place is None or job.status is None:
+                continue
+            if self.options.resume and not place.dirty and unchanged(place, job.status, state, self.rules):
+                assert place.mark is not None
+                job.report.found = place.mark.exists
+                job.report.excluded = dict(place.mark.excluded)
+                job.report.present = place.mark.exists - sum(place.mark.excluded.values())
+                job.done = True
+            elif job.status.uid_validity == place.uid_validity:
+                with self._attempting(job), self._lent() as client:
+                    job.comparison = compare(client, job.info, place, state, self.options, job.status)
+                    if job.comparison.gone:
+                        self.gone[place.id] = _Gone(place, job.comparison.gone, "expunged", job)
+            else:
+                self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY", job)
+        for place in state.places(self.name, former=True):
+            if not place.current and place.id not in self.gone and state.count(place):  # it was held back
+                self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
+            if not all(job.done for job in jobs):
+                self.candidates.add(place, state.entries(place, gone=True))
+        if not all(job.done for job in jobs):
+            for gone in self.gone.values():
+                self.candidates.add(gone.place, state.some(gone.place, gone.uids))
+
+    # A mailbox.
+
+    @contextlib.contextmanager
+    def _attempting(self, job: _Job) -> Iterator[None]:
+        """Note an error of one mailbox, which does not stop the others."""
+        try:
+            yield
+        except ArchiveError:
+            raise
+        except FastimapError as exc:
+            job.report.error = f"{exc}"
+            job.done = True
+            if isinstance(exc, ConnectionLost):
+                self.lost = exc
+
+    def _attempt(self, job: _Job) -> None:
+        if self.lost is not None:
+            job.report.error = f"not looked at: {self.lost}"
+            return
+        self.current = (job.name, 0, 0, 0)
+        self._check()
+        with self._attempting(job):
+            self._mailbox(job)
+
+    def _mailbox(self, job: _Job) -> None:
+        state, report, options = self.state, job.report, self.options
+        self._tell()
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(self._lent())
+            found = job.comparison
+            if found is None:
+                found = compare(client, job.info, job.place, state, options, job.status)
+            uid_validity = found.selected.uid_validity
+            if uid_validity is None:
+                raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
+            before = job.place
+            place = state.place(
+                self.name,
+                job.name,
+                uid_validity,
+                delimiter=job.info.delimiter,
+                mailbox_id=found.selected.mailbox_id,
+                on_disk=self.store.on_disk() if before is None and not options.dry_run else (),
+            )
+            if before is not None and before.id != place.id:
+                report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
+                self.gone.setdefault(before.id, _Gone(before, state.uids(before), "new UIDVALIDITY", job))
+            job.place, job.comparison = place, found
+            report.found, report.excluded, report.present = found.found, found.excluded, found.present
+            report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
+            if options.dry_run:
+                report.written = len(found.new)
+                self._match_dry(client, job, found)
+                return
+            state.set_mark(place, None)
+            parked = state.parked(place)
+            there = self.store.begin(place, found.new) if found.new else {}
+            new = found.new
+            if there:
+                state.insert((place.id, *entry[:7]) for entry in there.values())
+                report.present += len(there)
+                new -= UIDSet(there)
+                report.notes.append(f"{len(there)} messages were found by their names")
+            state.set_dirty(place, True)
+            state.commit()
+            self.current = (job.name, 0, len(new), 0)
+            new -= self._match(client, job, place, new)
+            if there:  # flags of what was found by names are the reader's
+                self._select(client, job.name, uid_validity)
+                found.changes += flag_changes(client, place, UIDSet(there), state, None)
+            self._follow(place, report, found)
+            gone_while = UIDSet()
+            items = (*ITEMS, *items_about(client))
+            blocks = _blocks(new, options.newest_first)
+            if options.connections == 1:
+                self._select(client, job.name, uid_validity)
+                for block in blocks:
+                    gone_while |= self._fetch(job, place, block, client.fetch_batches(block, *items), client)
+            else:
+                stack.close()
+                for block in blocks:
+                    rows = self.pool.fetch_iter(job.name, block, *items, timeout=None)
+                    gone_while |= self._fetch(job, place, block, _batched(rows), None)
+            if gone_while:
+                report.excluded[_EXPUNGED] = len(gone_while)
+            still = {uid: reason for uid, reason in parked.items() if uid in gone_while}
+            state.unpark(place, still)
+        self._flush()
+        self._account(job, place)
+
+    def _account(self, job: _Job, place: Place) -> None:
+        """Check the sum, and note that the mailbox is done."""
+        report = job.report
+        report.parked = self.state.parked(place)
+        gone = self.gone.get(place.id)
+        here = self.state.count(place)
+        if gone is not None:
+            here -= sum(1 for entry in self.state.some(place, gone.uids) if not entry.gone)
+        if report.accounted != report.found or here != report.written + report.present:
+            job.done = True
+            report.error = (
+                f"not all is accounted for: the server has {report.found} messages; {report.written} written, "
+                f"{report.present} there, {sum(report.excluded.values())} excluded, {len(report.parked)} parked; "
+                f"the state has {here}"
+            )
+            self.state.commit()
+            return
+        self.state.set_dirty(place, False)
+        job.done = True
+        if gone is None:
+            self._set_mark(job)
+        self.state.commit()
+
+    def _set_mark(self, job: _Job) -> None:
+        if job.comparison is not None and job.place is not None and job.report.error is None:
+            mark = job.comparison.mark
+            mark.excluded = {name: count for name, count in job.report.excluded.items() if name != _EXPUNGED}
+            mark.exists = job.report.found - job.report.excluded.get(_EXPUNGED, 0) - len(job.report.parked)
+            self.state.set_mark(job.place, mark)
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Client]:
+        with self.pool.client(timeout=None) as client:
+            before = client.counters.octets_in
+            try:
+                yield client
+            finally:
+                self.received += client.counters.octets_in - before
+                self.unspent += client.counters.octets_in - before
+
+    def _select(self, client: Client, name: str, uid_validity: int) -> None:
+        session = client.session
+        if session.mailbox != name or not session.examined:
+            client.select(name, read_only=True)
+        if client.session.uid_validity != uid_validity:
+            raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
+
+    # Its messages.
+
+    def _match_dry(self, client: Client, job: _Job, found: Comparison) -> None:
+        if self.candidates.count and found.new:
+            self._select(client, job.name, found.selected.uid_validity or 0)
+            job.report.moved = sum(1 for _ in self.candidates.matches(client, found.new))
+            job.report.written -= job.report.moved
+            job.report.present += job.report.moved
+
+    def _match(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
+        """Have those messages here that the store has elsewhere, and that are there no more."""
+        if not self.candidates.count or not new:
+            return UIDSet()
+        self._select(client, job.name, place.uid_validity)
+        moved: list[int] = []
+        matches = list(self.candidates.matches(client, new))
+        for start in range(0, len(matches), _TOGETHER):
+            with held():
+                together = matches[start : start + _TOGETHER]
+                moved += [match.uid for match in together if self._move(place, match)]
+                self.store.sync()
+                self.state.commit()
+                self.store.committed()
+        job.report.moved = len(moved)
+        job.report.present += len(moved)
+        return UIDSet(moved)
+
+    def _move(self, place: Place, match: Match) -> bool:
+        try:
+            where = self.store.move(match.source, match.entry, place, match.uid)
+        except LookupError:
+            return False  # it is not there any more: it is fetched
+        entry = match.entry._replace(uid=match.uid, place=where)
+        self.state.move(match.source, match.entry.uid, place, entry)
+        if (match.flags, match.extra) != (entry.flags, entry.extra):
+            self.store.set_flags(place, [(entry, match.flags, match.extra)])
+            self.state.set_flags(place, [(match.flags, match.extra, match.uid)])
+        self.candidates.taken(match)
+        return True
+
+    def _follow(self, place: Place, report: MailboxReport, found: Comparison) -> None:
+        """Have the flags and labels that the server has."""
+        for start in range(0, len(found.changes), 1000):
+            changes = {change.uid: change for change in found.changes[start : start + 1000]}
+            entries = [entry for entry in self.state.some(place, UIDSet(changes)) if not entry.gone]
+            with held():
+                self.store.set_flags(
+                    place, [(entry, changes[entry.uid].flags, changes[entry.uid].extra) for entry in entries]
+                )
+                self.store.sync()
+                self.state.set_flags(
+                    place, [(changes[entry.uid].flags, changes[entry.uid].extra, entry.uid) for entry in entries]
+                )
+                self.state.commit()
+                self.store.committed()
+            report.flags += len(entries)
+
+    def _fetch(
+        self, job: _Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
+    ) -> UIDSet:
+        """Fetch messages and write them; return those that were expunged meanwhile."""
+        got: list[int] = []
+        report = job.report
+        parked = self.state.parked(place)
+        for rows in batches:
+            with held():
+                got += self._take(place, report, rows, parked)
+            self._tell()
+            self._check()
+        missing = block - UIDSet(got)
+        if not missing:
+            return missing
+        if client is None:
+            self._flush()
+            with self.pool.selected(job.name, read_only=True, timeout=None) as other:
+                there = other.search(keys.uid(missing)).uids
+        else:
+            there = client.search(keys.uid(missing)).uids
+        for uid in there & missing:
+            self.state.park(place, uid, _LEFT_OUT)
+        return missing - there
+
+    def _take(
+        self, place: Place, report: MailboxReport, rows: list[FetchedMessage], parked: dict[int, str]
+    ) -> list[int]:
+        """Write messages that have arrived."""
+        messages = []
+        octets = 0
+        done = []
+        for row in rows:
+            uid, body = row.uid, row.body
+            if uid is None:
+                continue
+            if body is None:
+                reason = "; ".join(defect.reason for defect in row.defects) or _LEFT_OUT
+                self.state.park(place, uid, reason)
+                done.append(uid)
+                continue
+            moment = row.internal_date
+            messages.append(
+                Message(
+                    uid,
+                    body,
+                    None if moment is None else int(moment.timestamp()),
+                    flags_of(row),
+                    sha256(body, usedforsecurity=False).digest(),
+                    extra_of(row),
+                )
+            )
+            octets += len(body)
+            done.append(uid)
+        if messages:
+            if self.options.max_octets is not None and self.all_octets + octets > self.options.max_octets:
+                raise _Stop(f"it would write more than {self.options.max_octets} octets")
+            places = self.store.write(place, messages)
+            number = place.id
+            self.rows += [
+                (number, uid, len(body), when, flags, digest, where, extra)
+                for (uid, body, when, flags, digest, extra), where in zip(messages, places, strict=True)
+            ]
+            if parked:
+                self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
+            count = len(messages)
+            report.written += count
+            report.written_uids |= UIDSet([message.uid for message in messages])
+            report.octets += octets
+            self.all_done += count
+            self.all_octets += octets
+            self.unflushed += octets
+            if self.options.connections > 1:
+                self.received += octets
+                self.unspent += octets
+            name, before, total, so_far = self.current
+            self.current = (name, before + count, total, so_far + octets)
+            now = time.monotonic()
+            if (
+                len(self.rows) >= _COMMIT_MESSAGES
+                or self.unflushed >= _COMMIT_OCTETS
+                or now - self.flushed_at >= _COMMIT_SECONDS
+            ):
+                self._flush()
+            self._pace(now)
+        return done
+
+    def _flush(self) -> None:
+        """Make durable what was written, then note it."""
+        with held():
+            if self.rows:
+                self.store.sync()
+                self.state.insert(self.rows)
+            if self.unspent and self.options.budget is not None:
+                self.state.spend(_today(), self.unspent)
+                self.unspent = 0
+            self.state.commit()
+            if self.rows:
+                self.store.committed()
+            self.rows = []
+            self.unflushed = 0
+            self.flushed_at = time.monotonic()
+
+    # Limits.
+
+    def _pace(self, now: float) -> None:
+        if self.options.bwlimit:
+            ahead = self.all_octets / self.options.bwlimit - (now - self.began)
+            if ahead > 0:
+                self.sleep(ahead)
+
+    def _within_budget(self) -> None:
+        budget = self.options.budget
+        if budget is not None and self.state.spent(_today()) + self.unspent >= budget:
+            tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+            raise _Stop(f"the budget of {budget} octets a day is used up", tomorrow)
+
+    # What the server has no more.
+
+    def _dispose(self, jobs: list[_Job]) -> None:
+        """Deal with messages that are gone, all together: the guards look at the whole."""
+        state, report, options = self.state, self.report, self.options
+        odd: list[str] = []
+        count = 0
+        for gone in self.gone.values():
+            if gone.job is not None and gone.job.report.error is not None:
+                gone.uids = UIDSet()
+            here = len(self._left(gone))
+            count += here
+            if here and gone.why == "new UIDVALIDITY":
+                odd.append(f"{gone.place.name} has a new UIDVALIDITY, and {here} of its messages were not recognised")
+            elif here and here == state.count(gone.place):
+                odd.append(f"{gone.place.name} had {here} messages, and is empty or gone now")
+        if count and options.deleted != "keep":
+            total = sum(state.count(place) for place in state.places(self.name))
+            most = options.most_deleted(total)
+            if count > most:
+                odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
+            if odd and (options.max_delete is None or count > most):
+                report.held_back = "nothing was deleted: " + "; ".join(odd)
+                return
+        for gone in self.gone.values():
+            for entries in _chunks(self._left(gone), _COMMIT_MESSAGES):
+                self._away(gone.place, entries)
+            if gone.why == "no such mailbox":
+                state.leave(gone.place)
+            elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
+                self._set_mark(gone.job)
+        state.commit()
+
+    def _left(self, gone: _Gone) -> list[Entry]:
+        """Return the messages that are gone, and did not turn up elsewhere."""
+        return [entry for entry in self.state.some(gone.place, gone.uids) if not entry.gone]
+
+    def _away(self, place: Place, entries: list[Entry]) -> None:
+        uids = [entry.uid for entry in entries]
+        with held():
+            if self.options.deleted == "delete":
+                self.store.remove(place, entries)
+                self.state.remove(place, uids)
+            else:
+                if self.options.deleted == "mark":
+                    self.store.mark(place, entries)
+                self.state.set_gone(place, uids)
+            self.store.sync()
+            if self.options.deleted != "keep":
+                self.report.deleted += len(entries)
+            self.state.commit()
+            self.store.committed()
+
+
+def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:
+    for start in range(0, len(entries), size):
+        yield entries[start : start + size]
+
+
+def _condstore(client: Client) -> bool:
+    return client.session.has("CONDSTORE") or client.session.has("QRESYNC")
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
+def _blocks(uids: UIDSet, newest_first: bool) -> Iterator[UIDSet]:
+    """Yield sets that make up this one, the newest first."""
+    if not newest_first:
+        yield from uids.chunks(_BLOCK)
+        return
+    sizes = iter(_BLOCKS)
+    ranges = list(uids.ranges)
+    while ranges:
+        room = next(sizes, _BLOCK)
+        taken: list[tuple[int, int]] = []
+        while ranges and room:
+            low, high = ranges.pop()
+            start = max(low, high - room + 1)
+            taken.append((start, high))
+            room -= high - start + 1
+            if start > low:
+                ranges.append((low, start - 1))
+        yield UIDSet.from_ranges(tuple(reversed(taken)))
+
+
+def _batched(rows: Iterable[FetchedMessage]) -> Iterator[list[FetchedMessage]]:
+    batch: list[FetchedMessage] = []
+    octets = 0
+    for row in rows:
+        batch.append(row)
+        octets += len(row.body or b"")
+        if len(batch) >= _TOGETHER or octets >= 1024 * 1024:
+            yield batch
+            batch, octets = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,42 @@
+"""The archive under asyncio. Files and SQLite would hold the loop up, so a run has a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from ._pull import pull as _pull
+
+__all__ = ["pull"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _awaited(function: Callable[P, R]) -> Callable[P, Any]:
+    @functools.wraps(function)
+    async def run(*arguments: P.args, **options: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        stop = threading.Event()
+        asked: Any = options.get("stopping")
+        options["stopping"] = lambda: stop.is_set() or (asked is not None and asked())
+        progress: Any = options.get("progress")
+        if progress is not None:
+            options["progress"] = lambda what: loop.call_soon_threadsafe(progress, what)
+        task = asyncio.ensure_future(asyncio.to_thread(function, *arguments, **options))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            stop.set()  # what was done stays done
+            await asyncio.wait([task])
+            raise
+
+    return run
+
+
+async def pull(*arguments: Any, **options: Any) -> Any:
+    """`fastimap.archive.pull`, awaited. `progress` is called in the loop; a task that is cancelled ends the run."""
+    return await _awaited(_pull)(*arguments, **options)

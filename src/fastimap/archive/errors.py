@@ -1,0 +1,29 @@
+"""What can go wrong with an archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import FastimapError
+
+__all__ = ["ArchiveError", "DeletionStopped", "StoreError", "StoreInUse"]
+
+
+class ArchiveError(FastimapError):
+    """The base of the archive's own errors."""
+
+
+class StoreError(ArchiveError):
+    """The store is not what it should be: of another kind, changed by another program, of a later version."""
+
+
+class StoreInUse(ArchiveError):
+    """Another run works on the store now."""
+
+    def __init__(self, root: Path, owner: str) -> None:
+        super().__init__(f"{root} is in use{owner}")
+        self.root = root
+
+
+class DeletionStopped(ArchiveError):
+    """A run would have deleted more than it may, or what it saw makes no sense; nothing was deleted."""

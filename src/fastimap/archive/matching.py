@@ -1,0 +1,117 @@
+"""Messages that the store has already under another mailbox or UID: recognised, so that they are not fetched again.
+
+By the server's own identifiers (EMAILID, X-GM-MSGID), else by Message-ID, size and INTERNALDATE together. A Message-ID
+alone is a hint: where two could be meant and their octets differ, the message is fetched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ..clients.blocking import Client
+from ..model.headers import Headers
+from ..model.sequence_set import UIDSet
+from .messages import extra_of, flags_of, identifiers, items_about
+from .state import Entry, Place, State
+from .stores.base import Store
+
+__all__ = ["Candidates", "Match"]
+
+_CHUNK = 2000
+_HEADER = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A message of the server that is one of the store."""
+
+    uid: int
+    flags: str
+    extra: str | None
+    source: Place
+    entry: Entry
+
+
+class Candidates:
+    """Messages of the store that the server has no more where they were."""
+
+    def __init__(self, state: State, store: Store) -> None:
+        self._state = state
+        self._store = store
+        self._places: dict[int, Place] = {}
+        self.count = 0
+        state.db.execute("DROP TABLE IF EXISTS temp.candidate")
+        state.db.execute(
+            "CREATE TEMP TABLE candidate "
+            "(size, date, mailbox, uid, PRIMARY KEY (size, date, mailbox, uid)) WITHOUT ROWID"
+        )
+
+    def add(self, place: Place, entries: Iterable[Entry]) -> None:
+        """Add messages of a mailbox."""
+        self._places[place.id] = place
+        rows = [(entry.size, entry.date, place.id, entry.uid) for entry in entries]
+        self._state.db.executemany("INSERT OR IGNORE INTO temp.candidate VALUES (?, ?, ?, ?)", rows)
+        self.count += len(rows)
+
+    def taken(self, match: Match) -> None:
+        """Note that a message has found its place."""
+        self._state.db.execute(
+            "DELETE FROM temp.candidate WHERE mailbox = ? AND uid = ?", (match.source.id, match.entry.uid)
+        )
+        self.count -= 1
+
+    def matches(self, client: Client, uids: UIDSet) -> Iterator[Match]:
+        """Yield those of the messages of the selected mailbox that the store has."""
+        for chunk in uids.chunks(_CHUNK):
+            groups: dict[tuple[str, int, int | None], list[tuple[int, str, str | None]]] = defaultdict(list)
+            entries: dict[tuple[str, int, int | None], list[tuple[Place, Entry]]] = {}
+            for row in client.fetch_iter(chunk, "FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER, *items_about(client)):
+                if row.uid is None or row.size is None:
+                    continue
+                date = None if row.internal_date is None else int(row.internal_date.timestamp())
+                fitting = self._of(row.size, date)
+                extra = extra_of(row)
+                name = _name(identifiers(extra), row.headers.get("message-id"))
+                key = name, row.size, date
+                if not fitting or not name:
+                    continue
+                if key not in entries:
+                    entries[key] = [(place, entry) for place, entry in fitting if self._named(place, entry, name)]
+                groups[key].append((row.uid, flags_of(row), extra))
+            for key, new in groups.items():
+                known = entries[key]
+                if len(known) < len(new) or len({entry.digest for _, entry in known}) != 1:
+                    continue  # which of them is meant only their octets can tell
+                for (uid, flags, extra), (place, entry) in zip(new, known, strict=False):
+                    yield Match(uid, flags, extra, place, entry)
+
+    def _of(self, size: int, date: int | None) -> list[tuple[Place, Entry]]:
+        found = self._state.db.execute(
+            "SELECT mailbox, uid FROM temp.candidate WHERE size = ? AND date IS ?", (size, date)
+        ).fetchall()
+        return [
+            (self._places[mailbox], entry)
+            for mailbox, uid in found
+            for entry in self._state.some(self._places[mailbox], UIDSet(uid))
+        ]
+
+    def _named(self, place: Place, entry: Entry, name: str) -> bool:
+        ours = identifiers(entry.extra)
+        if ours:
+            return _name(ours, None) == name
+        try:
+            octets = self._store.read(place, entry)
+        except (LookupError, OSError):
+            return False
+        header, end, _ = octets.partition(b"\r\n\r\n")
+        return _name({}, Headers(header + end).get("message-id")) == name
+
+
+def _name(ids: dict[str, str], message_id: str | None) -> str:
+    """Return what identifies a message; "" where nothing does."""
+    for kind in ("gmail_id", "email_id"):
+        if kind in ids:
+            return f"{kind} {ids[kind]}"
+    return (message_id or "").strip()

@@ -1,0 +1,108 @@
+"""What a run is to do, checked before anything is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from .. import search
+from ..search import SearchKey
+from ..sessions.retry import Retry
+from .report import Progress
+from .stores.base import Store
+
+__all__ = ["Options", "Rule"]
+
+Deleted = Literal["keep", "mark", "delete"]
+_MAX_DELETE = re.compile(r"([0-9]+)(%?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule by which messages are left out: those that the key does not find."""
+
+    name: str
+    key: SearchKey
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The parameters of `pull`, checked."""
+
+    store: Store
+    mailboxes: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    since: date | None = None
+    before: date | None = None
+    min_size: int | None = None
+    max_size: int | None = None
+    search: SearchKey | str | None = None
+    limit: int | None = None
+    newest_first: bool = True
+    connections: int = 1
+    deleted: Deleted = "keep"
+    max_delete: str | int | None = None
+    resume: bool = True
+    dry_run: bool = False
+    adopt: bool = False
+    wait: float | None = 0
+    bwlimit: int | None = None
+    budget: int | None = None
+    max_octets: int | None = None
+    name: str | None = None
+    retry: Retry = field(default_factory=Retry)
+    progress: Callable[[Progress], object] | None = None
+    stopping: Callable[[], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.deleted not in ("keep", "mark", "delete"):
+            raise ValueError(f"deleted is keep, mark or delete, not {self.deleted!r}")
+        if self.deleted == "delete" and not self.store.removes:
+            raise ValueError(f"deleted='delete': nothing is taken out of a store of kind {self.store.kind}")
+        for name in ("min_size", "max_size", "limit", "bwlimit", "budget", "max_octets"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 0):
+                raise ValueError(f"{name} is a number from 0, not {value!r}")
+        if self.connections < 1:
+            raise ValueError("connections is a number from 1")
+        for names in (self.mailboxes, self.exclude):
+            if isinstance(names, str):
+                raise TypeError("mailboxes and exclude are lists of names")
+        self.most_deleted(0)
+
+    def rules(self) -> list[Rule]:
+        """Return the rules by which messages are left out, but for `limit`."""
+        rules = []
+        for name in ("since", "before"):
+            day: Any = getattr(self, name)
+            if day is not None:
+                day = day.date() if isinstance(day, datetime) else day
+                rules.append(Rule(name, getattr(search, name)(day), f"{name} {day.isoformat()}"))
+        if self.min_size:
+            rules.append(Rule("min-size", search.larger(self.min_size - 1), f"min-size {self.min_size}"))
+        if self.max_size is not None:
+            rules.append(Rule("max-size", search.smaller(self.max_size + 1), f"max-size {self.max_size}"))
+        if self.search is not None:
+            key = search.raw(self.search) if isinstance(self.search, str) else self.search
+            rules.append(Rule("search", key, f"search {key!r}"))
+        return rules
+
+    def rules_text(self) -> str:
+        """Return what tells these rules from others."""
+        texts = [rule.text for rule in self.rules()]
+        if self.limit is not None:
+            texts.append(f"limit {self.limit}")
+        return "; ".join(texts)
+
+    def most_deleted(self, messages: int) -> int:
+        """Return how many messages of so many may be deleted in a run."""
+        if self.max_delete is None:
+            return max(100, messages // 10)
+        found = _MAX_DELETE.fullmatch(str(self.max_delete))
+        if found is None:
+            raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {self.max_delete!r}")
+        return int(found[1]) * messages // 100 if found[2] else int(found[1])

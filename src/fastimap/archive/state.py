@@ -1,0 +1,415 @@
+"""What a store holds and how far a pull came: SQLite, beside the mail, changed in transactions.
+
+The order is always: write, make durable, commit. So what the state says is there; what it does not say may be there
+too, and is found by its name and overwritten.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..model.sequence_set import UIDSet
+from .errors import StoreError
+from .names import file_key, path_key, path_of
+
+__all__ = ["STATE_FILE", "Entry", "Mark", "Place", "State"]
+
+STATE_FILE = ".fastimap.sqlite"
+FORMAT = 1
+_PATIENCE = 60.0  # seconds that a reader of the state may keep a commit waiting
+
+_SCHEMA = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY,
+    account TEXT NOT NULL,
+    name TEXT NOT NULL,
+    uid_validity INTEGER NOT NULL,
+    path TEXT NOT NULL,
+    key TEXT NOT NULL,
+    mailbox_id TEXT,
+    current INTEGER NOT NULL DEFAULT 1,
+    dirty INTEGER NOT NULL DEFAULT 0,
+    mark TEXT
+);
+CREATE UNIQUE INDEX mailbox_name ON mailbox (account, name, uid_validity);
+CREATE TABLE message (
+    mailbox INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    date INTEGER,
+    flags TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    place INTEGER,
+    extra TEXT,
+    gone INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX message_gone ON message (mailbox) WHERE gone;
+CREATE TABLE parked (
+    mailbox INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE TABLE file (path TEXT PRIMARY KEY, length INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE spent (day TEXT PRIMARY KEY, octets INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(slots=True)
+class Mark:
+    """What a mailbox was like on the server when all of its messages were accounted for."""
+
+    exists: int = 0
+    uid_next: int | None = None
+    mod_sequence: int | None = None
+    rules: str = ""
+    """By which rules messages were left out."""
+    excluded: dict[str, int] = field(default_factory=dict)
+
+    def text(self) -> str:
+        return json.dumps([self.exists, self.uid_next, self.mod_sequence, self.rules, self.excluded])
+
+
+@dataclass(slots=True)
+class Place:
+    """A mailbox as the store has it: of one account, name and UIDVALIDITY."""
+
+    id: int
+    account: str
+    name: str
+    uid_validity: int
+    path: str
+    """Below the store's root, levels divided by "/"; safe."""
+    key: str
+    """What the names of its messages have in common."""
+    mailbox_id: str | None = None
+    current: bool = True
+    """Whether the server has this mailbox with this UIDVALIDITY, as far as is known."""
+    dirty: bool = False
+    """Whether a run that wrote messages into it did not end well."""
+    mark: Mark | None = None
+
+
+class Entry(NamedTuple):
+    """A message in the store."""
+
+    uid: int
+    size: int
+    """Octets, as the server has them."""
+    date: int | None
+    """INTERNALDATE, in seconds since 1970."""
+    flags: str
+    """Sorted, divided by spaces."""
+    digest: bytes
+    """SHA-256 of the octets."""
+    place: int | None
+    """Where it is in the store's file, for the formats that need that."""
+    extra: str | None
+    """JSON: Gmail's labels, and the server's identifiers of the message."""
+    gone: int = 0
+    """1 where the server does not have it any more."""
+
+
+class State:
+    """The state of a store; for one thread.
+
+    :param path: its file; None: in memory, for a store that does not exist yet and is only looked at.
+    :param read_only: change nothing.
+    """
+
+    def __init__(self, path: Path | None, kind: str, *, read_only: bool = False) -> None:
+        self.path = path
+        name = ":memory:" if path is None else str(path)
+        try:
+            if read_only and path is not None:
+                self.db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
+            else:
+                self.db = sqlite3.connect(name, timeout=_PATIENCE, check_same_thread=False)
+        except sqlite3.Error as exc:
+            raise StoreError(f"{name} can't be opened: {exc}") from None
+        self.db.isolation_level = None
+        self._open = False
+        try:
+            # Three files less than WAL, and big values are written once; readers wait for a commit.
+            if not read_only:
+                self.db.execute("PRAGMA journal_mode = TRUNCATE")
+                self.db.execute("PRAGMA synchronous = FULL")
+            self.db.execute("PRAGMA cache_size = -16000")
+            self._prepare(kind, read_only)
+        except BaseException:
+            self.db.close()
+            raise
+
+    def _prepare(self, kind: str, read_only: bool) -> None:
+        try:
+            (tables,) = self.db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()
+            if not tables:
+                if read_only and self.path is not None:
+                    raise StoreError(f"{self.path} is no store of fastimap")
+                self.db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+                self.db.execute("INSERT INTO about VALUES ('format', ?), ('kind', ?)", (FORMAT, kind))
+            about: dict[str, Any] = dict(self.db.execute("SELECT name, value FROM about"))
+        except sqlite3.DatabaseError as exc:
+            raise StoreError(f"{self.path} is no state of fastimap's: {exc}") from None
+        if about.get("format") != FORMAT:
+            raise StoreError(f"{self.path} has format {about.get('format')}; this version knows {FORMAT}")
+        if about.get("kind") != kind:
+            raise StoreError(f"{self.path} is of a store of kind {about.get('kind')}, not {kind}")
+
+    def close(self) -> None:
+        """Close it; what was not committed is taken back."""
+        self.rollback()
+        self.db.close()
+
+    # Transactions.
+
+    def begin(self) -> None:
+        """Begin a transaction, unless there is one."""
+        if not self._open:
+            self.db.execute("BEGIN IMMEDIATE")
+            self._open = True
+
+    def commit(self) -> None:
+        """Make durable what was changed."""
+        if self._open:
+            self.db.execute("COMMIT")
+            self._open = False
+
+    def rollback(self) -> None:
+        """Take back what was changed and not committed."""
+        self._open = False
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+    # Mailboxes.
+
+    def places(self, account: str | None = None, *, former: bool = False) -> list[Place]:
+        """Return the mailboxes of an account, or of all; those that the server lost with `former`."""
+        rows = self.db.execute(
+            "SELECT id, account, name, uid_validity, path, key, mailbox_id, current, dirty, mark FROM mailbox "
+            "WHERE (?1 IS NULL OR account = ?1) AND (current OR ?2) ORDER BY account, name, id",
+            (account, former),
+        )
+        return [_place(row) for row in rows]
+
+    def place(
+        self,
+        account: str,
+        name: str,
+        uid_validity: int,
+        *,
+        delimiter: str | None,
+        mailbox_id: str | None,
+        on_disk: Iterable[str] = (),
+    ) -> Place:
+        """Return the mailbox, made if it is new: then its path is chosen. Others of its name are former ones."""
+        known = [place for place in self.places(former=True) if (place.account, place.name) == (account, name)]
+        self.begin()
+        self.db.execute(
+            "UPDATE mailbox SET current = 0 WHERE account = ? AND name = ? AND uid_validity != ?",
+            (account, name, uid_validity),
+        )
+        for place in known:
+            if place.uid_validity == uid_validity:
+                self.db.execute(
+                    "UPDATE mailbox SET current = 1, mailbox_id = coalesce(?, mailbox_id) WHERE id = ?",
+                    (mailbox_id, place.id),
+                )
+                place.current = True
+                return place
+        path = known[-1].path if known else self.path_for(account, name, delimiter, on_disk)
+        key = file_key(account, name, uid_validity)
+        cursor = self.db.execute(
+            "INSERT INTO mailbox (account, name, uid_validity, path, key, mailbox_id) VALUES (?, ?, ?, ?, ?, ?)",
+            (account, name, uid_validity, path, key, mailbox_id),
+        )
+        assert cursor.lastrowid is not None
+        return Place(cursor.lastrowid, account, name, uid_validity, path, key, mailbox_id)
+
+    def path_for(self, account: str, name: str, delimiter: str | None, on_disk: Iterable[str] = ()) -> str:
+        """Return the path of a mailbox: the one that it has had, or one that no other has."""
+        places = self.places(former=True)
+        for place in places:
+            if (place.account, place.name) == (account, name):
+                return place.path
+        taken = {path_key(place.path.split("/")) for place in places}
+        return "/".join(path_of(name, delimiter, taken, set(on_disk)))
+
+    def set_mark(self, place: Place, mark: Mark | None) -> None:
+        """Note that all of a mailbox is accounted for, or is not."""
+        self.begin()
+        self.db.execute("UPDATE mailbox SET mark = ? WHERE id = ?", (None if mark is None else mark.text(), place.id))
+        place.mark = mark
+
+    def set_dirty(self, place: Place, dirty: bool) -> None:
+        """Note that messages are being written into a mailbox, or no more."""
+        if place.dirty != dirty:
+            self.begin()
+            self.db.execute("UPDATE mailbox SET dirty = ? WHERE id = ?", (dirty, place.id))
+            place.dirty = dirty
+
+    def rename(self, place: Place, name: str, path: str) -> None:
+        """Note that a mailbox has another name."""
+        self.begin()
+        self.db.execute("UPDATE mailbox SET name = ?, path = ? WHERE id = ?", (name, path, place.id))
+        place.name, place.path = name, path
+
+    def leave(self, place: Place) -> None:
+        """Note that the server has a mailbox no more."""
+        self.begin()
+        self.db.execute("UPDATE mailbox SET current = 0 WHERE id = ?", (place.id,))
+        place.current = False
+
+    # Messages.
+
+    def insert(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Note messages that are in the store: mailbox, and what an Entry has but `gone`."""
+        self.begin()
+        self.db.executemany(
+            "INSERT OR REPLACE INTO message (mailbox, uid, size, date, flags, digest, place, extra) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            rows,
+        )
+
+    def count(self, place: Place, *, gone: bool = False) -> int:
+        """Return how many messages of a mailbox there are, that the server has, or has no more."""
+        query = "SELECT count(*) FROM message WHERE mailbox = ? AND gone = ?"
+        number: int = self.db.execute(query, (place.id, gone)).fetchone()[0]
+        return number
+
+    def uids(self, place: Place, *, gone: bool = False) -> UIDSet:
+        """Return the UIDs of the messages of a mailbox that the server has, or has no more."""
+        rows = self.db.execute("SELECT uid FROM message WHERE mailbox = ? AND gone = ? ORDER BY uid", (place.id, gone))
+        ranges: list[tuple[int, int]] = []
+        low = high = -2
+        for (uid,) in rows:
+            if uid == high + 1:
+                high = uid
+                continue
+            if low > 0:
+                ranges.append((low, high))
+            low = high = uid
+        if low > 0:
+            ranges.append((low, high))
+        return UIDSet.from_ranges(tuple(ranges))
+
+    def flags(self, place: Place, low: int, high: int) -> dict[int, str]:
+        """Return the flags of the messages from one UID to another."""
+        return dict(
+            self.db.execute(
+                "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT gone",
+                (place.id, low, high),
+            )
+        )
+
+    def entries(self, place: Place, *, gone: bool | None = False, after: int = 0) -> Iterator[Entry]:
+        """Yield the messages of a mailbox, in the order of their UIDs; `gone` None: all."""
+        query = (
+            "SELECT uid, size, date, flags, digest, place, extra, gone FROM message "
+            "WHERE mailbox = ?1 AND uid > ?2 AND (?3 IS NULL OR gone = ?3) ORDER BY uid LIMIT 1000"
+        )
+        while rows := self.db.execute(query, (place.id, after, gone)).fetchall():
+            for row in rows:
+                yield Entry(*row)
+            after = rows[-1][0]
+
+    def some(self, place: Place, uids: UIDSet) -> Iterator[Entry]:
+        """Yield those messages of a mailbox that are in a set, gone ones too."""
+        for low, high in uids.ranges:
+            yield from [
+                Entry(*row)
+                for row in self.db.execute(
+                    "SELECT uid, size, date, flags, digest, place, extra, gone FROM message "
+                    "WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+                    (place.id, low, high),
+                )
+            ]
+
+    def set_flags(self, place: Place, changes: Sequence[tuple[str, str | None, int]]) -> None:
+        """Note other flags: flags, extra and UID."""
+        self.begin()
+        self.db.executemany(
+            f"UPDATE message SET flags = ?, extra = ? WHERE mailbox = {place.id:d} AND uid = ?", changes
+        )
+
+    def set_gone(self, place: Place, uids: Iterable[int], *, gone: bool = True) -> None:
+        """Note that the server has messages no more, or has them."""
+        self.begin()
+        self.db.executemany(
+            f"UPDATE message SET gone = {gone:d} WHERE mailbox = {place.id:d} AND uid = ?", ((uid,) for uid in uids)
+        )
+
+    def remove(self, place: Place, uids: Iterable[int]) -> None:
+        """Forget messages."""
+        self.begin()
+        self.db.executemany(f"DELETE FROM message WHERE mailbox = {place.id:d} AND uid = ?", ((uid,) for uid in uids))
+
+    def move(self, source: Place, uid: int, target: Place, entry: Entry) -> None:
+        """Note that a message is another one's by now."""
+        self.remove(source, [uid])
+        self.insert([(target.id, *entry[:7])])
+
+    # What could not be had.
+
+    def parked(self, place: Place) -> dict[int, str]:
+        """Return the messages that could not be had, with the reasons."""
+        return dict(self.db.execute("SELECT uid, reason FROM parked WHERE mailbox = ? ORDER BY uid", (place.id,)))
+
+    def park(self, place: Place, uid: int, reason: str) -> None:
+        """Note that a message could not be had."""
+        self.begin()
+        self.db.execute(
+            "INSERT INTO parked (mailbox, uid, reason) VALUES (?, ?, ?) "
+            "ON CONFLICT (mailbox, uid) DO UPDATE SET reason = excluded.reason, attempts = attempts + 1",
+            (place.id, uid, reason),
+        )
+
+    def unpark(self, place: Place, uids: Iterable[int]) -> None:
+        """Note that messages could be had, or are there no more."""
+        self.begin()
+        self.db.executemany("DELETE FROM parked WHERE mailbox = ? AND uid = ?", ((place.id, uid) for uid in uids))
+
+    # Files that grow, and octets that were received.
+
+    def length(self, path: str) -> int:
+        """Return the octets that a file has, as far as the state is responsible."""
+        row = self.db.execute("SELECT length FROM file WHERE path = ?", (path,)).fetchone()
+        return row[0] if row else 0
+
+    def lengths(self) -> dict[str, int]:
+        """Return the files that grow."""
+        return dict(self.db.execute("SELECT path, length FROM file"))
+
+    def set_length(self, path: str, length: int) -> None:
+        """Note the octets that a file has."""
+        self.begin()
+        self.db.execute("INSERT OR REPLACE INTO file VALUES (?, ?)", (path, length))
+
+    def spent(self, day: str) -> int:
+        """Return the octets that were received on a day."""
+        row = self.db.execute("SELECT octets FROM spent WHERE day = ?", (day,)).fetchone()
+        return row[0] if row else 0
+
+    def spend(self, day: str, octets: int) -> None:
+        """Note octets that were received."""
+        self.begin()
+        self.db.execute(
+            "INSERT INTO spent VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET octets = octets + excluded.octets",
+            (day, octets),
+        )
+
+
+def _place(row: tuple[Any, ...]) -> Place:
+    place = Place(*row)
+    place.current, place.dirty = bool(place.current), bool(place.dirty)
+    if row[9] is not None:
+        place.mark = Mark(*json.loads(row[9]))
+    return place

@@ -1,0 +1,47 @@
+"""Where mail is put, one format a file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from importlib import import_module
+from pathlib import Path
+
+from ..errors import StoreError
+from ..state import STATE_FILE
+from .base import Store
+
+__all__ = ["FORMATS", "kind_of", "store_at"]
+
+FORMATS = {"maildir": ("maildir", "Maildir")}
+"""By name: the module and the class."""
+
+
+def kind_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the format of the store at `path`; None where there is none."""
+    root = Path(path).expanduser()
+    state = root if root.is_file() else root / STATE_FILE
+    if not state.is_file():
+        return None
+    try:
+        database = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            row = database.execute("SELECT value FROM about WHERE name = 'kind'").fetchone()
+        finally:
+            database.close()
+    except sqlite3.DatabaseError:
+        raise StoreError(f"{state} is no store of fastimap's") from None
+    return row[0] if row else None
+
+
+def store_at(path: str | os.PathLike[str], kind: str | None = None) -> Store:
+    """Return the store at `path`: of the format that it has, else of `kind`, else a Maildir."""
+    found = kind_of(path)
+    if kind is not None and found is not None and kind != found:
+        raise StoreError(f"{path} is a store of kind {found}, not {kind}")
+    kind = found or kind or "maildir"
+    if kind not in FORMATS:
+        raise ValueError(f"{kind!r} is no format; there are {', '.join(sorted(FORMATS))}")
+    module, name = FORMATS[kind]
+    made: Store = getattr(import_module(f".{module}", __name__), name)(path)
+    return made

@@ -1,0 +1,146 @@
+"""What a store is: a few methods, so that a program can have one of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from ..errors import StoreError
+from ..state import STATE_FILE, Entry, Place, State
+
+__all__ = ["Message", "Store", "make_durable"]
+
+
+class Message(NamedTuple):
+    """A message on its way into a store."""
+
+    uid: int
+    octets: bytes
+    """The whole message, as the server has it."""
+    date: int | None
+    """INTERNALDATE, in seconds since 1970."""
+    flags: str
+    """Sorted, divided by spaces."""
+    digest: bytes
+    """SHA-256 of the octets."""
+    extra: str | None = None
+    """JSON: Gmail's labels, and the server's identifiers of the message."""
+
+
+class Store:
+    """Where a pull puts mail. Subclasses say how; what was written is noted in the state that lies beside it.
+
+    The calls come in this order, from one thread: `open`; `begin` for each mailbox that is written to; `write`, any
+    number of times; `sync`, after which all of that must be durable; then the state is committed, and `committed`
+    called; `close`. After a crash the messages that were written and not committed come again.
+
+    :param root: the directory that it is in; the state is there too.
+    """
+
+    kind: ClassVar[str]
+    """Its name on the command line and in the state."""
+    removes: ClassVar[bool] = False
+    """Whether single messages can be taken out of it."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(os.path.expanduser(root)).absolute()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.root)!r})"
+
+    @property
+    def state_path(self) -> Path:
+        """The file that its state is in."""
+        return self.root / STATE_FILE
+
+    def make(self) -> None:
+        """Make the directory, if it is not there."""
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def open(self, state: State) -> None:
+        """Begin; put in order what a crash has left."""
+        self.state = state
+
+    def on_disk(self) -> Iterable[str]:
+        """Return the paths of mailboxes that are there: a state that was lost finds its mailboxes by them."""
+        return ()
+
+    def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
+        """Prepare to write to a mailbox. Return those of `uids` that are there already, whole, if names can tell."""
+        return {}
+
+    def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
+        """Write messages; return for each what `read` needs to find it (`Entry.place`)."""
+        raise NotImplementedError
+
+    def sync(self) -> None:
+        """Make durable what was written."""
+
+    def committed(self) -> None:
+        """Note that the state says so too."""
+
+    def read(self, place: Place, entry: Entry) -> bytes:
+        """Return a message's octets; raises LookupError where it is not there any more."""
+        raise NotImplementedError
+
+    def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
+        """Have messages with other flags, and another `extra`."""
+
+    def mark(self, place: Place, entries: Sequence[Entry]) -> None:
+        """Show of messages that the server has deleted them."""
+
+    def remove(self, place: Place, entries: Sequence[Entry]) -> None:
+        """Take messages out."""
+        raise StoreError(f"nothing can be taken out of a store of kind {self.kind}")
+
+    def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
+        """Have a message in another mailbox, or under another UID; return its `Entry.place`. Twice is like once."""
+        return entry.place
+
+    def rename(self, place: Place, path: str) -> None:
+        """Have a mailbox at another path. Twice is like once."""
+
+    def close(self) -> None:
+        """End."""
+
+
+def _find_syncfs() -> ctypes._NamedFuncPointer | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        function = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
+    return function
+
+
+_syncfs = _find_syncfs()
+_FEW = 16
+"""So many files are made durable one by one; more of them at once, where the system can."""
+
+
+def make_durable(directory: int, names: Sequence[str], directories: Iterable[int]) -> None:
+    """Make files durable, and then their directories.
+
+    :param directory: a descriptor of the one that the names are in.
+    :param directories: descriptors of those that have changed.
+    """
+    if len(names) > _FEW and _syncfs is not None:
+        if _syncfs(directory) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.ENOSYS, errno.EPERM):
+            raise OSError(number, os.strerror(number))
+    for name in names:
+        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    for each in directories:
+        os.fsync(each)

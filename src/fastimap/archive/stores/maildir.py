@@ -1,0 +1,275 @@
+"""Maildir: a file a message, in a directory a mailbox. Any mail program reads it; flags are in the names.
+
+A name is ``<uid>.<key>.fastimap,S=<octets>,U=<uid>:2,<flags>``; the key stands for account, mailbox and UIDVALIDITY. So
+a message that was written and not committed is found again, and written over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from typing import ClassVar
+
+from ..state import Entry, Place, State
+from .base import Message, Store, make_durable
+
+__all__ = ["Maildir"]
+
+_FLAGS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T", "$Forwarded": "P"}
+_LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
+_NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_MODE = 0o600
+
+
+class _Directory:
+    """An open mailbox."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        for part in ("", "tmp", "new", "cur"):
+            os.makedirs(os.path.join(path, part), mode=0o700, exist_ok=True)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        self.descriptors: list[int] = []
+        try:
+            for part in ("tmp", "new", "cur"):
+                self.descriptors.append(os.open(os.path.join(path, part), flags))
+        except BaseException:
+            self.close()
+            raise
+        self.tmp, self.new, self.cur = self.descriptors
+        self.strays: dict[int, tuple[int, str]] = {}
+        """Messages that are there and not in the state, by UID: which directory, and the name."""
+        self.listed: dict[tuple[str, int], tuple[int, str]] | None = None
+        self.written: list[str] = []
+        self.changed = False
+
+    def close(self) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+        self.descriptors = []
+
+    def listing(self) -> dict[tuple[str, int], tuple[int, str]]:
+        """Return all messages that are ours: by key and UID, which directory and the name."""
+        if self.listed is None:
+            self.listed = {}
+            for descriptor in (self.new, self.cur):
+                for name in os.listdir(descriptor):
+                    if found := _NAME.fullmatch(name):
+                        self.listed[found[2], int(found[1])] = descriptor, name
+        return self.listed
+
+    def find(self, place: Place, entry: Entry) -> tuple[int, str]:
+        """Return where a message is; raises LookupError where it is not."""
+        name = _unique(place.key, entry.uid, entry.size) + _info(entry.flags)
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(name, dir_fd=self.cur, follow_symlinks=False)
+            return self.cur, name
+        for again in (False, True):
+            if again:
+                self.listed = None
+            found = self.listing().get((place.key, entry.uid))
+            if found is not None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.stat(found[1], dir_fd=found[0], follow_symlinks=False)
+                    return found
+        raise LookupError(f"{place.path}: no file of UID {entry.uid}")
+
+
+class Maildir(Store):
+    """A tree of Maildirs below a directory, one for each mailbox, named after it.
+
+    The octets are those of the server, with CRLF line ends; a file's time is its INTERNALDATE.
+
+    :param root: the directory.
+    :param plus_plus: have the levels of names in one, with dots, below the root (Maildir++: ``.Lists.python``), and
+        INBOX in the root itself, as Courier and Dovecot do.
+    """
+
+    kind: ClassVar[str] = "maildir"
+    removes: ClassVar[bool] = True
+
+    def __init__(self, root: str | os.PathLike[str], *, plus_plus: bool = False) -> None:
+        super().__init__(root)
+        self.plus_plus = plus_plus
+        self._directories: dict[str, _Directory] = {}
+        self._infos: dict[str, str] = {}
+
+    def open(self, state: State) -> None:
+        super().open(state)
+        (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'plus_plus'").fetchone()
+        if kept is not None:
+            self.plus_plus = bool(kept)
+        elif not state.places(former=True):
+            state.begin()
+            state.db.execute("INSERT INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
+
+    def on_disk(self) -> Iterable[str]:
+        for directory, names, _ in os.walk(self.root):
+            if "cur" in names:
+                yield os.path.relpath(directory, self.root).replace(os.sep, "/")
+            names[:] = [name for name in names if name not in ("cur", "new", "tmp")]
+
+    def directory_of(self, path: str) -> str:
+        """Return the directory of a mailbox."""
+        if not self.plus_plus:
+            return os.path.join(self.root, path)
+        if path.casefold() == "inbox":
+            return str(self.root)
+        return os.path.join(self.root, "." + path.replace(".", "%2E").replace("/", "."))
+
+    def _directory(self, place: Place) -> _Directory:
+        directory = self._directories.get(place.path)
+        if directory is None:
+            if len(self._directories) >= 50:
+                self._close_idle()
+            directory = self._directories[place.path] = _Directory(self.directory_of(place.path))
+        return directory
+
+    def _close_idle(self) -> None:
+        for path, directory in [*self._directories.items()]:
+            if not directory.written and not directory.changed and not directory.strays:
+                directory.close()
+                del self._directories[path]
+
+    def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
+        directory = self._directory(place)
+        for name in os.listdir(directory.tmp):
+            if (found := _NAME.fullmatch(name)) and found[2] == place.key:
+                os.unlink(name, dir_fd=directory.tmp)
+        wanted = set(uids)
+        directory.listed = None
+        directory.strays = {
+            uid: found for (key, uid), found in directory.listing().items() if key == place.key and uid in wanted
+        }
+        directory.listed = None
+        if place.dirty:  # of a run that did not end: what it wrote last may not be durable
+            return {}
+        there = {}
+        for uid, (descriptor, name) in directory.strays.items():
+            found = _NAME.fullmatch(name)
+            assert found is not None
+            octets = _read(descriptor, name)
+            if len(octets) == int(found[3]):
+                flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
+                date = int(os.stat(name, dir_fd=descriptor).st_mtime)
+                there[uid] = Entry(uid, len(octets), date, flags, sha256(octets).digest(), None, None)
+        return there
+
+    def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
+        directory = self._directory(place)
+        tmp, cur, strays, infos = directory.tmp, directory.cur, directory.strays, self._infos
+        middle = f".{place.key}.fastimap,S="
+        to_open, to_write, to_rename = os.open, os.write, os.rename
+        for uid, octets, date, flags, _, _ in messages:
+            size = len(octets)
+            unique = f"{uid}{middle}{size},U={uid}"
+            file = to_open(unique, _NEW_FILE, _MODE, dir_fd=tmp)
+            try:
+                written = to_write(file, octets)
+                while written < size:
+                    written += to_write(file, memoryview(octets)[written:])
+                if date is not None:
+                    os.utime(file, (date, date))
+            except BaseException:
+                os.unlink(unique, dir_fd=tmp)
+                raise
+            finally:
+                os.close(file)
+            info = infos.get(flags)
+            if info is None:
+                info = infos[flags] = _info(flags)
+            name = unique + info
+            to_rename(unique, name, src_dir_fd=tmp, dst_dir_fd=cur)
+            directory.written.append(name)
+            if strays and (stray := strays.pop(uid, None)) is not None and stray != (cur, name):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(stray[1], dir_fd=stray[0])
+        directory.listed = None
+        return [None] * len(messages)
+
+    def sync(self) -> None:
+        for directory in self._directories.values():
+            if directory.written or directory.changed:
+                make_durable(directory.cur, directory.written, (directory.cur, directory.new))
+                directory.written = []
+                directory.changed = False
+
+    def read(self, place: Place, entry: Entry) -> bytes:
+        return _read(*self._directory(place).find(place, entry))
+
+    def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
+        directory = self._directory(place)
+        for entry, flags, _ in changes:
+            try:
+                descriptor, name = directory.find(place, entry)
+            except LookupError:
+                continue  # a person took it out
+            self._rename(directory, descriptor, name, _unique(place.key, entry.uid, entry.size) + _info(flags))
+
+    def _rename(self, directory: _Directory, descriptor: int, name: str, new_name: str) -> None:
+        if (descriptor, name) != (directory.cur, new_name):
+            os.rename(name, new_name, src_dir_fd=descriptor, dst_dir_fd=directory.cur)
+            directory.changed = True
+            directory.listed = None
+
+    def mark(self, place: Place, entries: Sequence[Entry]) -> None:
+        changes = [(entry, " ".join(sorted({*entry.flags.split(), "\\Deleted"})), entry.extra) for entry in entries]
+        self.set_flags(place, changes)
+
+    def remove(self, place: Place, entries: Sequence[Entry]) -> None:
+        directory = self._directory(place)
+        for entry in entries:
+            with contextlib.suppress(LookupError, FileNotFoundError):
+                descriptor, name = directory.find(place, entry)
+                os.unlink(name, dir_fd=descriptor)
+                directory.changed = True
+
+    def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
+        ours, theirs = self._directory(source), self._directory(target)
+        name = _unique(target.key, uid, entry.size) + _info(entry.flags)
+        try:
+            descriptor, old = ours.find(source, entry)
+        except LookupError:
+            theirs.find(target, entry._replace(uid=uid))  # a run that was cut short did it
+            return None
+        os.rename(old, name, src_dir_fd=descriptor, dst_dir_fd=theirs.cur)
+        for directory in (ours, theirs):
+            directory.changed = True
+            directory.listed = None
+        return None
+
+    def rename(self, place: Place, path: str) -> None:
+        self._directories.pop(place.path, None)
+        before, after = self.directory_of(place.path), self.directory_of(path)
+        for part in ("tmp", "new", "cur"):
+            os.makedirs(os.path.join(after, part), mode=0o700, exist_ok=True)
+            source, target = os.path.join(before, part), os.path.join(after, part)
+            with contextlib.suppress(FileNotFoundError):
+                for name in os.listdir(source):
+                    os.rename(os.path.join(source, name), os.path.join(target, name))
+                os.rmdir(source)
+        with contextlib.suppress(OSError):
+            os.rmdir(before)
+
+    def close(self) -> None:
+        for directory in self._directories.values():
+            directory.close()
+        self._directories.clear()
+
+
+def _unique(key: str, uid: int, size: int) -> str:
+    return f"{uid}.{key}.fastimap,S={size},U={uid}"
+
+
+def _info(flags: str) -> str:
+    return ":2," + "".join(sorted(_FLAGS[flag] for flag in flags.split() if flag in _FLAGS))
+
+
+def _read(descriptor: int, name: str) -> bytes:
+    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), dir_fd=descriptor)
+    with os.fdopen(file, "rb") as opened:
+        return opened.read()

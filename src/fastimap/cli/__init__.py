@@ -1,0 +1,83 @@
+"""The command line: ``fastimap``, or ``python -m fastimap``. One room a command."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from .. import __version__
+from .exits import FAILED, INTERRUPTED, TERMINATED, Failed, Terminated, readable
+
+__all__ = ["COMMANDS", "main", "parser"]
+
+COMMANDS = {
+    "pull": "copy an account's mail into a store; again: only what is new",
+    "status": "say what a store holds and how far its last run came",
+    "demo": "fetch the same mail with imaplib and with fastimap, and compare",
+}
+
+_GO_ON = "; what was done stays done, the same command goes on"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the arguments.
+
+    :param only: the command whose arguments are needed; the others are not imported.
+    """
+    whole = _Parser(prog="fastimap", description="A fast IMAP client for Python.", allow_abbrev=False)
+    whole.add_argument("--version", action="version", version=f"fastimap {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="command", dest="command")
+    for name, text in COMMANDS.items():
+        if only in COMMANDS and name != only:
+            commands.add_parser(name, help=text)
+            continue
+        room = import_module(f".{name}", __name__)
+        description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")
+        epilog = getattr(room, "EPILOG", None)
+        made = commands.add_parser(name, help=text, description=description, epilog=epilog, allow_abbrev=False)
+        room.add(made)
+        made.set_defaults(run=room.run)
+    return whole
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program with `arguments` (None: the process's own) and return its exit code; see docs/archive.md."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _terminate)
+    command = "fastimap"
+    try:
+        options = parser(next((word for word in given if not word.startswith("-")), None)).parse_args(given)
+        command = f"fastimap {options.command}"
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except Failed as exc:
+        print(f"{command}: {readable(exc)}", file=sys.stderr)
+        return exc.code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted{_GO_ON if command == 'fastimap pull' else ''}", file=sys.stderr)
+        return INTERRUPTED
+    except Terminated:
+        print(f"{command}: terminated{_GO_ON if command == 'fastimap pull' else ''}", file=sys.stderr)
+        return TERMINATED

@@ -1,0 +1,56 @@
+"""``fastimap status``."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..archive.state import State
+from ..archive.stores import kind_of, store_at
+from . import exits
+from .exits import UsageError, readable
+from .show import Show
+
+__all__ = ["add", "run"]
+
+DESCRIPTION = "Say what a store holds, mailbox by mailbox, and how far its last run came. Nothing is asked of a server."
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("store", metavar="STORE", help="the store's directory")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each mailbox")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Say it."""
+    kind = kind_of(options.store)
+    if kind is None:
+        raise UsageError(f"{options.store} is no store of fastimap")
+    store = store_at(options.store)
+    state = State(store.state_path, kind, read_only=True)
+    whole = True
+    for place in state.places(former=True):
+        messages, gone, parked = state.count(place), state.count(place, gone=True), state.parked(place)
+        done = not place.current or (place.mark is not None and not parked)
+        whole = whole and done
+        if options.json:
+            Show().line(
+                "mailbox",
+                account=place.account,
+                mailbox=place.name,
+                uid_validity=place.uid_validity,
+                current=place.current,
+                messages=messages,
+                gone=gone,
+                parked={str(uid): reason for uid, reason in parked.items()},
+                complete=done,
+                path=place.path,
+            )
+            continue
+        more = [f"{gone:,} gone on the server"] if gone else []
+        more += [f"{len(parked):,} parked"] if parked else []
+        more += ["the server has it no more"] if not place.current else []
+        more += ["its last run did not end"] if not done and not parked else []
+        print(readable(f"{place.account} {place.name}: {', '.join([f'{messages:,} messages', *more])}"))
+    state.close()
+    return exits.DONE if whole else exits.NOT_ALL

@@ -1,0 +1,317 @@
+"""What a pull does with a mailbox that changes: exactly once, and every message accounted for."""
+
+from __future__ import annotations
+
+import errno
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import archive, search
+from fastimap.archive.compare import compare
+from fastimap.archive.stores import maildir
+from tests.archive.conftest import Mail, message, stored
+
+
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note in a list by which way each mailbox is compared."""
+    noted: list[str] = []
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        found = compare(*arguments, **options)
+        noted.append(found.way)
+        return found
+
+    monkeypatch.setattr("fastimap.archive._pull.compare", noting)
+    return noted
+
+
+@pytest.fixture
+def without(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A function that has the client not see capabilities."""
+    from fastimap.commands.base import Session
+
+    def hide(*names: str) -> None:
+        has = Session.has
+        monkeypatch.setattr(Session, "has", lambda session, name: name.upper() not in names and has(session, name))
+
+    return hide
+
+
+@pytest.mark.parametrize("hidden", [(), ("QRESYNC",), ("QRESYNC", "CONDSTORE"), ("LIST-STATUS",)], ids=str)
+def test_it_follows(
+    mail: Mail, tmp_path: Path, hidden: tuple[str, ...], without: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(*hidden)
+    noted = ways(monkeypatch)
+    mail.fill("INBOX", 20)
+    mail.fill("a", 4, create=True)
+    archive.pull(mail.account, tmp_path)
+    noted.clear()
+    mail.fill("INBOX", 3)
+    mail.expunge("INBOX", [2, 5, 6])
+    mail.client.select("INBOX")
+    mail.client.add_flags([1, 7], ("\\Flagged", "$Junk"))
+    mail.client.unselect()
+    report = archive.pull(mail.account, tmp_path)
+    inbox = report.mailboxes["INBOX"]
+    assert (inbox.found, inbox.written, inbox.present, inbox.gone, inbox.flags) == (20, 3, 17, 3, 2)
+    assert report.complete
+    assert stored(tmp_path) == mail.all()
+    assert {uid for uid, *_ in stored(tmp_path, gone=True)["INBOX"]} == {2, 5, 6}
+    if "CONDSTORE" in hidden:
+        assert set(noted) == {"UIDs and flags", "all UIDs"}  # an empty mailbox has no flags to compare
+    else:
+        assert noted == ["CONDSTORE" if hidden == ("QRESYNC",) else "QRESYNC"]
+    noted.clear()
+    assert archive.pull(mail.account, tmp_path).written == 0
+    if "CONDSTORE" not in hidden:
+        assert not noted
+
+
+def test_nothing_is_changed_on_the_server(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    before = mail.client.mailbox_status("INBOX", "HIGHESTMODSEQ", "UNSEEN", "RECENT")
+    archive.pull(mail.account, tmp_path)
+    assert mail.client.mailbox_status("INBOX", "HIGHESTMODSEQ", "UNSEEN", "RECENT") == before
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_several_connections(mail: Mail, tmp_path: Path, connections: int) -> None:
+    mail.fill("INBOX", 250)
+    report = archive.pull(mail.account, tmp_path, connections=connections)
+    assert report.complete
+    assert stored(tmp_path) == mail.all()
+
+
+def test_rules_account_for_what_they_leave_out(mail: Mail, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    for number, days in enumerate((400, 300, 200, 100)):
+        mail.client.append("INBOX", message(number, 1000 * number), internal_date=now - timedelta(days=days))
+    since = (now - timedelta(days=350)).date()
+    report = archive.pull(mail.account, tmp_path, since=since, max_size=2500, limit=1, mailboxes=["inbox"])
+    assert report.mailboxes["INBOX"].excluded == {"since": 1, "max-size": 1, "limit": 1}
+    assert report.complete
+    assert report.written == 1
+    report = archive.pull(mail.account, tmp_path, search="SUBJECT 0", mailboxes=["INBOX"])
+    assert report.mailboxes["INBOX"].excluded == {"search": 2}
+    assert (report.written, report.present) == (1, 1)
+    report = archive.pull(mail.account, tmp_path, search=search.subject("message 3"), before=date(1990, 1, 1))
+    assert report.mailboxes["INBOX"].excluded == {"before": 2}
+    report = archive.pull(mail.account, tmp_path)
+    assert (report.written, report.present) == (2, 2)
+
+
+def test_mailboxes_are_chosen(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    mail.fill("a,b", 1, create=True)
+    report = archive.pull(mail.account, tmp_path, exclude=["\\Trash", "a,b"])
+    assert report.excluded == {"Trash": "exclude", "a,b": "exclude"}
+    assert [*report.mailboxes] == ["INBOX", "Drafts"]
+    report = archive.pull(mail.account, tmp_path, mailboxes=["a,b", "\\Drafts", "nowhere"])
+    assert report.mailboxes["a,b"].written == 1
+    assert report.failed == {"nowhere": "there is no such mailbox"}
+    assert not report.complete
+
+
+def test_names_are_mapped_and_never_merged(mail: Mail, tmp_path: Path) -> None:
+    names = ["Work", "work", "WORK/x", "a:b", "CON", "x" * 200, "trailing ", "a~tilde", "%41", "INBOX/a"]
+    for name in names:
+        mail.fill(name, 2, create=True)
+    assert archive.pull(mail.account, tmp_path / "store").complete
+    assert stored(tmp_path / "store") == mail.all()
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    state = tmp_path / "store" / ".fastimap.sqlite"
+    state.unlink()
+    report = archive.pull(mail.account, tmp_path / "store")
+    assert (report.written, report.present) == (0, 2 * len(names))
+    assert stored(tmp_path / "store") == mail.all()
+
+
+def test_a_state_that_is_lost_is_rebuilt_from_names(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 10, flags=("$Label1", "\\Seen"))
+    archive.pull(mail.account, tmp_path)
+    (tmp_path / ".fastimap.sqlite").unlink()
+    cur = tmp_path / "INBOX" / "cur"
+    read, cut, *_ = sorted(cur.iterdir())
+    read.rename(tmp_path / "INBOX" / "new" / read.name.partition(":")[0])
+    cut.write_bytes(b"")
+    report = archive.pull(mail.account, tmp_path)
+    assert report.complete
+    assert (report.written, report.present) == (1, 9)
+    assert stored(tmp_path) == mail.all()
+    assert len([*cur.iterdir(), *(tmp_path / "INBOX" / "new").iterdir()]) == 10
+
+
+def test_what_was_not_committed_is_written_over(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.fill("INBOX", 30)
+
+    def broken(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(maildir, "make_durable", broken)
+        with pytest.raises(OSError, match="No space"):
+            archive.pull(mail.account, tmp_path)
+    cur = tmp_path / "INBOX" / "cur"
+    assert len([*cur.iterdir()]) == 30
+    for path in cur.iterdir():  # a mail program has read them meanwhile
+        path.rename(f"{path.parent}/{path.name.partition(':')[0]}:2,RS")
+    report = archive.pull(mail.account, tmp_path)
+    assert (report.complete, report.written) == (True, 30)
+    assert len([*cur.iterdir()]) == 30
+    assert stored(tmp_path) == mail.all()
+
+
+def test_a_new_uidvalidity(mail: Mail, tmp_path: Path) -> None:
+    made = mail.fill("a", 6, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.rename_mailbox("a", "b")
+    mail.client.create_mailbox("a")
+    mail.client.select("b")
+    mail.client.copy("1:4", "a")
+    mail.client.unselect()
+    mail.client.delete_mailbox("b")
+    mail.fill("a", 1)
+    report = archive.pull(mail.account, tmp_path, deleted="delete")
+    one = report.mailboxes["a"]
+    assert (one.found, one.moved, one.present, one.written) == (5, 4, 4, 1)
+    assert "new UIDVALIDITY" in one.notes[0]
+    assert report.held_back is not None
+    assert len(stored(tmp_path)["a"]) == 7
+    assert {octets for _, octets, *_ in stored(tmp_path)["a"]} == {
+        *made,
+        *(octets for _, octets, *_ in mail.all()["a"]),
+    }
+    report = archive.pull(mail.account, tmp_path, deleted="delete", max_delete=10)
+    assert (report.held_back, report.deleted, report.complete) == (None, 2, True)
+    assert stored(tmp_path) == mail.all()
+
+
+def test_a_renamed_mailbox_costs_no_download(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("old/name", 5, create=True)
+    mail.fill("old/name/below", 2, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.rename_mailbox("old/name", "new")
+    mail.fill("new", 1)
+    report = archive.pull(mail.account, tmp_path)
+    assert report.complete
+    assert (report.written, report.present) == (1, 7)
+    assert report.mailboxes["new"].renamed_from == "old/name"
+    assert stored(tmp_path) == mail.all()
+
+
+def test_a_moved_message_is_moved(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 6)
+    mail.client.create_mailbox("a")
+    archive.pull(mail.account, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("2:4", "a")
+    mail.client.unselect()
+    report = archive.pull(mail.account, tmp_path)
+    assert report.complete
+    assert (report.written, report.mailboxes["a"].moved) == (0, 3)
+    assert stored(tmp_path) == mail.all()
+    assert not stored(tmp_path, gone=True)["INBOX"][3:]
+
+
+def test_copies_and_messages_without_an_id_stay_as_many_as_they_were(mail: Mail, tmp_path: Path) -> None:
+    for _ in range(3):
+        mail.client.append("INBOX", b"Message-ID: <1@example.org>\r\n\r\nsame\r\n", internal_date=datetime.now(UTC))
+        mail.client.append("INBOX", b"Subject: none\r\n\r\n", internal_date=datetime.now(UTC))
+    mail.client.create_mailbox("a")
+    archive.pull(mail.account, tmp_path)
+    assert stored(tmp_path) == mail.all()
+    mail.client.select("INBOX")
+    mail.client.move("1:4", "a")
+    mail.client.unselect()
+    assert archive.pull(mail.account, tmp_path).complete
+    assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("deleted", ["keep", "mark", "delete"])
+def test_what_becomes_of_deleted_mail(mail: Mail, tmp_path: Path, deleted: Any) -> None:
+    mail.fill("INBOX", 5)
+    archive.pull(mail.account, tmp_path)
+    mail.expunge("INBOX", [1, 2])
+    report = archive.pull(mail.account, tmp_path, deleted=deleted)
+    assert report.complete
+    assert stored(tmp_path) == mail.all()
+    names = [path.name for path in (tmp_path / "INBOX/cur").iterdir()]
+    assert len(names) == (3 if deleted == "delete" else 5)
+    assert sum(name.endswith("T") for name in names) == (2 if deleted == "mark" else 0)
+    assert report.deleted == (0 if deleted == "keep" else 2)
+
+
+def test_too_many_deletions_are_held_back(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 130)
+    archive.pull(mail.account, tmp_path)
+    mail.expunge("INBOX", list(range(1, 121)))
+    report = archive.pull(mail.account, tmp_path, deleted="delete")
+    assert report.held_back is not None
+    assert "120 of 130 messages" in report.held_back
+    assert not report.complete
+    assert len([*(tmp_path / "INBOX/cur").iterdir()]) == 130
+    assert archive.pull(mail.account, tmp_path, deleted="delete", max_delete=120).deleted == 120
+
+
+def test_a_source_that_is_suddenly_empty_holds_back(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 5)
+    archive.pull(mail.account, tmp_path)
+    mail.expunge("INBOX", [1, 2, 3, 4, 5])
+    report = archive.pull(mail.account, tmp_path, deleted="delete")
+    assert report.held_back is not None
+    assert "empty" in report.held_back
+    assert len([*(tmp_path / "INBOX/cur").iterdir()]) == 5
+    mail.fill("INBOX", 1)
+    assert archive.pull(mail.account, tmp_path, deleted="delete", max_delete="100%").deleted == 5
+
+
+def test_a_dry_run_leaves_no_trace(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 4)
+    report = archive.pull(mail.account, tmp_path / "store", dry_run=True)
+    assert (report.found, report.written) == (4, 4)
+    assert not (tmp_path / "store").exists()
+    archive.pull(mail.account, tmp_path / "store")
+    mail.fill("INBOX", 2)
+    before = stored(tmp_path / "store")
+    assert archive.pull(mail.account, tmp_path / "store", dry_run=True).written == 2
+    assert stored(tmp_path / "store") == before
+
+
+def test_one_run_at_a_time(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+
+    def second(progress: archive.Progress) -> None:
+        with pytest.raises(archive.StoreInUse, match=str(os.getpid())):
+            archive.pull(mail.account, tmp_path)
+
+    assert archive.pull(mail.account, tmp_path, progress=second).complete
+    assert archive.pull(mail.account, tmp_path).complete
+
+
+def test_limits_stop_it_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 30)
+    report = archive.pull(mail.account, tmp_path, max_octets=0)
+    assert report.stopped is not None
+    assert report.written == 0
+    report = archive.pull(mail.account, tmp_path, budget=10_000)
+    assert report.stopped is not None
+    assert report.go_on_at is not None
+    assert not report.complete
+    assert archive.pull(mail.account, tmp_path, budget=10_000).written == 0
+    report = archive.pull(mail.account, tmp_path)
+    assert report.complete
+    assert stored(tmp_path) == mail.all()
+
+
+def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:
+    for wrong in ({"deleted": "burn"}, {"max_delete": "many"}, {"connections": 0}, {"limit": -1}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            archive.pull(mail.account, tmp_path, **wrong)
+    with pytest.raises(TypeError, match="lists of names"):
+        archive.pull(mail.account, tmp_path, mailboxes="INBOX")
+    assert not (tmp_path / ".fastimap.sqlite").exists()

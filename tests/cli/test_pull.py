@@ -1,0 +1,144 @@
+"""``fastimap pull`` as its user meets it: exit codes, what it says, what it never says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fastimap.archive.locks import locked
+from tests.archive.conftest import Mail, mail, stored
+from tests.cli.conftest import Ended, Run
+
+__all__ = ["mail"]
+
+
+def pull(run: Run, mail: Mail, *arguments: str, **variables: str) -> Ended:
+    variables.setdefault("FASTIMAP_PASSWORD", mail.server.password)
+    return run("pull", *arguments, SSL_CERT_FILE=str(mail.server.ca_file), **variables)
+
+
+def test_json(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    ended = pull(run, mail, mail.url, str(tmp_path), "--json")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    *_, summary = map(json.loads, ended.stdout.splitlines())
+    assert summary["message_type"] == "summary"
+    assert (summary["complete"], summary["found"], summary["written"], summary["code"]) == (True, 3, 3, 0)
+
+
+def test_quiet(run: Run, mail: Mail, tmp_path: Path) -> None:
+    assert pull(run, mail, mail.url, str(tmp_path), "-q").stdout == ""
+
+
+def test_configuration(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    (tmp_path / "secret").write_text("secret\nmore\n")
+    (tmp_path / "config.toml").write_text(
+        f'[accounts.work]\nurl = "{mail.url}"\npassword_command = ["cat", "{tmp_path}/secret"]\n'
+        f'[accounts.work.pull]\nstore = "{tmp_path}/Mail"\nexclude = ["Trash"]\n'
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "FASTIMAP_PASSWORD"}
+    environment |= {"SSL_CERT_FILE": str(mail.server.ca_file), "FASTIMAP_CONFIG": str(tmp_path / "config.toml")}
+    command = [sys.executable, "-m", "fastimap", "pull", "work"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [*stored(tmp_path / "Mail")] == ["Drafts", "INBOX"]
+    ended = subprocess.run([*command[:-1], "-a", "home"], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "no account 'home'; there are work" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "which account"),
+        (["imaps://ann@localhost"], "where to"),
+        (["imaps://ann:password@localhost", "x"], "does not belong into the URL"),
+        (["imaps://localhost", "x"], "user is missing"),
+        (["http://ann@localhost", "x"], "not the URL"),
+        (["imaps://ann@localhost", "x", "--since", "yesterday"], "not a date"),
+        (["imaps://ann@localhost", "x", "--max-size", "big"], "not a size"),
+        (["imaps://ann@localhost", "x", "--max-delete", "some"], "max_delete"),
+        (["imaps://ann@localhost", "x", "--insecure"], "needs an imap:// URL"),
+        (["imaps://ann@localhost", "x", "--password-file", "/nowhere"], "can't be read"),
+        (["nobody", "x"], "no account 'nobody'"),
+    ],
+)
+def test_mistakes(run: Run, tmp_path: Path, arguments: list[str], said: str) -> None:
+    ended = run("pull", *arguments, FASTIMAP_PASSWORD="x", XDG_CONFIG_HOME=str(tmp_path))
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not Path("x").exists()
+
+
+def test_nobody_listens(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    ended = run("pull", f"imaps://ann@127.0.0.1:{port}", str(tmp_path), FASTIMAP_PASSWORD="x")
+    assert ended.returncode == 10
+    assert ended.stderr.startswith("fastimap pull: can't connect: ")
+
+
+def test_credentials_refused(run: Run, mail: Mail, tmp_path: Path) -> None:
+    ended = pull(run, mail, mail.url, str(tmp_path), FASTIMAP_PASSWORD="wrong-one")
+    assert ended.returncode == 12
+    assert "refuses the credentials" in ended.stderr
+    assert "wrong-one" not in ended.stderr
+
+
+def test_in_use(run: Run, mail: Mail, tmp_path: Path) -> None:
+    with locked(tmp_path):
+        ended = pull(run, mail, mail.url, str(tmp_path))
+    assert ended.returncode == 11
+    assert str(os.getpid()) in ended.stderr
+
+
+def test_not_all_and_a_limit(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    assert pull(run, mail, mail.url, str(tmp_path), "--mailbox", "INBOX", "--mailbox", "x,y").returncode == 3
+    ended = pull(run, mail, mail.url, str(tmp_path / "b"), "--max-octets", "1")
+    assert ended.returncode == 13
+    assert "stopped: " in ended.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals(mail: Mail, tmp_path: Path, number: signal.Signals, code: int) -> None:
+    mail.fill("INBOX", 60)
+    environment = os.environ | {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    command = [sys.executable, "-m", "fastimap", "pull", mail.url, str(tmp_path), "--bwlimit", "2K"]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    cur = tmp_path / "INBOX" / "cur"
+    while not (cur.is_dir() and any(cur.iterdir())) and process.poll() is None:
+        pass
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert said.splitlines()[-1].endswith("what was done stays done, the same command goes on")
+    assert "Traceback" not in said
+    kept = stored(tmp_path).get("INBOX", [])
+    assert kept == [message for message in mail.all()["INBOX"] if message in kept]
+
+
+def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    pull(run, mail, mail.url, str(tmp_path))
+    ended = run("status", str(tmp_path))
+    assert ended.returncode == 0
+    assert f"{mail.user}@localhost INBOX: 2 messages\n" in ended.stdout
+    lines = [json.loads(line) for line in run("status", str(tmp_path), "--json").stdout.splitlines()]
+    assert {line["mailbox"]: line["messages"] for line in lines} == {"Drafts": 0, "INBOX": 2, "Trash": 0}
+    assert run("status", str(tmp_path / "nowhere")).returncode == 2
