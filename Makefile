@@ -5,10 +5,11 @@
 #   make check       the loop of a minute: ruff, mypy on src, the fast tests on both parsers
 #   make test        all tests, against real servers where they are available
 #   make test-wheel  the fast tests on what a user installs: the wheel that is built from the sdist
-#   make lint        ruff, mypy, cython-lint, the layers
+#   make lint        ruff, mypy, cython-lint, codespell, actionlint, zizmor, the layers
 #   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
 #   make bench       the benchmarks
-#   make wheels      what is published: the sdist and the wheels
+#   make wheels      what is published: the sdist, a wheel for each CPython of this machine, the pure one; each is tested
+#   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
 #   make coverage    the line coverage of the Cython code, from a traced build
@@ -30,7 +31,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels fuzz cuts coverage clean
+.PHONY: check test test-wheel lint demo bench wheels release-check fuzz cuts coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -59,29 +60,29 @@ lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/python tools/generate_methods.py --check
 	$(BIN)/mypy --strict src tests benchmarks tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
+	$(BIN)/codespell src tests benchmarks tools docs .github *.md
+	$(BIN)/python tools/check_workflows.py
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
-demo: $(VENV)/dev.stamp $(VENV)/extension.stamp
+demo: what-demo-does $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/python -m fastimap demo
+
+.PHONY: what-demo-does
+what-demo-does:
+	@echo 'demo: the same 2,000 messages, fetched by the standard library and by fastimap from a server on this machine.'
+	@echo 'demo: nothing leaves it. The first time, an environment and the parser are built before, which takes a minute or two.'
 
 bench: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	tools/install-valgrind
 	$(BIN)/python -m benchmarks --picture docs/speed.svg
 
-wheels: $(VENV)/dev.stamp
-	rm -rf dist
-	@if docker info >/dev/null 2>&1; then \
-	    echo 'wheels: docker is here: cibuildwheel builds for every supported Python'; \
-	    $(PIP) install -q cibuildwheel && $(BIN)/python -m build --sdist --outdir dist && \
-	    $(BIN)/python -m cibuildwheel --platform linux --output-dir dist dist/*.tar.gz; \
-	else \
-	    echo 'wheels: no docker: the sdist, and a wheel for this Python on this machine'; \
-	    FASTIMAP_REQUIRE_EXTENSION=1 $(BIN)/python -m build --outdir dist; \
-	fi
-	@echo 'wheels: the pure-Python wheel'
-	FASTIMAP_NO_EXTENSION=1 $(BIN)/python -m build --wheel --outdir dist
-	@ls -l dist
+# For CPythons that are not on this machine, and other platforms: `python -m cibuildwheel`, which needs docker.
+wheels: $(VENV)/release.stamp
+	$(BIN)/python -m tools.build_wheels --output dist
+
+release-check: $(VENV)/dev.stamp
+	$(BIN)/python -m tools.release_check
 
 fuzz:
 	tools/fuzz
@@ -109,7 +110,18 @@ else \
 fi
 endef
 
+# `make PYTHON=...` after another Python makes the environment anew.
+ifeq ($(origin PYTHON),command line)
+wanted := $(shell $(PYTHON) -c 'import sys; print(sys.version)')
+ifneq ($(wanted),)
+ifneq ($(wanted),$(shell [ ! -x $(BIN)/python ] || $(BIN)/python -c 'import sys; print(sys.version)'))
+$(shell rm -rf $(VENV))
+endif
+endif
+endif
+
 $(BIN)/python:
+	@echo 'fastimap: making an environment for Python in $(VENV)'
 	$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
@@ -118,6 +130,10 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	@echo 'installing what develops and tests fastimap into $(VENV) ...'
 	$(PIP) install -q build 'cython>=3.1' 'setuptools>=77'
 	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[test,lint,demo]'
+	touch $@
+
+$(VENV)/release.stamp: $(VENV)/dev.stamp
+	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[release]'
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/dev.stamp

@@ -11,7 +11,10 @@ FASTIMAP_TRACE              line tracing, for coverage of the Cython code
 """
 
 import os
+import re
+import tomllib
 from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -52,4 +55,51 @@ def extensions() -> list[Extension]:
     return [built]
 
 
-setup(ext_modules=extensions())
+def repository() -> str:
+    """Return the address of the repository, which pyproject.toml has, or "" before there is one."""
+    with open("pyproject.toml", "rb") as file:
+        address: str = tomllib.load(file)["tool"]["fastimap"]["repository"]
+    return address.rstrip("/")
+
+
+def description(address: str, tag: str) -> str:
+    """Return the README as a package index can show it: with links and pictures that lead to the repository.
+
+    Without an address they are left out, the words of the links stay.
+    """
+
+    def absolute(found: re.Match[str]) -> str:
+        picture, words, target = found.groups()
+        if re.match(r"https?:|mailto:|#", target):
+            return found[0]
+        if not address:
+            return "" if picture else words
+        return f"{picture}[{words}]({address}/{'raw' if picture else 'blob'}/{tag}/{target})"
+
+    return re.sub(r"(!?)\[([^]]*)\]\(([^)\s]+)\)", absolute, Path("README.md").read_text("utf-8"))
+
+
+def urls(address: str, tag: str) -> dict[str, str]:
+    if not address:
+        return {}
+    return {
+        "Source": address,
+        "Documentation": f"{address}/tree/{tag}/docs",
+        "Changelog": f"{address}/blob/{tag}/CHANGELOG.md",
+        "Issues": f"{address}/issues",
+        "Security": f"{address}/security/policy",
+    }
+
+
+def version() -> str:
+    found = re.search(r'^__version__ = "(.+)"', Path("src/fastimap/__init__.py").read_text("utf-8"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+setup(
+    ext_modules=extensions(),
+    long_description=description(repository(), f"v{version()}"),
+    long_description_content_type="text/markdown",
+    project_urls=urls(repository(), f"v{version()}"),
+)
