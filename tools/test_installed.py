@@ -45,7 +45,9 @@ def main() -> int:
     environment.pop("PYTHONPATH", None)
     if arguments.implementation == "py":
         environment["FASTIMAP_NO_EXTENSION"] = "1"  # to the tests: there is one parser to test
-    found = subprocess.run([sys.executable, "-c", WHERE], env=environment, cwd=PROJECT / "tests", capture_output=True)
+    # Not from the project's directory, where `src` could be found, nor one that has modules of its own.
+    away = Path(sys.executable).parent
+    found = subprocess.run([sys.executable, "-c", WHERE], env=environment, cwd=away, capture_output=True)
     if found.returncode != 0:
         sys.stderr.write(found.stderr.decode(errors="replace"))
         return 1
