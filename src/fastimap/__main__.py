@@ -1,15 +1,17 @@
 """``python -m fastimap``, and the command ``fastimap``."""
 
-import signal
 import sys
 
 
 def main() -> int:
-    """Run the program; return its exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it is imported there is nothing to tidy up
-    from .cli import main as run
+    """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
+    try:
+        from .cli import main as program
 
-    return run()
+        return program()
+    except KeyboardInterrupt:
+        print("fastimap: interrupted", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -250,5 +250,5 @@ def test_interrupt() -> None:
         process.kill()
         process.communicate()
     assert (process.returncode, output) == (130, "")
-    assert complaint.splitlines()[-1] == "fastimap demo: interrupted"
+    assert complaint.splitlines()[-1] in ("fastimap demo: interrupted", "fastimap: interrupted")  # while it imports
     assert "Traceback" not in complaint

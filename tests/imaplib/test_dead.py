@@ -57,12 +57,12 @@ class Waiting:
 
 
 def test_a_timeout(connect: Connect) -> None:
-    client = connect(Waiting(), timeout=0.05)
+    client = connect(Waiting(), timeout=0.5)
     with pytest.raises(imaplib.IMAP4.abort) as caught:
         client.noop()
     assert isinstance(caught.value, TimeoutError)
     assert str(caught.value) == (
-        "command: NOOP => timed out after 0.05 seconds; as the answer may still come, the connection is closed: "
+        "command: NOOP => timed out after 0.5 seconds; as the answer may still come, the connection is closed: "
         "connect again, with a longer timeout if the server is slow"
     )
     assert client.sock.fileno() == -1
@@ -73,8 +73,8 @@ def test_a_timeout(connect: Connect) -> None:
     "octets", [b"* 1 FETCH (X {10}\r\nabc", b"* 1 FETCH (X {3}\r\nabc)", b"* 1 EX", b"* 1 EXISTS\r\n"]
 )
 def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) -> None:
-    client = connect(Waiting(octets), timeout=0.05)
-    with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => timed out after 0\.05 seconds"):
+    client = connect(Waiting(octets), timeout=0.5)
+    with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => timed out after 0\.5 seconds"):
         client.noop()
     assert client.sock.fileno() == -1
     assert "FETCH" not in client.untagged_responses
@@ -82,17 +82,17 @@ def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) 
 
 def test_a_timeout_in_the_middle_of_a_response_read_directly(connect: Connect) -> None:
     """Without a command, only the first line can be read again."""
-    client = connect(Waiting(b"* 1 FETCH (X {10}\r\nabc"), timeout=0.05)
+    client = connect(Waiting(b"* 1 FETCH (X {10}\r\nabc"), timeout=0.5)
     client.send(b"x IDLE\r\n")
-    with pytest.raises(imaplib.IMAP4.abort, match=r"\Atimed out after 0\.05 seconds") as caught:
+    with pytest.raises(imaplib.IMAP4.abort, match=r"\Atimed out after 0\.5 seconds") as caught:
         client._get_response()
     assert isinstance(caught.value, TimeoutError)
-    with pytest.raises(imaplib.IMAP4.abort, match=r"connection is dead: a response timed out after 0\.05 seconds"):
+    with pytest.raises(imaplib.IMAP4.abort, match=r"connection is dead: a response timed out after 0\.5 seconds"):
         client.noop()
 
 
 def test_a_timeout_while_waiting_for_a_continuation_request(connect: Connect) -> None:
-    client = connect(Waiting(), timeout=0.05)
+    client = connect(Waiting(), timeout=0.5)
     client.state = "AUTH"
     with pytest.raises(TimeoutError, match="command: APPEND => timed out"):
         client.append("INBOX", None, None, b"x")
@@ -196,7 +196,7 @@ def test_a_socket_error(connect: Connect) -> None:
 
 def test_connecting_again(connect: Connect, serve: Serve) -> None:
     """The same object will do, as some libraries do it."""
-    client = connect(Waiting(), timeout=0.05)
+    client = connect(Waiting(), timeout=0.5)
     with pytest.raises(TimeoutError):
         client.noop()
 

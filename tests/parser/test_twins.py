@@ -143,7 +143,7 @@ def test_structured_responses(octets: bytes, cuts: list[int]) -> None:
 # What one twin has alone. Of C: pointers, memory, the road of plain responses. Of Python: what needs no second road, as
 # the extension takes it from there (atoms, the tolerant reading of FETCH), and what C spells out by hand.
 ALONE = {
-    ("c", "tokens"): "__cinit__ _append_range _after_spaces _before_announcement _begins_with _closes "
+    ("c", "tokens"): "_append_range _after_spaces _before_announcement _begins_with _closes "
     "_has_lone_backslash _is_escape _is_section _joined_ranges _reset _small_number _string",
     ("py", "tokens"): "Atom _Scanner __init__ __repr__ _without_announcement atom go_to has_token is_nil literal plain "
     "quoted token",

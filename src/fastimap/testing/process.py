@@ -68,6 +68,7 @@ class IMAPServerProcess:
             stdout=subprocess.PIPE,
             text=True,
             env=child_environment(),
+            process_group=0,  # Ctrl-C is for the program; this process ends when the program has
         )
         assert self._process.stdout is not None
         host, _, port = self._process.stdout.readline().rpartition(":")
