@@ -32,9 +32,7 @@ def test_every_command_and_conversation_is_there() -> None:
     classes = {value for name in commands.__all__ if inspect.isclass(value := getattr(commands, name))}
     others = {Command, commands.FetchInto}
     others |= {commands.AddFlags, commands.RemoveFlags, commands.SetFlags}  # Store with its action
-    assert (
-        made == {cls for cls in classes if issubclass(cls, Command)} - others
-    )
+    assert made == {cls for cls in classes if issubclass(cls, Command)} - others
     assert list(ANSWERS) == list(CONVERSATIONS)
     assert len(CONVERSATIONS) < CLIENT_SMALL_LIMITS
 
