@@ -33,6 +33,8 @@ if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from .model.sequence_set import SequenceSet as SequenceSet
     from .model.sequence_set import UIDSet as UIDSet
     from .parser import IMPLEMENTATION as IMPLEMENTATION
+    from .sessions.follow import AsyncFollow as AsyncFollow
+    from .sessions.follow import follow as follow
     from .sessions.pool import AsyncPool as AsyncPool
     from .sessions.pool import Pool as Pool
     from .sessions.retry import Retry as Retry

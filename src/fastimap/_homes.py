@@ -21,6 +21,8 @@ HOMES: Final = {
     "SequenceSet": ".model.sequence_set",
     "UIDSet": ".model.sequence_set",
     "IMPLEMENTATION": ".parser",
+    "AsyncFollow": ".sessions.follow",
+    "follow": ".sessions.follow",
     "AsyncPool": ".sessions.pool",
     "Pool": ".sessions.pool",
     "Retry": ".sessions.retry",

@@ -16,6 +16,7 @@
     +-- StateError ............. the command is not allowed in this state; nothing was sent
     |   +-- UIDValidityChanged . the mailbox's UIDs mean other messages now
     +-- CursorFailed ........... the file of a cursor can't be read or written
+    +-- FollowOutage ........... a follower had no connection for too long
     +-- LeaseLost .............. another worker has the message by now; nothing was noted
     +-- PoolTimeout ............ no connection of a pool was free in time
 
@@ -44,6 +45,7 @@ __all__ = [
     "DeadlinePassed",
     "Disconnected",
     "FastimapError",
+    "FollowOutage",
     "LeaseLost",
     "LimitError",
     "LineTooLong",
@@ -293,6 +295,12 @@ class UIDValidityChanged(StateError):
 
 class CursorFailed(FastimapError):
     """The file of a cursor can't be read or written: a full disk, a file that is gone, another program's lock."""
+
+
+class FollowOutage(FastimapError):
+    """A follower had no connection for longer than `max_outage`; its cause is the last failure."""
+
+    advice = Advice.RETRY
 
 
 class LeaseLost(FastimapError):

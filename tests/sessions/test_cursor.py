@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -152,11 +153,69 @@ def test_a_new_uidvalidity_voids_leases(cursor: SQLiteCursor) -> None:
     assert cursor.mark(PLACE) == Mark(8, UIDSet("1:3"))
 
 
-def test_messages_that_are_gone_count_as_done_unless_somebody_has_them(cursor: SQLiteCursor) -> None:
-    (lease,) = cursor.lease(PLACE, VALIDITY, [12], 1, 60)
-    cursor.gone(PLACE, VALIDITY, [11, 12])
-    assert cursor.mark(PLACE) == Mark(VALIDITY, UIDSet("1:11"))
-    cursor.done([lease])
+def test_messages_that_are_gone_are_forgotten_unless_somebody_has_them(cursor: SQLiteCursor, clock: Clock) -> None:
+    (waiting, mine, parked) = cursor.lease(PLACE, VALIDITY, [11, 12, 13], 3, 60)
+    cursor.again(waiting, 0, "")
+    cursor.park(parked, "")
+    clock.now += 1
+    cursor.absent(PLACE, VALIDITY, 1, UIDSet("1:10"))
+    assert cursor.unfinished(PLACE)[0] == 1
+    assert [one.uid for one in cursor.parked()] == [13]
+    assert cursor.mark(PLACE) == Mark(VALIDITY, UIDSet("1:10"), parked=UIDSet("13"))
+    cursor.done([mine])
+
+
+def test_the_floor_stays_below_what_somebody_is_at_work_on(cursor: SQLiteCursor) -> None:
+    cursor.lease(PLACE, VALIDITY, [15], 1, 60)
+    seen = Mark(VALIDITY, UIDSet(), floor=30, below=20, top=40, top_at=5.0, audited=6.0)
+    assert cursor.looked(PLACE, seen, floor=1)
+    assert cursor.mark(PLACE) == replace(seen, floor=15, below=None, done=UIDSet("1:10"))
+    assert not cursor.looked(PLACE, seen, floor=1)  # another worker was first
+    cursor.late(PLACE, VALIDITY, 11)
+    cursor.late(PLACE, VALIDITY, 12)
+    assert cursor.mark(PLACE).floor == 11  # type: ignore[union-attr]
+
+
+def test_parked_messages_below_the_floor_lower_it_when_they_come_again(cursor: SQLiteCursor) -> None:
+    (lease,) = cursor.lease(PLACE, VALIDITY, [11], 1, 60)
+    cursor.park(lease, "no")
+    assert cursor.looked(PLACE, Mark(VALIDITY, UIDSet(), floor=30), floor=1)
+    assert cursor.mark(PLACE).floor == 30  # type: ignore[union-attr]
+    cursor.unpark()
+    assert cursor.mark(PLACE).floor == 11  # type: ignore[union-attr]
+
+
+def test_leases_are_renewed_and_never_shortened(cursor: SQLiteCursor, clock: Clock) -> None:
+    leases = cursor.lease(PLACE, VALIDITY, [11, 12], 2, 60)
+    cursor.extend(leases[0], 600)
+    cursor.renew(leases, 120)
+    clock.now += 119
+    assert not cursor.lease(PLACE, VALIDITY, [11, 12], 2, 60)
+    clock.now += 2
+    assert uids(cursor.lease(PLACE, VALIDITY, [11, 12], 2, 60)) == [12]
+
+
+def test_what_done_messages_are_known_by(cursor: SQLiteCursor) -> None:
+    leases = cursor.lease(PLACE, VALIDITY, [11, 12, 13], 3, 60)
+    for lease, identity in zip(leases, (b"a", b"a", None), strict=True):
+        cursor.delivering(lease, identity)
+    cursor.done(leases)
+    assert cursor.identities(PLACE) == {b"a": 2}
+    cursor.reset(PLACE, Mark(8, UIDSet("1:2")), uid_validity=VALIDITY, identities=[b"a", b"b"])
+    assert cursor.identities(PLACE) == {b"a": 1, b"b": 1}
+
+
+def test_a_cursor_that_was_there_and_is_gone(cursor: SQLiteCursor, path: Path) -> None:
+    cursor.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        if not file.name.endswith("-began"):
+            file.unlink()
+    with pytest.raises(CursorFailed, match="is gone"):
+        SQLiteCursor(path)
+    again = SQLiteCursor(path, again=True)
+    assert again.lost
+    again.close()
+    assert not SQLiteCursor(path).lost
 
 
 def test_actions_are_kept_until_they_are_done(cursor: SQLiteCursor) -> None:
@@ -215,7 +274,7 @@ def test_a_file_that_is_gone_or_another_is_said(cursor: SQLiteCursor, path: Path
     path.rename(path.with_suffix(".away"))
     with pytest.raises(CursorFailed, match="gone"):
         cursor.lease(PLACE, VALIDITY, [11], 1, 60)
-    SQLiteCursor(path).close()
+    SQLiteCursor(path, again=True).close()
     with pytest.raises(CursorFailed, match="replaced"):
         cursor.mark(PLACE)
 
@@ -280,7 +339,7 @@ def test_the_schema_is_in_the_file_with_its_comments(cursor: SQLiteCursor, path:
     db = sqlite3.connect(path)
     tables = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE name LIKE 'fastimap%'"))
     db.close()
-    assert len(tables) == 5
+    assert len(tables) == 6
     assert all(text.strip() in SCHEMA for text in tables.values())
 
 

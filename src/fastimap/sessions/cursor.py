@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ __all__ = ["SCHEMA", "Cursor", "Failed", "Lease", "Mark", "Place", "SQLiteCursor
 _VERSION = 1
 _BUSY = 30.0
 _LONGEST_REASON = 1000
+_BEGAN = "-began"
 
 SCHEMA = """
 CREATE TABLE fastimap_cursor (   -- one row
@@ -37,6 +38,11 @@ CREATE TABLE fastimap_mailboxes (
     mailbox TEXT NOT NULL,
     uid_validity INTEGER NOT NULL,
     mod_sequence INTEGER,        -- changes of flags up to here were reported; NULL: none were asked for
+    floor INTEGER NOT NULL,      -- every message below was done, parked or gone; searches begin here
+    below INTEGER,               -- how many messages the mailbox had below; NULL: not known
+    top INTEGER,                 -- the highest UID of the search at `top_at`: what it lacked below may still appear
+    top_at REAL NOT NULL,        -- seconds since 1970
+    audited REAL NOT NULL,       -- seconds since 1970: when all UIDs were last compared
     UNIQUE (account, mailbox)
 );
 CREATE TABLE fastimap_done (     -- the UIDs that are done, as ranges that do not touch
@@ -53,7 +59,14 @@ CREATE TABLE fastimap_messages ( -- those that somebody is at work on, or was: a
     until REAL NOT NULL,         -- seconds since 1970: when the lease, or the wait, ends
     deliveries INTEGER NOT NULL, -- how often it was given to the program
     reason TEXT,                 -- of the last failure
+    identity BLOB,               -- what it is known by where UIDVALIDITY changes; NULL: not asked for
     PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE TABLE fastimap_identities ( -- of the messages that are done
+    mailbox INTEGER NOT NULL REFERENCES fastimap_mailboxes,
+    identity BLOB NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, identity)
 ) WITHOUT ROWID;
 CREATE TABLE fastimap_actions (  -- what is still to be done on the server to messages that are done
     id INTEGER PRIMARY KEY,
@@ -81,6 +94,16 @@ class Mark:
     uid_validity: int
     done: UIDSet
     mod_sequence: int | None = None
+    floor: int = 1
+    """Every message below was done, parked or gone when it was last looked at; searches begin here."""
+    below: int | None = None
+    """How many messages the mailbox had below; None: not known."""
+    top: int | None = None
+    """The highest UID that a search found at `top_at`, seconds since 1970."""
+    top_at: float = 0.0
+    audited: float = 0.0
+    """When all UIDs were last compared, seconds since 1970."""
+    parked: UIDSet = field(default_factory=UIDSet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +117,8 @@ class Lease:
     until: float
     deliveries: int
     """How often the message was delivered before."""
+    reason: str = ""
+    """Of the last failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +155,33 @@ class Cursor(Protocol):
     def mark(self, place: Place) -> Mark | None:
         """Return how far a mailbox is done; None for one that was never begun."""
 
-    def begin(self, place: Place, mark: Mark) -> bool:
+    def begin(self, place: Place, mark: Mark, identities: Iterable[bytes] = ()) -> bool:
         """Begin a mailbox with what is done already; whether it was not begun by somebody else meanwhile."""
 
-    def reset(self, place: Place, mark: Mark, *, uid_validity: int) -> bool:
+    def reset(self, place: Place, mark: Mark, *, uid_validity: int, identities: Iterable[bytes] = ()) -> bool:
         """Begin a mailbox anew whose UIDVALIDITY was `uid_validity`: leases and failures of before are void."""
+
+    def identities(self, place: Place) -> dict[bytes, int]:
+        """Return what the messages that are done are known by, and how many are known by each."""
+
+    def looked(self, place: Place, mark: Mark, *, floor: int) -> bool:
+        """Take note of a look at the mailbox (floor, below, top, top_at, audited of `mark`) that began at `floor`;
+        not if the floor is another by now."""
+
+    def late(self, place: Place, uid_validity: int, uid: int) -> None:
+        """Take note of a message that appeared below the floor: searches begin there."""
 
     def lease(self, place: Place, uid_validity: int, uids: Iterable[int], count: int, seconds: float) -> list[Lease]:
         """Take up to `count` of the `uids` that are to be delivered and that nobody is at work on."""
 
-    def delivering(self, lease: Lease) -> int:
+    def delivering(self, lease: Lease, identity: bytes | None = None) -> int:
         """Take note that a message is given to the program; return how often it was by now."""
 
     def extend(self, lease: Lease, seconds: float) -> Lease:
         """Have a lease end so many seconds from now."""
+
+    def renew(self, leases: Sequence[Lease], seconds: float) -> None:
+        """Have leases end so many seconds from now, or when they do, if that is later. The lost are passed over."""
 
     def done(self, leases: Sequence[Lease], actions: Sequence[tuple[str, str]] = (), db: Any = None) -> None:
         """Take note that messages are done, and of what is to be done to them on the server; in the transaction that
@@ -167,8 +205,8 @@ class Cursor(Protocol):
     def unfinished(self, place: Place) -> tuple[int, float | None]:
         """Return the number of messages that are leased or waiting, and when the first of these ends."""
 
-    def gone(self, place: Place, uid_validity: int, uids: Iterable[int]) -> None:
-        """Take note that messages that nobody is at work on are no more in the mailbox, so that they count as done."""
+    def absent(self, place: Place, uid_validity: int, floor: int, present: UIDSet) -> None:
+        """Forget the leases that ended, and waits, of messages from `floor` on that are no more in the mailbox."""
 
     def applied(self, place: Place, uid_validity: int, mod_sequence: int) -> None:
         """Take note of the mod-sequence up to which changes of flags were reported."""
@@ -186,20 +224,42 @@ class Cursor(Protocol):
 class SQLiteCursor:
     """A cursor in a SQLite database, on a local disk; see `SCHEMA`.
 
-    :param path: its file, made unless it is there. It may be the database of the program itself.
+    :param path: its file, made unless it is there. It may be the database of the program itself. An empty file with
+        ``-began`` after the name lies beside it, and shows that there was a cursor where its own file is gone.
+    :param again: begin anew where there was a cursor, and it is gone, instead of raising CursorFailed.
     :param clock: the time in seconds since 1970.
     """
 
-    def __init__(self, path: str | PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: str | PathLike[str], *, again: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = os.fspath(path)
         self._clock = clock
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
         self._pid = 0
         self._file: tuple[int, int] | None = None
+        self.lost = False
+        """Whether there was a cursor before, and it is gone."""
+        try:
+            self._make(again)
+        except BaseException:
+            self.close()
+            raise
+        with contextlib.suppress(OSError), open(self._path + _BEGAN, "a", encoding="ascii"):
+            pass
+
+    def _make(self, again: bool) -> None:
         with self._transaction() as db:
             tables = _tables(db)
             if "fastimap_cursor" not in tables:
+                if os.path.exists(self._path + _BEGAN):
+                    if not again:
+                        raise CursorFailed(
+                            f"there was a cursor in {self._path}, and it is gone. Restore it; or say by on_reset= where"
+                            f" to begin; or remove {self._path}{_BEGAN}, to begin as if there had been none"
+                        )
+                    self.lost = True
                 for statement in SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute("INSERT INTO fastimap_cursor VALUES (?)", (_VERSION,))
@@ -215,42 +275,94 @@ class SQLiteCursor:
     def mark(self, place: Place) -> Mark | None:
         with self._reading() as db:
             row = db.execute(
-                "SELECT id, uid_validity, mod_sequence FROM fastimap_mailboxes WHERE account = ? AND mailbox = ?",
+                "SELECT id, uid_validity, mod_sequence, floor, below, top, top_at, audited FROM fastimap_mailboxes"
+                " WHERE account = ? AND mailbox = ?",
                 (place.account, place.mailbox),
             ).fetchone()
             if row is None:
                 return None
-            ranges = db.execute("SELECT first, last FROM fastimap_done WHERE mailbox = ? ORDER BY first", (row[0],))
-            return Mark(row[1], UIDSet(range(first, last + 1) for first, last in ranges), row[2])
+            number, uid_validity, mod_sequence, floor, below, top, top_at, audited = row
+            ranges = db.execute("SELECT first, last FROM fastimap_done WHERE mailbox = ? ORDER BY first", (number,))
+            done = UIDSet.from_ranges(tuple(ranges))
+            parked = db.execute(
+                "SELECT uid FROM fastimap_messages WHERE mailbox = ? AND state = 'parked' ORDER BY uid", (number,)
+            )
+            return Mark(
+                *(uid_validity, done, mod_sequence, floor, below, top, top_at, audited),
+                UIDSet(uid for (uid,) in parked),
+            )
 
-    def begin(self, place: Place, mark: Mark) -> bool:
+    def begin(self, place: Place, mark: Mark, identities: Iterable[bytes] = ()) -> bool:
         with self._transaction() as db:
             made = db.execute(
-                "INSERT INTO fastimap_mailboxes (account, mailbox, uid_validity, mod_sequence) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING",
-                (place.account, place.mailbox, mark.uid_validity, mark.mod_sequence),
+                "INSERT INTO fastimap_mailboxes (account, mailbox, uid_validity, mod_sequence, floor, top_at, audited)"
+                " VALUES (?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+                (place.account, place.mailbox, mark.uid_validity, mark.mod_sequence, mark.floor, mark.audited),
             ).rowcount
             if made == 1:
-                self._write_done(db, _known(db, place), mark.done)
+                self._write_done(db, _known(db, place), mark.done, identities)
             return made == 1
 
-    def reset(self, place: Place, mark: Mark, *, uid_validity: int) -> bool:
+    def reset(self, place: Place, mark: Mark, *, uid_validity: int, identities: Iterable[bytes] = ()) -> bool:
         with self._transaction() as db:
             changed = db.execute(
-                "UPDATE fastimap_mailboxes SET uid_validity = ?, mod_sequence = ?"
-                " WHERE account = ? AND mailbox = ? AND uid_validity = ?",
-                (mark.uid_validity, mark.mod_sequence, place.account, place.mailbox, uid_validity),
+                "UPDATE fastimap_mailboxes SET uid_validity = ?, mod_sequence = ?, floor = ?, below = NULL, top = NULL,"
+                " top_at = 0, audited = ? WHERE account = ? AND mailbox = ? AND uid_validity = ?",
+                (
+                    *(mark.uid_validity, mark.mod_sequence, mark.floor, mark.audited),
+                    *(place.account, place.mailbox, uid_validity),
+                ),
             ).rowcount
             if changed == 1:
                 number = _known(db, place)
                 db.execute("DELETE FROM fastimap_done WHERE mailbox = ?", (number,))
                 db.execute("DELETE FROM fastimap_messages WHERE mailbox = ?", (number,))
-                self._write_done(db, number, mark.done)
+                db.execute("DELETE FROM fastimap_identities WHERE mailbox = ?", (number,))
+                self._write_done(db, number, mark.done, identities)
             return changed == 1
 
     @staticmethod
-    def _write_done(db: sqlite3.Connection, number: int, done: UIDSet) -> None:
+    def _write_done(db: sqlite3.Connection, number: int, done: UIDSet, identities: Iterable[bytes]) -> None:
         db.executemany("INSERT INTO fastimap_done VALUES (?, ?, ?)", ((number, a, b) for a, b in done.ranges))
+        db.executemany(_ONE_MORE, ((number, identity) for identity in identities))
+
+    def identities(self, place: Place) -> dict[bytes, int]:
+        with self._reading() as db:
+            return dict(
+                db.execute(
+                    "SELECT i.identity, i.count FROM fastimap_identities i JOIN fastimap_mailboxes b"
+                    f" ON b.id = i.mailbox WHERE TRUE{_AT}",
+                    (place.account, place.mailbox),
+                )
+            )
+
+    def looked(self, place: Place, mark: Mark, *, floor: int) -> bool:
+        with self._transaction(durable=False) as db:
+            try:
+                number = _known(db, place, mark.uid_validity)
+            except LeaseLost:
+                return False
+            (lowest,) = db.execute(
+                "SELECT min(uid) FROM fastimap_messages WHERE mailbox = ? AND state <> 'parked'", (number,)
+            ).fetchone()
+            # What is below the lowest that somebody is at work on is not counted then.
+            known = lowest is None or lowest >= mark.floor
+            changed = db.execute(
+                "UPDATE fastimap_mailboxes SET floor = ?, below = ?, top = ?, top_at = ?, audited = ?"
+                " WHERE id = ? AND floor = ?",
+                (
+                    *(mark.floor if known else min(lowest, mark.floor), mark.below if known else None),
+                    *(mark.top, mark.top_at, mark.audited, number, floor),
+                ),
+            ).rowcount
+            return changed == 1
+
+    def late(self, place: Place, uid_validity: int, uid: int) -> None:
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE fastimap_mailboxes SET floor = ?, below = NULL WHERE id = ? AND floor > ?",
+                (uid, _known(db, place, uid_validity), uid),
+            )
 
     # Leases.
 
@@ -266,7 +378,7 @@ class SQLiteCursor:
                 if _is_done(db, number, uid):
                     continue
                 row = db.execute(
-                    "SELECT state, until, deliveries FROM fastimap_messages WHERE mailbox = ? AND uid = ?",
+                    "SELECT state, until, deliveries, reason FROM fastimap_messages WHERE mailbox = ? AND uid = ?",
                     (number, uid),
                 ).fetchone()
                 if row is not None and (row[0] == "parked" or row[1] > now):
@@ -274,18 +386,23 @@ class SQLiteCursor:
                 token = secrets.token_hex(8)
                 deliveries = 0 if row is None else row[2]
                 db.execute(
-                    "INSERT INTO fastimap_messages VALUES (?, ?, 'leased', ?, ?, ?, NULL) ON CONFLICT (mailbox, uid)"
+                    "INSERT INTO fastimap_messages VALUES (?, ?, 'leased', ?, ?, ?, NULL, NULL)"
+                    " ON CONFLICT (mailbox, uid)"
                     " DO UPDATE SET state = 'leased', token = excluded.token, until = excluded.until",
                     (number, uid, token, until, deliveries),
                 )
-                found.append(Lease(place, uid_validity, uid, token, until, deliveries))
+                reason = "" if row is None else row[3] or ""
+                found.append(Lease(place, uid_validity, uid, token, until, deliveries, reason))
         return found
 
-    def delivering(self, lease: Lease) -> int:
+    def delivering(self, lease: Lease, identity: bytes | None = None) -> int:
         with self._transaction(durable=False) as db:
             number = self._own(db, lease)
             at = (number, lease.uid)
-            db.execute("UPDATE fastimap_messages SET deliveries = deliveries + 1 WHERE mailbox = ? AND uid = ?", at)
+            db.execute(
+                "UPDATE fastimap_messages SET deliveries = deliveries + 1, identity = ? WHERE mailbox = ? AND uid = ?",
+                (identity, *at),
+            )
             (deliveries,) = db.execute(
                 "SELECT deliveries FROM fastimap_messages WHERE mailbox = ? AND uid = ?", at
             ).fetchone()
@@ -298,7 +415,16 @@ class SQLiteCursor:
             db.execute(
                 "UPDATE fastimap_messages SET until = ? WHERE mailbox = ? AND uid = ?", (until, number, lease.uid)
             )
-        return Lease(lease.place, lease.uid_validity, lease.uid, lease.token, until, lease.deliveries)
+        return replace(lease, until=until)
+
+    def renew(self, leases: Sequence[Lease], seconds: float) -> None:
+        with self._transaction(durable=False) as db:
+            until = self._clock() + seconds
+            db.executemany(
+                "UPDATE fastimap_messages SET until = max(until, ?) WHERE token = ? AND uid = ? AND mailbox IN"
+                f" (SELECT b.id FROM fastimap_mailboxes b WHERE b.uid_validity = ?{_AT})",
+                ((until, one.token, one.uid, one.uid_validity, one.place.account, one.place.mailbox) for one in leases),
+            )
 
     def done(self, leases: Sequence[Lease], actions: Sequence[tuple[str, str]] = (), db: Any = None) -> None:
         if db is None:
@@ -316,6 +442,11 @@ class SQLiteCursor:
     def _done(self, db: sqlite3.Connection, leases: Sequence[Lease], actions: Sequence[tuple[str, str]]) -> None:
         owned = [(self._own(db, lease), lease) for lease in leases]
         for number, lease in owned:
+            db.execute(
+                "INSERT INTO fastimap_identities SELECT mailbox, identity, 1 FROM fastimap_messages WHERE mailbox = ?"
+                " AND uid = ? AND identity IS NOT NULL ON CONFLICT (mailbox, identity) DO UPDATE SET count = count + 1",
+                (number, lease.uid),
+            )
             db.execute("DELETE FROM fastimap_messages WHERE mailbox = ? AND uid = ?", (number, lease.uid))
             _add_done(db, number, lease.uid, lease.uid)
             db.executemany(
@@ -387,11 +518,18 @@ class SQLiteCursor:
             ]
 
     def unpark(self, place: Place | None = None) -> int:
+        at = (place.account, place.mailbox) if place else ()
         with self._transaction() as db:
+            db.execute(
+                "UPDATE fastimap_mailboxes AS b SET below = NULL, floor = min(floor, (SELECT min(m.uid) FROM"
+                " fastimap_messages m WHERE m.mailbox = b.id AND m.state = 'parked')) WHERE EXISTS (SELECT 1 FROM"
+                f" fastimap_messages m WHERE m.mailbox = b.id AND m.state = 'parked'){_AT if place else ''}",
+                at,
+            )
             return db.execute(
                 "UPDATE fastimap_messages SET state = 'waiting', until = 0, deliveries = 0 WHERE state = 'parked'"
                 f" AND mailbox IN (SELECT b.id FROM fastimap_mailboxes b WHERE TRUE{_AT if place else ''})",
-                (place.account, place.mailbox) if place else (),
+                at,
             ).rowcount
 
     def unfinished(self, place: Place) -> tuple[int, float | None]:
@@ -405,17 +543,17 @@ class SQLiteCursor:
 
     # What the server says.
 
-    def gone(self, place: Place, uid_validity: int, uids: Iterable[int]) -> None:
-        with self._transaction() as db:
+    def absent(self, place: Place, uid_validity: int, floor: int, present: UIDSet) -> None:
+        with self._transaction(durable=False) as db:
             number = _known(db, place, uid_validity)
-            for uid in uids:
-                row = db.execute(
-                    "SELECT state, until FROM fastimap_messages WHERE mailbox = ? AND uid = ?", (number, uid)
-                ).fetchone()
-                if row is not None and row[0] == "leased" and row[1] > self._clock():
-                    continue  # whoever has it is to say so
-                db.execute("DELETE FROM fastimap_messages WHERE mailbox = ? AND uid = ?", (number, uid))
-                _add_done(db, number, uid, uid)
+            over = db.execute(
+                "SELECT uid FROM fastimap_messages WHERE mailbox = ? AND uid >= ? AND state <> 'parked' AND until < ?",
+                (number, floor, self._clock()),
+            ).fetchall()
+            db.executemany(
+                "DELETE FROM fastimap_messages WHERE mailbox = ? AND uid = ?",
+                ((number, uid) for (uid,) in over if uid not in present),
+            )
 
     def applied(self, place: Place, uid_validity: int, mod_sequence: int) -> None:
         with self._transaction() as db:
@@ -491,6 +629,9 @@ class SQLiteCursor:
                         db.execute("ROLLBACK")
 
 
+_ONE_MORE = (
+    "INSERT INTO fastimap_identities VALUES (?, ?, 1) ON CONFLICT (mailbox, identity) DO UPDATE SET count = count + 1"
+)
 _AT = " AND b.account = ? AND b.mailbox = ?"
 
 

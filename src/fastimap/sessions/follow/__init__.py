@@ -1,0 +1,35 @@
+"""Mail as it comes, for programs that run for ever."""
+
+from __future__ import annotations
+
+from .asyncio import AsyncFollow
+from .blocking import Follow, follow
+from .events import (
+    FlagsChanged,
+    FollowEvent,
+    FollowState,
+    LateMessages,
+    MailboxGone,
+    MailboxReset,
+    MessageParked,
+    MessagesGone,
+)
+from .message import AsyncBatch, AsyncMessage, Batch, Message
+
+__all__ = [
+    "AsyncBatch",
+    "AsyncFollow",
+    "AsyncMessage",
+    "Batch",
+    "FlagsChanged",
+    "Follow",
+    "FollowEvent",
+    "FollowState",
+    "LateMessages",
+    "MailboxGone",
+    "MailboxReset",
+    "Message",
+    "MessageParked",
+    "MessagesGone",
+    "follow",
+]

@@ -1,0 +1,287 @@
+"""AsyncFollow: the driver for asyncio, a task for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Self
+
+from ...clients.asyncio import AsyncClient
+from ...commands.base import Flow, Sleep
+from ...conversation.events import Reconnected
+from ...conversation.streams import IdleStream
+from ...errors import FastimapError
+from ..resume import connecting, persistently
+from ..retry import seconds_to_sleep
+from ..tokens import AsyncTokens
+from ._base import BaseFollow
+from .body import Ask, Give, Pause, Rest, Rows, lane
+from .events import FollowEvent
+from .message import AsyncBatch, AsyncMessage
+
+__all__ = ["AsyncFollow"]
+
+_RENEW = 540.0
+_NOOP = 30.0
+_KEEP = 20.0
+
+
+class AsyncFollow(BaseFollow):
+    """`follow` under asyncio: the same, awaited.
+
+    ``async with AsyncFollow(account, ...) as mail: async for message in mail: ... await message.done()``. A handler
+    that blocks the event loop stops the renewal of leases too.
+    """
+
+    _tokens = AsyncTokens
+    _message = AsyncMessage
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._clients: list[AsyncClient] = []
+        self._out: deque[Any] = deque()
+        self._moved = asyncio.Event()
+        """Something came for the program, or ended."""
+        self._taken = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._ends: Exception | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._close(error)
+
+    async def close(self) -> None:
+        """Close the connections, and give back what was not done."""
+        await self._close(None)
+
+    async def _close(self, error: BaseException | None) -> None:
+        self._stopped = True
+        tasks = [*self._tasks, *([self._keeper] if self._keeper is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for client in self._clients:
+            with contextlib.suppress(Exception):
+                await client.close()
+        self._clients.clear()
+        self._give_all_back(None if isinstance(error, asyncio.CancelledError) else error)
+        if self._closes_cursor:
+            self.cursor.close()
+        if self._error is None:
+            self.at("stopped")
+
+    # For the program.
+
+    async def __aiter__(self) -> AsyncIterator[AsyncMessage]:
+        async for what in self.events():
+            if isinstance(what, AsyncMessage):
+                yield what
+                del what
+
+    async def events(self) -> AsyncIterator[AsyncMessage | FollowEvent | Reconnected]:
+        """Yield messages and events; see `Follow.events`."""
+        while True:
+            what = await self._next()
+            if what is None:
+                return
+            yield what
+            del what
+
+    async def batches(self, size: int, *, seconds: float = 5.0) -> AsyncIterator[AsyncBatch]:
+        """Yield messages together; see `Follow.batches`."""
+        if size < 1:
+            raise ValueError("size must be at least 1")
+        self.in_flight = max(self.in_flight, size)
+        ended = False
+        while not ended:
+            found: list[AsyncMessage] = []
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None) as limit:
+                    while len(found) < size:
+                        what = await self._next()
+                        if what is None:
+                            ended = True
+                            break
+                        if isinstance(what, AsyncMessage):
+                            if not found:
+                                limit.reschedule(asyncio.get_running_loop().time() + seconds)
+                            found.append(what)
+            if found:
+                batch = AsyncBatch(found)
+                del found
+                yield batch
+                del batch
+
+    # The engine.
+
+    async def _next(self) -> Any:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._keeper = asyncio.ensure_future(self._keep())
+            client = self._client()
+            self._start(client, self._plan(client))
+        while True:
+            if self._dropped:
+                await self._apart(self._settle_dropped)
+            if self._states:
+                return self._states.popleft()
+            if self._out:
+                self._taken.set()
+                return self._out.popleft()
+            if self._ends is not None:
+                error, self._ends = self._ends, None
+                self._stopped = True
+                raise error
+            if self._stopped or all(task.done() for task in self._tasks):
+                return None
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _client(self) -> AsyncClient:
+        client = AsyncClient(self._account, retry=self._retry)
+        assert client._persistence is not None
+        client._persistence.budget = self._budget
+        self._clients.append(client)
+        return client
+
+    def _start(self, client: AsyncClient, flow: Flow[None]) -> None:
+        assert client._persistence is not None
+        task = asyncio.ensure_future(self._run(client, persistently(client._persistence, flow)))
+        task.add_done_callback(lambda _: self._moved.set())
+        self._tasks.append(task)
+
+    def _plan(self, client: AsyncClient) -> Flow[None]:
+        assert client._persistence is not None
+        yield from connecting(client._persistence)
+        self.has_object_ids = client.session.has("OBJECTID")
+        first, *others = self._lanes(client.session.has("NOTIFY"))
+        for watches in others:
+            another = self._client()
+            assert another._persistence is not None
+            self._start(another, lane(self, another._persistence, watches))
+        yield from lane(self, client._persistence, first)
+
+    async def _run(self, client: AsyncClient, flow: Flow[None]) -> None:
+        resume: Any = functools.partial(next, flow)
+        try:
+            while not self._stopped:
+                try:
+                    step = resume()
+                except StopIteration:
+                    return
+                try:
+                    value = await self._done_step(client, step)
+                except Exception as exc:
+                    resume = functools.partial(flow.throw, exc)
+                else:
+                    resume = functools.partial(flow.send, value)
+                    if not isinstance(step, (Give, Pause, Sleep)):
+                        self._alive_at = time.monotonic()
+                    del value
+                del step
+        except Exception as exc:
+            if self._ends is None:
+                self._ends = self._failed(exc)
+        finally:
+            flow.close()
+
+    async def _done_step(self, client: AsyncClient, step: Any) -> Any:
+        if isinstance(step, Ask):
+            return await self._apart(step.function, *step.arguments)
+        if isinstance(step, Give):
+            self._out.append(step.what)
+            step.what = None
+            self._moved.set()
+            while self._out and not self._stopped:
+                self._taken.clear()
+                await self._taken.wait()
+            return None
+        if isinstance(step, Pause):
+            return await self._pause(step.seconds)
+        if isinstance(step, Sleep):
+            seconds = seconds_to_sleep(step.seconds)
+            if seconds > 0:
+                self.at("connecting" if client._protocol.error else "throttled", time.time() + seconds)
+                await self._pause(seconds)
+            return None
+        if isinstance(step, Rest):
+            return await self._rest(client, step.seconds)
+        if isinstance(step, Rows):
+            rows = step.stream.take()
+            while not rows and not step.stream.done:
+                await client._linked().moved(None, lambda: step.stream.ready)
+                rows = step.stream.take()
+            return rows
+        return await client._do(step)
+
+    async def _rest(self, client: AsyncClient, seconds: float) -> Any:
+        events = client.take_events()
+        if events:
+            return events
+        clock = asyncio.get_running_loop().time
+        deadline, wakes = clock() + seconds, self.wakes
+        stream = IdleStream(client._protocol, renew=_RENEW, poll=_NOOP)
+        link = client._linked()
+        try:
+            while True:
+                if stream.protocol.error is not None:
+                    raise stream.protocol.error
+                now = clock()
+                if now >= deadline or self.wakes != wakes or self._stopped:
+                    return []
+                stream.advance(now)
+                await link.moved(min(stream.wake_at, deadline, now + 1.0), lambda: stream.ready)
+                events = client.take_events()
+                if events:
+                    return events
+        finally:
+            stream.close()
+            if stream.protocol.error is None:
+                link.flush()
+
+    async def _pause(self, seconds: float) -> None:
+        self._woken.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+
+    def _ring(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._rung)
+
+    def _rung(self) -> None:
+        for event in (self._woken, self._moved, self._taken):
+            event.set()
+
+    async def _sleep(self, seconds: float) -> None:
+        self.at("throttled", time.time() + seconds)
+        await self._pause(seconds)
+
+    async def _apart(self, function: Any, *arguments: Any) -> Any:
+        # What is under way is done before a cancelled task goes on: a lease that nobody knows of would be held.
+        call = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await call
+            raise
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(min(_KEEP, self.lease / 3))
+            with contextlib.suppress(FastimapError):
+                await self._apart(self._renew)

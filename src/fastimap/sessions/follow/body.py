@@ -1,0 +1,557 @@
+"""What a follower does on one connection, as a flow: no waiting here, and neither colour.
+
+Besides commands a flow yields `Ask` (a call that may take its time: the cursor's), `Rows` (what has arrived of a
+stream), `Rest` (wait until something happens, or until a time), `Pause` and `Give` (hand something to the program).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...commands.fetch import Fetch
+from ...commands.mailbox import Status
+from ...commands.notify import EventGroup, MailboxFilter, Notify
+from ...commands.search import Search
+from ...commands.select import Select, Unselect
+from ...commands.store import AddFlags
+from ...conversation.events import Reconnected
+from ...conversation.operations import move
+from ...conversation.streams import FetchStream
+from ...errors import (
+    CapabilityMissing,
+    CommandError,
+    Disconnected,
+    LeaseLost,
+    MailboxNotFound,
+    NoPermission,
+    UIDValidityChanged,
+)
+from ...model.message import FetchedMessage
+from ...model.responses import Exists, ExpungeResponse, MailboxStatus, Vanished
+from ...model.sequence_set import UIDSet
+from ...search import all_, since, uid
+from ..cursor import Lease, Mark, Place
+from ..resume import Persistence, connecting, recover
+from ..retry import Attempts, helps
+from .events import FlagsChanged, LateMessages, MailboxGone, MailboxReset, MessagesGone
+
+if TYPE_CHECKING:
+    from ._base import BaseFollow
+
+__all__ = ["Ask", "Give", "Pause", "Rest", "Rows", "Start", "Watch", "lane"]
+
+log = logging.getLogger("fastimap")
+
+R = TypeVar("R")
+Steps = Generator[Any, Any, R]
+Start = str | date | int
+"""``"all"``, ``"new"``, a date, or the UID of the first message."""
+
+_SETTLED = 600.0
+"""Seconds after which a UID that is missing among others is not waited for: concurrent deliveries take no longer."""
+_NEAR = 200
+"""UIDs below the newest message in which one may appear late, when a mailbox is begun with what is new."""
+_AUDIT_EVERY = 86_400.0
+_AUDIT_AT_MOST_EVERY = 60.0
+_JUMP = 30.0
+"""Seconds by which the wall clock may move against the monotonic one before links are taken to be dead."""
+_LOOK_AT_CLOCK = 60.0
+_DELAY = 10.0
+"""Seconds before a message that was in vain is delivered again; doubled each time."""
+
+
+@dataclass(slots=True)
+class Ask:
+    """Call this, apart from the event loop."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Rows:
+    """Return the rows that have arrived; none when all have."""
+
+    stream: FetchStream
+
+
+@dataclass(slots=True)
+class Rest:
+    """Wait until the server says something, somebody wakes the follower, or so many seconds are over.
+
+    Returns the events.
+    """
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Pause:
+    """Wait so many seconds, or until somebody wakes the follower."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class Give:
+    """Hand a message, or an event, to the program."""
+
+    what: Any
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is known of a mailbox that is followed."""
+
+    place: Place
+    seek: Start | None = None
+    """Where the program wants to go on."""
+    seen: bool = False
+    """Whether it was there in this program's life."""
+    gone: bool = False
+    status: Any = None
+    lag: int = 0
+    looked_at: float = field(default=0.0)
+    audited_at: float = 0.0
+    present: UIDSet = field(default_factory=UIDSet)
+    """From the floor of the last look on."""
+
+
+class _Final(Exception):
+    """Ends it, whatever the error looks like."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def ask(function: Callable[..., Any], *arguments: Any) -> Generator[Any, Any, Any]:
+    return (yield Ask(function, arguments))
+
+
+def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> Steps[None]:
+    """Follow mailboxes on one connection, for ever; or `once`."""
+    yield from connecting(client)
+    attempts = Attempts(client.retry)
+    due = list(watches)
+    notified = len(watches) == 1
+    while True:
+        protocol = client.protocol
+        try:
+            for watch in due:
+                yield from _visit(follow, client, watch)
+            if follow.once:
+                return
+            if not notified:
+                notified = yield from _notify(client, watches)
+            due = yield from _wait(follow, client, watches, notified)
+            attempts.progress()
+        except _Final as final:
+            raise final.error from None
+        except (UIDValidityChanged, LeaseLost, MailboxNotFound, NoPermission):
+            # Found when the connection was made anew, or another worker has begun anew: the next visit sees to it.
+            due = list(watches)
+        except Exception as exc:
+            if not helps(exc):
+                raise
+            with contextlib.suppress(UIDValidityChanged, MailboxNotFound, NoPermission):  # the next visit sees to it
+                yield from recover(client, protocol, attempts, exc)
+            due = list(watches)
+
+
+def _notify(client: Persistence, watches: Sequence[Watch]) -> Generator[Any, Any, bool]:
+    """Ask to be told of all mailboxes; whether the server does that."""
+    if not client.protocol.session.has("NOTIFY"):
+        return False
+    names = tuple(watch.place.mailbox for watch in watches)
+    try:
+        yield Notify(
+            EventGroup(MailboxFilter("selected"), ("MessageNew", "MessageExpunge", "FlagChange")),
+            EventGroup(MailboxFilter("mailboxes", names), ("MessageNew", "MessageExpunge")),
+        )
+    except CommandError as exc:
+        if helps(exc):
+            raise
+        return False
+    return True
+
+
+def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], notified: bool) -> Steps[list[Watch]]:
+    """Wait until there is something to look at; return where."""
+    if len(watches) > 1 and client.protocol.session.mailbox is not None and client.protocol.session.has("UNSELECT"):
+        yield Unselect()  # so that news of each mailbox come in the same way
+    poll = follow.poll if notified else min(follow.poll, follow.status_poll)
+    poll_at = follow.clock() + poll
+    wall = time.time() - follow.clock()
+    retry_at = yield from _next_end(follow, watches)
+    follow.at("waiting")
+    while True:
+        wakes = follow.wakes
+        until = min(poll_at, retry_at)
+        left = min(until - follow.clock(), _LOOK_AT_CLOCK)
+        events = yield Rest(max(left, 0.0))
+        due = yield from _news(follow, client, watches, events)
+        now = follow.clock()
+        if abs(time.time() - now - wall) > _JUMP or follow.wakes != wakes:
+            # The machine slept, or the program knows of another network: the link may be dead and not look so.
+            if client.protocol.error is None and follow.wakes == wakes:
+                raise Disconnected("the clock jumped: the machine may have slept")
+            return list(watches)
+        if due or any(watch.seek is not None for watch in watches):
+            return due or list(watches)
+        if now >= retry_at:
+            return list(watches)
+        if now >= poll_at:
+            return (yield from _polled(follow, client, watches))
+
+
+def _next_end(follow: BaseFollow, watches: Sequence[Watch]) -> Generator[Any, Any, float]:
+    """Return when a wait, or somebody's lease, ends first."""
+    ends = []
+    for watch in watches:
+        count, until = yield from ask(follow.cursor.unfinished, watch.place)
+        if count and until is not None:
+            ends.append(follow.clock() + max(until - time.time(), 0.2))
+    return min(ends, default=float("inf"))
+
+
+def _news(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], events: Any) -> Steps[list[Watch]]:
+    """Hand events on; return the mailboxes in which something is new."""
+    by_name = {watch.place.mailbox: watch for watch in watches}
+    selected = by_name.get(client.protocol.session.mailbox or "")
+    due: list[Watch] = []
+    for event in events:
+        watch = selected
+        if isinstance(event, MailboxStatus):
+            watch = by_name.get(event.name)
+        elif isinstance(event, Reconnected):
+            due += [one for one in watches if one not in due]
+            yield Give(event)
+            continue
+        elif isinstance(event, FetchedMessage):
+            if watch is not None and event.uid is not None and event.flags is not None:
+                yield Give(FlagsChanged(watch.place.mailbox, event.uid, frozenset(map(str, event.flags))))
+            continue
+        elif isinstance(event, (ExpungeResponse, Vanished)):
+            if watch is not None and not (isinstance(event, Vanished) and event.earlier):
+                uids = tuple(event.uids) if isinstance(event, Vanished) else ()
+                yield Give(MessagesGone(watch.place.mailbox, len(uids) or 1, uids))
+        elif not isinstance(event, Exists):
+            continue
+        if watch is not None and watch not in due:
+            due.append(watch)
+    return due
+
+
+def _polled(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> Steps[list[Watch]]:
+    """Ask for the state of mailboxes that are not looked at one by one; return those to look at."""
+    if len(watches) == 1:
+        return list(watches)
+    due = []
+    for watch in watches:
+        try:
+            status = yield Status(watch.place.mailbox, "MESSAGES", "UIDNEXT", "UIDVALIDITY")
+        except (MailboxNotFound, NoPermission):
+            due.append(watch)
+            continue
+        known = status.messages, status.uid_next, status.uid_validity
+        # Some servers' STATUS is late: all are looked at now and then, whatever it says.
+        if known != watch.status or follow.clock() - watch.looked_at > follow.poll:
+            due.append(watch)
+        watch.status = known
+    return due
+
+
+# One mailbox.
+
+
+def _visit(follow: BaseFollow, client: Persistence, watch: Watch) -> Steps[None]:
+    """Deliver what is there; then work off what is to be done on the server."""
+    name = watch.place.mailbox
+    follow.at("catching up")
+    try:
+        selected = yield Select(name, read_only=not follow.actions)
+    except (MailboxNotFound, NoPermission) as exc:
+        if not watch.seen:
+            raise _Final(exc) from exc
+        if not watch.gone:
+            watch.gone = True
+            log.warning("the mailbox %r is gone: %s", name, exc)
+            yield Give(MailboxGone(name, str(exc)))
+        return
+    watch.seen, watch.gone = True, False
+    uid_validity = selected.uid_validity or 0
+    mark = yield from ask(follow.cursor.mark, watch.place)
+    if mark is None:
+        yield from _begin(follow, watch, uid_validity)
+    elif mark.uid_validity != uid_validity:
+        yield from _reset(follow, watch, mark, uid_validity)
+    elif watch.seek is not None:
+        start, watch.seek = watch.seek, None
+        done, identities = yield from _done_before(follow, start)
+        again = Mark(uid_validity, done, floor=_floor(done), audited=time.time())
+        reset = follow.cursor.reset
+        yield Ask(lambda: reset(watch.place, again, uid_validity=uid_validity, identities=identities), ())
+    mark = yield from ask(follow.cursor.mark, watch.place)
+    if mark is None or mark.uid_validity != uid_validity:
+        raise LeaseLost(f"{name!r} was begun anew by another worker")
+    found = yield from _look(follow, client, watch, mark)
+    yield from _deliver_all(follow, client, watch, mark, found)
+    watch.looked_at = follow.clock()
+    yield from _act(follow, client, watch, uid_validity)
+
+
+def _search(key: Any) -> Steps[UIDSet]:
+    """Search; where the server stops at a limit of messages, for the others too."""
+    found = yield Search(key)
+    uids: UIDSet = found.uids
+    while found.limit is not None and found.limit > 1:
+        found = yield Search(key & uid(range(1, found.limit)))
+        uids |= found.uids
+    return uids
+
+
+def _floor(done: UIDSet) -> int:
+    return max(1, done.last - _NEAR) if done else 1
+
+
+def _done_before(follow: BaseFollow, start: Start) -> Steps[tuple[UIDSet, list[bytes]]]:
+    """Return what counts as done where `start` is the beginning, and what these messages are known by."""
+    if isinstance(start, int):
+        return UIDSet(range(1, start)) if start > 1 else UIDSet(), []
+    done = UIDSet()
+    if start != "all":
+        done = yield from _search(all_)
+        if isinstance(start, date):
+            later = yield from _search(since(start))
+            done -= later
+    identities = []
+    if follow.on_reset == "match":
+        known = yield from _known_by(follow, done)
+        identities = [identity for _, identity in known]
+    return done, identities
+
+
+def _begin(follow: BaseFollow, watch: Watch, uid_validity: int) -> Steps[None]:
+    start: Start = follow.start if watch.seek is None else watch.seek
+    watch.seek = None
+    done, identities = yield from _done_before(follow, start)
+    mark = Mark(uid_validity, done, floor=_floor(done), audited=time.time())
+    made = yield from ask(follow.cursor.begin, watch.place, mark, identities)
+    if made:
+        log.info("%r is followed for the first time, from %s on", watch.place.mailbox, start)
+
+
+def _reset(follow: BaseFollow, watch: Watch, mark: Mark, uid_validity: int) -> Steps[None]:
+    """Go on with a mailbox whose UIDs mean other messages, as the program wants it."""
+    name, before = watch.place.mailbox, mark.uid_validity
+    if follow.on_reset == "stop":
+        raise _Final(UIDValidityChanged(name, before, uid_validity))
+    identities: list[bytes] = []
+    if follow.on_reset == "match":
+        left = yield from ask(follow.cursor.identities, watch.place)
+        present = yield from _search(all_)
+        known = yield from _known_by(follow, present)
+        numbers = []
+        for number, identity in known:
+            # Two messages that look the same, of which one was done: one of them is still to do.
+            if left.get(identity, 0) > 0:
+                left[identity] -= 1
+                numbers.append(number)
+                identities.append(identity)
+        done = UIDSet(numbers)
+    else:
+        done, _ = yield from _done_before(follow, follow.on_reset)
+    floor = _floor(done) if follow.on_reset == "new" else 1
+    again = Mark(uid_validity, done, floor=floor, audited=time.time())
+    reset = follow.cursor.reset
+    mine = yield Ask(lambda: reset(watch.place, again, uid_validity=before, identities=identities), ())
+    watch.present = UIDSet()
+    if mine:
+        log.warning("the UIDVALIDITY of %r changed: it is begun anew (on_reset=%r)", name, follow.on_reset)
+        yield Give(MailboxReset(name, before, uid_validity))
+
+
+_DIGESTED = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID DATE FROM TO SUBJECT)]"
+
+
+def identity_items(has_object_ids: bool) -> tuple[str, ...]:
+    """Return the items by which a message is known again under another UIDVALIDITY."""
+    return ("EMAILID",) if has_object_ids else ("RFC822.SIZE", _DIGESTED)
+
+
+def identity_of(row: FetchedMessage) -> bytes:
+    """Return what a message is known by: EMAILID (RFC 8474), else a digest of size and header fields."""
+    if row.object_id is not None:
+        return b"id " + row.object_id.encode()
+    fields = next((value for name, value in row.items if name.upper().startswith("BODY[HEADER.FIELDS")), b"")
+    octets = fields if isinstance(fields, bytes) else b""
+    return b"digest " + hashlib.sha256(b"%d " % (row.size or 0) + b"".join(octets.split())).digest()
+
+
+def _known_by(follow: BaseFollow, uids: UIDSet) -> Steps[list[tuple[int, bytes]]]:
+    known: list[tuple[int, bytes]] = []
+    for part in uids.chunks(500):
+        rows = yield Fetch(part, *identity_items(follow.has_object_ids))
+        known += [(row.uid, identity_of(row)) for row in rows if row.uid is not None]
+    return known
+
+
+def _look(follow: BaseFollow, client: Persistence, watch: Watch, mark: Mark) -> Steps[UIDSet]:
+    """Return the messages that are to be delivered, or that others are at work on.
+
+    Messages are found by UID alone. The floor rises over messages that are done, and over UIDs that were missing for
+    ten minutes; that nothing appeared below is audited by count at each look, and by UID where the count is wrong and
+    once a day.
+    """
+    floor, now = mark.floor, time.time()
+    found = yield from _search(uid(f"{floor}:*"))
+    high = UIDSet(range(floor, 2**32)) & found  # `*` is the last message, though it is below
+    exists = client.protocol.session.exists
+    to_do = high - mark.done - mark.parked
+    below = mark.below
+    wrong = exists is not None and below is not None and exists != below + len(high)
+    soon = follow.clock() - watch.audited_at < _AUDIT_AT_MOST_EVERY and exists is not None and below is not None
+    audited = mark.audited
+    if below is None or now - audited > _AUDIT_EVERY or (wrong and not (soon and (exists or 0) < below + len(high))):
+        present = yield from _search(all_)
+        watch.audited_at = follow.clock()
+        audited = now
+        low = UIDSet(range(1, floor)) & present if floor > 1 else UIDSet()
+        below = len(low)
+        late = low - mark.done - mark.parked
+        if late:
+            log.warning("%d messages of %r appeared late: UIDs %s", len(late), watch.place.mailbox, str(late)[:100])
+            yield from ask(follow.cursor.late, watch.place, mark.uid_validity, late.first)
+            yield Give(LateMessages(watch.place.mailbox, tuple(late)))
+            watch.lag = len(to_do | late)
+            return to_do | late
+    watch.lag = len(to_do)
+    yield from ask(follow.cursor.absent, watch.place, mark.uid_validity, floor, high)
+    settled = mark.top is not None and not 0 <= now - mark.top_at < _SETTLED
+    risen = floor
+    if settled and mark.top is not None:
+        risen = max(floor, min(to_do.first if to_do else mark.top + 1, mark.top + 1))
+    if risen != floor:
+        below += len(UIDSet(range(floor, risen)) & high)
+    renewed = settled or mark.top is None
+    top = (high.last if high else floor - 1) if renewed else mark.top
+    seen = replace(mark, floor=risen, below=below, top=top, top_at=now if renewed else mark.top_at, audited=audited)
+    if seen != mark:
+        looked = follow.cursor.looked
+        yield Ask(lambda: looked(watch.place, seen, floor=floor), ())
+    return to_do
+
+
+def _deliver_all(follow: BaseFollow, client: Persistence, watch: Watch, mark: Mark, to_do: UIDSet) -> Steps[None]:
+    while to_do:
+        while follow.full:
+            yield Pause(0.05)
+        count = min(follow.in_flight - follow.held, 100)
+        leases = yield from ask(follow.cursor.lease, watch.place, mark.uid_validity, to_do, max(count, 1), follow.lease)
+        if not leases:
+            return
+        follow.hold(leases)
+        to_do &= UIDSet(range(leases[-1].uid + 1, 2**32)) if leases[-1].uid < 2**32 - 1 else UIDSet()
+        yield from _deliver(follow, client, leases)
+
+
+def _deliver(follow: BaseFollow, client: Persistence, leases: list[Lease]) -> Steps[None]:
+    waiting: dict[int, Lease] = {}
+    for lease in leases:
+        if lease.deliveries >= follow.deliveries:
+            reason = lease.reason or f"delivered {lease.deliveries} times, and never done"
+            yield from _park(follow, lease, reason)
+        else:
+            waiting[lease.uid] = lease
+    if not waiting:
+        return
+    items = follow.items
+    if follow.on_reset == "match":
+        items = (*items, *(item for item in identity_items(follow.has_object_ids) if item not in items))
+    stream = FetchStream(client.protocol, UIDSet(waiting), items)
+    attempts = Attempts(client.retry)
+    while True:
+        try:
+            rows = yield Rows(stream)
+        except Exception as exc:
+            if isinstance(exc, CommandError) and not helps(exc):
+                for lease in waiting.values():
+                    yield from _in_vain(follow, lease, str(exc))
+                return
+            yield from recover(client, stream.protocol, attempts, exc)
+            stream.go_on(client.protocol)
+            continue
+        if not rows:
+            break
+        attempts.progress()
+        for row in rows:
+            if row.uid not in waiting:
+                continue
+            lease = waiting.pop(row.uid)
+            if row.defects and not row.items and row.envelope is None and row.flags is None and row.size is None:
+                yield from _in_vain(follow, lease, str(row.defects[0]))
+                continue
+            identity = identity_of(row) if follow.on_reset == "match" else None
+            try:
+                count = yield from ask(follow.cursor.delivering, lease, identity)
+            except LeaseLost:
+                follow.let_go(lease)
+                continue
+            yield Give(follow.made(replace(lease, deliveries=count), row))
+    for lease in waiting.values():  # gone since the search; where not, the next look finds them
+        yield from _in_vain(follow, lease, "the server left it out of its answer")
+
+
+def _in_vain(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
+    """Note that a message could not be delivered."""
+    try:
+        count = yield from ask(follow.cursor.delivering, lease)
+        if count >= follow.deliveries:
+            yield from _park(follow, lease, reason)
+        else:
+            follow.let_go(lease)
+            yield from ask(follow.cursor.again, lease, _DELAY * 2 ** min(count - 1, 8), reason)
+    except LeaseLost:
+        follow.let_go(lease)
+
+
+def _park(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
+    follow.let_go(lease)
+    try:
+        yield from ask(follow.cursor.park, lease, reason)
+    except LeaseLost:
+        return
+    yield Give(follow.parked_now(lease, reason))
+
+
+def _act(follow: BaseFollow, client: Persistence, watch: Watch, uid_validity: int) -> Steps[None]:
+    """Work off what is to be done on the server to messages that are done."""
+    while True:
+        actions = yield from ask(follow.cursor.actions, watch.place, 500)
+        if not actions:
+            return
+        groups: dict[tuple[str, str], list[Any]] = {}
+        for action in actions:
+            if action.uid_validity == uid_validity:
+                groups.setdefault((action.verb, action.argument), []).append(action)
+        for (verb, argument), group in sorted(groups.items()):  # "mark" comes before "move"
+            # What is gone is done; and where the answer to a MOVE was lost, those that are here were not moved.
+            here = yield from _search(uid(UIDSet(action.uid for action in group)))
+            try:
+                if here and verb == "mark":
+                    yield AddFlags(here, argument, silent=True)
+                elif here:
+                    yield from move(client.protocol, here, argument)
+            except (CommandError, CapabilityMissing) as exc:
+                if isinstance(exc, CommandError) and helps(exc):
+                    raise
+                log.warning("%s of %s in %r: %s; it is tried again", verb, here, watch.place.mailbox, exc)
+                return
+        yield from ask(follow.cursor.acted, actions)
