@@ -86,7 +86,7 @@ TABLE: dict[str, dict[str, str | None]] = {
 }
 """The methods by section: name, and class of the command; None where there is only an operation."""
 
-OPERATIONS = ("search", "move", "special_mailbox", "fetch_one", "fetch_text", "delete_messages")
+OPERATIONS = ("search", "move", "special_mailbox", "fetch_one", "fetch_text", "fetch_into", "delete_messages")
 """Those that are operations of several commands in the clients: functions in `fastimap.conversation.operations`."""
 
 SECRETS = ("password",)

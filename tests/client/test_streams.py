@@ -195,6 +195,9 @@ def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
     row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
 
     def reply(command: bytes) -> bytes:
+        if b"RFC822.SIZE" in command:
+            sizes = (b"* %d FETCH (UID %d RFC822.SIZE 100000)\r\n" % (uid, uid) for uid in asked_for(command))
+            return b"".join(sizes) + DONE
         return b"".join(row % (uid, uid) for uid in asked_for(command)) + DONE
 
     with scripted(converse(reply)) as client:
@@ -215,6 +218,9 @@ def test_who_uses_rows_slowly_holds_the_server_back(scripted: Callable[..., Any]
     row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
 
     def reply(command: bytes) -> bytes:
+        if b"RFC822.SIZE" in command:
+            sizes = (b"* %d FETCH (UID %d RFC822.SIZE 100000)\r\n" % (uid, uid) for uid in asked_for(command))
+            return b"".join(sizes) + DONE
         return b"".join(row % (uid, uid) for uid in asked_for(command)) + DONE
 
     with scripted(converse(reply)) as client:

@@ -473,7 +473,10 @@ def test_a_file_that_cannot_seek_raises(persistent: Callable[..., Any]) -> None:
 
 
 def test_fetch_iter_takes_up_its_plan(persistent: Callable[..., Any]) -> None:
+    sizes = [b"* %d FETCH (UID %d RFC822.SIZE 3)" % (uid - 3, uid) for uid in range(4, 8)]
+
     def half(peer: Peer) -> None:
+        peer.answer(b"UID FETCH 4:7 (RFC822.SIZE)", *sizes)
         peer.expect(b"UID FETCH 4:5 (BODY.PEEK[])")
         peer.expect(b"UID FETCH 6:7 (BODY.PEEK[])")
         peer.send(b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)\r\n* 2 FETCH (UID 5 BODY[] {3}\r\nd")

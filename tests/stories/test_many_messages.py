@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,17 @@ def test_no_more_than_sixteen_mebibytes_are_under_way(opened: Open) -> None:
     assert number == 100
 
 
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_a_number_of_messages_a_command_is_no_way_around_that(opened: Open, chunk: int) -> None:
+    mailbox = Mailbox(dict.fromkeys(range(1, 101), MIB // 2))
+    client = opened(mailbox)
+    for number, _ in enumerate(client.fetch_iter("1:*", "BODY.PEEK[]", chunk=chunk, in_flight=50), 1):
+        asked = sum(map(len, mailbox.asked))
+        assert (asked - number) * MIB // 2 <= 16.5 * MIB
+        assert max(map(len, mailbox.asked)) <= chunk
+    assert number == 100
+
+
 def test_leaving_the_loop_drains_no_more_than_that(opened: Open) -> None:
     client = opened(Mailbox(dict.fromkeys(range(1, 101), MIB // 2)))
     for _ in client.fetch_iter("1:*", "BODY.PEEK[]"):
@@ -141,7 +153,43 @@ def test_a_server_that_refuses_for_now_is_not_asked_for_each_message(opened: Ope
     client = opened(mailbox)
     with pytest.raises(errors.Unavailable):
         list(client.fetch_iter("1:*", "FLAGS"))
-    assert len(mailbox.commands) < 200
+    # Of the 501 messages that it refuses, no more are asked for alone than show that it is not about one of them:
+    # eight, and what else is under way when the eighth refusal comes.
+    alone = [asked for asked in mailbox.asked if len(asked) == 1 and asked[0] in mailbox.refused]
+    assert len(alone) < 8 + 16
+
+
+@pytest.mark.parametrize("messages", ["1:*", range(1, 41), [*range(40, 0, -1)]], ids=str)
+@pytest.mark.parametrize("refusal", [b"NO [UNAVAILABLE] not now", b"NO message is damaged", b"BAD what?"])
+def test_a_refusal_costs_one_file(opened: Open, messages: Any, refusal: bytes) -> None:
+    mailbox = Mailbox(dict.fromkeys([uid for uid in range(1, 41) if uid != 30], 10), exists=39)
+    mailbox.refused = {7}
+    mailbox.refusal = refusal
+    files: dict[int | None, io.BytesIO] = {}
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid not in files, "a message that was written is written again"
+        files[uid] = io.BytesIO()
+        return files[uid]
+
+    rows = opened(mailbox).fetch_into(messages, "BODY.PEEK[]", into=into)
+    expected = {*range(1, 41)} - {7, 30}
+    assert {uid: file.getvalue() for uid, file in files.items()} == dict.fromkeys(expected, b"x" * 10)
+    assert sorted(row.uid for row in rows) == sorted(expected | {7})
+    (row,) = (row for row in rows if row.uid == 7)
+    assert refusal.partition(b" ")[2].decode() in row.defects[0].reason
+    assert not row.streamed
+    assert rows.missing == (UIDSet() if messages == "1:*" else UIDSet([30]))
+
+
+def test_a_server_that_refuses_all_files(opened: Open) -> None:
+    mailbox = Mailbox(dict.fromkeys(range(1, 1001), 10))
+    mailbox.refused = set(range(1, 1001))
+    client = opened(mailbox)
+    with pytest.raises(errors.Unavailable):
+        client.fetch_into("1:*", "BODY.PEEK[]", into=lambda uid, item, size: io.BytesIO())
+    # What it takes to come down from 1,000 messages to one, eight times, each time from where the last one stood.
+    assert len(mailbox.asked) <= 10 + 8 * 4
 
 
 def test_messages_that_are_gone_are_reported(opened: Open) -> None:

@@ -471,9 +471,11 @@ class Client(BaseClient[Token]):
         Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
         of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
         to write, or several would go into one file; MessageNotFound where the one message for a file is not there. Messages
-        that are not there among others are `missing` of the result. (RFC 9051, section 6.4.5)
+        that are not there among others are `missing` of the result. A client goes on where the server refuses one message
+        among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
         """
-        return self.run(commands.FetchInto(messages, *items, into=into, progress=progress))
+        self.connect()
+        return self.run(operations.fetch_into(self._protocol, messages, *items, into=into, progress=progress))
 
     def fetch_text(
         self, messages: MessageSet, *items: str, prefer: Literal["plain", "html", "both"] = "plain"

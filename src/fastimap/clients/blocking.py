@@ -289,8 +289,8 @@ class Client(methods.Client):
         :param messages: UIDs, or a `SequenceSet`. An open set (``"1:*"``), or one of many more numbers than there are
             messages, is searched for first.
         :param items: data items, as for `fetch`.
-        :param chunk: the most messages that a command asks for; None: commands grow with what has arrived, and 16 MiB
-            are asked for and not used at most (a message that is larger goes alone).
+        :param chunk: the most messages that a command asks for; None: commands grow with what has arrived. 16 MiB are
+            asked for and not used at most, in either case (a message that is larger goes alone).
         :param in_flight: the most commands under way at once.
         :param changed_since: only messages with a greater mod-sequence (CONDSTORE).
 

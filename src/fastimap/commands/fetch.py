@@ -258,6 +258,11 @@ class Fetch(Command[FetchResult]):
         return parts
 
     @property
+    def messages(self) -> Messages:
+        """The messages that it is about."""
+        return self._set
+
+    @property
     def _is_single(self) -> bool:
         """Whether it can be about one message only."""
         if isinstance(self._set, SavedResult):
@@ -423,7 +428,8 @@ class FetchInto(Fetch):
     Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
     of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
     to write, or several would go into one file; MessageNotFound where the one message for a file is not there. Messages
-    that are not there among others are `missing` of the result. (RFC 9051, section 6.4.5)
+    that are not there among others are `missing` of the result. A client goes on where the server refuses one message
+    among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
     """
 
     streams = True
@@ -521,6 +527,10 @@ class FetchInto(Fetch):
                 if number is not None:
                     again._files[number, name] = file, start
         return [*map(self._with_quoted_written, rows)]
+
+    def delivered(self) -> list[FetchedMessage]:
+        """Return the messages that came before the server refused the command, and were written."""
+        return [*map(self._with_quoted_written, self.taken())]
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)

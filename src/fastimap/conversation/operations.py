@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO, Literal, TypeVar
 
-from ..commands._shared import refuse_read_only
+from ..commands._shared import piece, refuse_read_only
 from ..commands.base import Command, Flow, Scope
-from ..commands.fetch import Fetch, FetchResult, merged, refused
+from ..commands.fetch import Fetch, FetchInto, FetchResult, merged, refused
 from ..commands.mailbox import List
 from ..commands.search import Search, SearchResult
 from ..commands.select import Expunge, ExpungeResult
 from ..commands.store import Copy, CopyResult, Move, Store
-from ..errors import CapabilityMissing, CommandError, FastimapError
+from ..errors import AuthenticationFailed, CapabilityMissing, CommandError, FastimapError, Unavailable
 from ..model import special_use
 from ..model.content import shown_texts
 from ..model.message import BodyStructure, FetchedMessage
@@ -20,10 +22,11 @@ from ..model.response_codes import BadCharset
 from ..model.responses import MailboxInfo, MailboxName
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..model.words import SPECIAL_USES
-from ..search import SearchKey, all_, saved, uid
+from ..search import SearchKey, all_, saved, sequence, uid
+from .plan import HOPELESS, throttles
 from .protocol import Protocol
 
-__all__ = ["delete_messages", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
+__all__ = ["delete_messages", "fetch_into", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
 
 C = TypeVar("C", bound=Command[Any])
 
@@ -169,6 +172,66 @@ def _parts_of_text(structure: BodyStructure, prefer: str) -> tuple[str, ...]:
     if prefer == "both":
         return (*forms["plain"], *forms["html"])
     return tuple(forms.pop(prefer) or next(iter(forms.values())))
+
+
+def fetch_into(
+    protocol: Protocol,
+    /,
+    messages: MessageSet,
+    *items: str,
+    into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
+    progress: Callable[[int, int], object] | None = None,
+) -> Flow[FetchResult]:
+    """Fetch into files; see the command. What is refused is asked for again in halves, as `fetch_iter` does it."""
+    session = protocol.session
+    command = FetchInto(messages, *items, into=into, progress=progress)
+    wanted = uid_set(messages)
+    if not callable(into) or isinstance(wanted, SavedResult):
+        result: FetchResult = yield command
+        return result
+    by_uid = not isinstance(wanted, SequenceSet)
+    scope = session.scope(by_uid=by_uid)
+    if wanted.has_star:  # what is refused of it can't be cut in halves
+        key = uid(wanted) if isinstance(wanted, UIDSet) else sequence(wanted)
+        found: SearchResult = yield _within(scope, Search(key, sequence=not by_uid))
+        wanted = found.message_set()
+        assert not isinstance(wanted, SavedResult)
+        command.begin(wanted)
+    parts: Any = command.pieces(session.line_limit)
+    left: deque[FetchInto] = deque(parts or [command])
+    rows: list[FetchedMessage] = []
+    bad: list[FetchedMessage] = []
+    limit: int | None = None
+    refusal: CommandError | None = None
+    in_a_row = 0
+    while left:
+        part = _within(scope, left.popleft())
+        try:
+            result = yield part
+        except CommandError as exc:
+            if throttles(exc) or isinstance(exc, AuthenticationFailed):
+                raise
+            rows += part.delivered()
+            asked: Any = part.messages
+            rest = asked - type(asked)(part.numbers)
+            if len(rest) == 1:
+                refusal = exc
+                in_a_row += 1
+                if in_a_row >= HOPELESS and (not rows or isinstance(exc, Unavailable)):
+                    raise  # not these messages, but the server
+                bad.append(refused(rest.first, by_uid, str(exc)))
+            elif rest:
+                left.extendleft([*(piece(command, half) for half in rest.chunks((len(rest) + 1) // 2))])
+        else:
+            rows += result
+            limit = result.limit if result.limit is not None else limit
+            in_a_row = 0
+    if refusal is not None and not rows:
+        raise refusal
+    return FetchResult(itertools.chain(rows, bad), limit, wanted)
+
+
+fetch_into.__doc__ = FetchInto.__doc__
 
 
 def fetch_one(

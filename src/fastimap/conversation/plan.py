@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import CommandError, Unavailable
 from ..model.sequence_set import SequenceSet, UIDSet
 
-__all__ = ["BUDGET", "Chunk", "FetchPlan", "guess"]
+__all__ = ["BUDGET", "HOPELESS", "Chunk", "FetchPlan", "guess", "throttles"]
 
 BUDGET = 16 * 1024 * 1024
 """Octets that are asked for and not used yet, at most; a single message that is larger goes alone."""
 
+HOPELESS = 8
+"""Refusals after which one gives up when no message has succeeded, or after the last that did."""
+
+_LARGEST_PART = 64 * 1024  # of a message, which is taken for its size; a message rarely has all of a larger one
 _FIRST_CHUNK = 32 * 1024
 _WINDOW = 1024  # messages whose sizes are asked for at once
 _FIRST_WINDOW = 256
@@ -51,7 +56,7 @@ class FetchPlan:
     :param wanted: the messages.
     :param guess: octets of a row, as long as nothing is known; None where their sizes are to be asked for.
     :param room: octets that a set may have in a command.
-    :param chunk: messages in a chunk, whatever they have; None to go by octets.
+    :param chunk: messages in a chunk at most; None to go by octets alone.
     :param budget: octets that are asked for and not used yet, at most.
     """
 
@@ -60,7 +65,7 @@ class FetchPlan:
     ) -> None:
         self._kind = type(wanted)
         self._unsent: deque[tuple[int, int]] = deque(wanted.ranges)
-        self._sized = guess is None and chunk is None
+        self._sized = guess is None
         self._known: deque[tuple[int, int]] = deque()  # number and size, in the order in which they are asked for
         self._again: deque[Chunk] = deque()
         self._in_flight: list[Chunk] = []
@@ -70,7 +75,7 @@ class FetchPlan:
         self._room = room
         self._chunk = chunk
         self._budget = budget
-        self._target = _FIRST_CHUNK
+        self._target = _FIRST_CHUNK if chunk is None else budget // 4
         self._lost: list[Numbers] = []
 
     @property
@@ -141,11 +146,13 @@ class FetchPlan:
         else:
             if not self._unsent:
                 return None
-            count = self._chunk or max(1, self._target // self._row)
-            if self._chunk is None and count * self._row > free and (self._in_flight or held):
+            count = max(1, self._target // self._row)
+            if self._chunk is not None:
+                count = min(count, self._chunk)
+            if count * self._row > free and (self._in_flight or held):
                 return None
             numbers = self._fitting(self._front(count))
-            chunk = Chunk(numbers, 0 if self._chunk else len(numbers) * self._row)
+            chunk = Chunk(numbers, len(numbers) * self._row)
             self._target = min(self._target * 2, self._budget // 4)
         self._in_flight.append(chunk)
         return chunk
@@ -156,7 +163,7 @@ class FetchPlan:
         while self._known:
             number, size = self._known[0]
             size += _AROUND
-            if numbers and octets + size > target:
+            if numbers and (octets + size > target or len(numbers) == self._chunk):
                 break
             self._known.popleft()
             numbers.append(number)
@@ -248,6 +255,11 @@ class FetchPlan:
         return None
 
 
+def throttles(error: CommandError) -> bool:
+    """Whether the server refuses for now, whatever the messages: UNAVAILABLE may be about one of them."""
+    return isinstance(error, Unavailable) and (error.code != "UNAVAILABLE" or error.delay is not None)
+
+
 _AROUND = 64  # octets of a row besides its literal
 
 
@@ -275,7 +287,7 @@ def guess(items: Sequence[str]) -> int | None:
     for item in items:
         for pattern, usual in _GUESSES:
             if found := pattern.match(item):
-                if usual == 0:
+                if usual == 0 or (usual is None and int(found[1]) > _LARGEST_PART):
                     return None
                 octets += int(found[1]) if usual is None else usual
                 break

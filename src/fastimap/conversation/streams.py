@@ -16,7 +16,7 @@ from ..model.message import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, mod_sequence, saved, sequence, uid
 from .pending import Pending
-from .plan import BUDGET, Chunk, FetchPlan, guess
+from .plan import BUDGET, HOPELESS, Chunk, FetchPlan, guess, throttles
 from .protocol import Protocol
 
 __all__ = ["FetchStream", "IdleStream"]
@@ -28,8 +28,6 @@ _SPARSE = 1000
 """A set of more numbers than there are messages, and than this, is resolved before it is asked for."""
 _MOST_CHUNKS = 16
 _CHUNKS_OF_A_SIZE = 3
-_HOPELESS = 8
-"""Give up after this many refusals when no message has succeeded, or after the last that did."""
 
 
 class FetchStream:
@@ -134,7 +132,7 @@ class FetchStream:
             if self._good:
                 rows += self._bad
                 self._bad = []
-            elif self._bad and (len(self._bad) >= _HOPELESS or not self._flight):
+            elif self._bad and (len(self._bad) >= HOPELESS or not self._flight):
                 self._error = self._refusal
         if self._error is not None and not rows:
             error = self._error
@@ -285,7 +283,7 @@ class FetchStream:
 
     def _failed(self, error: Exception, chunk: Chunk) -> None:
         assert self.plan is not None
-        if not isinstance(error, CommandError) or isinstance(error, AuthenticationFailed) or _throttles(error):
+        if not isinstance(error, CommandError) or isinstance(error, AuthenticationFailed) or throttles(error):
             self._error = error
             return
         self._good = self._good or bool(chunk.delivered)
@@ -293,7 +291,7 @@ class FetchStream:
         if number is not None:
             self._refusal = error
             self._refused_in_a_row += 1
-            if isinstance(error, Unavailable) and self._refused_in_a_row >= _HOPELESS:
+            if isinstance(error, Unavailable) and self._refused_in_a_row >= HOPELESS:
                 self._error = error  # not these messages, but the server
             self._bad.append(refused(number, isinstance(chunk.numbers, UIDSet), str(error)))
 
@@ -305,11 +303,6 @@ def _closed(wanted: Any) -> Any:
 
 _UID = operator.attrgetter("uid")
 _SEQUENCE_NUMBER = operator.attrgetter("sequence_number")
-
-
-def _throttles(error: CommandError) -> bool:
-    """Whether the server refuses for now, whatever the messages: UNAVAILABLE may be about one of them."""
-    return isinstance(error, Unavailable) and (error.code != "UNAVAILABLE" or error.delay is not None)
 
 
 _LONGEST = 10**9
