@@ -142,3 +142,20 @@ def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in run("status", str(tmp_path), "--json").stdout.splitlines()]
     assert {line["mailbox"]: line["messages"] for line in lines} == {"Drafts": 0, "INBOX": 2, "Trash": 0}
     assert run("status", str(tmp_path / "nowhere")).returncode == 2
+
+
+def test_verify(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    pull(run, mail, mail.url, str(tmp_path))
+    variables = {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    ended = run("verify", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (0, "3 messages checked: all is well\n")
+    next((tmp_path / "INBOX/cur").iterdir()).unlink()
+    ended = run("verify", str(tmp_path), mail.url, **variables)
+    assert ended.returncode == 3
+    assert "missing" in ended.stderr
+    ended = run("verify", str(tmp_path), mail.url, "--repair", "--json", **variables)
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["differences"][0]["repaired"]
+    assert run("verify", str(tmp_path), "--repair").returncode == 2
+    assert run("verify", str(tmp_path / "nowhere")).returncode == 2

@@ -15,25 +15,39 @@ from __future__ import annotations
 
 from . import aio
 from ._pull import pull
+from ._verify import Difference, Verification, verify
 from .errors import ArchiveError, StoreError, StoreInUse
 from .report import MailboxReport, Progress, Report
 from .state import Entry, Place, State
 from .stores.base import Message, Store
+from .stores.eml import EmlDirectory
+from .stores.jsonlines import JSONLines, JSONLinesZstd, read_jsonlines
 from .stores.maildir import Maildir
+from .stores.mbox import Mbox
+from .stores.sqlite import SQLite
 
 __all__ = [
     "ArchiveError",
+    "Difference",
+    "EmlDirectory",
     "Entry",
+    "JSONLines",
+    "JSONLinesZstd",
     "MailboxReport",
     "Maildir",
+    "Mbox",
     "Message",
     "Place",
     "Progress",
     "Report",
+    "SQLite",
     "State",
     "Store",
     "StoreError",
     "StoreInUse",
+    "Verification",
     "aio",
     "pull",
+    "read_jsonlines",
+    "verify",
 ]

@@ -227,6 +227,7 @@ class _Pull:
         self.rows: list[tuple[Any, ...]] = []
         self.unflushed = 0
         self.flushed_at = self.began
+        self.broken = False
         self.received = 0
         self.unspent = 0
         self.gone: dict[int, _Gone] = {}
@@ -366,7 +367,7 @@ class _Pull:
         path = self.state.path_for(self.name, job.name, job.info.delimiter)
         with held():
             if not self.options.dry_run:
-                self.store.rename(place, path)
+                path = self.store.rename(place, path)
                 self.store.sync()
             self.state.rename(place, job.name, path)
             if not self.options.dry_run:
@@ -705,16 +706,21 @@ class _Pull:
 
     def _flush(self) -> None:
         """Make durable what was written, then note it."""
+        if self.broken:
+            return
         with held():
-            if self.rows:
+            try:
                 self.store.sync()
                 self.state.insert(self.rows)
-            if self.unspent and self.options.budget is not None:
-                self.state.spend(_today(), self.unspent)
-                self.unspent = 0
-            self.state.commit()
-            if self.rows:
-                self.store.committed()
+                if self.unspent and self.options.budget is not None:
+                    self.state.spend(_today(), self.unspent)
+                    self.unspent = 0
+                self.state.commit()
+            except BaseException:
+                self.broken = True  # a full disk: what was not noted comes again
+                self.state.rollback()
+                raise
+            self.store.committed()
             self.rows = []
             self.unflushed = 0
             self.flushed_at = time.monotonic()

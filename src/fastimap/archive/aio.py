@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from ._pull import pull as _pull
+from ._verify import verify as _verify
 
-__all__ = ["pull"]
+__all__ = ["pull", "verify"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,3 +41,8 @@ def _awaited(function: Callable[P, R]) -> Callable[P, Any]:
 async def pull(*arguments: Any, **options: Any) -> Any:
     """`fastimap.archive.pull`, awaited. `progress` is called in the loop; a task that is cancelled ends the run."""
     return await _awaited(_pull)(*arguments, **options)
+
+
+async def verify(*arguments: Any, **options: Any) -> Any:
+    """`fastimap.archive.verify`, awaited."""
+    return await _awaited(_verify)(*arguments, **options)

@@ -136,7 +136,6 @@ class State:
         except sqlite3.Error as exc:
             raise StoreError(f"{name} can't be opened: {exc}") from None
         self.db.isolation_level = None
-        self._open = False
         try:
             # Three files less than WAL, and big values are written once; readers wait for a commit.
             if not read_only:
@@ -173,19 +172,16 @@ class State:
 
     def begin(self) -> None:
         """Begin a transaction, unless there is one."""
-        if not self._open:
+        if not self.db.in_transaction:
             self.db.execute("BEGIN IMMEDIATE")
-            self._open = True
 
     def commit(self) -> None:
         """Make durable what was changed."""
-        if self._open:
+        if self.db.in_transaction:
             self.db.execute("COMMIT")
-            self._open = False
 
     def rollback(self) -> None:
         """Take back what was changed and not committed."""
-        self._open = False
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
 

@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main", "parser"]
 
 COMMANDS = {
     "pull": "copy an account's mail into a store; again: only what is new",
+    "verify": "check that a store holds what it should, and what the account has",
     "status": "say what a store holds and how far its last run came",
     "demo": "fetch the same mail with imaplib and with fastimap, and compare",
 }

@@ -13,15 +13,23 @@ from .base import Store
 
 __all__ = ["FORMATS", "kind_of", "store_at"]
 
-FORMATS = {"maildir": ("maildir", "Maildir")}
+FORMATS = {
+    "eml": ("eml", "EmlDirectory"),
+    "jsonl": ("jsonlines", "JSONLines"),
+    "jsonl.zst": ("jsonlines", "JSONLinesZstd"),
+    "maildir": ("maildir", "Maildir"),
+    "mbox": ("mbox", "Mbox"),
+    "sqlite": ("sqlite", "SQLite"),
+}
 """By name: the module and the class."""
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
     """Return the format of the store at `path`; None where there is none."""
     root = Path(path).expanduser()
-    state = root if root.is_file() else root / STATE_FILE
-    if not state.is_file():
+    files = [root] if root.is_file() else [root / STATE_FILE, root / "mail.sqlite"]
+    state = next((file for file in files if file.is_file()), None)
+    if state is None:
         return None
     try:
         database = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True)

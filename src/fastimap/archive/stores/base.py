@@ -102,8 +102,9 @@ class Store:
         """Have a message in another mailbox, or under another UID; return its `Entry.place`. Twice is like once."""
         return entry.place
 
-    def rename(self, place: Place, path: str) -> None:
-        """Have a mailbox at another path. Twice is like once."""
+    def rename(self, place: Place, path: str) -> str:
+        """Have a mailbox at another path, or where it is; return where. Twice is like once."""
+        return place.path
 
     def close(self) -> None:
         """End."""

@@ -242,7 +242,7 @@ class Maildir(Store):
             directory.listed = None
         return None
 
-    def rename(self, place: Place, path: str) -> None:
+    def rename(self, place: Place, path: str) -> str:
         self._directories.pop(place.path, None)
         before, after = self.directory_of(place.path), self.directory_of(path)
         for part in ("tmp", "new", "cur"):
@@ -254,6 +254,7 @@ class Maildir(Store):
                 os.rmdir(source)
         with contextlib.suppress(OSError):
             os.rmdir(before)
+        return path
 
     def close(self) -> None:
         for directory in self._directories.values():

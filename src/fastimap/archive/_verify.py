@@ -1,0 +1,248 @@
+"""Verify: does a store hold what its state says, and does that equal what the account has?"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from ..clients.blocking import Client
+from ..errors import CommandError, ConnectionLost, FastimapError
+from ..model.sequence_set import UIDSet
+from ..sessions.retry import Retry
+from ..settings import Account
+from ._pull import account_name, opened
+from .messages import flags_of
+from .state import Entry, Place, State
+from .stores import store_at
+from .stores.base import Message, Store
+
+__all__ = ["Difference", "Verification", "verify"]
+
+_CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A message that is not as it should be."""
+
+    mailbox: str
+    uid: int
+    what: str
+    """``"missing"`` in the store, ``"octets"`` (they differ), ``"size"``, ``"flags"``, ``"date"``, ``"not pulled"``."""
+    detail: str = ""
+    repaired: bool = False
+
+
+@dataclass(slots=True)
+class Verification:
+    """What came of a verification."""
+
+    store: str
+    account: str | None = None
+    checked: int = 0
+    """Messages that were looked at in the store."""
+    compared: int = 0
+    """Messages that were compared with the account's."""
+    differences: list[Difference] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Mailboxes that could not be compared, and why."""
+    sampled: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is missing or different, or all of it was repaired."""
+        return not self.failed and all(each.repaired for each in self.differences)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            "store": self.store,
+            "account": self.account,
+            "good": self.good,
+            "checked": self.checked,
+            "compared": self.compared,
+            "sampled": self.sampled,
+            "failed": self.failed,
+            "differences": [
+                {
+                    "mailbox": each.mailbox,
+                    "uid": each.uid,
+                    "what": each.what,
+                    "detail": each.detail,
+                    "repaired": each.repaired,
+                }
+                for each in self.differences
+            ],
+        }
+
+
+def verify(
+    store: Store | str | os.PathLike[str],
+    account: Account | str | None = None,
+    *,
+    mailboxes: Iterable[str] | None = None,
+    octets: bool = False,
+    repair: bool = False,
+    sample: int | None = None,
+    wait: float | None = 0,
+    name: str | None = None,
+    retry: Retry | None = None,
+    progress: Callable[[str, int], object] | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Verification:
+    """Check that each message of a store is there and has the octets that were pulled; return what is not so.
+
+    :param store: the store, or where it is.
+    :param account: compare with what this account has now, by UID, size, flags and INTERNALDATE; None: ask nobody.
+    :param mailboxes: only these.
+    :param octets: also fetch every message from the account, and compare its octets.
+    :param repair: fetch what is missing or different, and write it anew. It needs the account.
+    :param sample: look at so many messages of each mailbox, chosen at random.
+    :param wait: seconds to wait for another run on the store to end; None: any time.
+    :param name: what the account is called in the store.
+    :param retry: how to go on after a lost connection.
+    :param progress: called with a mailbox and the number of messages that were looked at.
+    :param stopping: asked now and then; True ends it.
+
+    Messages that the account has no more are checked against their digests alone. Raises as `pull` does.
+    """
+    if isinstance(account, str):
+        account = Account.from_url(account)
+    if repair and account is None:
+        raise ValueError("repair needs the account")
+    made = store if isinstance(store, Store) else store_at(store)
+    if not made.state_path.exists():
+        raise ValueError(f"{made.root} is no store of fastimap")
+    chosen = None if mailboxes is None else set(mailboxes)
+    whose = None if account is None else name or account_name(account)
+    with opened(made, wait=wait) as state:
+        run = _Verify(made, state, Verification(str(made.root), whose), octets, repair, sample, progress, stopping)
+        places = [place for place in state.places(former=True) if chosen is None or place.name in chosen]
+        run.offline([place for place in places if whose is None or place.account == whose])
+        if account is not None:
+            with Client(account, retry=retry or Retry()) as client:
+                for place in places:
+                    if place.account == whose and place.current:
+                        run.compare(client, place)
+    return run.result
+
+
+@dataclass
+class _Verify:
+    store: Store
+    state: State
+    result: Verification
+    octets: bool
+    repair: bool
+    sample: int | None
+    progress: Callable[[str, int], object] | None
+    stopping: Callable[[], bool] | None
+    bad: dict[int, set[int]] = field(default_factory=dict)
+
+    def offline(self, places: list[Place]) -> None:
+        """Check digests; note what is bad, by mailbox."""
+        self.result.sampled = self.sample is not None
+        for place in places:
+            for number, entry in enumerate(self._chosen(place), 1):
+                if self.stopping is not None and self.stopping():
+                    return
+                self.result.checked += 1
+                if self.progress is not None and number % 100 == 0:
+                    self.progress(place.name, number)
+                what = self._look(place, entry)
+                if what is None:
+                    continue
+                self.bad.setdefault(place.id, set()).add(entry.uid)
+                if self.result.account is None or entry.gone or not place.current:
+                    self.result.differences.append(Difference(place.name, entry.uid, *what))
+
+    def _chosen(self, place: Place) -> Iterator[Entry]:
+        if self.sample is None:
+            return self.state.entries(place, gone=None)
+        uids = [*self.state.uids(place), *self.state.uids(place, gone=True)]
+        return self.state.some(place, UIDSet(random.sample(uids, min(self.sample, len(uids)))))
+
+    def _look(self, place: Place, entry: Entry) -> tuple[str, str] | None:
+        try:
+            octets = self.store.read(place, entry)
+        except (LookupError, OSError) as exc:
+            return "missing", str(exc).strip("'\"")
+        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
+            return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
+        return None
+
+    def compare(self, client: Client, place: Place) -> None:
+        """Compare a mailbox with the account's, and repair it."""
+        try:
+            self._compare(client, place)
+        except (CommandError, ConnectionLost) as exc:
+            self.result.failed[place.name] = str(exc)
+
+    def _compare(self, client: Client, place: Place) -> None:
+        selected = client.select(place.name, read_only=True)
+        if selected.uid_validity != place.uid_validity:
+            raise FastimapError("it has a new UIDVALIDITY: pull first")
+        there = client.search().uids if selected.exists else UIDSet()
+        known = self.state.uids(place)
+        found: list[Difference] = [
+            Difference(place.name, uid, *(self._look(place, entry) or ("missing", "")))
+            for uid in sorted(self.bad.get(place.id, ()))
+            for entry in self.state.some(place, UIDSet(uid))
+            if not entry.gone
+        ]
+        excluded = place.mark is not None and bool(place.mark.rules)
+        if not excluded:
+            found += [Difference(place.name, uid, "not pulled") for uid in there - known]
+        bad = self.bad.get(place.id, set())
+        wanted = known & there
+        if self.sample is not None:
+            wanted = UIDSet(random.sample([*wanted], min(self.sample, len(wanted))))
+        items = ("FLAGS", "INTERNALDATE", "RFC822.SIZE") + (("BODY.PEEK[]",) if self.octets else ())
+        for chunk in wanted.chunks(_CHUNK):
+            entries = {entry.uid: entry for entry in self.state.some(place, chunk)}
+            for row in client.fetch_iter(chunk, *items):
+                if self.stopping is not None and self.stopping():
+                    return
+                entry = entries.get(row.uid or 0)
+                if entry is None or entry.uid in bad:
+                    continue
+                self.result.compared += 1
+                date = None if row.internal_date is None else int(row.internal_date.timestamp())
+                if row.body is not None and sha256(row.body, usedforsecurity=False).digest() != entry.digest:
+                    found.append(Difference(place.name, entry.uid, "octets", "the account has others"))
+                elif row.size is not None and row.size != entry.size:
+                    detail = f"the account says {row.size} octets, the store has {entry.size}"
+                    found.append(Difference(place.name, entry.uid, "size", detail))
+                elif row.flags is not None and flags_of(row) != entry.flags:
+                    found.append(Difference(place.name, entry.uid, "flags", f"{flags_of(row)!r}, {entry.flags!r} here"))
+                elif date is not None and date != entry.date:
+                    found.append(Difference(place.name, entry.uid, "date", f"{date}, {entry.date} here"))
+        repaired = self._repair(client, place, UIDSet(each.uid for each in found) & there) if self.repair else ()
+        for each in found:
+            done = each.uid in repaired
+            self.result.differences.append(Difference(each.mailbox, each.uid, each.what, each.detail, done))
+
+    def _repair(self, client: Client, place: Place, uids: UIDSet) -> set[int]:
+        """Fetch messages anew; return those that are good now."""
+        done: set[int] = set()
+        if not uids:
+            return done
+        self.store.begin(place, uids)  # so that what is written takes the place of what is there
+        for row in client.fetch_iter(uids, "FLAGS", "INTERNALDATE", "BODY.PEEK[]"):
+            if row.uid is None or row.body is None:
+                continue
+            date = None if row.internal_date is None else int(row.internal_date.timestamp())
+            digest = sha256(row.body, usedforsecurity=False).digest()
+            message = Message(row.uid, row.body, date, flags_of(row), digest)
+            (where,) = self.store.write(place, [message])
+            self.state.insert([(place.id, row.uid, len(row.body), date, message.flags, digest, where, None)])
+            self.state.unpark(place, [row.uid])
+            done.add(row.uid)
+        self.store.sync()
+        self.state.commit()
+        self.store.committed()
+        return done

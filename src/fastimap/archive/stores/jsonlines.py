@@ -1,0 +1,167 @@
+"""JSON Lines: a message a line, for programs that work through all of it. Flags that change come as lines of their own.
+
+Without suffix it is plain; compressed files (``.jsonl.zst``) are frames of Zstandard, one after the other.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ...model.headers import Headers
+from ..state import Entry, Place
+from .appending import AppendingStore
+from .base import Message
+
+__all__ = ["JSONLines", "JSONLinesZstd", "read_jsonlines"]
+
+
+class JSONLines(AppendingStore):
+    """A file ``<mailbox>.jsonl`` a mailbox. `read_jsonlines` has the lines folded: each message once, as it is now.
+
+    :param root: the directory.
+
+    A line of a message has ``account``, ``mailbox``, ``uid_validity``, ``uid``, ``date`` (seconds since 1970),
+    ``flags``, ``size``, ``sha256``, ``subject``, ``from``, ``labels`` where the server has such, and the octets: as
+    ``message`` where they are UTF-8, else in base64 as ``message_base64``. Other lines have ``change``: ``"flags"``,
+    ``"deleted"``, or ``"moved"``.
+    """
+
+    kind: ClassVar[str] = "jsonl"
+    suffix: ClassVar[str] = ".jsonl"
+
+    def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
+        return [self._line(place, _message(place, message)) for message in messages]
+
+    def _line(self, place: Place, values: dict[str, Any]) -> int:
+        line = json.dumps(values, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+        return self.append(self.file_of(place), self._packed(line))
+
+    def _packed(self, line: bytes) -> bytes:
+        return line
+
+    def _unpacked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        yield from pieces
+
+    def read(self, place: Place, entry: Entry) -> bytes:
+        line = bytearray()
+        for piece in self._unpacked(self.piece(place, entry)):
+            end = piece.find(b"\n")
+            if end >= 0:
+                line += piece[:end]
+                break
+            line += piece
+        try:
+            return octets_of(json.loads(line.decode("utf-8", "surrogatepass")))
+        except (ValueError, KeyError):
+            raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
+
+    def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
+        for entry, flags, extra in changes:
+            self._line(place, {"change": "flags", **_name(place, entry.uid), "flags": flags.split(), **_extra(extra)})
+
+    def mark(self, place: Place, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self._line(place, {"change": "deleted", **_name(place, entry.uid)})
+
+    def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
+        octets = self.read(source, entry)
+        message = Message(uid, octets, entry.date, entry.flags, entry.digest, entry.extra)
+        (where,) = self.write(target, [message])
+        self._line(source, {"change": "moved", **_name(source, entry.uid), "to": _name(target, uid)})
+        return where
+
+
+class JSONLinesZstd(JSONLines):
+    """The same compressed: ``<mailbox>.jsonl.zst``, a frame of Zstandard a line.
+
+    It needs Python 3.14, or ``pip install zstandard``.
+    """
+
+    kind: ClassVar[str] = "jsonl.zst"
+    suffix: ClassVar[str] = ".jsonl.zst"
+
+    def _packed(self, line: bytes) -> bytes:
+        packed: bytes = _zstd()[0](line)
+        return packed
+
+    def _unpacked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        decompressor = _zstd()[1]()
+        for piece in pieces:
+            yield decompressor.decompress(piece)
+            if decompressor.eof:
+                return
+
+
+def _zstd() -> tuple[Any, Any]:
+    """Return a function that compresses, and one that makes a decompressor of one frame."""
+    try:
+        from compression import zstd
+
+        return zstd.compress, zstd.ZstdDecompressor
+    except ImportError:
+        pass
+    try:
+        import zstandard
+    except ImportError:
+        raise ValueError("the format jsonl.zst needs Python 3.14, or: pip install zstandard") from None
+    return zstandard.ZstdCompressor().compress, lambda: zstandard.ZstdDecompressor().decompressobj()
+
+
+def _name(place: Place, uid: int) -> dict[str, Any]:
+    return {"account": place.account, "mailbox": place.name, "uid_validity": place.uid_validity, "uid": uid}
+
+
+def _extra(extra: str | None) -> dict[str, Any]:
+    return {} if extra is None else dict(json.loads(extra))
+
+
+def _message(place: Place, message: Message) -> dict[str, Any]:
+    headers = Headers(message.octets)
+    values = {
+        **_name(place, message.uid),
+        "date": message.date,
+        "flags": message.flags.split(),
+        "size": len(message.octets),
+        "sha256": message.digest.hex(),
+        "subject": headers.get("subject"),
+        "from": headers.get("from"),
+        **_extra(message.extra),
+    }
+    try:
+        values["message"] = message.octets.decode("utf-8")
+    except UnicodeDecodeError:
+        values["message_base64"] = base64.b64encode(message.octets).decode("ascii")
+    return values
+
+
+def octets_of(line: dict[str, Any]) -> bytes:
+    """Return the octets of a line's message."""
+    if "message" in line:
+        return str(line["message"]).encode("utf-8")
+    return base64.b64decode(line["message_base64"])
+
+
+def read_jsonlines(path: str | Path) -> list[dict[str, Any]]:
+    """Return the messages of a file ``.jsonl`` as they are now: changes applied, those that were moved left out.
+
+    A message that was deleted on the server has ``"deleted": true``. For a compressed file: ``zstd -dc`` first.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    with open(path, encoding="utf-8", errors="surrogatepass", newline="\n") as file:
+        for text in file:
+            line = json.loads(text)
+            key = line["account"], line["mailbox"], line["uid_validity"], line["uid"]
+            change = line.pop("change", None)
+            if change is None:
+                found[key] = line
+            elif change == "moved":
+                found.pop(key, None)
+            elif change == "deleted":
+                found[key]["deleted"] = True
+            else:
+                found[key] |= line
+    return list(found.values())

@@ -1,0 +1,71 @@
+"""``fastimap verify``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .. import archive
+from ..archive.report import Progress
+from . import accounts, exits
+from .exits import UsageError, readable
+from .pull import explained, number, shown, talk
+from .show import Show
+
+__all__ = ["add", "run"]
+
+DESCRIPTION = (
+    "Check that every message of a store is there and has the octets that were pulled; with an account, that it is "
+    "what the account has: by UID, size, flags and INTERNALDATE."
+)
+EPILOG = "Exit code: 0 all is well; 3 something is missing or different; else as for pull."
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("store", metavar="STORE", help="the store's directory")
+    parser.add_argument("source", nargs="?", metavar="ACCOUNT", help="compare with this account: a URL, or a name")
+    parser.add_argument("--mailbox", action="append", metavar="NAME", help="only this mailbox; repeatable")
+    parser.add_argument("--octets", action="store_true", help="fetch every message, and compare its octets")
+    parser.add_argument("--repair", action="store_true", help="fetch what is missing or different, and write it anew")
+    parser.add_argument("--sample", type=number, metavar="N", help="look at N messages of each mailbox, at random")
+    parser.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
+    shown(parser)
+    accounts.add(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify."""
+    account = None
+    if options.source is not None or options.account is not None:
+        account = accounts.given(options, options.source).account
+    elif options.octets or options.repair:
+        raise UsageError("--octets and --repair need the account")
+    talk(options)
+    with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        result = archive.verify(
+            options.store,
+            account,
+            mailboxes=options.mailbox,
+            octets=options.octets,
+            repair=options.repair,
+            sample=options.sample,
+            wait=options.wait,
+            progress=lambda name, done: show.progress(Progress(name, done, 0, 0, done, 0, 0.0)),
+        )
+    code = exits.DONE if result.good else exits.NOT_ALL
+    if options.json:
+        show.line("summary", code=code, **result.as_dict())
+        return code
+    for each in result.differences:
+        done = "; repaired" if each.repaired else ""
+        detail = f": {each.detail}" if each.detail else ""
+        print(readable(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}"), file=sys.stderr)
+    for name, error in result.failed.items():
+        print(readable(f"{name}: {error}"), file=sys.stderr)
+    if not options.quiet or code != exits.DONE:
+        compared = f", {result.compared:,} compared with {result.account}" if result.account else ""
+        word = "all is well" if result.good else f"{len(result.differences):,} differences"
+        sampled = " (a sample)" if result.sampled else ""
+        print(readable(f"{result.checked:,} messages checked{compared}{sampled}: {word}"))
+    return code

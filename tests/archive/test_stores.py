@@ -1,0 +1,168 @@
+"""Every store: what goes in comes out, other programs read it, and a crash leaves nothing that is not known."""
+
+from __future__ import annotations
+
+import json
+import mailbox
+import os
+import sqlite3
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import archive
+from fastimap.archive.stores import FORMATS, appending, store_at
+from tests.archive.conftest import Mail, stored
+
+KINDS = sorted(FORMATS)
+ODD = [
+    b"",
+    b"\r\n",
+    b"no line end",
+    b"From here\r\n>From there\r\nFrom \r\n\r\nFrom \x00\xff\xfe end",
+    b"Subject: \xe9\r\n\r\nbare\nline\rends\n\n",
+    b"Subject: x\r\n\r\n" + bytes(range(256)) * 40,
+    b"Subject: quoted\r\n\r\n" + b">From \r\n" * 3000,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes]) -> None:
+    store = store_at(tmp_path / "s", kind)
+    store.make()
+    state = archive.State(store.state_path, kind)
+    store.open(state)
+    place = state.place("a@h", "INBOX", 1, delimiter="/", mailbox_id=None)
+    store.begin(place, ())
+    octets = [*ODD, *real_messages[:150]]
+    messages = [
+        archive.Message(uid, each, 1_700_000_000 + uid, "\\Seen", sha256(each).digest())
+        for uid, each in enumerate(octets, 1)
+    ]
+    places = store.write(place, messages)
+    state.insert(
+        (place.id, uid, len(each), date, flags, digest, where, None)
+        for (uid, each, date, flags, digest, _), where in zip(messages, places, strict=True)
+    )
+    store.sync()
+    state.commit()
+    store.committed()
+    assert [store.read(place, entry) for entry in state.entries(place)] == octets
+    store.close()
+    state.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pull_into_every_store(mail: Mail, tmp_path: Path, kind: str) -> None:
+    root = tmp_path / "s"
+    mail.fill("INBOX", 12, flags=("\\Seen",))
+    mail.fill("a/b", 4, create=True)
+    assert archive.pull(mail.account, store_at(root, kind)).complete
+    assert stored(root) == mail.all()
+    mail.fill("INBOX", 2)
+    mail.client.select("INBOX")
+    mail.client.add_flags(3, "\\Flagged")
+    mail.client.move("5:7", "a/b")
+    mail.client.unselect()
+    mail.expunge("INBOX", [1])
+    mail.client.rename_mailbox("a/b", "c")
+    report = archive.pull(mail.account, store_at(root), deleted="mark")
+    assert report.complete
+    assert report.written == 2
+    assert stored(root) == mail.all()
+    assert archive.pull(mail.account, store_at(root)).written == 0
+    assert archive.verify(root, mail.account, octets=True).good
+
+
+def test_what_takes_nothing_out_refuses_to(mail: Mail, tmp_path: Path) -> None:
+    for kind in ("mbox", "jsonl"):
+        with pytest.raises(ValueError, match="nothing is taken out"):
+            archive.pull(mail.account, store_at(tmp_path, kind), deleted="delete")
+
+
+def test_a_store_has_one_format(mail: Mail, tmp_path: Path) -> None:
+    archive.pull(mail.account, archive.Mbox(tmp_path))
+    with pytest.raises(archive.StoreError, match="of kind mbox"):
+        archive.pull(mail.account, archive.Maildir(tmp_path))
+
+
+def test_mbox_by_the_standard_library(mail: Mail, tmp_path: Path) -> None:
+    made = mail.fill("INBOX", 5)
+    mail.client.append("INBOX", b"Subject: x\r\n\r\nFrom me\r\n>From you\r\n")
+    archive.pull(mail.account, archive.Mbox(tmp_path))
+    box = mailbox.mbox(tmp_path / "INBOX.mbox")
+    assert len(box) == 6
+    assert [message["Subject"] for message in box][:5] == [f"message {number}" for number in range(1, 6)]
+    assert made[0] in (tmp_path / "INBOX.mbox").read_bytes()
+    box.close()
+
+
+def test_json_lines_fold(mail: Mail, tmp_path: Path) -> None:
+    made = mail.fill("INBOX", 3)
+    mail.client.append("INBOX", b"Subject: \xff\r\n\r\n", internal_date=datetime.now(UTC))
+    archive.pull(mail.account, archive.JSONLines(tmp_path))
+    mail.client.select("INBOX")
+    mail.client.add_flags(2, "\\Flagged")
+    mail.client.unselect()
+    mail.expunge("INBOX", [1])
+    archive.pull(mail.account, archive.JSONLines(tmp_path), deleted="mark")
+    lines = [json.loads(line) for line in (tmp_path / "INBOX.jsonl").read_text().splitlines()]
+    assert [line.get("change") for line in lines] == [None, None, None, None, "flags", "deleted"]
+    folded = {line["uid"]: line for line in archive.read_jsonlines(tmp_path / "INBOX.jsonl")}
+    assert folded[2]["flags"] == ["\\Flagged"]
+    assert folded[1]["deleted"]
+    assert folded[3]["message"].encode() == made[2]
+    assert "message_base64" in folded[4]
+
+
+def test_sqlite_by_itself(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    mail.client.append("INBOX", "Subject: Grüße\r\n\r\nder Zaunkönig singt\r\n".encode())
+    archive.pull(mail.account, archive.SQLite(tmp_path / "mail.sqlite"))
+    database = sqlite3.connect(tmp_path / "mail.sqlite")
+    found = database.execute(
+        "SELECT mailbox, uid FROM words JOIN mail ON mail.number = words.rowid WHERE words MATCH 'zaunkönig'"
+    ).fetchall()
+    assert found == [("INBOX", 4)]
+    database.close()
+
+
+@pytest.mark.parametrize("kind", ["mbox", "jsonl"])
+@pytest.mark.parametrize("part", [0.0, 0.5, 1.0])
+def test_a_tail_is_cut_only_if_it_is_ours(
+    mail: Mail, tmp_path: Path, kind: str, part: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process dies while it appends; after that another program may have delivered mail into the file."""
+    mail.fill("INBOX", 5)
+    archive.pull(mail.account, store_at(tmp_path, kind))
+    mail.fill("INBOX", 5)
+    process = os.fork()
+    if not process:
+        write = os.write
+
+        def dying(file: int, octets: Any) -> int:
+            if os.readlink(f"/proc/self/fd/{file}").endswith((".mbox", ".jsonl")):
+                write(file, octets[: int(part * len(octets))])
+                os._exit(9)
+            return write(file, octets)
+
+        appending.os.write = dying  # type: ignore[attr-defined]
+        try:
+            archive.pull(mail.account, store_at(tmp_path, kind))
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    file = next(path for path in tmp_path.iterdir() if path.name.startswith("INBOX") and path.suffix != ".lock")
+    torn = file.read_bytes()
+    with file.open("ab") as other:
+        other.write(b"From another program\n\n")
+    with pytest.raises(archive.StoreError, match=r"refused|another program"):
+        archive.pull(mail.account, store_at(tmp_path, kind))
+    assert file.read_bytes() == torn + b"From another program\n\n"
+    file.write_bytes(torn)
+    report = archive.pull(mail.account, store_at(tmp_path))
+    assert (report.complete, report.written) == (True, 5)
+    assert stored(tmp_path) == mail.all()
