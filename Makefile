@@ -12,13 +12,14 @@
 #   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
+#   make crash       pulls that are killed anywhere, 600 runs over all stores: is everything there exactly once?
 #   make coverage    the line coverage of the Cython code, from a traced build
 #   make clean       remove what the other targets made and downloaded
 #
 #   PYTEST_ARGS="-k reader"       handed on to pytest
 #   WORKERS=2                     pytest's processes; 0: one after the other, in this one
 #   HYPOTHESIS_PROFILE=release    dev, ci or release: how long the property tests go on (tests/support/effort.py)
-#   RUNS=1000000 SEED=1           of make fuzz, make cuts
+#   RUNS=1000000 SEED=1           of make fuzz, make cuts, make crash
 
 PYTHON ?= python3
 VENV := .venv
@@ -31,7 +32,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels release-check fuzz cuts coverage clean
+.PHONY: check test test-wheel lint demo bench wheels release-check fuzz cuts crash coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -90,6 +91,10 @@ fuzz:
 cuts: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.sessions.cuts --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
+
+crash: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	tools/install-test-servers
+	$(BIN)/python -m tests.archive.crashes --runs $(or $(RUNS),600) --seed $(or $(SEED),1)
 
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python tools/cython_coverage.py
