@@ -123,3 +123,10 @@ def test_a_login_that_an_alert_refuses_is_about_credentials() -> None:
     assert isinstance(error, AuthenticationFailed)
     assert error.advice is Advice.REAUTHENTICATE
     assert text in str(error)
+
+
+def test_a_server_that_wants_to_know_the_client() -> None:
+    """imap.163.com and imap.126.com: SELECT is refused until ID was sent."""
+    text = "SELECT Unsafe Login. Please contact kefu@188.com for help"
+    (note,) = refusal("SELECT", Tagged(b"a02", "NO", None, text)).__notes__
+    assert "client_id=" in note

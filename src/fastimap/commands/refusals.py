@@ -52,6 +52,7 @@ _LATER = re.compile(
     r"|(?:maximum number of|limit of) (?:[\w-]+ ){0,3}(?:connections|sessions)",
     re.IGNORECASE,
 )
+_UNSAFE_LOGIN = "unsafe login"  # 163.com, 126.com, to SELECT
 _NO_LONGER_CONNECTED = re.compile("authenticated but not connected", re.IGNORECASE)
 # How long a server took for its answer: Dovecot's "(0.001 + 60.000 secs)", iCloud's "(took 2 ms)".
 _TOOK = re.compile(r"\((?:took )?[0-9.+ ]{1,60}(?:ms|secs?)\)", re.IGNORECASE)
@@ -76,7 +77,7 @@ def refusal(command: str, tagged: Tagged) -> CommandError:
     advice = _ADVICE.get(code or "")
     if advice is None and kind is Unavailable and _NO_LONGER_CONNECTED.search(tagged.text):
         advice = Advice.RECONNECT
-    return kind(
+    error = kind(
         command,
         tagged.tag,
         tagged.status,
@@ -85,6 +86,12 @@ def refusal(command: str, tagged: Tagged) -> CommandError:
         advice=advice,
         delay=delay_in(tagged.text) if kind is Unavailable else None,
     )
+    if _UNSAFE_LOGIN in tagged.text.lower():
+        error.add_note(
+            "this server wants to know the client after login (ID, RFC 2971): give the client "
+            'client_id={"name": ..., "version": ...}, or call id() after login()'
+        )
+    return error
 
 
 def delay_in(text: str) -> float | None:
