@@ -38,12 +38,13 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import READER_LIMITS
-from .model.message import PRESENT_OTHER, Address, BodyStructure, Envelope, FetchedMessage, Streamed
+from .model.message import Address, BodyStructure, Envelope, FetchedMessage, Streamed, no_uid
 from .model.words import MONTHS, SYSTEM_FLAGS
 
 __all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]
 
 include "_parser_pyx/memory.pxi"
 include "_parser_pyx/tokens.pxi"
+include "_parser_pyx/rows.pxi"
 include "_parser_pyx/fetch.pxi"
 include "_parser_pyx/reader.pxi"

@@ -9,6 +9,7 @@
     |   +-- LimitError ......... LineTooLong, LiteralTooLarge, ResponseTooLarge, TooManyLiterals, NestingTooDeep, ...
     +-- ParseError ............. one response can't be read
     +-- MessageNotFound ........ the message that a file was opened for is not there
+    +-- NotFetched ............. a row does not have what was read of it
     +-- CommandError ........... the server answered NO or BAD
     |   +-- AuthenticationFailed, MailboxNotFound, MailboxExists, NoPermission, OverQuota, Unavailable
     +-- MechanismError ......... the client will not go on with a login: NotOffered, OAuthError
@@ -56,6 +57,7 @@ __all__ = [
     "MessageNotFound",
     "NestingTooDeep",
     "NoPermission",
+    "NotFetched",
     "NotOffered",
     "OAuthError",
     "OverQuota",
@@ -153,6 +155,10 @@ class ParseError(FastimapError):
 
 class MessageNotFound(FastimapError):
     """There is no such message: it was expunged, or never there."""
+
+
+class NotFetched(FastimapError, LookupError):
+    """A row does not have what was read of it: the UID was not asked for, or the server sent none that can be read."""
 
 
 class CommandError(FastimapError):

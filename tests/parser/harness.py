@@ -64,8 +64,7 @@ def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) 
             put(reader, chunk)
             while batch := reader.batch():
                 for response in batch:
-                    # Rows are equal to any tuple of their values; so the class has to be equal too.
-                    seen += [(type(row), row) for row in response] if isinstance(response, list) else [response]
+                    seen += response if isinstance(response, list) else [response]
     except ProtocolError as exc:
         return [*seen, outcome(exc)]
     return [*seen, reader.in_response, reader.take_rest()]

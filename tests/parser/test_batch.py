@@ -16,9 +16,7 @@ from fastimap import _parser_py
 from fastimap.errors import LineTooLong, LiteralTooLarge, NestingTooDeep, ResponseTooLarge, TooManyLiterals
 from fastimap.limits import CLIENT_LIMITS, READER_LIMITS, Limits
 from fastimap.model.message import (
-    PRESENT_BODY,
     PRESENT_FLAGS,
-    PRESENT_OTHER,
     PRESENT_UID,
     Address,
     BodyStructure,
@@ -30,11 +28,7 @@ from .conftest import built
 from .harness import put, single, splits, whole
 
 CET = timezone(timedelta(hours=1))
-NOTHING: dict[str, Any] = {**dict.fromkeys(FetchedMessage._fields), "items": (), "defects": (), "present": 0}
-
-
-def row(**values: Any) -> FetchedMessage:
-    return FetchedMessage(**{**NOTHING, **values})
+row = FetchedMessage
 
 
 def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) -> list[Any]:
@@ -55,7 +49,7 @@ def batched(twin: Any, chunks: Iterable[bytes], limits: Limits = READER_LIMITS) 
 # RFC 9051, section 7.5.2 and 6.4.5.1, and RFC 3501, section 8; the values by hand.
 ROWS = {
     b"* 23 FETCH (FLAGS (\\Seen) RFC822.SIZE 44827)\r\n": row(
-        sequence_number=23, flags=frozenset({"\\Seen"}), size=44827, present=2 + 4
+        sequence_number=23, flags=frozenset({"\\Seen"}), size=44827
     ),
     b"* 1 FETCH ()\r\n": row(sequence_number=1),
     b'* 12 FETCH (UID 4294967295 INTERNALDATE "17-Jul-1996 02:44:25 -0700" MODSEQ (624140003))\r\n': row(
@@ -63,18 +57,15 @@ ROWS = {
         uid=2**32 - 1,
         internal_date=datetime(1996, 7, 17, 2, 44, 25, tzinfo=timezone(-timedelta(hours=7))),
         mod_sequence=624140003,
-        present=1 + 8 + 16,
     ),
     b"* 25 UIDFETCH (FLAGS (\\seen $Forwarded \\FLAGGED))\r\n": row(  # RFC 9586, section 3.3
-        uid=25, flags=frozenset({"\\Seen", "\\Flagged", "$Forwarded"}), present=1 + 2
+        uid=25, flags=frozenset({"\\Seen", "\\Flagged", "$Forwarded"})
     ),
     b'* 2 FETCH (INTERNALDATE " 1-Feb-2024 00:00:00 +0100" FLAGS ())\r\n': row(
-        sequence_number=2, internal_date=datetime(2024, 2, 1, tzinfo=CET), flags=frozenset(), present=8 + 2
+        sequence_number=2, internal_date=datetime(2024, 2, 1, tzinfo=CET), flags=frozenset()
     ),
-    b"* 3 FETCH (BODY[] {5}\r\na\r\nb) UID 7)\r\n": row(
-        sequence_number=3, uid=7, body=b"a\r\nb)", present=PRESENT_BODY + PRESENT_UID
-    ),
-    b"* 3 FETCH (RFC822 NIL)\r\n": row(sequence_number=3, present=PRESENT_BODY),
+    b"* 3 FETCH (BODY[] {5}\r\na\r\nb) UID 7)\r\n": row(sequence_number=3, uid=7, body=b"a\r\nb)"),
+    b"* 3 FETCH (RFC822 NIL)\r\n": row(sequence_number=3, present=["BODY[]"]),
     b'* 4 FETCH (BODY[HEADER.FIELDS (Date To)] "x\\"y" BODY[1.2]<0> ~{2}\r\n\0\n RFC822.TEXT "" X-GM-MSGID 7)\r\n': row(
         sequence_number=4,
         items=(
@@ -83,7 +74,6 @@ ROWS = {
             ("RFC822.TEXT", b""),
             ("X-GM-MSGID", 7),
         ),
-        present=PRESENT_OTHER,
     ),
     b'* 5 FETCH (ENVELOPE ("Wed, 17 Jul 1996" {3}\r\na"b (("Terry Gray" NIL "gray" "cac.washington.edu")) '
     b'(("Terry Gray" NIL "gray" "cac.washington.edu")) NIL ((NIL NIL "imap" "cac.washington.edu")'
@@ -101,7 +91,6 @@ ROWS = {
             None,
             b"<B@cac>",
         ),
-        present=32,
     ),
 }
 
@@ -149,7 +138,7 @@ BODIES = {
     b'(%s "MIXED")' % (TEXT * 11): multipart("", "mixed", *(text(str(number)) for number in range(1, 12))),
 }
 ROWS |= {
-    b"* 9 FETCH (BODYSTRUCTURE " + octets + b")\r\n": row(sequence_number=9, body_structure=body, present=64)
+    b"* 9 FETCH (BODYSTRUCTURE " + octets + b")\r\n": row(sequence_number=9, body_structure=body)
     for octets, body in BODIES.items()
 }
 
@@ -172,7 +161,7 @@ def framed_once(twin: Any, octets: bytes) -> list[tuple[bytes, ...]]:
 
 def test_rows_are_of_the_classes_of_message(twin: Any) -> None:
     (((one,),),) = [batched(twin, [octets]) for octets in ROWS if b"ENVELOPE" in octets]
-    assert type(one) is FetchedMessage
+    assert isinstance(one, FetchedMessage)
     assert type(one.envelope) is Envelope
     assert type(one.envelope.to[0]) is Address
 
@@ -182,7 +171,7 @@ def test_runs(twin: Any) -> None:
         b"* 2 FETCH (UID 5)\r\n* 3 FETCH (UID 6)\r\n* OK Searched 39% of the mailbox, ETA 0:14\r\n\r\n"
         b"* 4 FETCH (UID 7)\r\n* 4 EXISTS\r\n* 12 FETCHED\r\nA1 OK done\r\n"
     )
-    rows = [row(sequence_number=number, uid=number + 3, present=PRESENT_UID) for number in (2, 3, 4)]
+    rows = [row(sequence_number=number, uid=number + 3) for number in (2, 3, 4)]
     expected = [
         rows[:2],
         (b"* OK Searched 39% of the mailbox, ETA 0:14",),
@@ -248,19 +237,18 @@ def test_many_different_values(twin: Any) -> None:
 
 
 ODD: dict[bytes, dict[str, Any]] = {
-    b"FLAGS (\\Seen) FLAGS (\\Seen)": {"flags": frozenset({"\\Seen"}), "present": PRESENT_FLAGS},
-    b"FLAGS (\\Seen  NIL)": {"flags": frozenset({"\\Seen"}), "present": PRESENT_FLAGS},
-    b'RFC822.SIZE "5"': {"size": 5, "present": 4},
-    b"XYZZY (1 (2 a))": {"items": (("XYZZY", (1, (2, "a"))),), "present": PRESENT_OTHER},
-    b"BODY[1] NIL BODY[1] NIL": {"items": (("BODY[1]", None),), "present": PRESENT_OTHER},
+    b"FLAGS (\\Seen) FLAGS (\\Seen)": {"flags": frozenset({"\\Seen"})},
+    b"FLAGS (\\Seen  NIL)": {"flags": frozenset({"\\Seen"})},
+    b'RFC822.SIZE "5"': {"size": 5},
+    b"XYZZY (1 (2 a))": {"items": (("XYZZY", (1, (2, "a"))),)},
+    b"BODY[1] NIL BODY[1] NIL": {"items": (("BODY[1]", None),)},
 }
 
 
 @pytest.mark.parametrize("octets", ODD)
 def test_odd_items_are_taken_all_the_same(twin: Any, octets: bytes) -> None:
     line = b"* 1 FETCH (UID 5 " + octets + b")\r\n"
-    values = {**ODD[octets], "present": ODD[octets]["present"] + PRESENT_UID}
-    assert batched(twin, [line]) == [[row(sequence_number=1, uid=5, **values)]]
+    assert batched(twin, [line]) == [[row(sequence_number=1, uid=5, **ODD[octets])]]
 
 
 def test_depth(twin: Any) -> None:
@@ -335,7 +323,7 @@ def test_large_but_honest_responses(twin: Any) -> None:
 def test_an_error_comes_after_the_rows_in_front_of_it(twin: Any) -> None:
     reader = twin.ResponseReader(Limits(literal=5))
     put(reader, b"* 1 FETCH (UID 5)\r\n* 2 FETCH (BODY[] {6}\r\n")
-    assert reader.batch() == [[row(sequence_number=1, uid=5, present=PRESENT_UID)]]
+    assert reader.batch() == [[row(sequence_number=1, uid=5)]]
     for _ in range(2):
         with pytest.raises(LiteralTooLarge):
             reader.batch()
@@ -368,6 +356,12 @@ def test_the_garbage_collector_leaves_rows_alone() -> None:
 ALL = ((1, 2**32 - 1),)
 
 
+def parsed(twin: Any, *lines: bytes) -> list[FetchedMessage]:
+    (rows,) = batched(twin, [b"".join(line + b"\r\n" for line in lines)])
+    assert isinstance(rows, list)
+    return rows
+
+
 @pytest.mark.parametrize(
     ("by_uid", "ranges", "need", "claimed"),
     [
@@ -385,21 +379,19 @@ def test_split_rows(
     twin: Any, by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int, claimed: list[Any]
 ) -> None:
     rows = [
-        row(sequence_number=1, uid=10, present=PRESENT_UID),
-        row(sequence_number=2, uid=20, flags=frozenset(), present=PRESENT_UID | PRESENT_FLAGS),
-        row(sequence_number=3, uid=30, present=PRESENT_UID),
-        row(uid=40, present=PRESENT_UID),
-        row(sequence_number=5, present=PRESENT_BODY),
+        *parsed(twin, b"* 1 FETCH (UID 10)", b"* 2 FETCH (UID 20 FLAGS ())"),
+        row(sequence_number=3, uid=30),
+        *parsed(twin, b"* 40 UIDFETCH ()", b"* 5 FETCH (RFC822 NIL)"),
     ]
     taken, others = twin.split_rows(rows, by_uid, ranges, need)
-    assert [message.uid for message in taken] == claimed
+    assert [message.item("UID") for message in taken] == claimed
     assert taken + others == sorted(rows, key=lambda message: message not in taken)
 
 
 def test_split_rows_by_many_ranges(twin: Any) -> None:
     ranges = tuple((10 * n + 1, 10 * n + 1 + n % 5) for n in range(1_000))
     wanted = {number for low, high in ranges for number in range(low, high + 1)}
-    rows = [row(sequence_number=number, present=0) for number in range(1, 11_000)]
+    rows = parsed(twin, *(b"* %d FETCH ()" % number for number in range(1, 11_000)))
     taken, others = twin.split_rows(rows, False, ranges, 0)
     assert [message.sequence_number for message in taken] == sorted(wanted)
     assert len(taken) + len(others) == len(rows)

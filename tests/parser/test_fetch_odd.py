@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from fastimap.model.message import PRESENT_OTHER, PRESENT_SIZE, PRESENT_UID, Address, Envelope
+from fastimap.errors import NotFetched
+from fastimap.model.message import PRESENT_OTHER, PRESENT_UID, Address, Envelope
 
 from .fetching import decode, defective, fetched, values
 
@@ -85,14 +86,16 @@ def test_item(twin: ModuleType, items: bytes, name: str, value: object, defects:
 )
 def test_other_item(twin: ModuleType, item: bytes, name: str, value: object, defects: list[str]) -> None:
     row = fetched(twin, b"* 7 FETCH (" + item + b" UID 5)\r\n")
-    assert (row.items, row.uid, row.present) == (((name, value),), 5, PRESENT_OTHER | PRESENT_UID)
+    assert (row.items, row.uid, row._present) == (((name, value),), 5, PRESENT_OTHER | PRESENT_UID)
     assert defective(row) == defects
 
 
 @pytest.mark.parametrize("uid", [b"0", b"4294967296", b"-7", b"NIL", b"x"])
 def test_no_uid(twin: ModuleType, uid: bytes) -> None:
     row = fetched(twin, b"* 7 FETCH (UID " + uid + b")\r\n")
-    assert (row.uid, defective(row), row.present) == (None, ["UID"], PRESENT_UID)
+    assert (row.item("UID", 7), "UID" in row, defective(row)) == (None, True, ["UID"])
+    with pytest.raises(NotFetched, match="no UID that can be read: see the row's defects"):
+        row.uid  # noqa: B018
 
 
 def test_item_twice(twin: ModuleType) -> None:
@@ -131,7 +134,7 @@ def test_the_spaces_and_case_of_the_head(twin: ModuleType) -> None:
 def test_fragments_that_no_reader_gives(twin: ModuleType) -> None:
     row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] ", b"octets", b")"))
     assert row is not None
-    assert (row.sequence_number, row.uid, row.body) == (7, None, None)
+    assert (row.sequence_number, "UID" in row, row.body) == (7, False, None)
     assert [defect.reason for defect in row.defects] == ["line 0 announces no literal: b'* 7 FETCH (UID 5 BODY[] '"]
     row = decode(twin, (b"* 7 FETCH (UID 5 BODY[] {6}", b"octets", b")", b"more"))  # a literal after the end
     assert row is not None
@@ -210,7 +213,7 @@ def test_defects_are_counted_out(twin: ModuleType) -> None:
     row = fetched(twin, b'* 7 FETCH (BODYSTRUCTURE (%s "MIXED") RFC822.SIZE 9)\r\n' % (b"()" * 9_000))
     assert row.body_structure is not None
     assert len(row.body_structure.parts) == 9_000
-    assert (row.size, len(row.defects), bool(row.present & PRESENT_SIZE)) == (9, 100, True)
+    assert (row.size, len(row.defects), "RFC822.SIZE" in row) == (9, 100, True)
 
 
 def test_zone_is_kept(twin: ModuleType) -> None:

@@ -63,9 +63,9 @@ def test_in_every_cut(twin: Any) -> None:
         assert sink.asked == ASKED
         assert sink.written == [b")\r\nA1 O", b"", b"abc"]
         assert others == [(b"* 2 EXISTS",), (b"A1 OK",)]
-        assert type(message) is FetchedMessage
+        assert isinstance(message, FetchedMessage)
         assert (message.uid, message.body, message.defects) == (5, None, ())
-        assert message.present == PRESENT_UID | PRESENT_BODY | PRESENT_OTHER
+        assert message._present == PRESENT_UID | PRESENT_BODY | PRESENT_OTHER
         assert message.streamed == {"BODY[]": 7, "BODY[1]": 0, "BODY[HEADER]": 3}
         assert all(type(size) is Streamed and size.error is None for size in message.streamed.values())
 

@@ -42,7 +42,7 @@ def differences(row: FetchedMessage, theirs: dict[bytes, Any]) -> Iterator[str]:
     envelope, body_structure = theirs.get(b"ENVELOPE"), theirs.get(b"BODYSTRUCTURE")
     pairs: list[tuple[Any, Any]] = [
         (row.sequence_number, theirs[b"SEQ"]),
-        (row.uid, theirs.get(b"UID")),
+        (row.item("UID"), theirs.get(b"UID")),
         (row.size, theirs.get(b"RFC822.SIZE")),
         (row.internal_date, theirs.get(b"INTERNALDATE")),
         (row.mod_sequence, theirs[b"MODSEQ"][0] if b"MODSEQ" in theirs else None),

@@ -139,7 +139,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
         assert_type(pipeline, Pipeline)
     with contextlib.closing(client.fetch_iter(1, "ENVELOPE")) as messages:
         for message in messages:
-            assert_type(message.uid, int | None)
+            assert_type(message.uid, int)
             assert_type(message.envelope, Envelope | None)
             assert_type(message.body_structure, BodyStructure | None)
     assert_type(client.fetch(client.search(unseen), "FLAGS"), FetchResult)

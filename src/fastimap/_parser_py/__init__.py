@@ -4,8 +4,9 @@ Both have the same parts with the same names in the same order, and give equal o
 octets however they are cut. The interface is documented in :mod:`fastimap.parser`.
 """
 
-from .fetch import fetch, split_rows
+from .fetch import fetch
 from .reader import ResponseReader, Sink, Write
+from .rows import split_rows
 from .tokens import Atom, Token, number_ranges, plain, tokenize
 
 __all__ = [

@@ -11,7 +11,6 @@ right value though it is not in the grammar stands in :data:`QUIRKS`.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -39,13 +38,14 @@ from ..model.message import (
     Parameters,
     Streamed,
     canonical_section,
+    made_row,
 )
 from .tokens import Atom, Token, _Scanner, plain
 
 if TYPE_CHECKING:
     from ..model.responses import Value
 
-__all__ = ["QUIRKS", "Quirk", "fetch", "split_rows"]
+__all__ = ["QUIRKS", "Quirk", "fetch"]
 
 
 class Quirk(NamedTuple):
@@ -265,9 +265,8 @@ class _Row:
             self.items[self.name] = value
 
     def message(self) -> FetchedMessage:
-        get = self.fields.get
-        values = map(get, FetchedMessage._fields[:9])
-        return FetchedMessage._make([*values, tuple(self.items.items()), tuple(self.defects), self.present])
+        values = map(self.fields.get, _FIELD_NAMES)
+        return made_row((*values, tuple(self.items.items()), tuple(self.defects), self.present))
 
 
 # Tokens to types. Each function returns the right value, or notes why there is none.
@@ -686,6 +685,17 @@ _FIELDS: dict[str, tuple[str, int, Callable[[Token, Note], object]]] = {
     "RFC822": ("body", PRESENT_BODY, _octets),
     "RFC822[]": ("body", PRESENT_BODY, _octets),
 }
+_FIELD_NAMES = (
+    "sequence_number",
+    "uid",
+    "flags",
+    "size",
+    "internal_date",
+    "mod_sequence",
+    "envelope",
+    "body_structure",
+    "body",
+)
 _DECODERS: dict[str, Callable[[Token, Note], object]] = {
     "RFC822.HEADER": _octets,
     "RFC822.TEXT": _octets,
@@ -736,21 +746,3 @@ def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
         row.start = reader.text
         row.note("not closed")
     return row.message()
-
-
-def split_rows(
-    rows: list[FetchedMessage], by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int
-) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
-    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
-    claimed: list[FetchedMessage] = []
-    others: list[FetchedMessage] = []
-    lows = [low for low, _ in ranges]
-    for row in rows:
-        number = row.uid if by_uid else row.sequence_number
-        if number is not None and row.present & need == need:
-            at = bisect_right(lows, number) - 1
-            if at >= 0 and number <= ranges[at][1]:
-                claimed.append(row)
-                continue
-        others.append(row)
-    return claimed, others

@@ -18,35 +18,16 @@ cdef struct _Segment:
     PyObject* fragment  # the literal as an object, borrowed; or NULL
 
 
-# Positions in a FetchedMessage.
-cdef enum:
-    _SEQUENCE_NUMBER
-    _UID
-    _FLAGS
-    _SIZE
-    _INTERNAL_DATE
-    _MOD_SEQUENCE
-    _ENVELOPE
-    _BODY_STRUCTURE
-    _BODY
-    _ITEMS
-    _DEFECTS
-    _PRESENT
-    _POSITIONS
-
-
 cdef enum:
     _SEGMENTS = 16
     _PLAIN_DEPTH = 32  # of body structures
     _PLAIN_PARTS = 1000
     _PILE = 1000  # items of all lists that are half read
 
-cdef unsigned int _PRESENT_OTHER = PRESENT_OTHER
 cdef long long _MAX_UID = 0xFFFFFFFF
 cdef object _Address = Address
 cdef object _BodyStructure = BodyStructure
 cdef object _Envelope = Envelope
-cdef object _FetchedMessage = FetchedMessage
 cdef object _Streamed = Streamed
 cdef unsigned int[12] _MONTHS
 cdef const char* _MONTH_DAYS = b"\x1f\x1d\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
@@ -59,8 +40,6 @@ cdef str _MESSAGE = "message"
 cdef str _RFC822 = "rfc822"
 cdef str _GLOBAL = "global"
 cdef dict _WORDS = {word: word for word in (_TEXT, _MULTIPART, _MESSAGE, _RFC822, _GLOBAL)}
-
-import_datetime()
 
 
 cdef int _fill_months() except -1:
@@ -89,15 +68,12 @@ cdef class _Decoder:
     cdef PyObject* pile[_PILE]  # the items read so far of each list that is half read, inner lists after outer ones
     cdef Py_ssize_t height  # of the pile
     cdef unsigned int present  # of the row at hand
-    cdef bint streamed  # whether a literal went to a sink
     cdef Py_ssize_t body_parts
     cdef _Cache flags
     cdef _Cache words
     cdef _Cache names
     cdef _Cache parameters
     cdef _Cache parts
-    cdef list zones
-    cdef int[64] zone_minutes
 
     def __init__(self):
         self.flags = _Cache()
@@ -105,7 +81,6 @@ cdef class _Decoder:
         self.names = _Cache()
         self.parameters = _Cache()
         self.parts = _Cache()
-        self.zones = [None] * 64
 
     @cython.critical_section
     cdef object from_fragments(self, tuple fragments):
@@ -275,9 +250,9 @@ cdef class _Decoder:
         if segment.fragment != NULL:
             value = <object> segment.fragment
             if type(value) is not bytes:
-                if type(value) is not _Streamed:
+                # What a sink raised may be in a cycle with the row, which the garbage collector does not visit.
+                if type(value) is not _Streamed or value.error is not None:
                     raise _Odd
-                self.streamed = True
             return value
         return PyBytes_FromStringAndSize(segment.literal, segment.literal_length)
 
@@ -293,11 +268,10 @@ cdef class _Decoder:
             raise _Odd  # gone to a sink
         return value
 
-    cdef object _response(self):
-        cdef object row = _new_row(_FetchedMessage, _POSITIONS)
-        cdef tuple others = ()
+    cdef _Row _response(self):
+        cdef _Row row = _Row.__new__(_Row)
+        cdef tuple others = None
         cdef long long number
-        self.streamed = False
         self.present = 0
         self._go_to(0)
         if not _skip(&self.at, self.end, b"* ", 2):
@@ -306,45 +280,45 @@ cdef class _Decoder:
         if not 0 < number <= _MAX_UID:
             raise _Odd
         if _skip(&self.at, self.end, b" FETCH (", 8):
-            _set(row, _SEQUENCE_NUMBER, number)
+            row.c_number = number
         elif _skip(&self.at, self.end, b" UIDFETCH (", 11):
-            self._once(_UID)
-            _set(row, _UID, number)
+            self._once(_HAS_UID)
+            row.c_uid = number
         else:
             raise _Odd
         while True:
             if self.end - self.at < 4:
                 raise _Odd
             if self.at[0] == c"U" and _skip(&self.at, self.end, b"UID ", 4):
-                self._once(_UID)
+                self._once(_HAS_UID)
                 number = self._number()
                 if not 0 < number <= _MAX_UID:
                     raise _Odd
-                _set(row, _UID, number)
+                row.c_uid = number
             elif self.at[0] == c"F" and _skip(&self.at, self.end, b"FLAGS (", 7):
-                self._once(_FLAGS)
-                _set(row, _FLAGS, self._flags())
+                self._once(_HAS_FLAGS)
+                row.c_flags = self._flags()
             elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822.SIZE ", 12):
-                self._once(_SIZE)
-                _set(row, _SIZE, self._number())
+                self._once(_HAS_SIZE)
+                row.c_size = self._number()
             elif self.at[0] == c"I" and _skip(&self.at, self.end, b"INTERNALDATE ", 13):
-                self._once(_INTERNAL_DATE)
-                _set(row, _INTERNAL_DATE, self._date())
+                self._once(_HAS_DATE)
+                self._date(&row.c_date)
             elif self.at[0] == c"E" and _skip(&self.at, self.end, b"ENVELOPE ", 9):
-                self._once(_ENVELOPE)
-                _set(row, _ENVELOPE, self._envelope())
+                self._once(_HAS_ENVELOPE)
+                row.c_envelope = self._envelope()
             elif self.at[0] == c"M" and _skip(&self.at, self.end, b"MODSEQ (", 8):
-                self._once(_MOD_SEQUENCE)
-                _set(row, _MOD_SEQUENCE, self._number())
+                self._once(_HAS_MOD_SEQUENCE)
+                row.c_mod_sequence = self._number()
                 self._expect(c")")
             elif self.at[0] == c"B" and _skip(&self.at, self.end, b"BODY[] ", 7):
                 others = self._whole("BODY[]", row, others)
             elif self.at[0] == c"B" and (
                 _skip(&self.at, self.end, b"BODYSTRUCTURE ", 14) or _skip(&self.at, self.end, b"BODY ", 5)
             ):
-                self._once(_BODY_STRUCTURE)
+                self._once(_HAS_STRUCTURE)
                 self.body_parts = 0
-                _set(row, _BODY_STRUCTURE, self._body("", 0, 0))
+                row.c_structure = self._body("", 0, 0)
             elif self.at[0] == c"R" and _skip(&self.at, self.end, b"RFC822 ", 7):
                 others = self._whole("RFC822", row, others)
             else:
@@ -355,42 +329,38 @@ cdef class _Decoder:
         self._expect(c")")
         if self.at != self.end or self.index + 1 != self.count:
             raise _Odd
-        if others and not self.streamed:
+        if others is not None:
             PyObject_GC_UnTrack(<void*> others)
-        _set(row, _ITEMS, others)
-        _set(row, _DEFECTS, ())
-        _set(row, _PRESENT, self.present)
-        _complete_row(row)
-        if self.streamed:
-            PyObject_GC_Track(<void*> row)
+            row.c_items = others
+        row.c_present = self.present
         return row
 
-    cdef inline int _once(self, int position) except -1:
-        """Take down that the item for this position is there; in a plain response it is there once."""
-        cdef unsigned int presence = 1 << (position - 1)  # one of PRESENT_UID, PRESENT_FLAGS, ...
+    cdef inline int _once(self, unsigned int presence) except -1:
+        """Take down that the item with this bit is there; in a plain response it is there once."""
         if self.present & presence:
             raise _Odd
         self.present |= presence
         return 0
 
-    cdef tuple _whole(self, str name, object row, tuple others):
+    cdef tuple _whole(self, str name, _Row row, tuple others):
         """The whole message: it goes into the row, or into the other items where it went to a sink."""
-        self._once(_BODY)
+        self._once(_HAS_BODY)
         value = self._section()
         if type(value) is _Streamed:
-            return others + (_item(name, value),)
-        _set(row, _BODY, value)
+            return _added(others, _item(name, value))
+        row.c_body = value
         return others
 
     cdef tuple _with_other(self, tuple others):
-        cdef object other = self._other()
-        for item in others:
-            if (<tuple> item)[0] == (<tuple> other)[0]:
+        cdef tuple other = self._other()
+        if others is not None:
+            if len(others) == _SEGMENTS:
                 raise _Odd
-        if len(others) == _SEGMENTS:
-            raise _Odd
-        self.present |= _PRESENT_OTHER
-        return others + (other,) if others else (other,)
+            for item in others:
+                if (<tuple> item)[0] == other[0]:
+                    raise _Odd
+        self.present |= _HAS_OTHERS
+        return _added(others, other)
 
     cdef object _section(self):
         """What stands for a section: octets, or what stands for those that went to a sink."""
@@ -398,7 +368,7 @@ cdef class _Decoder:
             return self._literal()
         return self._nstring()
 
-    cdef object _other(self):
+    cdef tuple _other(self):
         """Any other data item with its value."""
         cdef const char* name = self.at
         cdef const char* stop
@@ -477,7 +447,7 @@ cdef class _Decoder:
         self.at = stop + 1
         return flags
 
-    cdef object _date(self):
+    cdef int _date(self, _Date* date) except -1:
         """INTERNALDATE: "dd-Mon-yyyy hh:mm:ss +zzzz" (RFC 9051, section 9, date-time)."""
         cdef char[28] text
         cdef int month, year, offset
@@ -514,14 +484,14 @@ cdef class _Decoder:
         offset = <int> (60 * zone_hours + zone_minutes)
         if text[22] == c"-":
             offset = -offset
-        return datetime_new(year, month + 1, day, hour, minute, second, 0, self._zone(offset))
-
-    cdef object _zone(self, int minutes):
-        cdef Py_ssize_t slot = <unsigned int> (minutes // 15) % 64
-        if self.zones[slot] is None or self.zone_minutes[slot] != minutes:
-            self.zones[slot] = timezone_new(timedelta_new(0, 60 * minutes, 0))
-            self.zone_minutes[slot] = minutes
-        return self.zones[slot]
+        date.year = <short> year
+        date.month = <signed char> (month + 1)
+        date.day = <signed char> day
+        date.hour = <signed char> hour
+        date.minute = <signed char> minute
+        date.second = <signed char> second
+        date.offset = <short> offset
+        return 0
 
     cdef object _envelope(self):
         cdef object row = _new_row(_Envelope, 10)
@@ -855,39 +825,3 @@ def fetch(fragments):
     """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
     row = _shared_decoder.from_fragments(tuple(fragments))
     return _fetch(fragments) if row is None else row
-
-
-def split_rows(list rows, bint by_uid, tuple ranges, unsigned int need):
-    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
-    cdef list claimed = []
-    cdef list others = []
-    cdef Py_ssize_t count = len(ranges)
-    cdef Py_ssize_t low, high, middle
-    cdef long long number
-    cdef long long* bounds = <long long*> PyMem_Malloc(2 * max(count, 1) * sizeof(long long))
-    if bounds == NULL:
-        raise MemoryError
-    try:
-        for middle in range(count):
-            bounds[2 * middle], bounds[2 * middle + 1] = ranges[middle]
-        for row in rows:
-            if type(row) is not _FetchedMessage or len(<tuple> row) != 12:
-                raise TypeError(f"a FetchedMessage is needed, not {type(row).__name__}")
-            value = (<tuple> row)[_UID if by_uid else _SEQUENCE_NUMBER]
-            if value is not None and (<unsigned int> (<tuple> row)[_PRESENT] & need) == need:
-                number = value
-                low = 0
-                high = count
-                while low < high:  # bisect by the lower bounds
-                    middle = (low + high) // 2
-                    if bounds[2 * middle] <= number:
-                        low = middle + 1
-                    else:
-                        high = middle
-                if low > 0 and number <= bounds[2 * low - 1]:
-                    PyList_Append(claimed, row)
-                    continue
-            PyList_Append(others, row)
-    finally:
-        PyMem_Free(bounds)
-    return claimed, others

@@ -153,11 +153,14 @@ cdef inline Py_ssize_t _slot(const char* text, Py_ssize_t length) noexcept:
     return <Py_ssize_t> ((first * <unsigned long long> 0x9E3779B97F4A7C15) >> 56)
 
 
-cdef object _item(str name, object value):
+cdef tuple _item(str name, object value):
     cdef tuple item = (name, value)
-    if type(value) is not _Streamed:  # that one may hold an exception, which can be in a cycle
-        PyObject_GC_UnTrack(<void*> item)
+    PyObject_GC_UnTrack(<void*> item)
     return item
+
+
+cdef inline tuple _added(tuple items, tuple item):
+    return (item,) if items is None else items + (item,)
 
 
 # What is in a row are octets, numbers and rows: these can be in no cycle, so the garbage collector need not see them.

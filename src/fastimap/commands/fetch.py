@@ -13,19 +13,16 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 from ..errors import MessageNotFound, ParseError
 from ..model import words
 from ..model.message import (
-    PRESENT_BODY,
-    PRESENT_BODYSTRUCTURE,
-    PRESENT_ENVELOPE,
+    PRESENCE,
     PRESENT_FLAGS,
-    PRESENT_INTERNALDATE,
     PRESENT_MODSEQ,
     PRESENT_OTHER,
-    PRESENT_SIZE,
     PRESENT_UID,
     Defect,
     FetchedMessage,
     Streamed,
     canonical_section,
+    has_uid,
 )
 from ..model.response_codes import MessageLimit
 from ..model.responses import Tagged
@@ -38,19 +35,7 @@ from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "merged", "refused"]
 
-_BITS = {
-    "UID": PRESENT_UID,
-    "FLAGS": PRESENT_FLAGS,
-    "RFC822.SIZE": PRESENT_SIZE,
-    "INTERNALDATE": PRESENT_INTERNALDATE,
-    "MODSEQ": PRESENT_MODSEQ,
-    "ENVELOPE": PRESENT_ENVELOPE,
-    "BODY": PRESENT_BODYSTRUCTURE,
-    "BODYSTRUCTURE": PRESENT_BODYSTRUCTURE,
-    "BODY[]": PRESENT_BODY,
-    "RFC822": PRESENT_BODY,
-}
-_NAMES = {bit: name for name, bit in _BITS.items() if name not in ("BODY", "RFC822")}
+_NAMES = {bit: name for name, bit in PRESENCE.items() if name not in ("BODY", "RFC822")}
 _ALL = ((1, 2**32 - 1),)
 _SHOWN = 3
 # What servers send unsolicited (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
@@ -65,8 +50,8 @@ _REQUIRED = {
     "X-GM-THRID": "X-GM-EXT-1",
     "X-GM-LABELS": "X-GM-EXT-1",
 }
-_UID_OF = operator.itemgetter(FetchedMessage._fields.index("uid"))
-_SEQUENCE_NUMBER_OF = operator.itemgetter(FetchedMessage._fields.index("sequence_number"))
+_UID_OF = operator.attrgetter("uid")
+_SEQUENCE_NUMBER_OF = operator.attrgetter("sequence_number")
 
 
 class _Items(NamedTuple):
@@ -96,7 +81,7 @@ def _asked(items: tuple[str, ...]) -> _Items:
         )
     )
     answers = tuple(map(_response_name, names))
-    bits = [_BITS.get(answer, PRESENT_OTHER) for answer in answers]
+    bits = [PRESENCE.get(answer, PRESENT_OTHER) for answer in answers]
     requires = {_REQUIRED[answer] for answer in answers if answer in _REQUIRED}
     if any(name.startswith("BINARY") for name in names):
         requires.add("BINARY")
@@ -142,11 +127,11 @@ class FetchResult(tuple[FetchedMessage, ...]):
         """
         if isinstance(self._wanted, SequenceSet):
             return self._wanted - SequenceSet(row.sequence_number for row in self if row.sequence_number is not None)
-        return None if self._wanted is None else self._wanted - UIDSet(row.uid for row in self if row.uid is not None)
+        return None if self._wanted is None else self._wanted - UIDSet(row.uid for row in self if has_uid(row))
 
     def by_uid(self) -> dict[int, FetchedMessage]:
         """Return the messages by UID, those without one left out."""
-        return {row.uid: row for row in self if row.uid is not None}
+        return {row.uid: row for row in self if has_uid(row)}
 
     def __repr__(self) -> str:
         # asyncio.run() has a repr made of what the main task returns.
@@ -375,13 +360,13 @@ class Fetch(Command[FetchResult]):
                 continue
             number = self._number(row)
             earlier = self._incomplete.get(number)
-            if row.present & ~_UNASKED == 0:
+            if row._present & ~_UNASKED == 0:
                 others.append(row)
             elif earlier is not None and not self._brings(row, earlier):
                 others.append(row)
                 continue  # else a server could have ever larger rows copied, once for each octet or two that it sends
             whole = merged(earlier, row) if earlier is not None else row
-            if whole.present & self._need != self._need or not self._has_keys(whole):
+            if whole._present & self._need != self._need or not self._has_keys(whole):
                 self._incomplete[number] = whole
                 continue
             self._incomplete.pop(number, None)
@@ -393,7 +378,7 @@ class Fetch(Command[FetchResult]):
 
     def _brings(self, row: FetchedMessage, earlier: FetchedMessage) -> bool:
         """Whether `row` has an item that was asked for and is not in `earlier`."""
-        if row.present & self._need & ~earlier.present & ~PRESENT_OTHER:
+        if row._present & self._need & ~earlier._present & ~PRESENT_OTHER:
             return True
         names = {name for name, _ in row.items}.difference(name for name, _ in earlier.items)
         return any(key in names for key in self._keys)
@@ -404,13 +389,13 @@ class Fetch(Command[FetchResult]):
 
     def _with_missing(self, row: FetchedMessage) -> FetchedMessage:
         """Return `row`, with a defect for each item that was asked for and is not there."""
-        lacking = self._need & ~row.present & ~PRESENT_OTHER
+        lacking = self._need & ~row._present & ~PRESENT_OTHER
         names = {name for name, _ in row.items}
         missing = [name for bit, name in _NAMES.items() if lacking & bit] + [k for k in self._keys if k not in names]
         if not missing:
             return row
         defects = tuple(Defect(name, "asked for, and not sent", b"") for name in missing)
-        return row._replace(defects=row.defects + defects)
+        return row.replace(defects=row.defects + defects)
 
 
 class FetchInto(Fetch):
@@ -575,11 +560,9 @@ class FetchInto(Fetch):
         if row.body is not None:
             _, body = items[-1]
             return (
-                row._replace(items=tuple(items[:-1]))
-                if body is row.body
-                else row._replace(body=None, items=tuple(items))
+                row.replace(items=tuple(items[:-1])) if body is row.body else row.replace(body=None, items=tuple(items))
             )
-        return row._replace(items=tuple(items))
+        return row.replace(items=tuple(items))
 
 
 _SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
@@ -595,44 +578,32 @@ def _position(file: Any) -> int:
 
 def _announced(row: FetchedMessage) -> int | None:
     """Return the number before a row."""
-    return row.sequence_number if row.sequence_number is not None else row.uid
+    return row.sequence_number if row.sequence_number is not None else row.uid if has_uid(row) else None
 
 
 def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
     """Return the row of a message that the server would not give."""
     defect = Defect("FETCH", reason, b"")
-    uid, sequence_number = (number, None) if by_uid else (None, number)
-    present = PRESENT_UID if by_uid else 0
-    return FetchedMessage(sequence_number, uid, None, None, None, None, None, None, None, (), (defect,), present)
+    if by_uid:
+        return FetchedMessage(uid=number, defects=(defect,))
+    return FetchedMessage(sequence_number=number, defects=(defect,))
 
 
 def merged(earlier: FetchedMessage, later: FetchedMessage) -> FetchedMessage:
     """Return what two FETCH responses say of one message; the later one counts where both speak."""
-    news = {
-        name: value
-        for name, bit in _FIELDS.items()
-        if later.present & bit and (value := getattr(later, name)) is not None
-    }
-    items = {**dict(earlier.items), **dict(later.items)} if later.items else None
-    return earlier._replace(
+    news: dict[str, Any] = {name: value for name in _FIELDS if (value := getattr(later, name)) is not None}
+    if has_uid(later):
+        news["uid"] = later.uid
+    return earlier.replace(
         sequence_number=later.sequence_number,
-        items=earlier.items if items is None else tuple(items.items()),
+        items=tuple({**dict(earlier.items), **dict(later.items)}.items()),
         defects=earlier.defects + later.defects,
-        present=earlier.present | later.present,
+        present=[name for name in PRESENCE if name in earlier or name in later],
         **news,
     )
 
 
-_FIELDS = {
-    "uid": PRESENT_UID,
-    "flags": PRESENT_FLAGS,
-    "size": PRESENT_SIZE,
-    "internal_date": PRESENT_INTERNALDATE,
-    "mod_sequence": PRESENT_MODSEQ,
-    "envelope": PRESENT_ENVELOPE,
-    "body_structure": PRESENT_BODYSTRUCTURE,
-    "body": PRESENT_BODY,
-}
+_FIELDS = ("flags", "size", "internal_date", "mod_sequence", "envelope", "body_structure", "body")
 
 
 def _counted(

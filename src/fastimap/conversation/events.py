@@ -155,6 +155,8 @@ def octets_of(value: object) -> int:
     """Return about how many octets a server needs to say `value`: a row, or what is in it."""
     if isinstance(value, (bytes, str)):
         return len(value) + 2
+    if isinstance(value, FetchedMessage):
+        value = value._values()
     if isinstance(value, (tuple, frozenset)):
         return 2 + sum(map(octets_of, value))
     return 0 if value is None else 8

@@ -1,19 +1,20 @@
 """What a FETCH response says about a message: the types (RFC 9051, section 7.5.2).
 
-All are immutable tuples with named items, filled by both implementations of the parser; equality is equality
-of all values. What the server sent stays as octets (``..._octets``); the properties decode it when they are asked.
-They never raise: text that is no UTF-8 is read as windows-1252, an encoded word that can't be decoded stays as it is.
+All are immutable, filled by both implementations of the parser; equality is equality of all values. What the server
+sent stays as octets (``..._octets``); the properties decode it when they are read. They never raise: text that is no
+UTF-8 is read as windows-1252, an encoded word that can't be decoded stays as it is.
 """
 
 from __future__ import annotations
 
 import re
 from binascii import a2b_qp
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAlias, TypeVar, cast, final
 
+from ..errors import NotFetched
 from . import content
 from .content import Attachment
 from .headers import Headers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
 __all__ = [
+    "PRESENCE",
     "PRESENT_BODY",
     "PRESENT_BODYSTRUCTURE",
     "PRESENT_ENVELOPE",
@@ -42,6 +44,10 @@ __all__ = [
     "Parameters",
     "Streamed",
     "canonical_section",
+    "has_uid",
+    "made_row",
+    "no_uid",
+    "restored_row",
 ]
 
 PRESENT_UID: Final = 1
@@ -53,6 +59,20 @@ PRESENT_ENVELOPE: Final = 32
 PRESENT_BODYSTRUCTURE: Final = 64
 PRESENT_BODY: Final = 128
 PRESENT_OTHER: Final = 256
+
+PRESENCE: Final = {
+    "UID": PRESENT_UID,
+    "FLAGS": PRESENT_FLAGS,
+    "RFC822.SIZE": PRESENT_SIZE,
+    "INTERNALDATE": PRESENT_INTERNALDATE,
+    "MODSEQ": PRESENT_MODSEQ,
+    "ENVELOPE": PRESENT_ENVELOPE,
+    "BODY": PRESENT_BODYSTRUCTURE,
+    "BODYSTRUCTURE": PRESENT_BODYSTRUCTURE,
+    "BODY[]": PRESENT_BODY,
+    "RFC822": PRESENT_BODY,
+}
+"""The items that have a field of their own in a row: their bits, in the order of the fields after the first."""
 
 Parameters: TypeAlias = tuple[tuple[str, bytes], ...]
 """MIME parameters in the order sent: the name in lower case, the value as octets."""
@@ -430,49 +450,189 @@ class BodyStructure(NamedTuple):
         return f"<BodyStructure {self.part or 'message'}: {self.media_type}{size}{parts}>"
 
 
-@_described
-class FetchedMessage(NamedTuple):
+class FetchedMessage:
     """One FETCH response: what was asked of a message, or what changed (RFC 9051, section 7.5.2).
 
-    What the server did not send is None; `present` tells it from what it sent as NIL or with a defect.
-
-    :ivar sequence_number: the message's place in the mailbox, from 1; None in a UIDFETCH response (RFC 9586).
-    :ivar uid: its UID.
-    :ivar flags: FLAGS: system flags as :class:`Flag` spells them, keywords as sent (octets that are no UTF-8 as
-        surrogates).
-    :ivar size: RFC822.SIZE: octets of the whole message.
-    :ivar internal_date: INTERNALDATE: when the message came into the server; aware.
-    :ivar mod_sequence: MODSEQ (RFC 7162).
-    :ivar envelope: ENVELOPE.
-    :ivar body_structure: BODYSTRUCTURE, or BODY, which lacks all from `md5_octets` on.
-    :ivar body: BODY[] or RFC822: the octets of the whole message, as they are; None where it went to a sink, see
-        `streamed`. `email()` reads them.
-    :ivar items: every other data item, as (name in upper case, value): sections bytes, or :class:`Streamed`; items that
-        fastimap does not know as :func:`fastimap.parser.tokenize` gives them. Header fields in a name are in upper case
-        too.
-    :ivar defects: what was not right in the response. A bad item costs its own value, never the row.
-    :ivar present: which items were there: the sum of PRESENT_UID, PRESENT_FLAGS, ...
+    What the server did not send is None; ``"FLAGS" in message`` tells it from what it sent as NIL or with a defect.
+    A message does not change, can be compared for equality, hashed, pickled and copied. In tests one can be made by
+    hand: ``FetchedMessage(uid=5, flags=frozenset({"\\Seen"}))``.
     """
 
-    sequence_number: int | None
-    uid: int | None
-    flags: frozenset[str] | None
-    size: int | None
-    internal_date: datetime | None
-    mod_sequence: int | None
-    envelope: Envelope | None
-    body_structure: BodyStructure | None
-    body: bytes | None
-    items: tuple[tuple[str, object], ...]
-    defects: tuple[Defect, ...]
-    present: int
+    # The fields and what reads them; the values are in a subclass: _Row, or the extension's.
+    __slots__ = ()
+
+    _sequence_number: int | None
+    _uid: int | None
+    _flags: frozenset[str] | None
+    _size: int | None
+    _internal_date: datetime | None
+    _mod_sequence: int | None
+    _envelope: Envelope | None
+    _body_structure: BodyStructure | None
+    _body: bytes | None
+    _items: tuple[tuple[str, object], ...]
+    _defects: tuple[Defect, ...]
+    _present: int
+    """Which items were there: the sum of PRESENT_UID, PRESENT_FLAGS, ... For the parser and the commands."""
+
+    def __new__(
+        cls,
+        *,
+        sequence_number: int | None = None,
+        uid: int | None = None,
+        flags: frozenset[str] | None = None,
+        size: int | None = None,
+        internal_date: datetime | None = None,
+        mod_sequence: int | None = None,
+        envelope: Envelope | None = None,
+        body_structure: BodyStructure | None = None,
+        body: bytes | None = None,
+        items: tuple[tuple[str, object], ...] = (),
+        defects: tuple[Defect, ...] = (),
+        present: Iterable[str] = (),
+    ) -> Self:
+        """Make a row by hand.
+
+        :param present: the names of items that were there and have no value, such as "BODY[]" of a message that is
+            gone; the others are known.
+        """
+        fields = (uid, flags, size, internal_date, mod_sequence, envelope, body_structure, body)
+        bits = 0
+        for index, value in enumerate(fields):
+            bits |= 0 if value is None else 1 << index
+        for name in (*present, *(name for name, _ in items)):
+            bits |= PRESENCE.get(name, PRESENT_OTHER)
+        return cast("Self", made_row((sequence_number, *fields, items, defects, bits)))
+
+    @property
+    def sequence_number(self) -> int | None:
+        """The message's place in the mailbox, from 1; None in a UIDFETCH response (RFC 9586)."""
+        return self._sequence_number
+
+    @property
+    def uid(self) -> int:
+        """The message's UID.
+
+        Raises NotFetched where the row has none: ask for "UID", as every UID FETCH does.
+        """
+        if self._uid is None:
+            raise no_uid(self)
+        return self._uid
+
+    @property
+    def flags(self) -> frozenset[str] | None:
+        """FLAGS: system flags as :class:`Flag` spells them, keywords as sent (octets not UTF-8 as surrogates)."""
+        return self._flags
+
+    @property
+    def size(self) -> int | None:
+        """RFC822.SIZE: octets of the whole message."""
+        return self._size
+
+    @property
+    def internal_date(self) -> datetime | None:
+        """INTERNALDATE: when the message came into the server; aware."""
+        return self._internal_date
+
+    @property
+    def mod_sequence(self) -> int | None:
+        """MODSEQ (RFC 7162)."""
+        return self._mod_sequence
+
+    @property
+    def envelope(self) -> Envelope | None:
+        """ENVELOPE."""
+        return self._envelope
+
+    @property
+    def body_structure(self) -> BodyStructure | None:
+        """BODYSTRUCTURE, or BODY, which lacks all from `md5_octets` on."""
+        return self._body_structure
+
+    @property
+    def body(self) -> bytes | None:
+        """BODY[] or RFC822: the octets of the whole message, as they are; None where it went to a sink.
+
+        See `streamed`. `email()` reads them.
+        """
+        return self._body
+
+    @property
+    def items(self) -> tuple[tuple[str, object], ...]:
+        """Every other data item, as (name in upper case, value).
+
+        Sections are bytes, or :class:`Streamed`; items that fastimap does not know are as
+        :func:`fastimap.parser.tokenize` gives them. Header fields in a name are in upper case too.
+        """
+        return self._items
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """What was not right in the response. A bad item costs its own value, never the row."""
+        return self._defects
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the response had the data item `name`, by its name in responses: "UID", "FLAGS", "BODY[]", ...
+
+        As it is spelled in RFC 9051, or in `items`; "BODY" and "RFC822" are other names of "BODYSTRUCTURE" and
+        "BODY[]". What the server sent as NIL, or broken, is there too.
+        """
+        if not isinstance(name, str):
+            return False
+        bit = PRESENCE.get(name)
+        return bool(self._present & bit) if bit else any(known == name for known, _ in self.items)
 
     def item(self, name: str, default: object = None) -> object:
-        """The value of the data item `name`, spelled as in `items`, or `default`."""
+        """The value of the data item `name`, spelled as for ``in``, or `default` where the response did not have it."""
         for known, value in self.items:
             if known == name:
                 return value
-        return default
+        bit = PRESENCE.get(name, 0)
+        return self._values()[bit.bit_length()] if self._present & bit else default
+
+    def replace(self, **changes: Any) -> FetchedMessage:
+        """Return a row with other values, by the names of the fields, in the place of these."""
+        values = dict(zip(_ROW_FIELDS, self._values(), strict=True))
+        bits = values.pop("present")
+        present = [name for name, bit in PRESENCE.items() if bits & bit]
+        return FetchedMessage(**{**values, "present": present, **changes})
+
+    __replace__ = replace
+
+    def _values(self) -> tuple[Any, ...]:
+        """All fields, in order."""
+        return (
+            self._sequence_number,
+            self._uid,
+            self._flags,
+            self._size,
+            self._internal_date,
+            self._mod_sequence,
+            self._envelope,
+            self._body_structure,
+            self._body,
+            self._items,
+            self._defects,
+            self._present,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both rows have the same items with the same values."""
+        return self._values() == other._values() if isinstance(other, FetchedMessage) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self._sequence_number, self._uid, self._size, self._present))  # enough, and no megabytes
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # immutable, and perhaps deeper than copy.deepcopy() goes
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # By name: a row of either implementation, on a machine that has the other, with fields of a later version.
+        pairs = zip(_ROW_FIELDS, self._values(), strict=True)
+        return restored_row, ({name: value for name, value in pairs if value not in (None, ())},)
 
     def section(self, section: str, origin: int | None = None) -> bytes | None:
         """The octets of ``BODY[section]``, with `origin` of ``BODY[section]<origin>``; None if NIL or not there."""
@@ -608,8 +768,8 @@ class FetchedMessage(NamedTuple):
     def __repr__(self) -> str:
         number = "" if self.sequence_number is None else f" {self.sequence_number}"
         shown = []
-        if self.uid is not None:
-            shown.append(f"UID {self.uid}")
+        if (uid := self._values()[1]) is not None:
+            shown.append(f"UID {uid}")
         if self.flags is not None:
             shown.append(f"FLAGS ({_shortened(' '.join(sorted(self.flags)))})")
         if self.size is not None:
@@ -624,6 +784,75 @@ class FetchedMessage(NamedTuple):
         if self.defects:
             shown.append(f"{len(self.defects)} defects")
         return f"<FetchedMessage{number}: {', '.join(shown)}>"
+
+
+@final
+class _Row(FetchedMessage):
+    """The values of a FetchedMessage, where the extension did not make it."""
+
+    __slots__ = (
+        "_body",
+        "_body_structure",
+        "_defects",
+        "_envelope",
+        "_flags",
+        "_internal_date",
+        "_items",
+        "_mod_sequence",
+        "_present",
+        "_sequence_number",
+        "_size",
+        "_uid",
+    )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a FetchedMessage does not change: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a FetchedMessage does not change: {name}")
+
+
+_ROW_FIELDS = (
+    "sequence_number",
+    "uid",
+    "flags",
+    "size",
+    "internal_date",
+    "mod_sequence",
+    "envelope",
+    "body_structure",
+    "body",
+    "items",
+    "defects",
+    "present",
+)
+_SET = tuple(vars(_Row)[f"_{name}"].__set__ for name in _ROW_FIELDS)
+
+
+def made_row(values: Iterable[Any]) -> FetchedMessage:
+    """Make a row of all its fields, in order: for the parser."""
+    row = object.__new__(_Row)
+    for put, value in zip(_SET, values, strict=True):
+        put(row, value)
+    return row
+
+
+def restored_row(values: dict[str, Any]) -> FetchedMessage:
+    """Make a row of its fields by name: what a pickle calls."""
+    absent: dict[str, Any] = {"items": (), "defects": (), "present": 0}
+    return made_row([values.get(name, absent.get(name)) for name in _ROW_FIELDS])
+
+
+def has_uid(row: FetchedMessage) -> bool:
+    """Whether a row has a UID that can be read: `uid` raises where it has none."""
+    return row._uid is not None
+
+
+def no_uid(row: FetchedMessage) -> NotFetched:
+    """Return the error of a row whose UID was read, and that has none."""
+    if "UID" in row:
+        return NotFetched("the server sent no UID that can be read: see the row's defects")
+    return NotFetched('this row has no UID: ask for the data item "UID", or for messages by their UIDs')
 
 
 _FIELD_LIST = re.compile(r"([^ (]*) *\(([^)]*)\)?\Z")

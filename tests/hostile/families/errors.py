@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from fastimap.model.message import PRESENT_BODY, FetchedMessage
+from fastimap.model.message import FetchedMessage
 from fastimap.parser import ResponseReader
 from fastimap.types import ThreadResponse
 from fastimap.wire import decode
@@ -116,7 +116,7 @@ def garbage(seed: int) -> bytes:
 
 def message(octets: bytes) -> Any:
     """Return what the standard library makes of a message's octets."""
-    row = FetchedMessage(1, 1, None, None, None, None, None, None, octets, (), (), PRESENT_BODY)
+    row = FetchedMessage(uid=1, body=octets)
     email = row.email()
     assert [*email.items()]
     return email.get_content_type(), email["subject"]

@@ -1,0 +1,30 @@
+"""Rows, and which of them a command claims; the twin of ``_parser_pyx/rows.pxi``.
+
+The row of this twin stands with the face of both: :class:`~fastimap.model.message.FetchedMessage`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from ..model.message import FetchedMessage
+
+__all__ = ["split_rows"]
+
+
+def split_rows(
+    rows: list[FetchedMessage], by_uid: bool, ranges: tuple[tuple[int, int], ...], need: int
+) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
+    """Return the rows that lie in `ranges` and have all of `need`, and the others; see :mod:`fastimap.parser`."""
+    claimed: list[FetchedMessage] = []
+    others: list[FetchedMessage] = []
+    lows = [low for low, _ in ranges]
+    for row in rows:
+        number = row._uid if by_uid else row._sequence_number
+        if number is not None and row._present & need == need:
+            at = bisect_right(lows, number) - 1
+            if at >= 0 and number <= ranges[at][1]:
+                claimed.append(row)
+                continue
+        others.append(row)
+    return claimed, others
