@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fastimap import Limits, SequenceSet, UIDSet, errors
-from fastimap.model.message import PRESENT_UID, FetchedMessage
+from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, FetchResult
 from tests.client.doors import Door, passes
@@ -155,7 +155,7 @@ def test_a_fetch_that_the_server_stops_says_where(scripted: Callable[..., Any]) 
 def test_a_result_shows_itself_in_a_line_however_many_messages_it_has() -> None:
     # asyncio.run(client.fetch(...)) makes a repr of what the main task returned.
     def row(number: int) -> FetchedMessage:
-        return FetchedMessage(number, number, None, None, None, None, None, None, None, (), (), PRESENT_UID)
+        return FetchedMessage(sequence_number=number, uid=number)
 
     shown = repr(FetchResult(map(row, range(1, 100_001))))
     assert "UID 1" in shown
