@@ -37,8 +37,9 @@ class Limits:
     """Number of literals in one response (`TooManyLiterals`). Servers send a handful."""
 
     depth: int = 256
-    """Nesting of parentheses (`NestingTooDeep`). Dovecot stops MIME nesting at 100 parts, and a body
-    structure takes two levels a part. For readers of one's own: the clients keep to this number."""
+    """Nesting of parentheses, those of a response itself counted. Dovecot stops MIME nesting at 100 parts, and a body
+    structure takes a level a part. What is deeper costs no more than its own item of a FETCH response, or its own
+    response: it is None with a defect, or an `UnknownResponse` (`NestingTooDeep` where `tokenize()` is called)."""
 
     unsolicited: int = 1_000_000
     """Number of responses during one command that no command claims (`TooManyUnsolicited`). A mailbox of that many

@@ -47,7 +47,8 @@ over first. ``readline()`` and ``read()`` take nothing when they refuse.
 **Damage.** After a literal, a line that begins with ``* `` or answers a command is another response, also where
 parentheses of the first are open. A quoted string of a FETCH response may hold line breaks: ``responses()`` and
 ``batch()`` look for its end in the lines that follow (64 KiB at most), up to an answer to a command, and take them for
-its own where the response ends with one of them. So nothing in the string passes for a response.
+its own where the response ends with one of them. So nothing in the string passes for a response; and an item that has a
+string in which a line begins with ``* `` is None, with a defect, as that string may as well not have been closed.
 
 **tokenize(fragments, depth=256)** cuts one response of ``responses()`` into tokens, which keep their octets:
 parenthesised lists become tuples, quoted strings and literals bytes, and atoms :class:`Atom`, a kind of bytes. The
@@ -65,8 +66,9 @@ a :class:`~fastimap.message.Streamed`. Where the sink or write() raises an Excep
 away and the exception is ``Streamed.error``: the connection stays in step. Any other
 BaseException (KeyboardInterrupt) goes through, and closes the reader for good. Neither may call the reader.
 
-**fetch(fragments)** decodes one response of ``responses()`` to a :class:`~fastimap.message.FetchedMessage`; None
-where it is no FETCH response. It never raises: what can't be understood is a defect of the row.
+**fetch(fragments, depth=256)** decodes one response of ``responses()`` to a
+:class:`~fastimap.message.FetchedMessage`; None where it is no FETCH response. It never raises: what can't be understood
+is a defect of the row, what is nested deeper than `depth` parentheses too; ``batch()`` goes by ``limits.depth``.
 
 **split_rows(rows, by_uid, ranges, need)** parts the rows of ``batch()`` in those that a command claims and all others,
 each in order. Claimed are rows whose UID (sequence number without `by_uid`) lies in one of `ranges`, sorted and

@@ -61,6 +61,19 @@ def test_read_and_readline_see_every_octet() -> None:
     assert b"".join(seen) == GREETING + FETCH.replace(b"<tag>", tag)
 
 
+def test_a_status_that_ends_like_a_literal_is_read_by_the_line() -> None:
+    """What follows OK is text (RFC 9051, section 9, resp-text): no literal comes after it."""
+
+    class Reads(Canned):
+        def readline(self) -> bytes:
+            return super().readline()
+
+    for text in (b"OK see rule {5}", b"NO {3}", b"BAD {12+}"):
+        client = Reads(b"* " + text + b"\r\n* 1 FETCH (X 1)\r\n<tag> OK done {7}\r\n")
+        client.state = "SELECTED"
+        assert client.fetch("1", "X") == ("OK", [b"1 (X 1)"])
+
+
 def test_read_and_readline_of_a_file_of_ones_own() -> None:
     """As for a transport that is no socket at all."""
 

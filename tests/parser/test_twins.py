@@ -153,15 +153,17 @@ ALONE = {
     ("py", "fetch"): "Quirk __init__ _Part _Reader _Row _as_it_is _atoms _decoder _has_encoding _has_message _integer "
     "_is_disposition _is_nil _is_string _keep _label _labels _list _media_type _mod_sequence _object_id _octets "
     "_preview _read _read_extension_data _read_multipart _read_single _save_date _section_with_literals _size _text "
-    "_uid _value _zone at_end build has_value item_name message note quoted restore state take_item take_number_and_open",
+    "_uid _value _zone at_end build has_value item_name message note quoted restore state "
+    "take_item take_number_and_open",
     # Of Python, the row stands with the face of both, in model/message.py.
-    ("c", "rows"): "_Row _Values __contains__ __eq__ __hash__ __reduce__ __repr__ _present _sequence_number _size _uid "
-    "_values _zone body body_structure defects envelope flags internal_date items mod_sequence sequence_number size uid",
+    ("c", "rows"): "_Row _Values __contains__ __eq__ __hash__ __reduce__ __repr__ _present _sequence_number _size "
+    "_uid _values _zone body body_structure defects envelope flags internal_date items mod_sequence "
+    "sequence_number size uid",
     ("py", "rows"): "",
     (
         "c",
         "reader",
-    ): "_check_positions _fetched _is_condition _is_status _joined _target _whole_row _drain _in_response",
+    ): "_check_positions _is_condition _is_status _joined _target _whole_row _drain _in_response",
     ("py", "reader"): "",
 }
 _DEFINITION = re.compile(

@@ -105,7 +105,6 @@ _SHOWN = 80
 _MAX_NUMBER = 2**63 - 1
 _MAX_UID = 2**32 - 1
 _MAX_DEFECTS = 100  # of one row: a defect takes far more memory than the two octets that may cause it
-_DEPTH = READER_LIMITS.depth
 _NIL = Atom(b"NIL")  # what stands for a value that was left out
 
 _HEAD = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
@@ -127,7 +126,8 @@ _SYSTEM_FLAGS = {flag.lower().encode(): flag for flag in words.SYSTEM_FLAGS}
 class _Reader(_Scanner):
     """Reads data items, and their values as tokens, from the fragments of one FETCH response."""
 
-    broken_lines = False  # whether a line break stood in a quoted string
+    broken_lines = False  # whether a line break stood in a quoted string,
+    ambiguous = False  # and after it what may be a response of its own, where the string was never closed
     closed = False  # whether a parenthesis was the last thing before the end
 
     def state(self) -> tuple[int, bytes, int, bool]:
@@ -182,6 +182,7 @@ class _Reader(_Scanner):
         if b"\n" not in string:
             return string
         self.broken_lines = True
+        self.ambiguous = self.ambiguous or b"\n* " in string
         return _LINE_BREAK.sub(b"", string)
 
     def has_value(self) -> bool:
@@ -227,7 +228,7 @@ class _Row:
         """Read a value. Some servers escape no backslash: of two readings the one without a defect is right."""
         begin = reader.state()
         known = len(self.defects)
-        reader.broken_lines = False
+        reader.broken_lines = reader.ambiguous = False
         value: object = None
         broken: ParseError | None = None
         try:
@@ -255,6 +256,10 @@ class _Row:
             raise broken
         if reader.broken_lines:
             self.note("a line break in a quoted string")
+        if reader.ambiguous:
+            # It is not taken for a response, as whoever writes a header could forge one then; nor is it shown as text.
+            self.note("a line in a quoted string that may be a response: the string was perhaps not closed")
+            return None
         return value
 
     def _keep(self, field: str, value: object) -> None:
@@ -717,11 +722,11 @@ def _decoder(name: str) -> Callable[[Token, Note], object]:
     return _DECODERS.get(name, _as_it_is)
 
 
-def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
+def fetch(fragments: Sequence[bytes | Streamed], depth: int = READER_LIMITS.depth) -> FetchedMessage | None:
     """Return one response of ``ResponseReader.responses()`` as a row, or None where it is no FETCH response.
 
     A literal may be :class:`~fastimap.message.Streamed`. UIDFETCH (RFC 9586) is taken too. Nothing raises: what can't
-    be read is in the row's `defects`.
+    be read is in the row's `defects`, what is nested deeper than `depth` parentheses too, the response's own counted.
     """
     head = _HEAD.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
     if head is None:
@@ -734,7 +739,7 @@ def fetch(fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
     else:
         row.fields["sequence_number"] = number
     try:
-        reader = _Reader(fragments, _DEPTH - 1)  # one is the response's own
+        reader = _Reader(fragments, depth - 1)
     except ParseError as exc:  # fragments that no ResponseReader gives
         row.note(str(exc))
         return row.message()

@@ -47,6 +47,7 @@ class ResponseReader:
         self._other_literal_limit = min(limits.other_literal, self._literal_limit)
         self._response_limit = min(limits.response, _MAX_SIZE)
         self._literals_limit = min(limits.literals, _MAX_SIZE)
+        self._depth_limit = min(limits.depth, _MAX_SIZE)
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
         self._start = 0  # first octet that nobody has taken
@@ -269,7 +270,7 @@ class ResponseReader:
         try:
             while (not most or count < most) and (response := self._next_response()) is not None:
                 count += 1
-                row = fetch(response)
+                row = fetch(response, self._depth_limit)
                 if row is None:
                     rows = None
                     batch.append(response)

@@ -69,13 +69,18 @@ cdef class _Decoder:
     cdef Py_ssize_t height  # of the pile
     cdef unsigned int present  # of the row at hand
     cdef Py_ssize_t body_parts
+    cdef Py_ssize_t depth_limit
+    cdef Py_ssize_t plain_depth  # of body structures
     cdef _Cache flags
     cdef _Cache words
     cdef _Cache names
     cdef _Cache parameters
     cdef _Cache parts
 
-    def __init__(self):
+    def __init__(self, Py_ssize_t depth_limit):
+        self.depth_limit = depth_limit
+        # Four lists may be open beside a part and those around it: the row's, and those of an address in its envelope.
+        self.plain_depth = min(depth_limit - 4, _PLAIN_DEPTH)
         self.flags = _Cache()
         self.words = _Cache()
         self.names = _Cache()
@@ -112,7 +117,7 @@ cdef class _Decoder:
 
     cdef object decode(self, _Segment* segments, Py_ssize_t count):
         """The FETCH response in the segments, or None where it is not plain."""
-        if self.busy:
+        if self.depth_limit < 4 or self.busy:
             return None  # with the response of another thread, where a reader is wrongly shared
         self.busy = True
         self.segments = segments
@@ -649,7 +654,7 @@ cdef class _Decoder:
         cdef str kind, subtype, encoding, part
         cdef Py_ssize_t first = self.height
         self.body_parts += 1
-        if depth >= _PLAIN_DEPTH or self.body_parts > _PLAIN_PARTS:
+        if depth >= self.plain_depth or self.body_parts > _PLAIN_PARTS:
             raise _Odd
         self._expect(c"(")
         if self._next_is(c"("):
@@ -818,10 +823,12 @@ _PLAIN_NAME = re.compile(
       (?: < (?:0|[1-9][0-9]{0,17}) > )?""",
     re.VERBOSE,
 )
-cdef _Decoder _shared_decoder = _Decoder()  # of fetch()
+cdef _Decoder _shared_decoder = _Decoder(READER_LIMITS.depth)  # of fetch()
 
 
-def fetch(fragments):
+def fetch(fragments, depth=READER_LIMITS.depth):
     """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
-    row = _shared_decoder.from_fragments(tuple(fragments))
-    return _fetch(fragments) if row is None else row
+    row = None
+    if depth >= _shared_decoder.depth_limit:
+        row = _shared_decoder.from_fragments(tuple(fragments))
+    return _fetch(fragments, depth) if row is None else row

@@ -29,6 +29,7 @@ cdef class ResponseReader:
     cdef unsigned long long other_literal_limit
     cdef Py_ssize_t response_limit
     cdef Py_ssize_t literals_limit
+    cdef Py_ssize_t depth_limit
     cdef _Decoder decoder
     cdef _Memory memory
     cdef Py_ssize_t start  # first octet that nobody has taken
@@ -69,7 +70,8 @@ cdef class ResponseReader:
         self.other_literal_limit = min(limits.other_literal, self.literal_limit)
         self.response_limit = min(limits.response, _MAX_SIZE)
         self.literals_limit = min(limits.literals, _MAX_SIZE)
-        self.decoder = _Decoder()
+        self.depth_limit = min(limits.depth, _MAX_SIZE)
+        self.decoder = _Decoder(self.depth_limit)
         self.memory = _Memory(_BUFFER_SIZE)
         self.start = self.scanned = self.end = self.offered = 0
         self.offered_in_place = False
@@ -325,7 +327,7 @@ cdef class ResponseReader:
                         break
                     row = self.decoder.from_fragments(response)
                     if row is None:
-                        row = _fetched(response)
+                        row = _fetch(response, self.depth_limit)
                     if row is None:
                         rows = None
                         batch.append(response)
@@ -778,10 +780,6 @@ cdef class ResponseReader:
                 PyList_Append(self.fragments, text)
                 return True
             self._announce(text, size)
-
-
-cdef object _fetched(tuple fragments):
-    return _fetch(fragments)
 
 
 def _discard(octets):

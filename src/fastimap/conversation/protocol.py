@@ -595,7 +595,7 @@ class Protocol:
             self._put_event(row, octets_of(row))
 
     def _take(self, fragments: tuple[bytes, ...]) -> None:
-        response = decode.response(fragments, utf8=self._encoding().utf8)
+        response = decode.response(fragments, utf8=self._encoding().utf8, depth=self._limits.depth)
         if log.isEnabledFor(logging.DEBUG):
             secret = isinstance(response, ContinuationRequest) and not self._sending.waiting
             log.debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))

@@ -51,14 +51,15 @@ _S = TypeVar("_S", bound=UIDSet | SequenceSet)
 class Data:
     """An untagged response: its name, and what is before and after it."""
 
-    __slots__ = ("fragments", "name", "octets_of_number", "utf8")
+    __slots__ = ("depth", "fragments", "name", "octets_of_number", "utf8")
 
-    def __init__(self, name: str, number: bytes | None, fragments: tuple[bytes, ...], utf8: bool) -> None:
+    def __init__(self, name: str, number: bytes | None, fragments: tuple[bytes, ...], utf8: bool, depth: int) -> None:
         self.name = name
         self.octets_of_number = number
         self.fragments = fragments
         """What follows the name."""
         self.utf8 = utf8
+        self.depth = depth
 
     @property
     def number(self) -> int:
@@ -76,7 +77,7 @@ class Data:
 
     def tokens(self) -> tuple[Token, ...]:
         """Return all that follows the name."""
-        return tokenize(self.fragments)
+        return tokenize(self.fragments, self.depth)
 
     def after_mailbox(self) -> tuple[str, bytes, tuple[Token, ...]]:
         """Return the name of the mailbox that comes first, its octets, and the tokens after it.
@@ -86,7 +87,7 @@ class Data:
         name: Token
         if odd := ODD_NAME.match(self.fragments[0]):
             name = odd[0]
-            rest = tokenize((self.fragments[0][odd.end() :], *self.fragments[1:]))
+            rest = tokenize((self.fragments[0][odd.end() :], *self.fragments[1:]), self.depth)
         else:
             name, *following = self.tokens()
             rest = tuple(following)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, Literal, cast
 
 from ..errors import ParseError
+from ..limits import READER_LIMITS
 from ..model.responses import ContinuationRequest, Response, StatusResponse, Tagged, UnknownResponse
 from . import _mailboxes, _messages, _rights, _searches, _server
 from ._codes import CODES, one_line, resp_text
@@ -32,11 +33,12 @@ _DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
 }
 
 
-def response(fragments: tuple[bytes, ...], *, utf8: bool = False) -> Response:
+def response(fragments: tuple[bytes, ...], *, utf8: bool = False, depth: int = READER_LIMITS.depth) -> Response:
     """Return what one response of :meth:`ResponseReader.responses` says; never raises, takes linear time.
 
     `fragments` are a line, a literal, a line, and so on, without line ends. `utf8` says that mailbox names are UTF-8,
-    as they are once UTF8=ACCEPT or IMAP4rev2 is enabled (RFC 6855, section 3; RFC 9051, appendix A).
+    as they are once UTF8=ACCEPT or IMAP4rev2 is enabled (RFC 6855, section 3; RFC 9051, appendix A). A response with
+    parentheses nested deeper than `depth` is an UnknownResponse.
     """
     line = fragments[0].lstrip(b"\0") if fragments else b""
     head = _HEAD.match(line)
@@ -50,7 +52,7 @@ def response(fragments: tuple[bytes, ...], *, utf8: bool = False) -> Response:
     if decoder is None:
         return UnknownResponse(name, fragments)
     try:
-        return decoder(Data(name, head[1], (line[head.end() :], *fragments[1:]), utf8))
+        return decoder(Data(name, head[1], (line[head.end() :], *fragments[1:]), utf8, depth))
     except (ParseError, ValueError) as exc:
         return UnknownResponse(name, fragments, str(exc))
 
