@@ -157,8 +157,11 @@ class MessageNotFound(FastimapError):
     """There is no such message: it was expunged, or never there."""
 
 
-class NotFetched(FastimapError, LookupError):
-    """A row does not have what was read of it: the UID was not asked for, or the server sent none that can be read."""
+class NotFetched(FastimapError, AttributeError):
+    """A row does not have what was read of it: the UID was not asked for, or the server sent none that can be read.
+
+    ``getattr(row, "uid", None)`` is None then.
+    """
 
 
 class CommandError(FastimapError):

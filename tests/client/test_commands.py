@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fastimap import Flag, SequenceSet, UIDSet, commands, errors
+from fastimap.model.message import FetchedMessage
 from fastimap.search import from_, since, subject, unseen
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, ExpungeResponse
@@ -185,7 +186,7 @@ def test_events_are_kept_apart_from_results(server: IMAPServer, client: Any) -> 
     assert client.noop() is None
     events = client.take_events()
     assert Exists(3) in events
-    (row,) = [event for event in events if getattr(event, "flags", None) is not None and hasattr(event, "uid")]
+    (row,) = [event for event in events if isinstance(event, FetchedMessage)]
     assert (row.sequence_number, row.flags & {"\\Answered"}) == (2, {"\\Answered"})
     assert client.take_events() == []
     server.expunge("INBOX", [1])

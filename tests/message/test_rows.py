@@ -121,6 +121,7 @@ def test_a_row_without_uid_says_what_to_ask_for(twin: ModuleType) -> None:
     row = fetched(twin, b"* 7 FETCH (FLAGS ())\r\n")
     assert "UID" not in row
     assert issubclass(NotFetched, FastimapError)
+    assert getattr(row, "uid", None) is None
     with pytest.raises(NotFetched, match='no UID: ask for the data item "UID"'):
         row.uid  # noqa: B018
     assert repr(row) == "<FetchedMessage 7: FLAGS ()>"
