@@ -187,7 +187,8 @@ def test_events_are_kept_apart_from_results(server: IMAPServer, client: Any) -> 
     events = client.take_events()
     assert Exists(3) in events
     (row,) = [event for event in events if isinstance(event, FetchedMessage)]
-    assert (row.sequence_number, row.flags & {"\\Answered"}) == (2, {"\\Answered"})
+    assert row.flags is not None
+    assert (row.sequence_number, row.flags & {"\\Answered"}) == (2, frozenset({"\\Answered"}))
     assert client.take_events() == []
     server.expunge("INBOX", [1])
     rows = client.fetch([2, 3], "FLAGS")
