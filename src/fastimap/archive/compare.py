@@ -8,7 +8,7 @@ from .. import search
 from ..clients.blocking import Client
 from ..commands.select import QResync, SelectedMailbox
 from ..errors import FastimapError
-from ..model.message import FetchedMessage
+from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
 from .messages import extra_of, flags_of, items_about
@@ -124,7 +124,7 @@ def _by_qresync(
     if selected.uid_validity != place.uid_validity or selected.highest_mod_sequence is None:
         return None
     known = state.count(place)
-    rows = {row.uid: row for row in selected.changed if row.uid is not None}
+    rows = {row.uid: row for row in selected.changed if has_uid(row)}
     ours = {entry.uid: entry for entry in state.some(place, UIDSet(rows)) if not entry.gone}
     gone = UIDSet(entry.uid for entry in state.some(place, selected.vanished) if not entry.gone)
     found = Comparison(selected, found=selected.exists, gone=gone, way="QRESYNC")
@@ -135,7 +135,7 @@ def _by_qresync(
     items = items_about(client)
     rows = {uid: row for uid, row in rows.items() if uid in ours}
     if items and rows:
-        rows = {row.uid: row for row in client.fetch_iter(UIDSet(rows), "FLAGS", *items) if row.uid is not None}
+        rows = {row.uid: row for row in client.fetch_iter(UIDSet(rows), "FLAGS", *items) if has_uid(row)}
     for uid, row in rows.items():
         flags, extra = flags_of(row), extra_of(row)
         if row.flags is not None and (flags, extra) != (ours[uid].flags, ours[uid].extra):
@@ -192,9 +192,7 @@ def flag_changes(client: Client, place: Place, known: UIDSet, state: State, sinc
     """Return the messages that have other flags or labels than the store knows."""
     changes = []
     for rows in client.fetch_batches(known, "FLAGS", *items_about(client), changed_since=since):
-        by_uid: dict[int, FetchedMessage] = {
-            row.uid: row for row in rows if row.uid is not None and row.flags is not None
-        }
+        by_uid: dict[int, FetchedMessage] = {row.uid: row for row in rows if has_uid(row) and row.flags is not None}
         if not by_uid:
             continue
         if max(by_uid) - min(by_uid) < 10 * len(by_uid) + 100:

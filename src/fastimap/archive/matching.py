@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..clients.blocking import Client
 from ..model.headers import Headers
+from ..model.message import has_uid
 from ..model.sequence_set import UIDSet
 from .messages import extra_of, flags_of, identifiers, items_about
 from .state import Entry, Place, State
@@ -68,7 +69,7 @@ class Candidates:
             groups: dict[tuple[str, int, int | None], list[tuple[int, str, str | None]]] = defaultdict(list)
             entries: dict[tuple[str, int, int | None], list[tuple[Place, Entry]]] = {}
             for row in client.fetch_iter(chunk, "FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER, *items_about(client)):
-                if row.uid is None or row.size is None:
+                if not has_uid(row) or row.size is None:
                     continue
                 date = None if row.internal_date is None else int(row.internal_date.timestamp())
                 fitting = self._of(row.size, date)

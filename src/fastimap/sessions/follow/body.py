@@ -33,7 +33,7 @@ from ...errors import (
     NoPermission,
     UIDValidityChanged,
 )
-from ...model.message import FetchedMessage
+from ...model.message import FetchedMessage, has_uid
 from ...model.responses import Exists, ExpungeResponse, MailboxStatus, Vanished
 from ...model.sequence_set import UIDSet
 from ...search import all_, since, uid
@@ -235,7 +235,7 @@ def _news(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], eve
             yield Give(event)
             continue
         elif isinstance(event, FetchedMessage):
-            if watch is not None and event.uid is not None and event.flags is not None:
+            if watch is not None and has_uid(event) and event.flags is not None:
                 yield Give(FlagsChanged(watch.place.mailbox, event.uid, frozenset(map(str, event.flags))))
             continue
         elif isinstance(event, (ExpungeResponse, Vanished)):
@@ -399,7 +399,7 @@ def _known_by(follow: BaseFollow, uids: UIDSet) -> Steps[list[tuple[int, bytes]]
     known: list[tuple[int, bytes]] = []
     for part in uids.chunks(500):
         rows = yield Fetch(part, *identity_items(follow.has_object_ids))
-        known += [(row.uid, identity_of(row)) for row in rows if row.uid is not None]
+        known += [(row.uid, identity_of(row)) for row in rows if has_uid(row)]
     return known
 
 
