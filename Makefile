@@ -9,6 +9,7 @@
 #   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
 #   make bench       the benchmarks
 #   make wheels      what is published: the sdist, a wheel for each CPython of this machine, the pure one; each is tested
+#   make docs        the site, in build/site; a dead link is an error
 #   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
@@ -32,7 +33,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels release-check fuzz cuts crash coverage clean
+.PHONY: check test test-wheel lint demo bench wheels docs release-check fuzz cuts crash coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -81,6 +82,10 @@ bench: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
 # For CPythons that are not on this machine, and other platforms: `python -m cibuildwheel`, which needs docker.
 wheels: $(VENV)/release.stamp
 	$(BIN)/python -m tools.build_wheels --output dist
+
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo 'docs: build/site/index.html'
 
 release-check: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.release_check
@@ -135,6 +140,10 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	@echo 'installing what develops and tests fastimap into $(VENV) ...'
 	$(PIP) install -q build 'cython>=3.1' 'setuptools>=77'
 	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[test,lint,demo]'
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[docs]'
 	touch $@
 
 $(VENV)/release.stamp: $(VENV)/dev.stamp

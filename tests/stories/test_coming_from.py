@@ -1,0 +1,158 @@
+"""Each row of docs/coming-from.md: the old library's call and the new one, on accounts that are alike, on one Dovecot.
+
+After each row both accounts hold the same, as the standard library's imaplib sees them; what the two calls returned
+holds the same facts, where a row asks for some.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import imaplib
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, Client, search
+from tests.servers.dovecot import Dovecot
+from tests.support import PROJECT
+
+PAGE = (PROJECT / "docs" / "coming-from.md").read_text("utf-8")
+MESSAGES = (
+    b"From: Ann <ann@example.org>\r\nSubject: hello\r\n\r\nworld\r\n",
+    b"From: Bob <bob@example.org>\r\nSubject: the second\r\n\r\nmore\r\n",
+)
+NEW = b"From: Cem <cem@example.org>\r\nSubject: new\r\n\r\ntext\r\n"
+
+
+def rows(library: str) -> list[tuple[str, str]]:
+    section = re.split(r"^## ", PAGE.partition(f"\n## {library}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", section, re.MULTILINE)
+
+
+LIBRARIES = ("imaplib", "IMAPClient", "imap_tools", "aioimaplib")
+
+
+def value(source: str, names: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Any:
+    """Return what a call gives; `await` may stand in it."""
+    result = eval(compile(source, "coming-from.md", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+    return loop.run_until_complete(result) if inspect.iscoroutine(result) else result
+
+
+def facts(result: Any) -> set[int | str]:
+    """The words and numbers in what a call returned, whatever its shape."""
+    lines = getattr(result, "lines", result)
+    text = str(lines) if not isinstance(lines, bytes) else lines.decode()
+    text = text.replace("\\r\\n", " ")  # as a repr shows the ends of lines
+    return {int(word) if word.isdigit() else word for word in re.findall(r"\w+", text)}
+
+
+def holds(account: imaplib.IMAP4) -> list[Any]:
+    """What is in an account: its mailboxes, the flags and octets of their messages."""
+    found: list[Any] = []
+    for name in sorted(str(line).split()[-1].strip("'") for line in account.list()[1]):
+        account.select(name, readonly=True)
+        data = account.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]
+        found.append((name, [part[1] for part in data if isinstance(part, tuple)]))
+        found.append([b"\\Seen" in (part[0] if isinstance(part, tuple) else part or b"") for part in data])
+    return found
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
+def old_imaplib(server: Dovecot, user: str) -> dict[str, Any]:
+    imap = imaplib.IMAP4(server.host, server.port)
+    imap.login(user, server.password)
+    return {"imap": imap}
+
+
+def old_imapclient(server: Dovecot, user: str) -> dict[str, Any]:
+    imap = pytest.importorskip("imapclient").IMAPClient(server.host, server.port, ssl=False)
+    imap.login(user, server.password)
+    return {"imap": imap}
+
+
+def old_imap_tools(server: Dovecot, user: str) -> dict[str, Any]:
+    tools = pytest.importorskip("imap_tools")
+    mailbox = tools.MailBoxUnencrypted(server.host, server.port).login(user, server.password)
+    return {"mailbox": mailbox, "AND": tools.AND}
+
+
+def old_aioimaplib(server: Dovecot, user: str) -> dict[str, Any]:
+    pytest.importorskip("aioimaplib")
+    return {}
+
+
+OLD: dict[str, Callable[[Dovecot, str], dict[str, Any]]] = {
+    "imaplib": old_imaplib,
+    "IMAPClient": old_imapclient,
+    "imap_tools": old_imap_tools,
+    "aioimaplib": old_aioimaplib,
+}
+# What both results have to name, by a part of the old call.
+SAID: dict[str, set[int | str]] = {
+    "list": {"INBOX"},
+    "search": {1},
+    "uids": {1},
+    "FLAGS": set(),
+    "tatus": {2, 3},
+    "ENVELOPE": {"hello"},
+    "subject for": {"hello", "the", "second"},
+    "text for": {"world", "more"},
+    "BODY.PEEK": {"Ann", "hello", "world"},
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLoop, library: str) -> None:
+    users = dovecot.new_user(), dovecot.new_user()
+    witnesses = []
+    for user in users:
+        witness = imaplib.IMAP4(dovecot.host, dovecot.port)
+        witness.login(user, dovecot.password)
+        for message in MESSAGES:
+            witness.append("INBOX", "", "", message)
+        witnesses.append(witness)
+    old = {"message": NEW, **OLD[library](dovecot, users[0])}
+    given: dict[str, Any] = {"user": users[1], "password": dovecot.password, "tls": False, "mechanism": "PLAIN"}
+    new: dict[str, Any] = {"message": NEW, **vars(search)}
+    if library == "aioimaplib":
+        module = importlib.import_module("aioimaplib")
+
+        async def connect() -> None:
+            old["imap"] = module.IMAP4(host=dovecot.host, port=dovecot.port)
+            await old["imap"].wait_hello_from_server()
+            await old["imap"].login(users[0], dovecot.password)
+            new["client"] = await AsyncClient(dovecot.host, dovecot.port, **given).__aenter__()
+
+        loop.run_until_complete(connect())
+    else:
+        new["client"] = Client(dovecot.host, dovecot.port, **given)
+    found = rows(library)
+    assert len(found) > 10
+    for old_call, new_call in found:
+        before, after = value(old_call, old, loop), value(new_call, new, loop)
+        said = next((facts for part, facts in SAID.items() if part in old_call), set())
+        assert said <= facts(before), (old_call, before)
+        assert said <= facts(after), (new_call, after)
+        assert holds(witnesses[0]) == holds(witnesses[1]), (old_call, new_call)
+    if library == "aioimaplib":
+        loop.run_until_complete(new["client"].close())
+        loop.run_until_complete(old["imap"].logout())
+    else:
+        new["client"].close()
+    if library == "imaplib":
+        old["imap"].logout()
+    elif library in ("IMAPClient", "imap_tools"):
+        (old.get("imap") or old["mailbox"]).logout()
+    for witness in witnesses:
+        witness.logout()
