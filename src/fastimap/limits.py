@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .model._shown import Value
 
 __all__ = ["CLIENT_LIMITS", "IMAPLIB_LIMITS", "READER_LIMITS", "Limits"]
 
@@ -11,8 +11,7 @@ _MIB = 1024 * _KIB
 _GIB = 1024 * _MIB
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Value):
     """Upper bounds on what a server may send; going over one raises its own :class:`LimitError`.
 
     The numbers are octets unless said otherwise.
@@ -59,7 +58,7 @@ class Limits:
     """Number of SASL challenges in one authentication (`TooManyChallenges`). GSSAPI and SCRAM take up to 4."""
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self._positional:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"Limits.{name} must be a whole number, not {value!r:.100}")

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, NoReturn, TypeAlias, final
 
 from .model import mailbox_name
+from .model._patterns import pattern
+from .model._shown import Value
 from .model.sequence_set import SequenceSet, UIDSet
 from .wire import encode
 from .wire.encode import astring, atom, date_text, header_list, number, number64, string
@@ -144,44 +145,42 @@ Argument: TypeAlias = bytes | str
 
 
 @final
-@dataclass(frozen=True, slots=True, repr=False)
-class Key(SearchKey):
+class Key(SearchKey, Value, uncompared=("shown", "capabilities")):
     """A key that is not made of others: its name and arguments."""
 
     name: str
     arguments: tuple[Argument, ...] = ()
     numbers: UIDSet | SequenceSet | None = None
-    shown: str = field(default="", compare=False)
-    capabilities: frozenset[str] = field(default=frozenset(), compare=False)
+    shown: str = ""
+    capabilities: frozenset[str] = frozenset()
+
+    __eq__ = Value.__eq__
+    __hash__ = Value.__hash__
 
 
 @final
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class And(SearchKey):
+class And(SearchKey, Value):
     """What matches all of `keys`: every message, where there are none."""
 
     keys: tuple[SearchKey, ...]
 
 
 @final
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Or(SearchKey):
+class Or(SearchKey, Value):
     """What matches at least one of `keys`: nothing, where there are none."""
 
     keys: tuple[SearchKey, ...]
 
 
 @final
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Not(SearchKey):
+class Not(SearchKey, Value):
     """What does not match `key`."""
 
     key: SearchKey
 
 
 @final
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Fuzzy(SearchKey):
+class Fuzzy(SearchKey, Value):
     """What matches `key` about, as the server sees fit (RFC 6203)."""
 
     key: SearchKey
@@ -506,7 +505,7 @@ def _gmail_number(value: int) -> bytes:
 
 
 # A parenthesis, or an atom or quoted string and what ends it.
-_WORD = re.compile(rb' *+(?:([()])|("(?:[^"\\]|\\["\\])*+"|[^\x00-\x20\x7f-\xff(){"]++)(?=[ )]|\Z))')
+_WORD = pattern(rb' *+(?:([()])|("(?:[^"\\]|\\["\\])*+"|[^\x00-\x20\x7f-\xff(){"]++)(?=[ )]|\Z))')
 
 
 def raw(program: str) -> Key:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .errors import StateError
 from .limits import CLIENT_LIMITS, Limits
+from .model._patterns import pattern
+from .model._shown import Value
 from .sasl import Credentials
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ Secret: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Value):
     """Deadlines in seconds; None waits for ever. A connection that runs over one is closed (`Timeout`)."""
 
     connect: float | None = 30.0
@@ -37,7 +36,7 @@ class Timeouts:
     """One command from its sending to its answer; `fetch_iter` sends many."""
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self._positional:
             value = getattr(self, name)
             if value is None:
                 continue
@@ -50,8 +49,7 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 
 
-@dataclass(frozen=True, init=False)
-class Account:
+class Account(Value, unshown=("password", "token", "ssl_context", "limits", "proxy")):
     """How to reach a server and log in: what a client is made of. It can't be changed; `dataclasses.replace` can.
 
     The parameters are those of :class:`fastimap.Client`. Password and token stand in no repr, and in no pickle unless
@@ -61,17 +59,17 @@ class Account:
     host: str
     port: int | None = None
     user: str | None = None
-    password: Secret | None = field(default=None, repr=False)
-    token: Secret | None = field(default=None, repr=False)
+    password: Secret | None = None
+    token: Secret | None = None
     mechanism: str | None = None
     authzid: str = ""
     tls: bool | Literal["starttls"] = True
-    ssl_context: SSLContext | None = field(default=None, repr=False)
+    ssl_context: SSLContext | None = None
     timeout: float | Timeouts | None = DEFAULT_TIMEOUTS
-    limits: Limits = field(default=CLIENT_LIMITS, repr=False)
+    limits: Limits = CLIENT_LIMITS
     compress: bool = False
-    client_id: Mapping[str, str] | None = field(default=None, hash=False)
-    proxy: str | None = field(default=None, repr=False)
+    client_id: Mapping[str, str] | None = None
+    proxy: str | None = None
 
     def __init__(
         self,
@@ -133,8 +131,11 @@ class Account:
         del url
         return cls(found["host"].strip("[]"), **(given | more))
 
+    def __hash__(self) -> int:
+        return hash((self.host, self.port, self.user, self.authzid))  # not all of the others can be hashed
+
     def __reduce__(self) -> tuple[Any, ...]:
-        given = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        given = {**vars(self)}
         for name in ("password", "token"):
             if isinstance(given[name], str):
                 given[name] = _left_out
@@ -143,7 +144,7 @@ class Account:
         return _restored, (given,)
 
 
-_URL = re.compile(
+_URL = pattern(
     r"(?P<scheme>imaps?)://(?:(?P<user>[^:@/;]*)(?:;AUTH=(?P<mechanism>[^:@/;]*))?(?::(?P<password>[^@/]*))?@)?"
     r"(?P<host>[^:@/\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
     re.IGNORECASE,
@@ -165,8 +166,7 @@ def _restored(given: dict[str, Any]) -> Account:
     return Account(**given)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(Value, kw_only=True, unshown=("proxy", "socket")):
     """How to reach a server and log in; the clients' constructors document the fields."""
 
     host: str
@@ -179,8 +179,8 @@ class Settings:
     limits: Limits
     compress: bool
     client_id: Mapping[str, str] | None
-    proxy: str | None = field(default=None, repr=False)
-    socket: Any = field(default=None, repr=False)
+    proxy: str | None = None
+    socket: Any = None
 
 
 def settings(account: Account, socket: Any = None) -> Settings:
@@ -239,7 +239,7 @@ def settings(account: Account, socket: Any = None) -> Settings:
     )
 
 
-_PROXY = re.compile(r"(socks5|socks4|http)://[^/\s]+/?\Z", re.IGNORECASE)
+_PROXY = pattern(r"(socks5|socks4|http)://[^/\s]+/?\Z", re.IGNORECASE)
 
 
 def _check_host(host: Any) -> None:
@@ -273,8 +273,8 @@ def with_secrets(given: Settings, password: Any) -> Settings:
     usable = isinstance(password, str) and password != ""
     if hasattr(password, "close"):
         password.close()  # a coroutine, which the blocking client can't await
-    credentials = dataclasses.replace(given.credentials, password=password if usable else None, ask_password=None)
+    credentials = given.credentials.__replace__(password=password if usable else None, ask_password=None)
     del password
     if not usable:
         raise ValueError("the function that is to return the password returned none")
-    return dataclasses.replace(given, credentials=credentials)
+    return given.__replace__(credentials=credentials)

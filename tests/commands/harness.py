@@ -30,17 +30,17 @@ TAG = b"A1"
 
 def server(*capabilities: str, enabled: Iterable[str] = (), state: State = State.SELECTED) -> Session:
     """A session with a server of IMAP4rev1 and these capabilities, INBOX selected."""
-    return Session(
-        state=state,
-        capabilities=frozenset({"IMAP4REV1", *capabilities}),
-        enabled=frozenset(enabled),
-        mailbox="INBOX" if state is State.SELECTED else None,
-    )
+    session = Session(state, frozenset({"IMAP4REV1", *capabilities}))
+    session.enabled = frozenset(enabled)
+    session.mailbox = "INBOX" if state is State.SELECTED else None
+    return session
 
 
 def rev2(*capabilities: str) -> Session:
     """A session with a server of IMAP4rev2 alone."""
-    return Session(state=State.SELECTED, capabilities=frozenset({"IMAP4REV2", *capabilities}), mailbox="INBOX")
+    session = Session(State.SELECTED, frozenset({"IMAP4REV2", *capabilities}))
+    session.mailbox = "INBOX"
+    return session
 
 
 def sent(command: Command[Any], session: Session) -> list[bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
 from ..errors import NestingTooDeep, ParseError
 from ..limits import READER_LIMITS
+from ..model._patterns import pattern
 
 if TYPE_CHECKING:
     from ..model.responses import Value
@@ -42,23 +43,23 @@ _SHOWN = 80
 _LARGEST_NUMBER = 2**32 - 1  # of a message (RFC 9051, section 9, nz-number)
 _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
-_FETCH = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
-_STATUS = re.compile(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
-_TAGGED = re.compile(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNORECASE)
+_FETCH = pattern(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
+_STATUS = pattern(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
+_TAGGED = pattern(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNORECASE)
 # An item whose value is a part of the message itself.
-_PART = re.compile(
+_PART = pattern(
     rb"(?:BODY|BINARY)(?:\.PEEK)?\[[^\]]*\](?:<[0-9.]*>)?|RFC822(?:\[\]|\.HEADER|\.TEXT)?", re.IGNORECASE | re.DOTALL
 )
-_LITERAL = re.compile(rb"\{([0-9]+)\+?\}\Z")
-_ANNOUNCEMENT = re.compile(rb"~?\{[0-9]+\+?\}\Z")
+_LITERAL = pattern(rb"\{([0-9]+)\+?\}\Z")
+_ANNOUNCEMENT = pattern(rb"~?\{[0-9]+\+?\}\Z")
 # A quote that neither a space, a parenthesis nor the end follows is taken as part of the string: servers send
 # unescaped quotes, and no grammar puts two strings side by side.
-_QUOTED = re.compile(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
+_QUOTED = pattern(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
 # The same where a backslash before a quote that seems to close the string escapes nothing.
-_LONE = re.compile(rb'((?:[^"\\]|\\"(?![ ()]|\Z)|\\[^"]|\\(?="(?:[ ()]|\Z))|"(?![ ()]|\Z))*+)"', re.DOTALL)
-_ESCAPED = re.compile(rb'\\(["\\])')
-_ATOM = re.compile(rb"[^ ()]+")
-_SECTION = re.compile(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
+_LONE = pattern(rb'((?:[^"\\]|\\"(?![ ()]|\Z)|\\[^"]|\\(?="(?:[ ()]|\Z))|"(?![ ()]|\Z))*+)"', re.DOTALL)
+_ESCAPED = pattern(rb'\\(["\\])')
+_ATOM = pattern(rb"[^ ()]+")
+_SECTION = pattern(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
 
 
 def tokenize(fragments: Sequence[bytes], depth: int = READER_LIMITS.depth) -> tuple[Token, ...]:

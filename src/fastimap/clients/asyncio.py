@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import inspect
 import socket as sockets  # `socket` is a parameter
@@ -772,4 +771,4 @@ async def _with_secrets(given: Settings) -> Settings:
     if inspect.isawaitable(token):
         token = await token
     # A function still: None as the token itself would mean that there is none, and another mechanism be used.
-    return dataclasses.replace(given, credentials=dataclasses.replace(credentials, token=lambda: token))
+    return given.__replace__(credentials=credentials.__replace__(token=lambda: token))

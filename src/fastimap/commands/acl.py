@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
+from ..model._patterns import pattern
 from ..model.responses import Acl, ListRightsResponse, MailboxName, MyRightsResponse
 from ..wire import encode
 from ._shared import Instruction, Question
 
 __all__ = ["DeleteACL", "GetACL", "ListRights", "MyRights", "SetACL"]
 
-_RIGHTS = re.compile(r"[a-z0-9]*")
+_RIGHTS = pattern(r"[a-z0-9]*")
 _SIGNS = {"replace": "", "add": "+", "remove": "-"}
 
 

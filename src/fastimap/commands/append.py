@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
-from email.message import Message
 from io import SEEK_END, BytesIO, TextIOBase
-from typing import BinaryIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeVar
 
 from ..errors import StateError
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.response_codes import AppendUID
 from ..model.responses import MailboxName, Response, StatusResponse, Tagged
 from ..model.sequence_set import MessageSet, SavedResult, UIDSet, uid_set
@@ -21,6 +20,11 @@ from ..wire import encode
 from ..wire.encode import Literal, Part, Readable
 from ._shared import one_or_several, refuse_read_only, verb
 from .base import SELECTED, Command, Session
+
+if TYPE_CHECKING:
+    from email.message import Message
+
+    from typing_extensions import TypeIs
 
 __all__ = [
     "Append",
@@ -35,23 +39,21 @@ __all__ = [
 
 R = TypeVar("R")
 
-MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | Message | os.PathLike[str]
+MessageData: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | Message | os.PathLike[str]"
 """A message: octets, which are sent as they are, line ends too (RFC 5322 has CRLF); a binary file, which is read from
 where it stands; a `pathlib.Path`, whose file is read; or an `email.message.EmailMessage`, which is sent as its policy
 writes it, with CRLF. Memory that can be written to (a bytearray, or a view of one) is read while it is sent, like a
 file, where it has more than 64 KiB: it must not change until then."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class AppendResult(Shown):
+class AppendResult(Value):
     """Where an appended message is; None where the server does not say (UIDPLUS, RFC 4315)."""
 
     uid_validity: int | None = None
     uid: int | None = None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MultiAppendResult(Shown):
+class MultiAppendResult(Value):
     """Where appended messages are; None where the server does not say (UIDPLUS, RFC 4315)."""
 
     uid_validity: int | None = None
@@ -59,8 +61,7 @@ class MultiAppendResult(Shown):
     """In ascending order they are the messages in the order given (RFC 4315, section 3)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AppendMessage:
+class AppendMessage(Value):
     """A message to be appended, with what the mailbox keeps beside it: the arguments of `append`."""
 
     message: MessageData
@@ -85,7 +86,7 @@ class _Appending(Command[R]):
                 # Dovecot 2.4 announces UTF8=ACCEPT and does not know this: it does not ask for the literal, and would
                 # take a message that came unsolicited for commands. Courier 5.0 knows it after flags or a date alone,
                 # so there are flags, if none.
-                literal = replace(literal, waits=True)
+                literal = literal.__replace__(waits=True)
                 self._messages += [*(attributes or [()]), b"UTF8", (literal,)]
             else:
                 self._messages += [*attributes, literal]
@@ -175,8 +176,10 @@ class MultiAppend(_Appending[MultiAppendResult]):
 
     def __init__(self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]) -> None:
         # Many a single message can be iterated, by octets or lines.
-        if isinstance(messages, (str, bytes, bytearray, memoryview, Message, AppendMessage)) or (
-            hasattr(messages, "read") or not isinstance(messages, Iterable)
+        if (
+            _is_email(messages)
+            or isinstance(messages, (str, bytes, bytearray, memoryview, AppendMessage))
+            or (hasattr(messages, "read") or not isinstance(messages, Iterable))
         ):
             raise TypeError(f"messages are given as a list, not as one: {messages!r:.100}")
         super().__init__(
@@ -331,11 +334,17 @@ class _Progress:
     def literal(self, literal: Literal) -> Literal:
         data = literal.data
         file = BytesIO(data) if isinstance(data, (bytes, bytearray, memoryview)) else data
-        return replace(literal, data=_Watched(file, self))
+        return literal.__replace__(data=_Watched(file, self))
 
     def add(self, octets: int) -> None:
         self._sent += octets
         self._told(self._sent, self._size)
+
+
+def _is_email(data: object) -> TypeIs[Message]:
+    """Whether `data` is a message of the package `email`: whoever has one has imported it."""
+    loaded = sys.modules.get("email.message")
+    return loaded is not None and isinstance(data, loaded.Message)
 
 
 class _Watched:
@@ -358,7 +367,7 @@ def _replaced(part: Part, literals: dict[int, Literal]) -> Part:
 
 def _literal(message: AppendMessage) -> Literal:
     data, binary = message.message, message.binary or message.utf8
-    if isinstance(data, Message):
+    if _is_email(data):
         return Literal(data.as_bytes(policy=data.policy.clone(linesep="\r\n")), binary=binary)
     if isinstance(data, (bytes, bytearray, memoryview)):
         return Literal(data, binary=binary)

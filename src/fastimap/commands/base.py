@@ -10,9 +10,9 @@ import copy
 import enum
 import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
+from ..model._shown import Value
 from ..model.message import FetchedMessage
 from ..model.responses import ContinuationRequest, Response, Tagged
 from ..wire.encode import Part
@@ -55,50 +55,74 @@ AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})
 SELECTED = frozenset({State.SELECTED})
 
 
-@dataclass(slots=True)
 class Session:
     """What is known of a connection, kept up to date by the protocol."""
 
-    state: State = State.CONNECTING
-    capabilities: frozenset[str] = frozenset()
-    """Upper case. Empty while they are not known."""
-    listings: int = 0
-    """How often the server has listed its capabilities."""
-    enabled: frozenset[str] = frozenset()
-    """What ENABLE switched on, upper case (RFC 5161)."""
-    mailbox: str | None = None
-    """The selected mailbox."""
-    asked_for: str | bytes | None = None
-    """The selected mailbox as it was asked for: a name that is no modified UTF-7 is found again by its octets alone."""
-    selected: Any = field(default=None, repr=False)
-    """What SELECT returned for the selected mailbox, without what changes."""
-    read_only: bool = False
-    """Whether the server lets the selected mailbox be read only, for whatever reason."""
-    examined: bool = False
-    """Whether it was selected for reading alone (EXAMINE), so that nothing at all can be changed."""
-    uid_validity: int | None = None
-    """The selected mailbox's UIDVALIDITY."""
-    exists: int | None = None
-    """Messages in the selected mailbox, as far as the server has reported."""
-    selections: int = 0
-    """How often a mailbox was selected or left: then the same UIDs mean other messages."""
-    expunges: int = 0
-    """How often messages were expunged: then the same sequence numbers mean other messages."""
-    line_limit: int = 8192
-    """Octets that a command's line may have: what RFC 7162, section 4, asks servers to take, or less where this one
-    has refused that."""
-    renumbered: bool = False
-    """Whether sequence numbers and ``$`` are of a lost connection: until the mailbox is selected by the caller, or the
-    event `Reconnected` was taken."""
-    authenticated: bool = False
-    """Whether somebody was logged in when the connection was lost."""
-    condstore: bool = False
-    """Whether the mailbox was selected with `condstore=True`."""
-    notify: Any = field(default=None, repr=False)
-    """The last NOTIFY, a command to be sent again."""
-    tls: bool = False
-    compressed: bool = False
-    server_id: dict[str, str] = field(default_factory=dict)
+    __slots__ = (
+        "asked_for",
+        "authenticated",
+        "capabilities",
+        "compressed",
+        "condstore",
+        "enabled",
+        "examined",
+        "exists",
+        "expunges",
+        "line_limit",
+        "listings",
+        "mailbox",
+        "notify",
+        "read_only",
+        "renumbered",
+        "selected",
+        "selections",
+        "server_id",
+        "state",
+        "tls",
+        "uid_validity",
+    )
+
+    def __init__(self, state: State = State.CONNECTING, capabilities: frozenset[str] = frozenset()) -> None:
+        self.state = state
+        self.capabilities = capabilities
+        """Upper case. Empty while they are not known."""
+        self.listings: int = 0
+        """How often the server has listed its capabilities."""
+        self.enabled: frozenset[str] = frozenset()
+        """What ENABLE switched on, upper case (RFC 5161)."""
+        self.mailbox: str | None = None
+        """The selected mailbox."""
+        self.asked_for: str | bytes | None = None
+        """The same as it was asked for: a name that is no modified UTF-7 is found again by its octets alone."""
+        self.selected: Any = None
+        """What SELECT returned for the selected mailbox, without what changes."""
+        self.read_only: bool = False
+        """Whether the server lets the selected mailbox be read only, for whatever reason."""
+        self.examined: bool = False
+        """Whether it was selected for reading alone (EXAMINE), so that nothing at all can be changed."""
+        self.uid_validity: int | None = None
+        """The selected mailbox's UIDVALIDITY."""
+        self.exists: int | None = None
+        """Messages in the selected mailbox, as far as the server has reported."""
+        self.selections: int = 0
+        """How often a mailbox was selected or left: then the same UIDs mean other messages."""
+        self.expunges: int = 0
+        """How often messages were expunged: then the same sequence numbers mean other messages."""
+        self.line_limit: int = 8192
+        """Octets that a command's line may have: what RFC 7162, section 4, asks servers to take, or less where this one
+        has refused that."""
+        self.renumbered: bool = False
+        """Whether sequence numbers and ``$`` are of a lost connection: until the mailbox is selected by the caller, or
+        the event `Reconnected` was taken."""
+        self.authenticated: bool = False
+        """Whether somebody was logged in when the connection was lost."""
+        self.condstore: bool = False
+        """Whether the mailbox was selected with `condstore=True`."""
+        self.notify: Any = None
+        """The last NOTIFY, a command to be sent again."""
+        self.tls: bool = False
+        self.compressed: bool = False
+        self.server_id: dict[str, str] = {}
 
     def __str__(self) -> str:
         selected = f", {self.mailbox!r} selected" if self.state is State.SELECTED else ""
@@ -311,15 +335,13 @@ class Command(Generic[R_co]):
         return f"<{self.name}>"
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(Value):
     """What a flow yields to wait so many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(Value):
     """What a flow yields to have a connection in the place of one that is dead; nothing, if there is one by now."""
 
     instead_of: Any

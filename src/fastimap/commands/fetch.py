@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 
 from ..errors import MessageNotFound, ParseError
 from ..model import words
+from ..model._patterns import pattern
 from ..model.message import (
     PRESENCE,
     PRESENT_FLAGS,
@@ -565,7 +566,7 @@ class FetchInto(Fetch):
         return row.replace(items=tuple(items))
 
 
-_SECTION = re.compile(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
+_SECTION = pattern(r"(?:BODY|BINARY)\[.*|RFC822(?:\.HEADER|\.TEXT)?", re.DOTALL)
 
 
 def _position(file: Any) -> int:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.response_codes import MetadataCode
 from ..model.responses import MailboxName, Metadata, ReadOnlyDict, Response, Tagged
 from ..wire import encode
@@ -19,8 +18,7 @@ __all__ = ["GetMetadata", "MetadataResult", "SetMetadata"]
 _DEPTHS: dict[object, bytes] = {0: b"0", 1: b"1", "infinity": b"infinity"}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MetadataResult(Shown):
+class MetadataResult(Value):
     """The result of GETMETADATA."""
 
     mailbox: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ..model._shown import Value
 from ..model.responses import MailboxStatus, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
@@ -32,8 +32,7 @@ _WITHOUT_NAMES = ("selected", "selected-delayed", "inboxes", "personal", "subscr
 _WITH_NAMES = ("subtree", "subtree-one", "mailboxes")
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxFilter:
+class MailboxFilter(Value):
     """A choice of mailboxes (RFC 5465, section 6)."""
 
     kind: Literal[
@@ -60,8 +59,7 @@ class MailboxFilter:
         return parts
 
 
-@dataclass(frozen=True, slots=True)
-class EventGroup:
+class EventGroup(Value):
     """Events to be told of in some mailboxes (RFC 5465, section 3.1)."""
 
     mailboxes: MailboxFilter

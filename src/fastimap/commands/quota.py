@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.responses import MailboxName, Quota, QuotaRoots, Response, Tagged
 from ..wire import encode
 from ..wire.encode import Part
@@ -32,8 +31,7 @@ class GetQuota(Question[Quota]):
         super().__init__(encode.astring(root))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailboxQuota(Shown):
+class MailboxQuota(Value):
     """What limits a mailbox: the result of GETQUOTAROOT."""
 
     mailbox: str

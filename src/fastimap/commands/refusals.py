@@ -14,6 +14,7 @@ from ..errors import (
     OverQuota,
     Unavailable,
 )
+from ..model._patterns import pattern
 from ..model.responses import Tagged
 
 __all__ = ["delay_in", "refusal"]
@@ -34,9 +35,9 @@ _BY_CODE: dict[str, type[CommandError]] = {
 }
 # The same in the words of servers that send no code: Cyrus, Courier, and Dovecot 2.3 to SELECT and STATUS.
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[CommandError]], ...] = (
-    (re.compile(r"mailbox (?:does not|doesn't) exist", re.IGNORECASE), MailboxNotFound),
-    (re.compile(r"mailbox already exists", re.IGNORECASE), MailboxExists),
-    (re.compile(r"permission denied|\bno permission\b", re.IGNORECASE), NoPermission),
+    (pattern(r"mailbox (?:does not|doesn't) exist", re.IGNORECASE), MailboxNotFound),
+    (pattern(r"mailbox already exists", re.IGNORECASE), MailboxExists),
+    (pattern(r"permission denied|\bno permission\b", re.IGNORECASE), NoPermission),
 )
 _ADVICE = {"CORRUPTION": Advice.FIX, "SERVERBUG": Advice.RETRY, "CONTACTADMIN": Advice.FIX, "LIMIT": Advice.RETRY}
 
@@ -44,7 +45,7 @@ _ADVICE = {"CORRUPTION": Advice.FIX, "SERVERBUG": Advice.RETRY, "CONTACTADMIN": 
 # milliseconds", "User is authenticated but not connected"), Gmail ("Too many simultaneous connections", "Account
 # exceeded command or bandwidth limits", under [OVERQUOTA] too), Yahoo ("Rate limit hit"), Dovecot ("Maximum number of
 # connections from user+IP exceeded", "Temporary authentication failure").
-_LATER = re.compile(
+_LATER = pattern(
     r"throttl|rate limit|bandwidth limits|back ?off|try again later|overloaded|too busy"
     r"|temporar(?:y|ily) (?:\w+ )?(?:fail|error|problem|unavailable|disabled|block|lock|suspend|reject|refus)"
     r"|server (?:is )?(?:busy|unavailable)|authenticated but not connected"
@@ -53,10 +54,10 @@ _LATER = re.compile(
     re.IGNORECASE,
 )
 _UNSAFE_LOGIN = "unsafe login"  # 163.com, 126.com, to SELECT
-_NO_LONGER_CONNECTED = re.compile("authenticated but not connected", re.IGNORECASE)
+_NO_LONGER_CONNECTED = pattern("authenticated but not connected", re.IGNORECASE)
 # How long a server took for its answer: Dovecot's "(0.001 + 60.000 secs)", iCloud's "(took 2 ms)".
-_TOOK = re.compile(r"\((?:took )?[0-9.+ ]{1,60}(?:ms|secs?)\)", re.IGNORECASE)
-_DELAY = re.compile(
+_TOOK = pattern(r"\((?:took )?[0-9.+ ]{1,60}(?:ms|secs?)\)", re.IGNORECASE)
+_DELAY = pattern(
     r"(?:back ?off|retry|again|wait|block|lock|later)[^0-9\n]{0,40}?"
     r"([0-9]{1,9}(?:\.[0-9]{1,3})?)[ -]?(milliseconds?|ms\b|seconds?|secs?\b|s\b|minutes?|mins?\b|hours?|h\b)",
     re.IGNORECASE,

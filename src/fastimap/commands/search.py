@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
 
 from .._search_program import RETURN_OPTIONS, encode_search, return_options, search_program, sort_criteria
 from ..errors import FastimapError
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.responses import (
     ESearch,
     Partial,
@@ -46,17 +45,16 @@ _MOST_SORTED = 10_000_000
 _WITHOUT_ESEARCH = frozenset({"ALL", "COUNT", "MAX", "MIN"})
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SearchResult(Shown):
+class SearchResult(Value, unshown=("tag",), uncompared=("tag",)):
     """What SEARCH found; what was not asked for is empty or None.
 
     It can stand where a command takes messages. Its length is the number of messages found, its items are the messages
     in ascending order; both raise ValueError where `returns` did not ask for them.
     """
 
-    uids: UIDSet = field(default_factory=UIDSet)
+    uids: UIDSet = UIDSet()
     """The messages, by UID (return option ALL)."""
-    numbers: SequenceSet = field(default_factory=SequenceSet)
+    numbers: SequenceSet = SequenceSet()
     """The messages, by sequence number (ALL, with `sequence=True`)."""
     min: int | None = None
     """The lowest number found (MIN); None where nothing was."""
@@ -70,7 +68,7 @@ class SearchResult(Shown):
     """The highest mod-sequence of what was found, where a key was about mod-sequences (RFC 7162, section 3.1.5)."""
     relevancy: tuple[int, ...] = ()
     """Scores from 1 to 100, for each message in ascending order (RELEVANCY, RFC 6203, section 4)."""
-    tag: bytes = field(default=b"", compare=False, repr=False)
+    tag: bytes = b""
     """Of this search, for its updates: `ESearch` events with this tag (UPDATE, RFC 5267, section 4.3)."""
     limit: int | None = None
     """The lowest UID that was processed, where the server stopped early (MESSAGELIMIT, RFC 9738)."""
@@ -96,8 +94,7 @@ class SearchResult(Shown):
         return iter(self.message_set())
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SortResult(Shown):
+class SortResult(Value, unshown=("tag",), uncompared=("tag",)):
     """What SORT found, in the order asked for; what was not asked for is empty or None.
 
     It can stand where a command takes messages, which then loses the order. Its length is the number of messages found,
@@ -116,7 +113,7 @@ class SortResult(Shown):
     """A part of the result (PARTIAL)."""
     mod_sequence: int | None = None
     """As in `SearchResult`."""
-    tag: bytes = field(default=b"", compare=False, repr=False)
+    tag: bytes = b""
     """As in `SearchResult`."""
     listed: bool = True
     """As in `SearchResult`."""
@@ -144,8 +141,7 @@ class SortResult(Shown):
         return self.numbers
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class MailboxSearchResult(Shown):
+class MailboxSearchResult(Value):
     """What a search of many mailboxes found in one of them."""
 
     mailbox: str

@@ -6,11 +6,10 @@ RFC 9051, sections 6.3.2, 6.3.3, 6.4.1 to 6.4.3; quick resynchronization: RFC 71
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 
 from ..errors import StateError
 from ..model import mailbox_name
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.message import FetchedMessage
 from ..model.response_codes import (
     Code,
@@ -44,8 +43,7 @@ from .refusals import refusal
 __all__ = ["Check", "Close", "Examine", "Expunge", "ExpungeResult", "QResync", "Select", "SelectedMailbox", "Unselect"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class QResync(Shown):
+class QResync(Value):
     """What was known of a mailbox when it was left, for the server to say what changed (RFC 7162, section 3.2.5)."""
 
     uid_validity: int
@@ -77,8 +75,7 @@ def _known(numbers: UIDSet | SequenceSet) -> bytes:
     return str(numbers).encode("ascii")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SelectedMailbox(Shown):
+class SelectedMailbox(Value):
     """A mailbox as it was when it was selected. What the server did not say is None."""
 
     name: str
@@ -102,7 +99,7 @@ class SelectedMailbox(Shown):
     """None also where the mailbox keeps no mod-sequences (NOMODSEQ)."""
     mailbox_id: str | None = None
     """RFC 8474, section 4.3."""
-    vanished: UIDSet = field(default_factory=UIDSet)
+    vanished: UIDSet = UIDSet()
     """With `qresync`: the UIDs that are gone since."""
     changed: tuple[FetchedMessage, ...] = ()
     """With `qresync`: the messages that are new or have other flags since, with UID, FLAGS and MODSEQ."""
@@ -258,8 +255,7 @@ class Select(Command[SelectedMailbox]):
             _union(self._vanished),
             tuple(self._changed),
         )
-        session.selected = replace(
-            selected,
+        session.selected = selected.__replace__(
             recent=None,
             uid_next=None,
             unseen=None,
@@ -348,14 +344,13 @@ class Check(Instruction):
         super().__init__()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class ExpungeResult(Shown):
+class ExpungeResult(Value):
     """What EXPUNGE removed."""
 
     sequence_numbers: tuple[int, ...] = ()
     """As the server told them, and most do: each counted after those before it were gone. Which UIDs they had only
     who kept count of the mailbox can tell. Empty where the server told UIDs."""
-    uids: UIDSet = field(default_factory=UIDSet)
+    uids: UIDSet = UIDSet()
     """Where the server told UIDs (VANISHED: with QRESYNC or UIDONLY enabled); else empty, UIDs in the call or not."""
     highest_mod_sequence: int | None = None
     """Of the mailbox afterwards, where the server says so (RFC 7162, section 3.1.2.1)."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from .. import parser
-from ..model._shown import Shown
+from ..model._shown import Value
 from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..model.response_codes import CopyUID, Modified
 from ..model.responses import MailboxName, Response, StatusResponse, Tagged
@@ -40,8 +39,7 @@ _AROUND = 1500
 _SIGNS = {"add": b"+", "remove": b"-", "replace": b""}
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class StoreResult(Shown):
+class StoreResult(Value):
     """What STORE did."""
 
     rows: tuple[FetchedMessage, ...] = ()
@@ -227,8 +225,7 @@ class StoreGmailLabels(Store):
         return ("X-GM-EXT-1",)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CopyResult(Shown):
+class CopyResult(Value):
     """What COPY or MOVE did."""
 
     codes: tuple[CopyUID, ...] = ()

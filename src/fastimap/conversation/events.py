@@ -6,11 +6,11 @@ import heapq
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import TooManyUnsolicited
 from ..limits import Limits
+from ..model._shown import Value
 from ..model.message import FetchedMessage
 from ..model.responses import ExpungeResponse, Response, Vanished
 from ..wire import decode
@@ -18,8 +18,7 @@ from ..wire import decode
 __all__ = ["Event", "EventQueue", "Reconnected", "Unsolicited", "is_expunge", "octets_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reconnected:
+class Reconnected(Value):
     """The connection was made anew, in the state of the one before; with `retry=`.
 
     What happened in the mailbox meanwhile was not reported: messages may be there or gone, flags may be others.

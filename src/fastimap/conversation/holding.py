@@ -6,9 +6,7 @@ Several tasks may share a connection, which has one selected mailbox. A hold is 
 
 from __future__ import annotations
 
-import dataclasses
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..commands.base import SELECTED, Command, Session, State
@@ -21,18 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["Hold", "Holding"]
 
 
-@dataclass(slots=True, eq=False)
 class Hold:
     """A mailbox that is held, at one client."""
 
-    holding: Holding = field(repr=False)
-    """That of the client."""
-    wanted: tuple[Any, ...]
-    """The mailbox and the mode that were asked for (`Select.wanted`)."""
-    mailbox: str
-    uid_validity: int | None = None
-    blocks: int = 1
-    """How many blocks are in it: one, and those inside it."""
+    __slots__ = ("blocks", "holding", "mailbox", "uid_validity", "wanted")
+
+    def __init__(self, holding: Holding, wanted: tuple[Any, ...], mailbox: str) -> None:
+        self.holding = holding
+        """That of the client."""
+        self.wanted = wanted
+        """The mailbox and the mode that were asked for (`Select.wanted`)."""
+        self.mailbox = mailbox
+        self.uid_validity: int | None = None
+        self.blocks = 1
+        """How many blocks are in it: one, and those inside it."""
 
     def entered(self, mailbox: SelectedMailbox) -> None:
         """Note that the mailbox is selected."""
@@ -96,7 +96,7 @@ class Holding:
         known: SelectedMailbox | None = session.selected
         if session.state is not State.SELECTED or known is None or protocol.selecting or not select.is_of(session):
             return None
-        return dataclasses.replace(known, read_only=session.read_only, exists=session.exists or 0)
+        return known.__replace__(read_only=session.read_only, exists=session.exists or 0)
 
     def refusal(self, command: Command[Any], session: Session) -> StateError | None:
         """Return the error for a command that would act on a mailbox that is not its caller's."""

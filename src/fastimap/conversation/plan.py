@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CommandError, Unavailable
+from ..model._patterns import pattern
 from ..model.sequence_set import SequenceSet, UIDSet
 
 __all__ = ["BUDGET", "HOPELESS", "Chunk", "FetchPlan", "guess", "throttles"]
@@ -27,15 +27,17 @@ _FIRST_WINDOW = 256
 Numbers = UIDSet | SequenceSet
 
 
-@dataclass(slots=True)
 class Chunk:
     """Messages that one command asks for."""
 
-    numbers: Numbers
-    octets: int
-    """What they have together, as far as that is known."""
-    delivered: list[int] = field(default_factory=list)
-    """Of these the caller has the row."""
+    __slots__ = ("delivered", "numbers", "octets")
+
+    def __init__(self, numbers: Numbers, octets: int) -> None:
+        self.numbers = numbers
+        self.octets = octets
+        """What they have together, as far as that is known."""
+        self.delivered: list[int] = []
+        """Of these the caller has the row."""
 
     @property
     def rest(self) -> Numbers:
@@ -274,10 +276,10 @@ def _union(kind: type[UIDSet] | type[SequenceSet], ranges: Iterable[tuple[int, i
 
 # How many octets the items of a row usually have, more rather than less. A section of the body may have any number.
 _GUESSES = (
-    (re.compile(r"(?:BODY|BINARY)(?:\.PEEK)?\[.*\]<\d+\.(\d+)>", re.IGNORECASE | re.DOTALL), None),
-    (re.compile(r"BODY(?:\.PEEK)?\[(?:HEADER|[\d.]*MIME)|RFC822\.HEADER", re.IGNORECASE), 8192),
-    (re.compile(r"BODY(?:\.PEEK)?\[|BINARY(?:\.PEEK)?\[|RFC822\Z|RFC822\.TEXT", re.IGNORECASE), 0),
-    (re.compile(r"ENVELOPE|BODY|ALL\Z|FULL\Z|PREVIEW", re.IGNORECASE), 1024),
+    (pattern(r"(?:BODY|BINARY)(?:\.PEEK)?\[.*\]<\d+\.(\d+)>", re.IGNORECASE | re.DOTALL), None),
+    (pattern(r"BODY(?:\.PEEK)?\[(?:HEADER|[\d.]*MIME)|RFC822\.HEADER", re.IGNORECASE), 8192),
+    (pattern(r"BODY(?:\.PEEK)?\[|BINARY(?:\.PEEK)?\[|RFC822\Z|RFC822\.TEXT", re.IGNORECASE), 0),
+    (pattern(r"ENVELOPE|BODY|ALL\Z|FULL\Z|PREVIEW", re.IGNORECASE), 1024),
 )
 
 
@@ -285,8 +287,8 @@ def guess(items: Sequence[str]) -> int | None:
     """Return about how many octets a row with these data items has; None where only the message's size bounds that."""
     octets = 96
     for item in items:
-        for pattern, usual in _GUESSES:
-            if found := pattern.match(item):
+        for item_of, usual in _GUESSES:
+            if found := item_of.match(item):
                 if usual == 0 or (usual is None and int(found[1]) > _LARGEST_PART):
                     return None
                 octets += int(found[1]) if usual is None else usual

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..commands.base import AUTHENTICATED, Command, Scope, Session, State
@@ -44,6 +42,7 @@ from ..errors import (
     TooManyChallenges,
 )
 from ..limits import CLIENT_LIMITS, Limits
+from ..model._patterns import pattern
 from ..model.message import FetchedMessage
 from ..model.response_codes import CapabilityCode
 from ..model.responses import (
@@ -77,24 +76,29 @@ log = logging.getLogger("fastimap")
 
 _SHOWN = 1000
 _SHORTEST_LINE = 1024
-_CONDITION = re.compile(rb"\* (?:OK|NO|BAD) (?!\[)")
+_CONDITION = pattern(rb"\* (?:OK|NO|BAD) (?!\[)")
 """A status response without a response code."""
 
 
-@dataclass(slots=True)
 class Counters:
     """What went over one connection."""
 
-    octets_in: int = 0
-    octets_out: int = 0
-    commands: int = 0
-    responses: int = 0
-    """Responses received; a run of FETCH responses in one buffer counts its rows."""
-    round_trips: int = 0
-    """How often the connection turned from sending to receiving."""
-    events_dropped: int = 0
-    reconnects: int = 0
-    """How often the connection was made anew, with `retry=`."""
+    __slots__ = ("commands", "events_dropped", "octets_in", "octets_out", "reconnects", "responses", "round_trips")
+
+    def __init__(self) -> None:
+        self.octets_in = 0
+        self.octets_out = 0
+        self.commands = 0
+        self.responses = 0
+        """Responses received; a run of FETCH responses in one buffer counts its rows."""
+        self.round_trips = 0
+        """How often the connection turned from sending to receiving."""
+        self.events_dropped = 0
+        self.reconnects = 0
+        """How often the connection was made anew, with `retry=`."""
+
+    def __repr__(self) -> str:
+        return f"Counters({', '.join(f'{name}={getattr(self, name)}' for name in self.__slots__)})"
 
 
 class Protocol:

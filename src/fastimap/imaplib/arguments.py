@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from ..model._patterns import pattern
 from .exceptions import InvalidArgument, WrongType, refusal
 
 Argument: TypeAlias = str | bytes | int | float  # a number stands for its digits
@@ -14,21 +15,21 @@ Arguments: TypeAlias = Argument | Sequence[Argument]
 _Number: TypeAlias = int | str
 MessageSet: TypeAlias = Argument | int | Iterable[int | str | range | tuple[_Number, _Number | None]]
 
-UNSENDABLE = re.compile(rb"[\0\r\n]")
-QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"')
-NOT_IN_ATOM = re.compile(rb'[^!-~]|[(){%*"\\\]]')
-NOT_IN_ASTRING = re.compile(rb'[^!-~]|[(){%*"\\]')
-ANNOUNCEMENT = re.compile(rb"\{\d+[+-]?\}\Z")
-NOT_IN_LIST_MAILBOX = re.compile(rb'[^!-~]|[(){"\\]')
-NOT_IN_WORD = re.compile(rb'[\x00- ()"\\\x7f]')
-_FLAG = re.compile(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
-_QUOTED_TEXT = re.compile(r'"(?:[^"\\]|\\.)*+"')
-_WELL_QUOTED = re.compile(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
-_PARENTHESIS = re.compile(r"[()]")
-_SPACE_OR_BRACKET = re.compile(r"[][() ]")
-_SEQUENCE_SET = re.compile(r"[0-9:,*]+|\$")
+UNSENDABLE = pattern(rb"[\0\r\n]")
+QUOTED = pattern(rb'"(?:[^"\\]|\\.)*+"')
+NOT_IN_ATOM = pattern(rb'[^!-~]|[(){%*"\\\]]')
+NOT_IN_ASTRING = pattern(rb'[^!-~]|[(){%*"\\]')
+ANNOUNCEMENT = pattern(rb"\{\d+[+-]?\}\Z")
+NOT_IN_LIST_MAILBOX = pattern(rb'[^!-~]|[(){"\\]')
+NOT_IN_WORD = pattern(rb'[\x00- ()"\\\x7f]')
+_FLAG = pattern(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
+_QUOTED_TEXT = pattern(r'"(?:[^"\\]|\\.)*+"')
+_WELL_QUOTED = pattern(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
+_PARENTHESIS = pattern(r"[()]")
+_SPACE_OR_BRACKET = pattern(r"[][() ]")
+_SEQUENCE_SET = pattern(r"[0-9:,*]+|\$")
 _TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
-_PLACEHOLDER = re.compile(r"\?(\?|[fs]\b)?")
+_PLACEHOLDER = pattern(r"\?(\?|[fs]\b)?")
 
 
 class TextLiteral(bytes):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import LineTooLong, ProtocolError
 from ..limits import IMAPLIB_LIMITS as LIMITS
+from ..model._patterns import pattern
 from ..parser import ResponseReader
 from .costs import Patience
 from .exceptions import InvalidArgument, WrongType, refusal
@@ -53,7 +54,7 @@ class Connection(Log):
     tagged_commands: dict[bytes, Result | None]
     continuation_response: Any
     mo: Any = None
-    tagre = re.compile(rb"(?P<tag>[A-P]{6}\d+) +(?P<type>[A-Z]+)(?: (?P<data>.*))?", re.IGNORECASE)
+    tagre = pattern(rb"(?P<tag>[A-P]{6}\d+) +(?P<type>[A-Z]+)(?: (?P<data>.*))?", re.IGNORECASE)
     tagnum: int
     tagpre: bytes
     Literal = Literal

@@ -8,6 +8,7 @@ from typing import Any
 from .._parser_py.tokens import _is_tagged
 from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
+from ..model._patterns import pattern
 from .arguments import QUOTED
 from .connection import Connection
 from .costs import cost
@@ -18,10 +19,10 @@ from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _
 _OF_TEXT = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
 
 # The part of a line up to the first quote that none closes, if there is one.
-_WELL_QUOTED = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
+_WELL_QUOTED = pattern(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
 
 # The announcement of a literal that holds a part of the message itself.
-_SECTION_LITERAL = re.compile(rb"(?:[]>]|RFC822(?:\.HEADER|\.TEXT)?) (?:~)?\{\d+\+?\}\Z", re.IGNORECASE)
+_SECTION_LITERAL = pattern(rb"(?:[]>]|RFC822(?:\.HEADER|\.TEXT)?) (?:~)?\{\d+\+?\}\Z", re.IGNORECASE)
 
 
 class Hooks(Connection):

@@ -10,9 +10,10 @@ import reprlib
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 if TYPE_CHECKING:
+    from dataclasses import Field
     from inspect import Signature
 
-__all__ = ["Shown", "Value"]
+__all__ = ["Value"]
 
 _brief = reprlib.Repr()
 _brief.maxstring = 100
@@ -20,31 +21,12 @@ _brief.maxother = 300
 _brief.maxtuple = _brief.maxfrozenset = 8
 
 
-class Shown:
-    """Gives a dataclass a repr without the fields that say nothing, and with long values cut."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return self._show()
-
-    def _show(self, hidden: tuple[str, ...] = ()) -> str:
-        from dataclasses import MISSING, fields
-
-        shown = []
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass but Value is a dataclass
-            value = getattr(self, field.name)
-            factory = field.default_factory
-            default = factory() if factory is not MISSING else field.default
-            if field.repr and field.name not in hidden and (default is MISSING or value != default):
-                shown.append(f"{field.name}={_brief.repr(value)}")
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-
 class _Signature:
     """The signature of a class, for help() and for what asks `inspect`."""
 
     def __get__(self, instance: object, owner: type[Value]) -> Signature:
+        if owner.__init__ is not Value.__init__:
+            raise AttributeError
         from inspect import Parameter, Signature
 
         parameters = []
@@ -55,11 +37,27 @@ class _Signature:
         return Signature(parameters)
 
 
+class _Fields:
+    """What `dataclasses` knows of a class: its fields(), asdict() and replace() take a value too."""
+
+    def __get__(self, instance: object, owner: type[Value]) -> dict[str, Field[Any]]:
+        import dataclasses
+
+        known = []
+        for name in owner._positional + owner._keywords:
+            shown, compared = name not in owner._unshown, name not in owner._uncompared
+            default = owner._defaults.get(name, dataclasses.MISSING)
+            known.append((name, Any, dataclasses.field(default=default, repr=shown, compare=compared, kw_only=True)))
+        made = dataclasses.make_dataclass(owner.__name__, known)
+        return {field.name: field for field in dataclasses.fields(made)}
+
+
 @dataclass_transform(frozen_default=True)
-class Value(Shown):
+class Value:
     """Base of values: the annotations of a class are its fields, what is assigned to them their defaults.
 
-    With ``kw_only=True`` in the head of a class, its own fields are given by name alone.
+    With ``kw_only=True`` in the head of a class, its own fields are given by name alone. Fields named in `unshown` are
+    not in its repr, those in `uncompared` count neither for equality nor for the hash. ``__post_init__`` may check.
     """
 
     _positional: ClassVar[tuple[str, ...]] = ()
@@ -67,9 +65,15 @@ class Value(Shown):
     _keywords: ClassVar[tuple[str, ...]] = ()
     """The others."""
     _defaults: ClassVar[dict[str, Any]] = {}
+    _unshown: ClassVar[tuple[str, ...]] = ()
+    _uncompared: ClassVar[tuple[str, ...]] = ()
+    _compared: ClassVar[tuple[str, ...]] = ()
     __signature__: ClassVar[Any] = _Signature()
+    __dataclass_fields__: ClassVar[Any] = _Fields()
 
-    def __init_subclass__(cls, *, kw_only: bool = False) -> None:
+    def __init_subclass__(
+        cls, *, kw_only: bool = False, unshown: tuple[str, ...] = (), uncompared: tuple[str, ...] = ()
+    ) -> None:
         own = tuple(name for name, text in cls.__annotations__.items() if not str(text).startswith("ClassVar"))
         if kw_only:
             cls._keywords += own
@@ -77,6 +81,9 @@ class Value(Shown):
             cls._positional += own
         type.__setattr__(cls, "__match_args__", cls._positional)
         cls._defaults = cls._defaults | {name: vars(cls)[name] for name in own if name in vars(cls)}
+        cls._unshown += unshown
+        cls._uncompared += uncompared
+        cls._compared = tuple(name for name in cls._positional + cls._keywords if name not in cls._uncompared)
 
     def __init__(self, *args: Any, **fields: Any) -> None:
         cls = type(self)
@@ -93,6 +100,10 @@ class Value(Shown):
             missing = [name for name in names + cls._keywords if name not in values]
             raise TypeError(f"{cls.__name__}() lacks arguments: {', '.join(missing)}")
         self.__dict__.update(values)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} can't be changed")
@@ -101,17 +112,25 @@ class Value(Shown):
         raise AttributeError(f"{type(self).__name__} can't be changed")
 
     def __eq__(self, other: object) -> bool:
-        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+        if type(other) is not type(self):
+            return NotImplemented
+        ours, theirs = self.__dict__, other.__dict__
+        if not self._uncompared:
+            return ours == theirs
+        return all(ours[name] == theirs[name] for name in self._compared)
 
     def __hash__(self) -> int:
         values = self.__dict__
-        return hash((type(self), *(values[name] for name in self._positional + self._keywords)))
+        return hash((type(self), *(values[name] for name in self._compared)))
+
+    def __repr__(self) -> str:
+        return self._show()
 
     def _show(self, hidden: tuple[str, ...] = ()) -> str:
         shown = []
         for name in self._positional + self._keywords:
             value = self.__dict__[name]
-            if name not in hidden and (name not in self._defaults or value != self._defaults[name]):
+            if name not in hidden + self._unshown and (name not in self._defaults or value != self._defaults[name]):
                 shown.append(f"{name}={_brief.repr(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 

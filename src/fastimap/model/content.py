@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote_from_bytes
 
-from ._shown import Shown
+from ._patterns import pattern
+from ._shown import Value
 from .text import codec_of, decoded_text, unknown_charsets
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Attachment(Shown):
+class Attachment(Value, unshown=("content",)):
     """A file, or a message, that is attached to a message."""
 
     name: str
@@ -44,18 +43,18 @@ class Attachment(Shown):
     """Such as ``"application/pdf"``; what the message says, whatever is in the file."""
     size: int | None
     """Octets as they are transferred, before decoding."""
-    content: bytes | None = field(default=None, repr=False)
+    content: bytes | None = None
     """The file's octets; None where its part was not fetched."""
 
 
 # ------------------------------------------------------------------------------------------------------ names
 
 # Separators, what Windows refuses, controls, and what turns or hides a name's letters: directions, joiners, tags.
-_UNSAFE: Final = re.compile(
+_UNSAFE: Final = pattern(
     '[/\\\\<>:"|?*\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff'
     "\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_RESERVED: Final = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
+_RESERVED: Final = pattern(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", re.IGNORECASE)
 _LONGEST_NAME: Final = 200
 
 

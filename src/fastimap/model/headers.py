@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from ._patterns import pattern
 from .text import decoded_field
 
 __all__ = ["Headers"]
 
-_FIELD: Final = re.compile(rb"([!-9;-~]+)[ \t]*:(.*(?:\r?\n[ \t].*)*)")
+_FIELD: Final = pattern(rb"([!-9;-~]+)[ \t]*:(.*(?:\r?\n[ \t].*)*)")
 
 
 class Headers(Mapping[str, str]):

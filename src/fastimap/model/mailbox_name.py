@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from binascii import Error, a2b_base64, b2a_base64
 
+from ._patterns import pattern
+
 __all__ = ["decode", "encode", "is_encoded"]
 
 # Printable US-ASCII except "&" stands for itself; every other run of characters is shifted.
-_SHIFTED = re.compile(r"[^\x20-\x25\x27-\x7e]+")
-_PRINTABLE = re.compile(rb"[ -~]*+")
-_SHIFT_SEQUENCE = re.compile(rb"&([A-Za-z0-9+,]*)-")
+_SHIFTED = pattern(r"[^\x20-\x25\x27-\x7e]+")
+_PRINTABLE = pattern(rb"[ -~]*+")
+_SHIFT_SEQUENCE = pattern(rb"&([A-Za-z0-9+,]*)-")
 
 
 def encode(name: str) -> bytes:

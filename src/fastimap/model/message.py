@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAli
 
 from ..errors import NotFetched
 from . import content
+from ._patterns import pattern
 from .content import Attachment
 from .headers import Headers
 from .text import address_text, decoded_base64, decoded_field, decoded_parameters, display_text, plain_text
@@ -81,7 +82,7 @@ Disposition: TypeAlias = tuple[str, Parameters]
 
 
 _T = TypeVar("_T")
-_FIELD = re.compile(r":ivar (\w+): ((?:(?!:ivar ).)*)", re.DOTALL)
+_FIELD = pattern(r":ivar (\w+): ((?:(?!:ivar ).)*)", re.DOTALL)
 
 
 class Flag(StrEnum):
@@ -855,7 +856,7 @@ def no_uid(row: FetchedMessage) -> NotFetched:
     return NotFetched('this row has no UID: ask for the data item "UID", or for messages by their UIDs')
 
 
-_FIELD_LIST = re.compile(r"([^ (]*) *\(([^)]*)\)?\Z")
+_FIELD_LIST = pattern(r"([^ (]*) *\(([^)]*)\)?\Z")
 
 
 def _plain(octets: bytes | None) -> str | None:

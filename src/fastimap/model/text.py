@@ -17,6 +17,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from ._patterns import pattern
+
 __all__ = [
     "address_text",
     "codec_of",
@@ -116,9 +118,9 @@ _WIDER: Final = {
     "utf_16": "utf_16_le",
     "utf_8_sig": "utf_8",
 }
-_WORD: Final = re.compile(r"[a-z0-9.]+")
-_ISO_8859: Final = re.compile(r"(?:iso_?|csiso|)8859_?([0-9]{1,2})(?:_?[ei]|_[0-9]{4})?")
-_CODE_PAGE: Final = re.compile(r"(?:cp|cs|dos|ibm|ms|oem|win|windows|cswindows|csibm|csdos|codepage)_?([0-9]{3,5})")
+_WORD: Final = pattern(r"[a-z0-9.]+")
+_ISO_8859: Final = pattern(r"(?:iso_?|csiso|)8859_?([0-9]{1,2})(?:_?[ei]|_[0-9]{4})?")
+_CODE_PAGE: Final = pattern(r"(?:cp|cs|dos|ibm|ms|oem|win|windows|cswindows|csibm|csdos|codepage)_?([0-9]{3,5})")
 _JAPANESE: Final = frozenset({"euc_jp", "iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_3", "iso2022_jp_ext"})
 
 
@@ -184,8 +186,8 @@ def plain_text(octets: bytes) -> str:
 
 
 # Two octets of JIS X 0208 in seven bits; in EUC with the high bit; JIS X 0212, and halves of katakana.
-_EUC: Final = re.compile(rb"((?:[\xa1-\xfe]{2})+)|\x8e([\xa1-\xdf])|(\x8f[\xa1-\xfe]{2})|([\x00-\x7f]+)|(.)", re.DOTALL)
-_ESCAPE: Final = re.compile(rb"\x1b(\(B|\(J|\(I|\$@|\$B|\$\(D)")
+_EUC: Final = pattern(rb"((?:[\xa1-\xfe]{2})+)|\x8e([\xa1-\xdf])|(\x8f[\xa1-\xfe]{2})|([\x00-\x7f]+)|(.)", re.DOTALL)
+_ESCAPE: Final = pattern(rb"\x1b(\(B|\(J|\(I|\$@|\$B|\$\(D)")
 
 
 def _japanese(octets: bytes, codec: str) -> str:
@@ -241,9 +243,9 @@ def _jis_x_0208(pairs: bytes) -> str:
 
 # --------------------------------------------------------------------------------------------- encoded words
 
-_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
+_FOLD: Final = pattern(r"\r?\n(?=[ \t])")
 # The text of an encoded word may not hold "?" or a space (RFC 2047, section 2), but words with both are about.
-_ENCODED_WORD: Final = re.compile(r"=\?([^?\s]+)\?([BbQq])\?([^?]*+(?:\?(?!=)[^?]*+)*+)\?=")
+_ENCODED_WORD: Final = pattern(r"=\?([^?\s]+)\?([BbQq])\?([^?]*+(?:\?(?!=)[^?]*+)*+)\?=")
 
 
 def decoded_field(octets: bytes | None) -> str | None:
@@ -356,7 +358,7 @@ def _base64_word(payload: str) -> bytes | None:
 # ---------------------------------------------------------------------------------------------------- base64
 
 _NOT_BASE64: Final = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
-_PIECE: Final = re.compile(rb"[^=]+=*")
+_PIECE: Final = pattern(rb"[^=]+=*")
 
 
 def decoded_base64(octets: bytes) -> bytes:
@@ -380,7 +382,7 @@ def decoded_base64(octets: bytes) -> bytes:
 # ------------------------------------------------------------------------------------------------ parameters
 
 # name, or with RFC 2231: name*, name*0, name*0*
-_PARAMETER: Final = re.compile(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
+_PARAMETER: Final = pattern(r"([^*]+)(?:\*([0-9]{1,4}))?(\*)?\Z")
 
 
 def decoded_parameters(parameters: tuple[tuple[str, bytes], ...]) -> dict[str, str]:
@@ -425,12 +427,12 @@ def _labelled_words(octets: bytes) -> str:
 
 # ------------------------------------------------------------------------------------------------- addresses
 
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ATOMS: Final = re.compile(r'[^\s()<>\[\]:;@\\,."\x00-\x1f\x7f]+(?:\.[^\s()<>\[\]:;@\\,."\x00-\x1f\x7f]+)*')
-_QUOTED: Final = re.compile(r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"')
-_LITERAL: Final = re.compile(r"\[[^\s\[\]\\<>,;\"]*\]")
-_PHRASE: Final = re.compile(r'[^()<>\[\]:;@\\,."]+')
-_ESCAPED: Final = re.compile(r'["\\]')
+_CONTROLS: Final = pattern(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ATOMS: Final = pattern(r'[^\s()<>\[\]:;@\\,."\x00-\x1f\x7f]+(?:\.[^\s()<>\[\]:;@\\,."\x00-\x1f\x7f]+)*')
+_QUOTED: Final = pattern(r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"')
+_LITERAL: Final = pattern(r"\[[^\s\[\]\\<>,;\"]*\]")
+_PHRASE: Final = pattern(r'[^()<>\[\]:;@\\,."]+')
+_ESCAPED: Final = pattern(r'["\\]')
 
 
 def display_text(text: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from ..errors import MechanismError
+from ..model._patterns import pattern
 
 # RFC 4422 and every mechanism of text forbid NUL; a lone surrogate has no UTF-8.
-_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_UNSENDABLE = pattern("[\0\ud800-\udfff]")
 
 
 class Mechanism(ABC):

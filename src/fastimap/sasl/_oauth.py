@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
 
 from ..errors import MechanismError, OAuthError
+from ..model._patterns import pattern
 from ._mechanism import Mechanism
 
 Token: TypeAlias = str | Callable[[], str]
 """An access token, or a function that is asked for one at each start()."""
 
 # RFC 6750 allows fewer characters; no issuer's token may break the message's framing by ^A, SP or CR LF.
-_TOKEN = re.compile(r"[!-~]+")
+_TOKEN = pattern(r"[!-~]+")
 
 
 class OAuth(Mechanism):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ..errors import MechanismError, NotOffered
+from ..model._shown import Value
 from ._mechanism import Mechanism
 from ._oauth import Token
 from .anonymous import Anonymous
@@ -47,16 +47,15 @@ _BY_NAME = {kind.name: kind for kind in _ALL}
 _WITHOUT_AUTHZID = (CramMD5, Login, XOAuth2, Anonymous)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
+class Credentials(Value, kw_only=True, unshown=("password", "token", "ask_password")):
     """What the caller has: user and password, or a token (mostly with a user), or neither (EXTERNAL, GSSAPI)."""
 
     user: str = ""
-    password: str | None = field(default=None, repr=False)
-    token: Token | None = field(default=None, repr=False)
+    password: str | None = None
+    token: Token | None = None
     authzid: str = ""
     """The identity to act as, where it is not the user's own."""
-    ask_password: Callable[[], str] | Callable[[], Awaitable[str]] | None = field(default=None, repr=False)
+    ask_password: Callable[[], str] | Callable[[], Awaitable[str]] | None = None
     """What a driver asks for the password before it chooses a mechanism."""
 
 

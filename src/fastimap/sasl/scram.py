@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from ..errors import MechanismError
+from ..model._patterns import pattern
 from ._mechanism import Mechanism, saslname, utf8
 from ._saslprep import saslprep
 
@@ -27,8 +28,8 @@ MAX_ITERATIONS = 1_000_000
 CHANNEL_BINDING_TYPES = ("tls-exporter", "tls-unique", "tls-server-end-point")
 """The types of channel binding data (RFC 9266, RFC 5929), the preferred one first."""
 
-_NONCE = re.compile(r"[!-+\--~]+")
-_ATTRIBUTE = re.compile(r"([A-Za-z])=([^\0,]+)")
+_NONCE = pattern(r"[!-+\--~]+")
+_ATTRIBUTE = pattern(r"([A-Za-z])=([^\0,]+)")
 _RESERVED = frozenset("aceimnprsv")
 
 

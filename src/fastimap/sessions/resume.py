@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from ..commands.base import Command, Connect, Flow, Sleep, State
@@ -25,17 +24,19 @@ R = TypeVar("R")
 log = logging.getLogger("fastimap")
 
 
-@dataclass(slots=True)
 class Persistence:
     """What the flows of a client with `retry=` know of it."""
 
-    retry: Retry
-    budget: Budget
-    """Of the account."""
-    renewable: bool
-    """Whether its credentials are asked for at each connection."""
-    protocol: Protocol
-    """That of its present connection."""
+    __slots__ = ("budget", "protocol", "renewable", "retry")
+
+    def __init__(self, retry: Retry, budget: Budget, renewable: bool, protocol: Protocol) -> None:
+        self.retry = retry
+        self.budget = budget
+        """Of the account."""
+        self.renewable = renewable
+        """Whether its credentials are asked for at each connection."""
+        self.protocol = protocol
+        """That of its present connection."""
 
     def opening(self) -> float:
         """Return the seconds to wait before a login; raise what refused the credentials before."""

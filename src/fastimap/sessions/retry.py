@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 
 from ..errors import (
     Advice,
@@ -20,6 +19,7 @@ from ..errors import (
     OverQuota,
     ProtocolError,
 )
+from ..model._shown import Value
 
 __all__ = ["Attempts", "Budget", "Retry", "helps", "no_waits"]
 
@@ -30,8 +30,7 @@ _EVERY = 60.0
 _HALF_CONNECTED = "authenticated but not connected"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Value, kw_only=True, unshown=("clock", "sleep", "random")):
     """How a client goes on after a lost connection, or a server that can't now; see `fastimap.Client`.
 
     :param attempts: how often something may fail, with no progress in between, until its error is raised. A message
@@ -51,9 +50,9 @@ class Retry:
     longest: float = 60.0
     first: float = 0.5
     burst: int = 10
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-    sleep: Callable[[float], Awaitable[object] | object] | None = field(default=None, repr=False)
-    random: Callable[[], float] = field(default=random.random, repr=False)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[object] | object] | None = None
+    random: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.burst < 1:

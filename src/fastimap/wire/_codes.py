@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..errors import ParseError
+from ..model._patterns import pattern
 from ..model.response_codes import (
     AppendUID,
     BadCharset,
@@ -50,7 +51,7 @@ from ._values import (
 __all__ = ["CODES", "one_line", "resp_text"]
 
 # RFC 9051, section 9: an atom, with "]" excluded.
-_CODE_NAME = re.compile(rb'[^\x00-\x20\x7f(){%*"\\\]]+')
+_CODE_NAME = pattern(rb'[^\x00-\x20\x7f(){%*"\\\]]+')
 
 
 def one_line(fragments: tuple[bytes, ...]) -> bytes:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, Literal, cast
 
+from ..model._patterns import pattern
 from ..model.responses import (
     ContextUpdate,
     ESearch,
@@ -24,8 +25,8 @@ from ._values import MAX_OBJECTS, Data, SetType, is_nil, nstring_of, number_of, 
 
 __all__ = ["DECODERS"]
 
-_MODSEQ = re.compile(rb"\( *MODSEQ +([0-9]+) *\)", re.IGNORECASE)
-_RANGE = re.compile(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
+_MODSEQ = pattern(rb"\( *MODSEQ +([0-9]+) *\)", re.IGNORECASE)
+_RANGE = pattern(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
 
 
 def _search(data: Data) -> SearchResponse:

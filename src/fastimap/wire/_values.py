@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from ..model import mailbox_name, words
+from ..model._patterns import pattern
 from ..model.sequence_set import SequenceSet, UIDSet
 from ..parser import Atom, Token, tokenize
 from .tolerant import ODD_NAME
@@ -39,11 +40,11 @@ MAX_OBJECTS: Final = 100_000
 
 SetType: TypeAlias = type[UIDSet] | type[SequenceSet]
 
-_FLOAT = re.compile(rb"[0-9](?:\.[0-9]{1,18})?e\+?[0-9]{1,2}", re.IGNORECASE)
+_FLOAT = pattern(rb"[0-9](?:\.[0-9]{1,18})?e\+?[0-9]{1,2}", re.IGNORECASE)
 _MAX_NUMBER = 2**63 - 1
 _SYSTEM_FLAGS: Final = {flag.upper(): flag for flag in words.SYSTEM_FLAGS}
 # A flag, in whose brackets may be spaces: Gmail makes keywords of labels.
-_FLAG = re.compile(rb"(?:[^ \[]|\[[^\]]*+\]|\[)++")
+_FLAG = pattern(rb"(?:[^ \[]|\[[^\]]*+\]|\[)++")
 
 _S = TypeVar("_S", bound=UIDSet | SequenceSet)
 

@@ -14,6 +14,7 @@ from typing import Final, Literal, cast
 
 from ..errors import ParseError
 from ..limits import READER_LIMITS
+from ..model._patterns import pattern
 from ..model.responses import ContinuationRequest, Response, StatusResponse, Tagged, UnknownResponse
 from . import _mailboxes, _messages, _rights, _searches, _server
 from ._codes import CODES, one_line, resp_text
@@ -21,8 +22,8 @@ from ._values import Data, mailbox, upper
 
 __all__ = ["mailbox", "response"]
 
-_HEAD = re.compile(rb"\* +(?:([0-9][0-9.]*(?:e\+?[0-9]+)?) +)?([^ ]+) *", re.IGNORECASE)
-_TAGGED = re.compile(rb"([^ +*]+) +(OK|NO|BAD|BYE)(?: +(.*))?\Z", re.IGNORECASE | re.DOTALL)
+_HEAD = pattern(rb"\* +(?:([0-9][0-9.]*(?:e\+?[0-9]+)?) +)?([^ ]+) *", re.IGNORECASE)
+_TAGGED = pattern(rb"([^ +*]+) +(OK|NO|BAD|BYE)(?: +(.*))?\Z", re.IGNORECASE | re.DOTALL)
 _STATUSES: Final = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 _DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
     **_mailboxes.DECODERS,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
@@ -19,6 +18,8 @@ from io import IOBase
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
 
 from ..model import mailbox_name, words
+from ..model._patterns import pattern
+from ..model._shown import Value
 
 if TYPE_CHECKING:
     from ..model.responses import MailboxInfo, MailboxName
@@ -66,14 +67,14 @@ LONGEST_LITERAL_MINUS: Final = 4096
 _LONGEST_JOINED: Final = 65536
 _CHUNK: Final = 65536
 
-_ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
-_ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
-_LIST_MAILBOX = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
-_PRINTABLE = re.compile(rb"[ -~]*")
-_NUL = re.compile(rb"\0")
-_UNSENDABLE = re.compile(rb"[\0\r\n]")
-_ESCAPED = re.compile(rb'["\\]')
-_ANNOUNCEMENT = re.compile(rb"\{[0-9]+[+-]?\}\Z")
+_ATOM = pattern(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
+_ASTRING = pattern(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
+_LIST_MAILBOX = pattern(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
+_PRINTABLE = pattern(rb"[ -~]*")
+_NUL = pattern(rb"\0")
+_UNSENDABLE = pattern(rb"[\0\r\n]")
+_ESCAPED = pattern(rb'["\\]')
+_ANNOUNCEMENT = pattern(rb"\{[0-9]+[+-]?\}\Z")
 
 
 class Readable(Protocol):
@@ -82,8 +83,7 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Value):
     """Octets that are sent as they are, announced by their number (RFC 9051, section 4.3).
 
     `data` is octets, or a file from which `size` octets are read while the command is sent. `binary` makes it a
@@ -117,16 +117,14 @@ class Literal:
         return f"<Literal of {self.size} octets{', binary' if self.binary else ''}>"
 
 
-@dataclass(frozen=True, slots=True)
-class IfUTF8:
+class IfUTF8(Value):
     """One part where the connection takes UTF-8 in quoted strings (RFC 6855; RFC 9051), else another; None: no part."""
 
     then: Part | None
     otherwise: Part | None
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Value):
     """A part that no log shows."""
 
     part: Part
@@ -138,8 +136,7 @@ class Secret:
 Part: TypeAlias = "bytes | Literal | IfUTF8 | Secret | tuple[Part, ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Encoding:
+class Encoding(Value):
     """What the connection takes."""
 
     utf8: bool = False
@@ -148,6 +145,9 @@ class Encoding:
     """Non-synchronizing literals of any size (LITERAL+, RFC 7888)."""
     literal_minus: bool = False
     """The same up to 4096 octets (LITERAL-)."""
+
+
+_PLAIN = Encoding()
 
 
 class Wait(Enum):
@@ -346,20 +346,20 @@ def capability(name: str) -> bytes:
 
 # FETCH's data items (RFC 9051, section 6.4.5).
 
-_FIELD_NAME = re.compile(r"[!-9;-~]+")
-_FIELD_IN_LIST = re.compile(r' *(?:"((?:[^"\\]|\\["\\])*+)"|([!#$&\'+-\[\]-z|}~]+))(?= |\Z)')
+_FIELD_NAME = pattern(r"[!-9;-~]+")
+_FIELD_IN_LIST = pattern(r' *(?:"((?:[^"\\]|\\["\\])*+)"|([!#$&\'+-\[\]-z|}~]+))(?= |\Z)')
 _PART_NUMBER = r"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+"
-_SECTION = re.compile(
+_SECTION = pattern(
     rf"(?P<fields>(?:{_PART_NUMBER}\.)?HEADER\.FIELDS(?:\.NOT)?) ?\((?P<list>.*)\)"
     rf"|(?:{_PART_NUMBER}\.)?(?:HEADER|TEXT)|{_PART_NUMBER}(?:\.MIME)?|",
     re.ASCII | re.IGNORECASE,
 )
-_SECTIONED = re.compile(
+_SECTIONED = pattern(
     r"(?P<name>BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[(?P<section>.*)\]"
     r"(?P<partial><(?P<origin>[0-9]{1,19})\.(?P<count>[1-9][0-9]{0,18})>)?",
     re.ASCII | re.IGNORECASE,
 )
-_PREVIEW_LAZY = re.compile(r"PREVIEW \(LAZY\)", re.ASCII | re.IGNORECASE)
+_PREVIEW_LAZY = pattern(r"PREVIEW \(LAZY\)", re.ASCII | re.IGNORECASE)
 _NEEDS_SECTION = frozenset({b"BODY.PEEK", b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})
 
 
@@ -445,7 +445,6 @@ def _field_names(text: str) -> Iterator[str]:
 # What is sent.
 
 
-@dataclass
 class Encoded:
     """A command as it goes out: iterate it, write what comes, and stop at each Wait for the continuation request.
 
@@ -455,10 +454,17 @@ class Encoded:
     then, and the connection is lost.
     """
 
-    _fragments: tuple[bytes | memoryview | Wait | Literal, ...]
-    _tag: bytes
-    _parts: Sequence[Part]
-    _encoding: Encoding
+    def __init__(
+        self,
+        fragments: tuple[bytes | memoryview | Wait | Literal, ...],
+        tag: bytes,
+        parts: Sequence[Part],
+        encoding: Encoding,
+    ) -> None:
+        self._fragments = fragments
+        self._tag = tag
+        self._parts = parts
+        self._encoding = encoding
 
     def __iter__(self) -> Iterator[Fragment]:
         for fragment in self._fragments:
@@ -495,7 +501,7 @@ class Encoded:
         return f"<Encoded {self.log_form}>"
 
 
-def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = Encoding()) -> Encoded:
+def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = _PLAIN) -> Encoded:
     """Return the command of `parts` under `tag`, as a connection that takes `encoding` must have it.
 
     Raises ValueError where ready octets hold NUL, CR or LF or end like the announcement of a literal: nothing that

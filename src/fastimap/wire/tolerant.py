@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from ..model._patterns import pattern
+
 __all__ = [
     "FROM_ZERO",
     "LIST_IN_PARTS",
@@ -69,19 +71,19 @@ QUIRKS: Final = (
 XLIST_ATTRIBUTES: Final = {"\\allmail": "\\All", "\\starred": "\\Flagged", "\\spam": "\\Junk"}
 """Attributes of Gmail's XLIST, in lower case, and those of RFC 6154 that they became."""
 
-ODD_NAME: Final = re.compile(rb'[^ "(){][^ ()]*+[()][^ ]*+')
+ODD_NAME: Final = pattern(rb'[^ "(){][^ ()]*+[()][^ ]*+')
 """A mailbox name with parentheses and without quotes, at the beginning of what follows a response's name.
 
 It goes on to the next space: in the grammar an atom is never next to a parenthesis there.
 """
 
-FROM_ZERO: Final = re.compile(rb"(?<![0-9])0(?=:[0-9])")
+FROM_ZERO: Final = pattern(rb"(?<![0-9])0(?=:[0-9])")
 """The beginning of a range from 0: no message has that number."""
 
 _BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
-LIST_OF_ODD_NAME: Final = re.compile(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
+LIST_OF_ODD_NAME: Final = pattern(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
 """What follows LIST where such a name is in it."""
-LIST_IN_PARTS: Final = re.compile(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
+LIST_IN_PARTS: Final = pattern(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
 """The attributes, the delimiter, and all that is after them: the name, with spaces, parentheses or quotes in it."""
 
 
