@@ -43,6 +43,7 @@ _LOOK = 0.25
 # A TLS record of fewer octets is an answer of its own; of more, others may have come with it.
 _SMALL = 1024
 _GATHERED = 64 * 1024
+_INTERRUPTED = "the program was interrupted while octets were on their way"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
 
@@ -109,7 +110,7 @@ class Client(methods.Client):
         self._call_ends: tuple[float, float] | None = None  # when, and after how many seconds
         self._written = False
         self._all_said = False  # whether what is being written is all that there was to say
-        self._out: deque[memoryview] = deque()
+        self._out: deque[bytes | memoryview] = deque()
         self._unwritable = False
         self._in_use = threading.Lock()
 
@@ -235,9 +236,11 @@ class Client(methods.Client):
 
     def run(self, operation: Command[R] | Flow[R]) -> R:
         """Run a command, or a flow of commands; return its result."""
-        self.connect()
         if self._persistence is not None:
+            self.connect()
             return self._run_flow(resume.persistently(self._persistence, operation))
+        if self._socket is None:
+            self.connect()
         if isinstance(operation, Command):
             return self._await(self._protocol.submit(operation))
         return self._run_flow(operation)
@@ -466,7 +469,7 @@ class Client(methods.Client):
             try:
                 self._write()
             except BaseException:
-                self._fail(Disconnected("the program was interrupted while octets were on their way"))
+                self._fail(Disconnected(_INTERRUPTED))
                 raise
         if self._out and not self._unwritable:
             self._turn(time.monotonic())
@@ -478,14 +481,42 @@ class Client(methods.Client):
             self._turn(None, lambda: pending.done)
 
     def _await(self, pending: Pending[R]) -> R:
-        self._deadlines.rest(time.monotonic())
+        began = time.monotonic()
+        self._deadlines.rest(began)
         try:
+            if self._call_ends is None and not self._in_use.locked():
+                self._at_once(pending, began)
             while not pending.done:
                 self._turn(None)
         except BaseException:
             pending.detach()
             raise
         return pending.result()
+
+    def _at_once(self, pending: Pending[Any], began: float) -> None:
+        """Write, wait and read once: most commands are answered then. What is left is for `_turn`."""
+        protocol = self._protocol
+        if protocol.error is not None or self._interest != _READ:
+            return
+        claimed = protocol.claimed
+        with self._in_use:
+            try:
+                interest = self._write()
+            except BaseException:
+                self._fail(Disconnected(_INTERRUPTED))
+                raise
+            if interest != _READ or pending.done:
+                return
+            if not self._tls or not self._socket.pending():
+                self._poll.poll(self._longest_wait)  # here a signal does no harm
+            try:
+                self._exchange(None, None, _READ)
+                if not pending.done and protocol.error is None:
+                    progress = protocol.claimed != claimed or protocol.heard()[1] >= _GATHERED
+                    self._deadlines.begun(began, progress)
+            except BaseException:
+                self._fail(Disconnected(_INTERRUPTED))
+                raise
 
     def _run_flow(self, flow: Flow[R]) -> R:
         resume: Callable[[], Any] = functools.partial(next, flow)
@@ -541,6 +572,8 @@ class Client(methods.Client):
         self._poll = _Poll()
         self._interest = _READ
         self._poll.register(self._socket, _READ)
+        seconds = self._deadlines.shortest
+        self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
         self._tls = isinstance(self._socket, ssl.SSLSocket)
 
     def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
@@ -571,7 +604,7 @@ class Client(methods.Client):
                     if not late and (not interest or (ends is not None and now >= ends)):
                         return
                 except BaseException:  # of a signal (Ctrl-C): octets may have been read or written, and not counted
-                    self._fail(Disconnected("the program was interrupted while octets were on their way"))
+                    self._fail(Disconnected(_INTERRUPTED))
                     raise
                 if late and limit is not None:
                     raise DeadlinePassed(limit[1])
@@ -596,7 +629,9 @@ class Client(methods.Client):
             if self._written and interest == _READ and not self._tls:
                 return _READ  # the answer can't be here yet
         try:
-            size = self._read(protocol.get_buffer())
+            buffer = protocol.get_buffer()
+            size = self._read(buffer) if self._tls else self._socket.recv_into(buffer)
+            del buffer  # while a view lives, a literal's memory can't grow in place
         except (BlockingIOError, ssl.SSLWantReadError):
             return interest
         except ssl.SSLWantWriteError:
@@ -619,7 +654,7 @@ class Client(methods.Client):
         """
         receive = self._socket.recv_into
         size: int = receive(buffer)
-        if not self._tls or size < _SMALL:
+        if size < _SMALL:
             return size
         view = memoryview(buffer)
         room = min(len(view), _GATHERED)
@@ -637,19 +672,21 @@ class Client(methods.Client):
         """Write what is ready, without waiting; return what to wait for."""
         out = self._out
         while not self._unwritable:
-            if not out:
-                if self._all_said:
-                    self._all_said = False
-                    return _READ
+            if out:
+                octets = out[0]
+            elif self._all_said:
+                self._all_said = False
+                return _READ
+            else:
                 chunks = self._protocol.data_to_send()
                 if not chunks:
                     return _READ
                 # One write, one segment, one TLS record.
-                chunk = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-                self._all_said = len(chunk) < SEND_SIZE
-                out.append(chunk)
+                octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                self._all_said = len(octets) < SEND_SIZE
+                out.append(octets)
             try:
-                size = self._socket.send(out[0])
+                size = self._socket.send(octets)
             except (BlockingIOError, ssl.SSLWantWriteError):
                 return _READ_WRITE
             except ssl.SSLWantReadError:
@@ -661,10 +698,10 @@ class Client(methods.Client):
                 self._unwritable = True
                 break
             self._written = True
-            if size == len(out[0]):
+            if size == len(octets):
                 out.popleft()
             else:
-                out[0] = out[0][size:]
+                out[0] = memoryview(octets)[size:]
         return _READ
 
     def _wait(self, interest: int, timeout: float | None) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..commands.base import Command, R
-from ..conversation.pending import Pending
+from ..conversation.pending import Pending, PipelinePending
 from ..conversation.protocol import Protocol
 from ..errors import StateError
 from . import _pipeline_methods as methods
@@ -40,8 +40,7 @@ class Pipeline(methods.Pipeline):
         """Send any command, also one that is no method here (`fastimap.commands`)."""
         if self.ended:
             raise StateError(f"the pipeline's block has ended: nobody would send {command.name}")
-        pending = self._protocol.submit(command)
-        pending.asked_for = False
+        pending = self._protocol.submit(command, PipelinePending)
         pending.drive = self._drive
         pending.wait = self._wait
         self.pending.append(pending)

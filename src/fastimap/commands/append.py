@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from io import SEEK_END, BytesIO, TextIOBase
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeVar
 
 from ..errors import StateError
 from ..model._shown import Value
@@ -39,7 +39,17 @@ __all__ = [
 
 R = TypeVar("R")
 
-MessageData: TypeAlias = "bytes | bytearray | memoryview | BinaryIO | Message | os.PathLike[str]"
+if TYPE_CHECKING:
+    _Email: TypeAlias = Message
+else:
+
+    class _Email(Protocol):
+        """A message of the package `email`, which is slow to import: whoever has one has imported it."""
+
+        def as_bytes(self) -> bytes: ...
+
+
+MessageData: TypeAlias = bytes | bytearray | memoryview | BinaryIO | _Email | os.PathLike[str]
 """A message: octets, which are sent as they are, line ends too (RFC 5322 has CRLF); a binary file, which is read from
 where it stands; a `pathlib.Path`, whose file is read; or an `email.message.EmailMessage`, which is sent as its policy
 writes it, with CRLF. Memory that can be written to (a bytearray, or a view of one) is read while it is sent, like a

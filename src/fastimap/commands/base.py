@@ -48,6 +48,8 @@ class State(enum.Enum):
     SELECTED = "selected"
     LOGOUT = "logout"
 
+    __hash__ = object.__hash__  # in C, which that of an Enum is not
+
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})

@@ -51,6 +51,8 @@ _REQUIRED = {
     "X-GM-THRID": "X-GM-EXT-1",
     "X-GM-LABELS": "X-GM-EXT-1",
 }
+_LOW = operator.itemgetter(0)
+_HIGH = operator.itemgetter(1)
 _UID_OF = operator.attrgetter("uid")
 _SEQUENCE_NUMBER_OF = operator.attrgetter("sequence_number")
 
@@ -194,7 +196,7 @@ class Fetch(Command[FetchResult]):
         open_ended = isinstance(messages, SavedResult) or messages.has_star
         self._ranges = _ALL if isinstance(messages, SavedResult) or open_ended else messages.ranges
         # As many rows as messages that were asked for; of more, each message has one, and the others are news.
-        self._room = sum(high - low + 1 for low, high in self._ranges)
+        self._room = len(self._ranges) + sum(map(operator.sub, map(_HIGH, self._ranges), map(_LOW, self._ranges)))
         self._need = self._items.need
         if self._by_uid:
             self._need |= PRESENT_UID
@@ -220,6 +222,8 @@ class Fetch(Command[FetchResult]):
         return rows
 
     def requires(self, session: Session) -> Iterable[str]:
+        if not self._items.requires and self._changed_since is None and self._partial is None:
+            return ()
         needed = set(self._items.requires)
         if self._changed_since is not None:
             needed.add("QRESYNC" if self._vanished else "CONDSTORE")
@@ -256,7 +260,7 @@ class Fetch(Command[FetchResult]):
         return not self._set.ranges if self._set.has_star else len(self._set) == 1
 
     def pieces(self, octets: int) -> Sequence[Fetch]:
-        if self._partial is not None:
+        if self._partial is not None or len(self._ranges) == 1:
             return ()
         return [piece(self, part) for part in parts_of(self._set, max(octets - self.octets_around_set(), 1000))]
 

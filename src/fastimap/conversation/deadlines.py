@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import monotonic
+
 from ..errors import Timeout
 from ..settings import Timeouts
 from .protocol import Protocol
@@ -26,6 +28,9 @@ class Deadlines:
         self._since = self._moved = self._alive = 0.0
         self._mark = self._signs = -1
         self._sending = False
+        ends = [seconds for seconds in (timeouts.response, timeouts.command) if seconds is not None]
+        self.shortest = min(ends, default=None)
+        """Seconds that may pass at least before any deadline does; None for ever."""
 
     def until(self, now: float) -> float | None:
         """Return when a deadline passes, or None while nothing is awaited."""
@@ -60,6 +65,12 @@ class Deadlines:
             whole = self._since + self._timeouts.command
             ends = whole if ends is None else min(ends, whole)
         return ends
+
+    def begun(self, at: float, progress: bool) -> None:
+        """Count from `at`, when what is in flight was sent; `progress`: some has been made since then."""
+        self.until(at)
+        if progress:
+            self._moved = self._alive = monotonic()
 
     def rest(self, now: float) -> None:
         """Begin anew: until `now` nobody read, so the server is not to blame."""

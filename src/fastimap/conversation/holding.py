@@ -16,7 +16,7 @@ from ..errors import StateError
 if TYPE_CHECKING:
     from .protocol import Protocol
 
-__all__ = ["Hold", "Holding"]
+__all__ = ["Hold", "Holding", "holds"]
 
 
 class Hold:
@@ -44,7 +44,7 @@ class Hold:
         return (session.mailbox, session.uid_validity) == (self.mailbox, self.uid_validity)
 
 
-_holds: ContextVar[tuple[Hold, ...]] = ContextVar("fastimap_holds", default=())
+holds: ContextVar[tuple[Hold, ...]] = ContextVar("fastimap_holds", default=())
 """Of all clients, the innermost last. Those of tasks that outlive their block may have ended."""
 
 
@@ -67,7 +67,7 @@ class Holding:
                 f"selected() holds {hold.mailbox!r} here: leave its block before another mailbox, or the other mode"
             )
         hold.blocks += 1
-        _holds.set((*_holds.get(), hold))
+        holds.set((*holds.get(), hold))
         return hold
 
     def begin(self, select: Select) -> Hold:
@@ -75,15 +75,15 @@ class Holding:
         if self.hold is not None:
             raise StateError(f"{self.hold.mailbox!r} is held by another thread: a thread has to have its own client")
         hold = self.hold = Hold(self, select.wanted, select.mailbox)
-        _holds.set((*_holds.get(), hold))
+        holds.set((*holds.get(), hold))
         return hold
 
     def leave(self, hold: Hold) -> bool:
         """End a block; return whether the hold is over."""
-        holds = list(_holds.get())
-        if hold in holds:  # not where a generator that holds is closed by another task
-            holds.remove(hold)
-            _holds.set(tuple(holds))
+        mine = list(holds.get())
+        if hold in mine:  # not where a generator that holds is closed by another task
+            mine.remove(hold)
+            holds.set(tuple(mine))
         hold.blocks -= 1
         if hold.blocks:
             return False
@@ -128,13 +128,13 @@ class Holding:
 
     def _of_caller(self) -> Hold | None:
         """Return the caller's innermost hold at this client, which may have ended."""
-        for hold in reversed(_holds.get()):
+        for hold in reversed(holds.get()):
             if hold.holding is self:
                 return hold
         return None
 
     def _forget(self) -> None:
-        _holds.set(tuple(hold for hold in _holds.get() if hold.holding is not self))
+        holds.set(tuple(hold for hold in holds.get() if hold.holding is not self))
 
 
 def _refused(command: Command[Any], why: str) -> StateError:

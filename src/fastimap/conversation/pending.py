@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..commands.base import Command
 from ..errors import StateError
@@ -23,7 +23,6 @@ class Pending(Generic[R]):
     __slots__ = (
         "answers",
         "answers_octets",
-        "asked_for",
         "challenges",
         "command",
         "defect",
@@ -59,16 +58,10 @@ class Pending(Generic[R]):
         self.drive: Callable[[Pending[Any]], object] | None = None
         self.wait: Callable[[Pending[Any]], Awaitable[object]] | None = None
         self.on_detach: Callable[[], None] | None = None
-        self.asked_for = True
-        """Whether somebody has asked for the result: an error whose result is never asked for is logged."""
 
     def __repr__(self) -> str:
         state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"
         return f"<Pending {self.command.name}: {state}>"
-
-    def __del__(self) -> None:
-        if not self.asked_for and self.error is not None:
-            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
 
     def result(self) -> R:
         """Return the command's result, or raise its error; of a `Client`'s pipeline, wait for it.
@@ -79,10 +72,9 @@ class Pending(Generic[R]):
             self.drive(self)
         if not self.done:
             raise StateError(f"{self.command.name} has not been answered yet: await it, or ask after the block")
-        self.asked_for = True
         if self.error is not None:
             raise self.error
-        return cast(R, self.value)
+        return self.value  # type: ignore[return-value]  # it is done, so there is one
 
     def __await__(self) -> Generator[Any, None, R]:
         if not self.done and self.wait is not None:
@@ -112,3 +104,22 @@ class Pending(Generic[R]):
         self.done = True
         if self.on_done is not None:
             self.on_done()
+
+
+class PipelinePending(Pending[R]):
+    """That of a pipeline: an error that nobody asks for is logged."""
+
+    __slots__ = ("asked_for",)
+
+    def __init__(self, command: Command[R]) -> None:
+        super().__init__(command)
+        self.asked_for = False
+
+    def __del__(self) -> None:
+        if not self.asked_for and self.error is not None:
+            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
+
+    def result(self) -> R:
+        result = super().result
+        self.asked_for = self.asked_for or self.done or self.drive is not None
+        return result()

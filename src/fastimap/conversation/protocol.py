@@ -58,11 +58,11 @@ from ..model.responses import (
 )
 from ..parser import ResponseReader
 from ..wire import decode
-from ..wire.encode import Encoded, Encoding, Fragment, Wait, encode
+from ..wire.encode import Encoded, Encoding, Fragment, Wait, encode, encoded_line
 from .deflate import Deflate
 from .events import Event, EventQueue, Reconnected, Unsolicited, is_expunge, octets_of
 from .files import Files
-from .holding import Holding
+from .holding import Holding, holds
 from .overlap import Flight
 from .pending import Pending
 from .pieces import send_in_pieces
@@ -78,6 +78,7 @@ _SHOWN = 1000
 _SHORTEST_LINE = 1024
 _CONDITION = pattern(rb"\* (?:OK|NO|BAD) (?!\[)")
 """A status response without a response code."""
+_NO_TEXT = (b"", b" ", b"[")
 
 
 class Counters:
@@ -140,13 +141,13 @@ class Protocol:
 
     # Commands in.
 
-    def submit(self, command: Command[R]) -> Pending[R]:
+    def submit(self, command: Command[R], kind: type[Pending[R]] = Pending) -> Pending[R]:
         """Put `command` in the queue; it is sent as soon as what is in flight allows."""
         if self.error is not None:
             raise self.dead()
-        pending = Pending(command)
-        refusal = self.holding.refusal(command, self.session)
-        if refusal is None:
+        pending = kind(command)
+        holding = self.holding
+        if (holding.hold is None and not holds.get()) or (refusal := holding.refusal(command, self.session)) is None:
             self._queue.append(pending)
         else:
             pending.finish(None, refusal)
@@ -222,9 +223,8 @@ class Protocol:
         size = 0
         while size < SEND_SIZE:
             if sending.output:
-                chunk = sending.take(SEND_SIZE - size)
-                size += len(chunk)
-                out.append(chunk)
+                out.append(sending.take(SEND_SIZE - size))
+                size += len(out[-1])
             elif sending.pending is not None:
                 if sending.waiting or sending.reading:
                     break
@@ -250,7 +250,7 @@ class Protocol:
                 continue
             if self.session.state is State.CONNECTING or not self._flight.may_start(pending.command, self.session):
                 self.interrupt()
-                return self._sending.output
+                return bool(self._sending.output)
             self._queue.popleft()
             if not pending.command.tag and (pieces := pending.command.pieces(self.session.line_limit)):
                 send_in_pieces(pending, pieces, self.session, self._queue)
@@ -264,14 +264,13 @@ class Protocol:
                 self._counters.commands += 1
                 self._flight.start(pending, self.session)
                 pending.heard = self._counters.responses, self.octets_heard
-                if self.files is not None and (pending.command.streams or encoded.line is None):
+                if self.files is not None and (pending.command.streams or not isinstance(encoded, bytes)):
                     pending.command.reports = []
                     pending.command.write_by = functools.partial(_write_elsewhere, self.files, pending)
-                line = encoded.line
-                if line is None:
-                    self._sending.begin(pending, encoded)
+                if isinstance(encoded, bytes):
+                    self._sending.put(encoded)
                 else:
-                    self._sending.put(line)
+                    self._sending.begin(pending, encoded)
                 if pending.command.streams:
                     self._reader.set_sink(self._sink)
                 if pending.command.changes_capabilities:
@@ -279,8 +278,8 @@ class Protocol:
             return True
         return False
 
-    def _encoded(self, pending: Pending[Any]) -> Encoded | None:
-        """Return what is to be sent, None where there is nothing to do."""
+    def _encoded(self, pending: Pending[Any]) -> Encoded | bytes | None:
+        """Return what is to be sent, octets where that is one line, None where there is nothing to do."""
         command = pending.command
         session = self.session
         if command.tag:
@@ -298,7 +297,7 @@ class Protocol:
                 f"{command.name} was not sent: the connection was made anew, and sequence numbers and $ are of the one "
                 "before: take the event Reconnected (take_events()) or select the mailbox, and number the messages anew"
             )
-        command.sent_in = session.scope(by_uid=not command.positional)
+        command.sent_in = session.selections, session.expunges if command.positional else None
         for capability in command.requires(session):
             if not session.has(capability):
                 raise CapabilityMissing(command.name, capability)
@@ -306,11 +305,14 @@ class Protocol:
         if command.nothing_to_do:
             pending.finish(command.empty(), None)
             return None
-        command.tag = next(self._tags)
-        encoded = encode(command.tag, parts, self._encoding())
-        if log.isEnabledFor(logging.DEBUG):
+        command.tag = tag = next(self._tags)
+        debugging = log.isEnabledFor(logging.DEBUG)
+        if not debugging and (line := encoded_line(tag, parts)) is not None:
+            return line
+        encoded = encode(tag, parts, self._encoding())
+        if debugging:
             log.debug("C: %s", encoded.log_form)
-        return encoded
+        return encoded.line or encoded
 
     def _encoding(self) -> Encoding:
         """Return what the server takes now; made anew where that may have changed."""
@@ -525,14 +527,18 @@ class Protocol:
             conditions: list[bytes] = []
             as_lines = self.session.state is not State.CONNECTING and not log.isEnabledFor(logging.DEBUG)
             for item in batch:
-                if as_lines and len(item) == 1 and not isinstance(item, list) and _CONDITION.match(item[0]):
-                    conditions.append(item[0])
+                line = item[0] if as_lines and len(item) == 1 and not isinstance(item, list) else b""
+                if line[:1] == b"*" and _CONDITION.match(line):
+                    conditions.append(line)
                     continue
                 if conditions:
                     self._take_conditions(conditions)
                     conditions = []
                 if isinstance(item, list):
                     self._take_rows(item)
+                elif line and (tagged := self._plain_ok(line)) is not None:
+                    self._counters.responses += 1
+                    self._take_tagged(tagged)
                 else:
                     self._take(item)
                 if self._bye is not None and self.awaited() is None and self.session.state is not State.CONNECTING:
@@ -547,6 +553,13 @@ class Protocol:
         skipped = octets - reader.buffered
         if skipped > 0 and not reader.in_response:  # empty lines, which the reader passes over
             self.unsolicited.count_empty_lines(skipped)
+
+    def _plain_ok(self, line: bytes) -> Tagged | None:
+        """Return the tagged OK that nearly every command ends by, without a code; None where it is anything else."""
+        tag, _, rest = line.partition(b" ")
+        if rest[:3] != b"OK " or rest[3:4] in _NO_TEXT or tag not in self._flight.by_tag:
+            return None
+        return Tagged(tag, "OK", None, rest[3:].decode("utf-8", "replace"))
 
     def _take_conditions(self, lines: list[bytes]) -> None:
         """Take status responses that no command claims, as lines: a server may send a million of them."""
@@ -702,7 +715,7 @@ class Protocol:
         if command.streams and not self._flight.streaming:
             self._reader.set_sink(None)
         self.unsolicited.answered()
-        if isinstance(tagged.response_code, CapabilityCode):
+        if tagged.response_code is not None and isinstance(tagged.response_code, CapabilityCode):
             self.session.learn_capabilities(tagged.response_code.capabilities)
         value: Any = None
         error: Exception | None = None
@@ -721,7 +734,7 @@ class Protocol:
             error = exc
         if pending.expunged_at is not None and (error is not None or command.abandoned):
             self._events.put_back(pending.expunged_at, command.unreturned())
-        if isinstance(error, (ProtocolError, ConnectionLost)):
+        if error is not None and isinstance(error, (ProtocolError, ConnectionLost)):
             self.fail(error)
         if error is None and command.changes_capabilities and self.session.listings == self._listings:
             self._ask_for_capabilities(pending, value)

@@ -49,7 +49,8 @@ class Sending:
         self.early: Tagged | None = None
         """Its answer, where a literal that the server awaits is still to be sent."""
         self.deflate: Deflate | None = None
-        self._output: deque[bytes | memoryview] = deque()
+        self.output: deque[bytes | memoryview] = deque()
+        """Octets that are ready to be written."""
         self.fragments: Iterator[Fragment] = iter(())
         """What is left to come of the command that is being written; its files are read while one asks for it."""
         self.ahead: deque[Fragment | None] = deque()
@@ -57,14 +58,9 @@ class Sending:
         self._may_change = False
 
     @property
-    def output(self) -> bool:
-        """Whether octets are ready to be written."""
-        return bool(self._output)
-
-    @property
     def blocked(self) -> bool:
         """Whether nothing can be written before the server says so, or another command begins."""
-        return not self._output and (self.pending is None or self.waiting)
+        return not self.output and (self.pending is None or self.waiting)
 
     def begin(self, pending: Pending[Any], encoded: Encoded) -> None:
         """Begin to write a command."""
@@ -117,19 +113,19 @@ class Sending:
 
     def put(self, chunk: bytes | memoryview) -> None:
         """Make octets ready to be written."""
-        self._output.append(chunk if self.deflate is None else self.deflate.deflate(chunk))
+        self.output.append(chunk if self.deflate is None else self.deflate.deflate(chunk))
 
     def take(self, size: int) -> bytes | memoryview:
         """Return octets that are ready, `size` at most."""
-        chunk = self._output.popleft()
+        chunk = self.output.popleft()
         if len(chunk) > size:
             view = memoryview(chunk)
             chunk = view[:size]
-            self._output.appendleft(view[size:])
+            self.output.appendleft(view[size:])
         return chunk
 
     def clear(self) -> None:
         """Forget all of it: the connection is dead."""
-        self._output.clear()
+        self.output.clear()
         self.pending = None
         self.reading = False

@@ -108,6 +108,12 @@ class Tagged(Response):
     text: str = ""
     """For people; octets that are not UTF-8 are replaced."""
 
+    # Written out, as every command has one.
+    def __init__(
+        self, tag: bytes, status: Literal["OK", "NO", "BAD"], response_code: ResponseCode | None = None, text: str = ""
+    ) -> None:
+        self.__dict__.update(tag=tag, status=status, response_code=response_code, text=text)
+
 
 class StatusResponse(Response):
     """The greeting, a warning, or the end of the connection (RFC 9051, section 7.1)."""

@@ -321,6 +321,8 @@ def uid_set(messages: MessageSet) -> Messages:
     The result of a search knows which of the two it has. Raises ValueError for numbers out of range and for text that
     is no sequence set, the empty one too; TypeError for anything that is no number.
     """
+    if type(messages) is int and 0 < messages <= LARGEST_NUMBER:  # as programs do that ask for message by message
+        return UIDSet.from_ranges(((messages, messages),))
     if isinstance(messages, SavedResult) or messages == "$":
         return SAVED
     found = _found(messages)

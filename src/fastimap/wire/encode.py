@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cached_property
 from io import IOBase
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from ..model import mailbox_name, words
 from ..model._patterns import pattern
@@ -501,18 +501,24 @@ class Encoded:
         return f"<Encoded {self.log_form}>"
 
 
+def encoded_line(tag: bytes, parts: Sequence[Part]) -> bytes | None:
+    """Return the command of `parts` as the line that it is; None where `encode` has to look closer."""
+    try:
+        line = b" ".join((tag, *parts))  # type: ignore[arg-type]
+    except TypeError:  # a part is not ready octets
+        return None
+    # As numbers, for which octets are searched at once: "}", NUL, CR, LF.
+    if 125 in line or 10 in line or 13 in line or 0 in line:
+        return None
+    return line + b"\r\n"
+
+
 def encode(tag: bytes, parts: Sequence[Part], encoding: Encoding = _PLAIN) -> Encoded:
     """Return the command of `parts` under `tag`, as a connection that takes `encoding` must have it.
 
     Raises ValueError where ready octets hold NUL, CR or LF or end like the announcement of a literal: nothing that
     a part holds can end the command or begin another. Also for a literal that has another size than it had.
     """
-    try:
-        line = b" ".join((tag, *cast("Sequence[bytes]", parts)))
-    except TypeError:  # a part is not ready octets
-        line = b"}"
-    if b"}" not in line and not _UNSENDABLE.search(line):
-        return Encoded((line + b"\r\n",), tag, parts, encoding)
     fragments: list[bytes | memoryview | Wait | Literal] = []
     run = bytearray(tag)
     _refuse_unsendable(tag)
