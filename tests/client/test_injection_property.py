@@ -22,7 +22,7 @@ import pytest
 from fastimap import AsyncClient, Client, commands, sasl, search
 from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, QResync
 from fastimap.commands.base import State
-from fastimap.conversation.protocol import Protocol
+from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.errors import CapabilityMissing, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Pipeline
@@ -1171,6 +1171,9 @@ class Blocking(Client):
         self.server = server
 
     def connect(self) -> None:
+        pass
+
+    def _at_once(self, pending: Pending[Any], began: float) -> None:
         pass
 
     def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:

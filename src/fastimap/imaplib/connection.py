@@ -218,10 +218,14 @@ class Connection(Log):
 
     def send(self, data: bytes) -> None:
         """Send the octets of `data` to the server. Where not all of them go, the connection is dead."""
-        self._check_alive()
+        if self._dead:
+            self._check_alive()
         sys.audit("imaplib.send", self, data)
         try:
-            self._patience.send(self.sock, data)
+            if len(data) <= _PIECE:
+                self.sock.sendall(data)
+            else:
+                self._patience.send(self.sock, data)
         except BaseException as exc:
             # What came next would be taken for the rest.
             self._die(f"sending broke off: {exc or type(exc).__name__}")

@@ -23,9 +23,10 @@ class Responses(Hooks):
                 if result is not None:
                     del self.tagged_commands[tag]
                     return result
-                if expect_bye and "BYE" in self.untagged_responses:
-                    return "BYE", self.untagged_responses.pop("BYE")
-                self._check_bye()
+                if self._idle_capture or "BYE" in self.untagged_responses:
+                    if expect_bye and "BYE" in self.untagged_responses:
+                        return "BYE", self.untagged_responses.pop("BYE")
+                    self._check_bye()
                 try:
                     if (self._drain(tag) if drains else self._get_response()) is None:
                         requests += 1
@@ -33,7 +34,8 @@ class Responses(Hooks):
                             self._refuse(
                                 TooManyUnsolicited(f"more than {LIMITS.challenges} unsolicited requests to go on")
                             )
-                    self._check_unsolicited()
+                    if self._unsolicited or self._unsolicited_octets:
+                        self._check_unsolicited()
                 except self.abort:
                     if self.debug >= 1:
                         self.print_log()
@@ -66,7 +68,9 @@ class Responses(Hooks):
         """Do the work of _get_response() for all untagged data up to the next line of another kind, and for that."""
         if self._put_back:
             return self._take_response(self._taken_back())
-        reader = self._current_reader()
+        reader = self._reader
+        if self._dead or reader is None or self._reader_sock is not self.sock:
+            reader = self._current_reader()
         try:
             line = self._drained(reader) if reader.buffered else None
             more = False
@@ -80,7 +84,8 @@ class Responses(Hooks):
         if not line.startswith(tag + b" OK ") or not line.endswith(CRLF):
             return self._take_line(line)
         # As _take_response() does it, for the line that nearly every command ends by.
-        self._line = line = self._checked(line)
+        self._line = line = line[:-2]
+        self._trace("<", line)
         data = line[len(tag) + 4 :]
         self.tagged_commands[tag] = ("OK", [data])
         if data.startswith(b"[") and (code := Response_code.match(data)) is not None:

@@ -18,6 +18,8 @@ from .responses import Responses
 # A literal of at most this size is sent in one piece with the CRLF after it: one segment instead of two.
 _JOINED_LITERAL = 64 * 1024
 
+_NAMES = {name: name.encode("ascii") for name in Commands}
+
 # Tags whose letters are drawn at a time.
 _TAGS = 64
 _LETTERS = bytes.maketrans(b"0123456789abcdef", b"ABCDEFGHIJKLMNOP")
@@ -43,14 +45,18 @@ class Sending(Quoting, Responses):
 
         Nothing is sent, and nothing changed, if the arguments are no good.
         """
+        # Programs send command after command: what can be seen here at once is not asked for by a call.
         literal, self.literal = self.literal, None
-        self._check_state(name)
+        if self._dead or self.state not in Commands[name]:
+            self._check_state(name)
         encoding = self._encoding
-        parts = [
-            argument if type(argument) is bytes else encoded_text(argument, encoding)
-            for argument in (name, *args)
-            if argument is not None
-        ]
+        parts = [_NAMES.get(name) or encoded_text(name, encoding)]
+        if args:
+            parts += [
+                argument if type(argument) is bytes else encoded_text(argument, encoding)
+                for argument in args
+                if argument is not None
+            ]
         end = CRLF
         if literal is not None and not callable(literal):
             size = memoryview(literal).nbytes
@@ -67,11 +73,15 @@ class Sending(Quoting, Responses):
         line = b" ".join(parts)
         if 10 in line or 13 in line or 0 in line:  # as numbers, for which bytes are searched at once
             raise InvalidArgument("NUL, CR and LF not allowed in commands")
-        pieces = _pieces(parts) if TextLiteral in map(type, parts) else (line,)
-        self._check_arrived(name)
+        pieces = _pieces(parts) if args and TextLiteral in map(type, parts) else (line,)
+        if self._put_back or self._idle_capture or (self._reader is not None and self._reader.buffered):
+            self._check_arrived(name)
         if responses := self.untagged_responses:
+            if "BYE" in responses:
+                self._check_arrived(name)
             for status in ("OK", "NO", "BAD"):
-                responses.pop(status, None)
+                if status in responses:
+                    del responses[status]
             if "READ-ONLY" in responses and not self.is_readonly and name != "LOGOUT":
                 raise self.readonly("mailbox status changed to READ-ONLY")
 
@@ -174,7 +184,7 @@ class Sending(Quoting, Responses):
     def _command_complete(self, name: str, tag: bytes) -> Result:
         """Return the tagged response to the command `name`; for LOGOUT, the BYE before it."""
         logout = name == "LOGOUT"
-        if not logout:
+        if not logout and (self._idle_capture or "BYE" in self.untagged_responses):
             self._check_bye()
         if not self._asked:
             self._asked = asked_by(name)  # of a command that the caller has sent by send()
@@ -182,7 +192,7 @@ class Sending(Quoting, Responses):
             typ, data = self._get_tagged_response(tag, expect_bye=logout)
         except BaseException as exc:
             self._fail(name, exc)
-        if not logout:
+        if not logout and (self._idle_capture or "BYE" in self.untagged_responses):
             self._check_bye()
         if typ == "BAD":
             raise self.error(f"{name} command error: {typ} {data!r}")
