@@ -420,7 +420,7 @@ class Client:
     of it still there, as in a program that works through a mailbox in portions.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Any) -> None:
         command, environment = job.command()
         self._name = job.client
         self._process = subprocess.Popen(
@@ -462,7 +462,7 @@ def last_line(stderr: str) -> str:
     return lines[-1] if lines else "failed and said nothing"
 
 
-def _resident(field: str) -> int:
+def resident(field: str) -> int:
     """Octets of resident memory: VmRSS is now, VmHWM the most so far; elsewhere than on Linux always the latter."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -516,10 +516,10 @@ def _in_common(data: Any) -> list[tuple[bytes, ...]]:
 
 def _measure(fetch: Fetch) -> Sample:
     gc.collect()
-    before, wall, cpu = _resident("VmRSS"), time.perf_counter(), time.process_time()
+    before, wall, cpu = resident("VmRSS"), time.perf_counter(), time.process_time()
     data = fetch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    memory = _resident("VmHWM") - before
+    memory = resident("VmHWM") - before
     return Sample(cpu, wall, memory, _digest(data))
 
 

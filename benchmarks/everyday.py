@@ -1,7 +1,7 @@
-"""What an ordinary program feels: small commands, TLS, slow and long links, SEARCH, text, imports, many connections.
+"""What an ordinary program feels: small commands, TLS, slow and long links, SEARCH, text, imports, connecting.
 
-The rows of `python -m benchmarks --only everyday`. Each client does each thing in a process of its own, in turn with the
-others; imaplib stands there twice, and what its two figures differ by is the noise of the machine.
+The rows of `python -m benchmarks --only everyday`. Each client does each thing in a process of its own, in turn with
+the others; imaplib stands there twice, and what its two figures differ by is the noise of the machine.
 """
 
 import asyncio
@@ -275,7 +275,7 @@ def _subjects(job: EverydayJob, row: Row) -> Run:
             buffer = reader.get_buffer()
             buffer[: len(octets)] = octets
             reader.buffer_updated(len(octets))
-            made += [each.envelope for rows in reader.batch() for each in rows]
+            made += [each.envelope for rows in reader.batch() for each in rows if not isinstance(each, bytes)]
         return made
 
     waiting = [envelopes()]

@@ -34,7 +34,7 @@ def _account(options: argparse.Namespace) -> Iterator[Account]:
 
 
 @contextlib.contextmanager
-def _filled(account: Account, messages: int) -> Iterator[None]:
+def filled(account: Account, messages: int) -> Iterator[None]:
     """Hold the account's mailbox with that many messages of 2 to 8 KiB, all of which the server has parsed once."""
     connection = log_in(imaplib, account)
     typ, data = connection.create(account.mailbox)
@@ -65,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     bench = Bench(processes=1, rounds=5, peers=False)
     try:
-        with _account(options) as account, _filled(account, options.messages):
+        with _account(options) as account, filled(account, options.messages):
             rows = {w: bench.take_turns([Job(client, w, account) for client in CLIENTS]) for w in ("a", "b", "d")}
     except (OSError, imaplib.IMAP4.error, Unavailable) as error:
         raise SystemExit(f"{options.host or 'Dovecot'}: {error}") from None

@@ -1,8 +1,8 @@
 """A server, in its own process, that answers every FETCH with recorded octets, as fast as sendall() goes.
 
 It knows CAPABILITY, LOGIN, SELECT, NOOP, FETCH of one range (or of a list without gaps), UID SEARCH, which finds every
-message, and LOGOUT; the mailbox selected names the recording to send. Over TLS it writes records of 4 KiB, as Dovecot
-does.
+message, or with UNSEEN two of three, and LOGOUT; the mailbox selected names the recording to send. Over TLS it writes
+records of 4 KiB, as Dovecot does.
 """
 
 import contextlib
@@ -79,9 +79,11 @@ class Session:
                 numbers = re.split(b"[,:]", arguments[0])
                 self.first = max(int(numbers[0]) - first_uid + 1, 1)
                 self.last = exists if numbers[-1] == b"*" else min(int(numbers[-1]) - first_uid + 1, exists)
+                if arguments[1] == b"(RFC822.SIZE)":
+                    replayed = ""
+                    untagged = b"".join(_sizes(self.mailbox)[self.first - 1 : self.last])
             case b"SEARCH":
-                exists = workloads.messages(self.mailbox)
-                untagged = b" ".join([b"* SEARCH", *(b"%d" % (first_uid + n) for n in range(exists))]) + b"\r\n"
+                untagged = _found(workloads.messages(self.mailbox), b"UNSEEN" in arguments)
             case b"LOGOUT":
                 untagged = b"* BYE good bye\r\n"
             case b"LOGIN" | b"NOOP":
@@ -89,6 +91,21 @@ class Session:
             case _:
                 return b"", "", tag + b" BAD unknown command\r\n"
         return untagged, replayed, tag + b" OK done\r\n"
+
+
+@functools.lru_cache(maxsize=4)
+def _found(exists: int, some: bool) -> bytes:
+    numbers = (b"%d" % (workloads.FIRST_UID + n) for n in range(exists) if not (some and n % 3 == 2))
+    return b" ".join([b"* SEARCH", *numbers]) + b"\r\n"
+
+
+@functools.lru_cache(maxsize=4)
+def _sizes(mailbox: str) -> list[bytes]:
+    starts = _recording(mailbox)[1]
+    return [
+        b"* %d FETCH (UID %d RFC822.SIZE %d)\r\n" % (number, workloads.FIRST_UID + number - 1, stop - start)
+        for number, (start, stop) in enumerate(itertools.pairwise(starts), 1)
+    ]
 
 
 class _Connection(socketserver.StreamRequestHandler):
@@ -126,6 +143,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    request_queue_size = 512
 
 
 class _TLSServer(_Server):

@@ -11,10 +11,11 @@ import json
 import platform
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import everyday
 from benchmarks.client import Client, Job, Sample, Unavailable
 from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
@@ -34,6 +35,8 @@ STREAMED = ("Client, streamed", "AsyncClient, streamed")
 ONE_BY_ONE = ("Client, one by one", "stdlib, one by one", f"{PEER}, one by one")
 TO_A_FILE = ("copying", "Client, to a file")
 ROUND_TRIP = 0.020  # seconds
+LONG_ROUND_TRIP = 0.100
+EVERYDAY = (*everyday.CLIENTS, everyday.BATCHES, "Client, fetch")
 SLOW = frozenset({PEER, TYPED_PEER, *ONE_BY_ONE[1:], "py typed"})
 """These take seconds for each FETCH: one round in a process has to do."""
 GROWTH = ("a/1000", "a/10000", "a/100000", *(f"f/{size}" for size in (KIB, MIB, 10 * MIB, 100 * MIB)))
@@ -58,7 +61,7 @@ class Bench:
         self.peers = peers
         self.notes: dict[str, None] = {}  # a set that keeps its order
 
-    def take_turns(self, jobs: list[Job]) -> dict[str, Figures]:
+    def take_turns(self, jobs: Sequence[Job | everyday.EverydayJob]) -> dict[str, Figures]:
         """Let the clients fetch in turn, and sum up for each; nothing for a client that failed.
 
         Raises:
@@ -99,6 +102,28 @@ class Bench:
             for row in (*WORKLOADS, "i"):
                 workload, account = ("d", tls) if row == "i" else (row, plain)
                 yield row, self.take_turns([Job(client, workload, account) for client in clients])
+
+    def everyday(self) -> Iterator[Row]:
+        """What an ordinary program feels: `benchmarks.everyday`."""
+        with replay_server() as (plain, tls):
+            for row in everyday.ROWS.values():
+                with contextlib.ExitStack() as stack:
+                    account = tls if row.link == "tls" else plain
+                    if row.link == "100 ms":
+                        account = stack.enter_context(delayed(plain, LONG_ROUND_TRIP))
+                    if row.link == "dovecot":
+                        try:
+                            account = stack.enter_context(everyday.dovecot(row.times))
+                        except Unavailable as error:
+                            self.notes[str(error)] = None
+                            continue
+                    account = dataclasses.replace(account, mailbox=row.mailbox or account.mailbox)
+                    clients = [client for client in row.clients if self.peers or client != "IMAPClient"]
+                    figures = self.take_turns([everyday.EverydayJob(client, row.title, account) for client in clients])
+                for each in figures.values():
+                    if each:
+                        each["figure"] = each[row.key]
+                yield row.title, {client: figures.get(client, {}) for client in EVERYDAY}
 
     def one_by_one(self) -> Iterator[Row]:
         """A command for each message, over a link with a round-trip time."""
@@ -218,8 +243,9 @@ class Table:
         if figure is None:
             return "-"
         cell = _number(figure / self.unit(row))
-        reference = clients.get(self.reference, {}).get(self.key)
-        if client == self.reference or not reference or not figure:
+        name = everyday.ROWS[row].reference if row in everyday.ROWS else self.reference
+        reference = clients.get(name, {}).get(self.key)
+        if client == name or not reference or not figure:
             return cell
         return f"{cell} ({_number(reference / figure)}x)"
 
@@ -232,6 +258,8 @@ def _number(value: float) -> str:
 def _label(row: str) -> str:
     if row == "i":
         return "i d over TLS"
+    if row in everyday.ROWS:
+        return row
     name, _, size = row.partition("/")
     if not size:
         return f"{name} {WORKLOADS[name].title}"
@@ -296,6 +324,20 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
             ),
             Table(_FIRST, "first cpu", _milliseconds),
             _MEMORY,
+        ],
+    ),
+    "everyday": (
+        Bench.everyday,
+        [
+            Table(
+                "What an ordinary program feels: client CPU, in the row's unit; (nx): n times less than imaplib, or "
+                "than the first of the row",
+                "figure",
+                lambda row: everyday.ROWS[row].times / everyday.ROWS[row].unit,
+                {row.title: row.goal for row in everyday.ROWS.values()},
+                "imaplib",
+                "Client",
+            )
         ],
     ),
     "one by one": (

@@ -116,7 +116,7 @@ def test_a_function_comes_through_a_pickle() -> None:
 
 def test_it_can_not_be_changed_and_says_all_of_it() -> None:
     account = Account("imap.example.org")
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError, match="can't be changed"):
         account.host = "example.org"  # type: ignore[misc]
     for kind in (Client, AsyncClient):
         with pytest.raises(TypeError, match="replace"):

@@ -512,8 +512,7 @@ class Client(methods.Client):
             try:
                 self._exchange(None, None, _READ)
                 if not pending.done and protocol.error is None:
-                    progress = protocol.claimed != claimed or protocol.heard()[1] >= _GATHERED
-                    self._deadlines.begun(began, progress)
+                    self._deadlines.begun(began, protocol.claimed != claimed)
             except BaseException:
                 self._fail(Disconnected(_INTERRUPTED))
                 raise

@@ -69,8 +69,12 @@ class Deadlines:
     def begun(self, at: float, progress: bool) -> None:
         """Count from `at`, when what is in flight was sent; `progress`: some has been made since then."""
         self.until(at)
-        if progress:
-            self._moved = self._alive = monotonic()
+        responses, octets = self._protocol.heard()
+        now = monotonic()
+        if progress or octets >= self._PIECE:
+            self._moved = self._alive = now
+        elif responses:  # signs of life
+            self._alive = now
 
     def rest(self, now: float) -> None:
         """Begin anew: until `now` nobody read, so the server is not to blame."""
