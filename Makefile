@@ -12,6 +12,7 @@
 #   make docs        the site, in build/site; a dead link is an error
 #   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
+#   make kills       follow in programs that are killed while mail arrives, 500 times, by one worker and by three
 #   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
 #   make crash       pulls that are killed anywhere, 600 runs over all stores: is everything there exactly once?
 #   make coverage    the line coverage of the Cython code, from a traced build
@@ -33,7 +34,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels docs release-check fuzz cuts crash coverage clean
+.PHONY: check test test-wheel lint demo bench wheels docs release-check fuzz cuts crash kills coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -100,6 +101,11 @@ cuts: $(VENV)/dev.stamp $(VENV)/extension.stamp
 crash: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.archive.crashes --runs $(or $(RUNS),600) --seed $(or $(SEED),1)
+
+kills: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	tools/install-test-servers
+	$(BIN)/python -m tests.sessions.kills --runs $(or $(RUNS),500) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.sessions.kills --runs $(or $(RUNS),500) --seed $(or $(SEED),1) --workers 3
 
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python tools/cython_coverage.py
