@@ -141,6 +141,7 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
     attempts = Attempts(client.retry)
     due = list(watches)
     notified = len(watches) == 1
+    checked = False
     while True:
         protocol = client.protocol
         try:
@@ -150,6 +151,15 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
                 return
             if not notified:
                 notified = yield from _notify(client, watches)
+            if len(watches) > 1 and not checked:
+                # What came since a mailbox was looked at, and before it was left, is reported by nobody.
+                checked = True
+                if client.protocol.session.mailbox is not None and client.protocol.session.has("UNSELECT"):
+                    yield Unselect()
+                due = yield from _polled(follow, client, watches)
+                if due:
+                    continue
+            checked = False
             due = yield from _wait(follow, client, watches, notified)
             attempts.progress()
         except _Final as final:
@@ -184,8 +194,6 @@ def _notify(client: Persistence, watches: Sequence[Watch]) -> Generator[Any, Any
 
 def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], notified: bool) -> Steps[list[Watch]]:
     """Wait until there is something to look at; return where."""
-    if len(watches) > 1 and client.protocol.session.mailbox is not None and client.protocol.session.has("UNSELECT"):
-        yield Unselect()  # so that news of each mailbox come in the same way
     poll = follow.poll if notified else min(follow.poll, follow.status_poll)
     poll_at = follow.clock() + poll
     wall = time.time() - follow.clock()
@@ -244,8 +252,7 @@ def _news(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], eve
                 yield Give(MessagesGone(watch.place.mailbox, len(uids) or 1, uids))
         elif not isinstance(event, Exists):
             continue
-        if watch is not None and watch not in due:
-            due.append(watch)
+        due += [one for one in ([watch] if watch is not None else watches) if one not in due]
     return due
 
 
