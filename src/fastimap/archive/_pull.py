@@ -83,7 +83,6 @@ def pull(
     max_delete: str | int | None = None,
     resume: bool = True,
     dry_run: bool = False,
-    adopt: bool = False,
     wait: float | None = 0,
     bwlimit: int | None = None,
     budget: int | None = None,
@@ -115,7 +114,6 @@ def pull(
         of 100 and 10 %. Beyond that none is, and `Report.held_back` says why.
     :param resume: begin where the last run ended; False: compare everything anew.
     :param dry_run: say what would be done, and do nothing.
-    :param adopt: recognise messages that are in the store already, from mbsync or OfflineIMAP.
     :param wait: seconds to wait for another run on the store to end; None: any time.
     :param bwlimit: octets a second to receive at most.
     :param budget: octets a day (UTC) to receive at most, by all runs together.
@@ -146,7 +144,6 @@ def pull(
         max_delete=max_delete,
         resume=resume,
         dry_run=dry_run,
-        adopt=adopt,
         wait=wait,
         bwlimit=bwlimit,
         budget=budget,

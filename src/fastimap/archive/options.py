@@ -48,7 +48,6 @@ class Options:
     max_delete: str | int | None = None
     resume: bool = True
     dry_run: bool = False
-    adopt: bool = False
     wait: float | None = 0
     bwlimit: int | None = None
     budget: int | None = None
