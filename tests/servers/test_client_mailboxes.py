@@ -309,7 +309,7 @@ def test_no_permission(account: Account, client: Any) -> None:
         return
     other = account.server.new_user()
     theirs = account.client(user=other)
-    theirs.create("Shown")
+    theirs.create_mailbox("Shown")
     theirs.set_acl("Shown", account.user, "lr")
     with pytest.raises(NoPermission):
         client.delete_mailbox(f"Other Users/{other}/Shown")

@@ -245,6 +245,7 @@ def _jis_x_0208(pairs: bytes) -> str:
 
 _FOLD: Final = pattern(r"\r?\n(?=[ \t])")
 # The text of an encoded word may not hold "?" or a space (RFC 2047, section 2), but words with both are about.
+_NOT_NEEDED: Final = re.compile(r"\?= (?=\s|\Z)")
 _ENCODED_WORD: Final = pattern(r"=\?([^?\s]+)\?([BbQq])\?([^?]*+(?:\?(?!=)[^?]*+)*+)\?=")
 
 
@@ -263,7 +264,10 @@ def decoded_field(octets: bytes | None) -> str | None:
 
 def utf8_words(text: str) -> str:
     """Return `text` with its encoded words in UTF-8 and base64, for a reader that knows fewer charsets."""
-    return _decoded_words(text, _utf8_word) if "=?" in text else text
+    if "=?" not in text:
+        return text
+    # Each word has a space after it, as what follows it in the text may be glued on: one that is not needed would show.
+    return _NOT_NEEDED.sub("?=", _decoded_words(text, _utf8_word))
 
 
 def _utf8_word(text: str) -> str:
