@@ -4,7 +4,7 @@ The last is the standard library's module on a parser in C; the first two are ty
 
 Search keys are in ``fastimap.search``; what the methods return and servers say in ``fastimap.types``; the commands, and
 the values that some of them take, in ``fastimap.commands``; SASL mechanisms in ``fastimap.sasl``; errors in
-``fastimap.errors``.
+``fastimap.errors``; copies of whole accounts in ``fastimap.archive``.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ._homes import HOMES
 
 if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
+    from . import archive as archive
     from . import commands as commands
     from . import errors as errors
     from . import imaplib as imaplib

@@ -3,6 +3,7 @@
 from typing import Final
 
 HOMES: Final = {
+    "archive": ".archive",
     "commands": ".commands",
     "errors": ".errors",
     "imaplib": ".imaplib",

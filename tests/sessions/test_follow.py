@@ -290,7 +290,7 @@ def recreate(account: Account) -> None:
 
 def test_a_mailbox_that_never_was_is_an_error(account: Account, path: Path) -> None:
     with pytest.raises(errors.MailboxNotFound):
-        all_of(account, path, mailboxes="Wrok")
+        all_of(account, path, mailboxes="Missing")
 
 
 def test_a_refused_password_ends_it_at_once(dovecot: Dovecot, account: Account, path: Path) -> None:
