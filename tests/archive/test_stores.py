@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mailbox
 import os
+import shutil
 import sqlite3
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,7 +15,8 @@ from typing import Any
 import pytest
 
 from fastimap import archive
-from fastimap.archive.stores import FORMATS, appending, store_at
+from fastimap.archive.state import STATE_FILE, State
+from fastimap.archive.stores import FORMATS, appending, kind_of, store_at
 from tests.archive.conftest import Mail, stored
 
 KINDS = sorted(FORMATS)
@@ -166,3 +168,26 @@ def test_a_tail_is_cut_only_if_it_is_ours(
     report = archive.pull(mail.account, store_at(tmp_path))
     assert (report.complete, report.written) == (True, 5)
     assert stored(tmp_path) == mail.all()
+
+
+def test_a_store_whose_run_died_as_it_began_is_none_yet(tmp_path: Path) -> None:
+    (tmp_path / STATE_FILE).touch()
+    assert kind_of(tmp_path) is None
+
+
+def test_a_commit_that_was_cut_short_is_taken_back(tmp_path: Path) -> None:
+    State(tmp_path / STATE_FILE, "maildir").close()
+    died = tmp_path / "died"
+    died.mkdir()
+    writing = sqlite3.connect(tmp_path / STATE_FILE, isolation_level=None)
+    writing.execute("PRAGMA cache_size = 1")  # pages are written before the commit, the old ones to the journal
+    writing.execute("BEGIN IMMEDIATE")
+    writing.execute("UPDATE about SET value = 'mbox' WHERE name = 'kind'")
+    writing.execute("CREATE TABLE more (octets)")
+    writing.executemany("INSERT INTO more VALUES (?)", [(bytes(4000),)] * 100)
+    for name in (STATE_FILE, f"{STATE_FILE}-journal"):
+        shutil.copy(tmp_path / name, died / name)
+    writing.close()
+    assert (died / f"{STATE_FILE}-journal").stat().st_size
+    assert kind_of(died) == "maildir"
+    State(died / STATE_FILE, "maildir", read_only=True).close()

@@ -161,7 +161,7 @@ def test_append_refused_without_the_message(status: bytes) -> None:
 def test_append_answered_while_the_server_asks_for_the_message(status: bytes) -> None:
     """What the server would take the message for, nobody knows."""
     client = Appending(b"+ go on\r\n<tag> " + status + b" done\r\n")
-    with pytest.raises(imaplib.IMAP4.abort, match="the server asked for a literal, and answered ahead of it"):
+    with pytest.raises(imaplib.IMAP4.abort, match="the server asked for a literal, and answered before it"):
         client.append("INBOX", None, None, b"message")
     assert b"message" not in client.canned.sent
     assert client.canned.closed

@@ -222,7 +222,7 @@ def test_octets_injected_behind_the_answer(
 ) -> None:
     """CVE-2011-0411 and its kin: what came in the clear must not be read as if it came under TLS."""
     client = connect(StartTLS(tls_server, b"* CAPABILITY IMAP4rev1 X-INJECTED\r\n"))
-    with pytest.raises(imaplib.IMAP4.abort, match="35 octets follow the answer to STARTTLS, ahead of TLS"):
+    with pytest.raises(imaplib.IMAP4.abort, match="35 octets follow the answer to STARTTLS, before TLS"):
         client.starttls(trusting)
     assert client.sock.fileno() == -1
     with pytest.raises(imaplib.IMAP4.abort, match="connection is dead: 35 octets follow"):

@@ -112,6 +112,8 @@ SAID: dict[str, set[int | str]] = {
 }
 
 
+# The other libraries leave sockets open where a row ends by an error.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLoop, library: str) -> None:
     users = dovecot.new_user(), dovecot.new_user()

@@ -17,7 +17,7 @@ from ..model.sequence_set import UIDSet
 from .errors import StoreError
 from .names import file_key, path_key, path_of
 
-__all__ = ["STATE_FILE", "Entry", "Mark", "Place", "State"]
+__all__ = ["STATE_FILE", "Entry", "Mark", "Place", "State", "opened_to_read"]
 
 STATE_FILE = ".fastimap.sqlite"
 FORMAT = 1
@@ -118,6 +118,28 @@ class Entry(NamedTuple):
     """1 where the server does not have it any more."""
 
 
+def opened_to_read(path: Path) -> sqlite3.Connection:
+    """Return a database that only reads. A commit that was cut short is taken back first, which takes writing.
+
+    Raises sqlite3.Error.
+    """
+    for mode in ("rw", "ro"):
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_PATIENCE)
+        try:
+            database.execute("PRAGMA query_only = ON")
+            database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            database.close()
+            if mode == "ro":
+                raise
+        except BaseException:
+            database.close()
+            raise
+        else:
+            break
+    return database
+
+
 class State:
     """The state of a store; for one thread.
 
@@ -130,7 +152,7 @@ class State:
         name = ":memory:" if path is None else str(path)
         try:
             if read_only and path is not None:
-                self.db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
+                self.db = opened_to_read(path)
             else:
                 self.db = sqlite3.connect(name, timeout=_PATIENCE, check_same_thread=False)
         except sqlite3.Error as exc:
@@ -153,8 +175,10 @@ class State:
             if not tables:
                 if read_only and self.path is not None:
                     raise StoreError(f"{self.path} is no store of fastimap")
-                self.db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-                self.db.execute("INSERT INTO about VALUES ('format', ?), ('kind', ?)", (FORMAT, kind))
+                # All at once: a run that is killed here leaves a database with nothing in it, which is no store yet.
+                quoted = kind.replace("'", "''")
+                about_it = f"INSERT INTO about VALUES ('format', {FORMAT}), ('kind', '{quoted}');"
+                self.db.executescript(f"BEGIN; {_SCHEMA} {about_it} COMMIT;")
             about: dict[str, Any] = dict(self.db.execute("SELECT name, value FROM about"))
         except sqlite3.DatabaseError as exc:
             raise StoreError(f"{self.path} is no state of fastimap's: {exc}") from None

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import StoreError
-from ..state import STATE_FILE
+from ..state import STATE_FILE, opened_to_read
 from .base import Store
 
 __all__ = ["FORMATS", "kind_of", "store_at"]
@@ -32,8 +32,10 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
     if state is None:
         return None
     try:
-        database = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True)
+        database = opened_to_read(state)
         try:
+            if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                return None  # of a run that was killed when it began
             row = database.execute("SELECT value FROM about WHERE name = 'kind'").fetchone()
         finally:
             database.close()
