@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from fastimap import SequenceSet, UIDSet
 from fastimap.model._shown import Value
+from fastimap.types import FetchedMessage
 
 from .server import Answer, Expect, Script, Send, Serve, Step
 
@@ -130,6 +131,8 @@ def pieces(value: Any) -> Iterator[bytes]:
         yield value.encode("utf-8", "surrogateescape")
     elif isinstance(value, int):
         yield str(value).encode()
+    elif isinstance(value, FetchedMessage):
+        yield from pieces(value._values())
     elif isinstance(value, Mapping):
         for item in value.items():
             yield from pieces(item)

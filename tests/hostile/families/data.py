@@ -77,8 +77,13 @@ def data(
     return Scenario(
         FAMILY,
         name,
-        (*selected, Expect(command), Answer(octets), *(IN_STEP if SELECTED[-1] in selected else (Serve(),))),
-        (SELECT, call("typed", function), *((SEARCH,) if SELECTED[-1] in selected else ())),
+        (
+            *selected,
+            Expect(command),
+            Answer(octets),
+            *(IN_STEP if selected[: len(SELECTED)] == SELECTED else (Serve(),)),
+        ),
+        (SELECT, call("typed", function), *((SEARCH,) if selected[: len(SELECTED)] == SELECTED else ())),
         demand,
         timeout=10,
         interface=TYPED,
