@@ -145,7 +145,7 @@ $(BIN)/python:
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
 	@echo 'installing what develops and tests fastimap into $(VENV) ...'
 	$(PIP) install -q build 'cython>=3.1' 'setuptools>=77'
-	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[test,lint,demo]'
+	FASTIMAP_NO_EXTENSION=1 $(PIP) install -q --no-build-isolation -e '.[test,lint,demo,peers,oauth]'
 	touch $@
 
 $(VENV)/docs.stamp: $(VENV)/dev.stamp

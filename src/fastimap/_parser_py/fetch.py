@@ -29,6 +29,7 @@ from ..model.message import (
     PRESENT_OTHER,
     PRESENT_SIZE,
     PRESENT_UID,
+    VALUE_FIELDS,
     Address,
     BodyStructure,
     Defect,
@@ -270,7 +271,7 @@ class _Row:
             self.items[self.name] = value
 
     def message(self) -> FetchedMessage:
-        values = map(self.fields.get, _FIELD_NAMES)
+        values = map(self.fields.get, VALUE_FIELDS)
         return made_row((*values, tuple(self.items.items()), tuple(self.defects), self.present))
 
 
@@ -690,17 +691,6 @@ _FIELDS: dict[str, tuple[str, int, Callable[[Token, Note], object]]] = {
     "RFC822": ("body", PRESENT_BODY, _octets),
     "RFC822[]": ("body", PRESENT_BODY, _octets),
 }
-_FIELD_NAMES = (
-    "sequence_number",
-    "uid",
-    "flags",
-    "size",
-    "internal_date",
-    "mod_sequence",
-    "envelope",
-    "body_structure",
-    "body",
-)
 _DECODERS: dict[str, Callable[[Token, Note], object]] = {
     "RFC822.HEADER": _octets,
     "RFC822.TEXT": _octets,

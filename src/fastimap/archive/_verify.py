@@ -97,7 +97,7 @@ def verify(
     """Check that each message of a store is there and has the octets that were pulled; return what is not so.
 
     :param store: the store, or where it is.
-    :param account: compare with what this account has now, by UID, size, flags and INTERNALDATE; None: ask nobody.
+    :param account: compare with what this account has now, by UID, size, flags and INTERNALDATE; None: no account.
     :param mailboxes: only these.
     :param octets: also fetch every message from the account, and compare its octets.
     :param repair: fetch what is missing or different, and write it anew. It needs the account.

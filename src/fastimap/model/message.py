@@ -813,7 +813,7 @@ class _Row(FetchedMessage):
         raise AttributeError(f"a FetchedMessage does not change: {name}")
 
 
-_ROW_FIELDS = (
+VALUE_FIELDS: Final = (
     "sequence_number",
     "uid",
     "flags",
@@ -823,10 +823,9 @@ _ROW_FIELDS = (
     "envelope",
     "body_structure",
     "body",
-    "items",
-    "defects",
-    "present",
 )
+"""The number of a row, and the values that have a field each, in the order of `made_row`."""
+_ROW_FIELDS = (*VALUE_FIELDS, "items", "defects", "present")
 _SET = tuple(vars(_Row)[f"_{name}"].__set__ for name in _ROW_FIELDS)
 
 
