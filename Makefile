@@ -61,9 +61,9 @@ lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/generate_methods.py --check
-	$(BIN)/mypy --strict src tests benchmarks tools
+	$(BIN)/mypy --strict src tests benchmarks tools examples
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
-	$(BIN)/codespell src tests benchmarks tools docs .github *.md
+	$(BIN)/codespell src tests benchmarks tools docs examples .github *.md
 	$(BIN)/python tools/check_workflows.py
 	$(BIN)/python -m pytest -q tests/test_layering.py
 
