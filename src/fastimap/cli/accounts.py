@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from ..settings import Account
 from .exits import UsageError
@@ -23,18 +24,47 @@ __all__ = ["Given", "add", "config_path", "given", "read_config"]
 PASSWORD = "FASTIMAP_PASSWORD"
 PASSWORD_COMMAND = "FASTIMAP_PASSWORD_COMMAND"
 CONFIG = "FASTIMAP_CONFIG"
-_KEYS = {"url", "password_command", "token_command", "password_file", "mechanism", "pull"}
+_WITHOUT_SECRET = {"EXTERNAL", "GSSAPI", "ANONYMOUS"}
+_TABLES = {"pull", "push", "migrate", "watch"}
+_KEYS = {"url", "password_command", "token_command", "password_file", "mechanism"} | _TABLES
 
 
-@dataclass(frozen=True, slots=True)
 class Given:
-    """An account as it was named."""
+    """An account as it was named; the password is not asked for before `account` is."""
 
-    account: Account
-    name: str | None = None
-    """In the configuration."""
-    pull: dict[str, Any] = field(default_factory=dict)
-    """What the configuration says of pulling it."""
+    def __init__(
+        self, url: str, options: argparse.Namespace, name: str | None = None, table: dict[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        """In the configuration; None for a URL."""
+        self._table = table or {}
+        self._options = options
+        self._url = url
+        self._plain = _account(url, options, self._table)
+
+    def options(self, command: str) -> dict[str, Any]:
+        """Return what the configuration says of a command: ``pull``, ``watch``."""
+        table = self._table.get(command, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"{self.where(command)} is a table: [{self.where(command)}]")
+        return dict(table)
+
+    def where(self, command: str) -> str:
+        """Return what that table is called."""
+        return f"accounts.{self.name}.{command}"
+
+    @property
+    def who(self) -> str:
+        """What the account is called in stores and cursors: user@host."""
+        return f"{self._plain.user or ''}@{self._plain.host}"
+
+    @cached_property
+    def account(self) -> Account:
+        """The account, with its password, or what finds it."""
+        if self._plain.password is None and self._plain.token is None:
+            return self._plain
+        secret = _secret(f"{self._plain.user} at {self._plain.host}", self._options, self._table)
+        return replace(self._plain, **({"password": None, "token": None} | secret))
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -90,13 +120,13 @@ def given(options: argparse.Namespace, source: str | None) -> Given:
     if named is None:
         raise UsageError("which account? Name one, or give its URL: imaps://user@host")
     if "://" in named:
-        return Given(_account(named, options, {}))
+        return Given(named, options)
     known = read_config(options)
     if named not in known:
         others = f"; there are {', '.join(sorted(known))}" if known else ""
         raise UsageError(f"{config_path(options)} has no account {named!r}{others}")
     table = known[named]
-    return Given(_account(table["url"], options, table), named, dict(table.get("pull", {})))
+    return Given(table["url"], options, named, table)
 
 
 def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Account:
@@ -110,20 +140,28 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
         raise UsageError(f"{url}: the user is missing: imaps://user@host")
     if options.insecure and parts.scheme.lower() != "imap":
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
-    more = _secret(f"{unquote(parts.username or '')} at {parts.hostname}", options, table)
-    if "mechanism" in table:
-        more["mechanism"] = table["mechanism"]
+    more: dict[str, Any] = {"mechanism": table["mechanism"]} if "mechanism" in table else {}
     if options.insecure:
         more |= {"tls": False, "mechanism": more.get("mechanism", "PLAIN")}
+    if str(more.get("mechanism", "")).upper() not in _WITHOUT_SECRET:
+        more["token" if _by_token(options, table) else "password"] = _not_yet
     try:
         return Account.from_url(url, **more)
     except ValueError as exc:
         raise UsageError(f"{url}: {exc}") from None
 
 
+def _not_yet() -> str:
+    raise AssertionError("the secret is found when `Given.account` is asked for")
+
+
+def _by_token(options: argparse.Namespace, table: dict[str, Any]) -> bool:
+    return bool(options.token_command or (table.get("token_command") and not options.password_command))
+
+
 def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> dict[str, Any]:
     """Return the password, or the token, or a function that finds it."""
-    if options.token_command or (table.get("token_command") and not options.password_command):
+    if _by_token(options, table):
         return {"token": _command(options.token_command or table["token_command"])}
     if options.password_file:
         return {"password": _file(options.password_file)}

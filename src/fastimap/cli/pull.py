@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import logging
-import re
-import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date
-from pathlib import Path
-from typing import Any
 
 from .. import archive
 from ..archive.report import MailboxReport, Report
 from ..archive.stores import FORMATS, store_at
-from ..errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError
 from . import accounts, exits
-from .exits import Failed, UsageError, readable
+from .arguments import budget, day, merged, number, shown, size
+from .exits import UsageError, readable
+from .running import explained, talk
 from .show import Show, octets
 
-__all__ = ["add", "explained", "run"]
+__all__ = ["add", "run"]
 
 DESCRIPTION = (
     "Copy the mail of an account into a store: a Maildir unless --format says otherwise. The first run fetches all, "
@@ -32,53 +24,24 @@ EPILOG = (
     "Exit code: 0 all is there; 1 failed; 2 a mistake in the arguments; 3 finished, but not all; 10 can't connect; "
     "11 the store is in use; 12 the credentials were refused; 13 stopped at a limit, run again; 130, 143 by a signal."
 )
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _OPTIONS = {
-    "format",
-    "store",
-    "mailboxes",
-    "exclude",
-    "since",
-    "before",
-    "min_size",
-    "max_size",
-    "search",
-    "limit",
-    "connections",
-    "deleted",
-    "max_delete",
-    "bwlimit",
-    "budget",
-    "max_octets",
+    "format": None,
+    "store": None,
+    "mailboxes": None,
+    "exclude": None,
+    "since": day,
+    "before": day,
+    "min_size": size,
+    "max_size": size,
+    "search": None,
+    "limit": number,
+    "connections": number,
+    "deleted": None,
+    "max_delete": None,
+    "bwlimit": size,
+    "budget": budget,
+    "max_octets": size,
 }
-
-
-def size(text: str | int) -> int:
-    """Return the octets that ``20M`` stands for: K, M, G and T are powers of 1024."""
-    found = _SIZE.fullmatch(str(text).strip())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 20M or 2G")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
-
-
-def budget(text: str | int) -> int:
-    """Return the octets of ``2500MB/day``."""
-    return size(re.sub(r"\s*/\s*day\Z", "", str(text)))
-
-
-def day(text: str | date) -> date:
-    """Return a date."""
-    try:
-        return text if isinstance(text, date) else date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2024-01-31") from None
-
-
-def number(text: str | int) -> int:
-    """Return a number from 1."""
-    if not str(text).isascii() or not str(text).isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -88,7 +51,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=sorted(FORMATS), help="of the store (what it is already, else maildir)")
     which = parser.add_argument_group("which messages")
     which.add_argument(
-        "--mailbox", action="append", metavar="NAME", help=r"only this mailbox, or special use (\Sent); repeatable"
+        "--mailbox",
+        action="append",
+        dest="mailboxes",
+        metavar="NAME",
+        help=r"only this mailbox, or special use (\Sent); repeatable",
     )
     which.add_argument(
         "--exclude", action="append", metavar="NAME", help=r"not this mailbox, or special use (\Trash); repeatable"
@@ -118,14 +85,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     accounts.add(parser)
 
 
-def shown(parser: argparse.ArgumentParser) -> None:
-    """Add what every command takes that reports."""
-    group = parser.add_argument_group("output")
-    group.add_argument("--json", action="store_true", help="print lines of JSON, each with a message_type")
-    group.add_argument("-q", "--quiet", action="store_true", help="show no progress, and no result where all is well")
-    group.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: the conversation too")
-
-
 def run(options: argparse.Namespace) -> int:
     """Pull."""
     source, store = options.source, options.store
@@ -133,81 +92,19 @@ def run(options: argparse.Namespace) -> int:
         if store is not None:
             raise UsageError("with --account, STORE alone is to be named")
         source, store = None, source
+    options.store = store
     given = accounts.given(options, source)
-    unknown = sorted(set(given.pull) - _OPTIONS)
-    if unknown:
-        raise UsageError(f"accounts.{given.name}.pull: {unknown[0]!r} is not known")
-    where = store or given.pull.get("store")
+    arguments = merged(options, given.options("pull"), _OPTIONS, given.where("pull"))
+    where = arguments.pop("store", None)
     if where is None:
         raise UsageError("where to? Name the store's directory")
+    arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
+    arguments["newest_first"] = not options.oldest_first
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
-        arguments = _arguments(options, given.pull)
-        made = store_at(where, options.format or given.pull.get("format"))
+        made = store_at(where, arguments.pop("format", None))
         report = archive.pull(given.account, made, progress=show.progress, **arguments)
     return _end(report, options, show)
-
-
-def _arguments(options: argparse.Namespace, configured: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of `archive.pull`: of the command line, else of the configuration."""
-    arguments: dict[str, Any] = {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
-    arguments["newest_first"] = not options.oldest_first
-    readers = {"since": day, "before": day, "min_size": size, "max_size": size, "bwlimit": size, "max_octets": size}
-    readers |= {"budget": budget, "limit": number, "connections": number}
-    for name in _OPTIONS - {"format", "store"}:
-        value = getattr(options, "mailbox" if name == "mailboxes" else name)
-        if value is None and name in configured:
-            value = configured[name]
-            try:
-                value = readers[name](value) if name in readers else value
-            except argparse.ArgumentTypeError as exc:
-                raise UsageError(f"{name} in the configuration: {exc}") from None
-        if value is not None:
-            arguments[name] = value
-    return arguments
-
-
-def talk(options: argparse.Namespace) -> None:
-    """Have the log on standard error."""
-    if options.verbose:
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.DEBUG if options.verbose > 1 else logging.INFO, format="%(message)s"
-        )
-
-
-@contextmanager
-def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
-    """Turn what can go wrong into a line and an exit code."""
-    try:
-        try:
-            yield
-        except Failed:
-            raise
-        except archive.StoreInUse as exc:
-            raise Failed(f"{exc}; wait for it with --wait SECONDS", exits.IN_USE) from None
-        except archive.ArchiveError as exc:
-            raise Failed(str(exc)) from None
-        except AuthenticationFailed as exc:
-            raise Failed(f"the server refuses the credentials: {exc}", exits.REFUSED) from None
-        except ConnectionLost as exc:
-            raise Failed(f"can't connect: {exc}", exits.CANNOT_CONNECT) from None
-        except FastimapError as exc:
-            code = exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED
-            raise Failed(str(exc), code) from None
-        except (ValueError, TypeError) as exc:
-            if options.verbose > 1:
-                raise
-            raise UsageError(str(exc)) from None
-        except OSError as exc:
-            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-            text = "the disk is full" if full else str(exc)
-            raise Failed(f"{text}; what is done stays done, the same command goes on") from None
-        except sqlite3.OperationalError as exc:
-            raise Failed(f"the state: {exc}; what is done stays done, the same command goes on") from None
-    except Failed as exc:
-        if options.json:
-            show.line("error", error=readable(exc), code=exc.code)
-        raise
 
 
 def _end(report: Report, options: argparse.Namespace, show: Show) -> int:
@@ -265,8 +162,3 @@ def _summary(report: Report) -> str:
     if report.failed:
         text += f"; {len(report.failed)} of {len(report.mailboxes)} mailboxes failed"
     return readable(text)
-
-
-def home(store: str) -> Path:
-    """Return a store's path."""
-    return Path(store).expanduser()

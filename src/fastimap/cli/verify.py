@@ -8,8 +8,9 @@ import sys
 from .. import archive
 from ..archive.report import Progress
 from . import accounts, exits
+from .arguments import number, shown
 from .exits import UsageError, readable
-from .pull import explained, number, shown, talk
+from .running import explained, talk
 from .show import Show
 
 __all__ = ["add", "run"]

@@ -1,0 +1,91 @@
+"""What arguments are read as, and those that the configuration gives where the command line does not."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from .exits import UsageError
+
+__all__ = ["budget", "day", "merged", "number", "seconds", "shown", "size"]
+
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+
+
+def size(text: str | int) -> int:
+    """Return the octets that ``20M`` stands for: K, M, G and T are powers of 1024."""
+    found = _SIZE.fullmatch(str(text).strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 20M or 2G")
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+
+
+def budget(text: str | int) -> int:
+    """Return the octets of ``2500MB/day``."""
+    return size(re.sub(r"\s*/\s*day\Z", "", str(text)))
+
+
+def day(text: str | date) -> date:
+    """Return a date."""
+    try:
+        return text if isinstance(text, date) else date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2024-01-31") from None
+
+
+def number(text: str | int) -> int:
+    """Return a number from 1."""
+    if not str(text).isascii() or not str(text).isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
+def seconds(text: str | float) -> float:
+    """Return a number of seconds over 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds over 0")
+    return found
+
+
+def shown(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes that reports."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="print lines of JSON, each with a message_type")
+    group.add_argument("-q", "--quiet", action="store_true", help="show no progress, and no result where all is well")
+    group.add_argument("-v", "--verbose", action="count", default=0, help="say more; twice: the conversation too")
+
+
+def merged(
+    options: argparse.Namespace,
+    configured: Mapping[str, Any],
+    readers: Mapping[str, Callable[[Any], Any] | None],
+    where: str,
+) -> dict[str, Any]:
+    """Return the options that were given, on the command line or else in the configuration.
+
+    :param configured: the configuration's.
+    :param readers: by the name of each option: what makes a value of what the configuration holds; None: nothing.
+    :param where: what the configuration's table is called, for messages.
+    """
+    unknown = sorted(set(configured) - set(readers))
+    if unknown:
+        raise UsageError(f"{where}: {unknown[0]!r} is not known")
+    found = {}
+    for name, reader in readers.items():
+        value = getattr(options, name)
+        if value in (None, False) and name in configured:
+            value = configured[name]
+            try:
+                value = value if reader is None else reader(value)
+            except argparse.ArgumentTypeError as exc:
+                raise UsageError(f"{where}: {name}: {exc}") from None
+        if value is not None:
+            found[name] = value
+    return found

@@ -1,0 +1,69 @@
+"""How a command runs: what it logs, and what becomes of that which can go wrong."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import exits
+from .exits import Failed, UsageError, readable
+from .show import Show
+
+__all__ = ["explained", "talk"]
+
+_GO_ON = "what is done stays done, the same command goes on"
+
+
+def talk(options: argparse.Namespace) -> None:
+    """Have the log on standard error, as --verbose says."""
+    if options.verbose:
+        import logging
+
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.DEBUG if options.verbose > 1 else logging.INFO, format="%(message)s"
+        )
+
+
+@contextmanager
+def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
+    """Turn what can go wrong in the block into a line and an exit code."""
+    try:
+        yield
+    except Exception as exc:
+        failed = exc if isinstance(exc, Failed) else _failed(exc)
+        if failed is None or (options.verbose > 1 and isinstance(exc, (ValueError, TypeError))):
+            raise
+        if options.json:
+            show.line("error", error=readable(failed), code=failed.code)
+        raise failed from None
+
+
+def _failed(exc: Exception) -> Failed | None:
+    """Return what is said of an error; None where it is none that a user can do something about."""
+    from ..archive.errors import ArchiveError, StoreInUse
+    from ..errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError, FollowOutage
+
+    if isinstance(exc, StoreInUse):
+        return Failed(f"{exc}; wait for it with --wait SECONDS", exits.IN_USE)
+    if isinstance(exc, ArchiveError):
+        return Failed(str(exc))
+    if isinstance(exc, AuthenticationFailed):
+        return Failed(f"the server refuses the credentials: {exc}", exits.REFUSED)
+    if isinstance(exc, FollowOutage):
+        return Failed(str(exc), exits.CANNOT_CONNECT)
+    if isinstance(exc, ConnectionLost):
+        return Failed(f"can't connect: {exc}", exits.CANNOT_CONNECT)
+    if isinstance(exc, FastimapError):
+        return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
+    if isinstance(exc, (ValueError, TypeError)):
+        return UsageError(str(exc))
+    if isinstance(exc, OSError):
+        full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+        return Failed(f"{'the disk is full' if full else exc}; {_GO_ON}")
+    if isinstance(exc, sqlite3.OperationalError):
+        return Failed(f"the state: {exc}; {_GO_ON}")
+    return None
