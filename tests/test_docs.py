@@ -119,7 +119,7 @@ def test_every_command_has_a_row() -> None:
     assert named - public(Pipeline) == CLIENTS_ONLY
 
 
-PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")]
+PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").glob("*.md")]
 
 
 @pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.relative_to(PROJECT).as_posix())

@@ -10,12 +10,9 @@ import sqlite3
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -23,6 +20,7 @@ import trustme
 from fastimap.testing import IMAPServer
 from tests.imaplib.scripted import Peer, Server
 from tests.support import PROJECT
+from tests.support.tokens import endpoint
 
 EXAMPLES = sorted((PROJECT / "examples").glob("*.py"))
 PATIENCE = 60  # seconds in which a program has to do what is waited for
@@ -228,23 +226,6 @@ def test_many_mailboxes(server: IMAPServer, run: Callable[..., str]) -> None:
     assert sorted(rest) == sorted(expected)
 
 
-class Tokens(BaseHTTPRequestHandler):
-    """A token endpoint that makes a token of a refresh token."""
-
-    def do_POST(self) -> None:
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.asked.append(form)  # type: ignore[attr-defined]
-        answer = json.dumps({"access_token": "a-fresh-token", "expires_in": 3600, "token_type": "Bearer"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
 def test_google_oauth(context: ssl.SSLContext, run: Callable[..., str], tmp_path: Path) -> None:
     pytest.importorskip("google.oauth2", reason="it needs google-auth-oauthlib")
 
@@ -260,19 +241,10 @@ def test_google_oauth(context: ssl.SSLContext, run: Callable[..., str], tmp_path
         peer.answer(b"STATUS INBOX (MESSAGES)", b"* STATUS INBOX (MESSAGES 17)")
         peer.log_out()
 
-    with HTTPServer(("127.0.0.1", 0), Tokens) as endpoint, Server(script) as imap:
-        endpoint.asked = []  # type: ignore[attr-defined]
-        thread = threading.Thread(target=endpoint.serve_forever)
-        thread.start()
-        try:
-            kept = {"refresh_token": "kept", "client_id": "id", "client_secret": "hidden"}
-            kept["token_uri"] = f"http://127.0.0.1:{endpoint.server_port}/token"
-            (tmp_path / "token.json").write_text(json.dumps(kept))
-            printed = run("google_oauth.py", imap.port, "client.json")
-        finally:
-            endpoint.shutdown()
-            thread.join()
-        (asked,) = endpoint.asked  # type: ignore[attr-defined]
-    assert "grant_type=refresh_token" in asked
-    assert "refresh_token=kept" in asked
+    with endpoint() as tokens, Server(script) as imap:
+        kept = {"refresh_token": "kept", "client_id": "id", "client_secret": "hidden", "token_uri": tokens.url}
+        (tmp_path / "token.json").write_text(json.dumps(kept))
+        printed = run("google_oauth.py", imap.port, "client.json")
+        (asked,) = tokens.asked
+    assert (asked["grant_type"], asked["refresh_token"]) == ("refresh_token", "kept")
     assert printed == "INBOX 17\n"

@@ -1,0 +1,309 @@
+"""Every block of every page runs as it stands, and does what the page says.
+
+A page's function here prepares the mail that the page speaks of, runs the blocks in their order, and looks at what
+came of it; what a block prints is held by the block of text after it, where there is one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import Account, Client, UIDSet, follow
+from fastimap.testing import IMAPServer
+from tests.pages.blocks import Block, blocks, run_command
+from tests.pages.conftest import Stage
+from tests.support import PROJECT
+
+ELSEWHERE = {
+    "guide.md": "tests/stories/test_guide.py, against Dovecot",
+    "oauth.md": "tests/pages/test_oauth.py, against a token endpoint",
+}
+TESTED: dict[str, Callable[[Stage, IMAPServer, list[Block]], None]] = {}
+HELLO = b"From: Ann <ann@example.org>\r\nSubject: hello\r\n\r\nworld\r\n"
+Page = Callable[[Stage, IMAPServer, list[Block]], None]
+
+
+def page(name: str) -> Callable[[Page], Page]:
+    def note(function: Page) -> Page:
+        TESTED[name] = function
+        return function
+
+    return note
+
+
+def mail(sender: str, subject: str, text: str = "") -> bytes:
+    return f"From: {sender}\r\nSubject: {subject}\r\n\r\n{text}".encode()
+
+
+def python(found: list[Block]) -> list[Block]:
+    return [block for block in found if block.language == "python"]
+
+
+@page("index.md")
+def index(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.append("INBOX", HELLO)
+    server.create("Archive")
+    read, gathered, drop_in = python(found)
+    assert stage.run(read) == "1 hello world\n\n"
+    assert stage.run(gathered) == "[('INBOX', 1), ('Archive', 0)]\n"
+    assert "fastimap" in stage.run(drop_in)
+    assert server.messages("INBOX")[0].flags == frozenset()
+
+
+@page("install.md")
+def install(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    (which,) = python(found)
+    assert stage.run(which) in ("c\n", "py\n")
+
+
+@page("providers.md")
+def providers(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    special, name = python(found)
+    stage.names["client"] = client = Client("imap.example.org", user="me", password="secret")
+    with client:
+        assert stage.run(special) == "no such mailbox here\n"
+    exec("import fastimap", stage.names)
+    stage.run(name)
+    with stage.names["client"] as client:
+        assert client.connect() is None
+        assert client._settings.client_id == {"name": "my-program", "version": "1.0"}
+
+
+@page("connections.md")
+def connections(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    proxy, certificate = python(found)
+    stage.run(proxy)  # it asserts
+    server.append("INBOX", HELLO, user="ann")
+    stage.names |= {"certificate": stage.directory.parent / "certificate.pem", "host": "localhost", "port": server.port}
+    source = certificate.source.replace('user="user", password="password"', 'user="ann", password="secret"')
+    assert source != certificate.source
+    assert stage.run(certificate._replace(source=source)) == "1\n"
+
+
+@page("testing.md")
+def of_testing(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    program, fixture = python(found)
+    stage.run(program)  # it asserts
+    assert "\\Seen" in stage.names["server"].messages("INBOX")[0].flags
+    stage.run(fixture)
+    with IMAPServer() as fresh:
+        stage.names["test_the_inbox_is_empty_at_first"](fresh)
+        fresh.append("INBOX", HELLO)
+        with pytest.raises(AssertionError):
+            stage.names["test_the_inbox_is_empty_at_first"](fresh)
+
+
+@page("throttles.md")
+def throttles(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.append("INBOX", HELLO)
+    loop, limits = python(found)
+    assert stage.run(loop) == f"1 {len(HELLO)}\n"
+    stage.run(limits)
+    with stage.names["client"] as client:
+        assert client._settings.limits.literal == 16 * 1024 * 1024
+        client.select("INBOX")
+
+
+@page("errors.md")
+def errors(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    (block,) = python(found)
+    with Client("imap.example.org", user="me", password="secret") as stage.names["client"]:
+        assert stage.run(block) == "MailboxNotFound True\n"
+
+
+@page("archive.md")
+def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    for name in ("INBOX", "Sent", "Trash"):
+        if name != "INBOX":
+            server.create(name, user="ann")
+            server.create(name)
+        server.append(name, mail("bob@example.org", name), user="ann")
+        server.append(name, mail("bob@example.org", name))
+    shell, program, settings = [block for block in found if block.commands or block.language in ("python", "toml")]
+    printed = stage.run(shell)
+    assert "complete: 3 found = 3 written" in printed
+    shutil.rmtree(stage.directory / "Mail")
+    stage.run(program)
+    report, checked = stage.names["report"], stage.names["checked"]
+    assert report.complete
+    assert (report.written, list(report.excluded)) == (2, ["Trash"])
+    assert (checked.good, checked.checked) == (True, 2)
+    configuration = stage.directory / "fastimap" / "config.toml"
+    configuration.parent.mkdir()
+    password = stage.directory / "pass"
+    password.write_text("secret\n")
+    wanted = settings.source.replace('password_command = ["pass", "show", "work"]', f"password_file = '{password}'")
+    assert wanted != settings.source
+    configuration.write_text(wanted.replace('"~/Mail"', '"~/Other"'))
+    assert "complete: 2 found = 2 written" in run_command("fastimap pull work")
+
+
+@page("sessions.md")
+def sessions(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    for name in ("Drafts", "Support"):
+        server.create(name, user="ann")
+    for name, subject in (("INBOX", "one"), ("INBOX", "two"), ("Drafts", "three")):
+        server.append(name, mail("bob@example.org", subject), user="ann")
+    saved: list[int] = []
+    stage.names |= {"uids": UIDSet("1:*"), "save": lambda message: saved.append(message.uid)}
+    retry, held, pool, tickets = python(found)
+    stage.run(retry)
+    assert saved == [1, 2]
+
+    printed = stage.run(held)
+    assert sorted(printed.splitlines()) == ["Drafts 1", "INBOX 2"]
+    assert (stage.names["inbox"], stage.names["drafts"]) == (["one", "two"], ["three"])
+
+    saved.clear()
+    jobs: list[int] = []
+    account = Account("imap.example.org", user="ann", password="secret")
+    stage.names |= {
+        "account": account,
+        "names": ["INBOX", "Drafts"],
+        "job": lambda client: jobs.append(len(client.search().uids)),
+    }
+    assert "lent=5, opened=" in stage.run(pool)  # for the two blocks, fetch_iter, and two jobs
+    assert sorted(jobs) == [1, 2]
+    assert sorted(saved) == [1, 2]
+
+    made: list[str] = []
+
+    def create_ticket(db: sqlite3.Connection, message: Any) -> None:
+        made.append(message.envelope.subject)
+        if len(made) == 2:
+            stage.names["mail"].stop()
+
+    with follow(account, ["INBOX", "Support"], cursor="tickets.sqlite", start="new", once=True) as before:
+        assert list(before) == []
+    server.append("INBOX", mail("bob@example.org", "four"), user="ann")
+    stage.when(lambda: made, lambda: server.append("Support", mail("bob@example.org", "five"), user="ann"))
+    stage.names["create_ticket"] = create_ticket
+    stage.run(tickets)
+    assert made == ["four", "five"]
+    with follow(account, ["INBOX", "Support"], cursor="tickets.sqlite", start="new", once=True) as after:
+        assert list(after) == []
+
+
+INVOICE = b"""From: billing@shop.example
+Subject: Your invoice
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="x"
+
+--x
+Content-Type: text/plain; charset=utf-8
+
+Dear customer, please find your invoice attached.
+--x
+Content-Type: application/pdf
+Content-Disposition: attachment; filename="../invoice.pdf"
+Content-Transfer-Encoding: base64
+
+JVBERi0xLjA=
+--x--
+""".replace(b"\n", b"\r\n")
+
+
+@page("tutorials/read-a-mailbox.md")
+def read_a_mailbox(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.create("Archive")
+    server.append("INBOX", mail("Ann <ann@example.org>", "Minutes of Monday", "What we said.\r\n"), ["\\Seen"])
+    server.append("INBOX", INVOICE)
+    server.append("INBOX", mail("newsletter@shop.example", "Only today!", "Buy.\r\n"))
+    *reading, change = python(found)
+    for block in reading:
+        stage.run(block)
+    assert [message.flags for message in server.messages("INBOX")] == [{"\\Seen"}, set(), set()]
+    (attachment,) = (stage.directory / "attachments").iterdir()
+    assert attachment.read_bytes() == b"%PDF-1.0"
+    stage.run(change)
+    assert [message.uid for message in server.messages("INBOX")] == [1, 3]
+    (moved,) = server.messages("Archive")
+    assert (moved.octets, set(moved.flags)) == (INVOICE, {"\\Seen"})
+
+
+@page("tutorials/archive-an-account.md")
+def archive_an_account(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.create("Sent")
+    for name, subject in (("INBOX", "Minutes"), ("INBOX", "Invoice"), ("Sent", "Re: Minutes")):
+        server.append(name, mail("ann@example.org", subject, "The text.\r\n"))
+    for block in found:
+        if block.commands or block.language == "python":
+            stage.run(block)
+    assert sum(block.output is not None for block in found) == 4
+
+
+def tickets(file: Path) -> list[tuple[str, str]]:
+    db = sqlite3.connect(file)
+    try:
+        return db.execute("SELECT subject, body FROM tickets ORDER BY id").fetchall()
+    except sqlite3.OperationalError:
+        return []
+    finally:
+        db.close()
+
+
+@page("tutorials/tickets.md")
+def a_ticket_inbox(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.create("Support")
+    for subject in ("one", "two"):
+        server.append("INBOX", mail("ann@example.org", subject, "Help!\r\n"))
+    program, refusing, service = python(found)
+    file = stage.directory / "tickets.sqlite"
+    stage.when(
+        lambda: len(tickets(file)) == 2, lambda: server.append("Support", mail("bob@example.org", "three", "Help!\r\n"))
+    )
+    stage.when(lambda: len(tickets(file)) == 3, lambda: stage.names["mail"].stop())
+    assert stage.run(program) == "ticket: INBOX 1\nticket: INBOX 2\nticket: Support 1\n"
+
+    server.append("INBOX", mail("ann@example.org", "four", "Help!\r\n"))
+    server.append("INBOX", mail("ann@example.org", "five"))
+    stage.run(refusing)
+    assert [subject for subject, _ in tickets(file)] == ["one", "two", "three", "four"]
+
+    class Service:
+        """It takes nothing at first."""
+
+        def __init__(self) -> None:
+            self.taken: dict[str, str] = {}
+            self.asked = 0
+
+        def create_ticket(self, key: str, text: str) -> None:
+            self.asked += 1
+            if self.asked == 1:
+                raise ConnectionError
+            self.taken[key] = text
+
+    stage.names["service"] = there = Service()
+    stage.run(service)
+    assert len(there.taken) == 3
+    stage.names["db"].close()
+
+
+@page("tutorials/many-mailboxes.md")
+def many_mailboxes(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    for number in range(200):
+        server.create(f"Lists/{number:03}")
+        for count in range(number % 3):
+            server.append(f"Lists/{number:03}", mail("a@b.c", f"news {number}.{count}"))
+    for block in python(found):
+        stage.run(block)
+
+
+@pytest.mark.parametrize("name", sorted(TESTED))
+def test_a_page(name: str, stage: Callable[[int], Stage], server: IMAPServer, context: ssl.SSLContext) -> None:
+    TESTED[name](stage(server.port), server, blocks(name))
+
+
+def test_no_page_is_left_out() -> None:
+    pages = {path.relative_to(PROJECT / "docs").as_posix() for path in (PROJECT / "docs").rglob("*.md")}
+    with_blocks = {
+        name for name in pages if any(block.language == "python" or block.commands for block in blocks(name))
+    }
+    assert with_blocks == {*TESTED, *ELSEWHERE}
