@@ -50,11 +50,22 @@ def python(found: list[Block]) -> list[Block]:
 def index(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     server.append("INBOX", HELLO)
     server.create("Archive")
-    read, gathered, drop_in = python(found)
+    server.append("Archive", mail("bob@example.org", "kept"))
+    read, copy, drop_in = python(found)
     assert stage.run(read) == "1 hello world\n\n"
-    assert stage.run(gathered) == "[('INBOX', 1), ('Archive', 0)]\n"
+    assert stage.run(copy) == "True 2\n"
+    assert HELLO in [path.read_bytes() for path in (stage.directory / "Mail" / "INBOX").rglob("*fastimap,*")]
     assert "fastimap" in stage.run(drop_in)
     assert server.messages("INBOX")[0].flags == frozenset()
+
+
+@page("limits.md")
+def limits(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    (block,) = python(found)
+    stage.run(block)
+    with stage.names["client"] as client:
+        assert client._settings.limits.literal == 2**30
+        assert client.select("INBOX").exists == 0
 
 
 @page("install.md")

@@ -92,7 +92,7 @@ def test_links_and_pictures_of_the_description_lead_to_the_repository(set_up: di
 def test_without_an_address_the_words_of_the_links_stay(set_up: dict[str, Any]) -> None:
     shown = set_up["description"]("", "v1.2.0")
     assert "](" not in shown.replace("](https://", "")
-    assert "CONTRIBUTING.md" in shown
+    assert "architecture, contributing, changelog" in shown
     assert set_up["urls"]("", "v1.2.0") == {}
 
 
