@@ -277,6 +277,7 @@ class Replace(_Appending[AppendResult]):
 
     name = "REPLACE"
     states = SELECTED
+    claims_news = True
 
     def __init__(
         self,

@@ -191,6 +191,12 @@ class Session:
         selections, expunges = scope
         return selections == self.selections and expunges in (None, self.expunges)
 
+    def expunged(self, messages: int) -> None:
+        """Note that so many messages of the selected mailbox are gone."""
+        self.expunges += 1
+        if self.exists is not None:
+            self.exists = max(self.exists - messages, 0)
+
     def forget(self) -> None:
         """Forget what was learnt before TLS (RFC 9051, section 6.2.1)."""
         self.capabilities = frozenset()
@@ -220,6 +226,9 @@ class Command(Generic[R_co]):
     fetches: ClassVar[bool] = False
     """Whether FETCH responses are what it is for: it minds their number itself, and they may have any size. Those that
     answer another command count as its other answers do (`Limits.answers`)."""
+    claims_news: ClassVar[bool] = False
+    """Whether `take` may claim a status response with a code, EXISTS, RECENT or EXPUNGE, which servers send at any
+    time: those that nobody claims are not decoded before they are read."""
     tag: bytes = b""
     """Given by the protocol when it is sent."""
     scope: Scope | None = None

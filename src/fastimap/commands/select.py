@@ -118,6 +118,7 @@ class Select(Command[SelectedMailbox]):
     """
 
     name = "SELECT"
+    claims_news = True
     repeatable = True
     keeps_hold: bool = False
     """Whether it is the client's own: for `selected()`, or to bring back what was selected before a cut."""
@@ -374,6 +375,7 @@ class Expunge(Command[ExpungeResult]):
 
     name = "EXPUNGE"
     states = SELECTED
+    claims_news = True
 
     def __init__(self, messages: MessageSet | None = None) -> None:
         self.begin(None if messages is None else uid_set(messages))

@@ -266,6 +266,7 @@ class Copy(Command[CopyResult]):
 
     name = "COPY"
     states = SELECTED
+    claims_news = True
 
     def __init__(self, messages: MessageSet, mailbox: MailboxName) -> None:
         self._mailbox = encode.mailbox(mailbox)

@@ -152,10 +152,19 @@ def is_expunge(response: Response) -> bool:
 
 def octets_of(value: object) -> int:
     """Return about how many octets a server needs to say `value`: a row, or what is in it."""
-    if isinstance(value, (bytes, str)):
-        return len(value) + 2
-    if isinstance(value, FetchedMessage):
-        value = value._values()
-    if isinstance(value, (tuple, frozenset)):
-        return 2 + sum(map(octets_of, value))
-    return 0 if value is None else 8
+    octets = 0
+    values = [value]
+    for value in values:  # and what is in it
+        if value is None:
+            continue
+        if isinstance(value, (bytes, str)):
+            octets += len(value) + 2
+        elif isinstance(value, FetchedMessage):
+            values.extend(value._values())
+            octets += 2
+        elif isinstance(value, (tuple, frozenset)):
+            values.extend(value)
+            octets += 2
+        else:
+            octets += 8
+    return octets

@@ -89,6 +89,11 @@ class Flight:
             for span in pending.spans:
                 del busy[bisect_left(busy, span)]
 
+    @property
+    def claims_news(self) -> bool:
+        """Whether one of them may claim what servers say at any time."""
+        return any(pending.command.claims_news for pending in self.by_tag.values())
+
     def commands(self) -> Iterable[Command[Any]]:
         """Return the commands in flight, oldest first."""
         return [pending.command for pending in self.by_tag.values()]

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -76,8 +77,10 @@ log = logging.getLogger("fastimap")
 
 _SHOWN = 1000
 _SHORTEST_LINE = 1024
-_CONDITION = pattern(rb"\* (?:OK|NO|BAD) (?!\[)")
-"""A status response without a response code."""
+_NEWS = pattern(
+    rb"\* (?:(?:OK|NO|BAD) (?:(?!\[)|(\[)(?!CAPABILITY))|([0-9]{1,9}) (EXISTS|RECENT|EXPUNGE)\Z)", re.IGNORECASE
+)
+"""What a server may say at any time, and as often as it likes: it is decoded when it is read."""
 _NO_TEXT = (b"", b" ", b"[")
 
 
@@ -524,16 +527,16 @@ class Protocol:
             if not batch:
                 break
             octets = 0
-            conditions: list[bytes] = []
+            news: list[bytes] = []
             as_lines = self.session.state is not State.CONNECTING and not log.isEnabledFor(logging.DEBUG)
             for item in batch:
                 line = item[0] if as_lines and len(item) == 1 and not isinstance(item, list) else b""
-                if line[:1] == b"*" and _CONDITION.match(line):
-                    conditions.append(line)
+                if line[:1] == b"*" and self._is_news(line):
+                    news.append(line)
                     continue
-                if conditions:
-                    self._take_conditions(conditions)
-                    conditions = []
+                if news:
+                    self._take_news(news)
+                    news = []
                 if isinstance(item, list):
                     self._take_rows(item)
                 elif line and (tagged := self._plain_ok(line)) is not None:
@@ -546,8 +549,8 @@ class Protocol:
                     self.eof_received()
                 if self.error is not None:
                     return
-            if conditions:
-                self._take_conditions(conditions)
+            if news:
+                self._take_news(news)
             if not reader.buffered:
                 return
         skipped = octets - reader.buffered
@@ -561,8 +564,28 @@ class Protocol:
             return None
         return Tagged(tag, "OK", None, rest[3:].decode("utf-8", "replace"))
 
-    def _take_conditions(self, lines: list[bytes]) -> None:
-        """Take status responses that no command claims, as lines: a server may send a million of them."""
+    def _is_news(self, line: bytes) -> bool:
+        """Whether `line` is a status response, EXISTS, RECENT or EXPUNGE that no command claims; it is learnt from."""
+        found = _NEWS.match(line)
+        if found is None:
+            return False
+        code, number, kind = found.groups()
+        if (code or kind) and self._flight.claims_news:
+            return False
+        if kind is None:
+            return True
+        session = self.session
+        kind = kind.upper()
+        if kind == b"EXISTS":
+            session.exists = int(number)
+        elif kind == b"EXPUNGE":
+            if not int(number):
+                return False
+            session.expunged(1)
+        return True
+
+    def _take_news(self, lines: list[bytes]) -> None:
+        """Take responses that no command claims, as lines: a server may send a million of them."""
         octets = sum(map(len, lines))
         self._counters.responses += len(lines)
         self.unsolicited.count(len(lines), octets)
@@ -667,10 +690,7 @@ class Protocol:
         elif isinstance(response, Exists):
             session.exists = response.count
         elif is_expunge(response):
-            session.expunges += 1
-            if session.exists is not None:
-                gone = len(response.uids) if isinstance(response, Vanished) else 1
-                session.exists = max(session.exists - gone, 0)
+            session.expunged(len(response.uids) if isinstance(response, Vanished) else 1)
         elif isinstance(response, ServerID):
             session.server_id = dict(response.fields)
 
