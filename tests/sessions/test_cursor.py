@@ -118,6 +118,14 @@ def test_a_message_given_back_comes_later(cursor: SQLiteCursor, clock: Clock) ->
     assert cursor.lease(PLACE, VALIDITY, [11], 1, 60)
 
 
+def test_a_delivery_that_does_not_count(cursor: SQLiteCursor, clock: Clock) -> None:
+    for counted, expected in ((False, 1), (False, 1), (True, 1), (True, 2), (False, 3), (True, 3)):
+        (lease,) = cursor.lease(PLACE, VALIDITY, [11], 1, 60)
+        assert cursor.delivering(lease) == expected
+        cursor.again(lease, 30, "the database was locked", counted=counted)
+        clock.now += 31
+
+
 def test_what_was_not_delivered_is_released_at_once(cursor: SQLiteCursor) -> None:
     leases = cursor.lease(PLACE, VALIDITY, [11, 12], 2, 60)
     cursor.delivering(leases[0])

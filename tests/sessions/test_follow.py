@@ -126,6 +126,22 @@ def test_retry_comes_again(account: Account, path: Path) -> None:
     assert all_of(account, path) == []
 
 
+def test_a_retry_that_does_not_count_parks_nothing(account: Account, path: Path) -> None:
+    send(account, "a")
+    times = 0
+    with follow(account, cursor=path, start="all", deliveries=1, **QUICK) as mail:
+        for message in mail:
+            times += 1
+            assert message.deliveries == 1
+            if times < 3:
+                message.retry(after=0.05, counted=False)
+            else:
+                message.done()
+                mail.stop()
+        assert mail.parked() == []
+    assert all_of(account, path) == []
+
+
 def test_a_message_that_is_let_go_of_is_given_back(account: Account, path: Path) -> None:
     send(account, "a", "b")
     with follow(account, cursor=path, start="all", once=True) as mail:

@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main", "parser"]
 COMMANDS = {
     "pull": "copy an account's mail into a store; again: only what is new",
     "verify": "check that a store holds what it should, and what the account has",
+    "watch": "run a command for each message that comes, for ever",
     "status": "say what a store holds and how far its last run came",
     "demo": "fetch the same mail with imaplib and with fastimap, and compare",
 }

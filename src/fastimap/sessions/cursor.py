@@ -187,8 +187,8 @@ class Cursor(Protocol):
         """Take note that messages are done, and of what is to be done to them on the server; in the transaction that
         is open on the connection `db`, if one is given."""
 
-    def again(self, lease: Lease, seconds: float, reason: str) -> None:
-        """Give a message back, to be delivered again so many seconds from now."""
+    def again(self, lease: Lease, seconds: float, reason: str, *, counted: bool = True) -> None:
+        """Give a message back, to be delivered again so many seconds from now; not `counted`: as if it had not been."""
 
     def release(self, leases: Sequence[Lease]) -> None:
         """Give messages back that were not delivered. Those that are lost are passed over."""
@@ -454,8 +454,8 @@ class SQLiteCursor:
                 ((number, lease.uid_validity, lease.uid, verb, argument) for verb, argument in actions),
             )
 
-    def again(self, lease: Lease, seconds: float, reason: str) -> None:
-        self._set(lease, "waiting", self._clock() + seconds, reason)
+    def again(self, lease: Lease, seconds: float, reason: str, *, counted: bool = True) -> None:
+        self._set(lease, "waiting", self._clock() + seconds, reason, fewer=int(not counted))
 
     def release(self, leases: Sequence[Lease]) -> None:
         with self._transaction(durable=False) as db:
@@ -476,13 +476,13 @@ class SQLiteCursor:
     def park(self, lease: Lease, reason: str) -> None:
         self._set(lease, "parked", 0.0, reason)
 
-    def _set(self, lease: Lease, state: str, until: float, reason: str) -> None:
+    def _set(self, lease: Lease, state: str, until: float, reason: str, *, fewer: int = 0) -> None:
         with self._transaction() as db:
             number = self._own(db, lease)
             db.execute(
-                "UPDATE fastimap_messages SET state = ?, token = NULL, until = ?, reason = ?"
-                " WHERE mailbox = ? AND uid = ?",
-                (state, until, reason[:_LONGEST_REASON], number, lease.uid),
+                "UPDATE fastimap_messages SET state = ?, token = NULL, until = ?, reason = ?,"
+                " deliveries = max(0, deliveries - ?) WHERE mailbox = ? AND uid = ?",
+                (state, until, reason[:_LONGEST_REASON], fewer, number, lease.uid),
             )
 
     def _own(self, db: sqlite3.Connection, lease: Lease) -> int:

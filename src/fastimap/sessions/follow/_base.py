@@ -237,12 +237,12 @@ class BaseFollow:
             self._by_transaction = leases[-1]
         self._finished(leases)
 
-    def _again(self, lease: Lease, seconds: float, reason: str) -> None:
-        if lease.deliveries >= self.deliveries:
+    def _again(self, lease: Lease, seconds: float, reason: str, counted: bool = True) -> None:
+        if counted and lease.deliveries >= self.deliveries:
             self._reject(lease, reason)
             return
         self.let_go(lease)
-        self.cursor.again(lease, seconds, reason)
+        self.cursor.again(lease, seconds, reason, counted=counted)
 
     def _reject(self, lease: Lease, reason: str) -> None:
         self.let_go(lease)

@@ -101,9 +101,15 @@ class Message(Received):
         """
         self._follow._done([self._lease], db)
 
-    def retry(self, after: float = 60.0, reason: str = "the program wants to try again") -> None:
-        """Have the message again, so many seconds from now; after too many deliveries it is parked."""
-        self._follow._again(self._lease, after, reason)
+    def retry(
+        self, after: float = 60.0, reason: str = "the program wants to try again", *, counted: bool = True
+    ) -> None:
+        """Have the message again, so many seconds from now; after too many deliveries it is parked.
+
+        :param counted: whether this was in vain because of the message; False where it was not, for instance because
+            a database is away: then it comes again as often as it has to.
+        """
+        self._follow._again(self._lease, after, reason, counted)
 
     def reject(self, reason: str) -> None:
         """Park the message: it does not come again until `retry_parked`."""
@@ -124,9 +130,11 @@ class AsyncMessage(Received):
         else:
             await self._follow._apart(self._follow._done, [self._lease], None)
 
-    async def retry(self, after: float = 60.0, reason: str = "the program wants to try again") -> None:
+    async def retry(
+        self, after: float = 60.0, reason: str = "the program wants to try again", *, counted: bool = True
+    ) -> None:
         """See `Message.retry`."""
-        await self._follow._apart(self._follow._again, self._lease, after, reason)
+        await self._follow._apart(self._follow._again, self._lease, after, reason, counted)
 
     async def reject(self, reason: str) -> None:
         """See `Message.reject`."""
