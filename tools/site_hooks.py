@@ -16,7 +16,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 PAGES = {"ARCHITECTURE.md": "architecture.md", "CHANGELOG.md": "changelog.md", "SECURITY.md": "security.md"}
 # Pages that may not be there yet, with their place in the navigation.
-OPTIONAL = {"cli.md": "The command line"}
+OPTIONAL: dict[str, str] = {}
 
 
 def repository() -> str:

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
+import re
+import subprocess
+import sys
 
 import pytest
 
 from fastimap import archive, cli
 from fastimap.archive.stores import FORMATS
 from fastimap.cli import exits
+from tools import write_help
 
-PAGE = Path(__file__).parents[2].joinpath("docs/archive.md").read_text("utf-8")
-
-
-def options(command: str) -> list[argparse.Action]:
-    whole = cli.parser(command)
-    (commands,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
-    return [action for action in commands.choices[command]._actions if action.dest != "help"]
+PAGE = write_help.PAGE.read_text("utf-8")
+ARCHIVE = write_help.PAGE.with_name("archive.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("command", [name for name in cli.COMMANDS if name != "demo"])
-def test_every_option_is_documented(command: str) -> None:
-    assert f"fastimap {command}" in PAGE
-    for action in options(command):
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_has_a_section_with_what_its_help_says(command: str) -> None:
+    _, heading, section = PAGE.partition(f"\n## fastimap {command}\n")
+    assert heading
+    section = section.partition("\n## ")[0]
+    assert f"<!-- help: {command} -->\n{write_help.table(command)}\n<!-- end -->" in section
+    prose = section.partition("<!-- ")[0]
+    assert len(prose.split()) > 10
+    for action in write_help.actions(command):
         assert action.help, action
-        for name in action.option_strings:
-            assert f"`{name}`" in PAGE, name
+
+
+def test_every_option_that_the_page_speaks_of_is_there() -> None:
+    known = {name for command in cli.COMMANDS for each in write_help.actions(command) for name in each.option_strings}
+    spoken = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE)) | set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", ARCHIVE))
+    assert spoken - known <= {"--help"}
+
+
+def test_the_help_of_a_command_imports_no_other() -> None:
+    program = "import sys; from fastimap import cli; cli.parser('status'); print('fastimap.cli.pull' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
 
 
 def test_every_exit_code_is_documented() -> None:
@@ -37,5 +49,5 @@ def test_every_exit_code_is_documented() -> None:
 
 def test_every_format_is_documented() -> None:
     for kind, (_, name) in FORMATS.items():
-        assert f"| `{kind}` | `{name}` |" in PAGE
+        assert f"| `{kind}` | `{name}` |" in ARCHIVE
         assert hasattr(archive, name)

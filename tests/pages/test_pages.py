@@ -137,7 +137,7 @@ def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
             server.create(name)
         server.append(name, mail("bob@example.org", name), user="ann")
         server.append(name, mail("bob@example.org", name))
-    shell, program, settings = [block for block in found if block.commands or block.language in ("python", "toml")]
+    shell, program = [block for block in found if block.commands or block.language == "python"]
     printed = stage.run(shell)
     assert "complete: 3 found = 3 written" in printed
     shutil.rmtree(stage.directory / "Mail")
@@ -146,6 +146,18 @@ def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert report.complete
     assert (report.written, list(report.excluded)) == (2, ["Trash"])
     assert (checked.good, checked.checked) == (True, 2)
+
+
+@page("command-line.md")
+def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    for name in ("Support", "Sent", "Trash"):
+        server.create(name)
+    for name in ("INBOX", "Support", "Trash"):
+        server.append(name, mail("bob@example.org", name))
+    first, settings, pull, watch = [block for block in found if block.commands or block.language == "toml"]
+    ticket = stage.directory / "ticket.sh"
+    ticket.write_text('#!/bin/sh\ncat >"$HOME/$FASTIMAP_MAILBOX.$FASTIMAP_UID"\n')
+    ticket.chmod(0o700)
     configuration = stage.directory / "fastimap" / "config.toml"
     configuration.parent.mkdir()
     password = stage.directory / "pass"
@@ -154,6 +166,18 @@ def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert wanted != settings.source
     configuration.write_text(wanted.replace('"~/Mail"', '"~/Other"'))
     assert "complete: 2 found = 2 written" in run_command("fastimap pull work")
+    run_command("fastimap watch work --once --start all")
+    assert (stage.directory / "Support.1").read_bytes() == mail("bob@example.org", "Support")
+    server.append("INBOX", mail("bob@example.org", "more"))
+    printed = [run_command(f"{line.split('#')[0]} --once" if "watch" in line else line) for line in first.commands]
+    assert "complete: 4 found = 4 written" in printed[0]
+    assert (stage.directory / "INBOX.2").exists()
+    assert "complete: 2 found = 2 written" in run_command(pull.commands[0].replace(r" --mailbox '\Sent'", ""))
+    (line,) = watch.commands
+    server.append("INBOX", mail("bob@example.org", "again"))
+    run_command(f"{line.replace('/run/', f'{stage.directory}/')} --once")
+    assert (stage.directory / "INBOX.3").exists()
+    assert (stage.directory / "ticket.json").exists()
 
 
 @page("sessions.md")

@@ -59,7 +59,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program with `arguments` (None: the process's own) and return its exit code; see docs/archive.md."""
+    """Run the program with `arguments` (None: the process's own) and return its exit code; see docs/command-line.md."""
     given = sys.argv[1:] if arguments is None else arguments
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
