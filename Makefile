@@ -97,6 +97,7 @@ fuzz:
 cuts: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.sessions.cuts --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.sessions.cut_writes --runs $(or $(RUNS),1000) --seed $(or $(SEED),1)
 
 crash: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers

@@ -89,6 +89,13 @@ TABLE: dict[str, dict[str, str | None]] = {
 OPERATIONS = ("search", "move", "special_mailbox", "fetch_one", "fetch_text", "fetch_into", "delete_messages")
 """Those that are operations of several commands in the clients: functions in `fastimap.conversation.operations`."""
 
+WRITES = ("append", "copy", "move")
+"""Those that take `retry`, with which they are operations in `fastimap.sessions.writes`."""
+
+RETRY = """\
+:param retry: where the answer is lost, look whether it was done, and do it again if not: see the page on sessions.
+    None: raise the error."""
+
 SECRETS = ("password",)
 """Arguments that no frame may hold longer than it must: tracebacks can show local variables."""
 
@@ -124,7 +131,7 @@ class Door:
     asynchronous: bool = False
 
 
-_IMPORTS = "from .. import commands\nfrom ..conversation import operations\n"
+_IMPORTS = "from .. import commands\nfrom ..conversation import operations\nfrom ..sessions import writes\n"
 
 DOORS = (
     Door(
@@ -141,6 +148,9 @@ DOORS = (
 
     def run(self, operation: Command[R] | Flow[R]) -> R:
         raise NotImplementedError
+
+    def _run_flow(self, flow: Flow[R]) -> R:
+        raise NotImplementedError
 """,
     ),
     Door(
@@ -156,6 +166,9 @@ DOORS = (
         raise NotImplementedError
 
     async def run(self, operation: Command[R] | Flow[R]) -> R:
+        raise NotImplementedError
+
+    async def _run_flow(self, flow: Flow[R]) -> R:
         raise NotImplementedError
 """,
         asynchronous=True,
@@ -291,20 +304,32 @@ def _method(door: Door, name: str, names: Names) -> str:
         if isinstance(argument, ast.arg) and argument.annotation is not None:
             argument.annotation = ast.parse(names.use(argument.annotation, module), mode="eval").body
     arguments.defaults = [_Rewritten(names, module).visit(default) for default in arguments.defaults]
+    call = _call(arguments)
+    writes = door.operations and name in WRITES
+    if writes:
+        names.add("Retry", "fastimap.sessions.retry")
+        arguments.kwonlyargs.append(ast.arg("retry", ast.parse("Retry | None", mode="eval").body))
+        arguments.kw_defaults.append(ast.Constant(None))
     arguments.args.insert(0, ast.arg("self"))
     signature = ast.unparse(arguments)
     del arguments.args[0]
     result = door.returns.format(_flow_result(source, names) if command is None else _result(command, names))
     text = inspect.cleandoc(source.__doc__ or "")
+    if writes:  # after the last of the parameters
+        head, parameter, rest = text.rpartition("\n:param ")
+        parameters, blank, end = rest.partition("\n\n")
+        text = f"{head}{parameter}{parameters}\n{RETRY}{blank}{end}"
     quotes = 'r"""' if "\\" in text else '"""'
     lines = [f"{quotes}{text}" + ('\n"""' if "\n" in text else '"""')]
     run = "return await self.run" if door.asynchronous else "return self.run"
+    if writes:
+        flow = f"writes.{name}(self._persistent(retry), {call})"
+        lines += ["if retry is not None:", f"    {run.replace('self.run', 'self._run_flow')}({flow})"]
     if operation:
         lines.append("await self.connect()" if door.asynchronous else "self.connect()")
-        call = ", ".join(filter(None, ["self._protocol", _call(arguments)]))
-        lines.append(f"{run}(operations.{name}({call}))")
+        lines.append(f"{run}(operations.{name}({', '.join(filter(None, ['self._protocol', call]))}))")
     else:
-        made = f"commands.{class_name}({_call(arguments)})"
+        made = f"commands.{class_name}({call})"
         secrets = [argument.arg for argument in arguments.args if argument.arg in SECRETS]
         if secrets:
             lines += [f"command = {made}", f"del {', '.join(secrets)}  # not for tracebacks", f"{run}(command)"]

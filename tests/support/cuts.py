@@ -30,18 +30,20 @@ class Cut:
     way: Way
 
 
-def seeded(seed: int, octets_in: int, octets_out: int) -> list[Cut | None]:
+def seeded(seed: int, octets_in: int, octets_out: int, to_client: float = 0.8) -> list[Cut | None]:
     """Return the fates of the first connections of a run, for a session of about so many octets.
 
     The fate of a connection is a cut anywhere in it, its login included; a run has up to four connections that are cut.
+
+    :param to_client: the part of the cuts that are amid what the server says.
     """
     chance = random.Random(seed)
     cuts: list[Cut | None] = []
     for _ in range(chance.randint(1, 4)):
-        to_client = chance.random() < 0.8
-        octets = octets_in if to_client else octets_out
+        inwards = chance.random() < to_client
+        octets = octets_in if inwards else octets_out
         after = chance.randrange(octets) if chance.random() < 0.8 else chance.randrange(min(octets, 600))
-        cuts.append(Cut(after, to_client, chance.choice(WAYS)))
+        cuts.append(Cut(after, inwards, chance.choice(WAYS)))
     return cuts
 
 

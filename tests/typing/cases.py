@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import assert_type
 
 import fastimap
-from fastimap import Flag, SequenceSet, UIDSet, commands
+from fastimap import Flag, Retry, SequenceSet, UIDSet, commands
 from fastimap.clients.rows import AsyncBatches, AsyncRows, Batches, Rows
 from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, Noop, QResync, Session
 from fastimap.sasl import Mechanism
@@ -79,6 +79,8 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     # Into mailboxes.
     assert_type(client.append("INBOX", io.BytesIO(), flags=[Flag.SEEN], size=10), AppendResult)
     assert_type(client.append("INBOX", Path("message.eml"), flags="\\Seen"), AppendResult)
+    assert_type(client.append("INBOX", b"", retry=Retry()), AppendResult)
+    assert_type(client.move(UIDSet(1), "Trash", retry=Retry()), CopyResult)
     assert_type(client.multi_append("INBOX", [AppendMessage(b""), b"", Path("message.eml")]), MultiAppendResult)
     assert_type(client.catenate("INBOX", ["/INBOX/;UID=20", b"text"]), AppendResult)
     assert_type(client.replace(4, "INBOX", EmailMessage()), AppendResult)
@@ -163,6 +165,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     client.sort(unseen)  # error
     client.store(1, "\\Seen", action="toggle")  # error
     client.append("INBOX", "text")  # error
+    client.append("INBOX", b"", retry=3)  # error
     client.append("INBOX", b"", internal_date="1-Nov-2026")  # error
     client.move(1)  # error
     client.noop(1)  # error

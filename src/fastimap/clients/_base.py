@@ -6,14 +6,14 @@ import socket as sockets  # `socket` is a parameter
 from collections.abc import Callable, Mapping, Sequence
 from ssl import SSLContext
 from types import FunctionType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
 from ..limits import CLIENT_LIMITS, Limits
-from ..sessions.resume import persistence
+from ..sessions.resume import Persistence, persistence
 from ..sessions.retry import Attempts, Retry
-from ..settings import DEFAULT_TIMEOUTS, Account, Timeouts, settings
+from ..settings import DEFAULT_TIMEOUTS, Account, Settings, Timeouts, settings
 
 __all__ = ["BaseClient", "named"]
 
@@ -62,18 +62,36 @@ class BaseClient(Generic[SecretT]):
         del loose
         if wrong is not None:
             raise wrong
-        self._settings = settings(account, socket)
-        self._protocol = Protocol(self._settings.limits)
+        self._begin(settings(account, socket), retry)
+
+    def _begin(self, settings: Settings, retry: Retry | None) -> None:
+        self._settings = settings
+        self._protocol = Protocol(settings.limits)
         self._retry = retry
-        self._persistence = persistence(self._settings, retry, self._protocol)
+        self._persistence = persistence(settings, retry, self._protocol)
+        self._lasting = self._persistence
+        """Also where some calls alone have a `retry` of their own."""
         self._set_up()
+
+    def _another(self) -> Self:
+        """Return a client with the same settings, without `retry`."""
+        made = object.__new__(type(self))
+        made._begin(self._settings, None)
+        return made
+
+    def _persistent(self, retry: Retry) -> Persistence:
+        """Return what the flow of a call with a `retry` of its own knows."""
+        if self._lasting is None:
+            self._lasting = persistence(self._settings, retry, self._protocol)
+            assert self._lasting is not None
+        return self._lasting.by(retry)
 
     def _use(self, protocol: Protocol) -> None:
         """Go on with another connection."""
         protocol.holding = self._protocol.holding
         self._protocol = protocol
-        if self._persistence is not None:
-            self._persistence.protocol = protocol
+        if self._lasting is not None:
+            self._lasting.protocol = protocol
 
     def _attempts(self) -> Attempts | None:
         return None if self._retry is None else Attempts(self._retry)

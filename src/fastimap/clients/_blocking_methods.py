@@ -35,6 +35,8 @@ from ..model.responses import (
 from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism, Token
 from ..search import SearchKey, all_
+from ..sessions import writes
+from ..sessions.retry import Retry
 from ._base import BaseClient
 
 
@@ -45,6 +47,9 @@ class Client(BaseClient[Token]):
         raise NotImplementedError
 
     def run(self, operation: Command[R] | Flow[R]) -> R:
+        raise NotImplementedError
+
+    def _run_flow(self, flow: Flow[R]) -> R:
         raise NotImplementedError
 
     # Any state.
@@ -282,6 +287,7 @@ class Client(BaseClient[Token]):
         binary: bool = False,
         utf8: bool = False,
         progress: Callable[[int, int], object] | None = None,
+        retry: Retry | None = None,
     ) -> AppendResult:
         """Append a message to a mailbox; return where it is.
 
@@ -294,12 +300,28 @@ class Client(BaseClient[Token]):
         :param binary: send it as a literal8, which may hold NUL (BINARY, RFC 3516, section 4.4).
         :param utf8: its header has UTF-8 in it (UTF8=ACCEPT, RFC 6855, section 4; it has to be enabled first: StateError).
         :param progress: called with the octets sent so far and their whole number, once for each 64 KiB.
+        :param retry: where the answer is lost, look whether it was done, and do it again if not: see the page on sessions.
+            None: raise the error.
 
         Raises ValueError, before anything is sent, for a message larger than the server takes (APPENDLIMIT, RFC 7889)
         and for NUL without `binary`; MailboxNotFound, NoPermission, OverQuota. What goes wrong while a file is read (it
         ends early, its read() or `progress` raises) ends the connection: the message is half sent. (RFC 9051, section
         6.3.12)
         """
+        if retry is not None:
+            return self._run_flow(
+                writes.append(
+                    self._persistent(retry),
+                    mailbox,
+                    message,
+                    flags=flags,
+                    internal_date=internal_date,
+                    size=size,
+                    binary=binary,
+                    utf8=utf8,
+                    progress=progress,
+                )
+            )
         return self.run(
             commands.Append(
                 mailbox,
@@ -660,23 +682,29 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    def copy(self, messages: MessageSet, mailbox: MailboxName) -> CopyResult:
+    def copy(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
         :param mailbox: the name of the destination.
+        :param retry: where the answer is lost, look whether it was done, and do it again if not: see the page on sessions.
+            None: raise the error.
 
         Either all are copied or none, unless their set is so long that it takes several commands: then `done` of an error
         is the `CopyResult` of those that were copied. No messages at all are nothing to do. Raises MailboxNotFound,
         NoPermission, OverQuota. (RFC 9051, section 6.4.7)
         """
+        if retry is not None:
+            return self._run_flow(writes.copy(self._persistent(retry), messages, mailbox))
         return self.run(commands.Copy(messages, mailbox))
 
-    def move(self, messages: MessageSet, mailbox: MailboxName) -> CopyResult:
+    def move(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
         """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
         :param messages: UIDs, or a `SequenceSet`.
         :param mailbox: where to.
+        :param retry: where the answer is lost, look whether it was done, and do it again if not: see the page on sessions.
+            None: raise the error.
 
         No messages at all are nothing to do. Raises MailboxNotFound, NoPermission, OverQuota; StateError where the mailbox
         was selected with ``read_only=True``. Without MOVE and without UIDPLUS it is refused with `CapabilityMissing`, and
@@ -684,6 +712,8 @@ class Client(BaseClient[Token]):
         from the selected mailbox comes as events, as when anybody removes messages. Where a later step than COPY fails,
         `done` of the error is the `CopyResult`: the copies are there, and the messages still are too.
         """
+        if retry is not None:
+            return self._run_flow(writes.move(self._persistent(retry), messages, mailbox))
         self.connect()
         return self.run(operations.move(self._protocol, messages, mailbox))
 

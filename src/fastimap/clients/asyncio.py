@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
+from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
@@ -88,7 +88,7 @@ class AsyncClient(methods.AsyncClient):
 
     async def _connect_instead_of(self, dead: Protocol) -> None:
         """Make one attempt at a connection in the place of a dead one, unless another task has done that."""
-        assert self._persistence is not None
+        assert self._lasting is not None
         async with self._connecting:
             if self._protocol is not dead:
                 if self._protocol.error is not None:
@@ -97,7 +97,7 @@ class AsyncClient(methods.AsyncClient):
             if self._link is not None and self._link.ready and dead.error is None:
                 return
             if not dead.logged_out:
-                await self._sleep(self._persistence.opening())
+                await self._sleep(self._lasting.opening(), self._lasting.retry.sleep)
             if dead.logged_out:
                 raise dead.dead()
             await self._drop()
@@ -108,7 +108,7 @@ class AsyncClient(methods.AsyncClient):
                 await self._open()
                 await self._run_flow(resume.restore(protocol))
             except Exception as exc:
-                self._persistence.opened(exc)
+                self._lasting.opened(exc)
                 if resume.helps(exc):  # the next attempt begins anew
                     protocol.fail(exc)
                     await self._drop()
@@ -119,13 +119,12 @@ class AsyncClient(methods.AsyncClient):
                 protocol.fail(Disconnected("connecting was interrupted"))
                 await self._drop()
                 raise
-            self._persistence.opened(None)
+            self._lasting.opened(None)
             self._linked().ready = True
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _sleep(self, seconds: float, by: Callable[[float], object] | None) -> None:
         if seconds > 0:
-            sleep = asyncio.sleep if self._retry is None or self._retry.sleep is None else self._retry.sleep
-            slept = sleep(seconds_to_sleep(seconds))
+            slept = (by or asyncio.sleep)(seconds_to_sleep(seconds))
             if inspect.isawaitable(slept):
                 await slept
 
@@ -436,7 +435,7 @@ class AsyncClient(methods.AsyncClient):
             except (Exception, asyncio.CancelledError) as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    async def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep) -> Any:
+    async def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Beside | Connect | Sleep) -> Any:
         if isinstance(step, Command):
             return await self._wait(self._protocol.submit(step))
         if isinstance(step, tuple):
@@ -447,9 +446,12 @@ class AsyncClient(methods.AsyncClient):
                 for pending in together:
                     pending.detach()
         if isinstance(step, Sleep):
-            return await self._sleep(step.seconds)
+            return await self._sleep(step.seconds, step.by)
         if isinstance(step, Connect):
             return await self._connect_instead_of(step.instead_of)
+        if isinstance(step, Beside):
+            async with self._another() as another:
+                return await another._run_flow(step.flow)
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):

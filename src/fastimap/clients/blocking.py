@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import commands
-from ..commands.base import BeginTLS, Command, Connect, Flow, R, Sleep
+from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
@@ -166,36 +166,35 @@ class Client(methods.Client):
 
     def _connect_instead_of(self, dead: Protocol) -> None:
         """Make one attempt at a connection in the place of a dead one, unless that was done."""
-        assert self._persistence is not None
+        assert self._lasting is not None
         if self._protocol.error is None and self._socket is not None:
             return
         self._drop()
         if dead.logged_out:
             raise dead.dead()
-        self._sleep(self._persistence.opening())
+        self._sleep(self._lasting.opening(), self._lasting.retry.sleep)
         if self._protocol.error is not None:
             self._use(self._protocol.successor())
         try:
             self._connect()
             self._run_flow(resume.restore(self._protocol))
         except Exception as exc:
-            self._persistence.opened(exc)
+            self._lasting.opened(exc)
             if resume.helps(exc):
                 self._fail(exc)  # the next attempt begins anew
             raise
         except BaseException:
             self._fail(Disconnected("connecting anew was interrupted"))
             raise
-        self._persistence.opened(None)
+        self._lasting.opened(None)
 
     def _use(self, protocol: Protocol) -> None:
         super()._use(protocol)
         self._deadlines = Deadlines(protocol, self._settings.timeouts)
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, by: Callable[[float], object] | None) -> None:
         if seconds > 0:
-            sleep = time.sleep if self._retry is None or self._retry.sleep is None else self._retry.sleep
-            sleep(seconds_to_sleep(seconds))
+            (by or time.sleep)(seconds_to_sleep(seconds))
 
     def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -529,7 +528,7 @@ class Client(methods.Client):
             except Exception as exc:
                 resume = functools.partial(flow.throw, exc)
 
-    def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep) -> Any:
+    def _do(self, step: Command[Any] | tuple[Command[Any], ...] | BeginTLS | Beside | Connect | Sleep) -> Any:
         if isinstance(step, Command):
             return self._await(self._protocol.submit(step))
         if isinstance(step, tuple):
@@ -540,9 +539,14 @@ class Client(methods.Client):
                 for pending in together:
                     pending.detach()
         if isinstance(step, Sleep):
-            return self._sleep(step.seconds)
+            return self._sleep(step.seconds, step.by)
         if isinstance(step, Connect):
             return self._connect_instead_of(step.instead_of)
+        if isinstance(step, Beside):
+            another = self._another()
+            another._call_ends = self._call_ends
+            with another:
+                return another._run_flow(step.flow)
         timeout = self._settings.timeouts.connect
         self._wrap(None if timeout is None else time.monotonic() + timeout)
         self._watch()

@@ -24,6 +24,7 @@ __all__ = [
     "NOT_AUTHENTICATED",
     "SELECTED",
     "BeginTLS",
+    "Beside",
     "Command",
     "Connect",
     "Flow",
@@ -350,6 +351,8 @@ class Sleep(Value):
     """What a flow yields to wait so many seconds."""
 
     seconds: float
+    by: Callable[[float], Any] | None = None
+    """What waits, instead of `time.sleep` and `asyncio.sleep`."""
 
 
 class Connect(Value):
@@ -359,11 +362,17 @@ class Connect(Value):
     """The protocol of the dead one."""
 
 
+class Beside(Value):
+    """What a flow yields to have another one run on a connection of its own, with the same settings."""
+
+    flow: Any
+
+
 class BeginTLS:
     """What a flow yields to have TLS from here on; the driver makes the handshake."""
 
 
-Step: TypeAlias = "Command[Any] | tuple[Command[Any], ...] | BeginTLS | Connect | Sleep"
+Step: TypeAlias = "Command[Any] | tuple[Command[Any], ...] | BeginTLS | Beside | Connect | Sleep"
 Flow: TypeAlias = Generator[Step, Any, R]
 """Several commands as one operation: yields commands and gets their results, or has their errors thrown in.
 

@@ -17,7 +17,7 @@ from ..model.message import FetchedMessage
 from ..settings import Settings
 from .retry import Attempts, Budget, Retry, helps, needs_connection
 
-__all__ = ["Persistence", "connecting", "helps", "persistence", "persistently", "recover", "restore"]
+__all__ = ["Persistence", "connecting", "helps", "once_more", "persistence", "persistently", "recover", "restore"]
 
 R = TypeVar("R")
 
@@ -27,16 +27,28 @@ log = logging.getLogger("fastimap")
 class Persistence:
     """What the flows of a client with `retry=` know of it."""
 
-    __slots__ = ("budget", "protocol", "renewable", "retry")
+    __slots__ = ("_present", "budget", "renewable", "retry")
 
-    def __init__(self, retry: Retry, budget: Budget, renewable: bool, protocol: Protocol) -> None:
+    def __init__(self, retry: Retry, budget: Budget, renewable: bool, present: list[Protocol]) -> None:
         self.retry = retry
         self.budget = budget
         """Of the account."""
         self.renewable = renewable
         """Whether its credentials are asked for at each connection."""
-        self.protocol = protocol
+        self._present = present
+
+    @property
+    def protocol(self) -> Protocol:
         """That of its present connection."""
+        return self._present[0]
+
+    @protocol.setter
+    def protocol(self, protocol: Protocol) -> None:
+        self._present[0] = protocol
+
+    def by(self, retry: Retry) -> Persistence:
+        """Return the same for a call that has a `retry` of its own."""
+        return Persistence(_checked(retry), self.budget, self.renewable, self._present)
 
     def opening(self) -> float:
         """Return the seconds to wait before a login; raise what refused the credentials before."""
@@ -59,10 +71,15 @@ def persistence(settings: Settings, retry: Retry | None, protocol: Protocol) -> 
     """Return what the flows know of a client that is made with these; None without `retry`."""
     if retry is None:
         return None
+    credentials = settings.credentials
+    renewable = credentials is not None and callable(credentials.token)
+    return Persistence(_checked(retry), Budget(retry), renewable, [protocol])
+
+
+def _checked(retry: Retry) -> Retry:
     if not isinstance(retry, Retry):
         raise TypeError(f"retry is a fastimap.Retry, such as Retry(), not {retry!r:.100}")
-    credentials = settings.credentials
-    return Persistence(retry, Budget(retry), credentials is not None and callable(credentials.token), protocol)
+    return retry
 
 
 def connecting(client: Persistence) -> Flow[None]:
@@ -74,7 +91,7 @@ def connecting(client: Persistence) -> Flow[None]:
         except Exception as exc:
             wait = attempts.failed(exc, renewable=client.renewable)
             _log(exc, wait)
-            yield Sleep(wait)
+            yield Sleep(wait, client.retry.sleep)
         else:
             return
 
@@ -82,7 +99,7 @@ def connecting(client: Persistence) -> Flow[None]:
 def persistently(client: Persistence, operation: Command[R] | Flow[R]) -> Flow[R]:
     """Run an operation; what may be repeated is sent again after a cut."""
     if isinstance(operation, Command):
-        result: R = yield from _command(client, operation)
+        result: R = yield from once_more(client, operation)
         return result
     return (yield from _flow(client, operation))
 
@@ -100,7 +117,7 @@ def _flow(client: Persistence, flow: Flow[R]) -> Flow[R]:
         sent = error = None
         try:
             if isinstance(step, Command):
-                sent = yield from _command(client, step)
+                sent = yield from once_more(client, step)
             elif isinstance(step, tuple):
                 sent = yield from _together(client, step)
             else:
@@ -121,11 +138,12 @@ def _together(client: Persistence, commands: tuple[Command[Any], ...]) -> Genera
         yield from recover(client, protocol, Attempts(client.retry), exc)
         results = []
         for command in again:
-            results.append((yield from _command(client, command)))
+            results.append((yield from once_more(client, command)))
     return results
 
 
-def _command(client: Persistence, command: Command[R]) -> Generator[Any, Any, R]:
+def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R]:
+    """Run a command; after a cut it is sent again if it may be repeated, or was not sent."""
     attempts: Attempts | None = None
     kept: list[FetchedMessage] = []
     while True:
@@ -172,7 +190,7 @@ def recover(client: Persistence, protocol: Protocol, attempts: Attempts, error: 
     while True:
         wait = attempts.failed(error, renewable=client.renewable)
         _log(error, wait)
-        yield Sleep(wait)
+        yield Sleep(wait, client.retry.sleep)
         if protocol.error is None and not needs_connection(error):
             return
         try:
