@@ -19,9 +19,11 @@ from fastimap.commands.base import Command
 from fastimap.commands.search import SearchResult, SortResult
 from fastimap.conversation import operations
 from fastimap.conversation.protocol import Pending, Protocol
+from fastimap.sessions import writes
 from fastimap.types import FetchResult, Pipeline, Quota
 from tests.client.doors import public
 from tests.support import PROJECT
+from tools.generate_methods import RETRY, WRITES
 
 DOORS = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
@@ -38,6 +40,7 @@ RENAMED = {
     "Rename": "rename_mailbox",
     "Status": "mailbox_status",
 }
+RETRIED = "retry: 'Retry | None' = None"
 OPERATIONS: dict[str, Callable[..., Any]] = {"search": operations.search, "move": operations.move}
 
 COMMANDS: list[type[Command[Any]]] = [
@@ -84,16 +87,23 @@ def parameters(call: Callable[..., Any], leave_out: set[str]) -> list[tuple[str,
 def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> None:
     name = method_name(command)
     method = getattr(door, name)
+    added: set[str] = set()
+    text = inspect.getdoc(method)
+    if door is not Pipeline and name in WRITES:
+        added = {"retry"}
+        assert f"\n{RETRY}\n" in (text or "")
+        text = (text or "").replace(f"{RETRY}\n", "")
+        assert parameters(method, {"self", "retry"}) == parameters(getattr(writes, name), {"client"})
     if door is not Pipeline and name in OPERATIONS:
         operation = OPERATIONS[name]
-        assert inspect.getdoc(method) == inspect.getdoc(operation)
-        assert parameters(method, {"self"}) == parameters(operation, {"protocol"})
+        assert text == inspect.getdoc(operation)
+        assert parameters(method, {"self", *added}) == parameters(operation, {"protocol"})
         # The operation has to know whether a charset was given, which is None in the place of "UTF-8".
         left_out = {"protocol", "self", "charset"}
         assert parameters(operation, left_out) == parameters(command, left_out)
     else:
-        assert inspect.getdoc(method) == inspect.getdoc(command)
-        assert parameters(method, {"self"}) == parameters(command, set())
+        assert text == inspect.getdoc(command)
+        assert parameters(method, {"self", *added}) == parameters(command, set())
     assert method.__doc__
 
 
@@ -126,8 +136,14 @@ def test_what_an_editor_shows(door: type) -> None:
     [
         ("noop", "(self) -> 'None'"),
         ("capability", "(self) -> 'frozenset[str]'"),
-        ("copy", "(self, messages: 'MessageSet', mailbox: 'MailboxName') -> 'CopyResult'"),
-        ("move", "(self, messages: 'MessageSet', mailbox: 'MailboxName') -> 'CopyResult'"),
+        (
+            "copy",
+            "(self, messages: 'MessageSet', mailbox: 'MailboxName', *, retry: 'Retry | None' = None) -> 'CopyResult'",
+        ),
+        (
+            "move",
+            "(self, messages: 'MessageSet', mailbox: 'MailboxName', *, retry: 'Retry | None' = None) -> 'CopyResult'",
+        ),
         ("subscribe", "(self, mailbox: 'MailboxName') -> 'None'"),
     ],
 )

@@ -11,7 +11,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from fastimap import AsyncClient, Client
@@ -59,7 +59,7 @@ def written(server: Server, user: str, proxy: Proxy, asynchronous: bool, job: Ca
 def append(server: Server, user: str, proxy: Proxy, asynchronous: bool) -> None:
     uids: list[int] = []
 
-    def job(client: Any) -> Iterator[Any]:
+    def job(client: Any) -> Generator[Any, Any, None]:
         for octets in MESSAGES:
             result = yield client.append("INBOX", octets, flags="\\Seen", retry=RETRY)
             uids.append(result.uid)
@@ -72,7 +72,7 @@ def append(server: Server, user: str, proxy: Proxy, asynchronous: bool) -> None:
 def copy(server: Server, user: str, proxy: Proxy, asynchronous: bool, name: str = "copy") -> None:
     pairs: list[tuple[int, int]] = []
 
-    def job(client: Any) -> Iterator[Any]:
+    def job(client: Any) -> Generator[Any, Any, None]:
         yield client.select("INBOX")
         result = yield getattr(client, name)(range(1, len(ALL) + 1), "Trash", retry=RETRY)
         pairs.extend(result.pairs())

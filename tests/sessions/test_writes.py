@@ -295,7 +295,7 @@ def test_a_move_that_was_stopped_between_copy_and_expunge_is_ended(
 ) -> None:
     """The copies are not made again, and the messages are removed."""
     size = len(MESSAGE)
-    state = {"moved": 0, "flagged": b"", "expunged": b""}
+    state: dict[str, Any] = {"moved": 0, "flagged": b"", "expunged": b""}
 
     def reply(command: bytes) -> bytes | None:
         if command.startswith(b"UID FETCH 1:3 "):
