@@ -57,7 +57,7 @@ def run_python(source: str, names: dict[str, Any]) -> str:
 def run_command(line: str) -> str:
     """Run a command line of fastimap's as a shell would, which has to end well; return what it printed."""
     _, *arguments = [os.path.expanduser(word) for word in shlex.split(line, comments=True)]
-    printed = io.StringIO()
+    printed = io.TextIOWrapper(io.BytesIO(), "utf-8", newline="")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with contextlib.redirect_stdout(printed):
@@ -65,5 +65,7 @@ def run_command(line: str) -> str:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    assert code == 0, (line, printed.getvalue())
-    return printed.getvalue()
+    printed.seek(0)
+    text = printed.read()
+    assert code == 0, (line, text)
+    return text

@@ -154,7 +154,9 @@ def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
         server.create(name)
     for name in ("INBOX", "Support", "Trash"):
         server.append(name, mail("bob@example.org", name))
-    first, settings, pull, watch = [block for block in found if block.commands or block.language == "toml"]
+    first, settings, pull, watch, ls, search, cat = [
+        block for block in found if block.commands or block.language == "toml"
+    ]
     ticket = stage.directory / "ticket.sh"
     ticket.write_text('#!/bin/sh\ncat >"$HOME/$FASTIMAP_MAILBOX.$FASTIMAP_UID"\n')
     ticket.chmod(0o700)
@@ -173,6 +175,10 @@ def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert "complete: 4 found = 4 written" in printed[0]
     assert (stage.directory / "INBOX.2").exists()
     assert "complete: 2 found = 2 written" in run_command(pull.commands[0].replace(r" --mailbox '\Sent'", ""))
+    for block in (ls, search, cat):
+        server.append("Sent", mail("bob@example.org", "sent"))
+        for line in block.commands:
+            run_command(line.replace("'\\Sent'", "Sent").split(" >")[0])
     (line,) = watch.commands
     server.append("INBOX", mail("bob@example.org", "again"))
     run_command(f"{line.replace('/run/', f'{stage.directory}/')} --once")

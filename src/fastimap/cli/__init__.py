@@ -20,6 +20,11 @@ COMMANDS = {
     "verify": "check that a store holds what it should, and what the account has",
     "watch": "run a command for each message that comes, for ever",
     "status": "say what a store holds and how far its last run came",
+    "ls": "list the mailboxes of an account, with their counts",
+    "search": "have the server search, and list what it finds",
+    "cat": "print messages",
+    "doctor": "say what a server can do, what is odd about it, and what to set",
+    "completion": "print what makes a shell complete commands and options",
     "demo": "fetch the same mail with imaplib and with fastimap, and compare",
 }
 
