@@ -10,6 +10,7 @@
 #   make bench       the benchmarks
 #   make wheels      what is published: the sdist, a wheel for each CPython of this machine, the pure one; each is tested
 #   make docs        the site, in build/site; a dead link is an error
+#   make docs-test   the site is read in a headless Chromium: no errors, no dead link, the search finds; screenshots to look at
 #   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make kills       follow in programs that are killed while mail arrives, 500 times, by one worker and by three
@@ -34,7 +35,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels docs release-check fuzz cuts crash kills coverage clean
+.PHONY: check test test-wheel lint demo bench wheels docs docs-test release-check fuzz cuts crash kills coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -87,6 +88,10 @@ wheels: $(VENV)/release.stamp
 docs: $(VENV)/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo 'docs: build/site/index.html'
+
+docs-test: docs
+	tools/install-chromium
+	$(BIN)/python -m tools.browse_site
 
 release-check: $(VENV)/dev.stamp
 	$(BIN)/python -m tools.release_check

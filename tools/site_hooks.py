@@ -99,3 +99,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.src_uri == "reference/fastimap.md":
         markdown = with_all_names(markdown)
     return mended(markdown, page.file.src_uri, repository())
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Leave out what docstrings have for help() and for editors: roles, and the colons ahead of an example."""
+    html = re.sub(r":(class|mod|func|meth|exc|attr|data):(?=<)", "", html)
+    return re.sub(r"::</p>", ":</p>", html.replace("<p>::</p>", ""))
