@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from ..errors import CommandError, Unavailable
@@ -48,6 +50,54 @@ class Chunk:
         return rest
 
 
+class _Sized:
+    """Messages whose sizes are known, in the order in which they are asked for."""
+
+    __slots__ = ("_before", "_numbers", "_taken")
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._before = [0]
+        """Octets of all rows before each message's, and of all."""
+        self._taken = 0
+
+    def __len__(self) -> int:
+        return len(self._numbers) - self._taken
+
+    @property
+    def numbers(self) -> list[int]:
+        """The messages."""
+        return self._numbers[self._taken :]
+
+    @property
+    def first(self) -> int:
+        """Octets of the first message's row."""
+        return self._before[self._taken + 1] - self._before[self._taken]
+
+    def extend(self, numbers: Iterable[int], sizes: Iterable[int]) -> None:
+        """Add messages."""
+        self._numbers = [*self.numbers, *numbers]
+        del self._before[: self._taken]
+        self._before += accumulate((size + _AROUND for size in sizes), initial=self._before.pop())
+        self._taken = 0
+
+    def take(self, octets: int, most: int | None) -> tuple[list[int], int]:
+        """Return the first messages that have so many octets together, at least one, and how many these have."""
+        first = self._taken
+        before = self._before
+        stop = max(bisect_right(before, before[first] + octets, first) - 1, first + 1)
+        if most is not None:
+            stop = min(stop, first + most)
+        self._taken = stop
+        return self._numbers[first:stop], before[stop] - before[first]
+
+    def put_back(self, messages: int) -> int:
+        """Have the last of those that were taken back; return their octets."""
+        stop = self._taken
+        self._taken -= messages
+        return self._before[stop] - self._before[self._taken]
+
+
 class FetchPlan:
     """A plan for a resolved set of messages: no ``*``, and not many more numbers than messages.
 
@@ -68,7 +118,7 @@ class FetchPlan:
         self._kind = type(wanted)
         self._unsent: deque[tuple[int, int]] = deque(wanted.ranges)
         self._sized = guess is None
-        self._known: deque[tuple[int, int]] = deque()  # number and size, in the order in which they are asked for
+        self._known = _Sized()
         self._again: deque[Chunk] = deque()
         self._in_flight: list[Chunk] = []
         self._window: Numbers | None = None
@@ -88,7 +138,7 @@ class FetchPlan:
     @property
     def owed(self) -> UIDSet | SequenceSet:
         """The messages that were neither delivered, nor reported as missing or refused."""
-        parts = [*self._unsent, *((number, number) for number, _ in self._known)]
+        parts = [*self._unsent, *((number, number) for number in self._known.numbers)]
         if self._window is not None:
             parts += self._window.ranges
         for chunk in (*self._again, *self._in_flight):
@@ -115,12 +165,12 @@ class FetchPlan:
         window, self._window = self._window, None
         if window is None:
             return
+        numbers = list(window)
         if sizes is None:  # one by one, as nothing bounds them
-            self._known.extend((number, self._budget // 4) for number in window)
+            self._known.extend(numbers, [self._budget // 4] * len(numbers))
             return
-        for number in window:
-            size = sizes.get(number, 0)  # a message that is not there has no octets
-            self._known.append((number, self._budget if size is None else size))
+        known = [sizes.get(number, 0) for number in numbers]  # a message that is not there has no octets
+        self._known.extend(numbers, [self._budget if size is None else size for size in known])
 
     # Chunks.
 
@@ -141,7 +191,7 @@ class FetchPlan:
                 return None
             self._again.popleft()
         elif self._sized:
-            if not self._known or (free < self._known[0][1] and (self._in_flight or held)):
+            if not self._known or (free < self._known.first and (self._in_flight or held)):
                 return None
             chunk = self._by_size(min(self._target, free))
             self._target = min(self._target * 2, self._budget // 4)
@@ -160,22 +210,11 @@ class FetchPlan:
         return chunk
 
     def _by_size(self, target: int) -> Chunk:
-        numbers: list[int] = []
-        octets = 0
-        while self._known:
-            number, size = self._known[0]
-            size += _AROUND
-            if numbers and (octets + size > target or len(numbers) == self._chunk):
-                break
-            self._known.popleft()
-            numbers.append(number)
-            octets += size
+        numbers, octets = self._known.take(target, self._chunk)
         chosen = self._kind(numbers)
         first = self._cut(chosen)
         if first is not None:
-            later = set(_without(chosen, first))
-            self._known.extendleft((number, octets // len(numbers)) for number in reversed(numbers) if number in later)
-            octets = octets * len(first) // len(numbers)
+            octets -= self._known.put_back(len(numbers) - len(first))
             chosen = first
         return Chunk(chosen, octets)
 

@@ -231,7 +231,7 @@ class FetchStream:
                 self._error = exc
             else:
                 number = _UID if self._scope[1] is None else _SEQUENCE_NUMBER
-                self.plan.sizes({number(row): row.size for row in rows})
+                self.plan.sizes(dict(zip(map(number, rows), map(_SIZE, rows), strict=True)))
 
     def _take_found(self, found: SearchResult) -> None:
         messages = found.message_set()
@@ -302,6 +302,7 @@ def _closed(wanted: Any) -> Any:
 
 
 _UID = operator.attrgetter("uid")
+_SIZE = operator.attrgetter("size")
 _SEQUENCE_NUMBER = operator.attrgetter("sequence_number")
 
 
