@@ -14,6 +14,7 @@
 #   make release-check  version, changelog, tag and metadata agree
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make kills       follow in programs that are killed while mail arrives, 500 times, by one worker and by three
+#   make oddities    follow on a mailbox about which the server is wrong in many ways, 10,000 rounds
 #   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
 #   make crash       pulls that are killed anywhere, 600 runs over all stores: is everything there exactly once?
 #   make coverage    the line coverage of the Cython code, from a traced build
@@ -22,7 +23,7 @@
 #   PYTEST_ARGS="-k reader"       handed on to pytest
 #   WORKERS=2                     pytest's processes; 0: one after the other, in this one
 #   HYPOTHESIS_PROFILE=release    dev, ci or release: how long the property tests go on (tests/support/effort.py)
-#   RUNS=1000000 SEED=1           of make fuzz, make cuts, make crash
+#   RUNS=1000000 SEED=1           of make fuzz, cuts, crash, kills, oddities
 
 PYTHON ?= python3
 VENV := .venv
@@ -35,7 +36,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 FAST := not slow and not server and not hostile and not foreign
 
-.PHONY: check test test-wheel lint demo bench wheels docs docs-test release-check fuzz cuts crash kills coverage clean
+.PHONY: check test test-wheel lint demo bench wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -112,6 +113,9 @@ kills: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.sessions.kills --runs $(or $(RUNS),500) --seed $(or $(SEED),1)
 	$(BIN)/python -m tests.sessions.kills --runs $(or $(RUNS),500) --seed $(or $(SEED),1) --workers 3
+
+oddities: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	$(BIN)/python -m tests.sessions.oddities --runs $(or $(RUNS),10000) --seed $(or $(SEED),1)
 
 coverage: $(VENV)/dev.stamp
 	$(BIN)/python tools/cython_coverage.py

@@ -119,6 +119,10 @@ class BaseFollow:
         self._dropped: deque[Lease] = deque()
         self._by_transaction: Lease | None = None
         self._states: deque[FollowState] = deque(maxlen=1000)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make what only the one colour needs."""
 
     clock = staticmethod(time.monotonic)
 

@@ -41,8 +41,7 @@ class AsyncFollow(BaseFollow):
     _tokens = AsyncTokens
     _message = AsyncMessage
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def _prepare(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._clients: list[AsyncClient] = []

@@ -8,19 +8,23 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from os import PathLike
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ...clients.blocking import Client
 from ...commands.base import Flow, Sleep
 from ...conversation.events import Reconnected
 from ...conversation.streams import IdleStream
 from ...errors import FastimapError
+from ...settings import Account
+from ..cursor import Cursor
 from ..resume import connecting, persistently
-from ..retry import seconds_to_sleep
+from ..retry import Retry, seconds_to_sleep
 from ..tokens import Tokens
-from ._base import BaseFollow
+from ._base import BaseFollow, OnReset
 from .body import Ask, Give, Pause, Rest, Rows, lane
 from .events import FollowEvent
 from .message import Batch, Message
@@ -59,8 +63,7 @@ class Follow(BaseFollow):
     _tokens = Tokens
     _message = Message
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def _prepare(self) -> None:
         self._alarm, self._bell = socket.socketpair()
         self._alarm.setblocking(False)
         self._bell.setblocking(False)
@@ -383,7 +386,26 @@ class Follow(BaseFollow):
             client._turn(time.monotonic())
 
 
-def follow(*arguments: Any, **options: Any) -> Follow:
+def follow(
+    account: Account,
+    mailboxes: str | Iterable[str] = "INBOX",
+    *,
+    cursor: str | PathLike[str] | Cursor,
+    start: Literal["new", "all"] | date,
+    items: Sequence[str] = ("ENVELOPE", "BODY.PEEK[]"),
+    lease: float = 300.0,
+    deliveries: int = 5,
+    on_reset: OnReset = "stop",
+    once: bool = False,
+    mark: str | None = None,
+    move_to: str | None = None,
+    max_outage: float | None = 86_400.0,
+    connections: int = 4,
+    in_flight: int = 100,
+    poll: float = 300.0,
+    status_poll: float = 60.0,
+    retry: Retry = Retry(),  # noqa: B008 - it is frozen
+) -> Follow:
     """Follow mailboxes: what is there since the cursor, then what comes, for ever::
 
         with follow(account, ["INBOX", "Support"], cursor="tickets.sqlite", start="new") as mail:
@@ -416,4 +438,22 @@ def follow(*arguments: Any, **options: Any) -> Follow:
     Delivery is at least once; effects are exactly once where `done(db)` is in their transaction. Raises
     AuthenticationFailed, MailboxNotFound (of a mailbox that was never there), CursorFailed.
     """
-    return Follow(*arguments, **options)
+    return Follow(
+        account,
+        mailboxes,
+        cursor=cursor,
+        start=start,
+        items=items,
+        lease=lease,
+        deliveries=deliveries,
+        on_reset=on_reset,
+        once=once,
+        mark=mark,
+        move_to=move_to,
+        max_outage=max_outage,
+        connections=connections,
+        in_flight=in_flight,
+        poll=poll,
+        status_poll=status_poll,
+        retry=retry,
+    )
