@@ -375,6 +375,21 @@ def test_split_missing_and_foreign_rows(scripted: Callable[..., Any]) -> None:
     assert 77 in [getattr(event, "uid", None) for event in events]
 
 
+def test_news_of_a_message_that_is_missing_is_no_answer(scripted: Callable[..., Any]) -> None:
+    """Another client changes the flags of a message whose body the server then leaves out."""
+
+    def reply(command: bytes) -> bytes:
+        return b"* 2 FETCH (UID 2 FLAGS (\\Seen))\r\n* 1 FETCH (UID 1 BODY[] {2}\r\nHi)\r\n" + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        result = client.fetch([1, 2], "BODY.PEEK[]")
+        events = client.take_events()
+    assert [row.uid for row in result] == [1]
+    assert result.missing == UIDSet([2])
+    assert [(event.uid, event.flags) for event in events] == [(2, {"\\Seen"})]
+
+
 def test_the_connection_is_lost_amid_the_stream(scripted: Callable[..., Any]) -> None:
     def reply(command: bytes) -> bytes | None:
         uids = asked_for(command)

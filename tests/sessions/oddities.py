@@ -181,7 +181,9 @@ def explore(server: Server, directory: Path, seed: int) -> int:
         with follow(account, cursor=cursor, start="all", **options) as mail:
             for message in mail:
                 handled[message.uid] += 1
-                assert message.body == b"Subject: %d\r\n\r\nHi\r\n" % message.uid
+                assert message.body == b"Subject: %d\r\n\r\nHi\r\n" % message.uid, (
+                    f"seed {seed}: {message.row} {message.row.defects}"
+                )
                 message.done()
             parked.update(failed.uid for failed in mail.parked())
 

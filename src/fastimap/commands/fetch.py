@@ -41,6 +41,8 @@ _ALL = ((1, 2**32 - 1),)
 _SHOWN = 3
 # What servers send unsolicited (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
 _UNASKED = PRESENT_UID | PRESENT_FLAGS | PRESENT_MODSEQ
+NOT_SENT = "asked for, and not sent"
+"""Why a row of an answer has a defect for an item that it has not."""
 _REQUIRED = {
     "MODSEQ": "CONDSTORE",
     "EMAILID": "OBJECTID",
@@ -314,7 +316,8 @@ class Fetch(Command[FetchResult]):
         self.stopped_early = isinstance(tagged.response_code, MessageLimit)
         if self.abandoned:
             self._let_go()
-        self.rows += map(self._with_missing, self._incomplete.values())
+        # One that has nothing of what was asked for is news of a message that is missing.
+        self.rows += [self._with_missing(row) for row in self._incomplete.values() if self._has_some(row)]
         self._incomplete.clear()
         return FetchResult(self.rows, limit(tagged), self._wanted())
 
@@ -388,6 +391,12 @@ class Fetch(Command[FetchResult]):
         names = {name for name, _ in row.items}.difference(name for name, _ in earlier.items)
         return any(key in names for key in self._keys)
 
+    def _has_some(self, row: FetchedMessage) -> bool:
+        """Whether `row` has an item that was asked for, besides the UID by which it is known."""
+        if row._present & self._need & ~(PRESENT_UID | PRESENT_OTHER):
+            return True
+        return any(name in self._keys for name, _ in row.items)
+
     def _has_keys(self, row: FetchedMessage) -> bool:
         names = {name for name, _ in row.items}
         return all(key in names for key in self._keys)
@@ -399,7 +408,7 @@ class Fetch(Command[FetchResult]):
         missing = [name for bit, name in _NAMES.items() if lacking & bit] + [k for k in self._keys if k not in names]
         if not missing:
             return row
-        defects = tuple(Defect(name, "asked for, and not sent", b"") for name in missing)
+        defects = tuple(Defect(name, NOT_SENT, b"") for name in missing)
         return row.replace(defects=row.defects + defects)
 
 

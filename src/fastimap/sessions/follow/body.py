@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ...commands.fetch import Fetch
+from ...commands.fetch import NOT_SENT, Fetch
 from ...commands.mailbox import Status
 from ...commands.notify import EventGroup, MailboxFilter, Notify
 from ...commands.search import Search
@@ -502,6 +502,10 @@ def _deliver(follow: BaseFollow, client: Persistence, leases: list[Lease]) -> St
             if row.uid not in waiting:
                 continue
             lease = waiting.pop(row.uid)
+            # FLAGS alone, say, which another client has changed, of a message whose body did not come.
+            if unsent := [defect for defect in row.defects if defect.reason == NOT_SENT]:
+                yield from _in_vain(follow, lease, f"{unsent[0].item}: {unsent[0].reason}")
+                continue
             if row.defects and not row.items and row.envelope is None and row.flags is None and row.size is None:
                 yield from _in_vain(follow, lease, str(row.defects[0]))
                 continue
