@@ -119,7 +119,12 @@ def test_every_command_has_a_row() -> None:
     assert named - public(Pipeline) == CLIENTS_ONLY
 
 
-PAGES = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md"), *(PROJECT / "examples").glob("*.md")]
+PAGES = [
+    *PROJECT.glob("*.md"),
+    *PROJECT.glob("docs/**/*.md"),
+    *PROJECT.glob("examples/*.md"),
+    *PROJECT.glob("changes/*.md"),
+]
 
 
 @pytest.mark.parametrize("page", sorted(PAGES), ids=lambda page: page.relative_to(PROJECT).as_posix())

@@ -13,9 +13,13 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from email import message_from_string
 from email.message import Message
 from pathlib import Path
+
+from tools.changelog import fragments
+from tools.changelog import problems as fit
 
 PROJECT = Path(__file__).resolve().parents[1]
 METADATA = (
@@ -33,9 +37,16 @@ def sections(changelog: str) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def problems(version: str, changelog: str, repository: str, metadata: Message, tag: str) -> list[str]:
+def problems(
+    version: str,
+    changelog: str,
+    repository: str,
+    metadata: Message,
+    tag: str,
+    waiting: Mapping[Path, str] | None = None,
+) -> list[str]:
     """Return what does not agree, in sentences."""
-    found = []
+    found = fit(dict(waiting or {}))
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         return [f"__version__ is {version!r}: three numbers are expected"]
     parts = sections(changelog)
@@ -66,6 +77,8 @@ def problems(version: str, changelog: str, repository: str, metadata: Message, t
             found.append(f"CHANGELOG.md has no section ## {version}")
         if parts.get("Unreleased", "").strip():
             found.append("CHANGELOG.md still has what is Unreleased")
+        if waiting:
+            found.append(f"changes/ still has fragments: python -m tools.changelog {version}")
         if not repository:
             found.append("tool.fastimap.repository in pyproject.toml is not set")
     return found
@@ -102,7 +115,8 @@ def main() -> int:
     with open(PROJECT / "pyproject.toml", "rb") as file:
         repository = tomllib.load(file)["tool"]["fastimap"]["repository"]
     changelog = (PROJECT / "CHANGELOG.md").read_text("utf-8")
-    found = problems(versions[0], changelog, repository, built_metadata(), tag)
+    waiting = fragments(PROJECT / "changes")
+    found = problems(versions[0], changelog, repository, built_metadata(), tag, waiting)
     for problem in found:
         print("release-check:", problem, file=sys.stderr)
     if not found:

@@ -47,6 +47,8 @@ def test_an_unset_address_keeps_a_tag_alone_from_being_released(tag: str) -> Non
         ({"version": "1.1.0", "metadata": metadata("1.1.0"), "tag": ""}, "has 1.2.0 already"),
         ({"metadata": metadata("1.1.9")}, "says version 1.1.9"),
         ({"changelog": CHANGELOG.replace("## 1.2.0", "## Unreleased\n\n- newer\n\n## 1.2.0")}, "Unreleased"),
+        ({"waiting": {Path("changes/a.md"): "New."}}, "changes/ still has fragments"),
+        ({"waiting": {Path("changes/a.md"): "New"}, "tag": ""}, "expected sentences"),
         ({"changelog": CHANGELOG.replace("1.1.0", "1.10.0"), "tag": ""}, "the newest version does not come first"),
         ({"metadata": metadata(body="[a page](docs/guide.md)")}, "leads nowhere on an index: docs/guide.md"),
         ({"repository": "forge.example/fastimap"}, "expected https://host/owner/name"),
