@@ -17,6 +17,7 @@ from fastimap import Account, AsyncFollow, Client, Retry, UIDSet, errors, follow
 from fastimap.sessions.cursor import Mark, Place, SQLiteCursor
 from fastimap.sessions.follow import Follow, LateMessages, MailboxGone, MailboxReset, Message, MessageParked
 from fastimap.sessions.retry import no_waits
+from fastimap.testing import IMAPServer
 from tests.servers.dovecot import Dovecot
 from tests.support.cuts import Cut, proxied
 
@@ -431,6 +432,75 @@ def test_asyncfollow(account: Account, path: Path) -> None:
         return found
 
     assert asyncio.run(main()) == ["a", "b", "c", "d", "a", "b"]
+
+
+@pytest.fixture(params=["NOTIFY", "IDLE", "STATUS"])
+def told_by(request: pytest.FixtureRequest, dovecot: Dovecot, server: IMAPServer) -> tuple[Account, dict[str, Any]]:
+    """How news of several mailboxes comes: with the options by which it would not come in time otherwise."""
+    if request.param == "NOTIFY":  # one connection of a Dovecot, which has it
+        user = dovecot.new_user()
+        account = Account(
+            dovecot.host, dovecot.port, user=user, password=dovecot.password, tls=False, mechanism="LOGIN", timeout=20
+        )
+        return account, {"connections": 1, "poll": 3600.0, "status_poll": 3600.0}
+    account = Account(server.host, server.port, user="user", password="password", tls=False, mechanism="LOGIN")
+    if request.param == "IDLE":  # a connection for each mailbox
+        return account, {"connections": 3, "poll": 3600.0, "status_poll": 3600.0}
+    return account, {"connections": 1, "poll": 3600.0, "status_poll": 0.2}
+
+
+def mailboxes_of(account: Account) -> list[str]:
+    with Client(account) as client:
+        for name in ("Sales", "Support"):
+            client.create_mailbox(name)
+    return ["INBOX", "Sales", "Support"]
+
+
+def test_several_mailboxes(told_by: tuple[Account, dict[str, Any]], path: Path) -> None:
+    account, options = told_by
+    names = mailboxes_of(account)
+    expected = {(name, f"{name} {turn}") for name in names for turn in range(3)}
+    found: list[tuple[str, str]] = []
+    for name in names:
+        send(account, f"{name} 0", mailbox=name)
+    with follow(account, names, cursor=path, start="all", **options) as mail:
+        alarm = threading.Timer(60, mail.stop)
+        alarm.start()
+        for message in mail:
+            name, said = message.mailbox, subject(message)
+            found.append((name, said))
+            message.done()
+            turn = int(said.split()[1])
+            if turn < 2:
+                send(account, f"{name} {turn + 1}", mailbox=name)
+            if len(found) == len(expected):
+                mail.stop()
+        alarm.cancel()
+    assert sorted(found) == sorted(expected)
+
+
+def test_several_mailboxes_under_asyncio(told_by: tuple[Account, dict[str, Any]], path: Path) -> None:
+    account, options = told_by
+    names = mailboxes_of(account)
+    expected = {(name, f"{name} {turn}") for name in names for turn in range(3)}
+    found: list[tuple[str, str]] = []
+    for name in names:
+        send(account, f"{name} 0", mailbox=name)
+
+    async def main() -> None:
+        async with AsyncFollow(account, names, cursor=path, start="all", **options) as mail, asyncio.timeout(60):
+            async for message in mail:
+                name, said = message.mailbox, subject(message)
+                found.append((name, said))
+                await message.done()
+                turn = int(said.split()[1])
+                if turn < 2:
+                    await asyncio.to_thread(send, account, f"{name} {turn + 1}", mailbox=name)
+                if len(found) == len(expected):
+                    mail.stop()
+
+    asyncio.run(main())
+    assert sorted(found) == sorted(expected)
 
 
 def test_asyncfollow_that_is_cancelled_gives_all_back(account: Account, path: Path) -> None:
