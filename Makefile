@@ -64,6 +64,8 @@ lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/generate_methods.py --check
 	$(BIN)/mypy --strict src tests benchmarks tools examples
+	$(BIN)/mypy --strict --platform win32 src
+	$(BIN)/mypy --strict --platform darwin src
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/codespell src tests benchmarks tools docs examples .github *.md
 	$(BIN)/python tools/check_workflows.py

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import StoreInUse
+from .system import O_CLOEXEC
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 __all__ = ["LOCK_FILE", "locked"]
 
@@ -28,7 +29,7 @@ def locked(root: Path, wait: float | None = 0) -> Iterator[None]:
 
     :param wait: seconds to wait for another run to end; None: any time. Raises StoreInUse after that.
     """
-    file = os.open(root / LOCK_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    file = os.open(root / LOCK_FILE, os.O_RDWR | os.O_CREAT | O_CLOEXEC, 0o600)
     try:
         until = None if wait is None else time.monotonic() + wait
         while not _try(file):
@@ -45,10 +46,10 @@ def locked(root: Path, wait: float | None = 0) -> Iterator[None]:
 
 def _try(file: int) -> bool:
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
+        if sys.platform == "win32":
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

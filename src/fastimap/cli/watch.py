@@ -48,6 +48,10 @@ EPILOG = (
 LATER: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
 _HEALTH_SECONDS = 10.0
+if sys.platform == "win32":
+    _KILL: Final = signal.SIGTERM
+else:
+    _KILL: Final = signal.SIGKILL
 
 
 def _start(text: str | date) -> str | date:
@@ -288,7 +292,7 @@ class _Watcher:
         assert self.mail is not None
         self.mail.stop()
         if again and self.child is not None:
-            _kill(self.child, signal.SIGKILL if self.hurried else signal.SIGTERM)
+            _kill(self.child, _KILL if self.hurried else signal.SIGTERM)
             self.hurried = True
 
     # A message.
@@ -382,12 +386,15 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     try:
         child.wait(5)
     except subprocess.TimeoutExpired:
-        _kill(child, signal.SIGKILL)
+        _kill(child, _KILL)
         child.wait()
 
 
 def _kill(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Signal a command, and what it has started."""
+    if sys.platform == "win32":
+        child.kill()
+        return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, number)
 

@@ -133,10 +133,10 @@ def _peak_memory() -> int:
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     except (OSError, IndexError):
         pass
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return 0
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

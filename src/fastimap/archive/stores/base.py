@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple
 
 from ..errors import StoreError
 from ..state import STATE_FILE, Entry, Place, State
+from ..system import O_CLOEXEC
 
 __all__ = ["Message", "Store", "make_durable"]
 
@@ -138,7 +139,7 @@ def make_durable(directory: int, names: Sequence[str], directories: Iterable[int
         if number not in (errno.ENOSYS, errno.EPERM):
             raise OSError(number, os.strerror(number))
     for name in names:
-        file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        file = os.open(name, os.O_RDONLY | O_CLOEXEC, dir_fd=directory)
         try:
             os.fsync(file)
         finally:

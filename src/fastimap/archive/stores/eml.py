@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from ..state import Entry, Place
+from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
 from .base import Message, Store, make_durable
 
 __all__ = ["EmlDirectory"]
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
 
 
 class EmlDirectory(Store):
@@ -70,7 +71,7 @@ class EmlDirectory(Store):
 
     def sync(self) -> None:
         for directory, names in self._written.items():
-            opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+            opened = os.open(directory, os.O_RDONLY | O_DIRECTORY)
             try:
                 make_durable(
                     opened, [name for name in names if os.path.exists(os.path.join(directory, name))], (opened,)

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import ClassVar
 
 from ..state import Entry, Place, State
+from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
 from .base import Message, Store, make_durable
 
 __all__ = ["Maildir"]
@@ -21,7 +22,7 @@ __all__ = ["Maildir"]
 _FLAGS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T", "$Forwarded": "P"}
 _LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
 _NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
 _MODE = 0o600
 
 
@@ -32,7 +33,7 @@ class _Directory:
         self.path = path
         for part in ("", "tmp", "new", "cur"):
             os.makedirs(os.path.join(path, part), mode=0o700, exist_ok=True)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        flags = os.O_RDONLY | O_DIRECTORY | O_CLOEXEC
         self.descriptors: list[int] = []
         try:
             for part in ("tmp", "new", "cur"):
@@ -271,6 +272,6 @@ def _info(flags: str) -> str:
 
 
 def _read(descriptor: int, name: str) -> bytes:
-    file = os.open(name, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), dir_fd=descriptor)
+    file = os.open(name, os.O_RDONLY | O_CLOEXEC | O_NOFOLLOW, dir_fd=descriptor)
     with os.fdopen(file, "rb") as opened:
         return opened.read()

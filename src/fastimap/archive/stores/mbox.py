@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,13 +13,12 @@ from typing import ClassVar
 
 from ..errors import StoreError
 from ..state import Entry, Place
+from ..system import O_CLOEXEC
 from .appending import AppendingStore
 from .base import Message
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["Mbox"]
 
@@ -69,7 +69,7 @@ class Mbox(AppendingStore):
     @contextlib.contextmanager
     def locked(self, path: Path, file: int) -> Iterator[None]:
         with _dot_lock(path):
-            if fcntl is not None:
+            if sys.platform != "win32":
                 until = time.monotonic() + _PATIENCE
                 while True:
                     try:
@@ -95,7 +95,7 @@ def _dot_lock(path: Path) -> Iterator[None]:
     until = time.monotonic() + _PATIENCE
     while True:
         try:
-            file = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            file = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC, 0o600)
             break
         except FileExistsError:
             if _is_stale(lock):
