@@ -77,7 +77,8 @@ demo: what-demo-does $(VENV)/dev.stamp $(VENV)/extension.stamp
 .PHONY: what-demo-does
 what-demo-does:
 	@echo 'demo: the same 2,000 messages, fetched by the standard library and by fastimap from a server on this machine.'
-	@echo 'demo: nothing leaves it. The first time, an environment and the parser are built before, which takes a minute or two.'
+	@echo 'demo: then all of them are pulled into a Maildir, by a run that is interrupted half way and one that goes on.'
+	@echo 'demo: nothing leaves this machine. The first time, an environment and the parser are built before, which takes a minute or two.'
 
 bench: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
 	tools/install-test-servers

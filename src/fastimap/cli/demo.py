@@ -19,8 +19,9 @@ PASSWORD_VARIABLE = "FASTIMAP_PASSWORD"
 HELP = "fetch the same mail with imaplib and with fastimap, and compare"
 DESCRIPTION = (
     "Fetch the same mail with the standard library's imaplib, with fastimap.imaplib and with fastimap.Client "
-    "in turn, check that the octets are equal, and print what each took. Without a URL, the mail is synthetic, "
-    "on a server of the package's own. With one, it is yours, and is not changed; the password is read from "
+    "in turn, check that the octets are equal, and print what each took. Without a URL, the mail is made up, "
+    "on a server of the package's own; then it is pulled into a Maildir, by a run that is interrupted half way and "
+    "one that goes on. With a URL, it is yours, and is not changed; the password is read from "
     f"{PASSWORD_VARIABLE}, or asked for."
 )
 
@@ -34,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="imaps://user@host/mailbox, or imap:// for STARTTLS; other characters in names percent-encoded",
     )
     parser.add_argument(
-        "--messages", type=_positive, metavar="N", help="how many synthetic messages, without a URL (2000)"
+        "--messages", type=_positive, metavar="N", help="how many made-up messages, without a URL (2000)"
     )
     parser.add_argument(
         "--limit", type=_positive, metavar="N", help="with a URL: how many of the newest messages (500)"
@@ -65,6 +66,8 @@ def _demo(options: argparse.Namespace) -> None:
     print(report.summary(comparison))
     for items, measures in comparison.measures.items():
         print(f"\nFETCH {items}\n{report.table(measures)}")
+    if comparison.pulled is not None:
+        print(f"\n{report.story(comparison.pulled)}")
 
 
 def _compare(options: argparse.Namespace) -> Comparison:

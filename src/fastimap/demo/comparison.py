@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fastimap import imaplib
@@ -21,6 +22,7 @@ from .account import Account, examining, without_tls_if_allowed
 from .client import TYPED, Job, Run, digest
 from .errors import DemoError
 from .progress import Progress
+from .pulling import Pulled, pull_twice
 
 LIBRARIES = ("imaplib", "fastimap.imaplib", TYPED)
 
@@ -54,16 +56,20 @@ class Comparison:
     rounds: int
     measures: Mapping[str, Mapping[str, Measure]]
     """By the message data items fetched, and by library."""
+    pulled: Pulled | None = None
+    """What came of the pull into a Maildir, on a mailbox of the demo's own."""
 
 
 def compare_synthetic(messages: int, rounds: int, progress: Progress) -> Comparison:
-    """Fill a server of the package's own with mail, and compare on it."""
+    """Fill a server of the package's own with mail, compare on it, and pull from it."""
     user, password = "user", "password"
     with IMAPServerProcess(users={user: password}) as server:
         account = Account(server.host, server.port, user, "INBOX", tls=False, password=password)
         with progress.task("filling the mailbox", messages) as advance:
             digests, sizes = _fill(account, messages, advance)
-        return _compare(account, sizes, digests, rounds, progress)
+        compared = _compare(account, sizes, digests, rounds, progress)
+        # The stores of files need POSIX.
+        return compared if os.name == "nt" else replace(compared, pulled=pull_twice(account, digests, progress))
 
 
 def compare_mailbox(account: Account, limit: int, rounds: int, progress: Progress, *, insecure: bool) -> Comparison:

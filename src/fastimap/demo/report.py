@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from fastimap import parser
 
 from .comparison import Comparison, Measure
+from .pulling import Pulled
 
 _IMPLEMENTATIONS = {"c": "c (the extension in C)", "py": "py (pure Python)"}
 
@@ -48,4 +49,17 @@ def summary(comparison: Comparison) -> str:
         f"{comparison.messages:,} messages, {comparison.octets / 1e6:,.1f} MB, {rounds}. "
         "Every message came with the same octets through each.\n"
         "imaplib and fastimap.imaplib return lines; fastimap.Client builds typed values of them."
+    )
+
+
+def story(pulled: Pulled) -> str:
+    """What came of the pull that was interrupted, and of the one after it."""
+    if pulled.stopped_at is None:
+        first = "fastimap pull, into a Maildir: it had ended before it could be interrupted."
+    else:
+        first = f"fastimap pull, into a Maildir: interrupted when {pulled.stopped_at:,} messages were there."
+    return (
+        f"{first}\n"
+        f"The same command again: {pulled.present:,} were there, {pulled.written:,} were fetched. "
+        "Now each message is there once, octet by octet."
     )
