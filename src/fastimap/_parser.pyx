@@ -25,8 +25,8 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
+from ._parser_py.fetch import _Decoder as _TolerantDecoder
 from ._parser_py.fetch import fetch as _fetch
-from ._parser_py.fetch import section_name as _section_name
 from ._parser_py.tokens import Atom
 from .errors import (
     LineTooLong,
@@ -45,6 +45,8 @@ __all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]
 
 include "_parser_pyx/memory.pxi"
 include "_parser_pyx/tokens.pxi"
+include "_parser_pyx/outline.pxi"
 include "_parser_pyx/rows.pxi"
+include "_parser_pyx/structures.pxi"
 include "_parser_pyx/fetch.pxi"
 include "_parser_pyx/reader.pxi"

@@ -15,7 +15,6 @@ import pytest
 import fastimap
 from fastimap import imaplib
 from fastimap.imaplib.arguments import QUOTED
-from fastimap.imaplib.hooks import net_parentheses
 
 EIGHT_MEGABYTES = 8_000_000  # quadratic time would mean hours
 
@@ -71,7 +70,6 @@ def test_hostile_lines_take_linear_time(piece: bytes) -> None:
     line = piece * (EIGHT_MEGABYTES // len(piece))
     imaplib.ParseFlags(line)
     imaplib.Internaldate2tuple(line)
-    net_parentheses(line)
 
 
 @pytest.mark.parametrize("piece", [b"INTERNALDATE ", b'INTERNALDATE "01-Jan-2000 ', b'(INTERNALDATE "'])
@@ -82,24 +80,7 @@ def test_hostile_dates_take_linear_time(piece: bytes) -> None:
 @pytest.mark.parametrize("piece", [rb'"\"', b'"a" ', b'"(', rb"\\", b'a"b'])
 def test_hostile_quotes_take_linear_time(piece: bytes) -> None:
     line = piece * (EIGHT_MEGABYTES // len(piece))
-    net_parentheses(b'"' + line)
     QUOTED.fullmatch(b'"' + line)
-
-
-@pytest.mark.parametrize(
-    ("line", "net"),
-    [
-        (b"((a)", 1),
-        (b'("(((" b', 1),
-        (rb'("\"((" b', 1),
-        (b'(a "b ((', 3),
-        (b"))", -2),
-        (b'a"b"(c"(', 2),
-        (b'"(" (" ("', 1),
-    ],
-)
-def test_parentheses_outside_quotes(line: bytes, net: int) -> None:
-    assert net_parentheses(line) == net
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from fastimap import _parser_py
-from fastimap._parser_py.fetch import QUIRKS
 from fastimap.model.message import PRESENT_FLAGS, FetchedMessage
 
 from .fetching import defective, fetched
@@ -315,8 +314,3 @@ def test_every_quirk_of_fetch_is_here(twin: ModuleType) -> None:
         if rows and isinstance(rows[0][0], bytes) and _parser_py.fetch(rows[0]) is not None:
             keys = [key for key, _, _ in TAKEN if key.strip() in line] + [key for key in ELSEWHERE if key in line]
             assert keys, line
-
-
-def test_the_table_names_its_sources() -> None:
-    assert all(quirk.source and quirk.what for quirk in QUIRKS)
-    assert len({quirk.what for quirk in QUIRKS}) == len(QUIRKS)

@@ -1,162 +1,65 @@
-"""The reader: octets in, lines, literals and responses out; the twin of ``_parser_pyx/reader.pxi``."""
+"""The reader: responses out of the octets of one connection; the twin of ``_parser_pyx/reader.pxi``."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable, Container
 from typing import Any, TypeAlias
 
-from ..errors import LineTooLong, LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
+from ..errors import LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
 from ..limits import READER_LIMITS, Limits
 from ..model.message import FetchedMessage, Streamed
-from .fetch import fetch, section_name
-from .tokens import _MAX_SIZE, _announced, _is_status_line, _is_tagged, _Outline, _shown
+from .fetch import _Decoder
+from .memory import _Buffer
+from .outline import _announced, _is_status_line, _is_tagged, _Outline
+from .tokens import _MAX_SIZE, _shown
 
 __all__ = ["ResponseReader", "Sink", "Write"]
 
 Write: TypeAlias = Callable[[memoryview], object]
 Sink: TypeAlias = Callable[[int | None, int | None, str, int], Write | None]
 
-# One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
-_BUFFER_SIZE = 256 * 1024
-# A literal of at most this size is received with the lines around it and copied once; that costs no more
-# than receiving it in place, and saves system calls.
-_IN_PLACE = 64 * 1024
-# The memory of such a literal: this much to begin with, then this many times what has arrived, however much is
-# announced. Each step may make the allocator copy what is there.
-_FIRST_ROOM = 1024 * 1024
-_GROWTH = 4
 # So far is a line of a FETCH response looked for the end of a quoted string in which a line break stands.
 _JOINED = 64 * 1024
 # What the response that is half framed is for.
 _RESPONSES, _BATCH, _DRAIN = range(3)
 
-# The untagged data responses, which drain() stores; all else is for its caller. "." excludes LF alone.
-_DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\r\n\Z")
+# Untagged data; "." excludes LF alone.
+_DATA_RESPONSE = re.compile(rb"\* (?:([0-9]+) )?([A-Z-]+)(?: (.*))?\Z")
 _STATUS = frozenset((b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"))
 _CONDITIONS = frozenset((b"OK", b"NO", b"BAD"))
 
 
-class ResponseReader:
+class ResponseReader(_Buffer):
     """Frames the octets of one connection into responses; see :mod:`fastimap.parser`."""
 
     def __init__(self, limits: Limits = READER_LIMITS) -> None:
+        super().__init__()
         self._line_limit = min(limits.line, _MAX_SIZE)
         self._literal_limit = min(limits.literal, _MAX_SIZE)
         self._other_literal_limit = min(limits.other_literal, self._literal_limit)
         self._response_limit = min(limits.response, _MAX_SIZE)
         self._literals_limit = min(limits.literals, _MAX_SIZE)
-        self._depth_limit = min(limits.depth, _MAX_SIZE)
-        self._buffer = bytearray(_BUFFER_SIZE)
-        self._view = memoryview(self._buffer)
-        self._start = 0  # first octet that nobody has taken
-        self._scanned = 0  # no LF stands before this position
-        self._end = 0  # after the last octet received
-        self._offered = 0  # octets of room that the last get_buffer() gave
-        self._offered_in_place = False
-        self._in_place: io.BytesIO | None = None  # the literal that is received into its final memory
-        self._in_place_size = 0
-        self._received = 0
-        self._capacity = 0
+        self._decoder = _Decoder(min(limits.depth, _MAX_SIZE))
         # The response that is half framed.
         self._mode = _RESPONSES
-        # A literal is bytes; batch() with a sink has a Streamed in its place.
-        self._fragments: list[bytes | tuple[bytes, Any]] = []
-        self._type = ""
-        self._head = b""
-        self._literal_size = -1
-        self._literals = 0
+        # A line and in turn a literal and the line after it. A literal is bytes; with a sink it may be a Streamed.
+        self._fragments: list[Any] = []
+        self._literal_size = -1  # of the literal that comes next
         self._octets = 0
         self._in_fetch = False
         self._outline = _Outline()
-        self._outlined = 0  # lines that it has
-        # A line that may go on after a line break inside a quoted string.
-        self._joined = 0  # octets of it that the outline has; 0 where there is none
-        self._unjoined = _Outline()  # the outline of its beginning
-        self._not_joined = 0  # no line that begins before this position goes on in this way
+        self._unjoined = _Outline()  # the outline of the beginning of a line that may go on; see _join()
         self._tags: Container[bytes] | None = None
         # Literals for a sink.
         self._sink: Sink | None = None
-        self._calling = False
         self._write: Write | None = None  # the literal at hand goes there
         self._error: Exception | None = None  # of the sink or of write()
         self._streamed = 0
-        self._failure: ProtocolError | None = None
-
-    # Octets in.
-
-    @property
-    def buffered(self) -> int:
-        return self._end - self._start + self._received
 
     @property
     def in_response(self) -> bool:
-        return bool(self._fragments) or self._literal_size >= 0
-
-    def get_buffer(self, size_hint: int = -1) -> memoryview:
-        self._check_call()
-        self._offered_in_place = self._in_place is not None and self._received < self._in_place_size
-        if self._offered_in_place:
-            room = self._literal_room()
-        else:
-            if self._start == self._end:
-                self._start = self._scanned = self._end = self._not_joined = 0
-            elif len(self._buffer) - self._end < _BUFFER_SIZE // 4:
-                self._make_room()
-            room = self._view[self._end :]
-        self._offered = len(room)
-        return room
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if not 0 < nbytes <= self._offered:
-            raise ValueError(f"buffer_updated({nbytes}) after get_buffer() gave {self._offered} octets")
-        self._offered = 0
-        if self._offered_in_place:
-            self._received += nbytes
-        else:
-            self._end += nbytes
-
-    def take_rest(self) -> bytes:
-        self._check_call()
-        rest = b""
-        if self._in_place is not None:
-            rest = self._in_place.getvalue()[: self._received]
-            self._in_place = None
-            self._received = 0
-        rest += bytes(self._view[self._start : self._end])
-        self._start = self._scanned = self._end = self._offered = self._not_joined = self._joined = 0
-        return rest
-
-    def _make_room(self) -> None:
-        """Move what is left to the front; twice the memory when that is half full."""
-        kept = self._end - self._start
-        if kept > len(self._buffer) // 2:
-            # A new object: views of the old one may be alive, and those must stay valid.
-            buffer = bytearray(2 * len(self._buffer))
-            view = memoryview(buffer)
-            view[:kept] = self._view[self._start : self._end]
-            self._buffer, self._view = buffer, view
-        else:
-            self._view[:kept] = bytes(self._view[self._start : self._end])
-        self._scanned -= self._start
-        self._not_joined = max(0, self._not_joined - self._start)
-        self._start = 0
-        self._end = kept
-
-    def _literal_room(self) -> memoryview:
-        assert self._in_place is not None
-        if self._received == self._capacity:
-            self._capacity = min(self._in_place_size, _GROWTH * self._capacity)
-            try:
-                self._in_place.seek(self._capacity - 1)
-                self._in_place.write(b"\0")
-            except BufferError:  # somebody still holds the last view
-                arrived = self._in_place.getvalue()
-                self._in_place = io.BytesIO(arrived)
-                self._in_place.seek(self._capacity - 1)
-                self._in_place.write(b"\0")
-        return self._in_place.getbuffer()[self._received :]
+        return bool(self._fragments)
 
     # Lines and literals out.
 
@@ -174,10 +77,6 @@ class ResponseReader:
         self._check_literal(size, self._literal_limit)
         return self._take_literal(size)
 
-    def _check_call(self) -> None:
-        if self._calling:
-            raise RuntimeError("a sink called the reader that called it")
-
     def _check_failure(self) -> None:
         self._check_call()
         if self._failure is not None:
@@ -189,50 +88,10 @@ class ResponseReader:
             raise ProtocolError("a response is half read")
         self._forget_joined()
 
-    def _find_line(self, limit: int) -> int:
-        """Return the position after the LF that ends the line at _start, or -1."""
-        if self._in_place is not None:
-            raise ProtocolError(f"a literal of {self._in_place_size} octets is half read")
-        lf = self._buffer.find(b"\n", self._scanned, self._end)
-        stop = lf + 1 if lf >= 0 else self._end
-        if stop - self._start > limit:
-            raise LineTooLong(f"got more than {limit} bytes")
-        if lf < 0:
-            self._scanned = self._end
-            return -1
-        return stop
-
-    def _take(self, stop: int) -> bytes:
-        octets = bytes(self._view[self._start : stop])
-        self._start = self._scanned = stop
-        return octets
-
     def _check_literal(self, size: int, limit: int) -> None:
         if size > limit:
             announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
             raise LiteralTooLarge(f"literal of {announced} octets, more than {limit}")
-
-    def _take_literal(self, size: int) -> bytes | None:
-        if self._in_place is not None:
-            if self._received < size:
-                return None
-            literal = self._in_place.getvalue()
-            self._in_place = None
-            self._received = 0
-            return literal
-        have = self._end - self._start
-        if have >= size:
-            return self._take(self._start + size)
-        if size > _IN_PLACE:
-            self._in_place = io.BytesIO(self._view[self._start : self._end])
-            self._in_place_size = size
-            self._received = have
-            self._capacity = min(size, max(have, _FIRST_ROOM))
-            if self._capacity > have:
-                self._in_place.seek(self._capacity - 1)
-                self._in_place.write(b"\0")
-            self._start = self._scanned = self._end = self._offered = self._not_joined = 0
-        return None
 
     # Responses out.
 
@@ -254,8 +113,8 @@ class ResponseReader:
         self._begin(_RESPONSES)
         batch: list[tuple[bytes, ...]] = []
         try:
-            while (response := self._next_response()) is not None:
-                batch.append(response)
+            while self._next_fragment(self._line_limit):
+                batch.append(self._taken())
         except ProtocolError as exc:
             self._failure = exc
             if not batch:
@@ -268,9 +127,10 @@ class ResponseReader:
         rows: list[FetchedMessage] | None = None
         count = 0
         try:
-            while (not most or count < most) and (response := self._next_response()) is not None:
+            while (not most or count < most) and self._next_fragment(self._line_limit):
                 count += 1
-                row = fetch(response, self._depth_limit)
+                response = self._taken()
+                row = self._decoder.from_fragments(response)
                 if row is None:
                     rows = None
                     batch.append(response)
@@ -289,86 +149,96 @@ class ResponseReader:
         if type(untagged) is not dict:
             raise TypeError("drain() needs a dict")
         self._begin(_DRAIN)
-        limit = limit or self._line_limit
         try:
-            while True:
-                if self.in_response:
-                    if not self._next_fragment(limit):
-                        return None
-                    untagged.setdefault(self._type, []).extend(self._fragments)
-                    self._fragments = []
-                    continue
-                stop = self._find_line(limit)
-                if stop < 0:
-                    return None
-                line = bytes(self._view[self._start : stop])
-                response = _DATA_RESPONSE.match(line)
-                if response is None:
-                    return self._take(stop)
-                number, name, data = response.groups()
-                data = data or b""
-                if name in _STATUS and not (
-                    number is None
-                    and name in _CONDITIONS
-                    and data
-                    and not data.startswith(b"[")
-                    and not data.endswith(b"}")
-                ):
-                    return self._take(stop)
-                if number is not None:
-                    data = number + b" " + data if data else number
-                size = self._literal_after(data) if data.endswith(b"}") else -1
-                self._start = self._scanned = stop
-                if size >= 0:
-                    self._type = name.decode("ascii")
-                    self._open(len(line), data, size, self._type == "FETCH")
-                else:
-                    untagged.setdefault(name.decode("ascii"), []).append(data)
+            return self._drain(untagged, limit or self._line_limit)
         except ProtocolError as exc:
             self._failure = exc
             raise
 
-    def _next_response(self) -> tuple[bytes, ...] | None:
-        while not self.in_response:
+    def _drain(self, untagged: dict[str, list[bytes | tuple[bytes, bytes]]], limit: int) -> bytes | None:
+        while True:
+            if not self._fragments:
+                stop = self._find_line(limit)
+                if stop < 0:
+                    return None
+                if not self._ends_in_crlf(stop) or _data_response(self._text(stop)) is None:
+                    return self._take(stop)
+            if not self._next_fragment(limit):
+                return None
+            line, *others = self._taken()
+            response = _data_response(line)
+            assert response is not None
+            name, data = response
+            *pairs, last = data, *others
+            responses = untagged.setdefault(name, [])
+            responses += zip(pairs[::2], pairs[1::2], strict=True)
+            responses.append(last)
+
+    def _taken(self) -> tuple[Any, ...]:
+        """Return the response that is framed."""
+        fragments = tuple(self._fragments)
+        self._fragments = []
+        return fragments
+
+    def _next_fragment(self, limit: int) -> bool:
+        """Go on with the response at hand, line by line and literal by literal; whether all its fragments are there."""
+        while True:
+            if self._literal_size >= 0:
+                literal: bytes | Streamed | None
+                if self._write is not None:
+                    literal = self._take_streamed(self._write)
+                else:
+                    literal = self._take_literal(self._literal_size)
+                if literal is None:
+                    return False
+                self._fragments.append(literal)
+                self._literal_size = -1
+                if self._outline.section is not None and isinstance(literal, bytes):
+                    self._outline.add_literal(literal)
             stop = self._start + self._joined
             if not self._joined:
-                stop = self._find_line(self._line_limit)
+                stop = self._find_line(limit)
                 if stop < 0:
-                    return None
-            text = self._text(stop)
-            if not text:
-                self._start = self._scanned = stop
-                continue
-            if not text.startswith(b"*") or _is_status_line(text):
-                self._start = self._scanned = stop
-                return (text,)
-            in_fetch = self._joined > 0 or self._outline.begin(text)
-            if in_fetch and self._outline.quoted:
-                stop = self._join(stop, self._line_limit)
+                    return False
+                text = self._text(stop)
+                if not self._fragments:
+                    if not text:
+                        self._start = self._scanned = stop
+                        continue
+                    if not text.startswith(b"*") or _is_status_line(text):
+                        self._start = self._scanned = stop
+                        self._fragments.append(text)
+                        return True
+                    self._in_fetch = self._outline.begin(text)
+                elif text.startswith(b"* ") or _is_tagged(text, self._tags):
+                    self._fragments.append(b"")  # the rest was left out: this is another response
+                    return True
+                elif self._mode == _DRAIN and not self._ends_in_crlf(stop):
+                    raise ProtocolError(f"unterminated line: {_shown(self._take(stop))}")
+                elif text:
+                    self._outline.feed(text)
+            if self._in_fetch and self._outline.quoted and self._mode != _DRAIN:
+                stop = self._join(stop, limit)
                 if stop < 0:
-                    return None
+                    return False
                 text = self._text(stop)
             size = self._literal_after(text) if text.endswith(b"}") else -1
-            octets = stop - self._start
-            self._start = self._scanned = stop
-            if size < 0:
-                return (text,)
-            self._open(octets, text, size, in_fetch)
-        if not self._next_fragment(self._line_limit):
-            return None
-        fragments: list[bytes] = []
-        for fragment in self._fragments:
-            if isinstance(fragment, tuple):
-                fragments += fragment
+            if self._fragments:
+                self._count_octets(stop - self._start)
             else:
-                fragments.append(fragment)
-        self._fragments = []
-        return tuple(fragments)
+                self._octets = stop - self._start
+            self._start = self._scanned = stop
+            if not text and self._outline.depth > 0:
+                continue  # some servers send an empty line after a literal; the list goes on after it
+            if size < 0:
+                self._fragments.append(text)
+                return True
+            if not self._in_fetch and not self._fragments:
+                self._outline.feed(text)
+            self._announce(text, size)
 
-    def _text(self, stop: int) -> bytes:
-        """Return the line at _start without its end."""
-        line = bytes(self._view[self._start : stop])
-        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+    def _ends_in_crlf(self, stop: int) -> bool:
+        return stop - self._start >= 2 and self._buffer[stop - 2] == 0x0D
 
     def _join(self, stop: int, limit: int) -> int:
         """Return where a line of a FETCH response ends of which the part up to `stop` ends inside a quoted string.
@@ -423,44 +293,22 @@ class ResponseReader:
             self._check_literal(size, self._literal_limit)
         return size
 
-    def _open(self, octets: int, head: bytes, size: int, in_fetch: bool) -> None:
-        self._literals = 0
-        self._octets = octets
-        self._in_fetch = in_fetch
-        self._outlined = int(in_fetch and self._mode != _DRAIN)
-        self._announce(head, size)
-
-    def _announce(self, head: bytes, size: int) -> None:
-        """Get ready for the literal of `size` octets that `head` announces."""
-        self._literals += 1
-        if self._literals > self._literals_limit:
+    def _announce(self, line: bytes, size: int) -> None:
+        """Get ready for the literal of `size` octets that `line` announces."""
+        if len(self._fragments) // 2 >= self._literals_limit:
             raise TooManyLiterals(f"response with more than {self._literals_limit} literals")
-        self._head = head
+        self._fragments.append(line)
         self._literal_size = size
-        if self._in_fetch and self._mode == _BATCH and self._sink is not None and self._outline.is_part:
+        of_message = self._in_fetch and self._outline.is_part
+        if of_message and self._mode == _BATCH and self._sink is not None:
             self._ask_sink(self._sink)
         if self._write is None:
-            limit = self._other_literal_limit
-            if self._in_fetch and size > limit and self._outline_so_far().is_part:
-                limit = self._literal_limit
-            self._check_literal(size, limit)
+            self._check_literal(size, self._literal_limit if of_message else self._other_literal_limit)
             self._count_octets(size)
-
-    def _outline_so_far(self) -> _Outline:
-        """Return the outline of all lines of the response; drain() seldom needs one."""
-        if self._outlined == 0:
-            self._outline = _Outline()
-        lines = [fragment[0] for fragment in self._fragments[self._outlined :] if isinstance(fragment, tuple)]
-        if self._literal_size >= 0 and self._outlined <= len(self._fragments):
-            lines.append(self._head)
-        for line in lines:
-            self._outline.feed(line)
-        self._outlined += len(lines)
-        return self._outline
 
     def _ask_sink(self, sink: Sink) -> None:
         outline = self._outline
-        name = section_name(outline.name)
+        name = self._decoder.section_name(outline.name)
         number, uid = (None, outline.number) if outline.by_uid else (outline.number, outline.uid)
         self._streamed = 0
         self._calling = True
@@ -506,53 +354,19 @@ class ResponseReader:
         if self._octets > self._response_limit:
             raise ResponseTooLarge(f"response of more than {self._response_limit} octets")
 
-    def _next_fragment(self, limit: int) -> bool:
-        """Go on with the half framed response; whether it is complete."""
-        while True:
-            if self._literal_size >= 0:
-                literal: bytes | Streamed | None
-                if self._write is not None:
-                    literal = self._take_streamed(self._write)
-                else:
-                    literal = self._take_literal(self._literal_size)
-                if literal is None:
-                    return False
-                self._fragments.append((self._head, literal))
-                self._literal_size = -1
-                if self._in_fetch and self._outline.section is not None and isinstance(literal, bytes):
-                    self._outline.add_literal(literal)
-            stop = self._start + self._joined
-            if not self._joined:
-                stop = self._find_line(limit)
-                if stop < 0:
-                    return False
-                line = bytes(self._view[self._start : stop])
-                if line.startswith(b"* ") or _is_tagged(line, self._tags):
-                    self._fragments.append(b"")  # the rest was left out: this is another response
-                    return True
-                if self._mode == _DRAIN and not line.endswith(b"\r\n"):
-                    self._start = self._scanned = stop
-                    raise ProtocolError(f"unterminated line: {_shown(line)}")
-                if self._in_fetch and self._mode != _DRAIN:
-                    text = self._text(stop)
-                    if text:
-                        self._outline.feed(text)
-                        self._outlined += 1
-            if self._in_fetch and self._mode != _DRAIN and self._outline.quoted:
-                stop = self._join(stop, limit)
-                if stop < 0:
-                    return False
-            text = self._text(stop)
-            self._count_octets(stop - self._start)
-            self._start = self._scanned = stop
-            if not text and self._outline_so_far().depth > 0:
-                continue  # some servers send an empty line after a literal; the list goes on after it
-            size = self._literal_after(text) if text.endswith(b"}") else -1
-            if size < 0:
-                self._fragments.append(text)
-                return True
-            self._announce(text, size)
-
 
 def _discard(octets: memoryview) -> None:
     pass
+
+
+def _data_response(text: bytes) -> tuple[str, bytes] | None:
+    """Return type and data of a response's first line; None where it is none that drain() stores."""
+    response = _DATA_RESPONSE.match(text)
+    if response is None:
+        return None
+    number, name, data = response.groups(b"")
+    if name in _STATUS and not (
+        not number and name in _CONDITIONS and data and not data.startswith(b"[") and not data.endswith(b"}")
+    ):
+        return None
+    return name.decode("ascii"), number + b" " + data if number and data else number or data

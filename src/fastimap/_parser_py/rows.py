@@ -6,10 +6,18 @@ The row of this twin stands with the face of both: :class:`~fastimap.model.messa
 from __future__ import annotations
 
 from bisect import bisect_right
+from datetime import UTC, timedelta, timezone
+from functools import lru_cache
 
 from ..model.message import FetchedMessage
 
 __all__ = ["split_rows"]
+
+
+@lru_cache(maxsize=128)
+def _zone(minutes: int) -> timezone:
+    """The zone with this offset."""
+    return timezone(timedelta(minutes=minutes)) if minutes else UTC
 
 
 def split_rows(

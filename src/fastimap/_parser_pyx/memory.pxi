@@ -1,4 +1,4 @@
-# Memory: receive buffers, rows, and values that come again and again.
+# Memory: what was received and not taken yet, rows, and values that come again and again.
 
 cdef extern from "Python.h":
     int _PyBytes_Resize(PyObject** octets, Py_ssize_t size) except -1
@@ -96,9 +96,6 @@ cdef class _Memory:
         self.capacity = capacity
         return True
 
-# FETCH responses, decoded by the thousand. What is plain is decoded here, straight from the memory in which it lies;
-
-
 cdef enum:
     _SLOTS = 256  # of a cache
     _CACHED = 64  # octets of the longest key
@@ -168,3 +165,199 @@ cdef inline tuple _added(tuple items, tuple item):
 cdef inline void _set(object row, Py_ssize_t index, object value) noexcept:
     Py_INCREF(value)
     PyTuple_SET_ITEM(row, index, value)
+
+
+# One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
+cdef Py_ssize_t _BUFFER_SIZE = 256 * 1024
+# A literal of at most this size is received with the lines around it and copied once; that costs no more
+# than receiving it in place, and saves system calls.
+cdef Py_ssize_t _IN_PLACE = 64 * 1024
+# The memory of such a literal: this much to begin with, then this many times what has arrived, however much is
+# announced. Each step may make the allocator copy what is there.
+cdef Py_ssize_t _FIRST_ROOM = 1024 * 1024
+cdef Py_ssize_t _GROWTH = 4
+
+
+@cython.internal
+cdef class _Buffer:
+    """The octets that were received and not taken: octets in, lines and literals out."""
+
+    cdef _Memory memory
+    cdef Py_ssize_t start  # first octet that nobody has taken
+    cdef Py_ssize_t scanned  # no LF stands before this position
+    cdef Py_ssize_t end  # after the last octet received
+    cdef Py_ssize_t offered  # octets of room that the last get_buffer() gave
+    cdef bint offered_in_place
+    cdef _Memory in_place  # the literal that is received into its final memory
+    cdef Py_ssize_t in_place_size
+    cdef Py_ssize_t received
+    # Of a line that may go on after a line break inside a quoted string; see ResponseReader._join().
+    cdef Py_ssize_t joined  # octets of it that the outline has; 0 where there is none
+    cdef Py_ssize_t not_joined  # no line that begins before this position goes on in this way
+    cdef bint calling  # a sink
+    cdef object failure
+
+    def __init__(self):
+        self.memory = _Memory(_BUFFER_SIZE)
+        self.start = self.scanned = self.end = self.offered = 0
+        self.offered_in_place = False
+        self.in_place = None
+        self.in_place_size = self.received = 0
+        self.joined = self.not_joined = 0
+        self.calling = False
+        self.failure = None
+
+    @property
+    def buffered(self):
+        return self.end - self.start + self.received
+
+    @cython.critical_section
+    def get_buffer(self, size_hint=-1):
+        cdef _Memory memory
+        self._check_call()
+        self.offered_in_place = self.in_place is not None and self.received < self.in_place_size
+        if self.offered_in_place:
+            memory = self._literal_room()
+            memory.offset = self.received
+        else:
+            self._check_positions()
+            if self.start == self.end:
+                self.start = self.scanned = self.end = self.not_joined = 0
+            elif self.memory.capacity - self.end < _BUFFER_SIZE // 4:
+                self._make_room()
+            memory = self.memory
+            memory.offset = self.end
+        self.offered = memory.capacity - memory.offset
+        return PyMemoryView_FromObject(memory)
+
+    @cython.critical_section
+    def buffer_updated(self, Py_ssize_t nbytes):
+        if not 0 < nbytes <= self.offered:
+            raise ValueError(f"buffer_updated({nbytes}) after get_buffer() gave {self.offered} octets")
+        self.offered = 0
+        if self.offered_in_place:
+            self.received += nbytes
+        else:
+            self.end += nbytes
+
+    @cython.critical_section
+    def take_rest(self):
+        cdef bytes rest = b""
+        self._check_call()
+        self._check_positions()
+        if self.in_place is not None:
+            rest = PyBytes_FromStringAndSize(self.in_place.data, self.received)
+            self.in_place = None
+            self.received = 0
+        rest += PyBytes_FromStringAndSize(self.memory.data + self.start, self.end - self.start)
+        self.start = self.scanned = self.end = self.offered = self.not_joined = self.joined = 0
+        return rest
+
+    @cython.final
+    cdef int _check_positions(self) except -1:
+        if not 0 <= self.start <= self.scanned <= self.end <= self.memory.capacity or (
+            self.in_place is not None and not 0 <= self.received <= self.in_place.capacity
+        ):
+            raise ProtocolError("the reader was used by several threads at once")
+        return 0
+
+    @cython.final
+    cdef int _make_room(self) except -1:
+        """Move what is left to the front; twice the memory when that is half full."""
+        cdef Py_ssize_t kept = self.end - self.start
+        cdef _Memory memory = self.memory
+        if kept > memory.capacity // 2:
+            # A new object: views of the old one may be alive, and those must stay valid.
+            memory = _Memory(2 * memory.capacity)
+        memmove(memory.data, self.memory.data + self.start, kept)
+        self.memory = memory
+        self.scanned -= self.start
+        self.not_joined = max(0, self.not_joined - self.start)
+        self.start = 0
+        self.end = kept
+        return 0
+
+    @cython.final
+    cdef _Memory _literal_room(self):
+        cdef _Memory memory = self.in_place
+        cdef _Memory larger
+        cdef Py_ssize_t capacity
+        self._check_positions()
+        if self.received == memory.capacity:
+            capacity = memory.capacity
+            capacity = self.in_place_size if capacity > self.in_place_size // _GROWTH else _GROWTH * capacity
+            try:
+                if not memory.grow(capacity):  # somebody still holds the last view
+                    larger = _Memory(capacity)
+                    memcpy(larger.data, memory.data, self.received)
+                    self.in_place = memory = larger
+            except MemoryError:
+                self.in_place = None
+                self.received = 0
+                self.failure = ProtocolError(f"no memory for a literal of {self.in_place_size} octets")
+                raise
+        return memory
+
+    @cython.final
+    cdef int _check_call(self) except -1:
+        if self.calling:
+            raise RuntimeError("a sink called the reader that called it")
+        return 0
+
+    @cython.final
+    cdef Py_ssize_t _find_line(self, Py_ssize_t limit) except -2:
+        """Return the position after the LF that ends the line at start, or -1."""
+        cdef char* lf
+        cdef Py_ssize_t stop
+        if self.in_place is not None:
+            raise ProtocolError(f"a literal of {self.in_place_size} octets is half read")
+        self._check_positions()
+        lf = <char*> memchr(self.memory.data + self.scanned, c"\n", self.end - self.scanned)
+        stop = lf - self.memory.data + 1 if lf != NULL else self.end
+        if stop - self.start > limit:
+            raise LineTooLong(f"got more than {limit} bytes")
+        if lf == NULL:
+            self.scanned = self.end
+            return -1
+        return stop
+
+    @cython.final
+    cdef inline bytes _take(self, Py_ssize_t stop):
+        cdef bytes octets = PyBytes_FromStringAndSize(self.memory.data + self.start, stop - self.start)
+        self.start = self.scanned = stop
+        return octets
+
+    @cython.final
+    cdef bytes _text(self, Py_ssize_t stop):
+        """Return the line at start without its end."""
+        cdef Py_ssize_t length = stop - self.start - 1
+        cdef const char* line
+        if length < 0 or not 0 <= self.start <= stop <= self.end <= self.memory.capacity:
+            raise ProtocolError("the reader was used by several threads at once")
+        line = self.memory.data + self.start
+        if length > 0 and line[length - 1] == c"\r":
+            length -= 1
+        return PyBytes_FromStringAndSize(line, length)
+
+    @cython.final
+    cdef bytes _take_literal(self, Py_ssize_t size):
+        cdef bytes literal
+        cdef Py_ssize_t have
+        if self.in_place is not None:
+            if self.received < size:
+                return None
+            literal = <bytes> self.in_place.octets
+            self.in_place = None
+            self.received = 0
+            return literal
+        self._check_positions()
+        have = self.end - self.start
+        if have >= size:
+            return self._take(self.start + size)
+        if size > _IN_PLACE:
+            self.in_place = _Memory(min(size, max(have, _FIRST_ROOM)))
+            memcpy(self.in_place.data, self.memory.data + self.start, have)
+            self.in_place_size = size
+            self.received = have
+            self.start = self.scanned = self.end = self.offered = self.not_joined = 0
+        return None

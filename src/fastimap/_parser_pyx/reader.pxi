@@ -1,14 +1,5 @@
-# The reader: octets in, lines, literals and responses out.
+# The reader: responses out of the octets of one connection.
 
-# One receive buffer a connection: more gains nothing against real servers (they write 4 to 32 KiB at a time).
-cdef Py_ssize_t _BUFFER_SIZE = 256 * 1024
-# A literal of at most this size is received with the lines around it and copied once; that costs no more
-# than receiving it in place, and saves system calls.
-cdef Py_ssize_t _IN_PLACE = 64 * 1024
-# The memory of such a literal: this much to begin with, then this many times what has arrived, however much is
-# announced. Each step may make the allocator copy what is there.
-cdef Py_ssize_t _FIRST_ROOM = 1024 * 1024
-cdef Py_ssize_t _GROWTH = 4
 # So far is a line of a FETCH response looked for the end of a quoted string in which a line break stands.
 cdef Py_ssize_t _JOINED = 64 * 1024
 
@@ -20,8 +11,16 @@ cdef enum _Mode:
     _DRAIN
 
 
+# Where in the first line of an untagged response its parts end: "* " [number " "] type [" " data].
+cdef struct _Head:
+    Py_ssize_t number_end  # 2 where there is none
+    Py_ssize_t name
+    Py_ssize_t name_end
+    Py_ssize_t data
+
+
 @cython.final
-cdef class ResponseReader:
+cdef class ResponseReader(_Buffer):
     """Frames the octets of one connection into responses; see :mod:`fastimap.parser`."""
 
     cdef Py_ssize_t line_limit
@@ -31,40 +30,23 @@ cdef class ResponseReader:
     cdef Py_ssize_t literals_limit
     cdef Py_ssize_t depth_limit
     cdef _Decoder decoder
-    cdef _Memory memory
-    cdef Py_ssize_t start  # first octet that nobody has taken
-    cdef Py_ssize_t scanned  # no LF stands before this position
-    cdef Py_ssize_t end  # after the last octet received
-    cdef Py_ssize_t offered  # octets of room that the last get_buffer() gave
-    cdef bint offered_in_place
-    cdef _Memory in_place  # the literal that is received into its final memory
-    cdef Py_ssize_t in_place_size
-    cdef Py_ssize_t received
     # The response that is half framed.
     cdef _Mode mode
-    cdef list fragments
-    cdef str type
-    cdef bytes head
-    cdef Py_ssize_t literal_size
-    cdef Py_ssize_t literals
+    cdef list fragments  # a line and in turn a literal and the line after it
+    cdef Py_ssize_t literal_size  # of the literal that comes next
     cdef Py_ssize_t octets
     cdef bint in_fetch
     cdef _Outline outline
-    cdef Py_ssize_t outlined  # lines that it has
-    # A line that may go on after a line break inside a quoted string.
-    cdef Py_ssize_t joined  # octets of it that the outline has; 0 where there is none
-    cdef _Outline unjoined  # the outline of its beginning
-    cdef Py_ssize_t not_joined  # no line that begins before this position goes on in this way
+    cdef _Outline unjoined  # the outline of the beginning of a line that may go on; see _join()
     cdef object tags
     # Literals for a sink.
     cdef object sink
-    cdef bint calling
     cdef object write  # the literal at hand goes there
     cdef object error  # of the sink or of write()
     cdef Py_ssize_t streamed
-    cdef object failure
 
     def __init__(self, limits=READER_LIMITS):
+        _Buffer.__init__(self)
         self.line_limit = min(limits.line, _MAX_SIZE)
         self.literal_limit = min(limits.literal, _MAX_SIZE)
         self.other_literal_limit = min(limits.other_literal, self.literal_limit)
@@ -72,122 +54,21 @@ cdef class ResponseReader:
         self.literals_limit = min(limits.literals, _MAX_SIZE)
         self.depth_limit = min(limits.depth, _MAX_SIZE)
         self.decoder = _Decoder(self.depth_limit)
-        self.memory = _Memory(_BUFFER_SIZE)
-        self.start = self.scanned = self.end = self.offered = 0
-        self.offered_in_place = False
-        self.in_place = None
-        self.in_place_size = self.received = 0
         self.mode = _RESPONSES
         self.fragments = []
-        self.type = ""
-        self.head = b""
         self.literal_size = -1
-        self.literals = self.octets = self.outlined = self.joined = self.not_joined = 0
-        self.in_fetch = self.calling = False
+        self.octets = 0
+        self.in_fetch = False
         self.outline = _Outline()
-        self.outline._reset()
+        self.outline.reset()
         self.unjoined = self.outline
         self.tags = None
         self.sink = self.write = self.error = None
         self.streamed = 0
-        self.failure = None
-
-    # Octets in.
-
-    @property
-    def buffered(self):
-        return self.end - self.start + self.received
 
     @property
     def in_response(self):
-        return self._in_response()
-
-    cdef inline bint _in_response(self) noexcept:
-        return self.literal_size >= 0 or len(self.fragments) > 0
-
-    @cython.critical_section
-    def get_buffer(self, size_hint=-1):
-        cdef _Memory memory
-        self._check_call()
-        self.offered_in_place = self.in_place is not None and self.received < self.in_place_size
-        if self.offered_in_place:
-            memory = self._literal_room()
-            memory.offset = self.received
-        else:
-            self._check_positions()
-            if self.start == self.end:
-                self.start = self.scanned = self.end = self.not_joined = 0
-            elif self.memory.capacity - self.end < _BUFFER_SIZE // 4:
-                self._make_room()
-            memory = self.memory
-            memory.offset = self.end
-        self.offered = memory.capacity - memory.offset
-        return PyMemoryView_FromObject(memory)
-
-    @cython.critical_section
-    def buffer_updated(self, Py_ssize_t nbytes):
-        if not 0 < nbytes <= self.offered:
-            raise ValueError(f"buffer_updated({nbytes}) after get_buffer() gave {self.offered} octets")
-        self.offered = 0
-        if self.offered_in_place:
-            self.received += nbytes
-        else:
-            self.end += nbytes
-
-    @cython.critical_section
-    def take_rest(self):
-        cdef bytes rest = b""
-        self._check_call()
-        self._check_positions()
-        if self.in_place is not None:
-            rest = PyBytes_FromStringAndSize(self.in_place.data, self.received)
-            self.in_place = None
-            self.received = 0
-        rest += PyBytes_FromStringAndSize(self.memory.data + self.start, self.end - self.start)
-        self.start = self.scanned = self.end = self.offered = self.not_joined = self.joined = 0
-        return rest
-
-    cdef int _check_positions(self) except -1:
-        if not 0 <= self.start <= self.scanned <= self.end <= self.memory.capacity or (
-            self.in_place is not None and not 0 <= self.received <= self.in_place.capacity
-        ):
-            raise ProtocolError("the reader was used by several threads at once")
-        return 0
-
-    cdef int _make_room(self) except -1:
-        """Move what is left to the front; twice the memory when that is half full."""
-        cdef Py_ssize_t kept = self.end - self.start
-        cdef _Memory memory = self.memory
-        if kept > memory.capacity // 2:
-            # A new object: views of the old one may be alive, and those must stay valid.
-            memory = _Memory(2 * memory.capacity)
-        memmove(memory.data, self.memory.data + self.start, kept)
-        self.memory = memory
-        self.scanned -= self.start
-        self.not_joined = max(0, self.not_joined - self.start)
-        self.start = 0
-        self.end = kept
-        return 0
-
-    cdef _Memory _literal_room(self):
-        cdef _Memory memory = self.in_place
-        cdef _Memory larger
-        cdef Py_ssize_t capacity
-        self._check_positions()
-        if self.received == memory.capacity:
-            capacity = memory.capacity
-            capacity = self.in_place_size if capacity > self.in_place_size // _GROWTH else _GROWTH * capacity
-            try:
-                if not memory.grow(capacity):  # somebody still holds the last view
-                    larger = _Memory(capacity)
-                    memcpy(larger.data, memory.data, self.received)
-                    self.in_place = memory = larger
-            except MemoryError:
-                self.in_place = None
-                self.received = 0
-                self.failure = ProtocolError(f"no memory for a literal of {self.in_place_size} octets")
-                raise
-        return memory
+        return len(self.fragments) > 0
 
     # Lines and literals out.
 
@@ -208,11 +89,6 @@ cdef class ResponseReader:
         self._check_literal(size, self.literal_limit)
         return self._take_literal(size)
 
-    cdef int _check_call(self) except -1:
-        if self.calling:
-            raise RuntimeError("a sink called the reader that called it")
-        return 0
-
     cdef int _check_failure(self) except -1:
         self._check_call()
         if self.failure is not None:
@@ -221,59 +97,16 @@ cdef class ResponseReader:
 
     cdef int _check_readable(self) except -1:
         self._check_failure()
-        if self._in_response():
+        if len(self.fragments):
             raise ProtocolError("a response is half read")
         self._forget_joined()
         return 0
-
-    cdef Py_ssize_t _find_line(self, Py_ssize_t limit) except -2:
-        """Return the position after the LF that ends the line at start, or -1."""
-        cdef char* lf
-        cdef Py_ssize_t stop
-        if self.in_place is not None:
-            raise ProtocolError(f"a literal of {self.in_place_size} octets is half read")
-        self._check_positions()
-        lf = <char*> memchr(self.memory.data + self.scanned, c"\n", self.end - self.scanned)
-        stop = lf - self.memory.data + 1 if lf != NULL else self.end
-        if stop - self.start > limit:
-            raise LineTooLong(f"got more than {limit} bytes")
-        if lf == NULL:
-            self.scanned = self.end
-            return -1
-        return stop
-
-    cdef inline bytes _take(self, Py_ssize_t stop):
-        cdef bytes octets = PyBytes_FromStringAndSize(self.memory.data + self.start, stop - self.start)
-        self.start = self.scanned = stop
-        return octets
 
     cdef int _check_literal(self, size, unsigned long long limit) except -1:
         if size > limit:
             announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
             raise LiteralTooLarge(f"literal of {announced} octets, more than {limit}")
         return 0
-
-    cdef bytes _take_literal(self, Py_ssize_t size):
-        cdef bytes literal
-        cdef Py_ssize_t have
-        if self.in_place is not None:
-            if self.received < size:
-                return None
-            literal = <bytes> self.in_place.octets
-            self.in_place = None
-            self.received = 0
-            return literal
-        self._check_positions()
-        have = self.end - self.start
-        if have >= size:
-            return self._take(self.start + size)
-        if size > _IN_PLACE:
-            self.in_place = _Memory(min(size, max(have, _FIRST_ROOM)))
-            memcpy(self.in_place.data, self.memory.data + self.start, have)
-            self.in_place_size = size
-            self.received = have
-            self.start = self.scanned = self.end = self.offered = self.not_joined = 0
-        return None
 
     # Responses out.
 
@@ -287,7 +120,7 @@ cdef class ResponseReader:
 
     cdef int _begin(self, _Mode mode) except -1:
         self._check_failure()
-        if self.mode != mode and self._in_response():
+        if self.mode != mode and len(self.fragments):
             raise ProtocolError("a response is half read")
         if self.mode != mode:
             self._forget_joined()
@@ -297,14 +130,10 @@ cdef class ResponseReader:
     @cython.critical_section
     def responses(self):
         cdef list batch = []
-        cdef tuple response
         self._begin(_RESPONSES)
         try:
-            while True:
-                response = self._next_response()
-                if response is None:
-                    break
-                batch.append(response)
+            while self._next_fragment(self.line_limit):
+                batch.append(self._taken())
         except ProtocolError as exc:
             self.failure = exc
             if not batch:
@@ -322,9 +151,9 @@ cdef class ResponseReader:
             while not most or count < most:
                 row = self._whole_row()
                 if row is None:
-                    response = self._next_response()
-                    if response is None:
+                    if not self._next_fragment(self.line_limit):
                         break
+                    response = self._taken()
                     row = self.decoder.from_fragments(response)
                     if row is None:
                         row = _fetch(response, self.depth_limit)
@@ -356,143 +185,222 @@ cdef class ResponseReader:
             raise
 
     cdef bytes _drain(self, dict untagged, Py_ssize_t limit):
-        cdef Py_ssize_t stop, length, size, name, name_end, data, number_end
+        cdef _Memory memory  # what the segments point into
+        cdef _Segment[_SEGMENTS] segments
+        cdef _Head head
+        cdef Py_ssize_t length, count
+        cdef Py_ssize_t stop = 0
         cdef const char* line
-        cdef bytes octets
+        cdef bytes data
         # The last response's type: mostly the next has the same.
         cdef object target = None  # its list in untagged; None where that is yet to be looked up
         cdef str type_name = None
         cdef char[32] last
         cdef Py_ssize_t last_length = -1
         while True:
-            if self._in_response():
+            count = 0
+            if len(self.fragments) == 0:
+                stop = self._find_line(limit)
+                if stop < 0:
+                    return None
+                memory = self.memory
+                line = memory.data + self.start
+                length = stop - self.start - 2
+                if length < 3 or line[length] != c"\r" or not _data_response(line, length, &head):
+                    return self._take(stop)
+                count = self._frame(segments, &stop, limit)
+            if count == 0:
                 if not self._next_fragment(limit):
                     return None
-                if target is None:
-                    target = self._target(untagged, self.type)
-                if type(target) is list:
-                    for fragment in self.fragments:
-                        PyList_Append(target, fragment)
-                else:
-                    target.extend(self.fragments)
-                self.fragments.clear()
-                continue
-            stop = self._find_line(limit)
-            if stop < 0:
-                return None
-            line = self.memory.data + self.start
-            length = stop - self.start
-
-            # "* " [number " "] type [" " data] CRLF
-            if length < 5 or line[0] != c"*" or line[1] != c" " or line[length - 2] != c"\r":
-                return self._take(stop)
-            length -= 2
-            name = 2
-            while name < length and c"0" <= line[name] <= c"9":
-                name += 1
-            number_end = name
-            if name > 2:
-                if name == length or line[name] != c" ":
-                    return self._take(stop)
-                name += 1
-            name_end = name
-            while name_end < length and (c"A" <= line[name_end] <= c"Z" or line[name_end] == c"-"):
-                name_end += 1
-            if name_end == name or (name_end < length and line[name_end] != c" "):
-                return self._take(stop)
-            data = name_end + 1 if name_end < length else length
-            if _is_status(line + name, name_end - name) and not (
-                number_end == 2
-                and _is_condition(line + name, name_end - name)
-                and length > data
-                and line[data] != c"["
-                and line[length - 1] != c"}"
-            ):
-                return self._take(stop)
-            size = -1
-            if length > data and line[length - 1] == c"}":
-                size = self._literal_after(line + data, length - data)
-            if number_end == 2:
-                octets = PyBytes_FromStringAndSize(line + data, length - data)
-            elif data == length:
-                octets = PyBytes_FromStringAndSize(line + 2, number_end - 2)
+                line = PyBytes_AS_STRING(<bytes> self.fragments[0])
+                length = PyBytes_GET_SIZE(<bytes> self.fragments[0])
+                if not _data_response(line, length, &head):
+                    raise ProtocolError("the reader was used by several threads at once")
             else:
-                octets = _joined(line + 2, number_end - 2, line + data, length - data)
-            if last_length != name_end - name or memcmp(last, line + name, last_length) != 0:
-                type_name = PyUnicode_DecodeASCII(line + name, name_end - name, NULL)
+                length = segments[0].whole_length
+            # imaplib has a number before the data, and no type.
+            if head.number_end == 2:
+                data = PyBytes_FromStringAndSize(line + head.data, length - head.data)
+            elif head.data == length:
+                data = PyBytes_FromStringAndSize(line + 2, head.number_end - 2)
+            else:
+                data = _joined(line + 2, head.number_end - 2, line + head.data, length - head.data)
+            if last_length != head.name_end - head.name or memcmp(last, line + head.name, last_length) != 0:
+                type_name = PyUnicode_DecodeASCII(line + head.name, head.name_end - head.name, NULL)
                 target = None
-                last_length = name_end - name if name_end - name <= 32 else -1
+                last_length = head.name_end - head.name if head.name_end - head.name <= 32 else -1
                 if last_length > 0:
-                    memcpy(last, line + name, last_length)
-            self.start = self.scanned = stop
-            if size >= 0:
-                self.type = type_name
-                self._open(length + 2, octets, size, type_name == "FETCH")
-                continue
+                    memcpy(last, line + head.name, last_length)
             if target is None:
-                target = self._target(untagged, type_name)
-            if type(target) is list:
-                PyList_Append(target, octets)
+                target = untagged.get(type_name)
+                if target is None:
+                    untagged[type_name] = target = []
+            if count:
+                self.start = self.scanned = stop
+                if count > 1:
+                    data = _append_pairs(target, data, segments, count)
             else:
-                target.append(octets)
+                data = self._append_fragments(target, data)
+            if type(target) is list:
+                PyList_Append(target, data)
+            else:
+                target.append(data)
 
-    cdef object _target(self, dict untagged, str name):
-        target = untagged.get(name)
-        if target is None:
-            untagged[name] = target = []
-        return target
+    cdef bytes _append_fragments(self, object target, bytes line):
+        """Append the framed response's (line, literal) pairs to `target`, the first with this line; return the last."""
+        cdef list fragments = self.fragments
+        cdef Py_ssize_t index
+        cdef tuple pair
+        self.fragments = []
+        for index in range(1, len(fragments), 2):
+            pair = (line, fragments[index])
+            PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
+            target.append(pair)
+            line = <bytes> fragments[index + 1]
+        return line
 
-    cdef tuple _next_response(self):
-        cdef Py_ssize_t stop, size, octets
+    cdef tuple _taken(self):
+        """Return the response that is framed."""
+        cdef tuple fragments = tuple(self.fragments)
+        self.fragments = []
+        return fragments
+
+    cdef object _whole_row(self):
+        """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken."""
+        cdef _Memory memory = self.memory  # what the segments point into
+        cdef _Segment[_SEGMENTS] segments
+        cdef const char* line
+        cdef Py_ssize_t stop, count
+        if len(self.fragments) or self.joined:
+            return None
+        stop = self._find_line(self.line_limit)
+        if stop < 0:
+            return None
+        line = memory.data + self.start
+        # The shortest is "* 1 FETCH ()"; by its fifth octet on, FETCH tells itself from EXISTS and the like.
+        if stop - self.start < 13 or line[0] != c"*" or not c"0" <= line[2] <= c"9":
+            return None
+        count = self._frame(segments, &stop, self.line_limit)
+        if count == 0:
+            return None
+        row = self.decoder.decode(segments, count)
+        if row is not None:
+            self.start = self.scanned = stop
+        return row
+
+    cdef inline Py_ssize_t _frame(self, _Segment* segment, Py_ssize_t* stop, Py_ssize_t limit) noexcept:
+        """Frame the response at start, whose first line ends at `stop`, without taking or copying anything.
+
+        Return the number of its segments, and in `stop` where it ends; 0 where it has not all arrived, or where a line
+        or a literal of it is a question for _next_fragment().
+        """
+        cdef _Memory memory = self.memory
+        cdef const char* end = memory.data + self.end
+        cdef const char* text = memory.data + self.start
+        cdef const char* after = memory.data + stop[0]
+        cdef const char* lf
+        cdef Py_ssize_t length, size
+        cdef Py_ssize_t count = 0
+        while True:
+            length = after - text - 1
+            if length > 0 and text[length - 1] == c"\r":
+                length -= 1
+            elif self.mode == _DRAIN:
+                return 0
+            if length == 0 or (count > 0 and text[0] != c")" and text[0] != c" "):
+                return 0
+            count += 1
+            segment.text = text
+            segment.length = segment.whole_length = length
+            segment.fragment = NULL
+            size = -1
+            if text[length - 1] == c"}":
+                size = _announced(text, length)
+            if size == -1:
+                break
+            if size < 0 or count == _SEGMENTS or count > self.literals_limit:
+                return 0
+            if <unsigned long long> size > self.other_literal_limit or (self.mode == _BATCH and self.sink is not None):
+                return 0
+            segment.length = _before_announcement(text, length)
+            if end - after <= size:
+                return 0
+            segment.literal = after
+            segment.literal_length = size
+            segment += 1
+            text = after + size
+            lf = <const char*> memchr(text, c"\n", end - text)
+            if lf == NULL or lf + 1 - text > limit:
+                return 0
+            after = lf + 1
+        if count > 1 and after - memory.data - self.start > self.response_limit:
+            return 0
+        stop[0] = after - memory.data
+        return count
+
+    cdef bint _next_fragment(self, Py_ssize_t limit) except -1:
+        """Go on with the response at hand, line by line and literal by literal; whether all its fragments are there."""
+        cdef Py_ssize_t stop, size
+        cdef const char* line
         cdef bytes text
-        cdef list flat
-        cdef bint in_fetch
-        while not self._in_response():
+        cdef object literal
+        while True:
+            if self.literal_size >= 0:
+                literal = self._take_literal(self.literal_size) if self.write is None else self._take_streamed()
+                if literal is None:
+                    return False
+                PyList_Append(self.fragments, literal)
+                self.literal_size = -1
+                if self.outline.section is not None and type(literal) is bytes:
+                    self.outline.add_literal(literal)
             stop = self.start + self.joined
             if not self.joined:
-                stop = self._find_line(self.line_limit)
+                stop = self._find_line(limit)
                 if stop < 0:
-                    return None
-            text = self._text(stop)
-            if not text:
-                self.start = self.scanned = stop
-                continue
-            if PyBytes_AS_STRING(text)[0] != c"*" or _is_status_line(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)):
-                self.start = self.scanned = stop
-                return (text,)
-            in_fetch = self.joined > 0 or self.outline.begin(text)
-            if in_fetch and self.outline.quoted:
-                stop = self._join(stop, self.line_limit)
+                    return False
+                text = self._text(stop)
+                line = PyBytes_AS_STRING(text)
+                if len(self.fragments) == 0:
+                    if not text:
+                        self.start = self.scanned = stop
+                        continue
+                    if line[0] != c"*" or _is_status_line(line, PyBytes_GET_SIZE(text)):
+                        self.start = self.scanned = stop
+                        PyList_Append(self.fragments, text)
+                        return True
+                    self.in_fetch = self.outline.begin(text)
+                elif text.startswith(b"* ") or _is_tagged(text, self.tags):
+                    PyList_Append(self.fragments, b"")  # the rest was left out: this is another response
+                    return True
+                elif self.mode == _DRAIN and not self._ends_in_crlf(stop):
+                    raise ProtocolError(f"unterminated line: {_shown(self._take(stop))}")
+                elif text:
+                    self.outline.feed(text, 0)
+            if self.in_fetch and self.outline.quoted and self.mode != _DRAIN:
+                stop = self._join(stop, limit)
                 if stop < 0:
-                    return None
+                    return False
                 text = self._text(stop)
             size = self._literal_after(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-            octets = stop - self.start
-            self.start = self.scanned = stop
-            if size < 0:
-                return (text,)
-            self._open(octets, text, size, in_fetch)
-        if not self._next_fragment(self.line_limit):
-            return None
-        flat = []
-        for fragment in self.fragments:
-            if isinstance(fragment, tuple):
-                flat += fragment
+            if len(self.fragments):
+                self._count_octets(stop - self.start)
             else:
-                flat.append(fragment)
-        self.fragments = []
-        return tuple(flat)
+                self.octets = stop - self.start
+            self.start = self.scanned = stop
+            if not text and self.outline.depth > 0:
+                continue  # some servers send an empty line after a literal; the list goes on after it
+            if size < 0:
+                PyList_Append(self.fragments, text)
+                return True
+            if not self.in_fetch and len(self.fragments) == 0:
+                self.outline.feed(text, 0)
+            self._announce(text, size)
 
-    cdef bytes _text(self, Py_ssize_t stop):
-        """Return the line at start without its end."""
-        cdef Py_ssize_t length = stop - self.start - 1
-        cdef const char* line
-        if length < 0 or not 0 <= self.start <= stop <= self.end <= self.memory.capacity:
+    cdef bint _ends_in_crlf(self, Py_ssize_t stop) except -1:
+        self._check_positions()
+        if not self.start < stop <= self.end:
             raise ProtocolError("the reader was used by several threads at once")
-        line = self.memory.data + self.start
-        if length > 0 and line[length - 1] == c"\r":
-            length -= 1
-        return PyBytes_FromStringAndSize(line, length)
+        return stop - self.start >= 2 and self.memory.data[stop - 2] == c"\r"
 
     cdef Py_ssize_t _join(self, Py_ssize_t stop, Py_ssize_t limit) except -2:
         """Return where a line of a FETCH response ends of which the part up to `stop` ends inside a quoted string.
@@ -557,60 +465,6 @@ cdef class ResponseReader:
             raise ProtocolError("the reader was used by several threads at once")
         return lf - self.memory.data + 1
 
-    cdef object _whole_row(self):
-        """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken."""
-        cdef _Memory memory = self.memory
-        cdef _Segment[_SEGMENTS] segments
-        cdef _Segment* segment = segments
-        cdef const char* lf
-        cdef const char* end
-        cdef Py_ssize_t stop, length, size
-        cdef Py_ssize_t count = 0
-        if self._in_response() or self.joined:
-            return None
-        stop = self._find_line(self.line_limit)
-        if stop < 0:
-            return None
-        segment.text = memory.data + self.start
-        end = memory.data + self.end
-        length = stop - self.start - 1
-        # The shortest is "* 1 FETCH ()"; by its fifth octet on, FETCH tells itself from EXISTS and the like.
-        if length < 12 or segment.text[0] != c"*" or not c"0" <= segment.text[2] <= c"9":
-            return None
-        while True:
-            if length > 0 and segment.text[length - 1] == c"\r":
-                length -= 1
-            if length == 0:
-                return None
-            count += 1
-            segment.fragment = NULL
-            segment.length = length
-            if segment.text[length - 1] != c"}":
-                break
-            size = _announced(segment.text, length)
-            if size < 0 or count == _SEGMENTS or count > self.literals_limit:
-                return None
-            if <unsigned long long> size > self.other_literal_limit or self.sink is not None:
-                return None  # a question for _announce()
-            segment.length = _before_announcement(segment.text, length)
-            segment.literal = memory.data + stop
-            segment.literal_length = size
-            if segment.length < 0 or end - segment.literal <= size:
-                return None
-            segment += 1
-            segment.text = memory.data + stop + size
-            lf = <const char*> memchr(segment.text, c"\n", end - segment.text)
-            if lf == NULL or lf + 1 - segment.text > self.line_limit:
-                return None
-            length = lf - segment.text
-            stop = lf + 1 - memory.data
-        if count > 1 and stop - self.start > self.response_limit:
-            return None
-        row = self.decoder.decode(segments, count)
-        if row is not None:
-            self.start = self.scanned = stop
-        return row
-
     cdef Py_ssize_t _literal_after(self, const char* text, Py_ssize_t length) except -2:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
         cdef Py_ssize_t size = -1
@@ -620,46 +474,20 @@ cdef class ResponseReader:
             self._check_literal(_MAX_SIZE + <object> 1, self.literal_limit)
         return size
 
-    cdef int _open(self, Py_ssize_t octets, bytes head, Py_ssize_t size, bint in_fetch) except -1:
-        self.literals = 0
-        self.octets = octets
-        self.in_fetch = in_fetch
-        self.outlined = in_fetch and self.mode != _DRAIN
-        return self._announce(head, size)
-
-    cdef int _announce(self, bytes head, Py_ssize_t size) except -1:
-        """Get ready for the literal of `size` octets that `head` announces."""
-        cdef unsigned long long limit
-        self.literals += 1
-        if self.literals > self.literals_limit:
+    cdef int _announce(self, bytes line, Py_ssize_t size) except -1:
+        """Get ready for the literal of `size` octets that `line` announces."""
+        cdef bint of_message
+        if len(self.fragments) // 2 >= self.literals_limit:
             raise TooManyLiterals(f"response with more than {self.literals_limit} literals")
-        self.head = head
+        PyList_Append(self.fragments, line)
         self.literal_size = size
-        if self.in_fetch and self.mode == _BATCH and self.sink is not None and self.outline.is_part():
+        of_message = self.in_fetch and self.outline.is_part()
+        if of_message and self.mode == _BATCH and self.sink is not None:
             self._ask_sink()
         if self.write is None:
-            limit = self.other_literal_limit
-            if self.in_fetch and <unsigned long long> size > limit and self._outline_so_far().is_part():
-                limit = self.literal_limit
-            self._check_literal(size, limit)
+            self._check_literal(size, self.literal_limit if of_message else self.other_literal_limit)
             self._count_octets(size)
         return 0
-
-    cdef _Outline _outline_so_far(self):
-        """Return the outline of all lines of the response; drain() seldom needs one."""
-        cdef bytes line
-        if self.outlined == 0:
-            self.outline = _Outline()
-            self.outline._reset()
-        for fragment in self.fragments[self.outlined:]:
-            if isinstance(fragment, tuple):
-                line = (<tuple> fragment)[0]
-                self.outline.feed(line, 0)
-                self.outlined += 1
-        if self.literal_size >= 0 and self.outlined <= len(self.fragments):
-            self.outline.feed(self.head, 0)
-            self.outlined += 1
-        return self.outline
 
     cdef int _ask_sink(self) except -1:
         cdef _Outline outline = self.outline
@@ -723,67 +551,52 @@ cdef class ResponseReader:
         self.octets += octets
         return 0
 
-    cdef bint _next_fragment(self, Py_ssize_t limit) except -1:
-        """Go on with the half framed response; whether it is complete."""
-        cdef Py_ssize_t stop, size, length
-        cdef const char* line
-        cdef bytes text
-        cdef object literal
-        cdef tuple pair
-        cdef bint outlines = self.in_fetch and self.mode != _DRAIN
-        while True:
-            if self.literal_size >= 0:
-                literal = self._take_literal(self.literal_size) if self.write is None else self._take_streamed()
-                if literal is None:
-                    return False
-                pair = (self.head, literal)
-                if type(literal) is bytes:
-                    PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
-                PyList_Append(self.fragments, pair)
-                self.literal_size = -1
-                if self.in_fetch and self.outline.section is not None and type(literal) is bytes:
-                    self.outline.add_literal(literal)
-            stop = self.start + self.joined
-            if not self.joined:
-                stop = self._find_line(limit)
-                if stop < 0:
-                    return False
-                line = self.memory.data + self.start
-                length = stop - self.start
-                if line[0] != c")" and line[0] != c" " and line[0] != c"\r":
-                    text = PyBytes_FromStringAndSize(line, length)
-                    if text.startswith(b"* ") or _is_tagged(text, self.tags):
-                        PyList_Append(self.fragments, b"")  # the rest was left out: this is another response
-                        return True
-                    self._check_positions()
-                    if stop > self.end or stop - self.start != length:
-                        raise ProtocolError("the reader was used by several threads at once")
-                    line = self.memory.data + self.start
-                if self.mode == _DRAIN and (length < 2 or line[length - 2] != c"\r"):
-                    text = self._take(stop)
-                    raise ProtocolError(f"unterminated line: {_shown(text)}")
-                text = self._text(stop)
-                if outlines and text:
-                    self.outline.feed(text, 0)
-                    self.outlined += 1
-            if outlines and self.outline.quoted:
-                stop = self._join(stop, limit)
-                if stop < 0:
-                    return False
-                text = self._text(stop)
-            self._count_octets(stop - self.start)
-            self.start = self.scanned = stop
-            if not text and self._outline_so_far().depth > 0:
-                continue  # some servers send an empty line after a literal; the list goes on after it
-            size = self._literal_after(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
-            if size < 0:
-                PyList_Append(self.fragments, text)
-                return True
-            self._announce(text, size)
-
 
 def _discard(octets):
     pass
+
+
+cdef inline bint _data_response(const char* line, Py_ssize_t length, _Head* head) noexcept:
+    """Whether this is the first line, without its end, of a response that drain() stores; `head` has its parts."""
+    cdef Py_ssize_t name = 2
+    cdef Py_ssize_t name_end
+    if length < 3 or line[0] != c"*" or line[1] != c" ":
+        return False
+    while name < length and c"0" <= line[name] <= c"9":
+        name += 1
+    head.number_end = name
+    if name > 2:
+        if name == length or line[name] != c" ":
+            return False
+        name += 1
+    name_end = name
+    while name_end < length and (c"A" <= line[name_end] <= c"Z" or line[name_end] == c"-"):
+        name_end += 1
+    if name_end == name or (name_end < length and line[name_end] != c" "):
+        return False
+    head.name = name
+    head.name_end = name_end
+    head.data = name_end + 1 if name_end < length else length
+    return not _is_status(line + name, name_end - name) or (
+        head.number_end == 2
+        and _is_condition(line + name, name_end - name)
+        and length > head.data
+        and line[head.data] != c"["
+        and line[length - 1] != c"}"
+    )
+
+
+cdef bytes _append_pairs(object target, bytes line, _Segment* segment, Py_ssize_t count):
+    """Append the (line, literal) pairs of these segments to `target`, the first with this line; return the last."""
+    cdef tuple pair
+    while count > 1:
+        pair = (line, PyBytes_FromStringAndSize(segment.literal, segment.literal_length))
+        PyObject_GC_UnTrack(<void*> pair)  # bytes alone can be in no cycle
+        target.append(pair)
+        count -= 1
+        segment += 1
+        line = PyBytes_FromStringAndSize(segment.text, segment.whole_length)
+    return line
 
 
 cdef inline bint _is_status(const char* name, Py_ssize_t length) noexcept:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .._parser_py.tokens import _is_tagged
+from .._parser_py.outline import _is_tagged, _Outline
 from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
-from ..model._patterns import pattern
-from .arguments import QUOTED
 from .connection import Connection
 from .costs import cost
 from .exceptions import shown
@@ -17,12 +15,8 @@ from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _
 
 # Responses that end in text for people, which may end in braces: no literal follows.
 _OF_TEXT = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
-
-# The part of a line up to the first quote that none closes, if there is one.
-_WELL_QUOTED = pattern(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+', re.DOTALL)
-
-# The announcement of a literal that holds a part of the message itself.
-_SECTION_LITERAL = pattern(rb"(?:[]>]|RFC822(?:\.HEADER|\.TEXT)?) (?:~)?\{\d+\+?\}\Z", re.IGNORECASE)
+# Those that may hold a part of a message, which may be larger than other literals.
+_ROWS = frozenset({"FETCH", "UIDFETCH"})
 
 
 class Hooks(Connection):
@@ -134,7 +128,8 @@ class Hooks(Connection):
         if typ in _OF_TEXT or not self._match(self.Literal, data):
             return [data]
         fragments: Data = []
-        depth = 0
+        outline = _Outline()
+        outline.feed(data)
         octets = len(data)
         with self._in_command(""):
             while self._match(self.Literal, data):
@@ -142,7 +137,7 @@ class Hooks(Connection):
                 if self.debug >= 4:
                     self._mesg(f"read literal size {size}")
                 octets += size
-                self._check_literal(size, typ == "FETCH" and _SECTION_LITERAL.search(data) is not None)
+                self._check_literal(size, typ in _ROWS and outline.is_part)
                 if len(fragments) == LIMITS.literals:
                     self._refuse(TooManyLiterals(f"response with more than {LIMITS.literals} literals"))
                 if octets > LIMITS.response:
@@ -153,15 +148,17 @@ class Hooks(Connection):
                 if len(literal) < size:
                     raise self.abort(f"socket error: EOF after {len(literal)} of {size} octets of a literal")
                 fragments.append((data, literal))
-                depth += net_parentheses(data)
+                if outline.section is not None:
+                    outline.add_literal(literal)
                 data = self._get_line()
-                while not data and depth > 0:
+                while not data and outline.depth > 0:
                     self._unsolicited += 1
                     self._check_unsolicited()
                     data = self._get_line()  # some servers send an empty line after a literal
                 octets += len(data)
                 if data.startswith(b"* ") or _is_tagged(data, None):
                     self._put_back, data = data, b""  # the rest was left out: this is another response
+                outline.feed(data)
         fragments.append(data)
         return fragments
 
@@ -207,11 +204,3 @@ class Hooks(Connection):
                     "that no command asked for"
                 )
             )
-
-
-def net_parentheses(line: bytes) -> int:
-    """Return the opening less the closing parentheses of `line` that stand outside quoted strings."""
-    well_quoted = _WELL_QUOTED.match(line)
-    assert well_quoted is not None
-    unquoted = QUOTED.sub(b"", well_quoted[0]) + line[well_quoted.end() :]
-    return unquoted.count(b"(") - unquoted.count(b")")
