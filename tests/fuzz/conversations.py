@@ -23,7 +23,7 @@ from fastimap import _parser_py as python
 from fastimap import commands, parser, sasl, search
 from fastimap.commands import fetch
 from fastimap.commands.base import BeginTLS, Command, State
-from fastimap.conversation import operations, prepare, protocol
+from fastimap.conversation import encoder, operations, prepare, protocol
 from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.conversation.streams import FetchStream, IdleStream
 from fastimap.errors import FastimapError, NotFetched
@@ -568,7 +568,7 @@ def _numbered() -> Iterator[bytes]:
 def _parsing_by(twin: Any) -> Iterator[None]:
     with (
         mock.patch.object(protocol, "ResponseReader", twin.ResponseReader),
-        mock.patch.object(protocol, "tags", _numbered),
+        mock.patch.object(encoder, "tags", _numbered),
         mock.patch.object(_values, "tokenize", twin.tokenize),
         mock.patch.object(fetch, "split_rows", twin.split_rows),
         mock.patch.object(parser, "split_rows", twin.split_rows),

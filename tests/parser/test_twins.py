@@ -166,8 +166,8 @@ ALONE = {
     ("c", "rows"): {
         "_Values _Row _Row.sequence_number _Row.uid _Row.flags _Row.size _Row.internal_date _Row.mod_sequence "
         "_Row.envelope _Row.body_structure _Row.body _Row.items _Row.defects _Row._sequence_number _Row._uid "
-        "_Row._size _Row._present _Row._values": "Python's row stands with the face of both, in model/message.py, as users "
-        "make rows by hand too",
+        "_Row._size _Row._present _Row._values": "Python's row stands with the face of both, in model/message.py, as "
+        "users make rows too",
     },
     ("py", "rows"): {},
     ("c", "structures"): {"_Structures._repeats _Structures._tag": "octets are compared before they are an object"},

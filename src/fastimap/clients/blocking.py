@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import select
 import ssl
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -18,56 +14,28 @@ from .. import commands
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
-from ..conversation.deadlines import Deadlines
-from ..conversation.protocol import Event, Pending, Protocol
-from ..conversation.sending import SEND_SIZE
+from ..conversation.protocol import Event, Protocol
 from ..conversation.streams import FetchStream, IdleStream
-from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
+from ..errors import CommandError, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import with_secrets
-from . import _blocking_methods as methods
 from ._base import named
-from .connecting import channel_bindings, client_context, connect, tls_error
+from .blocking_wire import Wire
+from .connecting import connect
 from .pipeline import Pipeline
 from .rows import Batches, Rows
 
 __all__ = ["Client"]
 
 _LOGOUT_TIMEOUT = 5.0
-# How often deadlines are looked at while the server never pauses, in seconds.
-_LOOK = 0.25
-# A TLS record of fewer octets is an answer of its own; of more, others may have come with it.
-_SMALL = 1024
-_GATHERED = 64 * 1024
-_INTERRUPTED = "the program was interrupted while octets were on their way"
-_LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
-
-
-class _Select:
-    """select.poll() where the system has none, for one socket."""
-
-    def register(self, connection: Any, interest: int) -> None:
-        self._connection = connection
-        self._interest = interest
-
-    modify = register
-
-    def poll(self, milliseconds: int | None) -> None:
-        writable = [self._connection] if self._interest == _READ_WRITE else []
-        select.select([self._connection], writable, writable, None if milliseconds is None else milliseconds / 1000)
-
-
-_READ: int = getattr(select, "POLLIN", 1)
-_READ_WRITE: int = _READ | getattr(select, "POLLOUT", 4)
-_Poll: Any = getattr(select, "poll", _Select)
 
 
 @named
-class Client(methods.Client):
+class Client(Wire):
     """One connection to an IMAP server; blocking, for one thread at a time.
 
     :param host: name or address of the server; its certificate must be for it. Or a `fastimap.Account`, which says all
@@ -100,19 +68,6 @@ class Client(methods.Client):
     CapabilityMissing where the server lacks what it needs: all before anything is sent. CommandError is the server's
     refusal, ConnectionLost the connection's end; see :mod:`fastimap.errors`. Sizes are in octets, times in seconds.
     """
-
-    def _set_up(self) -> None:
-        self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
-        self._socket: Any = None
-        self._interest = _READ
-        self._tls = False
-        self._look_at = 0.0
-        self._call_ends: tuple[float, float] | None = None  # when, and after how many seconds
-        self._written = False
-        self._all_said = False  # whether what is being written is all that there was to say
-        self._out: deque[bytes | memoryview] = deque()
-        self._unwritable = False
-        self._in_use = threading.Lock()
 
     def __enter__(self) -> Self:
         self.connect()
@@ -187,10 +142,6 @@ class Client(methods.Client):
             self._fail(Disconnected("connecting anew was interrupted"))
             raise
         self._lasting.opened(None)
-
-    def _use(self, protocol: Protocol) -> None:
-        super()._use(protocol)
-        self._deadlines = Deadlines(protocol, self._settings.timeouts)
 
     def _sleep(self, seconds: float, by: Callable[[float], object] | None) -> None:
         if seconds > 0:
@@ -456,66 +407,6 @@ class Client(methods.Client):
         finally:
             self._call_ends = before
 
-    # The wire.
-
-    def _flush(self) -> None:
-        """Write what can be written without waiting; where that is not all, read too: the server may wait for that."""
-        if self._in_use.locked():
-            raise StateError("this client is at work already: a thread has to have a client of its own")
-        if self._protocol.error is not None:
-            return
-        with self._in_use:
-            try:
-                self._write()
-            except BaseException:
-                self._fail(Disconnected(_INTERRUPTED))
-                raise
-        if self._out and not self._unwritable:
-            self._turn(time.monotonic())
-
-    def _finish(self, pending: Pending[Any]) -> None:
-        """Wait until `pending` is answered."""
-        self._deadlines.rest(time.monotonic())
-        while not pending.done:
-            self._turn(None, lambda: pending.done)
-
-    def _await(self, pending: Pending[R]) -> R:
-        began = time.monotonic()
-        self._deadlines.rest(began)
-        try:
-            if self._call_ends is None and not self._in_use.locked():
-                self._at_once(pending, began)
-            while not pending.done:
-                self._turn(None)
-        except BaseException:
-            pending.detach()
-            raise
-        return pending.result()
-
-    def _at_once(self, pending: Pending[Any], began: float) -> None:
-        """Write, wait and read once: most commands are answered then. What is left is for `_turn`."""
-        protocol = self._protocol
-        if protocol.error is not None or self._interest != _READ:
-            return
-        claimed = protocol.claimed
-        with self._in_use:
-            try:
-                interest = self._write()
-            except BaseException:
-                self._fail(Disconnected(_INTERRUPTED))
-                raise
-            if interest != _READ or pending.done:
-                return
-            if not self._tls or not self._socket.pending():
-                self._poll.poll(self._longest_wait)  # here a signal does no harm
-            try:
-                self._exchange(None, None, _READ)
-                if not pending.done and protocol.error is None:
-                    self._deadlines.begun(began, protocol.claimed != claimed)
-            except BaseException:
-                self._fail(Disconnected(_INTERRUPTED))
-                raise
-
     def _run_flow(self, flow: Flow[R]) -> R:
         resume: Callable[[], Any] = functools.partial(next, flow)
         while True:
@@ -552,175 +443,3 @@ class Client(methods.Client):
         self._watch()
         self._protocol.tls_started()
         return None
-
-    def _wrap(self, deadline: float | None) -> None:
-        given = self._settings
-        left = None if deadline is None else deadline - time.monotonic()
-        try:
-            if left is not None and left <= 0:
-                raise TimeoutError
-            self._socket.settimeout(left)
-            self._socket = client_context(given).wrap_socket(self._socket, server_hostname=given.host)
-        except TimeoutError:
-            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
-        except (OSError, ValueError) as exc:
-            raise tls_error(given, exc) from exc
-
-    def _bindings(self) -> dict[str, bytes]:
-        return channel_bindings(self._settings, self._socket if isinstance(self._socket, ssl.SSLSocket) else None)
-
-    def _watch(self) -> None:
-        self._socket.setblocking(False)
-        self._unwritable = False
-        self._poll = _Poll()
-        self._interest = _READ
-        self._poll.register(self._socket, _READ)
-        seconds = self._deadlines.shortest
-        self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
-        self._tls = isinstance(self._socket, ssl.SSLSocket)
-
-    def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
-        """Write what is ready and read once; wait for that until the time `until` at most, or not if `ready` then."""
-        if self._in_use.locked():
-            raise StateError("this client is at work already: a thread has to have a client of its own")
-        with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
-            interest = _READ_WRITE
-            limit = self._call_ends
-            if limit is not None and (until is None or limit[0] < until):
-                until = limit[0]
-            else:
-                limit = None
-            while True:
-                try:
-                    interest = self._exchange(until, ready, interest)
-                    now = time.monotonic()
-                    if not interest and now < self._look_at and limit is None:
-                        return
-                    self._look_at = now + _LOOK
-                    ends = self._deadlines.until(now)
-                    if ends is not None and now >= ends:  # also where the server never pauses
-                        self._fail(self._deadlines.error())
-                        return
-                    if until is not None and (ends is None or until < ends):
-                        ends = until
-                    late = limit is not None and now >= limit[0]
-                    if not late and (not interest or (ends is not None and now >= ends)):
-                        return
-                except BaseException:  # of a signal (Ctrl-C): octets may have been read or written, and not counted
-                    self._fail(Disconnected(_INTERRUPTED))
-                    raise
-                if late and limit is not None:
-                    raise DeadlinePassed(limit[1])
-                self._wait(interest, None if ends is None else ends - now)  # here a signal does no harm
-
-    def _exchange(self, until: float | None, ready: Callable[[], bool] | None, interest: int) -> int:
-        """Write, unless `interest` is in reading alone, and read once, without waiting.
-
-        Return what to wait for, 0 where there is no need to.
-        """
-        protocol = self._protocol
-        if protocol.error is not None:
-            self._drop()
-            raise protocol.error
-        if interest != _READ:
-            self._written = False
-            interest = self._write()
-            if ready is not None and ready():
-                return 0
-            if until is None and protocol.idle and protocol.greeting.done:
-                return 0  # refused before it was sent, or answered before all of it was: nothing more will come
-            if self._written and interest == _READ and not self._tls:
-                return _READ  # the answer can't be here yet
-        try:
-            buffer = protocol.get_buffer()
-            size = self._read(buffer) if self._tls else self._socket.recv_into(buffer)
-            del buffer  # while a view lives, a literal's memory can't grow in place
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return interest
-        except ssl.SSLWantWriteError:
-            return _READ_WRITE
-        except (OSError, ValueError) as exc:
-            self._fail(Disconnected(f"the connection was cut: {exc}"))
-            return 0
-        if size:
-            protocol.buffer_updated(size)
-        else:
-            protocol.eof_received()
-        if protocol.error is not None:
-            self._drop()
-        return 0
-
-    def _read(self, buffer: memoryview | bytearray) -> int:
-        """Receive into `buffer`; return how much.
-
-        TLS hands out a record at a time, of 4 KiB from some servers: what else has arrived is worth one turn together.
-        """
-        receive = self._socket.recv_into
-        size: int = receive(buffer)
-        if size < _SMALL:
-            return size
-        view = memoryview(buffer)
-        room = min(len(view), _GATHERED)
-        while size < room:
-            try:
-                more = receive(view[size:])
-            except (OSError, ValueError):  # nothing more for now; or an error, which the next turn has too
-                break
-            if not more:
-                break
-            size += more
-        return size
-
-    def _write(self) -> int:
-        """Write what is ready, without waiting; return what to wait for."""
-        out = self._out
-        while not self._unwritable:
-            if out:
-                octets = out[0]
-            elif self._all_said:
-                self._all_said = False
-                return _READ
-            else:
-                chunks = self._protocol.data_to_send()
-                if not chunks:
-                    return _READ
-                # One write, one segment, one TLS record.
-                octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                self._all_said = len(octets) < SEND_SIZE
-                out.append(octets)
-            try:
-                size = self._socket.send(octets)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                return _READ_WRITE
-            except ssl.SSLWantReadError:
-                return _READ
-            except (OSError, ValueError) as exc:
-                if isinstance(exc, OSError) and exc.errno is None:
-                    raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
-                # What the server said before it went is still to be read; nobody knows how much was sent.
-                self._unwritable = True
-                break
-            self._written = True
-            if size == len(octets):
-                out.popleft()
-            else:
-                out[0] = memoryview(octets)[size:]
-        return _READ
-
-    def _wait(self, interest: int, timeout: float | None) -> None:
-        if interest != self._interest:
-            self._interest = 0  # not known, should a signal come in between
-            self._poll.modify(self._socket, interest)
-            self._interest = interest
-        self._poll.poll(None if timeout is None else min(math.ceil(timeout * 1000), _LONGEST_WAIT))
-
-    def _fail(self, error: Exception) -> None:
-        self._protocol.fail(error)
-        self._drop()
-
-    def _drop(self) -> None:
-        self._out.clear()
-        self._all_said = False
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None

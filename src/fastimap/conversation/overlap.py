@@ -1,12 +1,14 @@
-"""Which commands may be in flight together (RFC 9051, section 5.5)."""
+"""Which commands may be in flight together (RFC 9051, section 5.5), and whose a literal is that goes to a file."""
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..commands.base import Command, Session
+from ..parser import Write
 from .pending import Pending
 
 __all__ = ["Flight"]
@@ -94,6 +96,29 @@ class Flight:
         """Whether one of them may claim what servers say at any time."""
         return any(pending.command.claims_news for pending in self.by_tag.values())
 
+    @property
+    def one_by_one(self) -> bool:
+        """Whether what follows a response depends on it, so that each has to be framed on its own.
+
+        After an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
+        """
+        if len(self.by_tag) != 1:
+            return False
+        (pending,) = self.by_tag.values()
+        return pending.command.ends_encoding or pending.command.streams
+
+    def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Write | None:
+        """Return where a literal of a FETCH response goes; see :mod:`fastimap.parser`."""
+        for pending in self.by_tag.values():
+            if not pending.command.streams:
+                continue
+            if pending.command.abandoned:
+                return _discard
+            write = pending.command.sink(sequence_number, uid, name, size)
+            if write is not None:
+                return functools.partial(_write_awaited, pending, write)
+        return None
+
     def commands(self) -> Iterable[Command[Any]]:
         """Return the commands in flight, oldest first."""
         return [pending.command for pending in self.by_tag.values()]
@@ -103,3 +128,12 @@ def _overlaps(busy: list[tuple[int, int]], low: int, high: int) -> bool:
     """Whether one of the sorted, disjoint ranges in `busy` has a number in common with `low` to `high`."""
     index = bisect_left(busy, (low, 0))
     return (index < len(busy) and busy[index][0] <= high) or (index > 0 and busy[index - 1][1] >= low)
+
+
+def _discard(octets: memoryview) -> None:
+    """Stand in for the file of a command that is not awaited any more: the file may be used for something else now."""
+
+
+def _write_awaited(pending: Pending[Any], write: Callable[[memoryview], object], octets: memoryview) -> None:
+    if not pending.command.abandoned:
+        write(octets)

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
 from ..commands.base import Command
-from ..errors import StateError
+from ..errors import StateError, TooManyAnswers
+from ..limits import Limits
 
 __all__ = ["Pending"]
 
@@ -87,6 +88,20 @@ class Pending(Generic[R]):
         self.on_done = None
         if self.on_detach is not None:
             self.on_detach()
+
+    def count_answers(self, number: int, octets: int, limits: Limits) -> None:
+        """Count responses that the command claimed.
+
+        Raises:
+            TooManyAnswers: That was one too many.
+        """
+        self.answers += number
+        self.answers_octets += octets
+        if self.answers > limits.answers or self.answers_octets > limits.answers_octets:
+            raise TooManyAnswers(
+                f"more than {limits.answers} responses to one {self.command.name}, "
+                f"or more than {limits.answers_octets} octets of them"
+            )
 
     def expunged(self, events: int) -> None:
         """Note that the command claimed an expunge after so many events."""

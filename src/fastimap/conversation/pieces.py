@@ -9,7 +9,9 @@ from typing import Any
 from ..commands.base import Command, Session
 from .pending import Pending
 
-__all__ = ["send_in_pieces"]
+__all__ = ["send_in_pieces", "send_shorter"]
+
+_SHORTEST_LINE = 1024
 
 
 def send_in_pieces(
@@ -74,3 +76,26 @@ def send_in_pieces(
     while at_once and left:
         send()
     queue.extendleft(reversed(sent))
+
+
+def send_shorter(pending: Pending[Any], session: Session, queue: deque[Pending[Any]]) -> bool:
+    """Whether a command that the server calls BAD may have been too long, and is sent in two parts.
+
+    The limit that is learnt in this way is kept, unless the parts are BAD too.
+    """
+    limit = session.line_limit
+    if pieces := pending.command.pieces(limit):  # another command has taught it meanwhile
+        send_in_pieces(pending, pieces, session, queue)
+        return True
+    shorter = limit // 2
+    while shorter >= _SHORTEST_LINE and not (pieces := pending.command.pieces(shorter)):
+        shorter //= 2
+    if shorter < _SHORTEST_LINE:
+        return False
+    session.line_limit = shorter
+
+    def failed() -> None:
+        session.line_limit = limit
+
+    send_in_pieces(pending, pieces, session, queue, failed)
+    return True
