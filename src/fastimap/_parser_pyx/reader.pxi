@@ -203,12 +203,14 @@ cdef class ResponseReader(_Buffer):
                 stop = self._find_line(limit)
                 if stop < 0:
                     return None
-                memory = self.memory
-                line = memory.data + self.start
+                line = self.memory.data + self.start
                 length = stop - self.start - 2
                 if length < 3 or line[length] != c"\r" or not _data_response(line, length, &head):
                     return self._take(stop)
-                count = self._frame(segments, &stop, limit)
+                count = 1
+                if line[length - 1] == c"}":
+                    memory = self.memory
+                    count = self._frame(segments, &stop, limit)
             if count == 0:
                 if not self._next_fragment(limit):
                     return None
@@ -216,8 +218,6 @@ cdef class ResponseReader(_Buffer):
                 length = PyBytes_GET_SIZE(<bytes> self.fragments[0])
                 if not _data_response(line, length, &head):
                     raise ProtocolError("the reader was used by several threads at once")
-            else:
-                length = segments[0].whole_length
             # imaplib has a number before the data, and no type.
             if head.number_end == 2:
                 data = PyBytes_FromStringAndSize(line + head.data, length - head.data)

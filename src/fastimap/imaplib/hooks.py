@@ -163,9 +163,10 @@ class Hooks(Connection):
         return fragments
 
     def _check_literal(self, size: int, of_message: bool) -> None:
-        most = LIMITS.literal if of_message else LIMITS.other_literal
+        exact = size < 2**63  # what is more is too much for any literal
+        most = LIMITS.literal if of_message or not exact else LIMITS.other_literal
         if size > most:
-            announced = str(size) if size < 2**63 else "2**63 or more"
+            announced = str(size) if exact else "2**63 or more"
             self._refuse(LiteralTooLarge(f"literal of {announced} octets, more than {most}"))
 
     def _append_untagged(self, typ: str, data: Any) -> None:
