@@ -72,6 +72,30 @@ def test_the_fast_path_gives_what_the_slow_path_gives_on_mutations() -> None:
         assert outcome(Canned, reply + DONE) == outcome(Watched, reply + DONE), reply
 
 
+@pytest.mark.usefixtures("implementation")
+@pytest.mark.parametrize("cls", [Canned, Watched])
+@pytest.mark.parametrize(
+    ("reply", "stored"),
+    [
+        # An empty line after a literal is skipped where a parenthesis is open: one that stands in no string.
+        (b'* 1 FETCH (X "))" Y {1}\r\na\r\n)\r\n', {"FETCH": [(b'1 (X "))" Y {1}', b"a"), b")"]}),
+        (rb'* 1 FETCH (X "\"))" Y {1}' + b"\r\na\r\n)\r\n", {"FETCH": [(rb'1 (X "\"))" Y {1}', b"a"), b")"]}),
+        (b'* LIST () "(" {1}\r\na\r\n', {"LIST": [(b'() "(" {1}', b"a"), b""]}),
+        (b'* 1 FETCH (X (Y {1}\r\na) "(" Z {1}\r\nb\r\n)\r\n', {
+            "FETCH": [(b"1 (X (Y {1}", b"a"), (b') "(" Z {1}', b"b"), b")"]
+        }),
+        (b"* 1 UIDFETCH (BODY[] {1}\r\na\r\n)\r\n", {"UIDFETCH": [(b"1 (BODY[] {1}", b"a"), b")"]}),
+    ],
+)  # fmt: skip
+def test_parentheses_are_counted_outside_of_strings(cls: type[Canned], reply: bytes, stored: dict[str, Any]) -> None:
+    for cut in CUTS:
+        client = cls(reply + DONE, cut=cut)
+        client.untagged_responses.clear()
+        client.noop()
+        del client.untagged_responses["READ-WRITE"]
+        assert client.untagged_responses == stored
+
+
 def test_the_fast_path_is_taken_unless_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[imaplib.IMAP4] = []
 
