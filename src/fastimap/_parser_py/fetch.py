@@ -33,6 +33,7 @@ from ..model.message import (
     canonical_section,
     made_row,
 )
+from .outline import _FETCH
 from .rows import _zone
 from .structures import _SHOWN, _is_nil, _Structures
 from .tokens import Token, plain
@@ -40,7 +41,6 @@ from .tokens import Token, plain
 __all__ = ["fetch"]
 
 _MAX_UID = 2**32 - 1
-_HEAD = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
 _BETWEEN_ITEMS = re.compile(rb"[ ()]*")
 _NAME = re.compile(rb"[A-Z][A-Z0-9._-]*", re.IGNORECASE)
 _SECTION = re.compile(rb'\[((?:[^\]"]|"(?:[^"\\]|\\.)*+")*+)\]')
@@ -77,7 +77,7 @@ class _Decoder(_Structures):
 
     def from_fragments(self, fragments: Sequence[bytes | Streamed]) -> FetchedMessage | None:
         """The FETCH response in `fragments`; None where it is none."""
-        head = _HEAD.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
+        head = _FETCH.match(fragments[0]) if fragments and isinstance(fragments[0], bytes) else None
         if head is None:
             return None
         try:

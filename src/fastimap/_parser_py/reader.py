@@ -130,7 +130,7 @@ class ResponseReader(_Buffer):
             while (not most or count < most) and self._next_fragment(self._line_limit):
                 count += 1
                 response = self._taken()
-                row = self._decoder.from_fragments(response)
+                row = self._decoder.from_fragments(response) if self._in_fetch else None
                 if row is None:
                     rows = None
                     batch.append(response)
@@ -206,6 +206,7 @@ class ResponseReader(_Buffer):
                         self._start = self._scanned = stop
                         continue
                     if not text.startswith(b"*") or _is_status_line(text):
+                        self._in_fetch = False
                         self._start = self._scanned = stop
                         self._fragments.append(text)
                         return True

@@ -154,14 +154,14 @@ cdef class ResponseReader(_Buffer):
                     if not self._next_fragment(self.line_limit):
                         break
                     response = self._taken()
-                    row = self.decoder.from_fragments(response)
-                    if row is None:
-                        row = _fetch(response, self.depth_limit)
-                    if row is None:
+                    if not self.in_fetch:
                         rows = None
                         batch.append(response)
                         count += 1
                         continue
+                    row = self.decoder.from_fragments(response)
+                    if row is None:
+                        row = _fetch(response, self.depth_limit)
                 if rows is None:
                     rows = []
                     batch.append(rows)
@@ -365,6 +365,7 @@ cdef class ResponseReader(_Buffer):
                         self.start = self.scanned = stop
                         continue
                     if line[0] != c"*" or _is_status_line(line, PyBytes_GET_SIZE(text)):
+                        self.in_fetch = False
                         self.start = self.scanned = stop
                         PyList_Append(self.fragments, text)
                         return True
