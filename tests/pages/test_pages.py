@@ -188,13 +188,13 @@ def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
 
 @page("sessions.md")
 def sessions(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
-    for name in ("Drafts", "Support"):
+    for name in ("Archive", "Drafts", "Sent", "Support"):
         server.create(name, user="ann")
     for name, subject in (("INBOX", "one"), ("INBOX", "two"), ("Drafts", "three")):
         server.append(name, mail("bob@example.org", subject), user="ann")
     saved: list[int] = []
     stage.names |= {"uids": UIDSet("1:*"), "save": lambda message: saved.append(message.uid)}
-    retry, held, pool, tickets = python(found)
+    retry, writes, held, pool, tickets = python(found)
     stage.run(retry)
     assert saved == [1, 2]
 
@@ -230,6 +230,12 @@ def sessions(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert made == ["four", "five"]
     with follow(account, ["INBOX", "Support"], cursor="tickets.sqlite", start="new", once=True) as after:
         assert list(after) == []
+
+    stage.names |= {"message": HELLO, "uids": UIDSet([1, 3])}
+    stage.run(writes)
+    assert [(sent.octets, set(sent.flags)) for sent in server.messages("Sent", user="ann")] == [(HELLO, {"\\Seen"})]
+    assert [left.uid for left in server.messages("INBOX", user="ann")] == [2]
+    assert len(server.messages("Archive", user="ann")) == 2
 
 
 INVOICE = b"""From: billing@shop.example

@@ -328,6 +328,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(path: Path) -> None:
     cursor.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
 def test_a_child_of_fork_has_a_connection_of_its_own(cursor: SQLiteCursor) -> None:
     child = os.fork()
     if child == 0:

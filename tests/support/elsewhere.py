@@ -5,7 +5,9 @@ A program for Windows, which has none of these, is not tested by it; but one tha
 
 import os
 import select
+import shutil
 import socket
+from typing import Any
 
 for module, names in (
     (os, ("fork", "forkpty", "memfd_create", "sendfile", "register_at_fork")),
@@ -15,3 +17,15 @@ for module, names in (
     for name in names:
         if hasattr(module, name):
             delattr(module, name)
+
+
+def _socketpair(family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM, proto: int = 0) -> tuple[Any, Any]:
+    """Two connected sockets of loopback, as on Windows, where the system has no call for it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    return one, other
+
+
+socket.socketpair = _socketpair  # type: ignore[assignment]
+shutil._USE_CP_SENDFILE = False  # type: ignore[attr-defined]
