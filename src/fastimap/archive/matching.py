@@ -42,7 +42,7 @@ class Candidates:
         self._state = state
         self._store = store
         self._places: dict[int, Place] = {}
-        self.count = 0
+        self.count: int = 0
         state.db.execute("DROP TABLE IF EXISTS temp.candidate")
         state.db.execute(
             "CREATE TEMP TABLE candidate "

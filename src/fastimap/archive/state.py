@@ -152,7 +152,7 @@ class State:
         name = ":memory:" if path is None else str(path)
         try:
             if read_only and path is not None:
-                self.db = opened_to_read(path)
+                self.db: sqlite3.Connection = opened_to_read(path)
             else:
                 self.db = sqlite3.connect(name, timeout=_PATIENCE, check_same_thread=False)
         except sqlite3.Error as exc:

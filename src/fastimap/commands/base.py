@@ -86,8 +86,8 @@ class Session:
     )
 
     def __init__(self, state: State = State.CONNECTING, capabilities: frozenset[str] = frozenset()) -> None:
-        self.state = state
-        self.capabilities = capabilities
+        self.state: State = state
+        self.capabilities: frozenset[str] = capabilities
         """Upper case. Empty while they are not known."""
         self.listings: int = 0
         """How often the server has listed its capabilities."""

@@ -212,7 +212,7 @@ class Fetch(Command[FetchResult]):
         self.rows: list[FetchedMessage] = []
         self.numbers: list[int] = []
         """The numbers of the rows that were taken."""
-        self.stopped_early = False
+        self.stopped_early: bool = False
         """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
 
     def hand_on(self, again: Fetch) -> list[FetchedMessage]:

@@ -18,8 +18,8 @@ class Deflate:
     """Both directions of a compressed connection: `buffer` is received into."""
 
     def __init__(self) -> None:
-        self.buffer = bytearray(_BUFFER)
-        self.inflated = 0
+        self.buffer: bytearray = bytearray(_BUFFER)
+        self.inflated: int = 0
         """Octets received, inflated: a server that sends empty blocks makes no progress."""
         self._inflate: Any = zlib.decompressobj(-zlib.MAX_WBITS)
         self._deflate: Any = zlib.compressobj(wbits=-zlib.MAX_WBITS)

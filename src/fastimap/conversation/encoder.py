@@ -13,7 +13,7 @@ from .sending import tags
 
 __all__ = ["Encoder"]
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Encoder:

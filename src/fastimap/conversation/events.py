@@ -44,9 +44,9 @@ class EventQueue:
     """Unsolicited responses that nobody has taken yet, oldest first."""
 
     def __init__(self, limits: Limits) -> None:
-        self.put_so_far = 0
+        self.put_so_far: int = 0
         """How many events were ever put: the place of an expunge that a command claimed."""
-        self.dropped = 0
+        self.dropped: int = 0
         self._events: deque[tuple[Event | bytes, int]] = deque()  # with its octets; bytes are a line not yet decoded
         self._octets = 0
         self._most_octets = min(limits.unsolicited_octets, _MOST_OCTETS)
@@ -105,7 +105,9 @@ class Unsolicited:
     """How much came that no command claims: in all, and since the last tagged answer, which is limited."""
 
     def __init__(self, limits: Limits) -> None:
-        self.responses = self.octets = self.empty_lines = 0
+        self.responses: int = 0
+        self.octets: int = 0
+        self.empty_lines: int = 0
         self._continuation_requests = 0
         self._responses_answered = self._octets_answered = 0
         self._limits = limits

@@ -42,9 +42,9 @@ class Files:
         self._works: deque[_Work] = deque()
         self._octets = 0
         self._settled: list[Callable[[], object]] = []
-        self.at_work = False
+        self.at_work: bool = False
         """Whether a file is being read or written now."""
-        self.reading = False
+        self.reading: bool = False
         """Whether one is being read."""
 
     @property

@@ -31,7 +31,7 @@ class Hold:
         """The mailbox and the mode that were asked for (`Select.wanted`)."""
         self.mailbox = mailbox
         self.uid_validity: int | None = None
-        self.blocks = 1
+        self.blocks: int = 1
         """How many blocks are in it: one, and those inside it."""
 
     def entered(self, mailbox: SelectedMailbox) -> None:

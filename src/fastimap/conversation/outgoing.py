@@ -35,15 +35,15 @@ class Counters:
     __slots__ = ("commands", "events_dropped", "octets_in", "octets_out", "reconnects", "responses", "round_trips")
 
     def __init__(self) -> None:
-        self.octets_in = 0
-        self.octets_out = 0
-        self.commands = 0
-        self.responses = 0
+        self.octets_in: int = 0
+        self.octets_out: int = 0
+        self.commands: int = 0
+        self.responses: int = 0
         """Responses received; a run of FETCH responses in one buffer counts its rows."""
-        self.round_trips = 0
+        self.round_trips: int = 0
         """How often the connection turned from sending to receiving."""
-        self.events_dropped = 0
-        self.reconnects = 0
+        self.events_dropped: int = 0
+        self.reconnects: int = 0
         """How often the connection was made anew, with `retry=`."""
 
     def __repr__(self) -> str:
@@ -56,12 +56,12 @@ class Outgoing:
     _reader: ResponseReader
 
     def __init__(self, limits: Limits) -> None:
-        self.session = Session()
+        self.session: Session = Session()
         self.error: Exception | None = None
         """Why the connection is dead."""
         self.greeting: Pending[StatusResponse] = Pending(Greeting())
         self.logged_out = False
-        self.unsolicited = Unsolicited(limits)
+        self.unsolicited: Unsolicited = Unsolicited(limits)
         """What came that no command claims."""
         self.claimed = 0
         """Responses that a command was waiting for."""
@@ -80,7 +80,7 @@ class Outgoing:
         """Whether the connection was brought to the state that its settings ask for; set by the driver."""
         self.files: Files | None = None
         """Where files are read and written, so that the driver need not wait for them; None: by the driver itself."""
-        self.holding = Holding()
+        self.holding: Holding = Holding()
         """Who may act on the selected mailbox; a client's connections have it one after the other."""
         self.before: Session | None = None
         """The state that is to be restored: that of a connection in whose place this one is."""

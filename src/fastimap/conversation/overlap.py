@@ -44,7 +44,7 @@ class Flight:
 
     def __init__(self) -> None:
         self.by_tag: dict[bytes, Pending[Any]] = {}
-        self.streaming = 0
+        self.streaming: int = 0
         """How many of them hand literals to a sink."""
         self._kinds: dict[str | None, int] = {}
         self._busy: dict[str, list[tuple[int, int]]] = {}

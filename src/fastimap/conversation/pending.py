@@ -15,7 +15,7 @@ __all__ = ["Pending"]
 
 R = TypeVar("R")
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Pending(Generic[R]):
@@ -43,12 +43,14 @@ class Pending(Generic[R]):
     def __init__(self, command: Command[R]) -> None:
         self.command = command
         self.spans: tuple[tuple[int, int], ...] = ()
-        self.answers = self.answers_octets = self.challenges = 0
-        self.heard = 0, 0
+        self.answers: int = 0
+        self.answers_octets: int = 0
+        self.challenges: int = 0
+        self.heard: tuple[int, int] = (0, 0)
         """Responses and octets that had been received when it was sent."""
         # For each expunge that the command claimed: how many events there were before it.
         self.expunged_at: array[int] | None = None
-        self.done = False
+        self.done: bool = False
         self.file_error: BaseException | None = None
         """What went wrong with its file, where that is read or written elsewhere."""
         self.defect: str | None = None
@@ -128,7 +130,7 @@ class PipelinePending(Pending[R]):
 
     def __init__(self, command: Command[R]) -> None:
         super().__init__(command)
-        self.asked_for = False
+        self.asked_for: bool = False
 
     def __del__(self) -> None:
         if not self.asked_for and self.error is not None:

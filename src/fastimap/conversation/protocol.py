@@ -57,7 +57,7 @@ __all__ = ["Counters", "Event", "Pending", "Protocol"]
 
 R = TypeVar("R")
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 _SHOWN = 1000
 _NEWS = pattern(

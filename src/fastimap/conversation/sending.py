@@ -40,11 +40,11 @@ class Sending:
     def __init__(self) -> None:
         self.pending: Pending[Any] | None = None
         """The command that is being written."""
-        self.waiting = False
+        self.waiting: bool = False
         """For the go-ahead for a literal."""
-        self.reading = False
+        self.reading: bool = False
         """Whether a file is being read elsewhere."""
-        self.begun = False
+        self.begun: bool = False
         """Whether something of the command that is being written has gone out."""
         self.early: Tagged | None = None
         """Its answer, where a literal that the server awaits is still to be sent."""

@@ -67,7 +67,7 @@ class FetchStream:
         self._error: Exception | None = None
         self._refusal: Exception | None = None
         self._held = 0
-        self.closed = False
+        self.closed: bool = False
         wanted = uid_set(messages)
         around = Fetch(wanted, *items, changed_since=changed_since).octets_around_set()  # refuses a wrong argument
         self._room = max(_LINE - around, _SHORTEST_SET)
@@ -326,7 +326,7 @@ class IdleStream:
         self._idle = Idle()
         self._begun_at = 0.0
         self._idles = protocol.session.has("IDLE")
-        self.wake_at = 0.0
+        self.wake_at: float = 0.0
         """When `advance` wants to be called again (the clock of its `now`)."""
 
     def advance(self, now: float) -> None:

@@ -77,7 +77,7 @@ class Patience:
         self._timeout: float | None = None
         self._until: float | None = None
         self._begun: float | None = None
-        self.ran_out = False
+        self.ran_out: bool = False
         """Whether a response that began in the last silence() has had its time."""
         self.limited: tuple[Any, float | None] | None = None
         """The socket whose timeout is shortened, and what it was."""

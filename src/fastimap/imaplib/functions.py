@@ -11,7 +11,7 @@ from typing import Any
 
 from .exceptions import InvalidArgument, refusal
 
-Flags = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
+Flags: re.Pattern[bytes] = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
 InternalDate = re.compile(
     rb'.*INTERNALDATE "(?P<day>[ 0-3]\d)-(?P<mon>[A-Z][a-z]{2})-(?P<year>\d{4})'
     rb" (?P<hour>\d{2}):(?P<min>\d{2}):(?P<sec>\d{2})"

@@ -124,7 +124,7 @@ class MailboxCommands(Sending):
         self.is_readonly = readonly
         typ, data = self._simple_command(name, argument)
         if typ != "OK":
-            self.state = "AUTH"  # the mailbox selected before is not selected any more
+            self.state: str = "AUTH"  # the mailbox selected before is not selected any more
             return typ, data
         self.state = "SELECTED"
         if "READ-ONLY" in self.untagged_responses and not readonly:

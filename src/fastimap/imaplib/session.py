@@ -68,7 +68,7 @@ class SessionCommands(Sending):
         except self.abort as exc:
             raise self.abort(f"no greeting from {self._peer()}: {exc}") from exc
         if "PREAUTH" in self.untagged_responses:
-            self.state = "AUTH"
+            self.state: str = "AUTH"
         elif "OK" in self.untagged_responses:
             self.state = "NONAUTH"
         else:
@@ -107,7 +107,7 @@ class SessionCommands(Sending):
         return self._untagged_response(typ, data, "CAPABILITY")
 
     def _mode_ascii(self) -> None:
-        self.utf8_enabled = False
+        self.utf8_enabled: bool = False
         self._encoding = "ascii"
 
     def _mode_utf8(self) -> None:

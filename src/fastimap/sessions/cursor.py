@@ -239,7 +239,7 @@ class SQLiteCursor:
         self._db: sqlite3.Connection | None = None
         self._pid = 0
         self._file: tuple[int, int] | None = None
-        self.lost = False
+        self.lost: bool = False
         """Whether there was a cursor before, and it is gone."""
         try:
             self._make(again)

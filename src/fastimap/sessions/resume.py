@@ -21,7 +21,7 @@ __all__ = ["Persistence", "connecting", "helps", "once_more", "persistence", "pe
 
 R = TypeVar("R")
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Persistence:

@@ -76,7 +76,7 @@ class Attempts:
         self._retry = retry
         self._began: float | None = None
         self._renewed = False
-        self.failures = 0
+        self.failures: int = 0
 
     def progress(self) -> None:
         """Count from zero again: something arrived."""
@@ -126,7 +126,7 @@ class Budget:
         self._not_before = 0.0
         self._failures = 0
         self._refusal: Exception | None = None
-        self.logins = 0
+        self.logins: int = 0
         self.on_refusal: Callable[[], None] | None = None
         """Called where the server refused a token: it is not used again."""
 

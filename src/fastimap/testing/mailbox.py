@@ -37,7 +37,7 @@ class Mailbox:
 
     def __init__(self, uid_validity: int) -> None:
         self.uid_validity = uid_validity
-        self.uid_next = 1
+        self.uid_next: int = 1
         self.messages: list[Message] = []
         self.recent: set[Message] = set()
         """Messages that no session has been told of as ``\\Recent``."""

@@ -49,7 +49,7 @@ class Store:
     """Whether single messages can be taken out of it."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = Path(os.path.expanduser(root)).absolute()
+        self.root: Path = Path(os.path.expanduser(root)).absolute()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"

@@ -95,7 +95,7 @@ class Maildir(Store):
 
     def __init__(self, root: str | os.PathLike[str], *, plus_plus: bool = False) -> None:
         super().__init__(root)
-        self.plus_plus = plus_plus
+        self.plus_plus: bool = plus_plus
         self._directories: dict[str, _Directory] = {}
         self._infos: dict[str, str] = {}
 

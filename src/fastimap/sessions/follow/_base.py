@@ -106,7 +106,7 @@ class BaseFollow:
             self.cursor = cursor
         who = f"{account.user or ''}@{account.host}"
         self._watches = [Watch(Place(who, name)) for name in names]
-        self.wakes = 0
+        self.wakes: int = 0
         self.has_object_ids = False
         self._stopped = False
         self._name: StateName = "connecting"

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Give", "Pause", "Rest", "Rows", "Start", "Watch", "lane"]
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 R = TypeVar("R")
 Steps = Generator[Any, Any, R]

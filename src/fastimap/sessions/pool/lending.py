@@ -18,7 +18,7 @@ __all__ = ["Book", "PoolStats", "Resting", "Result", "Waiter", "too_many"]
 C = TypeVar("C", Client, AsyncClient)
 T = TypeVar("T")
 
-log = logging.getLogger("fastimap")
+log: logging.Logger = logging.getLogger("fastimap")
 
 _RAISE_AFTER = 300.0
 """Seconds after which one connection more is tried, where the server had refused it."""
