@@ -159,3 +159,14 @@ def test_verify(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert json.loads(ended.stdout)["differences"][0]["repaired"]
     assert run("verify", str(tmp_path), "--repair").returncode == 2
     assert run("verify", str(tmp_path / "nowhere")).returncode == 2
+
+
+def test_a_budget(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    ended = pull(run, mail, mail.url, str(tmp_path), "--budget", "1K/day")
+    assert ended.returncode == 13
+    assert "stopped: the budget of 24 hours is used up; go on at 20" in ended.stderr
+    assert pull(run, mail, mail.url, str(tmp_path), "--budget", "gmail").returncode == 0
+    ended = pull(run, mail, mail.url, str(tmp_path), "--budget", "yahoo")
+    assert ended.returncode == 2
+    assert "'yahoo' is no size, and no profile: gmail, microsoft" in ended.stderr

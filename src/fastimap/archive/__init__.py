@@ -16,6 +16,7 @@ from __future__ import annotations
 from . import aio
 from ._pull import pull
 from ._verify import Difference, Verification, verify
+from .budgets import Budget
 from .errors import ArchiveError, StoreError, StoreInUse
 from .report import MailboxReport, Progress, Report
 from .state import Entry, Place, State
@@ -28,6 +29,7 @@ from .stores.sqlite import SQLite
 
 __all__ = [
     "ArchiveError",
+    "Budget",
     "Difference",
     "EmlDirectory",
     "Entry",

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
+from .budgets import GivenBudget, Meter, as_budget
 from .compare import Comparison, compare, flag_changes, unchanged
 from .errors import ArchiveError, StoreError
 from .locks import locked
@@ -85,7 +86,7 @@ def pull(
     dry_run: bool = False,
     wait: float | None = 0,
     bwlimit: int | None = None,
-    budget: int | None = None,
+    budget: GivenBudget | None = None,
     max_octets: int | None = None,
     name: str | None = None,
     retry: Retry | None = None,
@@ -116,7 +117,8 @@ def pull(
     :param dry_run: say what would be done, and do nothing.
     :param wait: seconds to wait for another run on the store to end; None: any time.
     :param bwlimit: octets a second to receive at most.
-    :param budget: octets a day (UTC) to receive at most, by all runs together.
+    :param budget: octets to receive in 24 hours at most, by all runs on the store together; or a provider's profile,
+        ``"gmail"`` or ``"microsoft"``; or a `Budget`. A run that used it up ends, and `Report.go_on_at` says till when.
     :param max_octets: octets to write at most in this run.
     :param name: what the account is called in the store; user@host unless given.
     :param retry: how to go on after a lost connection.
@@ -226,7 +228,8 @@ class _Pull:
         self.flushed_at = self.began
         self.broken = False
         self.received = 0
-        self.unspent = 0
+        earlier = state.spent(self.name, Meter.oldest())
+        self.meter = Meter(as_budget(options.budget), earlier)
         self.gone: dict[int, _Gone] = {}
         self.lost: ConnectionLost | None = None
         retry = options.retry
@@ -274,7 +277,12 @@ class _Pull:
     def _check(self) -> None:
         if self.options.stopping is not None and self.options.stopping():
             raise _Stop("asked to stop")
-        self._within_budget()
+        go_on_at = self.meter.used_up()
+        if go_on_at is not None:
+            raise _Stop("the budget of 24 hours is used up", go_on_at)
+        pause = self.meter.pause()
+        if pause:
+            self._sleep(pause)
 
     def _tell(self, waiting: str | None = None) -> None:
         if self.options.progress is not None:
@@ -543,12 +551,15 @@ class _Pull:
     @contextlib.contextmanager
     def _lent(self) -> Iterator[Client]:
         with self.pool.client(timeout=None) as client:
-            before = client.counters.octets_in
+            before = client.counters.octets_in, self.received
             try:
                 yield client
-            finally:
-                self.received += client.counters.octets_in - before
-                self.unspent += client.counters.octets_in - before
+            finally:  # bodies are counted as they come
+                self._count(client.counters.octets_in - before[0] - (self.received - before[1]))
+
+    def _count(self, octets: int) -> None:
+        self.received += octets
+        self.meter.add(octets)
 
     def _select(self, client: Client, name: str, uid_validity: int) -> None:
         session = client.session
@@ -686,9 +697,7 @@ class _Pull:
             self.all_done += count
             self.all_octets += octets
             self.unflushed += octets
-            if self.options.connections > 1:
-                self.received += octets
-                self.unspent += octets
+            self._count(octets)
             name, before, total, so_far = self.current
             self.current = (name, before + count, total, so_far + octets)
             now = time.monotonic()
@@ -709,9 +718,8 @@ class _Pull:
             try:
                 self.store.sync()
                 self.state.insert(self.rows)
-                if self.unspent and self.options.budget is not None:
-                    self.state.spend(_today(), self.unspent)
-                    self.unspent = 0
+                if spent := self.meter.take_unsaved():
+                    self.state.spend(self.name, spent, Meter.oldest())
                 self.state.commit()
             except BaseException:
                 self.broken = True  # a full disk: what was not noted comes again
@@ -729,12 +737,6 @@ class _Pull:
             ahead = self.all_octets / self.options.bwlimit - (now - self.began)
             if ahead > 0:
                 self.sleep(ahead)
-
-    def _within_budget(self) -> None:
-        budget = self.options.budget
-        if budget is not None and self.state.spent(_today()) + self.unspent >= budget:
-            tomorrow = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            raise _Stop(f"the budget of {budget} octets a day is used up", tomorrow)
 
     # What the server has no more.
 
@@ -797,10 +799,6 @@ def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:
 
 def _condstore(client: Client) -> bool:
     return client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
 
 
 def _blocks(uids: UIDSet, newest_first: bool) -> Iterator[UIDSet]:

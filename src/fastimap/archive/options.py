@@ -11,6 +11,7 @@ from typing import Any, Literal
 from .. import search
 from ..search import SearchKey
 from ..sessions.retry import Retry
+from .budgets import GivenBudget, as_budget
 from .report import Progress
 from .stores.base import Store
 
@@ -50,7 +51,7 @@ class Options:
     dry_run: bool = False
     wait: float | None = 0
     bwlimit: int | None = None
-    budget: int | None = None
+    budget: GivenBudget | None = None
     max_octets: int | None = None
     name: str | None = None
     retry: Retry = field(default_factory=Retry)
@@ -62,7 +63,7 @@ class Options:
             raise ValueError(f"deleted is keep, mark or delete, not {self.deleted!r}")
         if self.deleted == "delete" and not self.store.removes:
             raise ValueError(f"deleted='delete': nothing is taken out of a store of kind {self.store.kind}")
-        for name in ("min_size", "max_size", "limit", "bwlimit", "budget", "max_octets"):
+        for name in ("min_size", "max_size", "limit", "bwlimit", "max_octets"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 0):
                 raise ValueError(f"{name} is a number from 0, not {value!r}")
@@ -72,6 +73,7 @@ class Options:
             if isinstance(names, str):
                 raise TypeError("mailboxes and exclude are lists of names")
         self.most_deleted(0)
+        as_budget(self.budget)
 
     def rules(self) -> list[Rule]:
         """Return the rules by which messages are left out, but for `limit`."""

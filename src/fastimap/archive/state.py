@@ -59,7 +59,9 @@ CREATE TABLE parked (
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE TABLE file (path TEXT PRIMARY KEY, length INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE spent (day TEXT PRIMARY KEY, octets INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE spent (
+    account TEXT NOT NULL, hour TEXT NOT NULL, octets INTEGER NOT NULL, PRIMARY KEY (account, hour)
+) WITHOUT ROWID;
 """
 
 
@@ -413,18 +415,20 @@ class State:
         self.begin()
         self.db.execute("INSERT OR REPLACE INTO file VALUES (?, ?)", (path, length))
 
-    def spent(self, day: str) -> int:
-        """Return the octets that were received on a day."""
-        row = self.db.execute("SELECT octets FROM spent WHERE day = ?", (day,)).fetchone()
-        return row[0] if row else 0
+    def spent(self, account: str, since: str) -> dict[str, int]:
+        """Return the octets that were received from an account, by hour (``2024-01-31T23``, UTC), since an hour."""
+        query = "SELECT hour, octets FROM spent WHERE account = ? AND hour >= ?"
+        return dict(self.db.execute(query, (account, since)))
 
-    def spend(self, day: str, octets: int) -> None:
-        """Note octets that were received."""
+    def spend(self, account: str, octets: dict[str, int], since: str) -> None:
+        """Note octets that were received, by hour; forget what was before the hour `since`."""
         self.begin()
-        self.db.execute(
-            "INSERT INTO spent VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET octets = octets + excluded.octets",
-            (day, octets),
+        self.db.executemany(
+            "INSERT INTO spent VALUES (?, ?, ?) "
+            "ON CONFLICT (account, hour) DO UPDATE SET octets = octets + excluded.octets",
+            [(account, hour, number) for hour, number in octets.items()],
         )
+        self.db.execute("DELETE FROM spent WHERE account = ? AND hour < ?", (account, since))
 
 
 def _place(row: tuple[Any, ...]) -> Place:

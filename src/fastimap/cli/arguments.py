@@ -23,8 +23,14 @@ def size(text: str | int) -> int:
     return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
 
 
-def budget(text: str | int) -> int:
-    """Return the octets of ``2500MB/day``."""
+def budget(text: str | int) -> Any:
+    """Return the octets of ``2500M/day``, or the name of a profile."""
+    if isinstance(text, str) and text.isalpha():
+        from ..archive.budgets import PROFILES
+
+        if text not in PROFILES:
+            raise argparse.ArgumentTypeError(f"{text!r} is no size, and no profile: {', '.join(PROFILES)}")
+        return text
     return size(re.sub(r"\s*/\s*day\Z", "", str(text)))
 
 

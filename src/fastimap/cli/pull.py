@@ -79,7 +79,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
     how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
-    how.add_argument("--budget", type=budget, metavar="SIZE", help="to receive a day at most (2500M/day)")
+    how.add_argument("--budget", type=budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
     how.add_argument("--max-octets", type=size, metavar="SIZE", help="to write at most in this run")
     shown(parser)
     accounts.add(parser)
