@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 
 from .. import search as keys
@@ -21,6 +22,7 @@ from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
+from .adopt import Adopted, Adoption
 from .budgets import GivenBudget, Meter, as_budget
 from .compare import Comparison, compare, flag_changes, unchanged
 from .errors import ArchiveError, StoreError
@@ -88,6 +90,7 @@ def pull(
     bwlimit: int | None = None,
     budget: GivenBudget | None = None,
     max_octets: int | None = None,
+    adopt: bool | str | os.PathLike[str] = False,
     name: str | None = None,
     retry: Retry | None = None,
     progress: Callable[[Progress], object] | None = None,
@@ -120,6 +123,8 @@ def pull(
     :param budget: octets to receive in 24 hours at most, by all runs on the store together; or a provider's profile,
         ``"gmail"`` or ``"microsoft"``; or a `Budget`. A run that used it up ends, and `Report.go_on_at` says till when.
     :param max_octets: octets to write at most in this run.
+    :param adopt: match messages that mbsync or OfflineIMAP has pulled, instead of fetching them: True: the store's
+        directory is theirs, and becomes this store; or their directory, which stays as it is.
     :param name: what the account is called in the store; user@host unless given.
     :param retry: how to go on after a lost connection.
     :param progress: called now and then.
@@ -130,8 +135,14 @@ def pull(
     """
     if isinstance(account, str):
         account = Account.from_url(account)
+    made = store if isinstance(store, Store) else Maildir(store)
+    whence = None if adopt is False else made.root if adopt is True else Path(adopt).expanduser().absolute()
+    if whence is not None and not whence.is_dir():
+        raise ValueError(f"adopt: {whence} is no directory")
+    if isinstance(made, Maildir) and whence == made.root and not made.state_path.exists() and (whence / "cur").is_dir():
+        made.plus_plus = True
     options = Options(
-        store=store if isinstance(store, Store) else Maildir(store),
+        store=made,
         mailboxes=None if mailboxes is None else _names(mailboxes),
         exclude=_names(exclude),
         since=since,
@@ -150,6 +161,7 @@ def pull(
         bwlimit=bwlimit,
         budget=budget,
         max_octets=max_octets,
+        adopt=whence,
         name=name,
         retry=retry or Retry(),
         progress=progress,
@@ -236,6 +248,24 @@ class _Pull:
         self.sleep = retry.sleep or time.sleep
         self.retry = replace(retry, sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
+        self.adoption = self._adoption()
+        self.replaced: list[Path] = []
+
+    def _adoption(self) -> Adoption | None:
+        """Return what is to be adopted, of this run or of one that did not end."""
+        root = self.options.adopt
+        if self.options.dry_run:
+            return None
+        db = self.state.db
+        if root is None:
+            (kept,) = db.execute("SELECT max(value) FROM about WHERE name = 'adopt'").fetchone()
+            root = None if kept is None else Path(kept)
+        if root is None or not root.is_dir():
+            return None
+        self.state.begin()
+        db.execute("INSERT OR REPLACE INTO about VALUES ('adopt', ?)", (str(root),))
+        self.state.commit()
+        return Adoption(root)
 
     # The whole.
 
@@ -252,6 +282,9 @@ class _Pull:
                         self._attempt(job)
                 if not self.options.dry_run:
                     self._dispose(jobs)
+                    if self.adoption is not None and report.complete:
+                        self.state.begin()
+                        self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
             except _NotNow as exc:
                 raise (exc.__context__ or exc) from None
             except _Stop as stop:
@@ -495,6 +528,7 @@ class _Pull:
             state.commit()
             self.current = (job.name, 0, len(new), 0)
             new -= self._match(client, job, place, new)
+            new -= self._adopt(client, job, place, new)
             if there:  # flags of what was found by names are the reader's
                 self._select(client, job.name, uid_validity)
                 found.changes += flag_changes(client, place, UIDSet(there), state, None)
@@ -595,6 +629,54 @@ class _Pull:
         job.report.present += len(moved)
         return UIDSet(moved)
 
+    def _adopt(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
+        """Have those messages that another program has pulled."""
+        if self.adoption is None:
+            return UIDSet()
+        self.adoption.doubts.clear()
+        mailbox = self.adoption.mailbox(job.info) if new else None
+        if mailbox is None or not mailbox.files:
+            return UIDSet()
+        self._select(client, job.name, place.uid_validity)
+        done: list[int] = []
+        together: list[Adopted] = []
+
+        def take() -> None:
+            with held():
+                messages = [each.message for each in together]
+                places = self.store.write(place, messages)
+                self.store.sync()
+                self._replace([each.file for each in together])
+                self.state.insert(
+                    (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
+                    for each, where in zip(messages, places, strict=True)
+                )
+                self.state.unpark(place, [each.uid for each in messages])
+                self.state.commit()
+                self.store.committed()
+            done.extend(each.uid for each in messages)
+            together.clear()
+            self._check()
+
+        for each in self.adoption.matches(client, mailbox, place.uid_validity, new):
+            together.append(each)
+            if len(together) >= _TOGETHER or sum(len(one.message.octets) for one in together) > _COMMIT_OCTETS:
+                take()
+        if together:
+            take()
+        job.report.adopted = len(done)
+        job.report.present += len(done)
+        left = len(mailbox.files) - len(done)
+        if left > 0:
+            job.report.notes.append(f"{left} messages of {mailbox.path} are not known on the server, or were fetched")
+        return UIDSet(done)
+
+    def _replace(self, files: Iterable[Path]) -> None:
+        """Take away what another program had, and is here by now; in a directory of its own it stays."""
+        if self.adoption is not None and self.adoption.root == self.store.root:
+            for file in files:
+                file.unlink(missing_ok=True)
+
     def _move(self, place: Place, match: Match) -> bool:
         try:
             where = self.store.move(match.source, match.entry, place, match.uid)
@@ -688,6 +770,9 @@ class _Pull:
                 (number, uid, len(body), when, flags, digest, where, extra)
                 for (uid, body, when, flags, digest, extra), where in zip(messages, places, strict=True)
             ]
+            if self.adoption is not None and self.adoption.doubts:
+                found = [self.adoption.was(message.digest) for message in messages]
+                self.replaced += [file for file in found if file is not None]
             if parked:
                 self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
             count = len(messages)
@@ -717,6 +802,8 @@ class _Pull:
         with held():
             try:
                 self.store.sync()
+                self._replace(self.replaced)
+                self.replaced = []
                 self.state.insert(self.rows)
                 if spent := self.meter.take_unsaved():
                     self.state.spend(self.name, spent, Meter.oldest())

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from .. import search
@@ -53,6 +54,7 @@ class Options:
     bwlimit: int | None = None
     budget: GivenBudget | None = None
     max_octets: int | None = None
+    adopt: Path | None = None
     name: str | None = None
     retry: Retry = field(default_factory=Retry)
     progress: Callable[[Progress], object] | None = None

@@ -21,7 +21,7 @@ class MailboxReport:
     written: int = 0
     """Of these, written by this run."""
     present: int = 0
-    """There already; those too that were moved here, or have new UIDs, and were recognised."""
+    """There already; those too that were moved here, have new UIDs, or were adopted, and so recognised."""
     excluded: dict[str, int] = field(default_factory=dict)
     """Left out, by which rule: ``"since"``, ``"limit"``, ..., and ``"expunged meanwhile"``."""
     parked: dict[int, str] = field(default_factory=dict)
@@ -35,6 +35,8 @@ class MailboxReport:
     """Messages that the server has no more."""
     moved: int = 0
     """Messages that were recognised, and so not fetched."""
+    adopted: int = 0
+    """Messages that another program had pulled, and so were not fetched."""
     renamed_from: str | None = None
     error: str | None = None
     """What ended it before its end."""
@@ -146,6 +148,7 @@ class Report:
                     "flags": each.flags,
                     "gone": each.gone,
                     "moved": each.moved,
+                    "adopted": each.adopted,
                     "renamed_from": each.renamed_from,
                     "error": each.error,
                     "notes": each.notes,

@@ -76,6 +76,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-delete", metavar="N", help="mark or delete at most so many, or 10%%, a run (the larger of 100 and 10%%)"
     )
     how.add_argument("--no-resume", action="store_true", help="compare all anew, whatever the last run noted")
+    how.add_argument(
+        "--adopt",
+        action="store_true",
+        help="match what mbsync or OfflineIMAP has pulled into the STORE; it becomes fastimap's",
+    )
+    how.add_argument("--adopt-from", metavar="DIR", help="the same with another directory, which stays as it is")
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
     how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
@@ -100,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("where to? Name the store's directory")
     arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
     arguments["newest_first"] = not options.oldest_first
+    if options.adopt or options.adopt_from:
+        arguments["adopt"] = options.adopt_from or True
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
         made = store_at(where, arguments.pop("format", None))
@@ -140,6 +148,7 @@ def _line(each: MailboxReport) -> str:
         parts.append(f"{len(each.parked):,} parked")
     more = [f"renamed from {each.renamed_from}"] if each.renamed_from else []
     more += [f"{each.moved:,} recognised"] if each.moved else []
+    more += [f"{each.adopted:,} adopted"] if each.adopted else []
     more += [f"{each.gone:,} gone on the server"] if each.gone else []
     more += each.notes + ([each.error] if each.error else [])
     return readable(f"{each.name}: {' + '.join(parts)}{'; ' if more else ''}{'; '.join(more)}")
