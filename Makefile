@@ -5,7 +5,7 @@
 #   make check       the loop of a minute: ruff, mypy on src, the fast tests on both parsers
 #   make test        all tests, against real servers where they are available
 #   make test-wheel  the fast tests on what a user installs: the wheel that is built from the sdist
-#   make lint        ruff, mypy, cython-lint, codespell, actionlint, zizmor, the layers
+#   make lint        ruff, mypy, pyright, cython-lint, codespell, actionlint, zizmor, the layers
 #   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
 #   make bench       the benchmarks
 #   make wheels      what is published: the sdist, a wheel for each CPython of this machine, the pure one; each is tested
@@ -66,6 +66,7 @@ lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/mypy --strict src tests benchmarks tools examples
 	$(BIN)/mypy --strict --platform win32 src
 	$(BIN)/mypy --strict --platform darwin src
+	$(BIN)/python tools/check_types.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/codespell src tests benchmarks tools docs examples .github *.md
 	$(BIN)/python tools/check_workflows.py

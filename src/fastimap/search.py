@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Final, NoReturn, TypeAlias, final
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
 
 from .model import mailbox_name
 from .model._patterns import pattern
@@ -154,8 +154,9 @@ class Key(SearchKey, Value, uncompared=("shown", "capabilities")):
     shown: str = ""
     capabilities: frozenset[str] = frozenset()
 
-    __eq__ = Value.__eq__
-    __hash__ = Value.__hash__
+    if not TYPE_CHECKING:
+        __eq__ = Value.__eq__
+        __hash__ = Value.__hash__
 
 
 @final

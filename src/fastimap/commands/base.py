@@ -10,7 +10,7 @@ import copy
 import enum
 import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from ..model._shown import Value
 from ..model.message import FetchedMessage
@@ -49,7 +49,8 @@ class State(enum.Enum):
     SELECTED = "selected"
     LOGOUT = "logout"
 
-    __hash__ = object.__hash__  # in C, which that of an Enum is not
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__  # in C, which that of an Enum is not
 
 
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})

@@ -29,7 +29,7 @@ class Deadlines:
         self._mark = self._signs = -1
         self._sending = False
         ends = [seconds for seconds in (timeouts.response, timeouts.command) if seconds is not None]
-        self.shortest = min(ends, default=None)
+        self.shortest: float | None = min(ends, default=None)
         """Seconds that may pass at least before any deadline does; None for ever."""
 
     def until(self, now: float) -> float | None:

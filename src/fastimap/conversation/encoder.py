@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from ..commands.base import Command, Scope, Session, State
@@ -20,7 +21,7 @@ class Encoder:
     """Names the commands of one connection, and encodes them as its server takes them now."""
 
     def __init__(self, session: Session) -> None:
-        self.tags = tags()
+        self.tags: Iterator[bytes] = tags()
         self._session = session
         self._takes_for: tuple[frozenset[str], frozenset[str]] | None = None
         self._takes = Encoding()

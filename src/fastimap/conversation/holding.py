@@ -25,11 +25,11 @@ class Hold:
     __slots__ = ("blocks", "holding", "mailbox", "uid_validity", "wanted")
 
     def __init__(self, holding: Holding, wanted: tuple[Any, ...], mailbox: str) -> None:
-        self.holding = holding
+        self.holding: Holding = holding
         """That of the client."""
-        self.wanted = wanted
+        self.wanted: tuple[Any, ...] = wanted
         """The mailbox and the mode that were asked for (`Select.wanted`)."""
-        self.mailbox = mailbox
+        self.mailbox: str = mailbox
         self.uid_validity: int | None = None
         self.blocks: int = 1
         """How many blocks are in it: one, and those inside it."""

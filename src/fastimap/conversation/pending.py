@@ -41,7 +41,7 @@ class Pending(Generic[R]):
     )
 
     def __init__(self, command: Command[R]) -> None:
-        self.command = command
+        self.command: Command[R] = command
         self.spans: tuple[tuple[int, int], ...] = ()
         self.answers: int = 0
         self.answers_octets: int = 0

@@ -35,8 +35,8 @@ class Chunk:
     __slots__ = ("delivered", "numbers", "octets")
 
     def __init__(self, numbers: Numbers, octets: int) -> None:
-        self.numbers = numbers
-        self.octets = octets
+        self.numbers: Numbers = numbers
+        self.octets: int = octets
         """What they have together, as far as that is known."""
         self.delivered: list[int] = []
         """Of these the caller has the row."""

@@ -30,10 +30,10 @@ class Persistence:
     __slots__ = ("_present", "budget", "renewable", "retry")
 
     def __init__(self, retry: Retry, budget: Budget, renewable: bool, present: list[Protocol]) -> None:
-        self.retry = retry
-        self.budget = budget
+        self.retry: Retry = retry
+        self.budget: Budget = budget
         """Of the account."""
-        self.renewable = renewable
+        self.renewable: bool = renewable
         """Whether its credentials are asked for at each connection."""
         self._present = present
 

@@ -77,11 +77,16 @@ class BaseFollow:
             raise ValueError("lease, poll, status_poll and max_outage are over 0 seconds")
         if deliveries < 1 or connections < 1 or in_flight < 1:
             raise ValueError("deliveries, connections and in_flight are at least 1")
-        self.items, self.lease, self.deliveries = tuple(items), lease, deliveries
-        self.on_reset, self.once, self.in_flight = on_reset, once, in_flight
-        self.poll, self.status_poll = poll, status_poll
+        self.items: tuple[str, ...] = tuple(items)
+        self.lease: float = lease
+        self.deliveries: int = deliveries
+        self.on_reset: OnReset = on_reset
+        self.once: bool = once
+        self.in_flight: int = in_flight
+        self.poll: float = poll
+        self.status_poll: float = status_poll
         self.start: Start = start.date() if isinstance(start, datetime) else start
-        self.actions = [
+        self.actions: list[tuple[str, str]] = [
             *([("mark", mark)] if mark is not None else []),
             *([("move", move_to)] if move_to is not None else []),
         ]
