@@ -112,6 +112,7 @@ cuts: $(VENV)/dev.stamp $(VENV)/extension.stamp
 crash: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.archive.crashes --runs $(or $(RUNS),600) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.archive.crash_moves --runs $(or $(RUNS),400) --seed $(or $(SEED),1)
 
 kills: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers

@@ -16,8 +16,10 @@ Reply = Callable[[bytes], bytes | None]
 DONE = b"<tag> OK done\r\n"
 
 
-def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE") -> Script:
+def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE", *, selects: bool = False) -> Script:
     """A script: the client is logged in from the start, LOGOUT and SELECT are answered, `reply` answers the rest.
+
+    With `selects`, SELECT too.
 
     `reply` gets the literals of LITERAL+ within the command.
     """
@@ -30,7 +32,7 @@ def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE")
             tag, _, command = line.removesuffix(b"\r\n").partition(b" ")
             if command == b"LOGOUT":
                 answer: bytes | None = b"* BYE see you\r\n" + DONE
-            elif command.startswith(b"SELECT "):
+            elif command.startswith(b"SELECT ") and not selects:
                 answer = b"* 3 EXISTS\r\n* OK [UIDVALIDITY 1] noted\r\n" + DONE
             else:
                 answer = reply(command)

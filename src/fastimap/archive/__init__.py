@@ -14,7 +14,9 @@
 from __future__ import annotations
 
 from . import aio
+from ._migrate import migrate
 from ._pull import pull
+from ._push import push
 from ._verify import Difference, Verification, verify
 from .budgets import Budget
 from .errors import ArchiveError, StoreError, StoreInUse
@@ -49,7 +51,9 @@ __all__ = [
     "StoreInUse",
     "Verification",
     "aio",
+    "migrate",
     "pull",
+    "push",
     "read_jsonlines",
     "verify",
 ]

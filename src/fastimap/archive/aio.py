@@ -8,10 +8,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from ._migrate import migrate as _migrate
 from ._pull import pull as _pull
+from ._push import push as _push
 from ._verify import verify as _verify
 
-__all__ = ["pull", "verify"]
+__all__ = ["migrate", "pull", "push", "verify"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,6 +43,16 @@ def _awaited(function: Callable[P, R]) -> Callable[P, Any]:
 async def pull(*arguments: Any, **options: Any) -> Any:
     """`fastimap.archive.pull`, awaited. `progress` is called in the loop; a task that is cancelled ends the run."""
     return await _awaited(_pull)(*arguments, **options)
+
+
+async def push(*arguments: Any, **options: Any) -> Any:
+    """`fastimap.archive.push`, awaited, as `pull` is."""
+    return await _awaited(_push)(*arguments, **options)
+
+
+async def migrate(*arguments: Any, **options: Any) -> Any:
+    """`fastimap.archive.migrate`, awaited, as `pull` is."""
+    return await _awaited(_migrate)(*arguments, **options)
 
 
 async def verify(*arguments: Any, **options: Any) -> Any:

@@ -16,7 +16,7 @@ from .budgets import GivenBudget, as_budget
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "Rule"]
+__all__ = ["Options", "Rule", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _MAX_DELETE = re.compile(r"([0-9]+)(%?)")
@@ -103,9 +103,14 @@ class Options:
 
     def most_deleted(self, messages: int) -> int:
         """Return how many messages of so many may be deleted in a run."""
-        if self.max_delete is None:
-            return max(100, messages // 10)
-        found = _MAX_DELETE.fullmatch(str(self.max_delete))
-        if found is None:
-            raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {self.max_delete!r}")
-        return int(found[1]) * messages // 100 if found[2] else int(found[1])
+        return most_deleted(self.max_delete, messages)
+
+
+def most_deleted(max_delete: str | int | None, messages: int) -> int:
+    """Return how many messages of so many may be deleted in a run. Raises ValueError."""
+    if max_delete is None:
+        return max(100, messages // 10)
+    found = _MAX_DELETE.fullmatch(str(max_delete))
+    if found is None:
+        raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {max_delete!r}")
+    return int(found[1]) * messages // 100 if found[2] else int(found[1])

@@ -71,6 +71,7 @@ class Report:
     go_on_at: datetime | None = None
     """When that may be."""
     octets_received: int = 0
+    notes: list[str] = field(default_factory=list)
     dry_run: bool = False
 
     @property
@@ -134,6 +135,7 @@ class Report:
             "held_back": self.held_back,
             "stopped": self.stopped,
             "go_on_at": self.go_on_at.isoformat() if self.go_on_at else None,
+            "notes": self.notes,
             "dry_run": self.dry_run,
             "excluded_mailboxes": self.excluded,
             "mailboxes": [

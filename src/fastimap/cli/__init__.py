@@ -17,6 +17,8 @@ __all__ = ["COMMANDS", "main", "parser"]
 
 COMMANDS = {
     "pull": "copy an account's mail into a store; again: only what is new",
+    "push": "copy a store's mail to an account; again: only what is missing",
+    "migrate": "copy an account's mail to another account; again: what is new or has changed",
     "verify": "check that a store holds what it should, and what the account has",
     "watch": "run a command for each message that comes, for ever",
     "status": "say what a store holds and how far its last run came",

@@ -19,10 +19,12 @@ from urllib.parse import urlsplit
 from ..settings import Account
 from .exits import UsageError
 
-__all__ = ["Given", "add", "config_path", "given", "read_config"]
+__all__ = ["Given", "add", "add_destination", "config_path", "given", "given_destination", "read_config"]
 
 PASSWORD = "FASTIMAP_PASSWORD"
 PASSWORD_COMMAND = "FASTIMAP_PASSWORD_COMMAND"
+TO_PASSWORD = "FASTIMAP_TO_PASSWORD"
+TO_PASSWORD_COMMAND = "FASTIMAP_TO_PASSWORD_COMMAND"
 CONFIG = "FASTIMAP_CONFIG"
 _WITHOUT_SECRET = {"EXTERNAL", "GSSAPI", "ANONYMOUS"}
 _TABLES = {"pull", "push", "migrate", "watch"}
@@ -82,6 +84,29 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--insecure", action="store_true", help="with an imap:// URL: no TLS; everybody on the way can read all"
     )
+
+
+def add_destination(parser: argparse.ArgumentParser) -> None:
+    """Add how the password of a second account is come by: never as that of the first."""
+    group = parser.add_argument_group("the account that mail goes to")
+    group.add_argument("--to-password-file", metavar="FILE", help="as --password-file")
+    group.add_argument("--to-password-command", metavar="COMMAND", help="as --password-command")
+    group.add_argument("--to-token-command", metavar="COMMAND", help="as --token-command")
+    group.add_argument("--to-insecure", action="store_true", help="as --insecure")
+
+
+def given_destination(options: argparse.Namespace, named: str) -> Given:
+    """Return the account that mail goes to."""
+    its = argparse.Namespace(
+        account=None,
+        config=options.config,
+        password_file=options.to_password_file,
+        password_command=options.to_password_command,
+        token_command=options.to_token_command,
+        insecure=options.to_insecure,
+        variables=(TO_PASSWORD, TO_PASSWORD_COMMAND),
+    )
+    return given(its, named)
 
 
 def config_path(options: argparse.Namespace) -> Path:
@@ -165,15 +190,17 @@ def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> d
         return {"token": _command(options.token_command or table["token_command"])}
     if options.password_file:
         return {"password": _file(options.password_file)}
-    command = options.password_command or os.environ.get(PASSWORD_COMMAND) or table.get("password_command")
+    variable, variable_command = getattr(options, "variables", (PASSWORD, PASSWORD_COMMAND))
+    command = options.password_command or os.environ.get(variable_command) or table.get("password_command")
     if command:
         return {"password": _command(command)}
     if table.get("password_file"):
         return {"password": _file(table["password_file"])}
-    if (password := os.environ.get(PASSWORD)) is not None:
+    if (password := os.environ.get(variable)) is not None:
         return {"password": password}
     if not sys.stdin.isatty():
-        raise UsageError(f"no password: set password_command, --password-file, {PASSWORD_COMMAND} or {PASSWORD}")
+        option = "--password-file" if variable == PASSWORD else "--to-password-file"
+        raise UsageError(f"no password of {whose}: set password_command, {option}, {variable_command} or {variable}")
     try:
         return {"password": getpass.getpass(f"Password of {whose}: ")}
     except EOFError:

@@ -8,14 +8,13 @@ seconds later, as a server may still commit. What can't be known raises the erro
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn, TypeVar, cast
+from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
 from ..commands.append import Append, AppendResult, MessageData
 from ..commands.base import Beside, Command, Flow, Scope, Sleep
@@ -31,6 +30,7 @@ from ..model.response_codes import CopyUID
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import uid
+from .alike import ID, Kind, digest, message_id, with_crlf
 from .resume import Persistence, connecting, helps, once_more, recover
 from .retry import Attempts
 
@@ -41,23 +41,14 @@ R = TypeVar("R")
 
 _APART = 5.0
 """Seconds between the two looks at a destination that does not have what was sent."""
-_ID = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
-_ABOUT = ("RFC822.SIZE", _ID)
+_ABOUT = ("RFC822.SIZE", ID)
 _PIECE = 64 * 1024
 _HEADER = 256 * 1024
 """Octets of a message among which its Message-ID is looked for."""
-_BARE = re.compile(rb"(?<!\r)\n")
 
 
 class _Unknown(Exception):
     """The destination does not show whether it was done."""
-
-
-class _Kind(NamedTuple):
-    """What two messages have in common that may be the same."""
-
-    size: int
-    message_id: bytes | None
 
 
 @dataclass(slots=True)
@@ -336,7 +327,7 @@ def _new(before: _Before) -> Flow[list[FetchedMessage]]:
 def _appended(before: _Before, sent: _Sent) -> Flow[int | None]:
     """Return the UID of a message that was sent; None where it is not there."""
     rows = yield from _new(before)
-    like = [row for row in rows if _message_id(row.headers) == sent.message_id]
+    like = [row for row in rows if message_id(row.headers) == sent.message_id]
     same = [row for row in like if row.size in sent.sizes]
     if len(same) == 1 and sent.message_id is not None:
         return same[0].uid
@@ -363,22 +354,22 @@ def _pairs(
     """
     digests: dict[int, bytes] = {}
     for number, row in about.items():
-        if _message_id(row.headers) is None and (still is None or number in still):
+        if message_id(row.headers) is None and (still is None or number in still):
             for octets in (yield from once_more(client, _within(scope, Fetch(number, "BODY.PEEK[]")))):
-                digests[number] = _digest_of([octets.body or b""])
+                digests[number] = digest([octets.body or b""])
     pairs: dict[int, int] = yield from _beside(client, attempts, error, lambda: _paired(before, about, digests))
     return pairs
 
 
 def _paired(before: _Before, about: dict[int, FetchedMessage], digests: dict[int, bytes]) -> Flow[dict[int, int]]:
     rows = yield from _new(before)
-    kinds: dict[_Kind, deque[FetchedMessage]] = defaultdict(deque)
+    kinds: dict[Kind, deque[FetchedMessage]] = defaultdict(deque)
     for row in sorted(rows, key=lambda row: row.uid or 0):
         if row.size is not None and row.uid not in before.taken:
-            kinds[_Kind(row.size, _message_id(row.headers))].append(row)
+            kinds[Kind(row.size, message_id(row.headers))].append(row)
     pairs: dict[int, int] = {}
     for number, row in sorted(about.items()):
-        same = kinds.get(_Kind(row.size or 0, _message_id(row.headers)))
+        same = kinds.get(Kind(row.size or 0, message_id(row.headers)))
         if not same:
             continue
         copy = same[0]
@@ -397,7 +388,7 @@ def _paired(before: _Before, about: dict[int, FetchedMessage], digests: dict[int
 def _digest(row: FetchedMessage) -> Flow[bytes]:
     assert row.uid is not None
     rows: FetchResult = yield Fetch(row.uid, "BODY.PEEK[]")
-    return _digest_of([rows[0].body or b""] if rows else [])
+    return digest([rows[0].body or b""] if rows else [])
 
 
 def _codes(before: _Before, pairs: dict[int, int]) -> list[CopyUID]:
@@ -468,10 +459,10 @@ class _Sent:
 
             whole = sha256(usedforsecurity=False)
             stored = 0
-            for piece in _with_crlf(pieces()):
+            for piece in with_crlf(pieces()):
                 whole.update(piece)
                 stored += len(piece)
-            self._about = {size, stored}, _message_id(Headers(head)), whole.digest()
+            self._about = {size, stored}, message_id(Headers(head)), whole.digest()
         return self._about
 
     def _pieces(self) -> Iterator[bytes]:
@@ -491,26 +482,6 @@ def _read(file: BinaryIO, size: int | None) -> Iterator[bytes]:
     while (left is None or left > 0) and (piece := file.read(_PIECE if left is None else min(left, _PIECE))):
         left = None if left is None else left - len(piece)
         yield piece
-
-
-def _with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the octets with CRLF where a line ends in LF alone: servers that keep mail in files store it so."""
-    cr = b""
-    for piece in pieces:
-        yield _BARE.sub(b"\r\n", cr + piece)[len(cr) :]
-        cr = b"\r" if piece.endswith(b"\r") else b""
-
-
-def _digest_of(pieces: Iterable[bytes]) -> bytes:
-    digest = sha256(usedforsecurity=False)
-    for piece in _with_crlf(pieces):
-        digest.update(piece)
-    return digest.digest()
-
-
-def _message_id(headers: Headers) -> bytes | None:
-    found = headers.octets("message-id")
-    return b"".join(found[0].split()) or None if found else None
 
 
 def _within(scope: Scope, command: C) -> C:

@@ -1,0 +1,92 @@
+"""Push: the mail of a store into an account, exactly once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Literal
+
+from ..sessions.retry import Retry
+from ..settings import Account
+from ._pull import account_name, opened
+from .errors import StoreError
+from .moving.ledger import Ledger
+from .moving.run import Options, Run
+from .moving.sources import Rules, StoreSource
+from .report import Progress, Report
+from .stores import store_at
+from .stores.base import Store
+
+__all__ = ["push"]
+
+_LEDGER = ".fastimap.push.sqlite"
+
+
+def push(
+    store: Store | str | os.PathLike[str],
+    destination: Account | str,
+    *,
+    account: str | None = None,
+    mailboxes: Iterable[str] | None = None,
+    exclude: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+    since: date | None = None,
+    before: date | None = None,
+    max_size: int | None = None,
+    deleted: Literal["keep", "delete"] = "keep",
+    max_delete: str | int | None = None,
+    on_doubt: Literal["report", "send"] = "report",
+    dry_run: bool = False,
+    wait: float | None = 0,
+    budget: int | None = None,
+    name: str | None = None,
+    retry: Retry | None = None,
+    progress: Callable[[Progress], object] | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Report:
+    """Copy the mail of a store to an account, with flags and dates; again: only what is missing there.
+
+    :param store: what `pull` made; or its directory.
+    :param destination: whose mail it becomes; or a URL, as `Account.from_url` takes it.
+    :param account: of the accounts in the store, which one; not needed where it has one.
+
+    The others are as for `migrate`. Returns what came of it: `Report.written` are the messages that were sent. Raises
+    what `migrate` raises.
+    """
+    if isinstance(destination, str):
+        destination = Account.from_url(destination)
+    options = Options(
+        mailboxes=None if mailboxes is None else _names(mailboxes),
+        exclude=_names(exclude),
+        rename=dict(rename or {}),
+        rules=Rules(since, before, max_size),
+        deleted=deleted,
+        max_delete=max_delete,
+        on_doubt=on_doubt,
+        dry_run=dry_run,
+        budget=budget,
+        retry=retry or Retry(),
+        progress=progress,
+        stopping=stopping,
+    )
+    store = store if isinstance(store, Store) else store_at(store)
+    if not store.state_path.exists():
+        raise StoreError(f"{store.root} is no store of fastimap")
+    with opened(store, wait=wait, dry_run=dry_run) as state:
+        accounts = sorted({place.account for place in state.places()})
+        if account is None and len(accounts) > 1:
+            raise ValueError(f"{store.root} holds several accounts, account= says which: {', '.join(accounts)}")
+        if account is not None and account not in accounts:
+            raise ValueError(f"{store.root} has no account {account!r}; there are {', '.join(accounts) or 'none'}")
+        path = store.state_path.parent / _LEDGER
+        ledger = Ledger(path if path.exists() or not dry_run else None)
+        try:
+            source = StoreSource(store, state, account or (accounts[0] if accounts else ""))
+            return Run(destination, options, ledger, name or account_name(destination)).run(source)
+        finally:
+            ledger.close()
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]

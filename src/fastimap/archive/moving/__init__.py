@@ -1,0 +1,1 @@
+"""Mail on its way to a server, from a store or from another server."""

@@ -1,0 +1,259 @@
+"""Which message of a source is which at a destination: SQLite, changed in transactions.
+
+The order is always: note what is about to be sent (`intent`), send, note where it is. So what the ledger does not know
+is looked for at the destination before it is sent again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...model.sequence_set import UIDSet
+from ..errors import StoreError
+
+__all__ = ["Ledger", "Pair"]
+
+FORMAT = 1
+_PATIENCE = 60.0
+_SCHEMA = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE pair (
+    id INTEGER PRIMARY KEY,
+    source TEXT NOT NULL,
+    source_name TEXT NOT NULL,
+    source_validity INTEGER NOT NULL,
+    destination TEXT NOT NULL,
+    name TEXT NOT NULL,
+    uid_validity INTEGER NOT NULL,
+    current INTEGER NOT NULL DEFAULT 1,
+    mod_sequence INTEGER
+);
+CREATE UNIQUE INDEX pair_names ON pair (source, source_name, source_validity, destination, name, uid_validity);
+CREATE TABLE message (
+    pair INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    there INTEGER,
+    flags TEXT NOT NULL,
+    PRIMARY KEY (pair, uid)
+) WITHOUT ROWID;
+CREATE TABLE intent (
+    pair INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    uid_next INTEGER NOT NULL,
+    PRIMARY KEY (pair, uid)
+) WITHOUT ROWID;
+CREATE TABLE parked (
+    pair INTEGER NOT NULL,
+    uid INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (pair, uid)
+) WITHOUT ROWID;
+CREATE TABLE spent (day TEXT PRIMARY KEY, octets INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(slots=True)
+class Pair:
+    """A mailbox of the source, and the one of the destination that its messages go to."""
+
+    id: int
+    name: str
+    """At the destination."""
+    uid_validity: int
+    mod_sequence: int | None = None
+    """Of the source, up to which the flags have been carried over."""
+
+
+class Ledger:
+    """For one thread.
+
+    :param path: its file; None: in memory, for a run that is only tried.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        try:
+            self.db = sqlite3.connect(":memory:" if path is None else path, timeout=_PATIENCE, check_same_thread=False)
+        except sqlite3.Error as exc:
+            raise StoreError(f"{path} can't be opened: {exc}") from None
+        self.db.isolation_level = None
+        try:
+            self.db.execute("PRAGMA journal_mode = TRUNCATE")
+            self.db.execute("PRAGMA synchronous = FULL")
+            (tables,) = self.db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()
+            if not tables:
+                self.db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO about VALUES ('format', {FORMAT}); COMMIT;")
+            (found,) = self.db.execute("SELECT value FROM about WHERE name = 'format'").fetchone() or (None,)
+        except sqlite3.DatabaseError as exc:
+            self.db.close()
+            raise StoreError(f"{path} is no ledger of fastimap's: {exc}") from None
+        if found != FORMAT:
+            self.db.close()
+            raise StoreError(f"{path} has format {found}; this version knows {FORMAT}")
+
+    def close(self) -> None:
+        """Close it; what was not committed is taken back."""
+        self.rollback()
+        self.db.close()
+
+    def begin(self) -> None:
+        """Begin a transaction, unless there is one."""
+        if not self.db.in_transaction:
+            self.db.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make durable what was changed."""
+        if self.db.in_transaction:
+            self.db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Take back what was changed and not committed."""
+        if self.db.in_transaction:
+            self.db.execute("ROLLBACK")
+
+    # Mailboxes.
+
+    def pair(
+        self, source: str, source_name: str, source_validity: int, destination: str, name: str, uid_validity: int
+    ) -> Pair:
+        """Return the pair, made if it is new; others of that mailbox of the source are former ones."""
+        key = (source, source_name, source_validity, destination, name, uid_validity)
+        self.begin()
+        self.db.execute(
+            "UPDATE pair SET current = 0 WHERE source = ? AND source_name = ? AND destination = ?",
+            (source, source_name, destination),
+        )
+        self.db.execute(
+            "INSERT OR IGNORE INTO pair (source, source_name, source_validity, destination, name, uid_validity) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            key,
+        )
+        number, mod_sequence = self.db.execute(
+            "SELECT id, mod_sequence FROM pair WHERE source = ? AND source_name = ? AND source_validity = ? "
+            "AND destination = ? AND name = ? AND uid_validity = ?",
+            key,
+        ).fetchone()
+        self.db.execute("UPDATE pair SET current = 1 WHERE id = ?", (number,))
+        return Pair(number, name, uid_validity, mod_sequence)
+
+    def set_mod_sequence(self, pair: Pair, mod_sequence: int | None) -> None:
+        """Note up to where the flags have been carried over."""
+        self.begin()
+        self.db.execute("UPDATE pair SET mod_sequence = ? WHERE id = ?", (mod_sequence, pair.id))
+        pair.mod_sequence = mod_sequence
+
+    def total(self, source: str, destination: str) -> int:
+        """Return how many messages of a source are at a destination."""
+        query = (
+            "SELECT count(*) FROM message JOIN pair ON pair.id = message.pair "
+            "WHERE source = ? AND destination = ? AND current"
+        )
+        number: int = self.db.execute(query, (source, destination)).fetchone()[0]
+        return number
+
+    # Messages.
+
+    def uids(self, pair: Pair) -> UIDSet:
+        """Return the messages of the source that are there."""
+        return UIDSet(uid for (uid,) in self.db.execute("SELECT uid FROM message WHERE pair = ?", (pair.id,)))
+
+    def unplaced(self, pair: Pair) -> UIDSet:
+        """Return those of them whose UID at the destination is not known."""
+        query = "SELECT uid FROM message WHERE pair = ? AND there IS NULL"
+        return UIDSet(uid for (uid,) in self.db.execute(query, (pair.id,)))
+
+    def known(self, destination: str, pair: Pair) -> UIDSet:
+        """Return the messages of the destination's mailbox that are known, of whatever source."""
+        query = (
+            "SELECT there FROM message JOIN pair ON pair.id = message.pair WHERE destination = ? AND name = ? "
+            "AND uid_validity = ? AND current AND there IS NOT NULL"
+        )
+        return UIDSet(uid for (uid,) in self.db.execute(query, (destination, pair.name, pair.uid_validity)))
+
+    def some(self, pair: Pair, uids: UIDSet) -> Iterator[tuple[int, int | None, str]]:
+        """Yield UID, UID at the destination and flags of messages that are there."""
+        for low, high in uids.ranges:
+            yield from self.db.execute(
+                "SELECT uid, there, flags FROM message WHERE pair = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+                (pair.id, low, high),
+            ).fetchall()
+
+    def intend(self, pair: Pair, uids: Iterable[int], uid_next: int) -> None:
+        """Note messages that are about to be sent, durably; those that were before keep their UIDNEXT."""
+        self.begin()
+        self.db.executemany("INSERT OR IGNORE INTO intent VALUES (?, ?, ?)", ((pair.id, uid, uid_next) for uid in uids))
+        self.commit()
+
+    def intents(self, pair: Pair) -> dict[int, int]:
+        """Return the messages of which nobody knows whether they were sent, with the destination's UIDNEXT of then."""
+        return dict(self.db.execute("SELECT uid, uid_next FROM intent WHERE pair = ?", (pair.id,)))
+
+    def forget_intents(self, pair: Pair, uids: Iterable[int]) -> None:
+        """Note messages that are not there."""
+        self.begin()
+        self.db.executemany("DELETE FROM intent WHERE pair = ? AND uid = ?", ((pair.id, uid) for uid in uids))
+
+    def insert(self, pair: Pair, rows: Iterable[tuple[int, int | None, str]]) -> None:
+        """Note messages that are there: UID, UID at the destination, flags."""
+        rows = list(rows)
+        self.begin()
+        self.db.executemany("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?)", ((pair.id, *row) for row in rows))
+        for table in ("intent", "parked"):
+            self.db.executemany(f"DELETE FROM {table} WHERE pair = ? AND uid = ?", ((pair.id, row[0]) for row in rows))
+
+    def place(self, pair: Pair, pairs: dict[int, int]) -> None:
+        """Note where messages are, of which that was not known."""
+        self.begin()
+        self.db.executemany(
+            "UPDATE message SET there = ? WHERE pair = ? AND uid = ?",
+            ((there, pair.id, uid) for uid, there in pairs.items()),
+        )
+
+    def set_flags(self, pair: Pair, flags: Iterable[tuple[str, int]]) -> None:
+        """Note the flags that messages of the source have."""
+        self.begin()
+        self.db.executemany(f"UPDATE message SET flags = ? WHERE pair = {pair.id:d} AND uid = ?", flags)
+
+    def remove(self, pair: Pair, uids: Iterable[int]) -> None:
+        """Forget messages."""
+        self.begin()
+        self.db.executemany("DELETE FROM message WHERE pair = ? AND uid = ?", ((pair.id, uid) for uid in uids))
+
+    def park(self, pair: Pair, uid: int, reason: str) -> None:
+        """Note that a message could not be sent."""
+        self.begin()
+        self.db.execute(
+            "INSERT INTO parked (pair, uid, reason) VALUES (?, ?, ?) "
+            "ON CONFLICT (pair, uid) DO UPDATE SET reason = excluded.reason, attempts = attempts + 1",
+            (pair.id, uid, reason),
+        )
+        self.db.execute("DELETE FROM intent WHERE pair = ? AND uid = ?", (pair.id, uid))
+
+    def parked(self, pair: Pair) -> dict[int, str]:
+        """Return the messages that could not be sent, with the reasons."""
+        return dict(self.db.execute("SELECT uid, reason FROM parked WHERE pair = ? ORDER BY uid", (pair.id,)))
+
+    def unpark(self, pair: Pair, uids: Iterable[int]) -> None:
+        """Note that the source has messages no more."""
+        self.begin()
+        self.db.executemany("DELETE FROM parked WHERE pair = ? AND uid = ?", ((pair.id, uid) for uid in uids))
+
+    # Octets that were sent.
+
+    def spent(self, destination: str, day: str) -> int:
+        """Return the octets that were sent on a day."""
+        row: Any = self.db.execute("SELECT octets FROM spent WHERE day = ?", (f"{destination} {day}",)).fetchone()
+        return row[0] if row else 0
+
+    def spend(self, destination: str, day: str, octets: int) -> None:
+        """Note octets that are about to be sent."""
+        self.begin()
+        self.db.execute(
+            "INSERT INTO spent VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET octets = octets + excluded.octets",
+            (f"{destination} {day}", octets),
+        )

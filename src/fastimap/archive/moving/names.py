@@ -1,0 +1,70 @@
+"""What a mailbox is called on another server: by a rule that can be undone.
+
+The prefix of the personal name space is taken off, the name is split at the delimiter, and put together again with the
+prefix and the delimiter of the destination. What would be its delimiter in a level becomes ``%2E`` (``%2F``, ...), and
+a ``%`` that would look like that becomes ``%25``. INBOX stays INBOX. Equal names come of equal names alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["Shape", "back", "mapped"]
+
+_HEX = "[0-9A-Fa-f]{2}"
+_FLAT = "%2F"
+"""Between levels where a server has none."""
+
+
+class Shape(NamedTuple):
+    """How a server's names are made: the prefix of the personal name space, and the delimiter."""
+
+    prefix: str = ""
+    delimiter: str | None = "/"
+
+    def levels(self, name: str) -> list[str]:
+        """Return the levels of a name, as they are spelt on this server."""
+        rest = name.removeprefix(self.prefix)
+        return rest.split(self.delimiter or _FLAT)
+
+    def name(self, levels: list[str]) -> str:
+        return self.prefix + (self.delimiter or _FLAT).join(levels)
+
+    @property
+    def special(self) -> str:
+        """What can't be in a level."""
+        return self.delimiter or "/"
+
+
+def mapped(name: str, source: Shape, destination: Shape) -> str:
+    """Return what a mailbox is called at the destination."""
+    if name == "INBOX":
+        return name
+    levels = name.removeprefix(source.prefix).split(source.delimiter) if source.delimiter else [name]
+    return destination.name(_escaped(levels, destination))
+
+
+def back(name: str, source: Shape, destination: Shape) -> str:
+    """Return of which name of the source a name at the destination has come."""
+    if name == "INBOX":
+        return name
+    levels = [_plain(level, destination) for level in destination.levels(name)]
+    if len(levels) == 1 and re.fullmatch("%(49|69)nbox", levels[0], re.IGNORECASE):
+        levels = [("I" if levels[0][1] == "4" else "i") + levels[0][3:]]
+    return (source.prefix + source.delimiter.join(levels)) if source.delimiter else levels[0]
+
+
+def _escaped(levels: list[str], destination: Shape) -> list[str]:
+    special = destination.special
+    code = f"%{ord(special):02X}"
+    made = [re.sub(f"%(?={_HEX})", "%25", level).replace(special, code) for level in levels]
+    if len(made) == 1 and not destination.prefix and made[0].upper() == "INBOX":
+        made = [f"%{ord(made[0][0]):02X}{made[0][1:]}"]
+    return made
+
+
+def _plain(level: str, destination: Shape) -> str:
+    special = destination.special
+    code = f"%{ord(special):02X}"
+    return re.sub(f"%25(?={_HEX})|{re.escape(code)}", lambda found: special if found[0] == code else "%", level)

@@ -1,0 +1,181 @@
+"""``fastimap migrate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .. import archive
+from ..archive.report import MailboxReport, Report
+from . import accounts, exits
+from .arguments import budget, day, merged, shown, size
+from .exits import UsageError, readable
+from .running import explained, talk
+from .show import Show, octets
+
+__all__ = ["add", "arguments_of", "ended", "moving", "run"]
+
+DESCRIPTION = (
+    "Copy the mail of an account to another one, with flags, keywords, dates and subscriptions. Later runs carry over "
+    "what is new, and flags that have changed. Nothing is changed at the source. A run that was cut short goes on "
+    "where it stopped, and no message is there twice."
+)
+EPILOG = (
+    "Exit code: 0 all is there; 1 failed; 2 a mistake in the arguments; 3 finished, but not all; 10 can't connect; "
+    "11 another run is under way; 12 credentials were refused; 13 stopped at a limit, or the destination is full; 130, "
+    "143 by a signal."
+)
+_OPTIONS: dict[str, Callable[[Any], Any] | None] = {
+    "mailboxes": None,
+    "exclude": None,
+    "rename": None,
+    "since": day,
+    "before": day,
+    "max_size": size,
+    "deleted": None,
+    "max_delete": None,
+    "on_doubt": None,
+    "budget": budget,
+}
+
+
+def renamed(text: str) -> tuple[str, str]:
+    """Return the two names of ``OLD=NEW``."""
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW")
+    return old, new
+
+
+def moving(parser: argparse.ArgumentParser) -> None:
+    """Add what `push` and `migrate` take."""
+    which = parser.add_argument_group("which messages")
+    which.add_argument(
+        "--mailbox",
+        action="append",
+        dest="mailboxes",
+        metavar="NAME",
+        help=r"only this mailbox, or special use (\Sent); repeatable",
+    )
+    which.add_argument(
+        "--exclude", action="append", metavar="NAME", help=r"not this mailbox, or special use (\Trash); repeatable"
+    )
+    which.add_argument(
+        "--rename", action="append", type=renamed, metavar="OLD=NEW", help="what a mailbox is called there; repeatable"
+    )
+    which.add_argument("--since", type=day, metavar="DATE", help="that came on this day or later (2024-01-31)")
+    which.add_argument("--before", type=day, metavar="DATE", help="that came before this day")
+    which.add_argument("--max-size", type=size, metavar="SIZE", help="of this size at most (20M)")
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--deleted", choices=["keep", "delete"], help="what becomes of copies that the source has no more (keep)"
+    )
+    how.add_argument(
+        "--max-delete", metavar="N", help="delete at most so many, or 10%%, a run (the larger of 100 and 10%%)"
+    )
+    how.add_argument(
+        "--on-doubt",
+        choices=["report", "send"],
+        help="what may have been sent when a run was cut, and looks different: park it, or send it again (report)",
+    )
+    how.add_argument("--dry-run", action="store_true", help="say what would be done and what would not fit")
+    how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run to end")
+    how.add_argument(
+        "--budget", type=budget, metavar="SIZE", help="to send a day at most (450M/day; 0: any; Gmail: 500 MB)"
+    )
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("source", metavar="FROM", help="the account to copy: a URL, imaps://user@host, or a name")
+    parser.add_argument("destination", metavar="TO", help="the account that its mail goes to")
+    parser.add_argument("--state", metavar="DIR", help="where to note what is there ($XDG_STATE_HOME/fastimap)")
+    moving(parser)
+    shown(parser)
+    accounts.add(parser)
+    accounts.add_destination(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Migrate."""
+    if options.account is not None:
+        raise UsageError("migrate takes two accounts, FROM and TO, and no --account")
+    source = accounts.given(options, options.source)
+    destination = accounts.given_destination(options, options.destination)
+    arguments = arguments_of(options, source.options("migrate"), source.where("migrate"))
+    talk(options)
+    with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        report = archive.migrate(
+            source.account, destination.account, state=options.state, progress=show.progress, **arguments
+        )
+    return ended(report, options, show)
+
+
+def arguments_of(options: argparse.Namespace, configured: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the arguments of the function: from the command line, else from the configuration."""
+    arguments = merged(options, configured, _OPTIONS, where)
+    if "rename" in arguments:
+        arguments["rename"] = dict(arguments["rename"])
+    return arguments | {"wait": options.wait, "dry_run": options.dry_run}
+
+
+def ended(report: Report, options: argparse.Namespace, show: Show) -> int:
+    """Say what came of it; return the exit code."""
+    code = exits.DONE if report.complete else exits.NOT_ALL
+    if report.stopped is not None:
+        code = exits.LIMIT
+    elif report.dry_run and not report.failed:
+        code = exits.DONE
+    if options.json:
+        for name, error in report.failed.items():
+            show.line("error", mailbox=name, error=readable(error))
+        show.line("summary", code=code, **report.as_dict())
+        return code
+    if not options.quiet or code != exits.DONE:
+        for each in report.mailboxes.values():
+            if not each.complete or each.notes or options.verbose:
+                print(_line(each, report.dry_run), file=sys.stderr)
+                for uid, reason in each.parked.items():
+                    print(f"  UID {uid}: {readable(reason)}", file=sys.stderr)
+        for note in report.notes:
+            print(readable(note), file=sys.stderr)
+        if report.held_back:
+            print(f"{readable(report.held_back)}; see --max-delete", file=sys.stderr)
+        if report.stopped:
+            when = f"; go on at {report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.go_on_at else "; run it again"
+            print(f"stopped: {readable(report.stopped)}{when}", file=sys.stderr)
+        print(_summary(report))
+    return code
+
+
+def _line(each: MailboxReport, dry_run: bool) -> str:
+    parts = [f"{each.found:,} found = {each.written:,} {'to send' if dry_run else 'sent'} + {each.present:,} there"]
+    parts += [f"{count:,} excluded ({name})" for name, count in each.excluded.items()]
+    if each.parked:
+        parts.append(f"{len(each.parked):,} parked")
+    more = [f"{each.moved:,} found there"] if each.moved else []
+    more += [f"{each.gone:,} gone at the source"] if each.gone else []
+    more += each.notes + ([each.error] if each.error else [])
+    return readable(f"{each.name}: {' + '.join(parts)}{'; ' if more else ''}{'; '.join(more)}")
+
+
+def _summary(report: Report) -> str:
+    if report.dry_run:
+        text = f"would send {report.written:,} of {report.found:,} messages, {octets(report.octets)}, to {report.store}"
+        return readable(f"{text}; nothing was done")
+    word = "complete" if report.complete else "NOT complete"
+    text = f"{word}: {report.found:,} found = {report.written:,} sent + {report.present:,} there"
+    if report.excluded_messages:
+        text += f" + {report.excluded_messages:,} excluded"
+    if report.parked:
+        text += f" + {report.parked:,} parked"
+    text += f"; {octets(report.octets)} to {report.store}"
+    if report.flags:
+        text += f"; flags of {report.flags:,} followed"
+    if report.deleted:
+        text += f"; {report.deleted:,} deleted"
+    if report.failed:
+        text += f"; {len(report.failed)} of {len(report.mailboxes)} mailboxes failed"
+    return readable(text)

@@ -1,0 +1,45 @@
+"""What two copies of a message have in common, wherever they are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+from ..model.headers import Headers
+
+__all__ = ["ID", "Kind", "digest", "message_id", "with_crlf"]
+
+ID = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+"""The data item that `message_id` needs."""
+_BARE = re.compile(rb"(?<!\r)\n")
+
+
+class Kind(NamedTuple):
+    """What messages have in common that may be the same."""
+
+    size: int
+    message_id: bytes | None
+
+
+def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the octets with CRLF where a line ends in LF alone: servers that keep mail in files store it so."""
+    cr = b""
+    for piece in pieces:
+        yield _BARE.sub(b"\r\n", cr + piece)[len(cr) :]
+        cr = b"\r" if piece.endswith(b"\r") else b""
+
+
+def digest(pieces: Iterable[bytes]) -> bytes:
+    """Return what tells messages from others, however their lines end."""
+    found = sha256(usedforsecurity=False)
+    for piece in with_crlf(pieces):
+        found.update(piece)
+    return found.digest()
+
+
+def message_id(headers: Headers) -> bytes | None:
+    """Return the Message-ID, however it is folded; None where there is none."""
+    found = headers.octets("message-id")
+    return b"".join(found[0].split()) or None if found else None

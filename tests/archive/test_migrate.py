@@ -1,0 +1,349 @@
+"""Push and migrate: exactly once, with flags and dates, whatever was there and whatever comes in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastimap import Account, Client, archive, errors
+from fastimap.archive.moving.ledger import Ledger
+from fastimap.archive.moving.names import Shape, back, mapped
+from fastimap.sessions.retry import Retry, no_waits
+from tests.archive.conftest import Mail, message
+from tests.client.conftest import serve
+from tests.client.peers import DONE, converse
+from tests.servers.dovecot import Dovecot
+from tests.support.cuts import Cut, proxied
+
+__all__ = ["serve"]
+
+Kept = dict[str, list[tuple[bytes, tuple[str, ...], int]]]
+
+
+@pytest.fixture
+def other(dovecot: Dovecot) -> Iterator[Mail]:
+    """The account that mail goes to."""
+    user = dovecot.new_user()
+    login: dict[str, Any] = {"user": user, "password": dovecot.password, "tls": False, "mechanism": "LOGIN"}
+    with Client(dovecot.host, dovecot.port, **login, timeout=20) as client:
+        yield Mail(dovecot, user, client)
+
+
+def kept(mail: Mail) -> Kept:
+    """Return what an account has, without UIDs: of each mailbox octets, flags and dates."""
+    return {name: sorted(each[1:] for each in messages) for name, messages in mail.all().items()}
+
+
+def fill(mail: Mail) -> None:
+    mail.fill("INBOX", 12, flags=("\\Seen", "$Forwarded"))
+    mail.fill("Work", 5, flags=("\\Flagged",), create=True)
+    mail.fill("Work/2024", 3, create=True)
+    mail.fill("Trash", 2)
+
+
+def test_an_account_is_copied(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """The ten lines: all is there, and the second time nothing is done."""
+    fill(mail)
+    report = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert report.complete, report.failed
+    assert (report.found, report.written, report.present) == (22, 22, 0)
+    assert kept(other) == kept(mail)
+
+    again = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert again.complete
+    assert (again.found, again.written, again.present) == (22, 0, 22)
+    assert kept(other) == kept(mail)
+
+
+def test_a_store_is_pushed(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    archive.pull(mail.account, tmp_path)
+    report = archive.push(tmp_path, other.account)
+    assert report.complete, report.failed
+    assert (report.found, report.written) == (22, 22)
+    assert {name: held for name, held in kept(other).items() if held} == {n: h for n, h in kept(mail).items() if h}
+    assert archive.push(tmp_path, other.account).written == 0
+
+
+def test_awaited(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+
+    async def main() -> None:
+        await archive.aio.pull(mail.account, tmp_path / "mail")
+        report = await archive.aio.push(tmp_path / "mail", other.account)
+        assert report.written == 22
+        report = await archive.aio.migrate(mail.account, other.account, state=tmp_path / "state")
+        assert (report.written, report.present) == (0, 22)
+
+    asyncio.run(main())
+
+
+def test_what_changes_at_the_source_is_carried_over(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    other.client.select("INBOX")
+    other.client.add_flags(3, "\\Answered")  # somebody works there already
+    other.client.unselect()
+    mail.fill("INBOX", 2)
+    mail.client.select("INBOX")
+    mail.client.remove_flags([1, 2], "\\Seen")
+    mail.client.add_flags([2, 3], ("\\Flagged", "$Junk"))
+    mail.client.unselect()
+    mail.expunge("INBOX", [5, 6])
+    report = archive.migrate(mail.account, other.account, state=tmp_path)
+    inbox = report.mailboxes["INBOX"]
+    assert (inbox.found, inbox.written, inbox.present, inbox.gone, inbox.flags) == (12, 2, 10, 2, 3)
+    assert report.deleted == 0
+    flags = {uid: set(flags) - {"\\Recent"} for uid, _, flags, _ in other.all()["INBOX"]}
+    assert flags[1] == {"$Forwarded"}
+    assert flags[2] == {"$Forwarded", "\\Flagged", "$Junk"}
+    assert flags[3] == {"\\Seen", "$Forwarded", "\\Flagged", "$Junk", "\\Answered"}
+    assert len(flags) == 14
+
+    report = archive.migrate(mail.account, other.account, state=tmp_path, deleted="delete", max_delete=1)
+    assert report.deleted == 0
+    assert report.held_back is not None
+    report = archive.migrate(mail.account, other.account, state=tmp_path, deleted="delete")
+    assert report.deleted == 2
+    assert {uid for uid, *_ in other.all()["INBOX"]} == set(range(1, 15)) - {5, 6}
+    assert archive.migrate(mail.account, other.account, state=tmp_path, deleted="delete").deleted == 0
+
+
+def test_what_another_program_has_copied_is_not_sent(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """With other dates and without flags; twins count each; what is unlike is sent."""
+    twin = b"Subject: a twin without Message-ID\r\n\r\ntext\r\n"
+    octets = mail.fill("INBOX", 6, flags=("\\Seen",))
+    for _ in range(3):
+        mail.client.append("INBOX", twin)
+    other.client.append("INBOX", message(99_999))
+    for each in (*octets[:4], twin, twin):
+        other.client.append("INBOX", each)
+    report = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert report.complete
+    assert (report.found, report.written, report.present) == (9, 3, 6)
+    held = [body for _, body, _, _ in other.all()["INBOX"]]
+    assert sorted(held) == sorted([*octets, twin, twin, twin, message(99_999)])
+    assert all("\\Seen" in flags for _, body, flags, _ in other.all()["INBOX"] if body in octets)
+
+
+def test_the_same_size_and_message_id_are_not_enough_for_two(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    one = b"Message-ID: <same@example.org>\r\n\r\none copy\r\n"
+    two = b"Message-ID: <same@example.org>\r\n\r\ntwo copy\r\n"
+    for each in (one, two):
+        mail.client.append("INBOX", each)
+    other.client.append("INBOX", two)
+    report = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert (report.written, report.present) == (1, 1)
+    assert sorted(body for _, body, _, _ in other.all()["INBOX"]) == [one, two]
+
+
+@pytest.mark.parametrize(("way", "to_client"), [("rst", True), ("fin", False)])
+def test_a_cut_link_to_the_destination(mail: Mail, dovecot: Dovecot, tmp_path: Path, way: Any, to_client: bool) -> None:
+    fill(mail)
+    for after in range(900, 20_000, 3500):
+        user = dovecot.new_user()
+        with proxied(dovecot.host, dovecot.port) as proxy, no_waits():
+            proxy.cuts.append(Cut(after if not to_client else after // 6 + 700, to_client, way))
+            account = Account(
+                proxy.host, proxy.port, user=user, password="secret", tls=False, mechanism="LOGIN", timeout=5
+            )
+            report = archive.migrate(mail.account, account, state=tmp_path / user, names=(None, user))
+            assert report.complete, (after, report.failed)
+        with Client(dovecot.host, dovecot.port, user=user, password="secret", tls=False, mechanism="LOGIN") as client:
+            there = kept(Mail(dovecot, user, client))
+        assert {n: h for n, h in there.items() if h} == {n: h for n, h in kept(mail).items() if h}, after
+
+
+def test_a_run_that_was_stopped_goes_on(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    report = archive.migrate(mail.account, other.account, state=tmp_path, stopping=iter([False, False, True]).__next__)
+    assert report.stopped == "asked to stop"
+    assert not report.complete
+    report = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert report.complete
+    assert kept(other) == kept(mail)
+
+
+def test_nobody_knows_whether_it_was_sent(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """A run was killed between sending and noting: what is there is found, what is not is sent."""
+    octets = mail.fill("INBOX", 4)
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    mail.client.append("INBOX", octets[0])  # the same again, which is to be there twice
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.db.execute("DELETE FROM message WHERE uid > 1")
+    ledger.db.execute("INSERT INTO intent SELECT id, 2, 2 FROM pair WHERE name = 'INBOX'")
+    ledger.db.execute("INSERT INTO intent SELECT id, 5, 2 FROM pair WHERE name = 'INBOX'")
+    ledger.close()
+    with no_waits():
+        report = archive.migrate(mail.account, other.account, state=tmp_path)
+    inbox = report.mailboxes["INBOX"]
+    assert (inbox.found, inbox.written, inbox.present) == (5, 1, 4)
+    assert sorted(body for _, body, _, _ in other.all()["INBOX"]) == sorted([*octets, octets[0]])
+
+
+@pytest.mark.parametrize("on_doubt", ["report", "send"])
+def test_what_the_server_may_have_changed_is_never_sent_in_silence(
+    mail: Mail, other: Mail, tmp_path: Path, on_doubt: Any
+) -> None:
+    octets = mail.fill("INBOX", 2)
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    mail.client.append("INBOX", message(77_777))
+    other.client.append("INBOX", b"Received: by the server\r\n" + message(77_777))
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.db.execute("INSERT INTO intent SELECT id, 3, 3 FROM pair WHERE name = 'INBOX'")
+    ledger.close()
+    with no_waits():
+        report = archive.migrate(mail.account, other.account, state=tmp_path, on_doubt=on_doubt)
+    inbox = report.mailboxes["INBOX"]
+    if on_doubt == "report":
+        assert list(inbox.parked) == [3]
+        assert "UID 3" in inbox.parked[3]
+        assert not report.complete
+        assert len(other.all()["INBOX"]) == 3
+    else:
+        assert (inbox.written, inbox.parked) == (1, {})
+        assert sum(body == message(77_777) for _, body, _, _ in other.all()["INBOX"]) == 1
+    assert len(octets) == 2
+
+
+def test_a_dry_run_says_it_and_does_nothing(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    before = kept(other)
+    report = archive.migrate(mail.account, other.account, state=tmp_path / "state", dry_run=True)
+    assert (report.found, report.written, report.dry_run) == (22, 22, True)
+    assert "Work would be made" in report.mailboxes["Work"].notes
+    assert report.octets == sum(len(body) for held in kept(mail).values() for body, *_ in held)
+    assert kept(other) == before
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_budget(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    report = archive.migrate(mail.account, other.account, state=tmp_path, budget=100)
+    assert report.stopped is not None
+    assert report.go_on_at is not None
+    assert report.go_on_at > datetime.now(UTC)
+    assert archive.migrate(mail.account, other.account, state=tmp_path, budget=0).complete
+
+
+def test_a_destination_that_refuses_some(mail: Mail, serve: Any, tmp_path: Path) -> None:
+    """A keyword, a date, a message that is too big, one that is called a virus: noted, or parked; the others are there."""
+    head = b"Message-ID: <%d@x>\r\n\r\n"
+    mail.client.append("INBOX", head % 1 + b"plain\r\n", flags=("\\Seen", "$Odd"))
+    mail.client.append("INBOX", head % 2 + b"old\r\n", internal_date=datetime(1971, 1, 1, tzinfo=UTC))
+    mail.client.append("INBOX", head % 3 + b"VIRUS\r\n")
+    mail.client.append("INBOX", head % 4 + b"big\r\n" * 400)
+    mail.client.append("INBOX", head % 5 + b"limited keyword\r\n", flags=("\\Flagged", "$Fine"))
+    sent: list[bytes] = []
+
+    def reply(command: bytes) -> bytes | None:
+        if command.startswith(b"APPEND"):
+            sent.append(command)
+            if b"VIRUS" in command or b"1971" in command or (b"limited" in command and b"$Fine" in command):
+                return b"<tag> NO not this one\r\n"
+            return b"<tag> OK [APPENDUID 7 %d] done\r\n" % len(sent)
+        if command.startswith(b"SELECT"):
+            flags = b"* OK [PERMANENTFLAGS (\\Seen \\Flagged $Fine)] kept\r\n"
+            return b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 1] next\r\n" + flags + DONE
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n' + DONE
+        return DONE
+
+    script = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS APPENDLIMIT=1000", selects=True)
+    account = Account("127.0.0.1", serve(script).port, user="ann", password="x", tls=False, timeout=10)
+    report = archive.migrate(mail.account, account, state=tmp_path, mailboxes=["INBOX"])
+    inbox = report.mailboxes["INBOX"]
+    assert (inbox.found, inbox.written, inbox.accounted) == (5, 3, 5)
+    assert set(inbox.parked) == {3, 4}
+    assert "refuses it" in inbox.parked[3]
+    assert "1000 at most" in inbox.parked[4]
+    assert "$Odd: not taken by the destination, left out of 1" in inbox.notes
+    assert "$Fine: not taken by the destination, left out of 1" in inbox.notes
+    assert "1 dates were not taken by the destination, and left out" in inbox.notes
+    assert not report.complete
+
+
+def test_a_full_destination_stops_it(mail: Mail, serve: Any, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    count = iter(range(1, 9))
+
+    def reply(command: bytes) -> bytes | None:
+        if command.startswith(b"APPEND"):
+            number = next(count)
+            return b"<tag> OK [APPENDUID 7 1] ok\r\n" if number == 1 else b"<tag> NO [OVERQUOTA] full\r\n"
+        if command.startswith(b"SELECT"):
+            return b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 1] next\r\n" + DONE
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n' + DONE
+        return DONE
+
+    script = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS", selects=True)
+    account = Account("127.0.0.1", serve(script).port, user="ann", password="x", tls=False, timeout=10)
+    report = archive.migrate(mail.account, account, state=tmp_path, mailboxes=["INBOX"])
+    assert report.stopped is not None
+    assert "full" in report.stopped
+    assert report.written == 1
+    assert not report.complete
+
+
+def test_names_and_choices(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    fill(mail)
+    report = archive.migrate(
+        mail.account,
+        other.account,
+        state=tmp_path,
+        mailboxes=["INBOX", "Work", "nowhere", "\\Trash"],
+        exclude=["\\Trash"],
+        rename={"Work": "Old/Work"},
+    )
+    assert set(kept(other)) - {"Drafts", "Trash", "Sent", "Junk"} >= {"INBOX", "Old/Work"}
+    assert kept(other)["Old/Work"] == kept(mail)["Work"]
+    assert report.failed == {"nowhere": "there is no such mailbox"}
+    assert kept(other)["Trash"] == []
+
+
+def test_what_makes_no_sense(mail: Mail, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="to itself"):
+        archive.migrate(mail.account, mail.account, state=tmp_path)
+    with pytest.raises(archive.StoreError, match="no store"):
+        archive.push(tmp_path, mail.account)
+    with pytest.raises(ValueError, match="on_doubt"):
+        archive.migrate(mail.account, mail.account, on_doubt="maybe")  # type: ignore[arg-type]
+
+
+def test_names_are_mapped_by_a_rule_that_can_be_undone() -> None:
+    dots, slashes, prefixed = Shape("", "."), Shape("", "/"), Shape("INBOX.", ".")
+    assert mapped("Work/2024", slashes, dots) == "Work.2024"
+    assert mapped("Work/v1.2", slashes, dots) == "Work.v1%2E2"
+    assert mapped("100%2E", slashes, dots) == "100%252E"
+    assert mapped("100% sure", slashes, dots) == "100% sure"
+    assert mapped("INBOX", slashes, prefixed) == "INBOX"
+    assert mapped("INBOX.Sent", prefixed, slashes) == "Sent"
+    assert mapped("Sent", slashes, prefixed) == "INBOX.Sent"
+    assert mapped("INBOX/old", slashes, prefixed) == "INBOX.INBOX.old"
+    assert mapped("a.b", dots, Shape("", None)) == "a%2Fb"
+    assert mapped("INBOX.INBOX", prefixed, slashes) == "%49NBOX"
+
+
+SHAPES = st.builds(Shape, st.sampled_from(["", "INBOX.", "Mail/"]), st.sampled_from([".", "/", "\\", None]))
+
+
+@given(st.text("ab%25EFf./\\INBOXinbox", min_size=1), SHAPES, SHAPES)
+def test_every_name_comes_back(name: str, source: Shape, destination: Shape) -> None:
+    name = source.prefix + name if name != "INBOX" else name
+    if name.upper() == "INBOX":
+        name = "INBOX"
+    assert back(mapped(name, source, destination), source, destination) == name
+
+
+def test_nobody_there(mail: Mail, tmp_path: Path) -> None:
+    gone = Account("127.0.0.1", 9, user="ann", password="secret", tls=False, mechanism="LOGIN", timeout=2)
+    with pytest.raises(errors.ConnectFailed):
+        archive.migrate(mail.account, gone, state=tmp_path, retry=Retry())
