@@ -234,7 +234,7 @@ def test_a_budget(mail: Mail, other: Mail, tmp_path: Path) -> None:
 
 
 def test_a_destination_that_refuses_some(mail: Mail, serve: Any, tmp_path: Path) -> None:
-    """A keyword, a date, a message that is too big, one that is called a virus: noted, or parked; the others are there."""
+    """A keyword, a date, a message that is too big, one that is called a virus: noted, or parked."""
     head = b"Message-ID: <%d@x>\r\n\r\n"
     mail.client.append("INBOX", head % 1 + b"plain\r\n", flags=("\\Seen", "$Odd"))
     mail.client.append("INBOX", head % 2 + b"old\r\n", internal_date=datetime(1971, 1, 1, tzinfo=UTC))

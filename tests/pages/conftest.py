@@ -30,6 +30,8 @@ class Stage:
     """Where imap.example.org is, for whoever goes to its port 993."""
     directory: Path
     """The home, and the working directory."""
+    environment: Callable[[str, str], None]
+    """Sets a variable of the environment."""
     names: dict[str, Any] = field(default_factory=dict)
     """What the blocks know."""
     watchers: list[threading.Thread] = field(default_factory=list)
@@ -93,7 +95,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             return look_up(host, service, *rest, **more)
 
         monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        made.append(Stage(port, home, {"__name__": "page", "password": "secret"}))
+        made.append(Stage(port, home, monkeypatch.setenv, {"__name__": "page", "password": "secret"}))
         return made[-1]
 
     yield move

@@ -148,6 +148,33 @@ def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert (checked.good, checked.checked) == (True, 2)
 
 
+@page("migrate.md")
+def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    # Both accounts are on imap.example.org here, and have the same password.
+    server.append("INBOX", mail("bob@example.org", "one"))
+    server.create("Work")
+    server.append("Work", mail("bob@example.org", "two"))
+
+    def here(block: Block) -> Block:
+        source = block.source.replace("me@new.example.org", "ann@imap.example.org")
+        source = source.replace('"new.example.org", user="me"', '"imap.example.org", user="ann"')
+        return block._replace(source=source.replace("old.example.org", "imap.example.org"))
+
+    stage.environment("FASTIMAP_TO_PASSWORD", "secret")
+    stage.environment("XDG_STATE_HOME", str(stage.directory))
+    shell, program, again = [here(block) for block in found if block.commands or block.language == "python"]
+    printed = stage.run(shell)
+    assert "would send 2 of 2 messages" in printed
+    assert "complete: 2 found = 2 sent + 0 there" in printed
+    assert [len(server.messages(name, user="ann")) for name in ("INBOX", "Work")] == [1, 1]
+    server.append("INBOX", mail("bob@example.org", "three"))
+    stage.run(program)
+    assert (stage.names["report"].written, stage.names["report"].present) == (1, 2)
+    stage.run(again)
+    assert stage.names["report"].complete
+    assert [len(server.messages(name, user="ann")) for name in ("INBOX", "Work")] == [2, 1]
+
+
 @page("command-line.md")
 def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     for name in ("Support", "Sent", "Trash"):
@@ -197,6 +224,15 @@ def sessions(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     retry, writes, held, pool, tickets = python(found)
     stage.run(retry)
     assert saved == [1, 2]
+
+    for name in ("Sent", "Archive"):
+        server.create(name, user="ann")
+    server.append("INBOX", mail("bob@example.org", "to be kept"), user="ann")
+    stage.names |= {"message": HELLO, "uids": UIDSet(3)}
+    stage.run(writes)
+    assert [each.octets for each in server.messages("Sent", user="ann")] == [HELLO]
+    assert len(server.messages("Archive", user="ann")) == 1
+    stage.names["uids"] = UIDSet("1:*")
 
     printed = stage.run(held)
     assert sorted(printed.splitlines()) == ["Drafts 1", "INBOX 2"]

@@ -31,17 +31,13 @@ class Shape(NamedTuple):
     def name(self, levels: list[str]) -> str:
         return self.prefix + (self.delimiter or _FLAT).join(levels)
 
-    @property
-    def special(self) -> str:
-        """What can't be in a level."""
-        return self.delimiter or "/"
-
 
 def mapped(name: str, source: Shape, destination: Shape) -> str:
     """Return what a mailbox is called at the destination."""
     if name == "INBOX":
         return name
-    levels = name.removeprefix(source.prefix).split(source.delimiter) if source.delimiter else [name]
+    rest = name.removeprefix(source.prefix)
+    levels = rest.split(source.delimiter) if source.delimiter else [rest]
     return destination.name(_escaped(levels, destination))
 
 
@@ -52,19 +48,27 @@ def back(name: str, source: Shape, destination: Shape) -> str:
     levels = [_plain(level, destination) for level in destination.levels(name)]
     if len(levels) == 1 and re.fullmatch("%(49|69)nbox", levels[0], re.IGNORECASE):
         levels = [("I" if levels[0][1] == "4" else "i") + levels[0][3:]]
-    return (source.prefix + source.delimiter.join(levels)) if source.delimiter else levels[0]
+    return source.prefix + (source.delimiter or "").join(levels)
 
 
 def _escaped(levels: list[str], destination: Shape) -> list[str]:
-    special = destination.special
-    code = f"%{ord(special):02X}"
-    made = [re.sub(f"%(?={_HEX})", "%25", level).replace(special, code) for level in levels]
+    made = [re.sub(f"%(?={_HEX})", "%25", level) for level in levels]
+    if destination.delimiter:
+        made = [level.replace(destination.delimiter, _code(destination.delimiter)) for level in made]
     if len(made) == 1 and not destination.prefix and made[0].upper() == "INBOX":
-        made = [f"%{ord(made[0][0]):02X}{made[0][1:]}"]
+        made = [_code(made[0][0]) + made[0][1:]]
     return made
 
 
 def _plain(level: str, destination: Shape) -> str:
-    special = destination.special
-    code = f"%{ord(special):02X}"
-    return re.sub(f"%25(?={_HEX})|{re.escape(code)}", lambda found: special if found[0] == code else "%", level)
+    special = destination.delimiter
+    code = _code(special) if special else "%25"
+
+    def plain(found: re.Match[str]) -> str:
+        return special if special and found[0] == code else "%"
+
+    return re.sub(f"%25(?={_HEX})|{code}" if special else f"%25(?={_HEX})", plain, level)
+
+
+def _code(character: str) -> str:
+    return f"%{ord(character):02X}"
