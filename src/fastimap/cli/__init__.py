@@ -31,6 +31,7 @@ COMMANDS = {
 }
 
 _GO_ON = "; what was done stays done, the same command goes on"
+_RESUMED = ("fastimap pull", "fastimap push", "fastimap migrate")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,8 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return FAILED
     except KeyboardInterrupt:
-        print(f"{command}: interrupted{_GO_ON if command == 'fastimap pull' else ''}", file=sys.stderr)
+        print(f"{command}: interrupted{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
         return INTERRUPTED
     except Terminated:
-        print(f"{command}: terminated{_GO_ON if command == 'fastimap pull' else ''}", file=sys.stderr)
+        print(f"{command}: terminated{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
         return TERMINATED

@@ -1,0 +1,43 @@
+"""What a migration from Dovecot makes at each of the servers: octets, flags, dates, names; and the second run nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastimap import Account, Client, archive
+from tests.archive.conftest import Mail, mail
+from tests.servers.server import Server
+
+__all__ = ["mail"]
+
+
+def test_an_account_moves_there(mail: Mail, real_server: Server, tmp_path: Path) -> None:
+    mail.fill("INBOX", 7, flags=("\\Seen", "$Forwarded"))
+    mail.fill("Work/v1.2", 4, flags=("\\Flagged",), create=True)
+    user = real_server.new_user()
+    account = Account(
+        real_server.host, real_server.port, user=user, password=real_server.password, tls=False, timeout=20
+    )
+    report = archive.migrate(mail.account, account, state=tmp_path, names=("here", "there"))
+    assert report.complete, report.as_dict()
+    assert (report.found, report.written) == (11, 11)
+    ours = mail.all()
+    with Client(account) as client:
+        (name,) = [info.name for info in client.list_mailboxes() if "v1" in info.name]
+        for source, there in (("INBOX", "INBOX"), ("Work/v1.2", name)):
+            client.select(there, read_only=True)
+            rows = client.fetch("1:*", "FLAGS", "INTERNALDATE", "BODY.PEEK[]")
+            found = sorted(
+                (
+                    row.body,
+                    tuple(sorted((row.flags or frozenset()) - {"\\Recent"})),
+                    int(row.internal_date.timestamp()) if row.internal_date else 0,
+                )
+                for row in rows
+            )
+            assert found == sorted(each[1:] for each in ours[source])
+    again = archive.migrate(mail.account, account, state=tmp_path, names=("here", "there"))
+    assert (again.complete, again.written, again.present) == (True, 0, 11)
+    # A ledger that was lost: what is there is found.
+    lost = archive.migrate(mail.account, account, state=tmp_path / "new", names=("here", "there"))
+    assert (lost.complete, lost.written, lost.present) == (True, 0, 11)
