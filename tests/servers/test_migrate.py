@@ -1,4 +1,4 @@
-"""What a migration from Dovecot makes at each of the servers: octets, flags, dates, names; and the second run nothing."""
+"""What a migration from Dovecot makes at each of the servers: octets, flags, dates, names; the second run nothing."""
 
 from __future__ import annotations
 

@@ -101,6 +101,8 @@ class _Job:
     gone: UIDSet = field(default_factory=UIDSet)
     left_out: Counter[str] = field(default_factory=Counter)
     mended: int = 0
+    sent: list[int] = field(default_factory=list)
+    """UIDs that the report does not have yet."""
     refused: int = 0
     """In a row."""
 
@@ -275,7 +277,8 @@ class Run:
         report.gone = len(job.gone)
         known &= uids
         report.present = len(known)
-        ledger.unpark(pair, set(ledger.parked(pair)) - set(uids) if ledger.parked(pair) else ())
+        if parked := ledger.parked(pair):
+            ledger.unpark(pair, UIDSet(parked) - uids)
         todo = source.wanted(uids - known, options.rules, report.excluded)
         matched = self._match(source, job, todo)
         todo -= matched
@@ -420,6 +423,8 @@ class Run:
                 ledger.park(pair, taken.uid, taken.reason)
             elif self.limit is not None and len(taken.octets) > self.limit:
                 ledger.park(pair, taken.uid, f"{len(taken.octets)} octets: the destination takes {self.limit} at most")
+            elif b"\0" in taken.octets and not self.client.session.has("BINARY"):
+                ledger.park(pair, taken.uid, "it holds NUL, and the destination takes none (BINARY)")
             else:
                 ready[taken.uid] = taken
         octets = sum(len(taken.octets or b"") for taken in ready.values())
@@ -434,6 +439,8 @@ class Run:
                 self._sleep(attempts.failed(exc))
                 self._found(job, ready, since)
         report.octets += octets
+        report.written_uids |= UIDSet(job.sent)
+        job.sent = []
         ledger.commit()
 
     def _spend(self, octets: int) -> None:
@@ -472,12 +479,7 @@ class Run:
             with client.pipeline() as pipeline:
                 for taken in messages:
                     made = self._made(job, taken)
-                    pending.append(
-                        (
-                            taken,
-                            pipeline.append(job.name, made.message, flags=made.flags, internal_date=made.internal_date),
-                        )
-                    )
+                    pending.append((taken, pipeline.append(job.name, **_arguments(made))))
         finally:
             for taken, answer in pending:
                 if answer.done:
@@ -502,7 +504,8 @@ class Run:
 
     def _made(self, job: _Job, taken: Taken, *, keywords: bool = True, date: bool = True) -> AppendMessage:
         flags = self._allowed(job, taken.flags.split(), keywords=keywords)
-        return AppendMessage(taken.octets or b"", flags, taken.date if date else None, binary=False)
+        octets = taken.octets or b""
+        return AppendMessage(octets, flags, taken.date if date else None, binary=b"\0" in octets)
 
     def _allowed(self, job: _Job, flags: Iterable[str], *, keywords: bool = True) -> list[str]:
         """Return the flags that the destination's mailbox keeps."""
@@ -535,7 +538,7 @@ class Run:
         self.ledger.insert(job.pair, [(taken.uid, there, taken.flags)])
         job.refused = 0
         job.report.written += 1
-        job.report.written_uids |= UIDSet(taken.uid)
+        job.sent.append(taken.uid)
         if there is not None:
             job.uid_next = max(job.uid_next, there + 1)
         size = len(taken.octets or b"")
@@ -554,7 +557,7 @@ class Run:
         for keywords, date in kinds:
             made = self._made(job, taken, keywords=keywords, date=date)
             try:
-                result = self.client.append(job.name, made.message, flags=made.flags, internal_date=made.internal_date)
+                result = self.client.append(job.name, **_arguments(made))
             except OverQuota as full:
                 self._full(job, ready, full)
             except CommandError:
@@ -685,6 +688,15 @@ class Run:
                             )
         if self.budget and octets > self.budget:
             self.report.notes.append(f"it would take {-(-octets // self.budget)} days, with {self.budget} octets a day")
+
+
+def _arguments(made: AppendMessage) -> dict[str, Any]:
+    return {
+        "message": made.message,
+        "flags": made.flags,
+        "internal_date": made.internal_date,
+        "binary": made.binary,
+    }
 
 
 def _groups(batches: Iterator[list[Taken]], most: int) -> Iterator[list[Taken]]:
