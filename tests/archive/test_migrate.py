@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -171,6 +172,26 @@ def test_a_run_that_was_stopped_goes_on(mail: Mail, other: Mail, tmp_path: Path)
     assert kept(other) == kept(mail)
 
 
+def intend(ledger: Ledger, uid: int, uid_next: int, octets: bytes) -> None:
+    name = octets.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
+    row = (uid, uid_next, len(octets), name, hashlib.sha256(octets).digest())
+    ledger.db.execute("INSERT INTO intent SELECT id, ?, ?, ?, ?, ? FROM pair WHERE name = 'INBOX'", row)
+
+
+def test_what_was_being_sent_and_is_gone_at_the_source_is_known_there(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    octets = mail.fill("INBOX", 4)
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.db.execute("DELETE FROM message WHERE uid = 3")
+    intend(ledger, 3, 3, octets[2])
+    ledger.close()
+    mail.expunge("INBOX", [3])
+    with no_waits():
+        report = archive.migrate(mail.account, other.account, state=tmp_path, deleted="delete")
+    assert (report.complete, report.written, report.deleted) == (True, 0, 1)
+    assert kept(other) == kept(mail)
+
+
 def test_nobody_knows_whether_it_was_sent(mail: Mail, other: Mail, tmp_path: Path) -> None:
     """A run was killed between sending and noting: what is there is found, what is not is sent."""
     octets = mail.fill("INBOX", 4)
@@ -178,8 +199,8 @@ def test_nobody_knows_whether_it_was_sent(mail: Mail, other: Mail, tmp_path: Pat
     mail.client.append("INBOX", octets[0])  # the same again, which is to be there twice
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.db.execute("DELETE FROM message WHERE uid > 1")
-    ledger.db.execute("INSERT INTO intent SELECT id, 2, 2 FROM pair WHERE name = 'INBOX'")
-    ledger.db.execute("INSERT INTO intent SELECT id, 5, 2 FROM pair WHERE name = 'INBOX'")
+    intend(ledger, 2, 2, octets[1])
+    intend(ledger, 5, 2, octets[0])
     ledger.close()
     with no_waits():
         report = archive.migrate(mail.account, other.account, state=tmp_path)
@@ -197,7 +218,7 @@ def test_what_the_server_may_have_changed_is_never_sent_in_silence(
     mail.client.append("INBOX", message(77_777))
     other.client.append("INBOX", b"Received: by the server\r\n" + message(77_777))
     ledger = Ledger(tmp_path / "ledger.sqlite")
-    ledger.db.execute("INSERT INTO intent SELECT id, 3, 3 FROM pair WHERE name = 'INBOX'")
+    intend(ledger, 3, 3, message(77_777))
     ledger.close()
     with no_waits():
         report = archive.migrate(mail.account, other.account, state=tmp_path, on_doubt=on_doubt)

@@ -10,12 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
 
-__all__ = ["Ledger", "Pair"]
+__all__ = ["Intent", "Ledger", "Pair"]
 
 FORMAT = 1
 _PATIENCE = 60.0
@@ -44,6 +44,9 @@ CREATE TABLE intent (
     pair INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     uid_next INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    message_id BLOB,
+    digest BLOB NOT NULL,
     PRIMARY KEY (pair, uid)
 ) WITHOUT ROWID;
 CREATE TABLE parked (
@@ -55,6 +58,17 @@ CREATE TABLE parked (
 ) WITHOUT ROWID;
 CREATE TABLE spent (day TEXT PRIMARY KEY, octets INTEGER NOT NULL) WITHOUT ROWID;
 """
+
+
+class Intent(NamedTuple):
+    """A message that is about to be sent; it is known again also where the source has it no more."""
+
+    uid: int
+    uid_next: int
+    """Of the destination, before it was sent first."""
+    size: int
+    message_id: bytes | None
+    digest: bytes
 
 
 @dataclass(slots=True)
@@ -183,15 +197,18 @@ class Ledger:
                 (pair.id, low, high),
             ).fetchall()
 
-    def intend(self, pair: Pair, uids: Iterable[int], uid_next: int) -> None:
-        """Note messages that are about to be sent, durably; those that were before keep their UIDNEXT."""
+    def intend(self, pair: Pair, intents: Iterable[Intent]) -> None:
+        """Note messages that are about to be sent, durably; those that were before stay as they are."""
         self.begin()
-        self.db.executemany("INSERT OR IGNORE INTO intent VALUES (?, ?, ?)", ((pair.id, uid, uid_next) for uid in uids))
+        self.db.executemany(
+            "INSERT OR IGNORE INTO intent VALUES (?, ?, ?, ?, ?, ?)", ((pair.id, *intent) for intent in intents)
+        )
         self.commit()
 
-    def intents(self, pair: Pair) -> dict[int, int]:
-        """Return the messages of which nobody knows whether they were sent, with the destination's UIDNEXT of then."""
-        return dict(self.db.execute("SELECT uid, uid_next FROM intent WHERE pair = ?", (pair.id,)))
+    def intents(self, pair: Pair) -> dict[int, Intent]:
+        """Return the messages of which nobody knows whether they were sent."""
+        query = "SELECT uid, uid_next, size, message_id, digest FROM intent WHERE pair = ?"
+        return {row[0]: Intent(*row) for row in self.db.execute(query, (pair.id,))}
 
     def forget_intents(self, pair: Pair, uids: Iterable[int]) -> None:
         """Note messages that are not there."""

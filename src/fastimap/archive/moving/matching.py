@@ -48,11 +48,11 @@ class Destined:
 
 
 def paired(
-    abouts: Iterable[About], there: Destined, octets: Callable[[int], bytes | None]
+    abouts: Iterable[About], there: Destined, digest_of: Callable[[int], bytes | None]
 ) -> tuple[dict[int, int], dict[int, About]]:
     """Return which messages are at the destination (UID, UID there), and what there is to know of the others.
 
-    :param octets: gives those of a message of the source.
+    :param digest_of: gives that of a message of the source; None where it is not there any more.
 
     Those that are found are taken out of `there`.
     """
@@ -74,8 +74,8 @@ def paired(
             for uid in theirs:
                 by_digest[there.digest(uid)].append(uid)
             for about in sorted(ours, key=lambda about: about.uid):
-                body = octets(about.uid)
-                same = by_digest.get(digest([body])) if body is not None else None
+                ours_is = digest_of(about.uid)
+                same = by_digest.get(ours_is) if ours_is is not None else None
                 if same:
                     pairs[about.uid] = same.pop(0)
                     theirs.remove(pairs[about.uid])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,14 +18,14 @@ from ...errors import CommandError, ConnectionLost, FastimapError, MailboxExists
 from ...model.headers import Headers
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
-from ...sessions.alike import message_id
+from ...sessions.alike import digest, message_id
 from ...sessions.retry import Attempts, Retry, seconds_to_sleep
 from ...settings import Account
 from ...wire import encode
 from ..errors import ArchiveError
 from ..options import most_deleted
 from ..report import MailboxReport, Progress, Report
-from .ledger import Ledger, Pair
+from .ledger import Intent, Ledger, Pair
 from .matching import Destined, paired
 from .names import Shape, mapped
 from .sources import About, Box, Rules, Source, Taken, shape_of
@@ -273,15 +274,15 @@ class Run:
             source.name, job.box.name, validity, self.name, job.name, job.selected.uid_validity or 0
         )
         known = ledger.uids(pair)
-        job.gone = known - uids
-        report.gone = len(job.gone)
         known &= uids
         report.present = len(known)
         if parked := ledger.parked(pair):
             ledger.unpark(pair, UIDSet(parked) - uids)
         todo = source.wanted(uids - known, options.rules, report.excluded)
-        matched = self._match(source, job, todo)
+        matched = self._match(source, job, todo, uids)
         todo -= matched
+        job.gone = ledger.uids(pair) - uids
+        report.gone = len(job.gone)
         if options.dry_run:
             self._would(source, job, todo)
             return
@@ -355,21 +356,33 @@ class Run:
 
     # What is there already.
 
-    def _match(self, source: Source, job: _Job, todo: UIDSet) -> UIDSet:
+    def _match(self, source: Source, job: _Job, todo: UIDSet, uids: UIDSet) -> UIDSet:
         """Find those messages that the destination has, of this or of another program; return those that are done."""
         ledger, pair, report = self.ledger, job.pair, job.report
         assert pair is not None
         intents = ledger.intents(pair)
         unplaced = ledger.unplaced(pair)
-        wanted = todo | unplaced
+        wanted = todo | (unplaced & uids)
+        # What was being sent, and is gone at the source by now, is known by what was noted of it.
+        noted = {uid: intent for uid, intent in intents.items() if uid not in uids}
         done = UIDSet()
+
+        def digest_of(uid: int) -> bytes | None:
+            if uid in noted:
+                return noted[uid].digest
+            octets = source.octets(uid)
+            return None if octets is None else digest([octets])
+
         for look in (1, 2):
             unknown = self._there(job) - ledger.known(self.name, pair)
-            if unknown and wanted:
+            if unknown and (wanted or noted):
                 there = Destined(self.client, unknown)
-                pairs, others = paired(source.about(wanted), there, source.octets)
+                former = [About(uid, intent.size, intent.message_id) for uid, intent in noted.items()]
+                pairs, others = paired(itertools.chain(source.about(wanted), former), there, digest_of)
+                ledger.insert(pair, [(uid, pairs[uid], "") for uid in noted if uid in pairs])
+                noted = {uid: intent for uid, intent in noted.items() if uid not in pairs}
                 ledger.place(pair, {uid: at for uid, at in pairs.items() if uid in unplaced})
-                new = [uid for uid in pairs if uid not in unplaced]
+                new = [uid for uid in pairs if uid in todo and uid not in unplaced]
                 ledger.insert(pair, [(uid, pairs[uid], "") for uid in new])  # flags follow
                 report.present += len(new)
                 report.moved += len(new)
@@ -378,7 +391,7 @@ class Run:
             else:
                 there, others = None, {}
             left = wanted & UIDSet(intents)
-            if not left:
+            if not left and not noted:
                 break
             if look == 1:
                 self._pause()
@@ -399,12 +412,12 @@ class Run:
         if not self.options.dry_run:
             self._sleep(_APART)
 
-    def _doubtful(self, job: _Job, abouts: dict[int, About], there: Destined, since: Mapping[int, int]) -> UIDSet:
+    def _doubtful(self, job: _Job, abouts: dict[int, About], there: Destined, intents: Mapping[int, Intent]) -> UIDSet:
         """Park those that may have been sent, and are not there as they were; return these."""
         assert job.pair is not None
         doubtful = []
         for uid, about in abouts.items():
-            like = there.like(about.message_id, since[uid])
+            like = there.like(about.message_id, intents[uid].uid_next)
             if like and self.options.on_doubt == "report":
                 reason = f"perhaps it is there as UID {like[0]}, changed by the server: a run was cut as it was sent"
                 self.ledger.park(job.pair, uid, reason)
@@ -429,8 +442,8 @@ class Run:
                 ready[taken.uid] = taken
         octets = sum(len(taken.octets or b"") for taken in ready.values())
         self._spend(octets)
-        ledger.intend(pair, ready, job.uid_next)
         since = job.uid_next
+        ledger.intend(pair, [_intent(taken, since) for taken in ready.values()])
         attempts = Attempts(self.retry)
         while ready:
             try:
@@ -587,19 +600,14 @@ class Run:
                 self._sleep(_APART)
             unknown = self._there(job) - self.ledger.known(self.name, pair)
             there = Destined(self.client, UIDSet([range(since, 2**32 - 1)]) & unknown)
-            abouts = [
-                About(taken.uid, size, message_id(Headers((taken.octets or b"")[: 256 * 1024])), taken.flags)
-                for taken in ready.values()
-                for size in {len(taken.octets or b""), *_stored(taken.octets or b"")}
-            ]
-            pairs, others = paired(abouts, there, lambda uid: ready[uid].octets)
+            intents = {uid: _intent(taken, since) for uid, taken in ready.items()}
+            abouts = [About(uid, intent.size, intent.message_id) for uid, intent in intents.items()]
+            pairs, others = paired(abouts, there, {uid: each.digest for uid, each in intents.items()}.get)
             for uid, at in pairs.items():
                 self._sent(job, ready, ready[uid], at)
             if not ready:
                 return
-        doubtful = self._doubtful(
-            job, {uid: about for uid, about in others.items() if uid in ready}, there, dict.fromkeys(ready, since)
-        )
+        doubtful = self._doubtful(job, others, there, intents)
         for uid in doubtful:
             del ready[uid]
 
@@ -715,7 +723,8 @@ def _groups(batches: Iterator[list[Taken]], most: int) -> Iterator[list[Taken]]:
         yield group
 
 
-def _stored(octets: bytes) -> list[int]:
-    """Return the size that a message has where lines end in CRLF."""
-    bare = octets.count(b"\n") - octets.count(b"\r\n")
-    return [len(octets) + bare] if bare else []
+def _intent(taken: Taken, uid_next: int) -> Intent:
+    octets = taken.octets or b""
+    bare = octets.count(b"\n") - octets.count(b"\r\n")  # servers store CRLF
+    name = message_id(Headers(octets[: 256 * 1024]))
+    return Intent(taken.uid, uid_next, len(octets) + bare, name, digest([octets]))
