@@ -14,7 +14,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 KNOWN = 0.935
-UNKNOWN = 1
+UNKNOWN = 0
 
 
 def main() -> int:

@@ -43,7 +43,8 @@ def mbsync(unavailable: Callable[..., NoReturn]) -> list[str]:
 
 
 def mail(subject: str) -> bytes:
-    return f"From: Ann <ann@example.org>\r\nSubject: {subject}\r\n\r\nThe text of {subject}.\r\n".encode()
+    head = f"From: Ann <ann@example.org>\r\nSubject: {subject}\r\nMessage-ID: <{subject}@example.org>\r\n"
+    return f"{head}\r\nThe text of {subject}.\r\n".encode()
 
 
 def replaced(text: str, *changes: tuple[str, str]) -> str:
@@ -71,12 +72,13 @@ def times(root: Path) -> set[int]:
     return {int(path.stat().st_mtime) for path in root.rglob("cur/*")}
 
 
-def in_environment(command: list[str], home: Path) -> None:
+def in_environment(command: list[str], home: Path) -> str:
     variables = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "PYTHONPATH": str(PROJECT / "src")}
     ended = subprocess.run(
         command, env=os.environ | variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.parametrize(("old", "new"), ROWS, ids=[old for old, _ in ROWS])
@@ -153,6 +155,14 @@ def test_both_hold_the_same(dovecot: Dovecot, mbsync: list[str], tmp_path: Path,
         }
     if "CopyArrivalDate" in old:
         assert times(homes[0]) == times(homes[1]) == {int(ARRIVED.timestamp())}
+    if old == "`mbsync work`":  # what it has pulled need not be fetched again
+        assert "`fastimap pull --adopt-from ~/OldMail work`" in PAGE
+        other = homes[1] / "Other"
+        options = ["--adopt-from", str(homes[0] / "Mail"), "--insecure"]
+        printed = in_environment([sys.executable, "-m", "fastimap", "pull", *options, "work", str(other)], homes[1])
+        assert "6 found = 0 written + 6 there; 0 octets" in printed
+        gone = mail("two").replace(b"\r\n", b"\n")
+        assert held(other) == {found for found in after if found[1] != gone}
 
 
 def test_the_page_has_rows() -> None:

@@ -12,7 +12,7 @@ r"""RFC 9051, section 2.3.2; ``\Recent`` is of RFC 3501."""
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """RFC 9051, section 9, date-month."""
 
-FETCH_MACROS: Final = {
+FETCH_MACROS: Final[dict[str, tuple[str, ...]]] = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "ALL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
