@@ -188,7 +188,7 @@ ALONE = {
         "_Decoder._save_date _Decoder._as_it_is _label _decoder": "the table of items; C has the common ones in line",
     },
     ("c", "reader"): {
-        "ResponseReader._frame ResponseReader._whole_row _append_pairs": "what is whole in the buffer, without a copy",
+        "ResponseReader._whole_row _append_pairs": "what is whole in the buffer, without a copy",
         "ResponseReader._append_fragments _is_status _is_condition _joined": "slices, sets and +, spelled out",
     },
     ("py", "reader"): {},

@@ -157,27 +157,54 @@ class ResponseReader(_Buffer):
 
     def _drain(self, untagged: dict[str, list[bytes | tuple[bytes, bytes]]], limit: int) -> bytes | None:
         while True:
+            fragments: list[Any] | None = None
             if not self._fragments:
                 stop = self._find_line(limit)
                 if stop < 0:
                     return None
-                if not self._ends_in_crlf(stop) or _data_response(self._text(stop)) is None:
+                line = self._text(stop)
+                response = _data_response(line) if self._ends_in_crlf(stop) else None
+                if response is None:
                     return self._take(stop)
-            if not self._next_fragment(limit):
-                return None
-            line, *others = self._taken()
-            response = _data_response(line)
+                fragments = self._frame(line, stop, limit)
+            if fragments is None:
+                if not self._next_fragment(limit):
+                    return None
+                fragments = [*self._taken()]
+                response = _data_response(fragments[0])
             assert response is not None
-            name, data = response
-            *pairs, last = data, *others
+            name, fragments[0] = response
             responses = untagged.setdefault(name, [])
-            responses += zip(pairs[::2], pairs[1::2], strict=True)
-            responses.append(last)
+            if len(fragments) > 1:
+                responses += zip(fragments[:-1:2], fragments[1::2], strict=True)
+            responses.append(fragments[-1])
 
     def _taken(self) -> tuple[Any, ...]:
         """Return the response that is framed."""
         fragments = tuple(self._fragments)
         self._fragments = []
+        return fragments
+
+    def _frame(self, line: bytes, stop: int, limit: int) -> list[bytes] | None:
+        """Take the response that `line` begins, up to `stop`, where all of it has arrived; return its fragments.
+
+        None, and nothing is taken, where a line or a literal of it is a question for _next_fragment().
+        """
+        fragments = [line]
+        while (size := _announced(line) if line.endswith(b"}") else -1) >= 0:
+            if size > self._other_literal_limit or len(fragments) // 2 >= self._literals_limit:
+                return None
+            start = stop + size
+            lf = self._buffer.find(b"\n", start, self._end)
+            if lf < 0 or lf + 1 - start > limit or self._buffer[lf - 1] != 0x0D or self._buffer[start] not in b") ":
+                return None
+            literal = bytes(self._view[stop:start])
+            stop = lf + 1
+            line = bytes(self._view[start : lf - 1])
+            fragments += literal, line
+        if len(fragments) > 1 and stop - self._start > self._response_limit:
+            return None
+        self._start = self._scanned = stop
         return fragments
 
     def _next_fragment(self, limit: int) -> bool:
