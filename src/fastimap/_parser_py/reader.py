@@ -162,11 +162,15 @@ class ResponseReader(_Buffer):
                 stop = self._find_line(limit)
                 if stop < 0:
                     return None
-                line = self._text(stop)
-                response = _data_response(line) if self._ends_in_crlf(stop) else None
+                line = bytes(self._view[self._start : stop])
+                response = _data_response(line[:-2]) if line.endswith(b"\r\n") else None
                 if response is None:
                     return self._take(stop)
-                fragments = self._frame(line, stop, limit)
+                if not line.endswith(b"}\r\n"):
+                    self._start = self._scanned = stop
+                    untagged.setdefault(response[0], []).append(response[1])
+                    continue
+                fragments = self._frame(line[:-2], stop, limit)
             if fragments is None:
                 if not self._next_fragment(limit):
                     return None
