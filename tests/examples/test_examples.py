@@ -69,7 +69,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started = []
 
     def start(name: str, port: int, *arguments: str) -> subprocess.Popen[str]:
-        variables = {"FASTIMAP_PASSWORD": "secret", "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+        variables = {
+            "FASTIMAP_PASSWORD": "secret",
+            "FASTIMAP_TO_PASSWORD": "other",
+            "SSL_CERT_FILE": str(tmp_path / "authority.pem"),
+        }
         home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONUNBUFFERED": "1"}
         program = subprocess.Popen(
             [sys.executable, str(PROJECT / "examples" / name), f"imaps://me@localhost:{port}", *arguments],
@@ -152,6 +156,23 @@ def test_archive_account(
     one.write_bytes(kept[0])
     there = sorted(path.read_bytes() for path in store.rglob("*fastimap,*"))
     assert there == sorted([*kept, mail("four")])
+
+
+def test_migrate(server: IMAPServer, context: ssl.SSLContext, run: Callable[..., str]) -> None:
+    server.create("Work")
+    kept = {"INBOX": [mail("one"), WITH_PICTURE], "Work": [mail("three")]}
+    for name, messages in kept.items():
+        for octets in messages:
+            server.append(name, octets, ["\\Seen"])
+    with IMAPServer(users={"you": "other"}, tls=context) as new:
+        arguments = ("migrate.py", server.port, f"imaps://you@localhost:{new.port}")
+        assert run(*arguments) == "3 messages at the source: 3 sent, 0 there already\n"
+        server.append("Work", mail("four"))
+        assert run(*arguments) == "4 messages at the source: 1 sent, 3 there already\n"
+        kept["Work"].append(mail("four"))
+        for name, messages in kept.items():
+            assert sorted(message.octets for message in new.messages(name)) == sorted(messages)
+        assert all("\\Seen" in message.flags for message in new.messages("INBOX"))
 
 
 def tasks(file: Path) -> list[tuple[str, str, str]]:
