@@ -41,6 +41,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Any:
     return hide
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("hidden", [(), ("QRESYNC",), ("QRESYNC", "CONDSTORE"), ("LIST-STATUS",)], ids=str)
 def test_it_follows(
     mail: Mail, tmp_path: Path, hidden: tuple[str, ...], without: Any, monkeypatch: pytest.MonkeyPatch
@@ -79,6 +80,7 @@ def test_nothing_is_changed_on_the_server(mail: Mail, tmp_path: Path) -> None:
     assert mail.client.mailbox_status("INBOX", "HIGHESTMODSEQ", "UNSEEN", "RECENT") == before
 
 
+@pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("connections", [1, 3])
 def test_several_connections(mail: Mail, tmp_path: Path, connections: int) -> None:
     mail.fill("INBOX", 250)

@@ -15,6 +15,7 @@ def differences(result: archive.Verification) -> list[tuple[str, int, str]]:
     return [(each.mailbox, each.uid, each.what) for each in result.differences]
 
 
+@pytest.mark.usefixtures("implementation")
 def test_damage_is_found_and_repaired(mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 6)
     archive.pull(mail.account, tmp_path)
