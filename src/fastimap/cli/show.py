@@ -90,7 +90,7 @@ class Show:
             if self._task is not None:
                 self._bar.remove_task(self._task)
             self._mailbox = now.mailbox
-            self._task = self._bar.add_task("", total=None)
+            self._task = self._bar.add_task("", total=None, octets="", rate="")
         self._bar.update(
             self._task,
             completed=now.done,
@@ -105,7 +105,6 @@ def _bar() -> Any:
     try:
         from rich import progress
         from rich.console import Console
-        from rich.markup import escape
     except ImportError:
         return None
 
@@ -113,13 +112,13 @@ def _bar() -> Any:
         def render(self, task: progress.Task) -> Any:
             from rich.text import Text
 
-            return Text(escape(task.description))
+            return Text(task.description)
 
     return progress.Progress(
         Description(),
         progress.BarColumn(),
         progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[octets]} {task.fields[rate]}"),
+        progress.TextColumn("{task.fields[octets]} {task.fields[rate]}", markup=False),
         progress.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

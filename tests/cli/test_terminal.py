@@ -1,0 +1,136 @@
+"""The command line on a real terminal: progress, and Ctrl-C at any time."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.archive.conftest import Mail, mail, stored
+
+__all__ = ["mail"]
+
+PATIENCE = 90  # seconds
+
+
+class Terminal:
+    """A process on a terminal of its own."""
+
+    def __init__(self, *arguments: str, **variables: str) -> None:
+        ours, theirs = pty.openpty()
+        self.ours = ours
+        self.seen = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "fastimap", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "120", **variables},
+            preexec_fn=_own_terminal,
+        )
+        os.close(theirs)
+
+    def read(self, seconds: float = 0.05) -> bool:
+        """Take what it has written; return whether there is more to come."""
+        if not select.select([self.ours], [], [], seconds)[0]:
+            return True
+        try:
+            octets = os.read(self.ours, 65536)
+        except OSError:  # its other end is closed
+            return False
+        self.seen += octets
+        return bool(octets)
+
+    def until(self, text: bytes) -> None:
+        end = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            assert self.read(), self.seen
+            assert time.monotonic() < end, self.seen
+
+    def type(self, octets: bytes) -> None:
+        os.write(self.ours, octets)
+
+    def end(self) -> int:
+        while self.read(PATIENCE):
+            pass
+        return self.process.wait(PATIENCE)
+
+
+def _own_terminal() -> None:
+    os.setsid()
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@contextmanager
+def on_a_terminal(mail: Mail, *arguments: str, **variables: str) -> Iterator[Terminal]:
+    made = Terminal(*arguments, SSL_CERT_FILE=str(mail.server.ca_file), **variables)
+    try:
+        yield made
+    finally:
+        made.process.kill()
+        made.process.wait()
+        os.close(made.ours)
+
+
+def test_progress_is_shown(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 300)
+    with on_a_terminal(mail, "pull", mail.url, str(tmp_path), FASTIMAP_PASSWORD=mail.server.password) as terminal:
+        assert terminal.end() == 0
+    assert b"INBOX" in terminal.seen
+    assert b"/300" in terminal.seen
+    assert b"complete: 300 found = 300 written" in terminal.seen
+    assert b"\x1b[?25h" in terminal.seen  # the cursor is shown again
+
+
+def test_the_password_is_asked_for_and_not_shown(mail: Mail, tmp_path: Path) -> None:
+    environment = {"FASTIMAP_CONFIG": ""}
+    with on_a_terminal(mail, "ls", mail.url, **environment) as terminal:
+        terminal.until(f"Password of {mail.user} at localhost: ".encode())
+        terminal.type(mail.server.password.encode() + b"\n")
+        assert terminal.end() == 0
+    assert b"INBOX" in terminal.seen
+    assert mail.server.password.encode() not in terminal.seen
+
+
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.4], ids=str)
+def test_ctrl_c_in_the_first_second(mail: Mail, tmp_path: Path, after: float) -> None:
+    mail.fill("INBOX", 5)
+    arguments = ("pull", mail.url, str(tmp_path), "--bwlimit", "100")
+    with on_a_terminal(mail, *arguments, FASTIMAP_PASSWORD=mail.server.password) as terminal:
+        time.sleep(after)
+        terminal.type(b"\x03")
+        code = terminal.end()
+    # Before Python has its handlers the kernel ends the process.
+    assert code in ((130, -2) if after == 0.0 else (130,))
+    assert b"Traceback" not in terminal.seen
+
+
+def test_ctrl_c_later_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 400)
+    arguments = ("pull", mail.url, str(tmp_path))
+    with on_a_terminal(mail, *arguments, "--bwlimit", "20K", FASTIMAP_PASSWORD=mail.server.password) as terminal:
+        terminal.until(b"/400")
+        cur = tmp_path / "INBOX" / "cur"
+        while not any(cur.iterdir()):
+            terminal.read()
+        terminal.type(b"\x03")
+        assert terminal.end() == 130
+    assert b"interrupted; what was done stays done, the same command goes on" in terminal.seen
+    assert b"Traceback" not in terminal.seen
+    before = len(stored(tmp_path)["INBOX"])
+    assert 0 < before < 400
+    with on_a_terminal(mail, *arguments, FASTIMAP_PASSWORD=mail.server.password) as terminal:
+        assert terminal.end() == 0
+    assert f"complete: 400 found = {400 - before} written + {before} there".encode() in terminal.seen
+    assert stored(tmp_path) == mail.all()
