@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from fastimap import Account, Client, archive
 from tests.archive.conftest import Mail, mail
@@ -13,18 +14,17 @@ __all__ = ["mail"]
 
 def test_an_account_moves_there(mail: Mail, real_server: Server, tmp_path: Path) -> None:
     mail.fill("INBOX", 7, flags=("\\Seen", "$Forwarded"))
-    mail.fill("Work/v1.2", 4, flags=("\\Flagged",), create=True)
+    mail.fill("Work/2024", 4, flags=("\\Flagged",), create=True)
     user = real_server.new_user()
-    account = Account(
-        real_server.host, real_server.port, user=user, password=real_server.password, tls=False, timeout=20
-    )
+    login: dict[str, Any] = {"user": user, "password": real_server.password, "mechanism": "LOGIN"}
+    account = Account(real_server.host, real_server.port, **login, tls=False, timeout=20)
     report = archive.migrate(mail.account, account, state=tmp_path, names=("here", "there"))
     assert report.complete, report.as_dict()
     assert (report.found, report.written) == (11, 11)
     ours = mail.all()
     with Client(account) as client:
-        (name,) = [info.name for info in client.list_mailboxes() if "v1" in info.name]
-        for source, there in (("INBOX", "INBOX"), ("Work/v1.2", name)):
+        (name,) = [info.name for info in client.list_mailboxes() if "2024" in info.name]
+        for source, there in (("INBOX", "INBOX"), ("Work/2024", name)):
             client.select(there, read_only=True)
             rows = client.fetch("1:*", "FLAGS", "INTERNALDATE", "BODY.PEEK[]")
             found = sorted(
