@@ -12,7 +12,10 @@ import pytest
 from fastimap import Account, Client
 from fastimap.archive import State
 from fastimap.archive.stores import kind_of, store_at
+from tests.client.conftest import implementation
 from tests.servers.dovecot import Dovecot
+
+__all__ = ["Mail", "implementation", "mail", "message", "stored"]
 
 
 def message(number: int, size: int = 200) -> bytes:
