@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import SAVED, SequenceSet, errors
+from fastimap import SAVED, SequenceSet, UIDSet, errors
 from fastimap.search import subject
 from fastimap.types import MailboxInfo
 from tests.client.doors import Door
@@ -35,10 +35,12 @@ def test_all_messages_are_found_without_a_key(client: Any) -> None:
 
 
 def test_one_message(client: Any) -> None:
-    first, second, _ = client.search()
+    first, second, third = client.search()
     assert client.fetch_one(second, "ENVELOPE").envelope.subject == "two"
     assert client.fetch_one(SequenceSet(1), "UID").uid == first
     assert client.fetch_one(4_000_000_000, "FLAGS") is None
+    for last in (UIDSet("*"), SequenceSet("*")):
+        assert client.fetch_one(last, "UID").uid == third
     for several in ([first, second], "1:*", SAVED):
         with pytest.raises(ValueError, match="single message"):
             client.fetch_one(several, "FLAGS")

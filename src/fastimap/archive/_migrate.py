@@ -96,6 +96,8 @@ def migrate(
         stopping=stopping,
     )
     ours, theirs = names[0] or account_name(source), names[1] or account_name(destination)
+    if ours == theirs and source.port != destination.port:  # two servers on one machine
+        ours, theirs = f"{ours}:{source.port}", f"{theirs}:{destination.port}"
     if ours == theirs:
         raise ValueError(f"{ours} would be copied to itself")
     directory = Path(state).expanduser() if state is not None else state_directory(ours, theirs)

@@ -466,7 +466,7 @@ class AsyncClient(BaseClient[Secret]):
     ) -> FetchedMessage | None:
         """Return the data items of one message, or None where there is no such message.
 
-        :param message: its UID; or a `SequenceSet` of its sequence number.
+        :param message: its UID; or a `SequenceSet` of its sequence number. ``UIDSet("*")`` is the last message.
         :param items: data items, as for `fetch`.
         :param changed_since: only if its mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
 

@@ -83,8 +83,8 @@ def _through(proxy: str, settings: Settings) -> socket.socket:
 def _by_connect(proxy: str, settings: Settings) -> socket.socket:
     """Return a socket that an HTTP proxy has connected (RFC 9110, section 9.3.6).
 
-    Not by python-socks: it takes all that one recv() brings for the proxy's answer, which may be half of it, or have the
-    server's greeting after it. Here it is read octet by octet.
+    Not by python-socks: it takes all that one recv() brings for the proxy's answer, which may be half of it, or have
+    the server's greeting after it. Here it is read octet by octet.
     """
     given = urlsplit(proxy)
     timeout = settings.timeouts.connect

@@ -239,14 +239,14 @@ def fetch_one(
 ) -> Flow[FetchedMessage | None]:
     """Return the data items of one message, or None where there is no such message.
 
-    :param message: its UID; or a `SequenceSet` of its sequence number.
+    :param message: its UID; or a `SequenceSet` of its sequence number. ``UIDSet("*")`` is the last message.
     :param items: data items, as for `fetch`.
     :param changed_since: only if its mod-sequence is greater (CONDSTORE, RFC 7162, section 3.1.4.1).
 
     (RFC 9051, section 6.4.5)
     """
     wanted = uid_set(message)
-    if isinstance(wanted, SavedResult) or wanted.has_star or len(wanted) != 1:
+    if isinstance(wanted, SavedResult) or (wanted.ranges if wanted.has_star else len(wanted) != 1):
         raise ValueError(f"fetch_one() is for a single message, not for {message!r:.100}: fetch() takes several")
     rows: FetchResult = yield Fetch(wanted, *items, changed_since=changed_since)
     return rows[0] if rows else None
