@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from .. import search as keys
 from ..clients.blocking import Client
@@ -24,10 +24,12 @@ from ..sessions.retry import Retry
 from ..settings import Account
 from .adopt import Adopted, Adoption
 from .budgets import GivenBudget, Meter, as_budget
+from .choosing import chosen, fits
 from .compare import Comparison, compare, flag_changes, unchanged
+from .copies import COMMIT_MESSAGES, COMMIT_OCTETS, Copies
 from .errors import ArchiveError, StoreError
 from .locks import locked
-from .matching import Candidates, Match
+from .matching import Candidates
 from .messages import ITEMS, extra_of, flags_of, items_about
 from .options import Options
 from .report import MailboxReport, Progress, Report
@@ -42,13 +44,9 @@ _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
 _BLOCKS = (100, 1000)
 """Messages in the first blocks, from the newest on; all that follow have the next number."""
 _BLOCK = 5000
-_COMMIT_MESSAGES = 1000
-_COMMIT_OCTETS = 32 * 1024 * 1024
-_COMMIT_SECONDS = 5.0
 _TOGETHER = 100
 _LEFT_OUT = "the server leaves it out of its answers"
 _EXPUNGED = "expunged meanwhile"
-_GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
 
 class _Stop(Exception):
@@ -235,10 +233,6 @@ class _Pull:
         self.all_done = 0
         self.all_octets = 0
         self.current: tuple[str, int, int, int] = ("", 0, 0, 0)
-        self.rows: list[tuple[Any, ...]] = []
-        self.unflushed = 0
-        self.flushed_at = self.began
-        self.broken = False
         self.received = 0
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
@@ -249,7 +243,7 @@ class _Pull:
         self.retry = replace(retry, sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
         self.adoption = self._adoption()
-        self.replaced: list[Path] = []
+        self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
 
     def _adoption(self) -> Adoption | None:
         """Return what is to be adopted, of this run or of one that did not end."""
@@ -294,7 +288,7 @@ class _Pull:
                 if self.options.dry_run:
                     self.state.rollback()
                 else:
-                    self._flush()
+                    self.copies.flush()
         report.octets_received = self.received
         return report
 
@@ -332,9 +326,9 @@ class _Pull:
             status_items = (*_STATUS, "HIGHESTMODSEQ") if _condstore(client) else _STATUS
             at_once = bool(known) and client.session.has("LIST-STATUS")
             infos = client.list_mailboxes(status=status_items if at_once else ())
-            chosen = self._chosen(client, infos)
+            wanted = chosen(client, infos, self.options, self.report)
             jobs = [
-                _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in chosen
+                _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
@@ -346,48 +340,16 @@ class _Pull:
                     job.status = answer.result()
             for place in lost:
                 self._lost(client, place, jobs)
-        self._empty_source(infos, known)
+        if known and not any(info.is_selectable for info in infos):
+            raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
-
-    def _chosen(self, client: Client, infos: Sequence[MailboxInfo]) -> list[MailboxInfo]:
-        options, report = self.options, self.report
-        selectable = {info.name: info for info in infos if info.is_selectable}
-        if options.mailboxes is not None:
-            chosen: dict[str, MailboxInfo] = {}
-            for name in options.mailboxes:
-                found = self._named(client, selectable, name)
-                if found is None:
-                    report.mailboxes[name] = MailboxReport(name, error="there is no such mailbox")
-                else:
-                    chosen[found.name] = found
-        else:
-            chosen = selectable
-            uses = [info for info in infos if not info.special_use.isdisjoint(_GMAIL_USES) and info.is_selectable]
-            if client.session.has("X-GM-EXT-1") and any("\\All" in info.special_use for info in uses):
-                chosen = {info.name: info for info in uses}
-                for name in selectable:
-                    if name not in chosen:
-                        report.excluded[name] = "a label: its messages are in All Mail, labels are kept with them"
-        for name in options.exclude:
-            found = self._named(client, selectable, name)
-            if found is not None and chosen.pop(found.name, None) is not None:
-                report.excluded[found.name] = "exclude"
-        return sorted(chosen.values(), key=lambda info: (info.name != "INBOX", info.name))
-
-    def _named(self, client: Client, selectable: dict[str, MailboxInfo], name: str) -> MailboxInfo | None:
-        if name.startswith("\\"):
-            found = client.special_mailbox(name)
-            return found if found is not None and found.name in selectable else None
-        if name.upper() == "INBOX":
-            name = "INBOX"
-        return selectable.get(name)
 
     def _lost(self, client: Client, place: Place, jobs: list[_Job]) -> None:
         """Find a mailbox under its new name, if exactly one fits; else its messages are gone."""
         fitting = [
             job
             for job in jobs
-            if job.place is None and job.status is not None and self._fits(client, place, job, job.status)
+            if job.place is None and job.status is not None and fits(client, place, job.info, job.status, self.state)
         ]
         if len(fitting) == 1:
             (job,) = fitting
@@ -411,26 +373,6 @@ class _Pull:
             if not self.options.dry_run:
                 self.state.commit()
                 self.store.committed()
-
-    def _fits(self, client: Client, place: Place, job: _Job, status: MailboxStatus) -> bool:
-        """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like."""
-        if status.uid_validity != place.uid_validity:
-            return False
-        selected = client.select(job.info, read_only=True)
-        if place.mailbox_id is not None and selected.mailbox_id is not None:
-            return place.mailbox_id == selected.mailbox_id
-        newest = {entry.uid: entry for entry in list(self.state.entries(place))[-50:]}
-        if not newest:
-            return False
-        for row in client.fetch(UIDSet(newest), "RFC822.SIZE", "INTERNALDATE"):
-            entry = newest[row.uid or 0]
-            if row.size != entry.size or (row.internal_date and int(row.internal_date.timestamp()) != entry.date):
-                return False
-        return True
-
-    def _empty_source(self, infos: Sequence[MailboxInfo], known: dict[str, Place]) -> None:
-        if known and not any(info.is_selectable for info in infos):
-            raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
 
     def _look(self, jobs: list[_Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
@@ -549,7 +491,7 @@ class _Pull:
                 report.excluded[_EXPUNGED] = len(gone_while)
             still = {uid: reason for uid, reason in parked.items() if uid in gone_while}
             state.unpark(place, still)
-        self._flush()
+        self.copies.flush()
         self._account(job, place)
 
     def _account(self, job: _Job, place: Place) -> None:
@@ -619,12 +561,9 @@ class _Pull:
         moved: list[int] = []
         matches = list(self.candidates.matches(client, new))
         for start in range(0, len(matches), _TOGETHER):
-            with held():
-                together = matches[start : start + _TOGETHER]
-                moved += [match.uid for match in together if self._move(place, match)]
-                self.store.sync()
-                self.state.commit()
-                self.store.committed()
+            for match in self.copies.move(place, matches[start : start + _TOGETHER]):
+                self.candidates.taken(match)
+                moved.append(match.uid)
         job.report.moved = len(moved)
         job.report.present += len(moved)
         return UIDSet(moved)
@@ -642,25 +581,14 @@ class _Pull:
         together: list[Adopted] = []
 
         def take() -> None:
-            with held():
-                messages = [each.message for each in together]
-                places = self.store.write(place, messages)
-                self.store.sync()
-                self._replace([each.file for each in together])
-                self.state.insert(
-                    (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
-                    for each, where in zip(messages, places, strict=True)
-                )
-                self.state.unpark(place, [each.uid for each in messages])
-                self.state.commit()
-                self.store.committed()
-            done.extend(each.uid for each in messages)
+            self.copies.adopt(place, together)
+            done.extend(each.message.uid for each in together)
             together.clear()
             self._check()
 
         for each in self.adoption.matches(client, mailbox, place.uid_validity, new):
             together.append(each)
-            if len(together) >= _TOGETHER or sum(len(one.message.octets) for one in together) > _COMMIT_OCTETS:
+            if len(together) >= _TOGETHER or sum(len(one.message.octets) for one in together) > COMMIT_OCTETS:
                 take()
         if together:
             take()
@@ -671,41 +599,10 @@ class _Pull:
             job.report.notes.append(f"{left} messages of {mailbox.path} are not known on the server, or were fetched")
         return UIDSet(done)
 
-    def _replace(self, files: Iterable[Path]) -> None:
-        """Take away what another program had, and is here by now; in a directory of its own it stays."""
-        if self.adoption is not None and self.adoption.root == self.store.root:
-            for file in files:
-                file.unlink(missing_ok=True)
-
-    def _move(self, place: Place, match: Match) -> bool:
-        try:
-            where = self.store.move(match.source, match.entry, place, match.uid)
-        except LookupError:
-            return False  # it is not there any more: it is fetched
-        entry = match.entry._replace(uid=match.uid, place=where)
-        self.state.move(match.source, match.entry.uid, place, entry)
-        if (match.flags, match.extra) != (entry.flags, entry.extra):
-            self.store.set_flags(place, [(entry, match.flags, match.extra)])
-            self.state.set_flags(place, [(match.flags, match.extra, match.uid)])
-        self.candidates.taken(match)
-        return True
-
     def _follow(self, place: Place, report: MailboxReport, found: Comparison) -> None:
         """Have the flags and labels that the server has."""
         for start in range(0, len(found.changes), 1000):
-            changes = {change.uid: change for change in found.changes[start : start + 1000]}
-            entries = [entry for entry in self.state.some(place, UIDSet(changes)) if not entry.gone]
-            with held():
-                self.store.set_flags(
-                    place, [(entry, changes[entry.uid].flags, changes[entry.uid].extra) for entry in entries]
-                )
-                self.store.sync()
-                self.state.set_flags(
-                    place, [(changes[entry.uid].flags, changes[entry.uid].extra, entry.uid) for entry in entries]
-                )
-                self.state.commit()
-                self.store.committed()
-            report.flags += len(entries)
+            report.flags += self.copies.follow(place, found.changes[start : start + 1000])
 
     def _fetch(
         self, job: _Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
@@ -723,7 +620,7 @@ class _Pull:
         if not missing:
             return missing
         if client is None:
-            self._flush()
+            self.copies.flush()
             with self.pool.selected(job.name, read_only=True, timeout=None) as other:
                 there = other.search(keys.uid(missing)).uids
         else:
@@ -748,31 +645,13 @@ class _Pull:
                 self.state.park(place, uid, reason)
                 done.append(uid)
                 continue
-            moment = row.internal_date
-            messages.append(
-                Message(
-                    uid,
-                    body,
-                    None if moment is None else int(moment.timestamp()),
-                    flags_of(row),
-                    sha256(body, usedforsecurity=False).digest(),
-                    extra_of(row),
-                )
-            )
+            messages.append(_message(row, uid, body))
             octets += len(body)
             done.append(uid)
         if messages:
             if self.options.max_octets is not None and self.all_octets + octets > self.options.max_octets:
                 raise _Stop(f"it would write more than {self.options.max_octets} octets")
-            places = self.store.write(place, messages)
-            number = place.id
-            self.rows += [
-                (number, uid, len(body), when, flags, digest, where, extra)
-                for (uid, body, when, flags, digest, extra), where in zip(messages, places, strict=True)
-            ]
-            if self.adoption is not None and self.adoption.doubts:
-                found = [self.adoption.was(message.digest) for message in messages]
-                self.replaced += [file for file in found if file is not None]
+            self.copies.write(place, messages)
             if parked:
                 self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
             count = len(messages)
@@ -781,41 +660,14 @@ class _Pull:
             report.octets += octets
             self.all_done += count
             self.all_octets += octets
-            self.unflushed += octets
             self._count(octets)
             name, before, total, so_far = self.current
             self.current = (name, before + count, total, so_far + octets)
             now = time.monotonic()
-            if (
-                len(self.rows) >= _COMMIT_MESSAGES
-                or self.unflushed >= _COMMIT_OCTETS
-                or now - self.flushed_at >= _COMMIT_SECONDS
-            ):
-                self._flush()
+            if self.copies.due(now):
+                self.copies.flush()
             self._pace(now)
         return done
-
-    def _flush(self) -> None:
-        """Make durable what was written, then note it."""
-        if self.broken:
-            return
-        with held():
-            try:
-                self.store.sync()
-                self._replace(self.replaced)
-                self.replaced = []
-                self.state.insert(self.rows)
-                if spent := self.meter.take_unsaved():
-                    self.state.spend(self.name, spent, Meter.oldest())
-                self.state.commit()
-            except BaseException:
-                self.broken = True  # a full disk: what was not noted comes again
-                self.state.rollback()
-                raise
-            self.store.committed()
-            self.rows = []
-            self.unflushed = 0
-            self.flushed_at = time.monotonic()
 
     # Limits.
 
@@ -850,8 +702,9 @@ class _Pull:
                 report.held_back = "nothing was deleted: " + "; ".join(odd)
                 return
         for gone in self.gone.values():
-            for entries in _chunks(self._left(gone), _COMMIT_MESSAGES):
-                self._away(gone.place, entries)
+            for entries in _chunks(self._left(gone), COMMIT_MESSAGES):
+                self.copies.away(gone.place, entries, options.deleted)
+                report.deleted += len(entries) * (options.deleted != "keep")
             if gone.why == "no such mailbox":
                 state.leave(gone.place)
             elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
@@ -862,21 +715,11 @@ class _Pull:
         """Return the messages that are gone, and did not turn up elsewhere."""
         return [entry for entry in self.state.some(gone.place, gone.uids) if not entry.gone]
 
-    def _away(self, place: Place, entries: list[Entry]) -> None:
-        uids = [entry.uid for entry in entries]
-        with held():
-            if self.options.deleted == "delete":
-                self.store.remove(place, entries)
-                self.state.remove(place, uids)
-            else:
-                if self.options.deleted == "mark":
-                    self.store.mark(place, entries)
-                self.state.set_gone(place, uids)
-            self.store.sync()
-            if self.options.deleted != "keep":
-                self.report.deleted += len(entries)
-            self.state.commit()
-            self.store.committed()
+
+def _message(row: FetchedMessage, uid: int, body: bytes) -> Message:
+    moment = row.internal_date
+    digest = sha256(body, usedforsecurity=False).digest()
+    return Message(uid, body, None if moment is None else int(moment.timestamp()), flags_of(row), digest, extra_of(row))
 
 
 def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:

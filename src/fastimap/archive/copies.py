@@ -1,0 +1,164 @@
+"""The store and the state, changed together: written, made durable, and then noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..model.sequence_set import UIDSet
+from .adopt import Adopted, Adoption
+from .budgets import Meter
+from .compare import Change
+from .matching import Match
+from .options import Deleted
+from .signals import held
+from .state import Entry, Place, State
+from .stores.base import Message, Store
+
+__all__ = ["COMMIT_MESSAGES", "COMMIT_OCTETS", "Copies"]
+
+COMMIT_MESSAGES = 1000
+COMMIT_OCTETS = 32 * 1024 * 1024
+_COMMIT_SECONDS = 5.0
+
+
+class Copies:
+    """The copies of messages that one run makes, moves, marks and removes.
+
+    What was written and is not noted when a run ends is written again by the next one, under the same name.
+    """
+
+    def __init__(self, store: Store, state: State, meter: Meter, account: str, adoption: Adoption | None) -> None:
+        self._store = store
+        self._state = state
+        self._meter = meter
+        self._account = account
+        self._adoption = adoption
+        self._rows: list[tuple[Any, ...]] = []
+        """Of the state, for what is written and not made durable."""
+        self._octets = 0
+        self._flushed_at = time.monotonic()
+        self._replaced: list[Path] = []
+        self._broken = False
+
+    # Messages that arrive.
+
+    def write(self, place: Place, messages: Sequence[Message]) -> None:
+        """Write messages; they count once they are flushed."""
+        places = self._store.write(place, messages)
+        number = place.id
+        self._rows += [
+            (number, uid, len(body), when, flags, digest, where, extra)
+            for (uid, body, when, flags, digest, extra), where in zip(messages, places, strict=True)
+        ]
+        self._octets += sum(len(message.octets) for message in messages)
+        if self._adoption is not None and self._adoption.doubts:
+            found = [self._adoption.was(message.digest) for message in messages]
+            self._replaced += [file for file in found if file is not None]
+
+    def due(self, now: float) -> bool:
+        """Whether so much is written, or so long ago, that it is to be flushed (`now` of the monotonic clock)."""
+        return (
+            len(self._rows) >= COMMIT_MESSAGES
+            or self._octets >= COMMIT_OCTETS
+            or now - self._flushed_at >= _COMMIT_SECONDS
+        )
+
+    def flush(self) -> None:
+        """Make durable what was written, then note it."""
+        if self._broken:
+            return
+        with held():
+            try:
+                self._store.sync()
+                self._replace(self._replaced)
+                self._replaced = []
+                self._state.insert(self._rows)
+                if spent := self._meter.take_unsaved():
+                    self._state.spend(self._account, spent, Meter.oldest())
+                self._state.commit()
+            except BaseException:
+                self._broken = True  # a full disk: what was not noted comes again
+                self._state.rollback()
+                raise
+            self._store.committed()
+            self._rows = []
+            self._octets = 0
+            self._flushed_at = time.monotonic()
+
+    # Messages that are there already.
+
+    def adopt(self, place: Place, together: Sequence[Adopted]) -> None:
+        """Have messages that another program has pulled."""
+        messages = [each.message for each in together]
+        with held():
+            places = self._store.write(place, messages)
+            self._store.sync()
+            self._replace([each.file for each in together])
+            self._state.insert(
+                (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
+                for each, where in zip(messages, places, strict=True)
+            )
+            self._state.unpark(place, [each.uid for each in messages])
+            self._commit()
+
+    def _replace(self, files: Iterable[Path]) -> None:
+        """Take away what another program had, and is here by now; in a directory of its own it stays."""
+        if self._adoption is not None and self._adoption.root == self._store.root:
+            for file in files:
+                file.unlink(missing_ok=True)
+
+    def move(self, place: Place, matches: Sequence[Match]) -> list[Match]:
+        """Move messages to another mailbox; return those that were still there."""
+        with held():
+            moved = [match for match in matches if self._moved(place, match)]
+            self._store.sync()
+            self._commit()
+        return moved
+
+    def _moved(self, place: Place, match: Match) -> bool:
+        try:
+            where = self._store.move(match.source, match.entry, place, match.uid)
+        except LookupError:
+            return False  # it is not there any more: it is fetched
+        entry = match.entry._replace(uid=match.uid, place=where)
+        self._state.move(match.source, match.entry.uid, place, entry)
+        if (match.flags, match.extra) != (entry.flags, entry.extra):
+            self._store.set_flags(place, [(entry, match.flags, match.extra)])
+            self._state.set_flags(place, [(match.flags, match.extra, match.uid)])
+        return True
+
+    def follow(self, place: Place, changes: Iterable[Change]) -> int:
+        """Have the flags and labels that the server has; return of how many messages."""
+        by_uid = {change.uid: change for change in changes}
+        entries = [entry for entry in self._state.some(place, UIDSet(by_uid)) if not entry.gone]
+        with held():
+            self._store.set_flags(
+                place, [(entry, by_uid[entry.uid].flags, by_uid[entry.uid].extra) for entry in entries]
+            )
+            self._store.sync()
+            self._state.set_flags(
+                place, [(by_uid[entry.uid].flags, by_uid[entry.uid].extra, entry.uid) for entry in entries]
+            )
+            self._commit()
+        return len(entries)
+
+    def away(self, place: Place, entries: list[Entry], deleted: Deleted) -> None:
+        """Do what is wanted with messages that the server has no more."""
+        uids = [entry.uid for entry in entries]
+        with held():
+            if deleted == "delete":
+                self._store.remove(place, entries)
+                self._state.remove(place, uids)
+            else:
+                if deleted == "mark":
+                    self._store.mark(place, entries)
+                self._state.set_gone(place, uids)
+            self._store.sync()
+            self._commit()
+
+    def _commit(self) -> None:
+        self._state.commit()
+        self._store.committed()
