@@ -316,8 +316,7 @@ class Fetch(Command[FetchResult]):
         self.stopped_early = isinstance(tagged.response_code, MessageLimit)
         if self.abandoned:
             self._let_go()
-        # One that has nothing of what was asked for is news of a message that is missing.
-        self.rows += [self._with_missing(row) for row in self._incomplete.values() if self._has_some(row)]
+        self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
         self._incomplete.clear()
         return FetchResult(self.rows, limit(tagged), self._wanted())
 
@@ -391,11 +390,9 @@ class Fetch(Command[FetchResult]):
         names = {name for name, _ in row.items}.difference(name for name, _ in earlier.items)
         return any(key in names for key in self._keys)
 
-    def _has_some(self, row: FetchedMessage) -> bool:
-        """Whether `row` has an item that was asked for, besides the UID by which it is known."""
-        if row._present & self._need & ~(PRESENT_UID | PRESENT_OTHER):
-            return True
-        return any(name in self._keys for name, _ in row.items)
+    def _is_news(self, row: FetchedMessage) -> bool:
+        """Whether `row` has no more than servers send unsolicited, and nothing of that was asked for."""
+        return not row._present & ~_UNASKED and not row._present & self._need & ~PRESENT_UID
 
     def _has_keys(self, row: FetchedMessage) -> bool:
         names = {name for name, _ in row.items}

@@ -23,7 +23,7 @@ import logging
 import re
 from typing import Any, TypeVar
 
-from ..commands.base import State
+from ..commands.base import Session, State
 from ..commands.session import Capability
 from ..errors import (
     CommandError,
@@ -138,7 +138,7 @@ class Protocol(Outgoing):
         assert self.before is not None
         self._counters.reconnects += 1
         self._events.put(Reconnected(self.before.mailbox), 0)
-        self.before = None
+        self.before: Session | None = None
 
     def _receive_compressed(self, deflate: Deflate, data: memoryview | bytes) -> None:
         for piece in deflate.inflate(data):

@@ -12,14 +12,14 @@ from typing import Any
 from .exceptions import InvalidArgument, refusal
 
 Flags: re.Pattern[bytes] = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
-InternalDate = re.compile(
+InternalDate: re.Pattern[bytes] = re.compile(
     rb'.*INTERNALDATE "(?P<day>[ 0-3]\d)-(?P<mon>[A-Z][a-z]{2})-(?P<year>\d{4})'
     rb" (?P<hour>\d{2}):(?P<min>\d{2}):(?P<sec>\d{2})"
     rb' (?P<zonen>[+-])(?P<zoneh>\d{2})(?P<zonem>\d{2})"'
 )
 _DATE_TIME = re.compile(r'"[^"\\\0\r\n]*"')
-Months = ["", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-Mon2num = {name.encode("ascii"): number for number, name in enumerate(Months) if name}
+Months: list[str] = ["", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+Mon2num: dict[bytes, int] = {name.encode("ascii"): number for number, name in enumerate(Months) if name}
 
 
 def Internaldate2tuple(resp: bytes) -> time.struct_time | None:

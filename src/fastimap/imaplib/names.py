@@ -10,7 +10,7 @@ CRLF = b"\r\n"
 Debug = 0
 IMAP4_PORT = 143
 IMAP4_SSL_PORT = 993
-AllowedVersions = ("IMAP4REV1", "IMAP4")  # the first that the server has is PROTOCOL_VERSION
+AllowedVersions: tuple[str, ...] = ("IMAP4REV1", "IMAP4")  # the first that the server has is PROTOCOL_VERSION
 
 # Octets in a line. The SEARCH response for a million messages has 8 MB, and imap_tools raises the standard library's
 # 1 MB to 20 MB. Looked up whenever a line is read.

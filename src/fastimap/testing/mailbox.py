@@ -86,8 +86,8 @@ class View:
     def __init__(self, mailbox: Mailbox, *, read_only: bool, wake: Callable[[], None]) -> None:
         self.mailbox = mailbox
         self.read_only = read_only
-        self.messages = list(mailbox.messages)
-        self.recent = set(mailbox.recent)
+        self.messages: list[Message] = list(mailbox.messages)
+        self.recent: set[Message] = set(mailbox.recent)
         self._wake = wake
         self._expunged: set[Message] = set()
         self._changed: dict[Message, None] = {}

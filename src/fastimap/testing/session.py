@@ -56,7 +56,7 @@ class Session:
         self.connection = connection
         self.store = store
         self._carry_out = carry_out
-        self.state = State.NOT_AUTHENTICATED
+        self.state: State = State.NOT_AUTHENTICATED
         self._account: Account | None = None
         self._view: View | None = None
         self._tls_to_start: SSLContext | None = None

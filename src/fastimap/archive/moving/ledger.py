@@ -92,7 +92,9 @@ class Ledger:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         try:
-            self.db = sqlite3.connect(":memory:" if path is None else path, timeout=_PATIENCE, check_same_thread=False)
+            self.db: sqlite3.Connection = sqlite3.connect(
+                ":memory:" if path is None else path, timeout=_PATIENCE, check_same_thread=False
+            )
         except sqlite3.Error as exc:
             raise StoreError(f"{path} can't be opened: {exc}") from None
         self.db.isolation_level = None

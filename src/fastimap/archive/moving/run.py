@@ -116,17 +116,17 @@ class Run:
         self.ledger = ledger
         self.name = name
         """Of the destination."""
-        self.report = Report(store=name, dry_run=options.dry_run)
-        self.connected = False
-        self.began = time.monotonic()
+        self.report: Report = Report(store=name, dry_run=options.dry_run)
+        self.connected: bool = False
+        self.began: float = time.monotonic()
         self.current: tuple[str, int, int, int] = ("", 0, 0, 0)
-        self.done = 0
-        self.octets = 0
-        self.sleep = options.retry.sleep or time.sleep
-        self.retry = replace(options.retry, sleep=self._sleep)
-        self.client = Client(account, retry=self.retry)
-        self.budget = options.budget if options.budget is not None else BUDGETS.get(account.host.lower())
-        self.most = min(_GROUP_OCTETS, max(self.budget // 10, 1)) if self.budget else _GROUP_OCTETS
+        self.done: int = 0
+        self.octets: int = 0
+        self.sleep: Callable[[float], object] = options.retry.sleep or time.sleep
+        self.retry: Retry = replace(options.retry, sleep=self._sleep)
+        self.client: Client = Client(account, retry=self.retry)
+        self.budget: int | None = options.budget if options.budget is not None else BUDGETS.get(account.host.lower())
+        self.most: int = min(_GROUP_OCTETS, max(self.budget // 10, 1)) if self.budget else _GROUP_OCTETS
         self.limit: int | None = None
         self.lost: ConnectionLost | None = None
 

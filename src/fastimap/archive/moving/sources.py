@@ -124,7 +124,8 @@ class ServerSource(Source):
 
     def boxes(self) -> list[Box]:
         client = self.client
-        self.shape, foreign = shape_of(client)
+        shape, foreign = shape_of(client)
+        self.shape: Shape = shape
         infos = client.list_mailboxes()
         return [
             Box(info.name, info, info.special_use, subscribed)
@@ -138,7 +139,7 @@ class ServerSource(Source):
         selected = client.select(box.handle, read_only=True, condstore=condstore)
         if selected.uid_validity is None:
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
-        self.mod_sequence = selected.highest_mod_sequence
+        self.mod_sequence: int | None = selected.highest_mod_sequence
         self._exists = selected.exists
         return selected.uid_validity
 
@@ -238,7 +239,7 @@ class StoreSource(Source):
         self.state = state
         self.name = name
         self._place: Place | None = None
-        self.mod_sequence = None
+        self.mod_sequence: int | None = None
 
     def boxes(self) -> list[Box]:
         places = self.state.places(self.name)
@@ -246,7 +247,7 @@ class StoreSource(Source):
         prefixed = bool(dotted) and all(
             place.name.startswith("INBOX.") and _delimiter(place) == "." for place in dotted
         )
-        self.shape = Shape("INBOX." if prefixed else "", "/")
+        self.shape: Shape = Shape("INBOX." if prefixed else "", "/")
         return [
             Box(place.name, place, shape=Shape(self.shape.prefix, "." if prefixed else _delimiter(place)))
             for place in places

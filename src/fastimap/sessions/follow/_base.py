@@ -112,7 +112,7 @@ class BaseFollow:
         who = f"{account.user or ''}@{account.host}"
         self._watches = [Watch(Place(who, name)) for name in names]
         self.wakes: int = 0
-        self.has_object_ids = False
+        self.has_object_ids: bool = False
         self._stopped = False
         self._name: StateName = "connecting"
         self._until: float | None = None

@@ -102,7 +102,7 @@ class AsyncFollow(BaseFollow):
         """Yield messages together; see `Follow.batches`."""
         if size < 1:
             raise ValueError("size must be at least 1")
-        self.in_flight = max(self.in_flight, size)
+        self.in_flight: int = max(self.in_flight, size)
         ended = False
         while not ended:
             found: list[AsyncMessage] = []
@@ -164,7 +164,7 @@ class AsyncFollow(BaseFollow):
     def _plan(self, client: AsyncClient) -> Flow[None]:
         assert client._persistence is not None
         yield from connecting(client._persistence)
-        self.has_object_ids = client.session.has("OBJECTID")
+        self.has_object_ids: bool = client.session.has("OBJECTID")
         first, *others = self._lanes(client.session.has("NOTIFY"))
         for watches in others:
             another = self._client()

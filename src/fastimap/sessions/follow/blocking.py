@@ -129,7 +129,7 @@ class Follow(BaseFollow):
         """Yield up to `size` messages together, or those that came within `seconds` after the first."""
         if size < 1:
             raise ValueError("size must be at least 1")
-        self.in_flight = max(self.in_flight, size)
+        self.in_flight: int = max(self.in_flight, size)
         ended = False
         while not ended:
             found: list[Message] = []
@@ -189,7 +189,7 @@ class Follow(BaseFollow):
     def _plan(self, client: Client) -> Flow[None]:
         assert client._persistence is not None
         yield from connecting(client._persistence)
-        self.has_object_ids = client.session.has("OBJECTID")
+        self.has_object_ids: bool = client.session.has("OBJECTID")
         first, *others = self._lanes(client.session.has("NOTIFY"))
         for watches in others:
             another = self._client()
