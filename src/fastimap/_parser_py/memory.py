@@ -25,7 +25,7 @@ class _Buffer:
     def __init__(self) -> None:
         self._buffer = bytearray(_BUFFER_SIZE)
         self._view = memoryview(self._buffer)
-        self._start = 0  # first octet that nobody has taken
+        self._start = 0  # first octet that was not taken yet
         self._scanned = 0  # no LF stands before this position
         self._end = 0  # after the last octet received
         self._offered = 0  # octets of room that the last get_buffer() gave
@@ -101,7 +101,7 @@ class _Buffer:
             try:
                 self._in_place.seek(self._capacity - 1)
                 self._in_place.write(b"\0")
-            except BufferError:  # somebody still holds the last view
+            except BufferError:  # the last view is still held
                 arrived = self._in_place.getvalue()
                 self._in_place = io.BytesIO(arrived)
                 self._in_place.seek(self._capacity - 1)

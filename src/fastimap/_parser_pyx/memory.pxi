@@ -183,7 +183,7 @@ cdef class _Buffer:
     """The octets that were received and not taken: octets in, lines and literals out."""
 
     cdef _Memory memory
-    cdef Py_ssize_t start  # first octet that nobody has taken
+    cdef Py_ssize_t start  # first octet that was not taken yet
     cdef Py_ssize_t scanned  # no LF stands before this position
     cdef Py_ssize_t end  # after the last octet received
     cdef Py_ssize_t offered  # octets of room that the last get_buffer() gave
@@ -287,7 +287,7 @@ cdef class _Buffer:
             capacity = memory.capacity
             capacity = self.in_place_size if capacity > self.in_place_size // _GROWTH else _GROWTH * capacity
             try:
-                if not memory.grow(capacity):  # somebody still holds the last view
+                if not memory.grow(capacity):  # the last view is still held
                     larger = _Memory(capacity)
                     memcpy(larger.data, memory.data, self.received)
                     self.in_place = memory = larger

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..model.sequence_set import UIDSet
 from .errors import StoreError
 from .names import file_key, path_key, path_of
+from .transactions import Transactions
 
 __all__ = ["STATE_FILE", "Entry", "Mark", "Place", "State", "opened_to_read"]
 
@@ -142,7 +143,7 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
     return database
 
 
-class State:
+class State(Transactions):
     """The state of a store; for one thread.
 
     :param path: its file; None: in memory, for a store that does not exist yet and is only looked at.
@@ -188,28 +189,6 @@ class State:
             raise StoreError(f"{self.path} has format {about.get('format')}; this version knows {FORMAT}")
         if about.get("kind") != kind:
             raise StoreError(f"{self.path} is of a store of kind {about.get('kind')}, not {kind}")
-
-    def close(self) -> None:
-        """Close it; what was not committed is taken back."""
-        self.rollback()
-        self.db.close()
-
-    # Transactions.
-
-    def begin(self) -> None:
-        """Begin a transaction, unless there is one."""
-        if not self.db.in_transaction:
-            self.db.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """Make durable what was changed."""
-        if self.db.in_transaction:
-            self.db.execute("COMMIT")
-
-    def rollback(self) -> None:
-        """Take back what was changed and not committed."""
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
 
     # Mailboxes.
 

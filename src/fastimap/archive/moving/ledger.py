@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
+from ..transactions import Transactions
 
 __all__ = ["Intent", "Ledger", "Pair"]
 
@@ -83,7 +84,7 @@ class Pair:
     """Of the source, up to which the flags have been carried over."""
 
 
-class Ledger:
+class Ledger(Transactions):
     """For one thread.
 
     :param path: its file; None: in memory, for a run that is only tried.
@@ -111,26 +112,6 @@ class Ledger:
         if found != FORMAT:
             self.db.close()
             raise StoreError(f"{path} has format {found}; this version knows {FORMAT}")
-
-    def close(self) -> None:
-        """Close it; what was not committed is taken back."""
-        self.rollback()
-        self.db.close()
-
-    def begin(self) -> None:
-        """Begin a transaction, unless there is one."""
-        if not self.db.in_transaction:
-            self.db.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """Make durable what was changed."""
-        if self.db.in_transaction:
-            self.db.execute("COMMIT")
-
-    def rollback(self) -> None:
-        """Take back what was changed and not committed."""
-        if self.db.in_transaction:
-            self.db.execute("ROLLBACK")
 
     # Mailboxes.
 
@@ -208,7 +189,7 @@ class Ledger:
         self.commit()
 
     def intents(self, pair: Pair) -> dict[int, Intent]:
-        """Return the messages of which nobody knows whether they were sent."""
+        """Return the messages of which it is not known whether they were sent."""
         query = "SELECT uid, uid_next, size, message_id, digest FROM intent WHERE pair = ?"
         return {row[0]: Intent(*row) for row in self.db.execute(query, (pair.id,))}
 
