@@ -27,6 +27,7 @@ from .stores.eml import EmlDirectory
 from .stores.jsonlines import JSONLines, JSONLinesZstd, read_jsonlines
 from .stores.maildir import Maildir
 from .stores.mbox import Mbox
+from .stores.parquet import Parquet
 from .stores.sqlite import SQLite
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Maildir",
     "Mbox",
     "Message",
+    "Parquet",
     "Place",
     "Progress",
     "Report",

@@ -28,7 +28,6 @@ from .choosing import chosen, fits
 from .compare import Comparison, compare, flag_changes, unchanged
 from .copies import COMMIT_MESSAGES, COMMIT_OCTETS, Copies
 from .errors import ArchiveError, StoreError
-from .locks import locked
 from .matching import Candidates
 from .messages import ITEMS, extra_of, flags_of, items_about
 from .options import Options
@@ -165,7 +164,7 @@ def pull(
         progress=progress,
         stopping=stopping,
     )
-    with opened(options.store, wait=wait, dry_run=dry_run) as state:
+    with opened(options.store, name or account_name(account), wait=wait, dry_run=dry_run) as state:
         return _Pull(account, options, state).run()
 
 
@@ -174,16 +173,16 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def opened(store: Store, *, wait: float | None = 0, dry_run: bool = False) -> Iterator[State]:
-    """Hold a store, and give its state; a dry run leaves no trace."""
+def opened(
+    store: Store, account: str | None = None, *, wait: float | None = 0, dry_run: bool = False
+) -> Iterator[State]:
+    """Hold a store, and give its state: of an account, or of all. A dry run leaves no trace."""
     with contextlib.ExitStack() as stack:
-        exists = store.state_path.exists()
-        if dry_run and not exists:
+        if dry_run and not store.exists():
             state = State(None, store.kind)
         else:
-            store.make()
-            stack.enter_context(locked(store.state_path.parent, wait))
-            state = State(store.state_path, store.kind)
+            stack.enter_context(store.held(account, wait))
+            state = store.load(account)
         stack.callback(state.close)
         if not dry_run:
             store.open(state)
@@ -226,7 +225,7 @@ class _Pull:
         self.state = state
         self.store = options.store
         self.name = options.name or account_name(account)
-        self.report = Report(account=self.name, store=str(self.store.root), dry_run=options.dry_run)
+        self.report = Report(account=self.name, store=self.store.where, dry_run=options.dry_run)
         self.rules = options.rules_text()
         self.began = time.monotonic()
         self.connected = False
@@ -381,7 +380,8 @@ class _Pull:
             place = job.place
             if place is None or job.status is None:
                 continue
-            if self.options.resume and not place.dirty and unchanged(place, job.status, state, self.rules):
+            whole = self.options.resume and self.store.uids is None and not place.dirty
+            if whole and unchanged(place, job.status, state, self.rules):
                 assert place.mark is not None
                 job.report.found = place.mark.exists
                 job.report.excluded = dict(place.mark.excluded)

@@ -71,8 +71,8 @@ def push(
         stopping=stopping,
     )
     store = store if isinstance(store, Store) else store_at(store)
-    if not store.state_path.exists():
-        raise StoreError(f"{store.root} is no store of fastimap")
+    if not store.exists():
+        raise StoreError(f"{store.where} is no store of fastimap")
     with opened(store, wait=wait, dry_run=dry_run) as state:
         accounts = sorted({place.account for place in state.places()})
         if account is None and len(accounts) > 1:

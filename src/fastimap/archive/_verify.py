@@ -115,12 +115,12 @@ def verify(
     if repair and account is None:
         raise ValueError("repair needs the account")
     made = store if isinstance(store, Store) else store_at(store)
-    if not made.state_path.exists():
-        raise ValueError(f"{made.root} is no store of fastimap")
+    if not made.exists():
+        raise ValueError(f"{made.where} is no store of fastimap")
     chosen = None if mailboxes is None else set(mailboxes)
     whose = None if account is None else name or account_name(account)
-    with opened(made, wait=wait) as state:
-        run = _Verify(made, state, Verification(str(made.root), whose), octets, repair, sample, progress, stopping)
+    with opened(made, whose, wait=wait) as state:
+        run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
         places = [place for place in state.places(former=True) if chosen is None or place.name in chosen]
         run.offline([place for place in places if whose is None or place.account == whose])
         if account is not None:

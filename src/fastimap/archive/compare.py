@@ -74,13 +74,16 @@ def compare(
     """Examine a mailbox and say what there is to do."""
     rules = options.rules_text()
     mark = place.mark if place is not None and options.resume else None
-    if place is not None and mark is not None and mark.mod_sequence is not None and not rules and not mark.rules:
+    whole = options.store.uids is None and not rules
+    if place is not None and mark is not None and mark.mod_sequence is not None and whole and not mark.rules:
         quick = _by_qresync(client, name, place, mark, state, status)
         if quick is not None:
             return quick
     condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
     selected = client.select(name, read_only=True, condstore=condstore)
     there = _listed(client, selected)
+    if options.store.uids is not None:
+        there &= options.store.uids
     if place is not None and place.uid_validity != selected.uid_validity:
         place = mark = None
     found = Comparison(selected, found=len(there), way="all UIDs")

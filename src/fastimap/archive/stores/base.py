@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from ...model.sequence_set import UIDSet
 from ..errors import StoreError
+from ..locks import locked
 from ..state import STATE_FILE, Entry, Place, State
 from ..system import O_CLOEXEC
 
@@ -47,6 +50,8 @@ class Store:
     """Its name on the command line and in the state."""
     removes: ClassVar[bool] = False
     """Whether single messages can be taken out of it."""
+    uids: UIDSet | None = None
+    """Of a mailbox only these UIDs, where another run has the others; None: all."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root: Path = Path(os.path.expanduser(root)).absolute()
@@ -59,9 +64,33 @@ class Store:
         """The file that its state is in."""
         return self.root / STATE_FILE
 
+    @property
+    def where(self) -> str:
+        """Where it is, for reports."""
+        return str(self.root)
+
+    def exists(self) -> bool:
+        """Whether there is such a store already."""
+        return self.state_path.exists()
+
     def make(self) -> None:
         """Make the directory, if it is not there."""
         self.root.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def held(self, account: str | None, wait: float | None) -> Iterator[None]:
+        """Make it, and keep other runs from it while the block runs.
+
+        :param account: the account that the run is about; None: all.
+        :param wait: seconds to wait for another run to end; None: any time. Raises StoreInUse after that.
+        """
+        self.make()
+        with locked(self.state_path.parent, wait):
+            yield
+
+    def load(self, account: str | None) -> State:
+        """Return the state of the store; it may be that of one account alone, the one that the run is about."""
+        return State(self.state_path, self.kind)
 
     def open(self, state: State) -> None:
         """Begin; put in order what a crash has left."""
