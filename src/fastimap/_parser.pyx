@@ -25,9 +25,6 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
-from ._parser_py.fetch import _Decoder as _TolerantDecoder
-from ._parser_py.fetch import fetch as _fetch
-from ._parser_py.tokens import Atom
 from .errors import (
     LineTooLong,
     LiteralTooLarge,
@@ -39,6 +36,8 @@ from .errors import (
 )
 from .limits import READER_LIMITS
 from .model.message import Address, BodyStructure, Envelope, FetchedMessage, Streamed, no_uid
+from .model._patterns import pattern
+from .model.tokens import Atom
 from .model.words import MONTHS, SYSTEM_FLAGS
 
 __all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]

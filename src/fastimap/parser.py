@@ -88,7 +88,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ._parser_py import Atom, Token, plain
+from .model.tokens import Atom, Sink, Token, Write, plain
 
 __all__ = [
     "IMPLEMENTATION",
@@ -112,7 +112,7 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, Sink, Write, fetch, number_ranges, split_rows, tokenize
+    from ._parser_py import ResponseReader, fetch, number_ranges, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
@@ -129,4 +129,3 @@ else:
         from ._parser_py import ResponseReader, fetch, number_ranges, split_rows, tokenize
 
         IMPLEMENTATION = "py"
-    from ._parser_py import Sink, Write

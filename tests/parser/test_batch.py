@@ -198,7 +198,9 @@ def test_nothing_plain_needs_the_slow_decoder(monkeypatch: pytest.MonkeyPatch) -
         pytest.skip("FASTIMAP_NO_EXTENSION: there is one twin only")
     _parser = importlib.import_module("fastimap._parser")
 
-    monkeypatch.setattr(_parser, "_fetch", None)
+    monkeypatch.setattr(importlib.import_module("fastimap._parser_py.fetch"), "fetch", None)
+    with pytest.raises(TypeError):
+        batched(_parser, [b"* 1 FETCH (UID 1 FLAGS NIL)\r\n"])  # that is how the slow decoder would be seen
     for workload in "abcd":
         (rows,) = batched(_parser, [record(f"{workload}/200")])
         assert [message.uid for message in rows] == list(range(7001, 7201))

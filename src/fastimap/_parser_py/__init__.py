@@ -5,19 +5,14 @@ octets however they are cut. The interface is documented in :mod:`fastimap.parse
 """
 
 from .fetch import fetch
-from .reader import ResponseReader, Sink, Write
+from .reader import ResponseReader
 from .rows import split_rows
-from .tokens import Atom, Token, number_ranges, plain, tokenize
+from .tokens import number_ranges, tokenize
 
 __all__ = [
-    "Atom",
     "ResponseReader",
-    "Sink",
-    "Token",
-    "Write",
     "fetch",
     "number_ranges",
-    "plain",
     "split_rows",
     "tokenize",
 ]

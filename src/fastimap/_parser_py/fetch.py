@@ -33,10 +33,10 @@ from ..model.message import (
     canonical_section,
     made_row,
 )
+from ..model.tokens import Token, plain
 from .outline import _FETCH
 from .rows import _zone
 from .structures import _SHOWN, _is_nil, _Structures
-from .tokens import Token, plain
 
 __all__ = ["fetch"]
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Container
 
 from ..model._patterns import pattern
-from .tokens import _MAX_SIZE, _SECTION, _before_announcement, _end_of_atom, _end_of_string
+from ..model.tokens import MAX_SIZE
+from .tokens import _SECTION, _before_announcement, _end_of_atom, _end_of_string
 
 __all__: list[str] = []
 
@@ -127,12 +128,12 @@ class _Outline:
 
 
 def _announced(text: bytes) -> int:
-    """Return the size that a literal's announcement at the end of `text` gives, or -1; not exact above _MAX_SIZE."""
+    """Return the size that a literal's announcement at the end of `text` gives, or -1; not exact above MAX_SIZE."""
     found = _LITERAL.search(text, max(0, text.rfind(b"{")))
     if found is None:
         return -1
     digits = found[1].lstrip(b"0")
-    return int(digits or b"0") if len(digits) <= 19 else _MAX_SIZE + 1
+    return int(digits or b"0") if len(digits) <= 19 else MAX_SIZE + 1
 
 
 def _is_tagged(line: bytes, tags: Container[bytes] | None) -> bool:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container
-from typing import Any, TypeAlias
+from collections.abc import Container
+from typing import Any
 
 from ..errors import LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
 from ..limits import READER_LIMITS, Limits
 from ..model.message import FetchedMessage, Streamed
+from ..model.tokens import MAX_SIZE, Sink, Write
 from .fetch import _Decoder
 from .memory import _Buffer
 from .outline import _announced, _is_status_line, _is_tagged, _Outline
-from .tokens import _MAX_SIZE, _shown
+from .tokens import _shown
 
-__all__ = ["ResponseReader", "Sink", "Write"]
-
-Write: TypeAlias = Callable[[memoryview], object]
-Sink: TypeAlias = Callable[[int | None, int | None, str, int], Write | None]
+__all__ = ["ResponseReader"]
 
 # So far is a line of a FETCH response looked for the end of a quoted string in which a line break stands.
 _JOINED = 64 * 1024
@@ -35,12 +33,12 @@ class ResponseReader(_Buffer):
 
     def __init__(self, limits: Limits = READER_LIMITS) -> None:
         super().__init__()
-        self._line_limit = min(limits.line, _MAX_SIZE)
-        self._literal_limit = min(limits.literal, _MAX_SIZE)
+        self._line_limit = min(limits.line, MAX_SIZE)
+        self._literal_limit = min(limits.literal, MAX_SIZE)
         self._other_literal_limit = min(limits.other_literal, self._literal_limit)
-        self._response_limit = min(limits.response, _MAX_SIZE)
-        self._literals_limit = min(limits.literals, _MAX_SIZE)
-        self._decoder = _Decoder(min(limits.depth, _MAX_SIZE))
+        self._response_limit = min(limits.response, MAX_SIZE)
+        self._literals_limit = min(limits.literals, MAX_SIZE)
+        self._decoder = _Decoder(min(limits.depth, MAX_SIZE))
         # The response that is half framed.
         self._mode = _RESPONSES
         # A line and in turn a literal and the line after it. A literal is bytes; with a sink it may be a Streamed.
@@ -90,7 +88,7 @@ class ResponseReader(_Buffer):
 
     def _check_literal(self, size: int, limit: int) -> None:
         if size > limit:
-            announced = str(size) if size <= _MAX_SIZE else "2**63 or more"
+            announced = str(size) if size <= MAX_SIZE else "2**63 or more"
             raise LiteralTooLarge(f"literal of {announced} octets, more than {limit}")
 
     # Responses out.
@@ -321,7 +319,7 @@ class ResponseReader(_Buffer):
     def _literal_after(self, text: bytes) -> int:
         """Return the size that a literal's announcement at the end of `text` gives, or -1."""
         size = _announced(text)
-        if size > _MAX_SIZE:
+        if size > MAX_SIZE:
             self._check_literal(size, self._literal_limit)
         return size
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..model.message import Address, BodyStructure, Defect, Disposition, Envelope, Parameters
-from .tokens import _MAX_SIZE, Atom, Token, _Scanner, plain
+from ..model.tokens import MAX_SIZE, Atom, Token, plain
+from .tokens import _Scanner
 
 if TYPE_CHECKING:
     from ..model.responses import Value
@@ -39,7 +40,7 @@ class _Structures(_Scanner):
         if len(self.defects) < _MAX_DEFECTS:
             self.defects.append(Defect(self.name, reason, bytes(self.start[:_SHOWN])))
 
-    def _number(self, value: Token, low: int = 0, high: int = _MAX_SIZE) -> int | None:
+    def _number(self, value: Token, low: int = 0, high: int = MAX_SIZE) -> int | None:
         number = _integer(value)
         if number is None or not low <= number <= high:
             self.note("no number" if number is None else f"a number that is not in {low}..{high}")

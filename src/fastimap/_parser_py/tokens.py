@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
+from collections.abc import Sequence
+from typing import Any
 
 from ..errors import NestingTooDeep, ParseError
 from ..limits import READER_LIMITS
 from ..model._patterns import pattern
+from ..model.tokens import Atom, Token
 
-if TYPE_CHECKING:
-    from ..model.responses import Value
+__all__ = ["number_ranges", "tokenize"]
 
-__all__ = ["Atom", "Token", "number_ranges", "plain", "tokenize"]
-
-
-@final
-class Atom(bytes):
-    """An atom's octets, as they were sent; strings, quoted and literal, are bytes themselves.
-
-    What an atom is, a number, NIL or a name, is for the grammar of the response to say.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"Atom({super().__repr__()})"
-
-    __str__ = __repr__
-
-    @property
-    def is_nil(self) -> bool:
-        """Whether it spells NIL, in any case."""
-        return len(self) == 3 and self.upper() == b"NIL"
-
-
-Token: TypeAlias = Union[Atom, bytes, "tuple[Token, ...]"]
-
-_MAX_SIZE = 2**63 - 1
 _SHOWN = 80
 _LARGEST_NUMBER = 2**32 - 1  # of a message (RFC 9051, section 9, nz-number)
 
@@ -171,36 +145,6 @@ def _end_of_string(text: bytes, position: int, lone_backslash: bool = False) -> 
 
 def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
-
-
-def plain(token: Token) -> Value:
-    """Return data of which no grammar is known as plain values.
-
-    Lists become tuples, strings stay bytes; of the atoms NIL becomes None, a number as it is written canonically
-    (``7``, not ``007``) int, where it has 63 bits at most, and all others str (UTF-8, other octets as surrogates).
-    """
-    if isinstance(token, tuple):
-        # Not recursive: lists nest as deep as the limit allows.
-        outer: list[tuple[list[Value], Iterator[Token]]] = [([], iter(token))]
-        while True:
-            values, rest = outer[-1]
-            for inner in rest:
-                if isinstance(inner, tuple):
-                    outer.append(([], iter(inner)))
-                    break
-                values.append(plain(inner))
-            else:
-                outer.pop()
-                if not outer:
-                    return tuple(values)
-                outer[-1][0].append(tuple(values))
-    if not isinstance(token, Atom):
-        return token
-    if token.is_nil:
-        return None
-    if token.isdigit() and (token[0] != 0x30 or len(token) == 1) and len(token) <= 19 and int(token) <= _MAX_SIZE:
-        return int(token)
-    return token.decode("utf-8", "surrogateescape")
 
 
 def number_ranges(octets: bytes) -> tuple[tuple[int, int], ...]:

@@ -233,7 +233,9 @@ cdef class _Decoder(_Structures):
         cached = self.names.get(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
         if cached is not None:
             return <str> cached
-        name = _TolerantDecoder(self.depth_limit).section_name(octets)
+        from ._parser_py.fetch import _Decoder as TolerantDecoder
+
+        name = TolerantDecoder(self.depth_limit).section_name(octets)
         if PyBytes_GET_SIZE(octets) <= _CACHED:
             self.names.put(octets, name)
         return name
@@ -354,7 +356,7 @@ cdef str _canonical_name(bytes octets):
 
 
 # The specifiers of a section, and names of header fields without anything that has to be quoted.
-_PLAIN_NAME = re.compile(
+_PLAIN_NAME = pattern(
     r"""RFC822\.(?:HEADER|TEXT)
     | BODY\[ (?: [1-9][0-9]*(?:\.[1-9][0-9]*)*
              | (?:[1-9][0-9]*\.)* (?: HEADER | TEXT | MIME
@@ -370,4 +372,11 @@ def fetch(fragments, depth=READER_LIMITS.depth):
     row = None
     if depth >= _shared_decoder.depth_limit:
         row = _shared_decoder.from_fragments(tuple(fragments))
-    return _fetch(fragments, depth) if row is None else row
+    return _tolerant(fragments, depth) if row is None else row
+
+
+cdef object _tolerant(fragments, depth):
+    """The FETCH response in `fragments` by the Python twin, imported once there is need: most servers send what is plain."""
+    from ._parser_py.fetch import fetch as tolerant
+
+    return tolerant(fragments, depth)

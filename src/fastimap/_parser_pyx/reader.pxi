@@ -161,7 +161,7 @@ cdef class ResponseReader(_Buffer):
                         continue
                     row = self.decoder.from_fragments(response)
                     if row is None:
-                        row = _fetch(response, self.depth_limit)
+                        row = _tolerant(response, self.depth_limit)
                 if rows is None:
                     rows = []
                     batch.append(rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import re
 import socket
 import ssl
@@ -12,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
-from urllib.parse import unquote, urlsplit
 
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
 from ..settings import Settings
@@ -86,6 +84,8 @@ def _by_connect(proxy: str, settings: Settings) -> socket.socket:
     Not by python-socks: it takes all that one recv() brings for the proxy's answer, which may be half of it, or have
     the server's greeting after it. Here it is read octet by octet.
     """
+    from urllib.parse import unquote, urlsplit
+
     given = urlsplit(proxy)
     timeout = settings.timeouts.connect
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -256,6 +256,8 @@ def _certificate_hash(certificate: bytes) -> bytes:
     name = _HASHES.get(certificate[algorithm:behind_oid])
     if name is None:
         raise ValueError("no hash is defined for this signature algorithm")
+    import hashlib
+
     return hashlib.new(name, certificate).digest()
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 from ..commands.base import Command, Scope, Session, State
 from ..errors import CapabilityMissing, StateError
 from ..wire.encode import Encoded, Encoding, encode, encoded_line
+from .log import is_logged, logger
 from .pending import Pending
 from .sending import tags
 
 __all__ = ["Encoder"]
-
-log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Encoder:
@@ -60,12 +58,12 @@ class Encoder:
             pending.finish(command.empty(), None)
             return None
         command.tag = tag = next(self.tags)
-        debugging = log.isEnabledFor(logging.DEBUG)
-        if not debugging and (line := encoded_line(tag, parts)) is not None:
+        logged = is_logged()
+        if not logged and (line := encoded_line(tag, parts)) is not None:
             return line
         encoded = encode(tag, parts, self.takes())
-        if debugging:
-            log.debug("C: %s", encoded.log_form)
+        if logged:
+            logger().debug("C: %s", encoded.log_form)
         return encoded.line or encoded
 
     def takes(self) -> Encoding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from array import array
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar, cast
@@ -10,12 +9,11 @@ from typing import Any, Generic, TypeVar, cast
 from ..commands.base import Command
 from ..errors import StateError, TooManyAnswers
 from ..limits import Limits
+from .log import logger
 
 __all__ = ["Pending"]
 
 R = TypeVar("R")
-
-log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Pending(Generic[R]):
@@ -134,7 +132,7 @@ class PipelinePending(Pending[R]):
 
     def __del__(self) -> None:
         if not self.asked_for and self.error is not None:
-            log.warning("an error of a pipeline that nobody asked for: %s", self.error)
+            logger().warning("an error of a pipeline that nobody asked for: %s", self.error)
 
     def result(self) -> R:
         result = super().result

@@ -19,7 +19,6 @@ responses in :mod:`.events`, compression in :mod:`.deflate`.
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import Any, TypeVar
 
@@ -49,6 +48,7 @@ from ..wire import decode
 from .deflate import Deflate
 from .events import Event, Reconnected, is_expunge, octets_of
 from .greeting import learn, no_server, refused
+from .log import is_logged, logger
 from .outgoing import Counters, Outgoing
 from .pending import Pending
 from .pieces import send_shorter
@@ -57,7 +57,6 @@ __all__ = ["Counters", "Event", "Pending", "Protocol"]
 
 R = TypeVar("R")
 
-log: logging.Logger = logging.getLogger("fastimap")
 
 _SHOWN = 1000
 _NEWS = pattern(
@@ -165,7 +164,7 @@ class Protocol(Outgoing):
                 break
             octets = 0
             news: list[bytes] = []
-            as_lines = self.session.state is not State.CONNECTING and not log.isEnabledFor(logging.DEBUG)
+            as_lines = self.session.state is not State.CONNECTING and not is_logged()
             for item in batch:
                 line = item[0] if as_lines and len(item) == 1 and not isinstance(item, list) else b""
                 if line[:1] == b"*" and self._is_news(line):
@@ -231,9 +230,9 @@ class Protocol(Outgoing):
     # Routing.
 
     def _take_rows(self, rows: list[FetchedMessage]) -> None:
-        if log.isEnabledFor(logging.DEBUG):
+        if is_logged():
             for row in rows:
-                log.debug("S: %r", row)
+                logger().debug("S: %r", row)
         self._counters.responses += len(rows)
         if self.session.state is State.CONNECTING:
             raise no_server(b"a FETCH response")
@@ -251,9 +250,9 @@ class Protocol(Outgoing):
 
     def _take(self, fragments: tuple[bytes, ...]) -> None:
         response = decode.response(fragments, utf8=self._encoder.takes().utf8, depth=self._limits.depth)
-        if log.isEnabledFor(logging.DEBUG):
+        if is_logged():
             secret = isinstance(response, ContinuationRequest) and not self._sending.waiting
-            log.debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))
+            logger().debug("S: %s", "+ ***" if secret else fragments[0][:_SHOWN].decode("utf-8", "backslashreplace"))
         self._counters.responses += 1
         if isinstance(response, Tagged):
             self._take_tagged(response)
@@ -307,7 +306,7 @@ class Protocol(Outgoing):
                 pending.challenges += 1
                 if pending.challenges > self._limits.challenges:
                     raise TooManyChallenges(f"more than {self._limits.challenges} SASL challenges")
-                log.debug("C: ***")
+                logger().debug("C: ***")
                 self.claimed += 1
                 self._sending.put(line + b"\r\n")
                 return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .._parser_py.outline import _is_tagged, _Outline
 from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .connection import Connection
@@ -127,6 +126,8 @@ class Hooks(Connection):
         """Return the (line, literal) pairs and the closing line of the response that `data` begins."""
         if typ in _OF_TEXT or not self._match(self.Literal, data):
             return [data]
+        from .._parser_py.outline import _is_tagged, _Outline  # for programs that replace what is underneath
+
         fragments: Data = []
         outline = _Outline()
         outline.feed(data)

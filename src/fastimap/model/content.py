@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote_from_bytes
 
 from ._patterns import pattern
 from ._shown import Value
@@ -281,6 +280,8 @@ def _fields(message: Any, name: str) -> Disposition:
         return "", ()
     if not found:
         return "", ()
+    from urllib.parse import quote_from_bytes
+
     parameters: list[tuple[str, bytes]] = []
     for key, value in found[1:]:
         if isinstance(value, tuple):

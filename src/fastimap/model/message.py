@@ -7,7 +7,6 @@ UTF-8 is read as windows-1252, an encoded word that can't be decoded stays as it
 
 from __future__ import annotations
 
-import re
 from binascii import a2b_qp
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -82,7 +81,6 @@ Disposition: TypeAlias = tuple[str, Parameters]
 
 
 _T = TypeVar("_T")
-_FIELD = pattern(r":ivar (\w+): ((?:(?!:ivar ).)*)", re.DOTALL)
 
 
 class Flag(StrEnum):
@@ -111,7 +109,8 @@ class Streamed(int):
 
 def _described(cls: type[_T]) -> type[_T]:
     """Give the fields of a NamedTuple what its docstring says of them, for help() and for editors."""
-    for name, text in _FIELD.findall(cls.__doc__ or ""):
+    for field in (cls.__doc__ or "").split(":ivar ")[1:]:
+        name, _, text = field.partition(": ")
         vars(cls)[name].__doc__ = " ".join(text.split())
     return cls
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from ._patterns import pattern
 
@@ -245,7 +244,7 @@ def _jis_x_0208(pairs: bytes) -> str:
 
 _FOLD: Final = pattern(r"\r?\n(?=[ \t])")
 # The text of an encoded word may not hold "?" or a space (RFC 2047, section 2), but words with both are about.
-_NOT_NEEDED: Final = re.compile(r"\?= (?=\s|\Z)")
+_NOT_NEEDED: Final = pattern(r"\?= (?=\s|\Z)")
 _ENCODED_WORD: Final = pattern(r"=\?([^?\s]+)\?([BbQq])\?([^?]*+(?:\?(?!=)[^?]*+)*+)\?=")
 
 
@@ -414,6 +413,8 @@ def _joined(pieces: list[tuple[int, bool, bytes]]) -> str:
             if index == 0 and value.count(b"'") >= 2:
                 label, _, value = value.split(b"'", 2)
                 codec = codec_of(label.decode("ascii", "replace"))
+            from urllib.parse import unquote_to_bytes
+
             value = unquote_to_bytes(value)
         octets.append(value)
     whole = b"".join(octets)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, TypeAlias
@@ -63,6 +62,8 @@ class OAuth(Mechanism):
 
 def _error(challenge: bytes) -> OAuthError:
     """Read the JSON of an error challenge. Unreadable JSON is an error without details, not another error."""
+    import json
+
     try:
         details = json.loads(challenge.decode("utf-8"))
     except (ValueError, RecursionError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from contextlib import suppress
 
 from ..errors import MechanismError
@@ -34,6 +33,8 @@ class CramMD5(Mechanism):
         self._answered = True
         if not challenge:
             raise MechanismError("CRAM-MD5: the server's challenge is empty")
+        import hmac
+
         digest = None
         with suppress(ValueError):  # an OpenSSL in FIPS mode; that error's frames would hold the password
             digest = hmac.new(self._password, challenge, "md5").hexdigest()

@@ -6,10 +6,8 @@ proof, v server signature, e server error, a authzid, m mandatory extension.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import os
 import re
-import secrets
 from binascii import a2b_base64, b2a_base64
 from enum import Enum, auto
 from typing import ClassVar
@@ -17,7 +15,6 @@ from typing import ClassVar
 from ..errors import MechanismError
 from ..model._patterns import pattern
 from ._mechanism import Mechanism, saslname, utf8
-from ._saslprep import saslprep
 
 MIN_ITERATIONS = 4_096
 """The least that RFC 7677, section 4, lets a server use; fewer would help it to guess the password offline."""
@@ -52,6 +49,8 @@ class Scram(Mechanism):
     def __init__(
         self, user: str, password: str, *, authzid: str, gs2_flag: str, binding: bytes, nonce: str | None
     ) -> None:
+        from ._saslprep import saslprep  # big tables, for this mechanism alone
+
         super().__init__(user)
         if nonce is not None and not _NONCE.fullmatch(nonce):
             raise MechanismError("the nonce must be of printable ASCII characters, without a comma")
@@ -71,7 +70,7 @@ class Scram(Mechanism):
 
     def start(self) -> bytes:
         self._reset()
-        self._nonce = self._fixed_nonce or secrets.token_urlsafe(24)
+        self._nonce = self._fixed_nonce or b2a_base64(os.urandom(24), newline=False).decode("ascii")
         self._awaiting = _Awaiting.SERVER_FIRST_MESSAGE
         return self._gs2_header + self._client_first_message_bare()
 
@@ -110,6 +109,9 @@ class Scram(Mechanism):
 
     def _proof_and_signature(self, salt: bytes, iterations: int, auth_message: bytes) -> tuple[bytes, bytes]:
         """RFC 5802, section 3. Raises nothing, so that no traceback holds the keys."""
+        import hashlib
+        import hmac
+
         salted_password = hashlib.pbkdf2_hmac(self._hash, self._password, salt, iterations)
         client_key = hmac.digest(salted_password, b"Client Key", self._hash)
         stored_key = hashlib.new(self._hash, client_key).digest()
@@ -119,6 +121,8 @@ class Scram(Mechanism):
         return proof, hmac.digest(server_key, auth_message, self._hash)
 
     def _verify(self, server_final_message: bytes) -> None:
+        import hmac
+
         attributes = self._attributes(server_final_message, "v")
         if not hmac.compare_digest(self._base64(attributes["v"]), self._server_signature):
             raise MechanismError(f"{self.name}: the server's signature is wrong: it does not know the password")

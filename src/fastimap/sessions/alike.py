@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from hashlib import sha256
 from typing import NamedTuple
 
 from ..model.headers import Headers
@@ -33,6 +32,8 @@ def with_crlf(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def digest(pieces: Iterable[bytes]) -> bytes:
     """Return what tells messages from others, however their lines end."""
+    from hashlib import sha256
+
     found = sha256(usedforsecurity=False)
     for piece in with_crlf(pieces):
         found.update(piece)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
@@ -10,6 +9,7 @@ from ..commands.base import Command, Connect, Flow, Sleep, State
 from ..commands.extensions import Enable
 from ..commands.fetch import Fetch, FetchInto, FetchResult
 from ..commands.session import Compress
+from ..conversation.log import logger
 from ..conversation.prepare import select_again
 from ..conversation.protocol import Protocol
 from ..errors import Advice, FastimapError, StateError
@@ -20,8 +20,6 @@ from .retry import Attempts, Budget, Retry, helps, needs_connection
 __all__ = ["Persistence", "connecting", "helps", "once_more", "persistence", "persistently", "recover", "restore"]
 
 R = TypeVar("R")
-
-log: logging.Logger = logging.getLogger("fastimap")
 
 
 class Persistence:
@@ -233,9 +231,9 @@ def restore(protocol: Protocol) -> Flow[None]:
     session.selections = before.selections
     session.expunges = before.expunges + 1
     session.renumbered = True
-    log.info("connected anew%s", "" if before.mailbox is None else f", {before.mailbox!r} is selected again")
+    logger().info("connected anew%s", "" if before.mailbox is None else f", {before.mailbox!r} is selected again")
     protocol.restored()
 
 
 def _log(error: Exception, wait: float) -> None:
-    log.info("%s: %s; again in %.3g s", type(error).__name__, error, wait)
+    logger().info("%s: %s; again in %.3g s", type(error).__name__, error, wait)

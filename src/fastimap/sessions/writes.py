@@ -10,10 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
 from ..commands.append import Append, AppendResult, MessageData
@@ -51,16 +48,15 @@ class _Unknown(Exception):
     """The destination does not show whether it was done."""
 
 
-@dataclass(slots=True)
 class _Before:
     """The destination before something was sent."""
 
-    mailbox: MailboxName
-    uid_validity: int
-    uid_next: int
-    messages: int
-    taken: set[int] = field(default_factory=set)
-    """UIDs of copies that were found."""
+    def __init__(self, mailbox: MailboxName, uid_validity: int, uid_next: int, messages: int) -> None:
+        self.mailbox = mailbox
+        self.uid_validity = uid_validity
+        self.uid_next = uid_next
+        self.messages = messages
+        self.taken: set[int] = set()  # UIDs of copies that were found
 
 
 def append(
@@ -457,6 +453,8 @@ class _Sent:
                     head += piece[: max(0, _HEADER - len(head))]
                     yield piece
 
+            from hashlib import sha256
+
             whole = sha256(usedforsecurity=False)
             stored = 0
             for piece in with_crlf(pieces()):
@@ -470,7 +468,7 @@ class _Sent:
             yield bytes(self.data)
             return
         if self._start is None:
-            with Path(self.data).open("rb") as file:
+            with open(self.data, "rb") as file:
                 yield from _read(file, self._size)
         else:
             self.rewind()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from datetime import date, datetime
 from os import PathLike
 from typing import Any, Literal
 
+from ...conversation.log import logger
 from ...errors import CursorFailed, FollowOutage, LeaseLost
 from ...model.message import FetchedMessage
 from ...settings import Account
@@ -28,7 +28,6 @@ __all__ = ["BaseFollow", "OnReset"]
 
 OnReset = Literal["stop", "new", "all", "match"]
 
-log = logging.getLogger("fastimap")
 
 _LONGEST = 86_400.0
 """Seconds for which the lease of a message in the program's hands is renewed."""
@@ -104,7 +103,7 @@ class BaseFollow:
         if isinstance(cursor, (str, os.PathLike)):
             made = SQLiteCursor(cursor, again=on_reset in ("new", "all"))
             if made.lost:
-                log.warning("the cursor %s was there, and is gone: on_reset=%r", os.fspath(cursor), on_reset)
+                logger().warning("the cursor %s was there, and is gone: on_reset=%r", os.fspath(cursor), on_reset)
                 self.start = on_reset
             self.cursor: Cursor = made
         else:
@@ -223,7 +222,7 @@ class BaseFollow:
         return message
 
     def parked_now(self, lease: Lease, reason: str) -> MessageParked:
-        log.warning("UID %d of %r is parked: %s", lease.uid, lease.place.mailbox, reason)
+        logger().warning("UID %d of %r is parked: %s", lease.uid, lease.place.mailbox, reason)
         return MessageParked(lease.place.mailbox, lease.uid, lease.deliveries, reason)
 
     # For messages, and the drivers.

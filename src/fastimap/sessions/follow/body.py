@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from ...commands.search import Search
 from ...commands.select import Select, Unselect
 from ...commands.store import AddFlags
 from ...conversation.events import Reconnected
+from ...conversation.log import logger
 from ...conversation.operations import move
 from ...conversation.streams import FetchStream
 from ...errors import (
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Give", "Pause", "Rest", "Rows", "Start", "Watch", "lane"]
 
-log: logging.Logger = logging.getLogger("fastimap")
 
 R = TypeVar("R")
 Steps = Generator[Any, Any, R]
@@ -289,7 +288,7 @@ def _visit(follow: BaseFollow, client: Persistence, watch: Watch) -> Steps[None]
             raise _Final(exc) from exc
         if not watch.gone:
             watch.gone = True
-            log.warning("the mailbox %r is gone: %s", name, exc)
+            logger().warning("the mailbox %r is gone: %s", name, exc)
             yield Give(MailboxGone(name, str(exc)))
         return
     watch.seen, watch.gone = True, False
@@ -352,7 +351,7 @@ def _begin(follow: BaseFollow, watch: Watch, uid_validity: int) -> Steps[None]:
     mark = Mark(uid_validity, done, floor=_floor(done), audited=time.time())
     made = yield from ask(follow.cursor.begin, watch.place, mark, identities)
     if made:
-        log.info("%r is followed for the first time, from %s on", watch.place.mailbox, start)
+        logger().info("%r is followed for the first time, from %s on", watch.place.mailbox, start)
 
 
 def _reset(follow: BaseFollow, watch: Watch, mark: Mark, uid_validity: int) -> Steps[None]:
@@ -381,7 +380,7 @@ def _reset(follow: BaseFollow, watch: Watch, mark: Mark, uid_validity: int) -> S
     mine = yield Ask(lambda: reset(watch.place, again, uid_validity=before, identities=identities), ())
     watch.present = UIDSet()
     if mine:
-        log.warning("the UIDVALIDITY of %r changed: it is begun anew (on_reset=%r)", name, follow.on_reset)
+        logger().warning("the UIDVALIDITY of %r changed: it is begun anew (on_reset=%r)", name, follow.on_reset)
         yield Give(MailboxReset(name, before, uid_validity))
 
 
@@ -434,7 +433,9 @@ def _look(follow: BaseFollow, client: Persistence, watch: Watch, mark: Mark) -> 
         below = len(low)
         late = low - mark.done - mark.parked
         if late:
-            log.warning("%d messages of %r appeared late: UIDs %s", len(late), watch.place.mailbox, str(late)[:100])
+            logger().warning(
+                "%d messages of %r appeared late: UIDs %s", len(late), watch.place.mailbox, str(late)[:100]
+            )
             yield from ask(follow.cursor.late, watch.place, mark.uid_validity, late.first)
             yield Give(LateMessages(watch.place.mailbox, tuple(late)))
             watch.lag = len(to_do | late)
@@ -563,6 +564,6 @@ def _act(follow: BaseFollow, client: Persistence, watch: Watch, uid_validity: in
             except (CommandError, CapabilityMissing) as exc:
                 if isinstance(exc, CommandError) and helps(exc):
                     raise
-                log.warning("%s of %s in %r: %s; it is tried again", verb, here, watch.place.mailbox, exc)
+                logger().warning("%s of %s in %r: %s; it is tried again", verb, here, watch.place.mailbox, exc)
                 return
         yield from ask(follow.cursor.acted, actions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Generic, TypeVar
 
 from ...clients.asyncio import AsyncClient
 from ...clients.blocking import Client
+from ...conversation.log import logger
 from ...errors import ConnectionLost, PoolTimeout, StateError, Unavailable
 
 __all__ = ["Book", "PoolStats", "Resting", "Result", "Waiter", "too_many"]
@@ -18,7 +18,6 @@ __all__ = ["Book", "PoolStats", "Resting", "Result", "Waiter", "too_many"]
 C = TypeVar("C", Client, AsyncClient)
 T = TypeVar("T")
 
-log: logging.Logger = logging.getLogger("fastimap")
 
 _RAISE_AFTER = 300.0
 """Seconds after which one connection more is tried, where the server had refused it."""
@@ -142,7 +141,7 @@ class Book(Generic[C]):
             return False
         self.limit = min(self.limit, others)
         self.raise_at = now + _RAISE_AFTER
-        log.info("the server takes no more than %d connections now", self.limit)
+        logger().info("the server takes no more than %d connections now", self.limit)
         return True
 
 
