@@ -19,7 +19,9 @@ from ._pull import pull
 from ._push import push
 from ._verify import Difference, Verification, verify
 from .budgets import Budget
-from .errors import ArchiveError, StoreError, StoreInUse
+from .credentials import FromCommand, FromEnvironment, FromFile
+from .errors import ArchiveError, SecretError, StoreError, StoreInUse, WorkersLost
+from .many import AccountReport, ManyProgress, pull_many
 from .report import MailboxReport, Progress, Report
 from .state import Entry, Place, State
 from .stores.base import Message, Store
@@ -31,15 +33,20 @@ from .stores.parquet import Parquet
 from .stores.sqlite import SQLite
 
 __all__ = [
+    "AccountReport",
     "ArchiveError",
     "Budget",
     "Difference",
     "EmlDirectory",
     "Entry",
+    "FromCommand",
+    "FromEnvironment",
+    "FromFile",
     "JSONLines",
     "JSONLinesZstd",
     "MailboxReport",
     "Maildir",
+    "ManyProgress",
     "Mbox",
     "Message",
     "Parquet",
@@ -47,14 +54,17 @@ __all__ = [
     "Progress",
     "Report",
     "SQLite",
+    "SecretError",
     "State",
     "Store",
     "StoreError",
     "StoreInUse",
     "Verification",
+    "WorkersLost",
     "aio",
     "migrate",
     "pull",
+    "pull_many",
     "push",
     "read_jsonlines",
     "verify",

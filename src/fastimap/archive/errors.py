@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import FastimapError
 
-__all__ = ["ArchiveError", "DeletionStopped", "StoreError", "StoreInUse"]
+__all__ = ["ArchiveError", "DeletionStopped", "SecretError", "StoreError", "StoreInUse", "WorkersLost"]
 
 
 class ArchiveError(FastimapError):
@@ -27,3 +27,14 @@ class StoreInUse(ArchiveError):
 
 class DeletionStopped(ArchiveError):
     """A run would have deleted more than it may, or what it saw makes no sense; nothing was deleted."""
+
+
+class SecretError(ArchiveError):
+    """A password or a token can't be had: its command failed, its file can't be read, its variable is not set."""
+
+
+class WorkersLost(ArchiveError):
+    """What does the work of `pull_many` is gone for good: Dask's scheduler, or a process of a pool.
+
+    What was done stays done: another run goes on from there.
+    """

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from .. import search
 from ..search import SearchKey
@@ -16,10 +16,35 @@ from .budgets import GivenBudget, as_budget
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "Rule", "most_deleted"]
+__all__ = ["Options", "PullOptions", "Rule", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _MAX_DELETE = re.compile(r"([0-9]+)(%?)")
+
+
+class PullOptions(TypedDict, total=False):
+    """The options of `pull` that many accounts can have together."""
+
+    mailboxes: Iterable[str] | None
+    exclude: Iterable[str]
+    since: date | None
+    before: date | None
+    min_size: int | None
+    max_size: int | None
+    search: SearchKey | str | None
+    limit: int | None
+    newest_first: bool
+    connections: int
+    deleted: Deleted
+    max_delete: str | int | None
+    resume: bool
+    dry_run: bool
+    wait: float | None
+    bwlimit: int | None
+    budget: GivenBudget | None
+    max_octets: int | None
+    adopt: bool
+    retry: Retry | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
@@ -59,6 +59,9 @@ class Store:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.root)!r})"
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "state"}  # that is open here alone
+
     @property
     def state_path(self) -> Path:
         """The file that its state is in."""
@@ -72,6 +75,13 @@ class Store:
     def exists(self) -> bool:
         """Whether there is such a store already."""
         return self.state_path.exists()
+
+    def of_account(self, directory: str) -> Self:
+        """Return a store like this one for one of many accounts, in a directory of its own below the root.
+
+        :param directory: its name, which is safe on any file system.
+        """
+        return type(self)(self.root / directory)
 
     def make(self) -> None:
         """Make the directory, if it is not there."""

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from ..state import Entry, Place, State
 from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
@@ -98,6 +98,9 @@ class Maildir(Store):
         self.plus_plus: bool = plus_plus
         self._directories: dict[str, _Directory] = {}
         self._infos: dict[str, str] = {}
+
+    def of_account(self, directory: str) -> Self:
+        return type(self)(self.root / directory, plus_plus=self.plus_plus)
 
     def open(self, state: State) -> None:
         super().open(state)

@@ -7,7 +7,7 @@ import email.policy
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from ...model.headers import Headers
 from ..state import Entry, Place, State
@@ -46,6 +46,9 @@ class SQLite(Store):
     @property
     def state_path(self) -> Path:
         return self._file
+
+    def of_account(self, directory: str) -> Self:
+        return type(self)(self._file.parent / directory / self._file.name)
 
     def make(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)

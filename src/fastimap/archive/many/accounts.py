@@ -1,0 +1,92 @@
+"""Whose mail goes where, and what of that can go to another process."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from ...settings import Account
+from .._pull import account_name
+from ..names import levels_of, path_key
+from ..stores.base import Store
+from ..stores.maildir import Maildir
+
+__all__ = ["GivenAccounts", "GivenStore", "named", "sendable", "stores"]
+
+GivenAccounts: TypeAlias = Mapping[str, Account | str] | Iterable[Account | str]
+GivenStore: TypeAlias = Store | str | os.PathLike[str] | Callable[[str], Store]
+
+_INSTEAD = (
+    "give it a function that the workers call: archive.FromCommand, FromFile or FromEnvironment, "
+    "or one of your own in a module that they can import"
+)
+_PASSWORD_OF_A_PROXY = re.compile(r"[^/]*//[^/@]*@")
+
+
+def named(accounts: GivenAccounts) -> dict[str, Account]:
+    """Return the accounts by their names. Raises ValueError where two have the same."""
+    if isinstance(accounts, (str, Account)):
+        raise TypeError("accounts are several: a list of them, or a mapping from their names")
+    made: dict[str, Account] = {}
+    given: Iterator[tuple[str | None, Account | str]] = (
+        iter(accounts.items()) if isinstance(accounts, Mapping) else ((None, each) for each in accounts)
+    )
+    for name, each in given:
+        account = Account.from_url(each) if isinstance(each, str) else each
+        if not isinstance(account, Account):
+            raise TypeError(f"an account is a fastimap.Account or its URL, not {type(account).__name__}")
+        name = account_name(account) if name is None else name
+        if not isinstance(name, str) or not name:
+            raise TypeError("the name of an account is a text that is not empty")
+        if name in made:
+            raise ValueError(f"two accounts are called {name}: give a mapping from names of your own to them")
+        made[name] = account
+    return made
+
+
+def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
+    """Return the store of each account. Raises ValueError where two would have the same."""
+    if isinstance(store, (str, os.PathLike)):
+        store = Maildir(store)
+    if isinstance(store, Store) and store.state_path.exists():
+        raise ValueError(f"{store.root} is the store of one account; many have theirs below a directory of their own")
+    made: dict[str, Store] = {}
+    taken: dict[Any, str] = {}
+    for name in names:
+        (directory,) = levels_of(name, None)
+        its = store.of_account(directory) if isinstance(store, Store) else store(name)
+        if not isinstance(its, Store):
+            raise TypeError(f"the function for stores returned {type(its).__name__}, and no store")
+        key = path_key(its.state_path.parts)
+        if key in taken:
+            raise ValueError(f"{taken[key]} and {name} would have one store, {its.root}")
+        taken[key] = name
+        made[name] = its
+    return made
+
+
+def sendable(name: str, account: Account) -> None:
+    """Raise ValueError, which says what to do, where an account can't go to another process, or not without a secret.
+
+    What it means to go: pickled by the standard library, so that functions go by their names. (Dask would send those of
+    the program itself by their code, and with it whatever that holds.)
+    """
+    for what in ("password", "token"):
+        secret = getattr(account, what)
+        if isinstance(secret, str):
+            raise ValueError(f"{name}: its {what} can't be sent to other processes: {_INSTEAD}")
+        if secret is not None:
+            try:
+                pickle.dumps(secret)
+            except Exception as exc:  # whatever the objects of the program raise
+                reason = str(exc) or type(exc).__name__
+                raise ValueError(f"{name}: its function for the {what} can't be sent ({reason}): {_INSTEAD}") from None
+    if account.ssl_context is not None:
+        raise ValueError(
+            f"{name}: its ssl_context can't be sent to other processes: set SSL_CERT_FILE where the workers run"
+        )
+    if account.proxy is not None and _PASSWORD_OF_A_PROXY.match(account.proxy):
+        raise ValueError(f"{name}: its proxy has a user or a password, which can't be sent: use one that needs none")

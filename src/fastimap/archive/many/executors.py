@@ -1,0 +1,163 @@
+"""Who does the work: a pool of `concurrent.futures`, or the workers of Dask."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
+from typing import Any, Protocol
+
+from ..errors import WorkersLost
+from ..report import Progress
+from .report import AccountReport
+from .tasks import Task, work, work_by_lease, work_on
+
+__all__ = ["Again", "Crew", "crew_of"]
+
+_LOOK = 0.2
+_OVERLAP = 30.0
+"""Seconds for which a worker that was taken for lost may hold a store that another has been given meanwhile."""
+
+
+class Again(Exception):
+    """The task was not done, and can be given out once more."""
+
+
+class Crew(Protocol):
+    """What does tasks."""
+
+    sends: bool
+    """Whether tasks leave this process."""
+
+    def submit(self, task: Task) -> Any:
+        """Give out a task; return its future, which has `add_done_callback`."""
+
+    def outcome(self, task: Task, future: Any) -> AccountReport:
+        """Return what a future has that is done. Raises Again and WorkersLost."""
+
+    def cancel(self, futures: Iterable[Any]) -> None:
+        """Have those not done that have not begun."""
+
+
+class Pool:
+    """A pool of threads or processes."""
+
+    def __init__(
+        self, executor: Executor, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
+    ) -> None:
+        self.executor = executor
+        # Its descendant of Python 3.14 has interpreters of their own, where nothing of this one is.
+        self.sends = not isinstance(executor, ThreadPoolExecutor) or "Interpreter" in type(executor).__name__
+        self._stopping = stopping
+        self._progress = progress
+
+    def submit(self, task: Task) -> Any:
+        try:
+            if self.sends:
+                return self.executor.submit(work_on, pickle.dumps(task))
+            return self.executor.submit(work, task, self._stopping, lambda now: self._progress(task.name, now))
+        except BrokenExecutor as exc:
+            raise _broken(exc) from exc
+        except RuntimeError as exc:
+            raise WorkersLost(f"the executor takes no more work: {exc}") from exc
+
+    def outcome(self, task: Task, future: Any) -> AccountReport:
+        try:
+            made: AccountReport = future.result(timeout=0)
+        except BrokenExecutor as exc:
+            raise _broken(exc) from exc
+        except CancelledError:
+            if self._stopping():
+                raise Again from None
+            raise WorkersLost("the executor was shut down before all was done") from None
+        except Exception as exc:  # what came back can't be read
+            return task.failed(exc)
+        return made
+
+    def cancel(self, futures: Iterable[Any]) -> None:
+        for future in futures:
+            future.cancel()
+
+
+def _broken(exc: BrokenExecutor) -> WorkersLost:
+    return WorkersLost(
+        f"a process of the pool died, and the pool with it ({exc}); "
+        "what was done stays done: run it again, with a new pool"
+    )
+
+
+class Dask:
+    """The workers of a cluster."""
+
+    sends = True
+
+    def __init__(self, client: Any, leases: int) -> None:
+        if client.asynchronous:
+            raise TypeError("a distributed.Client with asynchronous=True can't be waited for here: make one without")
+        self.client = client
+        self.leases = leases
+        self.run = uuid.uuid4().hex
+        self._address = client.scheduler_info(n_workers=0)["address"] if client.status == "running" else "?"
+
+    def submit(self, task: Task) -> Any:
+        wait = task.options.get("wait", 0)
+        options = task.options | {"wait": None if wait is None else max(wait, _OVERLAP)}
+        sent = Task(task.name, task.account, task.store, options)
+        # The number of leases is part of the name: a semaphore can't have another one.
+        lease = f"fastimap {task.host} {self.leases}"
+        self._wait_for_scheduler()
+        return self.client.submit(
+            work_by_lease,
+            pickle.dumps(sent),
+            lease,
+            self.leases,
+            key=f"fastimap-pull-{self.run}-{uuid.uuid4().hex}",
+            pure=False,
+        )
+
+    def outcome(self, task: Task, future: Any) -> AccountReport:
+        from distributed import KilledWorker
+
+        if future.status == "cancelled":  # not by us: the scheduler was restarted, or is not to be reached
+            raise Again
+        try:
+            made: AccountReport = future.result(timeout=_OVERLAP)
+        except (CancelledError, TimeoutError):
+            raise Again from None
+        except KilledWorker as exc:
+            return task.failed(exc, "worker")
+        except Exception as exc:  # the worker has no fastimap, or another one
+            return task.failed(exc)
+        return made
+
+    def cancel(self, futures: Iterable[Any]) -> None:
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            self.client.cancel(list(futures))
+
+    def _wait_for_scheduler(self) -> None:
+        """Wait while the client tries to reach its scheduler again, which it does for its own `timeout`."""
+        while self.client.status == "connecting":
+            time.sleep(_LOOK)
+        if self.client.status != "running":
+            raise WorkersLost(
+                f"Dask's scheduler at {self._address} is not to be reached any more; what was done stays done: "
+                "run it again, with a new client"
+            )
+
+
+def crew_of(
+    executor: Any, leases: int, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
+) -> Crew:
+    """Return what does tasks by an executor. Raises TypeError for what is none."""
+    if isinstance(executor, Executor):
+        return Pool(executor, stopping, progress)
+    distributed = sys.modules.get("distributed")
+    if distributed is not None and isinstance(executor, distributed.Client):
+        return Dask(executor, leases)
+    raise TypeError(
+        f"executor is a concurrent.futures.Executor, a distributed.Client or None, not {type(executor).__name__}"
+    )

@@ -1,0 +1,232 @@
+"""Pull many accounts, here or on many machines."""
+
+from __future__ import annotations
+
+import pickle
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ..options import Options, PullOptions
+from ..report import Progress
+from ..stores.maildir import Maildir
+from .accounts import GivenAccounts, GivenStore, named, sendable, stores
+from .executors import Again, Crew, crew_of
+from .report import AccountReport, ManyProgress
+from .tasks import Task, work
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from distributed import Client
+
+__all__ = ["pull_many"]
+
+_TICK = 0.5
+_ATTEMPTS = 4
+"""So often a task is given out, where the scheduler forgets it."""
+
+
+def pull_many(
+    accounts: GivenAccounts,
+    store: GivenStore,
+    *,
+    executor: Executor | Client | None = None,
+    per_host: int = 10,
+    progress: Callable[[ManyProgress], object] | None = None,
+    stopping: Callable[[], bool] | None = None,
+    **options: Unpack[PullOptions],
+) -> Generator[AccountReport, None, None]:
+    """Pull many accounts; yield what came of each as it ends. One that fails is reported so, and stops no other.
+
+    Each account has a store and a state of its own, so that any process may work on any of them. What is cut short,
+    by a worker that is lost too, goes on with the next attempt or the next run, and no message is there twice. No mail
+    and no secret goes through the executor: accounts hold `FromCommand`, `FromFile`, `FromEnvironment`, or a function
+    of a module, which the workers call. Leaving the loop cancels what has not begun.
+
+    :param accounts: whose mail: accounts or their URLs, or a mapping from names to them. Without one, an account is
+        called user@host.
+    :param store: a store, below whose root each account has one like it, in a directory of its name; or a directory,
+        for Maildirs; or a function that returns the store of an account by its name.
+    :param executor: who does it: a pool of `concurrent.futures`, or a `distributed.Client` of Dask (it comes with
+        ``fastimap[dask]``), whose workers see the stores at the same paths; None: this thread, one after the other.
+    :param per_host: connections to one host at once, at most, those of all workers together. With Dask this holds for
+        all programs of one scheduler that give the same number.
+    :param progress: called now and then, in the thread of the loop.
+    :param stopping: asked now and then, in the thread of the loop; True ends what runs in this process, cancels what
+        has not begun, and the reports of those accounts say so (`Report.stopped`).
+    :param options: those of `pull`, for each account; `budget`, `bwlimit` and `max_octets` are of each one.
+
+    Raises ValueError and TypeError at once for what makes no sense, and for accounts that can't be sent to other
+    processes; in the loop, WorkersLost where the executor is broken, or the scheduler gone for good.
+    """
+    accounts = named(accounts)
+    if not isinstance(per_host, int) or per_host < 1:
+        raise ValueError(f"per_host is a number from 1, not {per_host!r}")
+    given: dict[str, Any] = dict(options)
+    unknown = given.keys() - PullOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"pull_many() has no option {min(unknown)!r}")
+    for each in ("mailboxes", "exclude"):
+        if given.get(each) is not None and not isinstance(given[each], str):
+            given[each] = tuple(given[each])
+    if not isinstance(given.setdefault("adopt", False), bool):
+        raise TypeError("adopt is True or False: each account's own directory is adopted")
+    connections = given.get("connections", 1)
+    made = stores(accounts, store)
+    checked = {name: value for name, value in given.items() if name not in ("adopt", "retry")}
+    for one in list(made.values())[:1] or [Maildir(".")]:
+        Options(store=one, **checked)
+    if connections > per_host:
+        raise ValueError(f"connections={connections} for an account, but per_host={per_host}")
+    tasks = [Task(name, account, made[name], given) for name, account in accounts.items()]
+    run = _Run(tasks, progress, stopping)
+    if executor is None:
+        return run.here()
+    slots = per_host // connections
+    crew = crew_of(executor, slots, run.stops, run.note)
+    if crew.sends:
+        for task in tasks:
+            sendable(task.name, task.account)
+            _check_pickle(task)
+    return run.given_out(crew, slots)
+
+
+def _check_pickle(task: Task) -> None:
+    try:
+        pickle.dumps(task)
+    except Exception as exc:  # whatever the objects of the program raise
+        raise ValueError(f"{task.name}: its store, or an option, can't be sent to other processes: {exc}") from None
+
+
+@dataclass(slots=True)
+class _Given:
+    """A task that is given out, perhaps again."""
+
+    task: Task
+    future: Any = None
+    attempts: int = 0
+
+
+class _Run:
+    """The work on all accounts, and how far it is."""
+
+    def __init__(
+        self,
+        tasks: list[Task],
+        progress: Callable[[ManyProgress], object] | None,
+        stopping: Callable[[], bool] | None,
+    ) -> None:
+        self.tasks = tasks
+        self.progress = progress
+        self.stopping = stopping
+        self.began = time.monotonic()
+        self.closed = False
+        self.ended = self.failed = self.messages = self.octets = 0
+        self.running: dict[str, Progress] = {}
+
+    def stops(self) -> bool:
+        """Whether work that goes on in this process is to end."""
+        return self.closed
+
+    def _asked_to_stop(self) -> bool:
+        if not self.closed and self.stopping is not None and self.stopping():
+            self.closed = True
+        return self.closed
+
+    def note(self, name: str, now: Progress) -> None:
+        """Note how far an account is that this process works on."""
+        self.running[name] = now
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            running = list(self.running.values())
+            self.progress(
+                ManyProgress(
+                    len(self.tasks),
+                    self.ended,
+                    self.failed,
+                    self.messages + sum(each.all_done for each in running),
+                    self.octets + sum(each.all_octets for each in running),
+                    time.monotonic() - self.began,
+                )
+            )
+
+    def _end(self, report: AccountReport) -> AccountReport:
+        self.running.pop(report.account, None)
+        self.ended += 1
+        self.failed += report.error is not None
+        self.messages += report.added
+        self.octets += report.report.octets
+        self._tell()
+        return report
+
+    def here(self) -> Generator[AccountReport, None, None]:
+        """Work in the caller's thread, on one account after the other."""
+
+        def note(now: Progress) -> None:
+            self.note(task.name, now)
+            self._tell()
+
+        self._tell()
+        for task in self.tasks:
+            stopped = self._asked_to_stop()
+            yield self._end(task.not_begun() if stopped else work(task, self._asked_to_stop, note))
+
+    def given_out(self, crew: Crew, slots: int) -> Generator[AccountReport, None, None]:
+        """Give tasks out, never more than `slots` of one host at once, and yield what comes back."""
+        waiting: dict[str, deque[_Given]] = {}
+        for task in self.tasks:
+            waiting.setdefault(task.host, deque()).append(_Given(task))
+        busy = dict.fromkeys(waiting, 0)
+        out: dict[int, _Given] = {}
+        done: queue.SimpleQueue[int] = queue.SimpleQueue()
+        number = 0
+        try:
+            self._tell()
+            while out or any(waiting.values()):
+                if not self.closed and self._asked_to_stop():
+                    crew.cancel(each.future for each in out.values())
+                    for tasks in waiting.values():
+                        while tasks:
+                            yield self._end(tasks.popleft().task.not_begun())
+                    continue
+                for host in _due(waiting, busy, slots):
+                    given = waiting[host].popleft()
+                    given.future = crew.submit(given.task)
+                    given.attempts += 1
+                    busy[host] += 1
+                    number += 1
+                    out[number] = given
+                    given.future.add_done_callback(lambda _, number=number: done.put(number))
+                try:
+                    given = out.pop(done.get(timeout=_TICK))
+                except queue.Empty:
+                    self._tell()
+                    continue
+                busy[given.task.host] -= 1
+                try:
+                    report = crew.outcome(given.task, given.future)
+                except Again:
+                    if not self.closed and given.attempts < _ATTEMPTS:
+                        waiting[given.task.host].append(given)
+                        continue
+                    report = given.task.not_begun() if self.closed else given.task.forgotten()
+                yield self._end(report)
+        finally:
+            self.closed = True
+            crew.cancel(each.future for each in out.values())
+
+
+def _due(waiting: dict[str, deque[_Given]], busy: dict[str, int], slots: int) -> Iterator[str]:
+    """Yield the hosts that can have another task, in turn, while the caller gives them out."""
+    more = True
+    while more:
+        more = False
+        for host, tasks in waiting.items():
+            if tasks and busy[host] < slots:
+                more = True
+                yield host

@@ -1,0 +1,210 @@
+"""Many accounts on a Dask cluster of processes: the cap on a host, killed workers, a scheduler that is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap.archive import AccountReport, FromEnvironment, WorkersLost, pull_many
+from tests.archive.crowd import SECRET, Crowd, crowded
+
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
+
+pytestmark = [pytest.mark.shares("dask")]
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    # What a killed worker holds of the cap is free after this time; half a minute, if nobody says so.
+    config = {
+        "distributed.scheduler.locks.lease-timeout": "3s",
+        "distributed.scheduler.locks.lease-validation-interval": "250ms",
+    }
+    options = {"dashboard_address": None, "silence_logs": 50}
+    with (
+        dask.config.set(config),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=3, processes=True, **options) as made,
+    ):
+        yield made
+
+
+@pytest.fixture
+def client(cluster: Any) -> Iterator[Any]:
+    with distributed.Client(cluster) as made:
+        made.wait_for_workers(2, timeout=PATIENCE)
+        yield made
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
+    with crowded(tmp_path, monkeypatch) as made:
+        yield made
+
+
+def test_all_is_there_once_and_failures_are_of_one_account(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    accounts = crowd.accounts()
+    accounts[1] = crowd.account("u1", password=FromEnvironment("FASTIMAP_NOT_SET"))
+    reports = {report.account[:2]: report for report in pull_many(accounts, tmp_path / "Mail", executor=client)}
+    assert sorted(reports) == crowd.users
+    assert [user for user, report in reports.items() if report.error] == ["u1"]
+    assert reports["u1"].failure == "credentials"
+    assert sum(report.added for report in reports.values()) == 50
+    again = list(pull_many(crowd.accounts(), tmp_path / "Mail", executor=client))
+    assert all(report.complete for report in again)
+    assert sum(report.added for report in again) == 10
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def test_a_password_does_not_go_to_the_workers(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    with pytest.raises(ValueError, match="FromCommand"):
+        pull_many([crowd.account("u0", password=SECRET)], tmp_path, executor=client)
+
+
+def test_two_programs_of_one_scheduler_keep_the_cap_together(
+    crowd: Crowd, tmp_path: Path, client: Any, cluster: Any
+) -> None:
+    crowd.linger = 0.1
+    ended: list[AccountReport] = []
+
+    def other() -> None:
+        with distributed.Client(cluster) as own:
+            ended.extend(pull_many(crowd.accounts()[3:], tmp_path / "Mail", executor=own, per_host=2))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    ended += pull_many(crowd.accounts()[:3], tmp_path / "Mail", executor=client, per_host=2)
+    thread.join()
+    assert [report.error for report in ended] == [None] * 6
+    assert crowd.most == 2
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def busy_worker(client: Any) -> int:
+    """Return the process of a worker that has something to do."""
+    address = next(address for address, keys in client.processing().items() if keys)
+    pid: int = client.run(os.getpid, workers=[address])[address]
+    return pid
+
+
+def test_a_worker_that_is_killed(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    crowd.linger = 0.3
+    killed = []
+    reports = pull_many(
+        crowd.accounts(),
+        tmp_path / "Mail",
+        executor=client,
+        per_host=2,
+        progress=lambda now: killed or not crowd.fetching.is_set() or killed.append(kill(busy_worker(client))),
+    )
+    assert [report.error for report in reports] == [None] * 6
+    assert killed
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def kill(pid: int) -> int:
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def test_the_workers_are_restarted(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    crowd.linger = 0.3
+    restarted = []
+    reports = pull_many(
+        crowd.accounts(),
+        tmp_path / "Mail",
+        executor=client,
+        progress=lambda now: restarted or not crowd.fetching.is_set() or restarted.append(client.restart()),
+    )
+    assert [report.error for report in reports] == [None] * 6
+    assert restarted
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+class Started:
+    """A scheduler and workers in processes of their own, as on machines of their own."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.processes: list[subprocess.Popen[str]] = []
+        self.drains: list[threading.Thread] = []
+        scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+        assert scheduler.stderr is not None
+        for line in scheduler.stderr:
+            if found := re.search(r"Scheduler at:\s+(tcp://\S+)", line):
+                self.address = found[1]
+                break
+        self._drain(scheduler)
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        made = subprocess.Popen([sys.executable, "-m", "dask", *arguments], stderr=subprocess.PIPE, text=True)
+        self.processes.append(made)
+        return made
+
+    def worker(self) -> None:
+        self._drain(self._start("worker", self.address, "--nthreads", "2", "--no-dashboard", "--no-nanny"))
+
+    def _drain(self, process: subprocess.Popen[str]) -> None:
+        assert process.stderr is not None
+        self.drains.append(threading.Thread(target=process.stderr.read))
+        self.drains[-1].start()
+
+    def kill(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        for thread, process in zip(self.drains, self.processes, strict=False):
+            thread.join()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+def test_the_scheduler_is_lost(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    crowd.linger = 0.3
+    lost = Started()
+    try:
+        lost.worker()
+        with distributed.Client(lost.address, timeout=10) as own:
+            own.wait_for_workers(1, timeout=PATIENCE)
+            reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=own)
+            assert next(reports).complete
+            own._timeout = 0.5  # so long it tries to reach it again
+            lost.kill()
+            with pytest.raises(WorkersLost, match=f"{lost.address}.*run it again"):
+                list(reports)
+    finally:
+        lost.kill()
+    crowd.linger = 0
+    assert all(report.complete for report in pull_many(crowd.accounts(), tmp_path / "Mail", executor=client))
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def test_the_scheduler_comes_back(crowd: Crowd, tmp_path: Path) -> None:
+    crowd.linger = 0.3
+    first = Started()
+    second = None
+    try:
+        first.worker()
+        with distributed.Client(first.address, timeout=PATIENCE) as own:
+            own.wait_for_workers(1, timeout=PATIENCE)
+            reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=own)
+            ended = [next(reports)]
+            first.kill()
+            second = Started(int(first.address.rpartition(":")[2]))
+            second.worker()
+            ended += reports
+    finally:
+        first.kill()
+        if second is not None:
+            second.kill()
+    assert [report.error for report in ended] == [None] * 6
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
