@@ -14,7 +14,7 @@ import pytest
 
 from fastimap import Account
 from fastimap.archive import FromFile
-from fastimap.testing import IMAPServer, server
+from fastimap.testing import IMAPServer, commands, server
 from fastimap.testing.session import Session, State
 from tests.archive.conftest import message
 
@@ -75,7 +75,7 @@ class Crowd:
             time.sleep(self.linger)
         return text
 
-    _really = staticmethod(server.carry_out)
+    _really = staticmethod(commands.carry_out)
 
     def stored(self, root: Path) -> dict[str, Counter[bytes]]:
         """Return what the files of the Maildirs below `root` hold, by user."""

@@ -142,7 +142,7 @@ def test_other_stores(crowd: Crowd, tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_said_at_once(crowd: Crowd, tmp_path: Path) -> None:
     accounts = crowd.accounts()
     many: Any = pull_many
-    for error, text, arguments, options in [
+    cases: list[tuple[type[Exception], str, Any, dict[str, Any]]] = [
         (ValueError, "two accounts are called u0@", ([accounts[0], accounts[0]], tmp_path), {}),
         (ValueError, "would have one store", ({"Ann": accounts[0], "ann": accounts[1]}, tmp_path), {}),
         (ValueError, "would have one store", (accounts, lambda name: Maildir(tmp_path / "x")), {}),
@@ -155,7 +155,8 @@ def test_what_makes_no_sense_is_said_at_once(crowd: Crowd, tmp_path: Path) -> No
         (TypeError, "'name'", (accounts, tmp_path), {"name": "x"}),
         (TypeError, "adopt", (accounts, tmp_path), {"adopt": "/elsewhere"}),
         (ValueError, "not the URL", (["pop://ann@example.org"], tmp_path), {}),
-    ]:
+    ]
+    for error, text, arguments, options in cases:
         with pytest.raises(error, match=text):
             many(*arguments, **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["password"]

@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastimap.archive import AccountReport, FromEnvironment, WorkersLost, pull_many
+from fastimap.archive import AccountReport, FromEnvironment, ManyProgress, WorkersLost, pull_many
 from tests.archive.crowd import SECRET, Crowd, crowded
 
 dask = pytest.importorskip("dask")
@@ -97,37 +97,35 @@ def busy_worker(client: Any) -> int:
     return pid
 
 
+class Once:
+    """Does something as soon as messages are being fetched, when progress is reported."""
+
+    def __init__(self, crowd: Crowd, action: Callable[[], object]) -> None:
+        self.crowd = crowd
+        self.action = action
+        self.done = False
+
+    def __call__(self, now: ManyProgress) -> None:
+        if self.crowd.fetching.is_set() and not self.done:
+            self.done = True
+            self.action()
+
+
 def test_a_worker_that_is_killed(crowd: Crowd, tmp_path: Path, client: Any) -> None:
     crowd.linger = 0.3
-    killed = []
-    reports = pull_many(
-        crowd.accounts(),
-        tmp_path / "Mail",
-        executor=client,
-        per_host=2,
-        progress=lambda now: killed or not crowd.fetching.is_set() or killed.append(kill(busy_worker(client))),
-    )
+    killed = Once(crowd, lambda: os.kill(busy_worker(client), signal.SIGKILL))
+    reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=client, per_host=2, progress=killed)
     assert [report.error for report in reports] == [None] * 6
-    assert killed
+    assert killed.done
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
-
-
-def kill(pid: int) -> int:
-    os.kill(pid, signal.SIGKILL)
-    return pid
 
 
 def test_the_workers_are_restarted(crowd: Crowd, tmp_path: Path, client: Any) -> None:
     crowd.linger = 0.3
-    restarted = []
-    reports = pull_many(
-        crowd.accounts(),
-        tmp_path / "Mail",
-        executor=client,
-        progress=lambda now: restarted or not crowd.fetching.is_set() or restarted.append(client.restart()),
-    )
+    restarted = Once(crowd, client.restart)
+    reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=client, progress=restarted)
     assert [report.error for report in reports] == [None] * 6
-    assert restarted
+    assert restarted.done
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from ...settings import Account
 from .._pull import account_name
-from ..names import levels_of, path_key
+from ..names import path_key
 from ..stores.base import Store
 from ..stores.maildir import Maildir
 
@@ -51,18 +51,17 @@ def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
     """Return the store of each account. Raises ValueError where two would have the same."""
     if isinstance(store, (str, os.PathLike)):
         store = Maildir(store)
-    if isinstance(store, Store) and store.state_path.exists():
-        raise ValueError(f"{store.root} is the store of one account; many have theirs below a directory of their own")
+    if isinstance(store, Store) and store.exists():
+        raise ValueError(f"{store.where} is the store of one account; many have theirs below a directory of their own")
     made: dict[str, Store] = {}
     taken: dict[Any, str] = {}
     for name in names:
-        (directory,) = levels_of(name, None)
-        its = store.of_account(directory) if isinstance(store, Store) else store(name)
+        its = store.of_account(name) if isinstance(store, Store) else store(name)
         if not isinstance(its, Store):
             raise TypeError(f"the function for stores returned {type(its).__name__}, and no store")
-        key = path_key(its.state_path.parts)
+        key = path_key([its.where])
         if key in taken:
-            raise ValueError(f"{taken[key]} and {name} would have one store, {its.root}")
+            raise ValueError(f"{taken[key]} and {name} would have one store, {its.where}")
         taken[key] = name
         made[name] = its
     return made

@@ -34,7 +34,7 @@ class Task:
     def failed(self, exc: Exception, failure: Failure | None = None) -> AccountReport:
         """Return what is reported where the run ended with an error."""
         text = str(exc) or type(exc).__name__
-        report = Report(self.name, str(self.store.root))
+        report = Report(self.name, self.store.where)
         return AccountReport(self.name, report.store, report, text, failure or failure_of(exc))
 
     def forgotten(self) -> AccountReport:
@@ -43,7 +43,7 @@ class Task:
 
     def not_begun(self) -> AccountReport:
         """Return what is reported where the run was stopped before."""
-        report = Report(self.name, str(self.store.root), stopped="asked to stop")
+        report = Report(self.name, self.store.where, stopped="asked to stop")
         return AccountReport(self.name, report.store, report)
 
 
@@ -58,7 +58,7 @@ def work(
     except Exception as exc:
         return task.failed(exc)
     error = what_is_missing(report)
-    return AccountReport(task.name, str(task.store.root), report, error, None if error is None else "incomplete")
+    return AccountReport(task.name, task.store.where, report, error, None if error is None else "incomplete")
 
 
 def work_on(pickled: bytes) -> AccountReport:

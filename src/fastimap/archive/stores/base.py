@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
 from ..locks import locked
+from ..names import levels_of
 from ..state import STATE_FILE, Entry, Place, State
 from ..system import O_CLOEXEC
 
@@ -76,12 +77,12 @@ class Store:
         """Whether there is such a store already."""
         return self.state_path.exists()
 
-    def of_account(self, directory: str) -> Self:
-        """Return a store like this one for one of many accounts, in a directory of its own below the root.
+    def of_account(self, name: str) -> Self:
+        """Return the store of one of many accounts: one like this, in a directory of the account's name below the root.
 
-        :param directory: its name, which is safe on any file system.
+        No two accounts share one, so that any process may work on any of them.
         """
-        return type(self)(self.root / directory)
+        return type(self)(self.root / levels_of(name, None)[0])
 
     def make(self) -> None:
         """Make the directory, if it is not there."""

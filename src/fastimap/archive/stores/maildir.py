@@ -99,8 +99,10 @@ class Maildir(Store):
         self._directories: dict[str, _Directory] = {}
         self._infos: dict[str, str] = {}
 
-    def of_account(self, directory: str) -> Self:
-        return type(self)(self.root / directory, plus_plus=self.plus_plus)
+    def of_account(self, name: str) -> Self:
+        made = super().of_account(name)
+        made.plus_plus = self.plus_plus
+        return made
 
     def open(self, state: State) -> None:
         super().open(state)

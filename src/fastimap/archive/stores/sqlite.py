@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from ...model.headers import Headers
+from ..names import levels_of
 from ..state import Entry, Place, State
 from .base import Message, Store
 
@@ -47,8 +48,8 @@ class SQLite(Store):
     def state_path(self) -> Path:
         return self._file
 
-    def of_account(self, directory: str) -> Self:
-        return type(self)(self._file.parent / directory / self._file.name)
+    def of_account(self, name: str) -> Self:
+        return type(self)(self._file.parent / levels_of(name, None)[0] / self._file.name)
 
     def make(self) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
