@@ -10,15 +10,15 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from ..clients.blocking import Client
+from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from ._pull import account_name
-from ._push import _names
 from .locks import locked
 from .moving.ledger import Ledger
-from .moving.run import Options, Run
-from .moving.sources import Rules, ServerSource
+from .moving.options import Options
+from .moving.run import Run
+from .moving.sources import ServerSource
 from .report import Progress, Report
 
 __all__ = ["migrate", "state_directory"]
@@ -40,6 +40,9 @@ def migrate(
     deleted: Literal["keep", "delete"] = "keep",
     max_delete: str | int | None = None,
     on_doubt: Literal["report", "send"] = "report",
+    acl: bool = False,
+    metadata: bool = False,
+    connections: int = 1,
     dry_run: bool = False,
     wait: float | None = 0,
     budget: int | None = None,
@@ -67,6 +70,11 @@ def migrate(
     :param max_delete: as for `pull`.
     :param on_doubt: where a run was cut, and the destination has a message that may be the one that was being sent,
         changed by the server: ``"report"`` parks it, ``"send"`` sends it again.
+    :param acl: give the rights that others have on the mailboxes (ACL), too; what the destination does not take is in
+        the notes of `MailboxReport`.
+    :param metadata: set the annotations of the mailboxes (METADATA), too; likewise.
+    :param connections: how many to use at once, to each server. With more than one, messages may come into a mailbox
+        in another order.
     :param dry_run: say what would be done and what would not fit, and do nothing.
     :param wait: seconds to wait for another run on the same state to end; None: any time.
     :param budget: octets a day (UTC) to send at most; 0: no limit; None: what the provider is known to take.
@@ -82,16 +90,21 @@ def migrate(
     source = Account.from_url(source) if isinstance(source, str) else source
     destination = Account.from_url(destination) if isinstance(destination, str) else destination
     options = Options(
-        mailboxes=None if mailboxes is None else _names(mailboxes),
-        exclude=_names(exclude),
-        rename=dict(rename or {}),
-        rules=Rules(since, before, max_size),
+        mailboxes=mailboxes,
+        exclude=exclude,
+        rename=rename,
+        since=since,
+        before=before,
+        max_size=max_size,
         deleted=deleted,
         max_delete=max_delete,
         on_doubt=on_doubt,
+        acl=acl,
+        metadata=metadata,
+        connections=connections,
         dry_run=dry_run,
         budget=budget,
-        retry=retry or Retry(),
+        retry=retry,
         progress=progress,
         stopping=stopping,
     )
@@ -109,9 +122,9 @@ def migrate(
         ledger = Ledger(path if path.exists() or not dry_run else None)
         stack.callback(ledger.close)
         run = Run(destination, options, ledger, theirs)
-        client = Client(source, retry=run.retry)
-        stack.callback(client.close)
-        return run.run(ServerSource(client, ours), client.connect)
+        pool = Pool(source, connections=connections, retry=run.sender.retry)
+        stack.callback(pool.close)
+        return run.run(ServerSource(pool, ours, source.host, connections))
 
 
 def state_directory(source: str, destination: str) -> Path:

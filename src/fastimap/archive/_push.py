@@ -12,8 +12,9 @@ from ..settings import Account
 from ._pull import account_name, opened
 from .errors import StoreError
 from .moving.ledger import Ledger
-from .moving.run import Options, Run
-from .moving.sources import Rules, StoreSource
+from .moving.options import Options
+from .moving.run import Run
+from .moving.sources import StoreSource
 from .report import Progress, Report
 from .stores import store_at
 from .stores.base import Store
@@ -37,6 +38,7 @@ def push(
     deleted: Literal["keep", "delete"] = "keep",
     max_delete: str | int | None = None,
     on_doubt: Literal["report", "send"] = "report",
+    connections: int = 1,
     dry_run: bool = False,
     wait: float | None = 0,
     budget: int | None = None,
@@ -57,16 +59,19 @@ def push(
     if isinstance(destination, str):
         destination = Account.from_url(destination)
     options = Options(
-        mailboxes=None if mailboxes is None else _names(mailboxes),
-        exclude=_names(exclude),
-        rename=dict(rename or {}),
-        rules=Rules(since, before, max_size),
+        mailboxes=mailboxes,
+        exclude=exclude,
+        rename=rename,
+        since=since,
+        before=before,
+        max_size=max_size,
         deleted=deleted,
         max_delete=max_delete,
         on_doubt=on_doubt,
+        connections=connections,
         dry_run=dry_run,
         budget=budget,
-        retry=retry or Retry(),
+        retry=retry,
         progress=progress,
         stopping=stopping,
     )
@@ -86,7 +91,3 @@ def push(
             return Run(destination, options, ledger, name or account_name(destination)).run(source)
         finally:
             ledger.close()
-
-
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]

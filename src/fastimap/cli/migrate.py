@@ -10,7 +10,7 @@ from typing import Any
 from .. import archive
 from ..archive.report import MailboxReport, Report
 from . import accounts, exits
-from .arguments import budget, day, merged, shown, size
+from .arguments import budget, day, merged, number, shown, size
 from .exits import UsageError, readable
 from .running import explained, talk
 from .show import Show, octets
@@ -38,7 +38,9 @@ _OPTIONS: dict[str, Callable[[Any], Any] | None] = {
     "max_delete": None,
     "on_doubt": None,
     "budget": budget,
+    "connections": number,
 }
+_SERVERS = {**_OPTIONS, "acl": None, "metadata": None}
 
 
 def renamed(text: str) -> tuple[str, str]:
@@ -80,6 +82,7 @@ def moving(parser: argparse.ArgumentParser) -> None:
         choices=["report", "send"],
         help="what may have been sent when a run was cut, and looks different: park it, or send it again (report)",
     )
+    how.add_argument("--connections", type=number, metavar="N", help="to each server at once (1)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done and what would not fit")
     how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run to end")
     how.add_argument(
@@ -93,6 +96,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("destination", metavar="TO", help="the account that its mail goes to")
     parser.add_argument("--state", metavar="DIR", help="where to note what is there ($XDG_STATE_HOME/fastimap)")
     moving(parser)
+    besides = parser.add_argument_group("beside the messages")
+    besides.add_argument("--acl", action="store_true", default=None, help="the rights of others on the mailboxes, too")
+    besides.add_argument("--metadata", action="store_true", default=None, help="the annotations of the mailboxes, too")
     shown(parser)
     accounts.add(parser)
     accounts.add_destination(parser)
@@ -104,7 +110,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("migrate takes two accounts, FROM and TO, and no --account")
     source = accounts.given(options, options.source)
     destination = accounts.given_destination(options, options.destination)
-    arguments = arguments_of(options, source.options("migrate"), source.where("migrate"))
+    arguments = arguments_of(options, source.options("migrate"), source.where("migrate"), _SERVERS)
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
         report = archive.migrate(
@@ -113,9 +119,14 @@ def run(options: argparse.Namespace) -> int:
     return ended(report, options, show)
 
 
-def arguments_of(options: argparse.Namespace, configured: dict[str, Any], where: str) -> dict[str, Any]:
+def arguments_of(
+    options: argparse.Namespace,
+    configured: dict[str, Any],
+    where: str,
+    readers: dict[str, Callable[[Any], Any] | None] = _OPTIONS,
+) -> dict[str, Any]:
     """Return the arguments of the function: from the command line, else from the configuration."""
-    arguments = merged(options, configured, _OPTIONS, where)
+    arguments = merged(options, configured, readers, where)
     if "rename" in arguments:
         arguments["rename"] = dict(arguments["rename"])
     return arguments | {"wait": options.wait, "dry_run": options.dry_run}

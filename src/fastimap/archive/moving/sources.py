@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import ipaddress
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
 from ... import search
 from ...clients.blocking import Client
-from ...errors import CommandError, FastimapError
-from ...model.headers import Headers
-from ...model.message import has_uid
+from ...errors import CommandError, FastimapError, UIDValidityChanged
+from ...model.message import FetchedMessage, has_uid
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
 from ...search import SearchKey
-from ...sessions.alike import ID, message_id
+from ...sessions.alike import ID, message_id, message_id_of
+from ...sessions.pool import Pool
 from ..messages import flags_of
 from ..names import levels_of
 from ..state import Entry, Place, State
 from ..stores.base import Store
 from .names import Shape
 
-__all__ = ["About", "Box", "Rules", "ServerSource", "Source", "StoreSource", "Taken", "shape_of"]
+__all__ = [
+    "About",
+    "Box",
+    "Rules",
+    "ServerSource",
+    "Source",
+    "StoreSource",
+    "Taken",
+    "annotations_of",
+    "compressed",
+    "shape_of",
+]
 
 _TOGETHER = 200
 _OCTETS = 1024 * 1024
@@ -82,6 +95,9 @@ class Source:
     mod_sequence: int | None = None
     """Of the present mailbox."""
 
+    def connect(self) -> None:
+        """Connect, where there is something to connect to."""
+
     def boxes(self) -> list[Box]:
         """Return the mailboxes that have messages."""
         raise NotImplementedError
@@ -101,7 +117,7 @@ class Source:
     def about(self, uids: UIDSet) -> Iterator[About]:
         raise NotImplementedError
 
-    def messages(self, uids: UIDSet) -> Iterator[list[Taken]]:
+    def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         raise NotImplementedError
 
     def octets(self, uid: int) -> bytes | None:
@@ -112,47 +128,94 @@ class Source:
         """Yield the flags of messages; only of those that have changed since, where that can be known."""
         raise NotImplementedError
 
+    def rights(self) -> dict[str, str] | None:
+        """Return who may do what with the present mailbox; None where that is not known here."""
+        return None
+
+    def annotations(self) -> dict[str, bytes] | None:
+        """Return the annotations of the present mailbox; None where these are not known here."""
+        return None
+
 
 class ServerSource(Source):
-    """An account."""
+    """An account.
 
-    def __init__(self, client: Client, name: str) -> None:
-        self.client = client
+    :param host: its server.
+    :param connections: how many fetch messages at once, at most.
+    """
+
+    def __init__(self, pool: Pool, name: str, host: str, connections: int = 1) -> None:
         self.name = name
+        self._host = host
+        self._pool = pool
+        self._connections = connections
+        self._client: Client | None = None
         self._box: Box | None = None
+        self._uid_validity = 0
         self._exists = 0
 
+    def connect(self) -> None:
+        with self._lent():
+            pass
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Client]:
+        """Lend a connection: the one that is in use, if one is."""
+        if self._client is not None:
+            yield self._client
+            return
+        with self._pool.client(timeout=None) as self._client:
+            try:
+                compressed(self._client, self._host)
+                yield self._client
+            finally:
+                self._client = None
+
+    @contextlib.contextmanager
+    def _selected(self) -> Iterator[Client]:
+        """Lend one that has the present mailbox selected."""
+        box = self._box
+        assert box is not None
+        with self._lent() as client:
+            if client.session.mailbox != box.name or not client.session.examined:
+                client.select(box.handle, read_only=True)
+            if client.session.uid_validity != self._uid_validity:
+                raise UIDValidityChanged(box.name, self._uid_validity, client.session.uid_validity)
+            yield client
+
     def boxes(self) -> list[Box]:
-        client = self.client
-        shape, foreign = shape_of(client)
-        self.shape: Shape = shape
-        infos = client.list_mailboxes()
-        return [
-            Box(info.name, info, info.special_use, subscribed)
-            for info, subscribed in _with_subscriptions(client, infos)
-            if info.is_selectable and not info.name.startswith(foreign) and _is_own(info.name, self.shape)
-        ]
+        with self._lent() as client:
+            shape, foreign = shape_of(client)
+            self.shape: Shape = shape
+            infos = client.list_mailboxes()
+            return [
+                Box(info.name, info, info.special_use, subscribed)
+                for info, subscribed in _with_subscriptions(client, infos)
+                if info.is_selectable and not info.name.startswith(foreign) and _is_own(info.name, self.shape)
+            ]
 
     def begin(self, box: Box) -> int:
-        client = self.client
-        condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-        selected = client.select(box.handle, read_only=True, condstore=condstore)
+        with self._lent() as client:
+            condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
+            selected = client.select(box.handle, read_only=True, condstore=condstore)
         if selected.uid_validity is None:
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
+        self._box, self._uid_validity = box, selected.uid_validity
         self.mod_sequence: int | None = selected.highest_mod_sequence
         self._exists = selected.exists
         return selected.uid_validity
 
     def uids(self) -> UIDSet:
         exists: int | None = self._exists
-        for _ in range(_TRIES):
-            if not exists:
-                return UIDSet()
-            found = self.client.search(search.all_).uids
-            self.client.noop()
-            exists = self.client.session.exists
-            if len(found) == exists:
-                return found
+        with self._selected() as client:
+            for _ in range(_TRIES):
+                if not exists:
+                    return UIDSet()
+                found = client.search(search.all_).uids
+                client.noop()
+                exists = client.session.exists
+                if len(found) == exists:
+                    return found
         raise FastimapError(f"the server says that there are {exists} messages, and lists {len(found)}")
 
     def wanted(self, uids: UIDSet, rules: Rules, excluded: dict[str, int]) -> UIDSet:
@@ -165,38 +228,93 @@ class ServerSource(Source):
             keys.append(("max-size", search.smaller(rules.max_size + 1)))
         for name, key in keys:
             if uids:
-                found = uids & self.client.search(key).uids
+                with self._selected() as client:
+                    found = uids & client.search(key).uids
                 if len(found) != len(uids):
                     excluded[name] = len(uids) - len(found)
                 uids = found
         return uids
 
     def about(self, uids: UIDSet) -> Iterator[About]:
-        for row in self.client.fetch_iter(uids, "FLAGS", "INTERNALDATE", "RFC822.SIZE", ID):
-            if has_uid(row) and row.size is not None:
-                yield About(row.uid, row.size, message_id(row.headers), flags_of(row), row.internal_date)
+        if not uids:
+            return
+        with self._selected() as client:
+            for row in client.fetch_iter(uids, "FLAGS", "INTERNALDATE", "RFC822.SIZE", ID):
+                if has_uid(row) and row.size is not None:
+                    yield About(row.uid, row.size, message_id(row.headers), flags_of(row), row.internal_date)
 
-    def messages(self, uids: UIDSet) -> Iterator[list[Taken]]:
-        for rows in self.client.fetch_batches(uids, "FLAGS", "INTERNALDATE", "BODY.PEEK[]"):
-            taken = []
-            for row in rows:
-                if has_uid(row):
-                    body = row.body
-                    reason = "" if body is not None else "; ".join(each.reason for each in row.defects) or _LEFT_OUT
-                    taken.append(Taken(row.uid, body, flags_of(row), row.internal_date, reason))
-            yield taken
+    def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
+        items = ("FLAGS", "INTERNALDATE", "BODY.PEEK[]")
+        if self._connections == 1 or len(uids) <= _TOGETHER:
+            with self._selected() as client:
+                for rows in client.fetch_batches(uids, *items):
+                    yield [_taken(row) for row in rows if has_uid(row)]
+            return
+        assert self._box is not None
+        with self._selected():
+            pass  # the UIDs are those of this UIDVALIDITY
+        for row in self._pool.fetch_iter(self._box.name, uids, *items, timeout=None):
+            if has_uid(row):
+                yield [_taken(row)]
 
     def octets(self, uid: int) -> bytes | None:
-        row = self.client.fetch_one(uid, "BODY.PEEK[]")
+        with self._selected() as client:
+            row = client.fetch_one(uid, "BODY.PEEK[]")
         return None if row is None else row.body
 
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
-        if since is not None and since == self.mod_sequence:
+        if not uids or (since is not None and since == self.mod_sequence):
             return
         since = since if self.mod_sequence is not None else None
-        for row in self.client.fetch_iter(uids, "FLAGS", changed_since=since):
-            if has_uid(row) and row.flags is not None:
-                yield row.uid, flags_of(row)
+        with self._selected() as client:
+            for row in client.fetch_iter(uids, "FLAGS", changed_since=since):
+                if has_uid(row) and row.flags is not None:
+                    yield row.uid, flags_of(row)
+
+    def rights(self) -> dict[str, str] | None:
+        with self._selected() as client:
+            if not client.session.has("ACL"):
+                return None
+            assert self._box is not None
+            return dict(client.get_acl(self._box.handle).rights)
+
+    def annotations(self) -> dict[str, bytes] | None:
+        with self._selected() as client:
+            assert self._box is not None
+            return annotations_of(client, self._box.handle)
+
+
+def annotations_of(client: Client, mailbox: Any) -> dict[str, bytes] | None:
+    """Return the annotations of a mailbox; None where the server has none at all (METADATA, RFC 5464)."""
+    if not client.session.has("METADATA"):
+        return None
+    found: dict[str, bytes] = {}
+    for top in ("/private", "/shared"):
+        entries = client.get_metadata(mailbox, top, depth="infinity").entries
+        found |= {name: value for name, value in entries.items() if value is not None}
+    return found
+
+
+def _taken(row: FetchedMessage) -> Taken:
+    assert row.uid is not None
+    reason = "" if row.body is not None else "; ".join(each.reason for each in row.defects) or _LEFT_OUT
+    return Taken(row.uid, row.body, flags_of(row), row.internal_date, reason)
+
+
+def compressed(client: Client, host: str) -> None:
+    """Have the connection compressed, if the server offers that, and is another machine."""
+    session = client.session
+    if session.has("COMPRESS=DEFLATE") and not session.compressed and not is_here(host):
+        with contextlib.suppress(CommandError):
+            client.compress()
+
+
+def is_here(host: str) -> bool:
+    """Whether a server is this machine, to which there is no way that compressing would shorten."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def shape_of(client: Client) -> tuple[Shape, tuple[str, ...]]:
@@ -288,10 +406,10 @@ class StoreSource(Source):
     def about(self, uids: UIDSet) -> Iterator[About]:
         for entry in self._entries(uids):
             octets = self.octets(entry.uid) or b""
-            found = message_id(Headers(octets[: 256 * 1024]))
+            found = message_id_of(octets)
             yield About(entry.uid, entry.size, found, entry.flags, _moment(entry.date))
 
-    def messages(self, uids: UIDSet) -> Iterator[list[Taken]]:
+    def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         taken: list[Taken] = []
         size = 0
         for entry in self._entries(uids):

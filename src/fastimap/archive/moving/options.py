@@ -1,0 +1,60 @@
+"""What a push or a migration is to do, checked before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from ...sessions.retry import Retry
+from ..options import most_deleted
+from ..report import Progress
+from .sources import Rules
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The parameters of `push` and `migrate` that both have, checked."""
+
+    mailboxes: Iterable[str] | None = None
+    exclude: Iterable[str] = ()
+    rename: Mapping[str, str] | None = None
+    since: date | None = None
+    before: date | None = None
+    max_size: int | None = None
+    deleted: Literal["keep", "delete"] = "keep"
+    max_delete: str | int | None = None
+    on_doubt: Literal["report", "send"] = "report"
+    acl: bool = False
+    metadata: bool = False
+    connections: int = 1
+    dry_run: bool = False
+    budget: int | None = None
+    retry: Retry | None = None
+    progress: Callable[[Progress], object] | None = None
+    stopping: Callable[[], bool] | None = None
+    rules: Rules = field(init=False)
+    renamed: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("mailboxes", "exclude"):
+            given = getattr(self, name)
+            if isinstance(given, str):
+                raise TypeError(f"{name} is a list of names")
+            object.__setattr__(self, name, None if given is None else tuple(given))  # it may be gone through once
+        object.__setattr__(self, "renamed", dict(self.rename or {}))
+        object.__setattr__(self, "rules", Rules(self.since, self.before, self.max_size))
+        if self.deleted not in ("keep", "delete"):
+            raise ValueError(f"deleted is keep or delete, not {self.deleted!r}")
+        if self.on_doubt not in ("report", "send"):
+            raise ValueError(f"on_doubt is report or send, not {self.on_doubt!r}")
+        for name in ("budget", "max_size"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 0):
+                raise ValueError(f"{name} is a number from 0, not {value!r}")
+        if not isinstance(self.connections, int) or self.connections < 1:
+            raise ValueError("connections is a number from 1")
+        most_deleted(self.max_delete, 0)
