@@ -14,6 +14,7 @@ from fastimap.archive import State
 from fastimap.archive.stores import kind_of, store_at
 from tests.client.conftest import implementation
 from tests.servers.dovecot import Dovecot
+from tests.servers.server import Server
 
 __all__ = ["Mail", "implementation", "mail", "message", "stored"]
 
@@ -29,7 +30,7 @@ def message(number: int, size: int = 200) -> bytes:
 class Mail:
     """A user's mail on a server."""
 
-    server: Dovecot
+    server: Server
     user: str
     client: Client
     numbers: Any = field(default_factory=lambda: iter(range(1, 10_000_000)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ from fastimap.sessions.retry import Retry, no_waits
 from tests.archive.conftest import Mail, message
 from tests.client.conftest import serve
 from tests.client.peers import DONE, converse
+from tests.servers import dovecot
 from tests.servers.dovecot import Dovecot
 from tests.support.cuts import Cut, proxied
 
@@ -368,3 +371,157 @@ def test_nobody_there(mail: Mail, tmp_path: Path) -> None:
     gone = Account("127.0.0.1", 9, user="ann", password="secret", tls=False, mechanism="LOGIN", timeout=2)
     with pytest.raises(errors.ConnectFailed):
         archive.migrate(mail.account, gone, state=tmp_path, retry=Retry())
+
+
+def test_several_connections(mail: Mail, other: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small groups, so that each connection has something to do; twins, so that a message can be taken for another."""
+    monkeypatch.setattr("fastimap.archive.moving.sending._GROUP", 5)
+    fill(mail)
+    twin = b"Subject: a twin without Message-ID\r\n\r\ntext\r\n"
+    for _ in range(30):
+        mail.client.append("INBOX", twin)
+    mail.fill("INBOX", 220)
+    with proxied(mail.server.host, mail.server.port) as proxy:
+        account = dataclasses.replace(other.account, port=proxy.port)
+        report = archive.migrate(mail.account, account, state=tmp_path, connections=3, names=("a", "b"))
+        assert report.complete, report.failed
+        assert 1 < proxy.connections <= 3
+    assert kept(other) == kept(mail)
+    store = tmp_path / "store"
+    archive.pull(mail.account, store)
+    pushed = archive.push(store, other.account, connections=3)
+    assert (pushed.written, pushed.present) == (0, 272)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_links_are_cut_of_several_connections(mail: Mail, other: Mail, tmp_path: Path, seed: int) -> None:
+    """Equal messages are under way by all of them, and answers are lost: none is taken for another's."""
+    twin = b"Subject: a twin without Message-ID\r\n\r\n%s\r\n" % (b"text " * 100)
+    mail.client.multi_append("INBOX", [twin] * 240)
+    mail.fill("Work", 20, create=True)
+    chance = random.Random(seed)
+    with proxied(mail.server.host, mail.server.port) as proxy, no_waits(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastimap.archive.moving.sending._GROUP", 8)
+        for _ in range(8):
+            to_client = chance.random() < 0.5
+            after = chance.randrange(1_300, 3_000) if to_client else chance.randrange(2_000, 50_000)
+            proxy.cuts.append(Cut(after, to_client, chance.choice(("rst", "fin"))))
+        account = dataclasses.replace(other.account, port=proxy.port, timeout=5)
+        report = archive.migrate(mail.account, account, state=tmp_path, connections=3, names=("a", "b"))
+    if not report.complete:  # cut more often than is tried
+        report = archive.migrate(mail.account, other.account, state=tmp_path, connections=3, names=("a", "b"))
+    assert report.complete, report.as_dict()
+    assert kept(other) == kept(mail)
+
+
+def test_fewer_connections_than_asked_for(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The destination takes one alone: it is done by that."""
+    mail.fill("INBOX", 220)
+    monkeypatch.setattr("fastimap.archive.moving.sending._GROUP", 5)
+    with dovecot.running("mail_max_userip_connections = 1\n") as server, no_waits():
+        user = server.new_user()
+        login: dict[str, Any] = {"password": server.password, "tls": False, "mechanism": "LOGIN"}
+        account = Account(server.host, server.port, user=user, **login, timeout=20)
+        report = archive.migrate(mail.account, account, state=tmp_path, connections=3, names=("a", "b"))
+        assert report.complete, report.as_dict()
+        with Client(account) as client:
+            assert kept(Mail(server, user, client))["INBOX"] == kept(mail)["INBOX"]
+
+
+def test_the_link_to_another_machine_is_compressed(
+    mail: Mail, other: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastimap.archive.moving.sources.is_here", lambda host: False)
+    fill(mail)
+    with (
+        proxied(mail.server.host, mail.server.port) as ours,
+        proxied(mail.server.host, mail.server.port) as theirs,
+    ):
+        text = b"Subject: long\r\n\r\n" + b"the same line again and again\r\n" * 10_000
+        mail.client.append("INBOX", text)
+        source = dataclasses.replace(mail.account, port=ours.port)
+        destination = dataclasses.replace(other.account, port=theirs.port)
+        report = archive.migrate(source, destination, state=tmp_path, names=("a", "b"))
+        assert report.complete
+        assert 0 < ours.octets[1] < len(text)  # to the client
+        assert 0 < theirs.octets[0] < len(text)
+    assert kept(other) == kept(mail)
+
+
+def test_the_rights_of_others(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """Given where they are not there; a second time nothing is to be said; a dry run says it."""
+    mail.fill("Work", 2, create=True)
+    mail.client.set_acl("Work", "bob", "lrs")
+    mail.client.set_acl("Work", "eve", "l")
+    wanted = {who: set(what) for who, what in mail.client.get_acl("Work").rights.items() if who in ("bob", "eve")}
+    assert len(wanted) == 2
+    tried = archive.migrate(mail.account, other.account, state=tmp_path, acl=True, dry_run=True)
+    assert any("bob" in note and "would be given" in note for note in tried.mailboxes["Work"].notes)
+    report = archive.migrate(mail.account, other.account, state=tmp_path, acl=True)
+    assert report.complete
+    rights = other.client.get_acl("Work").rights
+    assert {who: set(rights[who]) for who in wanted} == wanted
+    assert not any("rights" in note for note in report.mailboxes["Work"].notes)
+    assert mail.user not in rights
+    again = archive.migrate(mail.account, other.account, state=tmp_path, acl=True)
+    assert not any("rights" in note for note in again.mailboxes["Work"].notes)
+
+
+def test_annotations(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    mail.fill("Work", 2, create=True)
+    values = {"/private/comment": b"of mine", "/shared/comment": b"of all", "/private/vendor/x/y": b"two\r\nlines"}
+    mail.client.set_metadata("Work", values)
+    report = archive.migrate(mail.account, other.account, state=tmp_path, metadata=True)
+    assert report.complete
+    assert dict(other.client.get_metadata("Work", *values).entries) == values
+    assert report.mailboxes["Work"].notes == []
+
+
+def test_what_is_beside_the_messages_and_refused_is_said(mail: Mail, serve: Any, tmp_path: Path) -> None:
+    mail.client.set_acl("INBOX", "bob", "lrs")
+    mail.client.set_acl("INBOX", "eve", "lr")
+    mail.client.set_metadata("INBOX", {"/private/comment": "mine", "/shared/comment": "ours"})
+
+    def reply(command: bytes) -> bytes | None:
+        if command.startswith(b"SELECT"):
+            return b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 1] next\r\n" + DONE
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n' + DONE
+        if command.startswith(b"SETACL INBOX bob"):
+            return b"<tag> NO [CANNOT] there is no bob here\r\n"
+        if command.startswith(b"GETACL"):
+            return b"* ACL INBOX ann lrswipkxtea eve l\r\n" + DONE
+        if command.startswith(b"SETMETADATA INBOX (/shared"):
+            return b"<tag> NO [NOPERM] not yours\r\n"
+        return DONE
+
+    script = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS ACL METADATA", selects=True)
+    account = Account("127.0.0.1", serve(script).port, user="ann", password="x", tls=False, timeout=10)
+    report = archive.migrate(
+        mail.account, account, state=tmp_path, mailboxes=["INBOX"], acl=True, metadata=True, names=("a", "there")
+    )
+    notes = "\n".join(report.mailboxes["INBOX"].notes)
+    assert "rights of bob, lrs: refused by the destination" in notes
+    assert "there is no bob here" in notes
+    assert "rights of eve: r not kept by the destination" in notes
+    assert "annotations /shared/comment: refused by the destination" in notes
+    assert "/private/comment" not in notes
+
+    poor = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS", selects=True)
+    account = Account("127.0.0.1", serve(poor).port, user="ann", password="x", tls=False, timeout=10)
+    report = archive.migrate(
+        mail.account, account, state=tmp_path, mailboxes=["INBOX"], acl=True, metadata=True, names=("a", "poor")
+    )
+    notes = "\n".join(report.mailboxes["INBOX"].notes)
+    assert "rights of bob, eve: the destination knows none" in notes
+    assert "annotations /private/comment, /shared/comment: the destination knows none" in notes
+
+
+def test_subscriptions(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    mail.client.create_mailbox("Read")
+    mail.client.create_mailbox("Unread")
+    mail.client.subscribe("Read")
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    subscribed = {info.name for info in other.client.list_mailboxes(subscribed=True)}
+    assert "Read" in subscribed
+    assert "Unread" not in subscribed

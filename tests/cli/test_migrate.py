@@ -86,3 +86,15 @@ def test_what_is_parked_is_said(moved: Moved, mail: Mail, other: Mail) -> None:
         assert client.mailbox_status("INBOX").messages == 1
     assert ended.returncode == 3
     assert "Drafts: " in ended.stderr
+
+
+def test_beside_the_messages(moved: Moved, mail: Mail, other: Mail) -> None:
+    mail.client.set_acl("INBOX", "bob", "lr")
+    mail.client.set_metadata("INBOX", {"/private/comment": "mine"})
+    ended = moved("migrate", mail.url, other.url, "--acl", "--metadata", "--dry-run")
+    assert "rights of bob: lr would be given" in ended.stderr
+    assert "annotation /private/comment would be set" in ended.stderr
+    ended = moved("migrate", mail.url, other.url, "--acl", "--metadata", "--connections", "2")
+    assert ended.returncode == 0
+    assert set(other.client.get_acl("INBOX").rights["bob"]) == {"l", "r"}
+    assert other.client.get_metadata("INBOX", "/private/comment").entries["/private/comment"] == b"mine"

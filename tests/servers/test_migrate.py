@@ -18,8 +18,13 @@ def test_an_account_moves_there(mail: Mail, real_server: Server, tmp_path: Path)
     user = real_server.new_user()
     login: dict[str, Any] = {"user": user, "password": real_server.password, "mechanism": "LOGIN"}
     account = Account(real_server.host, real_server.port, **login, tls=False, timeout=20)
-    report = archive.migrate(mail.account, account, state=tmp_path, names=("here", "there"))
+    mail.client.set_acl("Work/2024", "bob", "lr")
+    mail.client.set_metadata("Work/2024", {"/private/comment": "mine"})
+    report = archive.migrate(
+        mail.account, account, state=tmp_path, names=("here", "there"), acl=True, metadata=True, connections=2
+    )
     assert report.complete, report.as_dict()
+    notes = "; ".join(report.mailboxes["Work/2024"].notes)
     assert (report.found, report.written) == (11, 11)
     ours = mail.all()
     with Client(account) as client:
@@ -36,6 +41,11 @@ def test_an_account_moves_there(mail: Mail, real_server: Server, tmp_path: Path)
                 for row in rows
             )
             assert found == sorted(each[1:] for each in ours[source])
+        # What is beside the messages is there, or it is said that it is not.
+        given = client.session.has("ACL") and "lr" in client.get_acl(name).rights.get("bob", "")
+        assert given != ("rights of bob" in notes), notes
+        noted = client.session.has("METADATA") and client.get_metadata(name, "/private/comment").entries
+        assert bool(noted and noted["/private/comment"] == b"mine") != ("/private/comment" in notes), notes
     again = archive.migrate(mail.account, account, state=tmp_path, names=("here", "there"))
     assert (again.complete, again.written, again.present) == (True, 0, 11)
     # A ledger that was lost: what is there is found.

@@ -124,7 +124,7 @@ def migrate(
         run = Run(destination, options, ledger, theirs)
         pool = Pool(source, connections=connections, retry=run.sender.retry)
         stack.callback(pool.close)
-        return run.run(ServerSource(pool, ours, source.host, connections))
+        return run.run(ServerSource(pool, ours, source, connections))
 
 
 def state_directory(source: str, destination: str) -> Path:

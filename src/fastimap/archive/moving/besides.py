@@ -18,10 +18,10 @@ _NAMED_OTHERWISE = ("/private/specialuse",)
 """Entries that are carried over by other means."""
 
 
-def granted(source: Source, client: Client, job: Job, ours: str, *, dry_run: bool) -> list[str]:
+def granted(source: Source, client: Client, job: Job, *, dry_run: bool) -> list[str]:
     """Give the rights that others have at the source; return what is to be said of it.
 
-    :param ours: the account's own name at the source: it has the rights of an owner where it goes.
+    The account itself has the rights of an owner where it goes.
     """
     try:
         rights = source.rights()
@@ -29,7 +29,7 @@ def granted(source: Source, client: Client, job: Job, ours: str, *, dry_run: boo
         return [f"rights: not shown by the source: {exc}"]
     if rights is None:
         return ["rights: the source has none to show (ACL)"]
-    wanted = {who: _letters(what) for who, what in rights.items() if who not in (ours, "owner")}
+    wanted = {who: _letters(what) for who, what in rights.items() if who not in (source.user, "owner")}
     if not wanted:
         return []
     if not client.session.has("ACL"):

@@ -360,8 +360,7 @@ class Run:
         """Carry over what is asked for beside the messages."""
         notes, dry_run = job.report.notes, self.options.dry_run
         if self.options.acl:
-            ours = source.name.rpartition("@")[0]
-            self._again(lambda: notes.extend(granted(source, self.client, job, ours, dry_run=dry_run)))
+            self._again(lambda: notes.extend(granted(source, self.client, job, dry_run=dry_run)))
         if self.options.metadata:
             self._again(lambda: notes.extend(annotated(source, self.client, job, dry_run=dry_run)))
 

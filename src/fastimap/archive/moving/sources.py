@@ -18,6 +18,7 @@ from ...model.sequence_set import UIDSet
 from ...search import SearchKey
 from ...sessions.alike import ID, message_id, message_id_of
 from ...sessions.pool import Pool
+from ...settings import Account
 from ..messages import flags_of
 from ..names import levels_of
 from ..state import Entry, Place, State
@@ -91,6 +92,8 @@ class Source:
     """Mailboxes and messages; one mailbox at a time."""
 
     name: str
+    user: str | None = None
+    """Whose account it is."""
     shape: Shape
     mod_sequence: int | None = None
     """Of the present mailbox."""
@@ -140,13 +143,14 @@ class Source:
 class ServerSource(Source):
     """An account.
 
-    :param host: its server.
+    :param pool: its connections.
     :param connections: how many fetch messages at once, at most.
     """
 
-    def __init__(self, pool: Pool, name: str, host: str, connections: int = 1) -> None:
+    def __init__(self, pool: Pool, name: str, account: Account, connections: int = 1) -> None:
         self.name = name
-        self._host = host
+        self.user = account.user
+        self._host = account.host
         self._pool = pool
         self._connections = connections
         self._client: Client | None = None
