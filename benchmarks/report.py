@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import everyday
+from benchmarks import archive, everyday
 from benchmarks.client import Client, Job, Sample, Unavailable
 from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
@@ -136,6 +136,13 @@ class Bench:
         with replay_server() as (plain, _):
             workload = f"f/{1024 * MIB}"
             yield workload, self.take_turns([Job(client, workload, plain) for client in TO_A_FILE])
+
+    def archive(self) -> Iterator[Row]:
+        """What a whole program costs that pulls a mailbox: `benchmarks.archive`."""
+        try:
+            yield from archive.rows(self.rounds, lambda text: self.notes.setdefault(text))
+        except Unavailable as error:
+            self.notes[str(error)] = None
 
     def growth(self) -> Iterator[Row]:
         """More responses, larger literals, over loopback."""
@@ -258,7 +265,7 @@ def _number(value: float) -> str:
 def _label(row: str) -> str:
     if row == "i":
         return "i d over TLS"
-    if row in everyday.ROWS:
+    if row in everyday.ROWS or row in archive.ROWS:
         return row
     name, _, size = row.partition("/")
     if not size:
@@ -365,6 +372,29 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
                 "Client, to a file",
             ),
             dataclasses.replace(_MEMORY, reference="copying"),
+        ],
+    ),
+    "archive": (
+        Bench.archive,
+        [
+            Table(
+                f"{archive.MESSAGES:,} messages from Dovecot into a Maildir on tmpfs, by whole programs: wall, "
+                "milliseconds; (nx): n times less than mbsync",
+                "wall",
+                _milliseconds,
+                archive.WALL_GOALS,
+                archive.MBSYNC,
+                archive.OURS,
+            ),
+            Table(
+                "The same: CPU of the program",
+                "cpu",
+                _milliseconds,
+                archive.CPU_GOALS,
+                archive.MBSYNC,
+                archive.OURS,
+                (archive.OURS, archive.MBSYNC),
+            ),
         ],
     ),
     "growth": (

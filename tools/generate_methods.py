@@ -373,11 +373,12 @@ def _formatted(source: str) -> str:
     return source
 
 
-def homes() -> str:
-    """Return the source of the table of public names: what `fastimap/__init__.py` imports for type checkers alone."""
+def homes(package: Path) -> str:
+    """Return the source of the table of public names: what `__init__.py` imports for type checkers alone."""
+    init = package / "__init__.py"
     (block,) = (
         node
-        for node in ast.parse((PACKAGE / "__init__.py").read_text("utf-8")).body
+        for node in ast.parse(init.read_text("utf-8")).body
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     )
     found = {}
@@ -387,14 +388,16 @@ def homes() -> str:
             found[alias.name] = f".{node.module or alias.name}"
     lines = "".join(f'    "{name}": "{module}",\n' for name, module in found.items())
     return (
-        '"""Where the public names are at home. Made of `fastimap/__init__.py` by tools/generate_methods.py."""\n\n'
+        f'"""Where the public names are at home. Made of `{init.relative_to(PACKAGE.parent).as_posix()}` by '
+        'tools/generate_methods.py."""\n\n'
         f"from typing import Final\n\nHOMES: Final = {{\n{lines}}}\n"
     )
 
 
 def sources() -> dict[Path, str]:
     """Return the generated files and what has to be in them."""
-    return {CLIENTS / f"{door.module}.py": generated(door) for door in DOORS} | {PACKAGE / "_homes.py": homes()}
+    methods = {CLIENTS / f"{door.module}.py": generated(door) for door in DOORS}
+    return methods | {package / "_homes.py": homes(package) for package in (PACKAGE, PACKAGE / "archive")}
 
 
 def main(*arguments: str) -> int:

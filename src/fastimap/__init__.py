@@ -9,10 +9,10 @@ the values that some of them take, in ``fastimap.commands``; SASL mechanisms in 
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ._homes import HOMES
+from ._lazy import lazy
 
 if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from . import archive as archive
@@ -43,19 +43,8 @@ if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from .settings import Timeouts as Timeouts
 else:
     __all__ = [*HOMES, "__version__"]
-
-    def __getattr__(name: str) -> object:
-        # Imported when asked for: a program that uses the drop-in alone does not pay for the clients, nor for asyncio.
-        home = HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(home, __name__)
-        value = module if home == f".{name}" else getattr(module, name)
-        globals()[name] = value
-        return value
-
-    def __dir__() -> list[str]:
-        return sorted({*HOMES, *(name for name in globals() if name.startswith("__"))})
+    # A program that uses the drop-in alone does not pay for the clients, nor for asyncio.
+    __getattr__, __dir__ = lazy(__name__, HOMES)
 
 
 __version__ = "0.2.0"

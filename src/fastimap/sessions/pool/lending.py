@@ -6,16 +6,18 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ...clients.asyncio import AsyncClient
-from ...clients.blocking import Client
 from ...conversation.log import logger
 from ...errors import ConnectionLost, PoolTimeout, StateError, Unavailable
 
+if TYPE_CHECKING:
+    from ...clients.asyncio import AsyncClient
+    from ...clients.blocking import Client
+
 __all__ = ["Book", "PoolStats", "Resting", "Result", "Waiter", "too_many"]
 
-C = TypeVar("C", Client, AsyncClient)
+C = TypeVar("C", "Client", "AsyncClient")
 T = TypeVar("T")
 
 

@@ -1,0 +1,31 @@
+"""Public names that are imported when they are asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+__all__ = ["lazy"]
+
+
+def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the `__getattr__` and the `__dir__` of a package.
+
+    :param package: its name.
+    :param homes: the modules that its public names are in, relative to it; a module itself has its own.
+    """
+    attributes = vars(sys.modules[package])
+
+    def get(name: str) -> object:
+        home = homes.get(name)
+        if home is None:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = import_module(home, package)
+        value = attributes[name] = module if home == f".{name}" else getattr(module, name)
+        return value
+
+    def names() -> list[str]:
+        return sorted({*homes, *(name for name in attributes if name.startswith("__"))})
+
+    return get, names
