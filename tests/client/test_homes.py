@@ -11,6 +11,8 @@ import os
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import typing
 from collections.abc import Callable, Iterator
 from types import ModuleType, UnionType
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 
 import fastimap
-from fastimap import AsyncClient, Client, commands, errors, sasl, search, types
+from fastimap import AsyncClient, Client, archive, commands, errors, sasl, search, types
 from fastimap.clients import rows
 from fastimap.types import Pipeline
 
@@ -112,15 +114,26 @@ def test_the_walk_gets_everywhere() -> None:
     assert found >= {"Pending", "FetchedMessage", "Address", "Quota", "QuotaResource", "ThreadNode", "CopyUID"}
 
 
-@pytest.mark.parametrize("home", HOMES, ids=lambda home: home.__name__)
+@pytest.mark.parametrize("home", [*HOMES, archive], ids=lambda home: home.__name__)
 def test_public_names_are_there(home: ModuleType) -> None:
     for name in home.__all__:
         assert getattr(home, name) is not None
 
 
-@pytest.mark.parametrize("home", [fastimap, types, search], ids=lambda home: home.__name__)
+@pytest.mark.parametrize("home", [fastimap, types, search, archive], ids=lambda home: home.__name__)
 def test_dir_tells_public_names_alone(home: ModuleType) -> None:
     assert {name for name in dir(home) if not name.startswith("__")} == set(home.__all__) - {"__version__"}
+
+
+def test_what_blocks_does_not_pay_for_asyncio() -> None:
+    program = (
+        "import sys\n"
+        "import fastimap.cli.pull, fastimap.archive.stores.maildir\n"
+        "from fastimap import Client, Pool\n"
+        "from fastimap.archive import pull\n"
+        "print([name for name in ('asyncio', 'email.policy', 'rich', 'dask', 'pyarrow') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_a_star_import_of_search_keys_brings_nothing_else() -> None:
