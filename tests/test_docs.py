@@ -24,7 +24,16 @@ NO_COMMANDS = {"connect", "deadline", "reconnect", "run", "selected", "take_even
 """The methods of a client that are not about a command of IMAP's."""
 BY_RUN = {"Check", "Comparator", "Examine", "LSub", "XList"}
 """Commands that have no method, for ``client.run(...)``."""
-CLIENTS_ONLY = {"close", "delete_messages", "fetch_batches", "fetch_iter", "fetch_one", "fetch_text", "idle"}
+CLIENTS_ONLY = {
+    "close",
+    "delete_messages",
+    "fetch_batches",
+    "fetch_iter",
+    "fetch_one",
+    "fetch_table",
+    "fetch_text",
+    "idle",
+}
 CLIENTS_ONLY |= {"special_mailbox"}
 
 

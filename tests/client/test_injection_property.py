@@ -1234,8 +1234,8 @@ BY_RUN = {"Check", "Comparator", "Examine", "LSub", "XList"}
 # With those that send what others here send: fetch_batches(), add_flags(), delete_messages(), ...
 NO_COMMANDS = {
     "add_flags", "capabilities", "close", "connect", "counters", "deadline", "delete_messages",
-    "fetch_batches", "fetch_one", "fetch_text", "pipeline", "reconnect", "remove_flags", "run", "selected", "session",
-    "set_flags", "special_mailbox", "take_events",
+    "fetch_batches", "fetch_one", "fetch_table", "fetch_text", "pipeline", "reconnect", "remove_flags", "run",
+    "selected", "session", "set_flags", "special_mailbox", "take_events",
 }  # fmt: skip
 OF_MESSAGES = {"copy", "expunge", "fetch", "fetch_into", "fetch_iter", "move", "store", "store_gmail_labels"}
 NOT_IN_PIPELINES = {"fetch_iter", "idle"}

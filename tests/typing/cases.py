@@ -134,6 +134,7 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     assert_type(client.take_events(), Sequence[Event])
     assert_type(client.fetch_iter(UIDSet("1:*"), "FLAGS", chunk=10), Rows)
     assert_type(client.fetch_batches(UIDSet("1:*"), "FLAGS"), Batches)
+    client.fetch_table(UIDSet("1:*"), "FLAGS", text=True)  # pyarrow has no types
     assert_type(client.idle(timeout=1), Generator[Event, None, None])
     with client as entered:
         assert_type(entered, fastimap.Client)
@@ -259,6 +260,7 @@ async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:
     assert_type(client.take_events(), Sequence[Event])
     assert_type(client.fetch_iter([1, 2], "FLAGS"), AsyncRows)
     assert_type(client.fetch_batches([1, 2], "FLAGS"), AsyncBatches)
+    await client.fetch_table([1, 2], "FLAGS", changed_since=5)
     assert_type(client.idle(), AsyncGenerator[Event, None])
     async with client as entered, client.pipeline() as pipeline:
         assert_type(entered, fastimap.AsyncClient)

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .. import commands
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
@@ -32,6 +32,9 @@ from ._base import named
 from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
 from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = ["AsyncClient"]
 
@@ -317,6 +320,32 @@ class AsyncClient(methods.AsyncClient):
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
         return AsyncBatches(self, stream)
+
+    async def fetch_table(
+        self, messages: MessageSet, *items: str, text: bool = False, changed_since: int | None = None
+    ) -> pyarrow.Table:
+        """Return messages as columns, for pandas, polars, DuckDB and what else reads Apache Arrow.
+
+        :param messages: UIDs, or a `SequenceSet`, as for `fetch_iter`.
+        :param items: data items, as for `fetch`. The columns have the names of the attributes: ``"ENVELOPE"`` gives
+            ``date``, ``subject``, ``from_``, ...; fields of the header become ``header_list_id`` and so on.
+        :param text: add the column ``text``, fetched as `fetch_text` does, some hundreds of messages at a time.
+        :param changed_since: only messages with a greater mod-sequence (CONDSTORE); not with `text`.
+
+        Rows become columns as they arrive. ``uid`` is there always, and ``defects``: what was wrong with a row. It
+        needs pyarrow: ``pip install fastimap[parquet]``. Raises ImportError without it, and ValueError for an item that
+        there is no column for. (RFC 9051, section 6.4.5)
+        """
+        from . import tables
+
+        run = tables.Run(messages, items, text, changed_since)
+        if run.by_text:
+            for chunk in run.chunks((await self.search(run.key)).uids):
+                run.add(await self.fetch_text(chunk, *run.items))
+        else:
+            async for rows in self.fetch_batches(messages, *run.items, changed_since=changed_since):
+                run.add(rows)
+        return run.table()
 
     async def _go_on(self, attempts: Attempts | None, protocol: Protocol, error: Exception) -> None:
         """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""

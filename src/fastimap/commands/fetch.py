@@ -34,7 +34,7 @@ from ..wire.encode import Part
 from ._shared import by, last_limit, limit, names, parts_of, piece, positional
 from .base import SELECTED, Command, Session
 
-__all__ = ["Fetch", "FetchInto", "FetchResult", "merged", "refused"]
+__all__ = ["Fetch", "FetchInto", "FetchResult", "answers_of", "merged", "refused"]
 
 _NAMES = {bit: name for name, bit in PRESENCE.items() if name not in ("BODY", "RFC822")}
 _ALL = ((1, 2**32 - 1),)
@@ -73,6 +73,11 @@ class _Items(NamedTuple):
     keys: tuple[str, ...]
     """The names in answers of those that have no bit of their own."""
     requires: frozenset[str]
+
+
+def answers_of(items: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that data items have in responses, macros resolved. Raises as `Fetch` does."""
+    return _asked(items).answers
 
 
 @functools.lru_cache(maxsize=256)
