@@ -10,8 +10,6 @@ Each is asked where the connection is made, at each connection, so no secret tra
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 from collections.abc import Sequence
 
 from .errors import SecretError
@@ -31,7 +29,11 @@ class FromCommand:
     """
 
     def __init__(self, command: str | Sequence[str], *, timeout: float | None = _PATIENCE) -> None:
-        self.words = tuple(shlex.split(command) if isinstance(command, str) else map(str, command))
+        if isinstance(command, str):
+            import shlex
+
+            command = shlex.split(command)
+        self.words = tuple(map(str, command))
         self.timeout = timeout
         if not self.words:
             raise ValueError("the command is empty")
@@ -40,6 +42,8 @@ class FromCommand:
         return f"{type(self).__name__}({self.words[0]!r}, ...)"  # arguments may be nobody else's business
 
     def __call__(self) -> str:
+        import subprocess
+
         name = self.words[0]
         try:
             ended = subprocess.run(

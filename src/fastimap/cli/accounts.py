@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
-import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -16,10 +14,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..archive.credentials import FromCommand, FromEnvironment, FromFile
+from ..archive.errors import SecretError
 from ..settings import Account
 from .exits import UsageError
 
-__all__ = ["Given", "add", "add_destination", "config_path", "given", "given_destination", "read_config"]
+__all__ = [
+    "Given",
+    "add",
+    "add_destination",
+    "config_path",
+    "given",
+    "given_destination",
+    "read_accounts",
+    "read_config",
+]
 
 PASSWORD = "FASTIMAP_PASSWORD"
 PASSWORD_COMMAND = "FASTIMAP_PASSWORD_COMMAND"
@@ -28,7 +37,10 @@ TO_PASSWORD_COMMAND = "FASTIMAP_TO_PASSWORD_COMMAND"
 CONFIG = "FASTIMAP_CONFIG"
 _WITHOUT_SECRET = {"EXTERNAL", "GSSAPI", "ANONYMOUS"}
 _TABLES = {"pull", "push", "migrate", "watch"}
-_KEYS = {"url", "password_command", "token_command", "password_file", "mechanism"} | _TABLES
+_TEXTS = {"url", "password_file", "password_variable", "mechanism"}
+_COMMANDS = {"password_command", "token_command"}
+_KEYS = _TEXTS | _COMMANDS | _TABLES
+_NO_OPTIONS = argparse.Namespace(password_file=None, password_command=None, token_command=None)
 
 
 class Given:
@@ -65,7 +77,20 @@ class Given:
         """The account, with its password, or what finds it."""
         if self._plain.password is None and self._plain.token is None:
             return self._plain
-        secret = _secret(f"{self._plain.user} at {self._plain.host}", self._options, self._table)
+        return self._with(_secret(f"{self._plain.user} at {self._plain.host}", self._options, self._table))
+
+    @property
+    def on_any_machine(self) -> Account:
+        """The account, with what finds its password wherever the connection is made: as the configuration says."""
+        if self._plain.password is None and self._plain.token is None:
+            return self._plain
+        found = _finder(_NO_OPTIONS, self._table)
+        if found is None:
+            ways = "password_command, token_command, password_file or password_variable"
+            raise UsageError(f"accounts.{self.name}: nothing says how its password is found: {ways}")
+        return self._with(dict([found]))
+
+    def _with(self, secret: dict[str, Any]) -> Account:
         return replace(self._plain, **({"password": None, "token": None} | secret))
 
 
@@ -120,23 +145,45 @@ def config_path(options: argparse.Namespace) -> Path:
 def read_config(options: argparse.Namespace) -> dict[str, Any]:
     """Return the accounts of the configuration."""
     path = config_path(options)
+    if not path.exists() and not options.config and not os.environ.get(CONFIG):
+        return {}
+    return read_accounts(path)
+
+
+def read_accounts(path: Path) -> dict[str, Any]:
+    """Return the accounts of a file."""
     try:
         read = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        if options.config or os.environ.get(CONFIG):
-            raise UsageError(f"{path}: there is no such file") from None
-        return {}
+        raise UsageError(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise UsageError(f"{path}: {exc}") from None
     accounts = read.get("accounts", {})
     if not isinstance(accounts, dict):
         raise UsageError(f"{path}: [accounts.NAME] is what it holds")
     for name, account in accounts.items():
-        unknown = sorted(set(account) - _KEYS) if isinstance(account, dict) else ["?"]
-        if unknown or not isinstance(account.get("url"), str):
-            what = f"{unknown[0]!r} is not known" if unknown else "it has no url"
-            raise UsageError(f"{path}: accounts.{name}: {what}")
+        wrong = _wrong(account) if isinstance(account, dict) else "it is no table"
+        if wrong is not None:
+            raise UsageError(f"{path}: accounts.{name}: {wrong}")
     return accounts
+
+
+def _wrong(account: dict[str, Any]) -> str | None:
+    """Return what is wrong about an account in the configuration."""
+    unknown = sorted(set(account) - _KEYS)
+    if unknown:
+        return f"{unknown[0]!r} is not known"
+    if "url" not in account:
+        return "it has no url"
+    for key, value in account.items():
+        if key in _TEXTS and not (isinstance(value, str) and value):
+            return f"{key} is a text"
+        words = [value] if isinstance(value, str) else value
+        if key in _COMMANDS and not (
+            isinstance(words, list) and all(isinstance(word, str) for word in words) and any(words)
+        ):
+            return f"{key} is a text, or a list of texts"
+    return None
 
 
 def given(options: argparse.Namespace, source: str | None) -> Given:
@@ -186,19 +233,16 @@ def _by_token(options: argparse.Namespace, table: dict[str, Any]) -> bool:
 
 def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> dict[str, Any]:
     """Return the password, or the token, or a function that finds it."""
-    if _by_token(options, table):
-        return {"token": _command(options.token_command or table["token_command"])}
-    if options.password_file:
-        return {"password": _file(options.password_file)}
-    variable, variable_command = getattr(options, "variables", (PASSWORD, PASSWORD_COMMAND))
-    command = options.password_command or os.environ.get(variable_command) or table.get("password_command")
-    if command:
-        return {"password": _command(command)}
-    if table.get("password_file"):
-        return {"password": _file(table["password_file"])}
-    if (password := os.environ.get(variable)) is not None:
-        return {"password": password}
+    variables = getattr(options, "variables", (PASSWORD, PASSWORD_COMMAND))
+    found = _finder(options, table, *variables)
+    if found is not None:
+        kind, find = found
+        try:  # a command is asked when it is needed, and again where the server refuses what it printed
+            return {kind: find if isinstance(find, FromCommand) else find()}
+        except SecretError as exc:
+            raise UsageError(str(exc)) from None
     if not sys.stdin.isatty():
+        variable, variable_command = variables
         option = "--password-file" if variable == PASSWORD else "--to-password-file"
         raise UsageError(f"no password of {whose}: set password_command, {option}, {variable_command} or {variable}")
     try:
@@ -207,33 +251,22 @@ def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> d
         raise UsageError("no password was given") from None
 
 
-def _file(name: str) -> str:
+def _finder(
+    options: argparse.Namespace, table: dict[str, Any], variable: str = "", variable_command: str = ""
+) -> tuple[str, Callable[[], str]] | None:
+    """Return what finds the secret, after which of the account's fields it is; None where nothing says how."""
     try:
-        with open(os.path.expanduser(name), encoding="utf-8") as file:
-            return file.readline().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise UsageError(f"the password file can't be read: {exc}") from None
-
-
-def _command(command: str | list[str]) -> Callable[[], str]:
-    """Return a function that asks a command for a secret: once, unless the server refuses it."""
-    try:
-        words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+        if _by_token(options, table):
+            return "token", FromCommand(options.token_command or table["token_command"])
+        if options.password_file:
+            return "password", FromFile(options.password_file)
+        command = options.password_command or os.environ.get(variable_command) or table.get("password_command")
+        if command is not None:
+            return "password", FromCommand(command)
     except ValueError as exc:
         raise UsageError(f"password_command: {exc}") from None
-    if not words:
-        raise UsageError("password_command is empty")
-
-    def ask() -> str:
-        try:
-            ended = subprocess.run(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True)
-        except OSError as exc:
-            raise UsageError(f"{words[0]}: {exc.strerror}") from None
-        except subprocess.CalledProcessError as exc:
-            raise UsageError(f"{words[0]} ended with {exc.returncode}, so there is no password") from None
-        line = ended.stdout.decode("utf-8", "replace").split("\n")[0].rstrip("\r")
-        if not line:
-            raise UsageError(f"{words[0]} printed no password")
-        return line
-
-    return ask
+    if "password_file" in table:
+        return "password", FromFile(table["password_file"])
+    if "password_variable" in table:
+        return "password", FromEnvironment(table["password_variable"])
+    return ("password", FromEnvironment(variable)) if variable in os.environ else None

@@ -44,11 +44,13 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
 
 def _failed(exc: Exception) -> Failed | None:
     """Return what is said of an error; None where it is none that a user can do something about."""
-    from ..archive.errors import ArchiveError, StoreInUse
+    from ..archive.errors import ArchiveError, SecretError, StoreInUse
     from ..errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError, FollowOutage
 
     if isinstance(exc, StoreInUse):
         return Failed(f"{exc}; wait for it with --wait SECONDS", exits.IN_USE)
+    if isinstance(exc, SecretError):
+        return UsageError(str(exc))
     if isinstance(exc, ArchiveError):
         return Failed(str(exc))
     if isinstance(exc, AuthenticationFailed):

@@ -95,26 +95,26 @@ class Dask:
 
     sends = True
 
-    def __init__(self, client: Any, leases: int) -> None:
+    def __init__(self, client: Any, per_host: int) -> None:
         if client.asynchronous:
             raise TypeError("a distributed.Client with asynchronous=True can't be waited for here: make one without")
         self.client = client
-        self.leases = leases
+        self.per_host = per_host
         self.run = uuid.uuid4().hex
-        self._address = client.scheduler_info(n_workers=0)["address"] if client.status == "running" else "?"
+        self._address = getattr(client.scheduler, "address", "?")
 
     def submit(self, task: Task) -> Any:
         wait = task.options.get("wait", 0)
         options = task.options | {"wait": None if wait is None else max(wait, _OVERLAP)}
         sent = Task(task.name, task.account, task.store, options)
         # The number of leases is part of the name: a semaphore can't have another one.
-        lease = f"fastimap {task.host} {self.leases}"
+        lease = f"fastimap {task.host} {self.per_host}"
         self._wait_for_scheduler()
         return self.client.submit(
             work_by_lease,
             pickle.dumps(sent),
             lease,
-            self.leases,
+            self.per_host,
             key=f"fastimap-pull-{self.run}-{uuid.uuid4().hex}",
             pure=False,
         )
@@ -150,14 +150,14 @@ class Dask:
 
 
 def crew_of(
-    executor: Any, leases: int, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
+    executor: Any, per_host: int, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
 ) -> Crew:
     """Return what does tasks by an executor. Raises TypeError for what is none."""
     if isinstance(executor, Executor):
         return Pool(executor, stopping, progress)
     distributed = sys.modules.get("distributed")
     if distributed is not None and isinstance(executor, distributed.Client):
-        return Dask(executor, leases)
+        return Dask(executor, per_host)
     raise TypeError(
         f"executor is a concurrent.futures.Executor, a distributed.Client or None, not {type(executor).__name__}"
     )

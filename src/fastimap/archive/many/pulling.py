@@ -6,24 +6,26 @@ import pickle
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
-from ..options import Options, PullOptions
+from ...settings import Account
+from ..options import PullOptions
 from ..report import Progress
 from ..stores.maildir import Maildir
 from .accounts import GivenAccounts, GivenStore, named, sendable, stores
-from .executors import Again, Crew, crew_of
 from .report import AccountReport, ManyProgress
-from .tasks import Task, work
+from .tasks import Task, task_of, work
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from distributed import Client
 
-__all__ = ["pull_many"]
+    from .executors import Crew
+
+__all__ = ["pull_many", "pull_tasks"]
 
 _TICK = 0.5
 _ATTEMPTS = 4
@@ -64,42 +66,44 @@ def pull_many(
     processes; in the loop, WorkersLost where the executor is broken, or the scheduler gone for good.
     """
     accounts = named(accounts)
-    if not isinstance(per_host, int) or per_host < 1:
-        raise ValueError(f"per_host is a number from 1, not {per_host!r}")
-    given: dict[str, Any] = dict(options)
-    unknown = given.keys() - PullOptions.__annotations__.keys()
+    unknown = options.keys() - PullOptions.__annotations__.keys()
     if unknown:
         raise TypeError(f"pull_many() has no option {min(unknown)!r}")
-    for each in ("mailboxes", "exclude"):
-        if given.get(each) is not None and not isinstance(given[each], str):
-            given[each] = tuple(given[each])
-    if not isinstance(given.setdefault("adopt", False), bool):
-        raise TypeError("adopt is True or False: each account's own directory is adopted")
-    connections = given.get("connections", 1)
     made = stores(accounts, store)
-    checked = {name: value for name, value in given.items() if name not in ("adopt", "retry")}
-    for one in list(made.values())[:1] or [Maildir(".")]:
-        Options(store=one, **checked)
-    if connections > per_host:
-        raise ValueError(f"connections={connections} for an account, but per_host={per_host}")
-    tasks = [Task(name, account, made[name], given) for name, account in accounts.items()]
+    tasks = [task_of(name, account, made[name], dict(options)) for name, account in accounts.items()]
+    if not tasks:
+        task_of("", Account("localhost"), Maildir("."), dict(options))  # a mistake is one without accounts too
+    return pull_tasks(tasks, executor=executor, per_host=per_host, progress=progress, stopping=stopping)
+
+
+def pull_tasks(
+    tasks: Sequence[Task],
+    *,
+    executor: Executor | Client | None = None,
+    per_host: int = 10,
+    progress: Callable[[ManyProgress], object] | None = None,
+    stopping: Callable[[], bool] | None = None,
+) -> Generator[AccountReport, None, None]:
+    """Do what `pull_many` does, of accounts with options of their own."""
+    if not isinstance(per_host, int) or per_host < 1:
+        raise ValueError(f"per_host is a number from 1, not {per_host!r}")
+    for task in tasks:
+        if task.connections > per_host:
+            raise ValueError(f"{task.name}: connections={task.connections}, but per_host={per_host}")
     run = _Run(tasks, progress, stopping)
     if executor is None:
         return run.here()
-    slots = per_host // connections
-    crew = crew_of(executor, slots, run.stops, run.note)
+    from .executors import crew_of
+
+    crew = crew_of(executor, per_host, run.stops, run.note)
     if crew.sends:
         for task in tasks:
             sendable(task.name, task.account)
-            _check_pickle(task)
-    return run.given_out(crew, slots)
-
-
-def _check_pickle(task: Task) -> None:
-    try:
-        pickle.dumps(task)
-    except Exception as exc:  # whatever the objects of the program raise
-        raise ValueError(f"{task.name}: its store, or an option, can't be sent to other processes: {exc}") from None
+            try:
+                pickle.dumps(task)
+            except Exception as exc:  # whatever the objects of the program raise
+                raise ValueError(f"{task.name}: its store, or an option, can't be sent: {exc}") from None
+    return run.given_out(crew, per_host)
 
 
 @dataclass(slots=True)
@@ -116,7 +120,7 @@ class _Run:
 
     def __init__(
         self,
-        tasks: list[Task],
+        tasks: Sequence[Task],
         progress: Callable[[ManyProgress], object] | None,
         stopping: Callable[[], bool] | None,
     ) -> None:
@@ -176,8 +180,10 @@ class _Run:
             stopped = self._asked_to_stop()
             yield self._end(task.not_begun() if stopped else work(task, self._asked_to_stop, note))
 
-    def given_out(self, crew: Crew, slots: int) -> Generator[AccountReport, None, None]:
-        """Give tasks out, never more than `slots` of one host at once, and yield what comes back."""
+    def given_out(self, crew: Crew, per_host: int) -> Generator[AccountReport, None, None]:
+        """Give tasks out, never more than `per_host` connections to one host at once, and yield what comes back."""
+        from .executors import Again
+
         waiting: dict[str, deque[_Given]] = {}
         for task in self.tasks:
             waiting.setdefault(task.host, deque()).append(_Given(task))
@@ -194,11 +200,11 @@ class _Run:
                         while tasks:
                             yield self._end(tasks.popleft().task.not_begun())
                     continue
-                for host in _due(waiting, busy, slots):
+                for host in _due(waiting, busy, per_host):
                     given = waiting[host].popleft()
                     given.future = crew.submit(given.task)
                     given.attempts += 1
-                    busy[host] += 1
+                    busy[host] += given.task.connections
                     number += 1
                     out[number] = given
                     given.future.add_done_callback(lambda _, number=number: done.put(number))
@@ -207,7 +213,7 @@ class _Run:
                 except queue.Empty:
                     self._tell()
                     continue
-                busy[given.task.host] -= 1
+                busy[given.task.host] -= given.task.connections
                 try:
                     report = crew.outcome(given.task, given.future)
                 except Again:
@@ -221,12 +227,12 @@ class _Run:
             crew.cancel(each.future for each in out.values())
 
 
-def _due(waiting: dict[str, deque[_Given]], busy: dict[str, int], slots: int) -> Iterator[str]:
+def _due(waiting: dict[str, deque[_Given]], busy: dict[str, int], per_host: int) -> Iterator[str]:
     """Yield the hosts that can have another task, in turn, while the caller gives them out."""
     more = True
     while more:
         more = False
         for host, tasks in waiting.items():
-            if tasks and busy[host] < slots:
+            if tasks and busy[host] + tasks[0].task.connections <= per_host:
                 more = True
                 yield host
