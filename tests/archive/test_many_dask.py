@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +13,7 @@ import pytest
 
 from fastimap.archive import AccountReport, FromEnvironment, ManyProgress, WorkersLost, pull_many
 from tests.archive.crowd import SECRET, Crowd, crowded
+from tests.archive.started import Started
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
@@ -127,43 +125,6 @@ def test_the_workers_are_restarted(crowd: Crowd, tmp_path: Path, client: Any) ->
     assert [report.error for report in reports] == [None] * 6
     assert restarted.done
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
-
-
-class Started:
-    """A scheduler and workers in processes of their own, as on machines of their own."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.processes: list[subprocess.Popen[str]] = []
-        self.drains: list[threading.Thread] = []
-        scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
-        assert scheduler.stderr is not None
-        for line in scheduler.stderr:
-            if found := re.search(r"Scheduler at:\s+(tcp://\S+)", line):
-                self.address = found[1]
-                break
-        self._drain(scheduler)
-
-    def _start(self, *arguments: str) -> subprocess.Popen[str]:
-        made = subprocess.Popen([sys.executable, "-m", "dask", *arguments], stderr=subprocess.PIPE, text=True)
-        self.processes.append(made)
-        return made
-
-    def worker(self) -> None:
-        self._drain(self._start("worker", self.address, "--nthreads", "2", "--no-dashboard", "--no-nanny"))
-
-    def _drain(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        self.drains.append(threading.Thread(target=process.stderr.read))
-        self.drains[-1].start()
-
-    def kill(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        for thread, process in zip(self.drains, self.processes, strict=False):
-            thread.join()
-            assert process.stderr is not None
-            process.stderr.close()
 
 
 def test_the_scheduler_is_lost(crowd: Crowd, tmp_path: Path, client: Any) -> None:

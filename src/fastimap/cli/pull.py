@@ -87,12 +87,30 @@ def add(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
     how.add_argument("--budget", type=budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
     how.add_argument("--max-octets", type=size, metavar="SIZE", help="to write at most in this run")
+    many = parser.add_argument_group("many accounts")
+    many.add_argument(
+        "--accounts",
+        metavar="FILE",
+        help="all accounts of a file like the configuration; STORE has a directory for each, else each names its own",
+    )
+    many.add_argument("--jobs", type=number, metavar="N", help="so many accounts at once, each in a process (1: here)")
+    many.add_argument("--dask", metavar="ADDRESS", help="on the workers of this Dask scheduler: tcp://host:8786")
+    many.add_argument(
+        "--per-host", type=number, metavar="N", help="connections to one server at once, of all accounts together (10)"
+    )
     shown(parser)
     accounts.add(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Pull."""
+    if options.accounts is not None:
+        from . import many
+
+        return many.run(options, _OPTIONS)
+    for name in ("jobs", "dask", "per_host"):
+        if getattr(options, name) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} is for many accounts: name their file with --accounts")
     source, store = options.source, options.store
     if options.account is not None and source is not None:
         if store is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from ..archive.many.report import ManyProgress
 from ..archive.report import Progress
 from .exits import readable
 
@@ -63,10 +65,8 @@ class Show:
         if self._bar is not None:
             self._move(now)
             return
-        due = time.monotonic() - self._said >= (1.0 if self.as_json else _EVERY)
-        if self.quiet or not (due or now.waiting):
+        if not self._due(at_once=bool(now.waiting)):
             return
-        self._said = time.monotonic()
         if self.as_json:
             self.line(
                 "status",
@@ -84,6 +84,37 @@ class Show:
         left = f", {(now.total - now.done) / rate:.0f} s left" if rate and now.total > now.done else ""
         what = now.waiting or f"{now.done:,} of {now.total:,} messages, {octets(now.octets)}, {rate:,.0f}/s{left}"
         print(f"{readable(now.mailbox)}: {what}", file=sys.stderr, flush=True)
+
+    def accounts_of(self, before: int) -> Callable[[ManyProgress], None]:
+        """Return what shows how far many accounts are, of which so many had ended before."""
+
+        def progress(now: ManyProgress) -> None:
+            ended, total = before + now.ended, before + now.accounts
+            size = octets(now.octets)
+            if self._bar is not None:
+                if self._task is None:
+                    self._task = self._bar.add_task("accounts", total=total, octets="", rate="")
+                failed = f", {now.failed} failed" if now.failed else ""
+                self._bar.update(
+                    self._task, completed=ended, octets=f"{now.messages:,} messages, {size}{failed}", rate=""
+                )
+            elif self._due():
+                if self.as_json:
+                    values = {"accounts": total, "ended": ended, "failed": now.failed, "messages": now.messages}
+                    self.line("status", **values, octets=now.octets, seconds=round(now.seconds, 3))
+                else:
+                    text = f"{ended} of {total} accounts, {now.failed} failed; {now.messages:,} messages, {size}"
+                    print(text, file=sys.stderr, flush=True)
+
+        return progress
+
+    def _due(self, at_once: bool = False) -> bool:
+        """Whether it is time for a line, where there is no terminal."""
+        due = at_once or time.monotonic() - self._said >= (1.0 if self.as_json else _EVERY)
+        if self.quiet or not due:
+            return False
+        self._said = time.monotonic()
+        return True
 
     def _move(self, now: Progress) -> None:
         if now.mailbox != self._mailbox or self._task is None:

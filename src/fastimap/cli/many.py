@@ -1,0 +1,253 @@
+"""``fastimap pull --accounts``: all accounts of a file, here, by processes, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ..archive.errors import WorkersLost
+from ..archive.many.pulling import pull_tasks
+from ..archive.many.report import AccountReport
+from ..archive.many.tasks import Task, task_of
+from ..archive.names import levels_of
+from ..archive.stores import store_at
+from ..archive.stores.base import Store
+from . import accounts, exits
+from .arguments import merged
+from .exits import Failed, UsageError, readable
+from .running import explained, talk
+from .show import Show, octets
+
+__all__ = ["run"]
+
+_CODES: Final = {
+    "connection": exits.CANNOT_CONNECT,
+    "credentials": exits.REFUSED,
+    "in use": exits.IN_USE,
+    "incomplete": exits.NOT_ALL,
+    "worker": exits.FAILED,
+    "other": exits.FAILED,
+}
+_POOLS = 3
+"""So many pools of processes in all, where one breaks: its process was killed, for want of memory perhaps."""
+_OF_EACH = ("password_file", "password_command", "token_command", "adopt_from")
+
+
+def run(options: argparse.Namespace, readers: Mapping[str, Callable[[Any], Any] | None]) -> int:
+    """Pull all accounts of a file.
+
+    :param readers: of the options of an account: see `merged`.
+    """
+    if options.source is not None and options.store is not None:
+        raise UsageError("with --accounts, STORE alone is to be named")
+    for name in _OF_EACH:
+        if getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} is of one account: with --accounts, the file says it of each")
+    if options.dask and options.jobs:
+        raise UsageError("--dask or --jobs: one of them")
+    talk(options)
+    ended: list[AccountReport] = []
+    with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        tasks = _tasks(options, readers)
+        try:
+            for report in _reports(options, tasks, show):
+                ended.append(report)
+                _say(report, options, show)
+        except WorkersLost:
+            _end(ended, len(tasks), options, show)
+            raise
+    return _end(ended, len(tasks), options, show)
+
+
+def _tasks(options: argparse.Namespace, readers: Mapping[str, Callable[[Any], Any] | None]) -> list[Task]:
+    path = Path(options.accounts).expanduser()
+    known = accounts.read_accounts(path)
+    if options.account is not None:
+        if options.account not in known:
+            raise UsageError(f"{path} has no account {options.account!r}")
+        known = {options.account: known[options.account]}
+    if not known:
+        raise UsageError(f"{path} has no account: [accounts.NAME] begins one")
+    tasks = [_task(name, table, options, readers) for name, table in known.items()]
+    taken: dict[str, str] = {}
+    for task in tasks:
+        other = taken.setdefault(task.store.where, task.name)
+        if other != task.name:
+            raise UsageError(f"accounts.{other} and accounts.{task.name} have one store, {task.store.where}")
+    return tasks
+
+
+def _task(
+    name: str, table: dict[str, Any], options: argparse.Namespace, readers: Mapping[str, Callable[[Any], Any] | None]
+) -> Task:
+    insecure = options.insecure and table["url"].lower().startswith("imap://")
+    its = argparse.Namespace(**vars(options) | {"store": None, "insecure": insecure})
+    where = f"accounts.{name}"
+    try:
+        given = accounts.Given(table["url"], its, name, table)
+        account = given.on_any_machine
+        arguments = merged(its, given.options("pull"), readers, f"{where}.pull")
+        store = _store(name, options.source or options.store, arguments)
+        arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
+        arguments |= {"newest_first": not options.oldest_first, "adopt": options.adopt}
+        return task_of(name, account, store, arguments)
+    except UsageError as exc:
+        raise exc if where in str(exc) else UsageError(f"{where}: {exc}") from None
+    except (ValueError, TypeError) as exc:
+        raise UsageError(f"{where}.pull: {exc}") from None
+
+
+def _store(name: str, root: str | None, arguments: dict[str, Any]) -> Store:
+    """Return the store of an account: below the one that was named, or the one that its table names."""
+    own, kind = arguments.pop("store", None), arguments.pop("format", None)
+    if root is None and not (isinstance(own, str) and own):
+        raise UsageError("where to? Name STORE, or have a store in its table of pull")
+    return store_at(Path(root).expanduser() / levels_of(name, None)[0] if root is not None else own, kind)
+
+
+def _reports(options: argparse.Namespace, tasks: list[Task], show: Show) -> Iterator[AccountReport]:
+    left = {task.name: task for task in tasks}
+    for pool in range(1, _POOLS + 1):
+        try:
+            with (
+                _executor(options) as executor,
+                contextlib.closing(
+                    pull_tasks(
+                        list(left.values()),
+                        executor=executor,
+                        per_host=options.per_host or 10,
+                        progress=show.accounts_of(len(tasks) - len(left)),
+                    )
+                ) as reports,
+            ):
+                for report in reports:
+                    del left[report.account]
+                    yield report
+            return
+        except WorkersLost:
+            if not options.jobs or pool == _POOLS:
+                raise
+
+
+@contextlib.contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Any]:
+    if options.dask:
+        with _dask(options) as client:
+            yield client
+    elif options.jobs and options.jobs > 1:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        pool = ProcessPoolExecutor(
+            options.jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_signals_to_the_parent
+        )
+        try:
+            yield pool
+            pool.shutdown()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()  # what it has done stays done
+            raise
+    else:
+        yield None
+
+
+def _leave_signals_to_the_parent() -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _dask(options: argparse.Namespace) -> Any:
+    try:
+        import distributed
+    except ImportError:
+        raise UsageError('--dask needs Dask: pip install "fastimap[dask]"') from None
+    if not options.verbose:
+        import logging
+
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        return distributed.Client(options.dask, timeout=10)
+    except (OSError, ValueError) as exc:
+        what = str(exc) or "it does not answer"
+        raise Failed(f"can't connect to Dask's scheduler at {options.dask}: {what}", exits.CANNOT_CONNECT) from None
+
+
+def _code(report: AccountReport) -> int:
+    if report.failure is not None:
+        return _CODES[report.failure]
+    return exits.LIMIT if report.report.stopped is not None else exits.DONE
+
+
+def _say(report: AccountReport, options: argparse.Namespace, show: Show) -> None:
+    """Say at once what came of an account, to who wants to know that much."""
+    if options.json:
+        show.line("account", **report.as_dict(), code=_code(report))
+        if report.error is not None:
+            show.line("error", account=report.account, error=readable(report.error), code=_code(report))
+    elif options.verbose:
+        print(readable(f"{report.account}: {report.added:,} written; {report.error or 'done'}"), file=sys.stderr)
+
+
+def _end(ended: list[AccountReport], accounts: int, options: argparse.Namespace, show: Show) -> int:
+    failed = [report for report in ended if report.error is not None]
+    stopped = [report for report in ended if report.error is None and report.report.stopped is not None]
+    codes = {_code(report) for report in failed}
+    if not failed and len(ended) == accounts:
+        code = exits.LIMIT if stopped else exits.DONE
+    else:
+        code = codes.pop() if len(codes) == 1 and len(failed) == accounts else exits.NOT_ALL
+    added, there = sum(each.added for each in ended), sum(each.report.present for each in ended)
+    if options.json:
+        show.line(
+            "summary",
+            code=code,
+            complete=code == exits.DONE and not options.dry_run,
+            accounts=accounts,
+            ended=len(ended),
+            failed={report.account: readable(report.error) for report in failed},
+            stopped={report.account: report.report.stopped for report in stopped},
+            written=added,
+            present=there,
+            octets=sum(each.report.octets for each in ended),
+            dry_run=options.dry_run,
+        )
+        return code
+    for report in failed:
+        print(readable(f"{report.account}: {report.error}") + f" (exit code {_code(report)})", file=sys.stderr)
+    for report in stopped:
+        when = f"; go on at {report.report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.report.go_on_at else ""
+        print(readable(f"{report.account}: stopped: {report.report.stopped}{when}"), file=sys.stderr)
+    if not options.quiet or code != exits.DONE:
+        print(_summary(ended, failed, stopped, accounts, options))
+    return code
+
+
+def _summary(
+    ended: list[AccountReport],
+    failed: list[AccountReport],
+    stopped: list[AccountReport],
+    accounts: int,
+    options: argparse.Namespace,
+) -> str:
+    added, found = sum(each.added for each in ended), sum(each.report.found for each in ended)
+    if options.dry_run:
+        text = f"would write {added:,} of {found:,} messages of {accounts} accounts; nothing was done"
+    else:
+        word = "complete" if not failed and not stopped and len(ended) == accounts else "NOT complete"
+        there = sum(each.report.present for each in ended)
+        size = octets(sum(each.report.octets for each in ended))
+        text = f"{word}: {accounts} accounts, {found:,} messages found, {added:,} written, {there:,} there; {size}"
+    if failed:
+        text += f"; {len(failed)} of {accounts} accounts failed"
+    if stopped:
+        text += f"; {len(stopped)} stopped at a limit: run it again"
+    if len(ended) < accounts:
+        text += f"; {accounts - len(ended)} not finished"
+    return text

@@ -1,0 +1,227 @@
+"""``fastimap pull --accounts`` as its user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.archive.crowd import SECRET, Crowd, crowded
+from tests.archive.started import Started
+from tests.cli.conftest import Ended, Run
+
+
+@pytest.fixture
+def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
+    with crowded(tmp_path, monkeypatch, users=4) as made:
+        yield made
+
+
+def table(crowd: Crowd, user: str, more: str = "", *, port: int = 0, password: str = "") -> str:
+    """Return an account as the file has it."""
+    url = f"imap://{user}@127.0.0.1:{port or crowd.server.port}"
+    password = password or f'password_file = "{crowd.file}"'
+    return f'[accounts.{user}]\nurl = "{url}"\n{password}\n{more}\n'
+
+
+def written(tmp_path: Path, *tables: str) -> str:
+    path = tmp_path / "accounts.toml"
+    path.write_text("".join(tables))
+    return str(path)
+
+
+def pull(run: Run, accounts: str, *arguments: str, **variables: str) -> Ended:
+    return run("pull", "--insecure", "--accounts", accounts, *arguments, **variables)
+
+
+def stored(crowd: Crowd, root: Path) -> dict[str, Counter[bytes]]:
+    return {
+        user: Counter(path.read_bytes() for path in (root / user).rglob("*fastimap,*"))
+        for user in crowd.users
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [(), ("--jobs", "2", "--per-host", "2")])
+def test_failures_stand_at_the_end_with_their_codes(
+    run: Run, crowd: Crowd, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    accounts = written(
+        tmp_path,
+        table(crowd, "u0"),
+        table(crowd, "u1", password='password_command = ["echo", "wrong"]'),
+        table(crowd, "u2", port=port),
+        table(crowd, "u3", password='password_variable = "OF_U3"'),
+    )
+    ended = pull(run, accounts, str(tmp_path / "Mail"), *how, OF_U3=SECRET)
+    assert ended.returncode == 3
+    first, second = sorted(ended.stderr.splitlines())
+    assert first.startswith("u1: ")
+    assert first.endswith("(exit code 12)")
+    assert second.startswith("u2: ")
+    assert second.endswith("(exit code 10)")
+    assert ended.stdout.startswith("NOT complete: 4 accounts, 20 messages found, 20 written, 0 there")
+    assert "2 of 4 accounts failed" in ended.stdout
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    again = pull(run, accounts, str(tmp_path / "Mail"), *how)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("complete: 4 accounts, 40 messages found, 20 written, 20 there")
+    assert stored(crowd, tmp_path / "Mail") == crowd.sent
+    assert pull(run, accounts, str(tmp_path / "Mail"), *how, "--quiet").stdout == ""
+
+
+def test_json(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    accounts = written(tmp_path, table(crowd, "u0"), table(crowd, "u1", password='password_command = "echo wrong"'))
+    ended = pull(run, accounts, str(tmp_path / "Mail"), "--json")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert [(line["account"], line["code"]) for line in lines if line["message_type"] == "account"] == [
+        ("u0", 0), ("u1", 12),
+    ]  # fmt: skip
+    assert [(line["account"], line["code"]) for line in lines if line["message_type"] == "error"] == [("u1", 12)]
+    summary = lines[-1]
+    assert summary["message_type"] == "summary"
+    assert (summary["accounts"], summary["ended"], summary["written"], summary["code"]) == (2, 2, 10, 3)
+    assert list(summary["failed"]) == ["u1"]
+    assert pull(run, accounts, str(tmp_path / "Mail"), "--json", "-a", "u1").returncode == 12
+
+
+def test_options_of_each_account(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    accounts = written(
+        tmp_path,
+        table(crowd, "u0", f'pull = {{store = "{tmp_path}/a", exclude = ["Sent"]}}'),
+        table(crowd, "u1", f'pull = {{store = "{tmp_path}/b.sqlite", format = "sqlite", limit = 2}}'),
+    )
+    ended = pull(run, accounts)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len([*(tmp_path / "a").rglob("*fastimap,*")]) == 5
+    assert (tmp_path / "b.sqlite").is_file()
+    assert "9 written" in ended.stdout
+    # What the command line says counts more, for all of them.
+    ended = pull(run, accounts, str(tmp_path / "c"), "--limit", "1", "--format", "eml", "--dry-run")
+    assert ended.stdout == "would write 3 of 15 messages of 2 accounts; nothing was done\n"
+    assert not (tmp_path / "c").exists()
+
+
+URL = '[accounts.a]\nurl = "imaps://ann@localhost"\n'
+GOOD = URL + 'password_file = "/p"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("", ["x"], "has no account"),
+        ("accounts = 1", ["x"], "[accounts.NAME]"),
+        ("accounts.a = 1", ["x"], "accounts.a: it is no table"),
+        ("[accounts.a\n", ["x"], "accounts.toml"),
+        (b"\xff\xfe", ["x"], "accounts.toml"),
+        (None, ["x"], "there is no such file"),
+        ('[accounts.a]\npassword_file = "/p"\n', ["x"], "accounts.a: it has no url"),
+        ('[accounts.a]\nurl = "imaps://ann@localhost"\npassword = "p"\n', ["x"], "accounts.a: 'password' is not known"),
+        ('[accounts.a]\nurl = "imaps://ann@localhost"\n', ["x"], "accounts.a: nothing says how its password"),
+        ('[accounts.a]\nurl = "imaps://ann:secret@localhost"\n', ["x"], "accounts.a: a password does not belong"),
+        (URL + "password_command = [1]\n", ["x"], "accounts.a: password_command"),
+        (URL + 'password_command = "\'"\n', ["x"], "password_command: No closing"),
+        (GOOD, [], "accounts.a: where to?"),
+        (GOOD, ["x", "y"], "STORE alone"),
+        (GOOD, ["x", "-a", "b"], "no account 'b'"),
+        (GOOD, ["x", "--password-file", "/p"], "the file says it of each"),
+        (GOOD, ["x", "--connections", "20"], "a: connections=20, but per_host=10"),
+        (GOOD, ["x", "--dask", "tcp://localhost:1", "--jobs", "2"], "one of them"),
+        (GOOD, ["x", "--dask", "what://localhost"], "what://localhost"),
+        (GOOD + '[accounts.a.pull]\nlimit = "many"\n', ["x"], "accounts.a.pull: limit"),
+        (GOOD + '[accounts.a.pull]\nmailboxes = "INBOX"\n', ["x"], "accounts.a.pull: mailboxes"),
+        (GOOD + "[accounts.a.pull]\nspeed = 1\n", ["x"], "accounts.a.pull: 'speed' is not known"),
+        (GOOD + '[accounts.a.pull]\nstore = 5\n', [], "accounts.a: where to?"),
+        (GOOD + '[accounts.a.pull]\nstore = "x"\n' + GOOD.replace("accounts.a", "accounts.b")
+         + '[accounts.b.pull]\nstore = "x"\n', [], "have one store"),
+    ],
+)  # fmt: skip
+def test_mistakes(run: Run, tmp_path: Path, text: str | bytes | None, arguments: list[str], said: str) -> None:
+    path = tmp_path / "accounts.toml"
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ended = run("pull", "--accounts", str(path), *arguments)
+    assert said in ended.stderr
+    assert ended.returncode == (10 if "what://localhost" in arguments else 2)
+    assert len(ended.stderr.splitlines()) == 1
+    assert not Path("x").exists()
+
+
+def test_options_of_many_accounts_need_them(run: Run) -> None:
+    ended = run("pull", "imaps://ann@localhost", "x", "--jobs", "2")
+    assert (ended.returncode, "--accounts" in ended.stderr) == (2, True)
+
+
+def left(group: int) -> str:
+    """Return the processes of a group that still run."""
+    command = ["pgrep", "-a", "-g", str(group), "--runstates", "R,S,D"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: signal.Signals, code: int) -> None:
+    crowd.linger = 0.3
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    arguments = ["pull", "--insecure", "--accounts", accounts, str(tmp_path / "Mail"), "--jobs", jobs]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "fastimap", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert crowd.fetching.wait(60)
+    if number is signal.SIGINT:
+        os.killpg(program.pid, number)  # as a terminal does
+    else:
+        program.send_signal(number)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == code
+    assert len(said.splitlines()) == 1
+    assert "the same command goes on" in said
+    end = time.monotonic() + 30
+    while left(program.pid):  # that which looks after the others' semaphores needs a moment
+        assert time.monotonic() < end, left(program.pid)
+        time.sleep(0.05)
+    crowd.linger = 0
+    assert pull(run, accounts, str(tmp_path / "Mail")).returncode == 0
+    assert stored(crowd, tmp_path / "Mail") == crowd.sent
+
+
+def test_a_process_that_is_killed_is_replaced(crowd: Crowd, tmp_path: Path) -> None:
+    crowd.linger = 0.3
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    arguments = ["pull", "--insecure", "--accounts", accounts, str(tmp_path / "Mail"), "--jobs", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fastimap", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
+        assert crowd.fetching.wait(60)
+        command = f"pgrep -P {program.pid} -f spawn_main"
+        children = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        out, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (0, "")
+    assert out.startswith("complete: 4 accounts, 40 messages found")
+    assert stored(crowd, tmp_path / "Mail") == crowd.sent
+
+
+def test_dask(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    cluster = Started()
+    try:
+        cluster.worker()
+        ended = pull(run, accounts, str(tmp_path / "Mail"), "--dask", cluster.address)
+    finally:
+        cluster.kill()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("complete: 4 accounts, 40 messages found, 40 written")
+    assert stored(crowd, tmp_path / "Mail") == crowd.sent
