@@ -175,6 +175,45 @@ def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert [len(server.messages(name, user="ann")) for name in ("INBOX", "Work")] == [2, 1]
 
 
+@page("many-accounts.md")
+def many_accounts(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
+    for user, count in (("ann", 2), ("bob", 1), ("eve", 0)):
+        if user != "ann":
+            server.add_user(user, "secret")
+        for number in range(count):
+            server.append("INBOX", mail("me@example.org", f"{number}"), user=user)
+        secret = stage.directory / "secrets" / user
+        secret.parent.mkdir(exist_ok=True)
+        secret.write_text("secret\n" if count else "wrong\n")
+    first, pool, dask = python(found)
+    stage.run(first)
+    for user in ("ann", "bob"):
+        server.append("INBOX", mail("me@example.org", "more"), user=user)
+    # Other processes do not know that imap.example.org is on this machine.
+    stage.names |= {"__name__": "__main__"}
+    pool = pool._replace(source=pool.source.replace("ProcessPoolExecutor", "ThreadPoolExecutor"))
+    assert "ann@imap.example.org 1 None\n" in stage.run(pool)
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+        stage.names["address"] = cluster
+        dask = dask._replace(source=dask.source.replace("/mnt/mail", str(stage.directory / "shared")))
+        assert "ann@imap.example.org 3 None\n" in stage.run(dask)
+    (settings,) = [block for block in found if block.language == "toml"]
+    text = settings.source.replace(
+        'password_command = ["pass", "show", "ann"]', 'password_variable = "FASTIMAP_PASSWORD"'
+    )
+    (stage.directory / "accounts.toml").write_text(
+        text.replace("/run/", f"{stage.directory}/").replace("secrets", "s2")
+    )
+    (stage.directory / "s2").mkdir()
+    (stage.directory / "s2" / "bob").write_text("secret\n")
+    (shell,) = [block for block in found if "--accounts" in block.source]
+    processes, cluster_line = shell.commands
+    assert "--dask" in cluster_line
+    printed = run_command(processes.split("#")[0].replace("--jobs 4", "--jobs 1"))
+    assert "complete: 2 accounts, 5 messages found, 5 written" in printed
+
+
 @page("command-line.md")
 def command_line(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     for name in ("Support", "Sent", "Trash"):

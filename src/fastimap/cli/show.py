@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ..archive.many.report import ManyProgress
 from ..archive.report import Progress
 from .exits import readable
+
+if TYPE_CHECKING:
+    from ..archive.many.report import ManyProgress
 
 __all__ = ["Show", "octets"]
 
