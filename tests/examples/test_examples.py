@@ -132,6 +132,30 @@ def test_read_mailbox(server: IMAPServer, run: Callable[..., str]) -> None:
     assert server.messages("INBOX")[1].flags == frozenset()
 
 
+def test_many_accounts(
+    server: IMAPServer, run: Callable[..., str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
+    secrets, store = tmp_path / "secrets", tmp_path / "Mail"
+    secrets.mkdir()
+    for user in ("ann", "bob"):
+        server.add_user(user, f"of {user}")
+        server.append("INBOX", mail(f"for {user}"), user=user)
+        (secrets / user).write_text(f"of {user}\n")
+    (secrets / "bob").write_text("wrong\n")
+    program = start("many_accounts.py", server.port, str(secrets), str(store))  # the cluster is this machine
+    printed, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 1
+    assert "ann: 1 new of 1" in printed
+    assert "bob: AUTHENTICATE PLAIN: the server answered NO" in printed
+    (secrets / "bob").write_text("of bob\n")
+    printed = run("many_accounts.py", server.port, str(secrets), str(store))
+    assert {line.partition(": ")[2] for line in printed.splitlines()} >= {"ann: 0 new of 1", "bob: 1 new of 1"}
+    for user in ("ann", "bob"):
+        (message,) = (store / user).rglob("*fastimap,*")
+        assert message.read_bytes() == mail(f"for {user}")
+
+
 def test_archive_account(
     server: IMAPServer, run: Callable[..., str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
