@@ -31,10 +31,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 EXTENSION := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \))
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(EXTENSION) $(shell find src -name '*.py')
-# The tests wait about as long as they work.
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+# All the tests together wait about as long as they work; the fast ones work.
+WORKERS ?= $(shell echo $$((2 * $(CORES))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-FAST := not slow and not server and not hostile and not foreign
+ALONE := not server and not hostile and not foreign
+FAST := not slow and $(ALONE)
 
 .PHONY: check test test-wheel lint demo bench wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
 .DELETE_ON_ERROR:
@@ -44,7 +46,7 @@ check: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff format --check -q .
 	$(BIN)/python tools/generate_methods.py --check
 	$(BIN)/mypy --strict src
-	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-dev} $(PYTEST) -q -m '$(FAST)' \
+	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-dev} $(PYTEST) -n $(CORES) -q -m '$(FAST)' \
 	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
 
 # The hostile scenarios go last and in one process: it starts its own workers, whose deadlines and growth are measured.
@@ -56,7 +58,7 @@ test: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	exit $$status
 
 test-wheel: $(VENV)/wheel.stamp
-	HYPOTHESIS_PROFILE=dev $(VENV)/wheel/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m '$(FAST)' \
+	HYPOTHESIS_PROFILE=dev $(VENV)/wheel/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m '$(ALONE)' \
 	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp $(VENV)/extension.stamp

@@ -73,6 +73,7 @@ def test_each_message_once_with_its_labels(account: Account, tmp_path: Path) -> 
     assert extras(tmp_path) == {1: (["\\Inbox"], "1001"), 2: (["Work"], "1002"), 3: ([], "1003")}
 
 
+@pytest.mark.slow
 def test_labels_follow(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.pull(account, tmp_path)
     monkeypatch.setitem(LABELS, 3, b'"Two words" Work')

@@ -18,7 +18,7 @@ from tests.archive.started import Started
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
 
-pytestmark = [pytest.mark.shares("dask")]
+pytestmark = [pytest.mark.shares("dask"), pytest.mark.slow]
 PATIENCE = 60
 
 

@@ -31,6 +31,7 @@ ODD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes]) -> None:
     store = store_at(tmp_path / "s", kind)

@@ -3,6 +3,8 @@
 import email
 import statistics
 
+import pytest
+
 from fastimap.demo import corpus
 
 MESSAGES = list(corpus.messages(400))
@@ -21,6 +23,7 @@ def test_sizes() -> None:
     assert statistics.mean(sizes) > 3 * statistics.median(sizes)
 
 
+@pytest.mark.slow
 def test_every_message_is_well_formed() -> None:
     types = set()
     for octets in MESSAGES:

@@ -53,6 +53,7 @@ def check_tables(output: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [1, 2])
 def test_synthetic_mail(run: Run, rounds: int) -> None:
     ended = run("demo", "--messages", "30", "--rounds", str(rounds))
@@ -77,6 +78,7 @@ def test_synthetic_mail(run: Run, rounds: int) -> None:
         assert int(present) <= int(stopped_at or 30)
 
 
+@pytest.mark.slow
 def test_implementation_is_named(run: Run) -> None:
     ended = run("demo", "--messages", "3", "--rounds", "1", FASTIMAP_IMPL="py")
     assert "parser implementation: py (pure Python)" in ended.stdout
@@ -87,6 +89,7 @@ def test_version(run: Run) -> None:
     assert re.fullmatch(r"fastimap \d+\.\d+.*\n", ended.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["plain", "starttls", "tls"])
 def test_own_mailbox(run: Run, tmp_path: Path, way: str) -> None:
     authority = trustme.CA()
@@ -120,6 +123,7 @@ def test_own_mailbox(run: Run, tmp_path: Path, way: str) -> None:
         assert server.messages("Größe/a&b") == before
 
 
+@pytest.mark.slow
 def test_insecure_goes_without_starttls(run: Run, tmp_path: Path) -> None:
     context = create_default_context(Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
@@ -154,6 +158,7 @@ def on_terminal(code: str) -> tuple[int, bytes]:
         return process.wait(), shown
 
 
+@pytest.mark.slow
 def test_bar_on_a_terminal() -> None:
     pytest.importorskip("rich")
     status, shown = on_terminal(
@@ -164,6 +169,7 @@ def test_bar_on_a_terminal() -> None:
     assert b"fastimap.imaplib" in shown
 
 
+@pytest.mark.slow
 def test_no_bar_without_rich() -> None:
     status, shown = on_terminal(
         "import sys; sys.modules['rich'] = None; import fastimap.cli; "

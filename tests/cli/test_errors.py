@@ -101,6 +101,7 @@ def test_wrong_host(run: Run) -> None:
     assert "there is no host 'nowhere.invalid'" in demo(run, "imaps://user@nowhere.invalid/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["imap", "imaps"])
 def test_refused_port(run: Run, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -115,6 +116,7 @@ def test_wrong_password(run: Run, server: IMAPServer) -> None:
     assert line.endswith("check the user name and the password")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url_name", ["Missing", "M%C3%BCssing"])
 def test_missing_mailbox(run: Run, server: IMAPServer, url_name: str) -> None:
     line = demo(run, f"imap://user@127.0.0.1:{server.port}/{url_name}")
@@ -133,6 +135,7 @@ def certificate() -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starttls", [False, True])
 def test_certificate_of_an_unknown_authority(run: Run, certificate: ssl.SSLContext, starttls: bool) -> None:
     with IMAPServer(tls=None if starttls else certificate, starttls=certificate if starttls else None) as server:
@@ -174,6 +177,7 @@ def scripted(*pieces: bytes) -> Iterator[int]:
 GREETING = b"* OK [CAPABILITY IMAP4rev1] hello\r\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [
@@ -230,6 +234,7 @@ def test_differences_are_found() -> None:
         check("imaplib", {1: "a", 2: "b"}, {1: "a", 2: "c"}, sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_interrupt() -> None:
     process = subprocess.Popen(

@@ -153,6 +153,7 @@ def memory() -> Iterator[IMAPServer]:
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -180,6 +181,7 @@ def test_doctor_says_what_to_set_at_gmail(run: Run, memory: IMAPServer) -> None:
     assert 'budget = "gmail"' in ended.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "proposed"),
     [
@@ -200,6 +202,7 @@ def test_completion_of_bash(run: Run, tmp_path: Path, words: list[str], proposed
     assert sorted(ended.stdout.split()) == proposed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_knows_every_command(run: Run, shell: str) -> None:
     ended = run("completion", shell)

@@ -55,6 +55,7 @@ def test_configuration(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert "no account 'home'; there are work" in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

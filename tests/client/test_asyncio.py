@@ -142,6 +142,7 @@ def test_what_progress_raises_ends_the_connection(server: IMAPServer) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_a_thousand_cancellations(cancelling: tuple[AsyncClient, int]) -> None:
     chance = random.Random(9051)
 
@@ -168,6 +169,7 @@ def test_a_thousand_cancellations(cancelling: tuple[AsyncClient, int]) -> None:
     run(main())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True, "starttls"])
 def test_connecting_is_cancelled_at_any_moment(tls: Any, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     chance = random.Random(3501)
@@ -196,6 +198,7 @@ def test_connecting_is_cancelled_at_any_moment(tls: Any, tls_server: ssl.SSLCont
     assert "cancelled" in ends
 
 
+@pytest.mark.slow
 def test_many_tasks_on_one_client(filled: IMAPServer) -> None:
     async def main() -> None:
         async with connection(filled) as client:
@@ -313,6 +316,7 @@ def test_a_loop_that_is_left_needs_no_closing(filled: IMAPServer) -> None:
     run(main())
 
 
+@pytest.mark.slow
 def test_a_crowd_of_tasks_some_of_which_give_up(filled: IMAPServer) -> None:
     chance = random.Random(5161)
 

@@ -52,6 +52,7 @@ def test_no_connection(door: Door) -> None:
             client.connect()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("connect", [0.3, None])
 def test_no_greeting(scripted: Callable[..., Any], connect: float | None) -> None:
     def script(peer: Peer) -> None:
@@ -66,6 +67,7 @@ def test_no_greeting(scripted: Callable[..., Any], connect: float | None) -> Non
         client.noop()
 
 
+@pytest.mark.slow
 def test_a_greeting_that_drips(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         with contextlib.suppress(ConnectionError):
@@ -95,6 +97,7 @@ def test_silence(scripted: Callable[..., Any]) -> None:
         client.noop()
 
 
+@pytest.mark.slow
 def test_a_drip_of_octets_is_no_answer(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -113,6 +116,7 @@ def test_a_drip_of_octets_is_no_answer(scripted: Callable[..., Any]) -> None:
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.slow
 def test_responses_are_progress(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -127,6 +131,7 @@ def test_responses_are_progress(scripted: Callable[..., Any]) -> None:
         assert client.noop() is None
 
 
+@pytest.mark.slow
 def test_one_command_has_an_end_of_its_own(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -141,6 +146,7 @@ def test_one_command_has_an_end_of_its_own(scripted: Callable[..., Any]) -> None
         client.noop()
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_reading(scripted: Callable[..., Any]) -> None:
     over = threading.Event()
 
@@ -169,6 +175,7 @@ def test_a_server_that_does_not_read_before_it_is_read(scripted: Callable[..., A
         client.append("INBOX", b"x" * 20_000_000)
 
 
+@pytest.mark.slow
 def test_idle_with_a_dead_server(scripted: Callable[..., Any]) -> None:
     def reply(command: bytes) -> bytes:
         return b"+ idling\r\n" if command == b"IDLE" else b""  # nor is DONE answered
@@ -193,6 +200,7 @@ def test_idle_that_is_not_begun(scripted: Callable[..., Any]) -> None:
         list(client.idle(timeout=60))
 
 
+@pytest.mark.slow
 def test_idle_may_be_silent_for_longer_than_an_answer(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")
@@ -208,6 +216,7 @@ def test_idle_may_be_silent_for_longer_than_an_answer(scripted: Callable[..., An
         assert client.noop() is None
 
 
+@pytest.mark.slow
 def test_a_slow_reader_is_not_a_slow_server(scripted: Callable[..., Any]) -> None:
     # What a program does between two rows is its own time. More is under way than the kernel's buffers hold.
     row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
@@ -247,6 +256,7 @@ def test_deadlines_that_are_none(value: float) -> None:
         Timeouts(response=value)
 
 
+@pytest.mark.slow
 def test_the_callers_own_time_is_no_silence_of_the_server(scripted: Callable[..., Any]) -> None:
     body = b"y" * 1_000_000
 

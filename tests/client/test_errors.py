@@ -243,6 +243,7 @@ class Truncated(Peer):
             raise EOFError
 
 
+@pytest.mark.slow
 def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
     whole = 0
     for left in range(1, 2000):
@@ -339,6 +340,7 @@ def silent_address() -> Iterator[Any]:
         yield (socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
 def test_an_address_that_does_not_answer_leaves_time_for_the_others(
     monkeypatch: pytest.MonkeyPatch, server: IMAPServer, silent_address: Any, door: Door
@@ -351,6 +353,7 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_others(
     assert client.noop() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
 def test_addresses_of_which_none_answers(monkeypatch: pytest.MonkeyPatch, silent_address: Any, door: Door) -> None:
     client = door("both.example.org", 143, tls=False, timeout=Timeouts(connect=0.5))

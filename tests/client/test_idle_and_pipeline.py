@@ -48,6 +48,7 @@ def test_events_that_come_while_one_is_looked_at(scripted: Callable[..., Any]) -
         events.close()
 
 
+@pytest.mark.slow
 def test_idle_ends_by_itself(client: Any) -> None:
     client.select("INBOX")
     assert [event for event in client.idle(timeout=0.2) if not isinstance(event, Recent)] == []
@@ -78,6 +79,7 @@ def test_what_came_before_idle_is_told_too(server: IMAPServer, client: Any) -> N
     assert Exists(1) in list(client.idle(timeout=0.1))
 
 
+@pytest.mark.slow
 def test_renewal(scripted: Callable[..., Any]) -> None:
     lines: list[bytes] = []
 

@@ -1263,6 +1263,7 @@ def test_no_method_is_left_out() -> None:
     assert public(Pipeline) - NO_COMMANDS == set(CASES) - BY_RUN - NOT_IN_PIPELINES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("method", CASES)
 def test_one_command_with_these_arguments(method: str, door: str, loop: asyncio.AbstractEventLoop) -> None:

@@ -102,6 +102,7 @@ def test_a_handler_that_raises_behind_octets_that_were_sent_ends_the_connection(
     assert client.noop() is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exception", [OSError(5, "now"), ValueError("now")], ids=repr)
 def test_nothing_is_sent_behind_an_error(client: Any, exception: Exception) -> None:
     """It may have come when its octets were on their way."""

@@ -123,6 +123,7 @@ def test_scram(scripted: Callable[..., Any], name: str) -> None:
         assert client.session.state.value == "authenticated"
 
 
+@pytest.mark.slow
 @SCRAM
 @pytest.mark.parametrize(
     ("lie", "error"),

@@ -66,6 +66,7 @@ def test_how_methods_are_named(name: str, expected: str) -> None:
     assert method_name(getattr(commands, name)) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ruff") is None, reason="ruff lays the source out: make lint has it")
 def test_the_generated_methods_are_those_of_the_commands() -> None:
     tool = PROJECT / "tools" / "generate_methods.py"

@@ -110,6 +110,7 @@ def test_a_stream_of_the_connection_before_ends(server: IMAPServer, client: Any)
     assert client.noop() is None
 
 
+@pytest.mark.slow
 def test_reconnect_that_is_given_up_amid_its_select(implementation: str, serve: Callable[..., Any]) -> None:
     """The next attempt still knows which mailbox it was, and that its UIDs mean other messages now."""
 

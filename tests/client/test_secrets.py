@@ -98,6 +98,7 @@ def proofs(said: list[bytes]) -> Iterator[str]:
                 yield repr(b64decode(word))[2:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", [*PASSWORD, *TOKEN, COMMAND])
 @pytest.mark.parametrize("ending", [accept, refuse, hang_up, babble])
 def test_a_login(

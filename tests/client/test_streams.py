@@ -46,6 +46,7 @@ def test_chunks_and_order(scripted: Callable[..., Any]) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 
@@ -66,6 +67,7 @@ def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any
     assert len(commands) < 10
 
 
+@pytest.mark.slow
 def test_so_many_commands_are_under_way_and_no_more(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -191,6 +193,7 @@ def test_rows_come_while_the_rest_is_under_way(scripted: Callable[..., Any]) -> 
         assert [row.uid for row in rows] == [2, 3]
 
 
+@pytest.mark.slow
 def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
     row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
 
@@ -214,6 +217,7 @@ def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
     assert peak < 30_000_000  # the peer's own 2 MB a command included
 
 
+@pytest.mark.slow
 def test_who_uses_rows_slowly_holds_the_server_back(scripted: Callable[..., Any]) -> None:
     row = b"* %d FETCH (UID %d BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n"
 
@@ -232,6 +236,7 @@ def test_who_uses_rows_slowly_holds_the_server_back(scripted: Callable[..., Any]
         assert [message.uid for message in rows] == list(range(2, 301))
 
 
+@pytest.mark.slow
 def test_a_message_that_the_server_refuses_costs_the_others_nothing(scripted: Callable[..., Any]) -> None:
     commands = []
 
@@ -645,6 +650,7 @@ def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot
         assert client.append("INBOX", b"Subject: x\r\n\r\n" + b"x" * 1_000_000).uid is not None
 
 
+@pytest.mark.slow
 def test_a_refusal_read_amid_a_literal_is_given_once_the_literal_is_written(scripted: Callable[..., Any]) -> None:
     size = 20_000_000  # more than the sockets hold: the client waits, and reads; the last piece is no full one
 

@@ -247,6 +247,7 @@ def test_an_unknown_authority_behind_starttls(scripted: Callable[..., Any], tls_
         client.connect()
 
 
+@pytest.mark.slow
 def test_silence_behind_starttls(scripted: Callable[..., Any]) -> None:
     def script(peer: Peer) -> None:
         peer.greet(b"IMAP4rev1 STARTTLS")

@@ -110,6 +110,7 @@ def octets(command: Command[Any], session: Session) -> bytes:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("session", SESSIONS, ids=["rev1", "rev2"])
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("evil", ["a\r\nA2 DELETE x", "a\nb", "a\rb", "a\0b", "\r\n", "\n"])
@@ -118,6 +119,7 @@ def test_cr_lf_and_nul_are_refused(case: Callable[[str], Command[Any]], evil: st
         octets(case(evil), session)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @given(st.text(st.sampled_from('a é"\\(){}%*]~{5}+\r\n\0&-1,:$'), max_size=12))
 def test_an_argument_stays_one_command(case: Callable[[str], Command[Any]], text: str) -> None:

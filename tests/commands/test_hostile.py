@@ -136,6 +136,7 @@ def session(command: Command[Any]) -> Session:
     return server(*CAPABILITIES, enabled=["QRESYNC"], state=state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", COMMANDS.values(), ids=COMMANDS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(replies=st.lists(st.sampled_from(REPLIES), max_size=4), code=st.sampled_from(["", *(f"[{c}] " for c in CODES)]))

@@ -213,6 +213,7 @@ def test_thread_walks(decoded: Decode) -> None:
     assert list(thread.numbers()) == [3, 6, 4, 23, 44, 7, 96]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "octets",
     [b"* THREAD (" + b"1 " * 100_000 + b")", b"* THREAD " + b"(1 " * 100_000 + b")" * 100_000],

@@ -222,6 +222,7 @@ def test_nothing_raises(twin: str) -> None:
         check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", [
     b"", b"* ", b"* 1", b"A1 OK [", b"* OK [", b"* OK [PERMANENTFLAGS (", b"* OK [COPYUID 1 ", b"* OK [BADURL ",
     b"* LIST () NIL ", b"* LIST (", b"* STATUS a (", b"* SEARCH ", b"* THREAD ", b"* ESEARCH ", b"* FLAGS (",
@@ -234,6 +235,7 @@ def test_hostile_lines_are_linear(decoded: Decode, head: bytes) -> None:
         assert isinstance(response((head + piece * (size // len(piece)),)), Response)
 
 
+@pytest.mark.slow
 def test_million_numbers(decoded: Decode) -> None:
     numbers = tuple(range(1_000_000, 2_000_000))
     assert decoded(b"* SEARCH " + b" ".join(b"%d" % number for number in numbers)) == SearchResponse(

@@ -581,6 +581,7 @@ def nested(step: Callable[[SearchKey, SearchKey], SearchKey]) -> SearchKey:
     return key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "step",
     [
@@ -613,6 +614,7 @@ class NoMessages:
         return []
 
 
+@pytest.mark.slow
 def test_servers_that_bound_the_nesting_take_an_or_of_ten_thousand() -> None:
     key = nested(lambda key, more: key | more)
     line = octets(encode_search(key))
@@ -620,6 +622,7 @@ def test_servers_that_bound_the_nesting_take_an_or_of_ten_thousand() -> None:
     read_search(Arguments(b" " + line), NoMessages())  # type: ignore[arg-type]  # BAD where it is nested 100 deep
 
 
+@pytest.mark.slow
 def test_many_sets_become_one() -> None:
     key = any_of(keys.uid(number) for number in range(1, 100_000, 2))
     assert program(key) == "UID " + ",".join(map(str, range(1, 100_000, 2)))

@@ -291,6 +291,7 @@ def test_arguments_of_commands() -> None:
             uid_set(wrong_type)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_million_numbers() -> None:
     numbers = [number * 7919 % 4294967291 + 1 for number in range(1_000_000)]
     made = UIDSet(numbers)
@@ -334,6 +335,7 @@ def test_numbers_added_one_by_one(numbers: list[int], read_at: int) -> None:
         assert set(step) == set(numbers[: index + 1])
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_added_one_by_one() -> None:
     # At quadratic cost these would take the better part of an hour; pytest's timeout is the judge.
     numbers = range(1, 200_000, 2)

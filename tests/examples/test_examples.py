@@ -132,6 +132,7 @@ def test_read_mailbox(server: IMAPServer, run: Callable[..., str]) -> None:
     assert server.messages("INBOX")[1].flags == frozenset()
 
 
+@pytest.mark.slow
 def test_many_accounts(
     server: IMAPServer, run: Callable[..., str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -156,6 +157,7 @@ def test_many_accounts(
         assert message.read_bytes() == mail(f"for {user}")
 
 
+@pytest.mark.slow
 def test_archive_account(
     server: IMAPServer, run: Callable[..., str], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def test_archive_account(
     assert there == sorted([*kept, mail("four")])
 
 
+@pytest.mark.slow
 def test_migrate(server: IMAPServer, context: ssl.SSLContext, run: Callable[..., str]) -> None:
     server.create("Work")
     kept = {"INBOX": [mail("one"), WITH_PICTURE], "Work": [mail("three")]}
@@ -209,6 +212,7 @@ def tasks(file: Path) -> list[tuple[str, str, str]]:
         db.close()
 
 
+@pytest.mark.slow
 def test_tasks_from_mail(server: IMAPServer, start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     """Killed while mail is there and while it comes; each mail is one task."""
     file = tmp_path / "tasks.sqlite"

@@ -53,6 +53,7 @@ def test_the_answers_are_taken() -> None:
             assert plan.conversation.startswith("compressed by") or "Disconnected" not in [a[0] for a in answers], plan
 
 
+@pytest.mark.slow
 def test_mutated_answers() -> None:
     from .conversations import check
     from .seeds import seeds

@@ -11,6 +11,7 @@ from .seeds import seeds
 pytestmark = pytest.mark.skipif(built() == ["py"], reason="FASTIMAP_NO_EXTENSION: there is one twin only")
 
 
+@pytest.mark.slow
 def test_seeds() -> None:
     from .invariants import check
 

@@ -418,6 +418,7 @@ def test_a_second_argument_in_one(call: Any) -> None:
     assert client.literal is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ['\\"', '"', "(", "[", '"\\" ', ") "])
 def test_long_arguments_take_linear_time(unit: str) -> None:
     def seconds(size: int) -> float:

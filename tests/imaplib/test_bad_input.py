@@ -45,6 +45,7 @@ def test_a_connection_that_does_not_come_about_in_time(monkeypatch: pytest.Monke
         imaplib.IMAP4(timeout=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("greeting", "service"),
     [
@@ -65,6 +66,7 @@ def test_another_service_behind_the_port(serve: Serve, greeting: bytes, service:
     assert str(caught.value) == f"invalid greeting: {text} (this is {service}; IMAP's ports are 143, and 993 with TLS)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("greeting", [b"Server Unavailable. 15", b"* BYE too many of you", b"+", b"* 9.3e+06 EXISTS"])
 def test_a_greeting_that_lets_nobody_in(serve: Serve, greeting: bytes) -> None:
     def script(peer: Peer) -> None:
@@ -246,6 +248,7 @@ def test_a_line_over_the_limit(connect: Connect, monkeypatch: pytest.MonkeyPatch
     assert client.sock.fileno() == -1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [b"1073741825", b"99999999999999999999", 5000 * b"9"])
 @pytest.mark.parametrize("debug", [0, 1])
 def test_a_literal_over_the_limit(
@@ -309,6 +312,7 @@ def test_a_connection_that_is_reset(connect: Connect) -> None:
         client.noop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "kind"),
     [

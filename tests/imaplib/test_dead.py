@@ -56,6 +56,7 @@ class Waiting:
         peer.expect_end()
 
 
+@pytest.mark.slow
 def test_a_timeout(connect: Connect) -> None:
     client = connect(Waiting(), timeout=0.5)
     with pytest.raises(imaplib.IMAP4.abort) as caught:
@@ -69,6 +70,7 @@ def test_a_timeout(connect: Connect) -> None:
     assert client.state == "LOGOUT"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "octets", [b"* 1 FETCH (X {10}\r\nabc", b"* 1 FETCH (X {3}\r\nabc)", b"* 1 EX", b"* 1 EXISTS\r\n"]
 )
@@ -80,6 +82,7 @@ def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) 
     assert "FETCH" not in client.untagged_responses
 
 
+@pytest.mark.slow
 def test_a_timeout_in_the_middle_of_a_response_read_directly(connect: Connect) -> None:
     """Without a command, only the first line can be read again."""
     client = connect(Waiting(b"* 1 FETCH (X {10}\r\nabc"), timeout=0.5)
@@ -91,6 +94,7 @@ def test_a_timeout_in_the_middle_of_a_response_read_directly(connect: Connect) -
         client.noop()
 
 
+@pytest.mark.slow
 def test_a_timeout_while_waiting_for_a_continuation_request(connect: Connect) -> None:
     client = connect(Waiting(), timeout=0.5)
     client.state = "AUTH"
@@ -99,6 +103,7 @@ def test_a_timeout_while_waiting_for_a_continuation_request(connect: Connect) ->
     assert client.sock.fileno() == -1
 
 
+@pytest.mark.slow
 def test_a_timeout_while_sending(connect: Connect) -> None:
     over = threading.Event()
 
@@ -116,6 +121,7 @@ def test_a_timeout_while_sending(connect: Connect) -> None:
     assert client.sock.fileno() == -1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arguments"), METHODS)
 def test_what_comes_after(name: str, arguments: tuple[Any, ...]) -> None:
     client = Canned(b"nonsense\r\n")
@@ -194,6 +200,7 @@ def test_a_socket_error(connect: Connect) -> None:
     assert client.state == "LOGOUT"
 
 
+@pytest.mark.slow
 def test_connecting_again(connect: Connect, serve: Serve) -> None:
     """The same object will do, as some libraries do it."""
     client = connect(Waiting(), timeout=0.5)

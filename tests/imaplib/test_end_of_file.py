@@ -82,6 +82,7 @@ def test_the_whole_session(serve: Serve, cls: type[imaplib.IMAP4], implementatio
     assert results == RESULTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watched])
 def test_every_octet(serve: Serve, cls: type[imaplib.IMAP4], implementation: str) -> None:
     for budget in range(SIZE):

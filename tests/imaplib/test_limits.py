@@ -163,6 +163,7 @@ ASKED: dict[str, tuple[Any, bytes]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("name", ASKED)
 def test_what_is_asked_for_may_be_any_number(cls: type[Canned], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +242,7 @@ def test_ahead_of_idle(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_responses_ahead_of_idle_take_linear_time() -> None:
     def seconds(count: int) -> float:
         client = selected(Canned, b"* 1 EXISTS\r\n" * count + b"+ idling\r\n", cut=0)

@@ -103,6 +103,7 @@ DRIPS = {
 }
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 @pytest.mark.parametrize("line", [b"* OK Searched 39%\r\n", b"* 5 EXISTS\r\n", b"* 1 FETCH (BODY[] {1}\r\nx)\r\n"])
@@ -124,6 +125,7 @@ def test_unsolicited_responses_without_end(connect: Connect, cls: type[imaplib.I
     is_dead(client)
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 def test_unsolicited_responses_keep_a_command_waiting(connect: Connect, cls: type[imaplib.IMAP4]) -> None:
@@ -138,6 +140,7 @@ def test_unsolicited_responses_keep_a_command_waiting(connect: Connect, cls: typ
     assert client_for(connect, script, cls).search(None, "ALL") == ("OK", [b"7"])
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 @pytest.mark.parametrize("name", DRIPS)
@@ -166,6 +169,7 @@ def test_continuation_requests_one_after_the_other(connect: Connect) -> None:
         client.noop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"", b"* OK [CAPABILITY IMAP4rev1] ready, and ready, and ready", b"\r\n" * 30])
 def test_a_greeting_octet_by_octet(serve: Serve, octets: bytes) -> None:
     def script(peer: Peer) -> None:
@@ -177,6 +181,7 @@ def test_a_greeting_octet_by_octet(serve: Serve, octets: bytes) -> None:
         imaplib.IMAP4("127.0.0.1", server.port, timeout=TIMEOUT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"", b"* BYE see you later, and later, and later, and later"])
 def test_logout(connect: Connect, octets: bytes) -> None:
     def script(peer: Peer) -> None:
@@ -189,6 +194,7 @@ def test_logout(connect: Connect, octets: bytes) -> None:
         client.logout()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"", b"+ go on, and on, and on, and on, and on, and on, and on"])
 @pytest.mark.parametrize(
     "call",
@@ -224,6 +230,7 @@ def test_a_challenge_octet_by_octet(connect: Connect) -> None:
 # IDLE.
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("duration", [None, 20])
 @pytest.mark.parametrize(
@@ -264,6 +271,7 @@ def test_silence_in_idle_is_no_fault(connect: Connect) -> None:
     assert client.sock.gettimeout() == TIMEOUT
 
 
+@pytest.mark.slow
 def test_the_duration_of_idle_holds_whatever_comes(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         tag = peer.line().split()[0]
@@ -297,6 +305,7 @@ def test_done_is_not_answered(connect: Connect) -> None:
 # What is sent.
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_reading(connect: Connect) -> None:
     over = threading.Event()
 
@@ -312,6 +321,7 @@ def test_a_server_that_stops_reading(connect: Connect) -> None:
     is_dead(client)
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_reading_but_goes_on_talking(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.line()
@@ -329,6 +339,7 @@ def small_buffers(peer: Peer) -> None:
     peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("under_tls", [False, True])
 def test_a_server_that_reads_drop_by_drop(
     serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, under_tls: bool
@@ -356,6 +367,7 @@ def test_a_server_that_reads_drop_by_drop(
     is_dead(client)
 
 
+@pytest.mark.slow
 def test_a_slow_upload_is_no_fault(connect: Connect) -> None:
     message = bytes(1_000_000)
 
@@ -377,6 +389,7 @@ def test_a_slow_upload_is_no_fault(connect: Connect) -> None:
     assert time.monotonic() - start > 1.5 * PATIENT
 
 
+@pytest.mark.slow
 def test_what_was_sent_in_part_ends_the_connection(connect: Connect) -> None:
     """By a direct send() too."""
     over = threading.Event()
@@ -394,6 +407,7 @@ def test_what_was_sent_in_part_ends_the_connection(connect: Connect) -> None:
 # What is slow, and yet goes on.
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 def test_a_slow_literal_is_no_fault(connect: Connect, cls: type[imaplib.IMAP4]) -> None:
@@ -411,6 +425,7 @@ def test_a_slow_literal_is_no_fault(connect: Connect, cls: type[imaplib.IMAP4]) 
     assert client.fetch("1", "BODY[]")[1][0][1] == 4 * piece
 
 
+@pytest.mark.slow
 @BOTH_PARSERS
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, Watching])
 @pytest.mark.parametrize("line", [b"* 1 FETCH (FLAGS ())\r\n", b"* OK still working\r\n"])
@@ -426,6 +441,7 @@ def test_slow_responses_are_no_fault(connect: Connect, cls: type[imaplib.IMAP4],
     assert client.fetch("1", "FLAGS")[0] == "OK"
 
 
+@pytest.mark.slow
 def test_without_a_timeout_there_is_none(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
@@ -439,6 +455,7 @@ def test_without_a_timeout_there_is_none(connect: Connect) -> None:
 # Lines read directly.
 
 
+@pytest.mark.slow
 def test_a_line_read_directly(connect: Connect) -> None:
     """The deadline holds for each call; what has arrived of the line is kept, as those who poll in IDLE need it."""
     done = threading.Event()
@@ -464,6 +481,7 @@ def test_a_line_read_directly(connect: Connect) -> None:
 # TLS.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + bytes(20)])
 def test_a_tls_handshake(serve: Serve, trusting: ssl.SSLContext, octets: bytes) -> None:
     over = threading.Event()
@@ -497,6 +515,7 @@ def test_the_handshake_of_starttls(connect: Connect, trusting: ssl.SSLContext) -
     is_dead(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [b"x", b""])
 def test_a_literal_under_tls(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, unit: bytes) -> None:
     def script(peer: Peer) -> None:

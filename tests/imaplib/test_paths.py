@@ -57,6 +57,7 @@ def mutations(count: int) -> list[bytes]:
     return replies
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("implementation")
 @pytest.mark.parametrize("cut", CUTS)
 def test_the_fast_path_gives_what_the_slow_path_gives(cut: int) -> None:
@@ -66,6 +67,7 @@ def test_the_fast_path_gives_what_the_slow_path_gives(cut: int) -> None:
         assert outcome(Canned, reply + DONE, cut) == outcome(Watched, reply + DONE, cut), reply
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("implementation")
 def test_the_fast_path_gives_what_the_slow_path_gives_on_mutations() -> None:
     for reply in mutations(2000):

@@ -46,6 +46,7 @@ def test_a_command_for_the_shell() -> None:
     assert client.sock is None
 
 
+@pytest.mark.slow
 def test_nothing_is_waited_for_behind_what_has_arrived(run: Run) -> None:
     """The end of a literal, for which there is little room, comes with the tagged answer."""
     client = run("late")
@@ -121,6 +122,7 @@ def test_a_child_that_is_gone(run: Run) -> None:
     assert client.state == "LOGOUT"
 
 
+@pytest.mark.slow
 def test_a_child_that_will_not_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaplib, "_CHILD_TIMEOUT", 0.1)
     client = run("never")

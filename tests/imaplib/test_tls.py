@@ -90,6 +90,7 @@ def test_keyfile_and_certfile(
         client.noop()
 
 
+@pytest.mark.slow
 def test_keyfile_and_certfile_that_do_not_go_together() -> None:
     for kind in (ValueError, imaplib.IMAP4.error):
         with pytest.raises(kind, match="mutually exclusive"):
@@ -239,6 +240,7 @@ def dies(client: imaplib.IMAP4, why: str) -> None:
             call()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [b"NO not today", b"BAD what?"])
 def test_starttls_refused(connect: Connect, trusting: ssl.SSLContext, status: bytes) -> None:
     def script(peer: Peer) -> None:
@@ -325,6 +327,7 @@ def test_no_starttls_under_tls(serve: Serve, tls_server: ssl.SSLContext, trustin
     client.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", ["secret", b"secret"])
 def test_no_password_under_logindisabled(secret: Any) -> None:
     client = Canned()
@@ -338,6 +341,7 @@ def test_no_password_under_logindisabled(secret: Any) -> None:
 SHOWING = ["PLAIN", "plain", "LOGIN", "XOAUTH2", "OAUTHBEARER"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mechanism", SHOWING)
 def test_no_secret_in_the_clear_under_logindisabled(mechanism: str) -> None:
     client = Canned()

@@ -264,6 +264,7 @@ def test_addresses_as_text(address: Address, text: str) -> None:
     assert str(address) == text
 
 
+@pytest.mark.slow
 def test_deep_messages_have_a_text(request: Any) -> None:
     deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3000)) + "\nx"
     assert whole(f"MIME-Version: 1.0\n{deep}").text is not None

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from types import ModuleType
 
+import pytest
+
 from fastimap import _parser_py
 from fastimap.testing.content import Content
 from tests.parser.harness import framed
@@ -55,10 +57,12 @@ def addresses(rng: Random) -> bytes:
     return b"(%s)" % b"".join(found) if found else b"NIL"
 
 
+@pytest.mark.slow
 def test_real_mail(twin: ModuleType, imapclient_parse: Parse, real_messages: list[bytes]) -> None:
     compare(twin, imapclient_parse, rows_of_real_mail(real_messages))
 
 
+@pytest.mark.slow
 def test_made_rows(twin: ModuleType, imapclient_parse: Parse) -> None:
     compare(twin, imapclient_parse, made_rows(2_000))
 

@@ -75,6 +75,7 @@ def test_subject(octets: bytes | None, text: str | None) -> None:
     assert Address(octets, None, b"a", b"b").name == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", [b"=?a?q?x", b"=?utf-8?q?x", b"=?", b"?=", b"=?utf-8?q?=?=", b"=?utf-8?b?=", b" \r\n"])
 def test_long_subjects_take_linear_time(word: bytes) -> None:
     # A quadratic search would take minutes; pytest's timeout is the judge.

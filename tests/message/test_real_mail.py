@@ -32,6 +32,7 @@ def fetched(twin: ModuleType, message: bytes) -> FetchedMessage:
     return row
 
 
+@pytest.mark.slow
 def test_real_messages(twin: ModuleType, real_messages: list[bytes]) -> None:
     compared = 0
     for message in real_messages:

@@ -203,6 +203,7 @@ def leaves(message: EmailMessage) -> Iterator[EmailMessage]:
         yield message
 
 
+@pytest.mark.slow
 def test_contents_of_real_mail(twin: ModuleType, real_messages: list[bytes]) -> None:
     compared = 0
     for octets in filter(witness.is_sound, [*real_messages, *mails().values()]):
@@ -222,6 +223,7 @@ def test_contents_of_real_mail(twin: ModuleType, real_messages: list[bytes]) -> 
     assert compared > 300
 
 
+@pytest.mark.slow
 def test_the_text_of_real_mail(twin: ModuleType, real_messages: list[bytes]) -> None:
     """email's get_body() would also take a plain text that stands behind the text; of these messages none has one."""
     compared = 0

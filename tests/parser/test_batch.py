@@ -143,6 +143,7 @@ ROWS |= {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", ROWS)
 def test_rows(twin: Any, octets: bytes) -> None:
     for cut in (whole(octets), single(octets), *splits(octets)):
@@ -311,6 +312,7 @@ def test_limits_of_the_typed_clients() -> None:
     assert READER_LIMITS.other_literal == READER_LIMITS.literal == 2**30
 
 
+@pytest.mark.slow
 def test_large_but_honest_responses(twin: Any) -> None:
     """A SEARCH of 1,000,000 numbers, 200,000 mailboxes, a message of 64 MiB."""
     search = b"* SEARCH" + b"".join(b" %d" % number for number in range(1, 1_000_001))

@@ -319,6 +319,7 @@ def test_depth(twin: ModuleType) -> None:
     assert (row.uid, row.body_structure, defective(row)) == (1, None, ["BODYSTRUCTURE"])
 
 
+@pytest.mark.slow
 def test_number_of_parts(twin: ModuleType) -> None:
     row = fetched(twin, b'* 1 FETCH (BODYSTRUCTURE (%s "MIXED"))\r\n' % (TEXT % b"PLAIN" * 9_999))
     assert row.body_structure is not None

@@ -209,6 +209,7 @@ def test_body_structure(twin: ModuleType, value: bytes, fields: dict[str, object
     assert row.uid == 5
 
 
+@pytest.mark.slow
 def test_defects_are_counted_out(twin: ModuleType) -> None:
     row = fetched(twin, b'* 7 FETCH (BODYSTRUCTURE (%s "MIXED") RFC822.SIZE 9)\r\n' % (b"()" * 9_000))
     assert row.body_structure is not None

@@ -465,6 +465,7 @@ def test_the_tags_in_flight(twin: Any) -> None:
         assert reader.responses() == responses
 
 
+@pytest.mark.slow
 def test_open_strings_are_linear(twin: Any) -> None:
     """Four million octets: were this quadratic, it would run into the suite's time limit."""
     reader = twin.ResponseReader()

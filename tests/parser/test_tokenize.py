@@ -104,6 +104,7 @@ def test_depth(twin: Any) -> None:
         twin.tokenize((b"(" * (deep + 1) + b")" * (deep + 1),))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [

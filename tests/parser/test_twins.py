@@ -68,6 +68,7 @@ def both_agree(octets: bytes, cut: list[bytes], limits: Limits) -> None:
     assert tokenized(cython, (octets,)) == tokenized(python, (octets,))
 
 
+@pytest.mark.slow
 def test_quirks_in_every_cut() -> None:
     samples = quirks()
     assert len(samples) > 100
@@ -99,6 +100,7 @@ def mutated(rng: random.Random, samples: list[bytes]) -> bytes:
     return bytes(octets)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 + MUTATIONS // 200)
 def test_mutated_quirks() -> None:
     rng = random.Random(20261123)

@@ -71,6 +71,7 @@ def test_the_end_of_the_compressed_stream_is_the_end_of_the_connection() -> None
         pending.result()
 
 
+@pytest.mark.slow
 def test_a_compressed_bomb_meets_the_limits() -> None:
     talk = Talk("IMAP4rev1 COMPRESS=DEFLATE", limits=Limits(line=1_000_000))
     talk.submit(Compress())

@@ -352,6 +352,7 @@ def test_the_schema_is_in_the_file_with_its_comments(cursor: SQLiteCursor, path:
     assert all(text.strip() in SCHEMA for text in tables.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.integers(1, 60), unique=True))
 def test_ranges_are_the_set(order: list[int]) -> None:
@@ -385,6 +386,7 @@ def _work(path: Path, effects: Path, messages: int) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_programs_that_are_killed(path: Path, workers: int) -> None:
     """With effects in the cursor's database: each message has exactly one, whenever the program is killed."""
@@ -407,6 +409,7 @@ def test_programs_that_are_killed(path: Path, workers: int) -> None:
     assert found == dict.fromkeys(range(1, messages + 1), 1)
 
 
+@pytest.mark.slow
 def test_effects_elsewhere_are_at_least_once(path: Path, tmp_path: Path) -> None:
     """Without a shared transaction an effect may repeat, but not after its done() was durable."""
     messages = 200

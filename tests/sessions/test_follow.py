@@ -320,6 +320,7 @@ def test_a_refused_password_ends_it_at_once(dovecot: Dovecot, account: Account, 
         assert mail._budget.logins == 1
 
 
+@pytest.mark.slow
 def test_an_outage_ends_it_where_the_program_wants_that(path: Path) -> None:
     nobody = Account("127.0.0.1", 1, user="ann", password="x", tls=False, timeout=5)
     with (

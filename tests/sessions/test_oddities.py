@@ -9,5 +9,6 @@ from tests.sessions import oddities
 pytestmark = pytest.mark.usefixtures("implementation")
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_handled_twice() -> None:
     assert "none lost, none handled twice" in oddities.run(runs=60, seed=7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -539,3 +540,15 @@ def test_a_server_that_hangs_up_after_each_answer_makes_no_storm(persistent: Cal
         client.noop()
     # Three logins at once; the next three come a minute apart.
     assert sum(waits) >= 3 * 60
+
+
+def test_a_login_is_not_waited_for_longer_than_within(persistent: Callable[..., Any], waits: Waits) -> None:
+    client = persistent(*[dying(answer(b"NOOP")) for _ in range(2)], burst=2, within=30.0)
+    client.select("INBOX")
+    client.noop()
+    client.noop()
+    with pytest.raises(errors.ConnectionLost) as caught:
+        client.noop()
+    told = "".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+    assert re.search(r"(another attempt in|the next is due in) (59.5|60) s.* over 30 s", told)
+    assert sum(waits) < 30

@@ -104,7 +104,9 @@ def test_a_refused_token_is_renewed_once() -> None:
 def test_logins_are_one_a_minute_beyond_the_burst() -> None:
     clock = Clock()
     budget = Budget(Retry(burst=3, clock=clock))
-    assert [budget.login() for _ in range(5)] == [0, 0, 0, 60, 120]
+    assert [budget.login() for _ in range(4)] == [0, 0, 0, 60]
+    assert [budget.until_login(), budget.until_login()] == [120, 120]  # to ask takes none
+    assert budget.login() == 120
     clock.now += 120.0
     assert budget.login() == 60  # the two that waited have had their turn
     clock.now += 10_000.0

@@ -87,6 +87,7 @@ def test_an_empty_mailbox(opened: Open) -> None:
     assert list(opened(mailbox).fetch_iter("1:*", "BODY.PEEK[]")) == []
 
 
+@pytest.mark.slow
 def test_no_more_than_sixteen_mebibytes_are_under_way(opened: Open) -> None:
     sizes = dict.fromkeys(range(1, 101), MIB // 2)
     mailbox = Mailbox(sizes)
@@ -101,6 +102,7 @@ def test_no_more_than_sixteen_mebibytes_are_under_way(opened: Open) -> None:
     assert number == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [7, 1000])
 def test_a_number_of_messages_a_command_is_no_way_around_that(opened: Open, chunk: int) -> None:
     mailbox = Mailbox(dict.fromkeys(range(1, 101), MIB // 2))
@@ -127,6 +129,7 @@ def test_a_message_that_is_larger_goes_alone(opened: Open) -> None:
     assert [3] in mailbox.asked
 
 
+@pytest.mark.slow
 def test_chunks_grow(opened: Open) -> None:
     mailbox = Mailbox(dict.fromkeys(range(1, 5001), 2000))
     assert sum(1 for _ in opened(mailbox).fetch_iter("1:*", "BODY.PEEK[]")) == 5000
@@ -135,6 +138,7 @@ def test_chunks_grow(opened: Open) -> None:
     assert max(counts) >= 8 * counts[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("messages", ["1:*", range(1, 41), "1:4000000000", [*range(40, 0, -1)]], ids=str)
 @pytest.mark.parametrize("refusal", [b"NO [UNAVAILABLE] not now", b"NO message is damaged", b"BAD what?"])
 def test_a_refusal_costs_one_message(opened: Open, messages: Any, refusal: bytes) -> None:
@@ -218,6 +222,7 @@ def test_lists_of_messages(opened: Open) -> None:
     assert len(batches) < 500
 
 
+@pytest.mark.slow
 def test_small_rows_are_asked_for_without_a_round_trip_a_chunk(opened: Open) -> None:
     mailbox = Mailbox(dict.fromkeys(range(1, 20_001), 10))
     client = opened(mailbox)
@@ -227,6 +232,7 @@ def test_small_rows_are_asked_for_without_a_round_trip_a_chunk(opened: Open) -> 
     assert client.counters.round_trips - trips <= 3
 
 
+@pytest.mark.slow
 def test_other_commands_while_large_messages_go_alone(opened: Open) -> None:
     client = opened(Mailbox(dict.fromkeys(range(1, 4), 17 * MIB)))
     uids = []

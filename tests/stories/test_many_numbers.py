@@ -60,6 +60,7 @@ def take(scripted: Callable[..., Any]) -> Callable[..., Any]:
     return start
 
 
+@pytest.mark.slow
 def test_fetch(take: Callable[..., Any]) -> None:
     server = Server()
     rows = take(server).fetch(SCATTERED, "FLAGS")
@@ -67,12 +68,14 @@ def test_fetch(take: Callable[..., Any]) -> None:
     assert not rows.missing
 
 
+@pytest.mark.slow
 def test_store_and_expunge(take: Callable[..., Any]) -> None:
     client = take(Server())
     assert [row.uid for row in client.store(SCATTERED, "\\Deleted").rows] == [*SCATTERED]
     assert len(client.expunge(SCATTERED)) == len(SCATTERED)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["copy", "move"])
 def test_copy_and_move(take: Callable[..., Any], verb: str) -> None:
     result = getattr(take(Server()), verb)(SCATTERED, "Archive")
@@ -80,6 +83,7 @@ def test_copy_and_move(take: Callable[..., Any], verb: str) -> None:
     assert list(result.pairs()) == [(number, number + 100_000) for number in SCATTERED]
 
 
+@pytest.mark.slow
 def test_move_by_copy(take: Callable[..., Any]) -> None:
     result = take(Server(), b"IMAP4rev1 UIDPLUS").move(SCATTERED, "Archive")
     assert result.source == UIDSet(SCATTERED)
@@ -90,6 +94,7 @@ def test_search(take: Callable[..., Any]) -> None:
     assert (found.uids, found.count, found.min, found.max) == (UIDSet(SCATTERED), 20_000, 1, 39_999)
 
 
+@pytest.mark.slow
 def test_a_limit_is_learnt_and_kept(take: Callable[..., Any]) -> None:
     server = Server(longest=3000)
     client = take(server)

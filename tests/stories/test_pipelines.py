@@ -51,6 +51,7 @@ def test_the_error_of_one_command(server: IMAPServer) -> None:
         assert pipeline.noop().result() is None
 
 
+@pytest.mark.slow
 def test_a_search_that_reports_how_far_it_is(scripted: Callable[..., Any]) -> None:
     """Unsolicited lines are life; ten times the response timeout they keep a command waiting, and no longer."""
 
@@ -72,6 +73,7 @@ def test_a_search_that_reports_how_far_it_is(scripted: Callable[..., Any]) -> No
         client.fetch(2, "FLAGS")
 
 
+@pytest.mark.slow
 def test_what_had_arrived(scripted: Callable[..., Any]) -> None:
     client = scripted(
         converse(lambda command: flags_row(1) + flags_row(2) if b"FETCH" in command else DONE), timeout=0.3
@@ -81,6 +83,7 @@ def test_what_had_arrived(scripted: Callable[..., Any]) -> None:
         client.fetch("1:3", "FLAGS")
 
 
+@pytest.mark.slow
 def test_events_after_the_first_are_not_lost(scripted: Callable[..., Any]) -> None:
     def script(peer: Any) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 IDLE] ready\r\n")

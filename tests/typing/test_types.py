@@ -53,6 +53,7 @@ def run(tool: str, arguments: list[str], folder: Path, unavailable: Callable[...
 EXTRA = {"mypy": "mypy", "pyright": "pyright[nodejs]"}
 
 
+@pytest.mark.slow
 def test_mypy(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
     arguments = ["--strict", "--hide-error-context", "--no-error-summary", "--config-file", ""]
     arguments += ["--cache-dir", str(tmp_path / "cache"), "--follow-imports", "silent", str(CASES)]
@@ -60,6 +61,7 @@ def test_mypy(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
     check({int(number): text for number, text in re.findall(r"cases\.py:(\d+): error: (.*)", printed)})
 
 
+@pytest.mark.slow
 def test_pyright(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
     # A copy, as pyright takes no path from outside its configuration's folder.
     (tmp_path / CASES.name).write_text(SOURCE, encoding="utf-8")
@@ -70,6 +72,7 @@ def test_pyright(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
     check({found["range"]["start"]["line"] + 1: found["message"] for found in report["generalDiagnostics"]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("door", "name"), [(Client, "client"), (AsyncClient, "client"), (Pipeline, "pipeline")])
 def test_every_name_has_a_case(door: type, name: str) -> None:
     begin = re.search(rf"\b{name}: (fastimap\.)?{door.__name__}\b", SOURCE).start()  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from ..commands.session import Compress
 from ..conversation.log import logger
 from ..conversation.prepare import select_again
 from ..conversation.protocol import Protocol
-from ..errors import Advice, FastimapError, StateError
+from ..errors import Advice, ConnectFailed, FastimapError, StateError
 from ..model.message import FetchedMessage
 from ..settings import Settings
 from .retry import Attempts, Budget, Retry, helps, needs_connection
@@ -83,11 +83,17 @@ def _checked(retry: Retry) -> Retry:
 def connecting(client: Persistence) -> Flow[None]:
     """Connect, again and again where it fails."""
     attempts = Attempts(client.retry)
+    login, within = client.budget.until_login(), client.retry.within
+    if within is not None and login > within:
+        raise ConnectFailed(
+            f"{client.retry.burst} logins in a row were made, and the next is due in {login:.3g} s (Retry(burst=)): "
+            f"that is over {within:g} s (Retry(within=))"
+        )
     while True:
         try:
             yield Connect(client.protocol)
         except Exception as exc:
-            wait = attempts.failed(exc, renewable=client.renewable)
+            wait = attempts.failed(exc, renewable=client.renewable, login=client.budget.until_login())
             _log(exc, wait)
             yield Sleep(wait, client.retry.sleep)
         else:
@@ -186,10 +192,12 @@ def _rest(command: Fetch, again: Fetch, error: Exception) -> list[FetchedMessage
 def recover(client: Persistence, protocol: Protocol, attempts: Attempts, error: Exception) -> Flow[None]:
     """Wait, and connect anew where `protocol`, by which something failed, is dead. Raises `error` if that is no use."""
     while True:
-        wait = attempts.failed(error, renewable=client.renewable)
+        connects = protocol.error is not None or needs_connection(error)
+        login = client.budget.until_login() if connects else 0.0
+        wait = attempts.failed(error, renewable=client.renewable, login=login)
         _log(error, wait)
         yield Sleep(wait, client.retry.sleep)
-        if protocol.error is None and not needs_connection(error):
+        if not connects and protocol.error is None:
             return
         try:
             yield Connect(protocol)

@@ -84,11 +84,12 @@ class Attempts:
         self._began = None
         self._renewed = False
 
-    def failed(self, error: Exception, *, renewable: bool = False) -> float:
+    def failed(self, error: Exception, *, renewable: bool = False, login: float = 0.0) -> float:
         """Return the seconds to wait before the next attempt; raise `error` where there is to be none.
 
         :param renewable: whether credentials are asked for anew at each connection (a token provider): then the first
             refusal may be of an old token.
+        :param login: the seconds for which the account's budget lets nobody log in, where the next attempt has to.
         """
         retry = self._retry
         now = retry.clock()
@@ -103,6 +104,7 @@ class Attempts:
         else:
             # The server's word is the least; the random part keeps its clients from coming back all at once.
             wait += delay(error)
+        wait = max(wait, login)
         if self.failures >= retry.attempts:
             _note(error, f"given up after {self.failures} attempts without progress")
             raise error
@@ -137,9 +139,19 @@ class Budget:
             if self._refusal is not None:
                 raise self._refusal
             now = retry.clock()
+            wait = self._wait(now)
             self._full_at = max(self._full_at, now) + _EVERY
             self.logins += 1
-            return max(0.0, self._full_at - retry.burst * _EVERY - now, self._not_before - now)
+            return wait
+
+    def until_login(self) -> float:
+        """Return the seconds to wait for a login, without taking one."""
+        with self._lock:
+            return self._wait(self._retry.clock())
+
+    def _wait(self, now: float) -> float:
+        whole_at = max(self._full_at, now) + _EVERY
+        return max(0.0, whole_at - self._retry.burst * _EVERY - now, self._not_before - now)
 
     def failed(self, error: Exception) -> None:
         """Take note of a connection that did not come about: the others wait as well."""

@@ -294,7 +294,7 @@ def _beside(
         except Exception as exc:
             client.opened(exc)
             try:
-                wait = attempts.failed(exc, renewable=client.renewable)
+                wait = attempts.failed(exc, renewable=client.renewable, login=client.budget.until_login())
             except Exception as last:
                 last.add_note(f"so whether it was done is not known; what went wrong first: {error}")
                 raise
