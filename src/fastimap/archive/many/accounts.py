@@ -23,6 +23,11 @@ _INSTEAD = (
     "give it a function that the workers call: archive.FromCommand, FromFile or FromEnvironment, "
     "or one of your own in a module that they can import"
 )
+_SECRETS = {
+    *("access_key", "secret_key", "session_token", "access_token", "account_key", "sas_token", "client_secret"),
+    *("password", "key", "secret", "token", "connection_string"),  # fsspec's
+}
+_SECRET_IN_A_URI = re.compile(r"[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 _PASSWORD_OF_A_PROXY = re.compile(r"[^/]*//[^/@]*@")
 
 
@@ -51,7 +56,7 @@ def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
     """Return the store of each account. Raises ValueError where two would have the same."""
     if isinstance(store, (str, os.PathLike)):
         store = Maildir(store)
-    if isinstance(store, Store) and store.exists():
+    if isinstance(store, Store) and not store.shared and store.exists():
         raise ValueError(f"{store.where} is the store of one account; many have theirs below a directory of their own")
     made: dict[str, Store] = {}
     taken: dict[Any, str] = {}
@@ -59,7 +64,7 @@ def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
         its = store.of_account(name) if isinstance(store, Store) else store(name)
         if not isinstance(its, Store):
             raise TypeError(f"the function for stores returned {type(its).__name__}, and no store")
-        key = path_key([its.where])
+        key = path_key([its.where, name if its.shared else ""])
         if key in taken:
             raise ValueError(f"{taken[key]} and {name} would have one store, {its.where}")
         taken[key] = name
@@ -67,8 +72,8 @@ def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
     return made
 
 
-def sendable(name: str, account: Account) -> None:
-    """Raise ValueError, which says what to do, where an account can't go to another process, or not without a secret.
+def sendable(name: str, account: Account, store: Store) -> None:
+    """Raise ValueError, which says what to do, where a task can't go to another process, or not without a secret.
 
     What it means to go: pickled by the standard library, so that functions go by their names. (Dask would send those of
     the program itself by their code, and with it whatever that holds.)
@@ -89,3 +94,23 @@ def sendable(name: str, account: Account) -> None:
         )
     if account.proxy is not None and _PASSWORD_OF_A_PROXY.match(account.proxy):
         raise ValueError(f"{name}: its proxy has a user or a password, which can't be sent: use one that needs none")
+    if _secret_in(vars(store)):
+        raise ValueError(
+            f"{name}: the credentials of its store can't be sent to other processes: have them where the workers run "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a role, a file), and not in the store"
+        )
+
+
+def _secret_in(value: Any, name: str = "") -> bool:
+    """Whether a value, as a pickle has it, holds a secret: of a file system, or in a URI."""
+    if isinstance(value, str):
+        return bool(value) and (name in _SECRETS or _SECRET_IN_A_URI.match(value) is not None)
+    if isinstance(value, Mapping):
+        return any(_secret_in(each, key) for key, each in value.items() if isinstance(key, str))
+    if isinstance(value, (tuple, list)):
+        return any(map(_secret_in, value))
+    if type(value).__module__.startswith("pyarrow"):
+        return _secret_in(value.__reduce__())
+    if type(value).__module__.startswith(("fsspec", "s3fs", "gcsfs", "adlfs")):
+        return _secret_in(value.storage_options)
+    return False

@@ -9,12 +9,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..errors import WorkersLost
 from ..report import Progress
-from .report import AccountReport
-from .tasks import Task, work, work_by_lease, work_on
+from .tasks import Outcome, Task, work, work_by_lease, work_on
 
 __all__ = ["Again", "Crew", "crew_of"]
 
@@ -36,7 +36,7 @@ class Crew(Protocol):
     def submit(self, task: Task) -> Any:
         """Give out a task; return its future, which has `add_done_callback`."""
 
-    def outcome(self, task: Task, future: Any) -> AccountReport:
+    def outcome(self, task: Task, future: Any) -> Outcome:
         """Return what a future has that is done. Raises Again and WorkersLost."""
 
     def cancel(self, futures: Iterable[Any]) -> None:
@@ -59,15 +59,15 @@ class Pool:
         try:
             if self.sends:
                 return self.executor.submit(work_on, pickle.dumps(task))
-            return self.executor.submit(work, task, self._stopping, lambda now: self._progress(task.name, now))
+            return self.executor.submit(work, task, self._stopping, lambda now: self._progress(task.key, now))
         except BrokenExecutor as exc:
             raise _broken(exc) from exc
         except RuntimeError as exc:
             raise WorkersLost(f"the executor takes no more work: {exc}") from exc
 
-    def outcome(self, task: Task, future: Any) -> AccountReport:
+    def outcome(self, task: Task, future: Any) -> Outcome:
         try:
-            made: AccountReport = future.result(timeout=0)
+            made: Outcome = future.result(timeout=0)
         except BrokenExecutor as exc:
             raise _broken(exc) from exc
         except CancelledError:
@@ -106,7 +106,7 @@ class Dask:
     def submit(self, task: Task) -> Any:
         wait = task.options.get("wait", 0)
         options = task.options | {"wait": None if wait is None else max(wait, _OVERLAP)}
-        sent = Task(task.name, task.account, task.store, options)
+        sent = replace(task, options=options)
         # The number of leases is part of the name: a semaphore can't have another one.
         lease = f"fastimap {task.host} {self.per_host}"
         self._wait_for_scheduler()
@@ -119,13 +119,13 @@ class Dask:
             pure=False,
         )
 
-    def outcome(self, task: Task, future: Any) -> AccountReport:
+    def outcome(self, task: Task, future: Any) -> Outcome:
         from distributed import KilledWorker
 
         if future.status == "cancelled":  # not by us: the scheduler was restarted, or is not to be reached
             raise Again
         try:
-            made: AccountReport = future.result(timeout=_OVERLAP)
+            made: Outcome = future.result(timeout=_OVERLAP)
         except (CancelledError, TimeoutError):
             raise Again from None
         except KilledWorker as exc:

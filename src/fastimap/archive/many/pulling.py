@@ -15,8 +15,8 @@ from ..options import PullOptions
 from ..report import Progress
 from ..stores.maildir import Maildir
 from .accounts import GivenAccounts, GivenStore, named, sendable, stores
-from .report import AccountReport, ManyProgress
-from .tasks import Task, task_of, work
+from .report import AccountReport, ManyProgress, together
+from .tasks import Plan, Task, task_of, work
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -38,16 +38,17 @@ def pull_many(
     *,
     executor: Executor | Client | None = None,
     per_host: int = 10,
+    uids_per_task: int = 50_000,
     progress: Callable[[ManyProgress], object] | None = None,
     stopping: Callable[[], bool] | None = None,
     **options: Unpack[PullOptions],
 ) -> Generator[AccountReport, None, None]:
     """Pull many accounts; yield what came of each as it ends. One that fails is reported so, and stops no other.
 
-    Each account has a store and a state of its own, so that any process may work on any of them. What is cut short,
-    by a worker that is lost too, goes on with the next attempt or the next run, and no message is there twice. No mail
-    and no secret goes through the executor: accounts hold `FromCommand`, `FromFile`, `FromEnvironment`, or a function
-    of a module, which the workers call. Leaving the loop cancels what has not begun.
+    Each account has a store and a state of its own, or a part of the store, so that any process may work on any of
+    them. What is cut short, by a worker that is lost too, goes on with the next attempt or the next run, and no message
+    is there twice. No mail and no secret goes through the executor: accounts hold `FromCommand`, `FromFile`,
+    `FromEnvironment`, or a function of a module, which the workers call. Leaving the loop cancels what has not begun.
 
     :param accounts: whose mail: accounts or their URLs, or a mapping from names to them. Without one, an account is
         called user@host.
@@ -57,6 +58,8 @@ def pull_many(
         ``fastimap[dask]``), whose workers see the stores at the same paths; None: this thread, one after the other.
     :param per_host: connections to one host at once, at most, those of all workers together. With Dask this holds for
         all programs of one scheduler that give the same number.
+    :param uids_per_task: a mailbox of more UIDs is cut into ranges of so many, which are tasks of their own, where the
+        store can be written in ranges (`Parquet`), and none of `limit`, `budget`, `bwlimit` and `max_octets` is given.
     :param progress: called now and then, in the thread of the loop.
     :param stopping: asked now and then, in the thread of the loop; True ends what runs in this process, cancels what
         has not begun, and the reports of those accounts say so (`Report.stopped`).
@@ -70,7 +73,9 @@ def pull_many(
     if unknown:
         raise TypeError(f"pull_many() has no option {min(unknown)!r}")
     made = stores(accounts, store)
-    tasks = [task_of(name, account, made[name], dict(options)) for name, account in accounts.items()]
+    if not isinstance(uids_per_task, int) or uids_per_task < 1:
+        raise ValueError(f"uids_per_task is a number from 1, not {uids_per_task!r}")
+    tasks = [task_of(name, account, made[name], dict(options), uids_per_task) for name, account in accounts.items()]
     if not tasks:
         task_of("", Account("localhost"), Maildir("."), dict(options))  # a mistake is one without accounts too
     return pull_tasks(tasks, executor=executor, per_host=per_host, progress=progress, stopping=stopping)
@@ -98,7 +103,7 @@ def pull_tasks(
     crew = crew_of(executor, per_host, run.stops, run.note)
     if crew.sends:
         for task in tasks:
-            sendable(task.name, task.account)
+            sendable(task.name, task.account, task.store)
             try:
                 pickle.dumps(task)
             except Exception as exc:  # whatever the objects of the program raise
@@ -131,6 +136,8 @@ class _Run:
         self.closed = False
         self.ended = self.failed = self.messages = self.octets = 0
         self.running: dict[str, Progress] = {}
+        self.parts: dict[str, tuple[int, list[tuple[str, AccountReport]]]] = {}
+        """Of accounts that were cut: how many parts are still to come, and those that came."""
 
     def stops(self) -> bool:
         """Whether work that goes on in this process is to end."""
@@ -159,26 +166,45 @@ class _Run:
                 )
             )
 
-    def _end(self, report: AccountReport) -> AccountReport:
-        self.running.pop(report.account, None)
-        self.ended += 1
-        self.failed += report.error is not None
+    def _end(self, task: Task, report: AccountReport) -> Iterator[AccountReport]:
+        """Count what came of a task, and yield what came of its account, if that was all of it."""
+        self.running.pop(task.key, None)
         self.messages += report.added
         self.octets += report.report.octets
+        if task.part:
+            left, parts = self.parts[task.name]
+            parts.append((task.part, report))
+            self.parts[task.name] = left - 1, parts
+            if left > 1:
+                return
+            del self.parts[task.name]
+            report = together(task.name, parts)
+        self.ended += 1
+        self.failed += report.error is not None
         self._tell()
-        return report
+        yield report
 
     def here(self) -> Generator[AccountReport, None, None]:
         """Work in the caller's thread, on one account after the other."""
 
         def note(now: Progress) -> None:
-            self.note(task.name, now)
+            self.note(task.key, now)
             self._tell()
 
         self._tell()
-        for task in self.tasks:
+        waiting = deque(self.tasks)
+        while waiting:
+            task = waiting.popleft()
             stopped = self._asked_to_stop()
-            yield self._end(task.not_begun() if stopped else work(task, self._asked_to_stop, note))
+            outcome = task.not_begun() if stopped else work(task, self._asked_to_stop, note)
+            if isinstance(outcome, Plan):
+                self._cut(task, outcome)
+                waiting.extendleft(reversed(outcome.tasks))
+            else:
+                yield from self._end(task, outcome)
+
+    def _cut(self, task: Task, plan: Plan) -> None:
+        self.parts[task.name] = len(plan.tasks), []
 
     def given_out(self, crew: Crew, per_host: int) -> Generator[AccountReport, None, None]:
         """Give tasks out, never more than `per_host` connections to one host at once, and yield what comes back."""
@@ -198,7 +224,8 @@ class _Run:
                     crew.cancel(each.future for each in out.values())
                     for tasks in waiting.values():
                         while tasks:
-                            yield self._end(tasks.popleft().task.not_begun())
+                            task = tasks.popleft().task
+                            yield from self._end(task, task.not_begun())
                     continue
                 for host in _due(waiting, busy, per_host):
                     given = waiting[host].popleft()
@@ -215,13 +242,17 @@ class _Run:
                     continue
                 busy[given.task.host] -= given.task.connections
                 try:
-                    report = crew.outcome(given.task, given.future)
+                    outcome = crew.outcome(given.task, given.future)
                 except Again:
                     if not self.closed and given.attempts < _ATTEMPTS:
                         waiting[given.task.host].append(given)
                         continue
-                    report = given.task.not_begun() if self.closed else given.task.forgotten()
-                yield self._end(report)
+                    outcome = given.task.not_begun() if self.closed else given.task.forgotten()
+                if isinstance(outcome, Plan):
+                    self._cut(given.task, outcome)
+                    waiting[given.task.host].extend(map(_Given, outcome.tasks))
+                else:
+                    yield from self._end(given.task, outcome)
         finally:
             self.closed = True
             crew.cancel(each.future for each in out.values())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from ...errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError
 from ..errors import SecretError, StoreInUse
-from ..report import Report
+from ..report import MailboxReport, Report
 
-__all__ = ["AccountReport", "Failure", "ManyProgress", "failure_of", "what_is_missing"]
+__all__ = ["AccountReport", "Failure", "ManyProgress", "failure_of", "together", "what_is_missing"]
 
 Failure: TypeAlias = Literal["connection", "credentials", "in use", "worker", "incomplete", "other"]
 
@@ -88,3 +90,47 @@ def what_is_missing(report: Report) -> str | None:
     if report.held_back:
         found.append(report.held_back)
     return "; ".join(found) or None
+
+
+def together(name: str, parts: Sequence[tuple[str, AccountReport]]) -> AccountReport:
+    """Return what came of an account, of what came of its parts; each with what it is called."""
+    report = Report(name, parts[0][1].store)
+    errors: list[str] = []
+    failures: list[Failure] = []
+    for part, one in parts:
+        if one.error is not None and one.failure is not None:
+            errors.append(f"{part}: {one.error}")
+            failures.append(one.failure)
+        _add(report, one.report)
+    failure = next((each for each in failures if each != "incomplete"), failures[0] if failures else None)
+    return AccountReport(name, report.store, report, "; ".join(errors) or None, failure)
+
+
+def _add(whole: Report, part: Report) -> None:
+    for name, reason in part.excluded.items():
+        if name not in whole.mailboxes:
+            whole.excluded[name] = reason
+    for name, each in part.mailboxes.items():
+        whole.excluded.pop(name, None)  # of the part that has the other mailboxes
+        if name in whole.mailboxes:
+            _add_mailbox(whole.mailboxes[name], each)
+        else:
+            whole.mailboxes[name] = replace(each)
+    whole.deleted += part.deleted
+    whole.octets_received += part.octets_received
+    whole.held_back = whole.held_back or part.held_back
+    whole.stopped = whole.stopped or part.stopped
+    whole.go_on_at = whole.go_on_at or part.go_on_at
+    whole.dry_run = whole.dry_run or part.dry_run
+    whole.notes = [*whole.notes, *(note for note in part.notes if note not in whole.notes)]
+
+
+def _add_mailbox(whole: MailboxReport, part: MailboxReport) -> None:
+    for name in ("found", "written", "present", "octets", "flags", "gone", "moved", "adopted"):
+        setattr(whole, name, getattr(whole, name) + getattr(part, name))
+    whole.excluded = dict(Counter(whole.excluded) + Counter(part.excluded))
+    whole.parked = whole.parked | part.parked
+    whole.written_uids |= part.written_uids
+    whole.renamed_from = whole.renamed_from or part.renamed_from
+    whole.error = whole.error or part.error
+    whole.notes = [*whole.notes, *(note for note in part.notes if note not in whole.notes)]

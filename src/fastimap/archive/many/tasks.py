@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...settings import Account
 from .._pull import pull
@@ -17,21 +17,32 @@ from ..report import Progress, Report
 from ..stores.base import Store
 from .report import AccountReport, Failure, failure_of, what_is_missing
 
-__all__ = ["Task", "task_of", "work", "work_by_lease", "work_on"]
+__all__ = ["Outcome", "Plan", "Task", "task_of", "work", "work_by_lease", "work_on"]
 
+_OF_THE_WHOLE = ("limit", "budget", "bwlimit", "max_octets")
+"""Limits of an account, or of a whole mailbox: with one of these nothing is cut."""
 _PATIENCE = 5.0
 """Seconds for which a lease is waited for, where others are held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One account to pull."""
+    """An account to pull, or a part of it."""
 
     name: str
     account: Account
     store: Store
     options: dict[str, Any] = field(default_factory=dict)
     """Of `pull`."""
+    uids: int | None = None
+    """So many UIDs of a large mailbox are a task of their own; None: it is not to be cut."""
+    part: str = ""
+    """What of the account it is, where that was cut."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others."""
+        return f"{self.name}\0{self.part}"
 
     @property
     def host(self) -> str:
@@ -59,7 +70,17 @@ class Task:
         return AccountReport(self.name, report.store, report)
 
 
-def task_of(name: str, account: Account, store: Store, options: dict[str, Any]) -> Task:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an account was cut into."""
+
+    tasks: list[Task]
+
+
+Outcome: TypeAlias = AccountReport | Plan
+
+
+def task_of(name: str, account: Account, store: Store, options: dict[str, Any], uids: int | None = None) -> Task:
     """Return the task of an account. Raises ValueError and TypeError for options that make no sense."""
     for each in ("mailboxes", "exclude"):
         if options.get(each) is not None and not isinstance(options[each], str):
@@ -67,30 +88,39 @@ def task_of(name: str, account: Account, store: Store, options: dict[str, Any]) 
     if not isinstance(options.get("adopt", False), bool):
         raise TypeError("adopt is True or False: each account's own directory is adopted")
     Options(store=store, **{name: value for name, value in options.items() if name not in ("adopt", "retry")})
-    return Task(name, account, store, options)
+    if not store.shared or any(options.get(each) is not None for each in _OF_THE_WHOLE):
+        uids = None
+    return Task(name, account, store, options, uids)
 
 
 def work(
     task: Task,
     stopping: Callable[[], bool] | None = None,
     progress: Callable[[Progress], object] | None = None,
-) -> AccountReport:
-    """Pull an account; whatever goes wrong is reported, so that it stops no other."""
+) -> Outcome:
+    """Pull an account, or say what it is to be cut into. Whatever goes wrong is reported, so that it stops no other."""
     try:
-        report = pull(task.account, task.store, stopping=stopping, progress=progress, **task.options)
+        if task.uids is not None:
+            from .cutting import cut
+
+            tasks = cut(task, task.uids)
+            if tasks:
+                return Plan(tasks)
+        name = task.name if task.store.shared else None
+        report = pull(task.account, task.store, name=name, stopping=stopping, progress=progress, **task.options)
     except Exception as exc:
         return task.failed(exc)
     error = what_is_missing(report)
     return AccountReport(task.name, task.store.where, report, error, None if error is None else "incomplete")
 
 
-def work_on(pickled: bytes) -> AccountReport:
+def work_on(pickled: bytes) -> Outcome:
     """Do a task that came from another process."""
     task: Task = pickle.loads(pickled)
     return work(task)
 
 
-def work_by_lease(pickled: bytes, name: str, per_host: int) -> AccountReport:
+def work_by_lease(pickled: bytes, name: str, per_host: int) -> Outcome:
     """Do a task on a worker of Dask's, under leases of the semaphore `name`: one for each connection.
 
     Those of a worker that was lost end in time: distributed.scheduler.locks.lease-timeout.

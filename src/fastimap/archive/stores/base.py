@@ -7,7 +7,7 @@ import ctypes
 import errno
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -51,6 +51,8 @@ class Store:
     """Its name on the command line and in the state."""
     removes: ClassVar[bool] = False
     """Whether single messages can be taken out of it."""
+    shared: ClassVar[bool] = False
+    """Whether accounts share it, and runs on ranges of a mailbox's UIDs can go on at once: see `shard`."""
     uids: UIDSet | None = None
     """Of a mailbox only these UIDs, where another run has the others; None: all."""
 
@@ -62,6 +64,14 @@ class Store:
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "state"}  # that is open here alone
+
+    def shard(self, account: str, mailbox: str | None = None, uids: UIDSet | range | None = None) -> Self:
+        """Return the store as one of several workers has it, where accounts share it."""
+        raise StoreError(f"a store of kind {self.kind} is not written in parts")
+
+    def ranges(self, account: str) -> Mapping[str, list[tuple[int, int | None]]]:
+        """Return the ranges of UIDs that were written of an account's mailboxes, by their names; None: open."""
+        return {}
 
     @property
     def state_path(self) -> Path:
