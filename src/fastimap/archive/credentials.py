@@ -33,7 +33,7 @@ class FromCommand:
             import shlex
 
             command = shlex.split(command)
-        self.words = tuple(map(str, command))
+        self.words: tuple[str, ...] = tuple(map(str, command))
         self.timeout = timeout
         if not self.words:
             raise ValueError("the command is empty")
@@ -67,7 +67,7 @@ class FromFile:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"

@@ -23,7 +23,7 @@ class Run(Builder):
         by_uid = not isinstance(wanted, SequenceSet)
         answers = answers_of(items) if items else ()
         whole = "BODY[]" in answers or "RFC822" in answers
-        self.by_text = text and not whole
+        self.by_text: bool = text and not whole
         self.items: tuple[str, ...] = items if by_uid and items else ("UID", *items)
         if self.by_text:
             if changed_since is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..model._patterns import pattern
-from ..model.responses import Acl, ListRightsResponse, MailboxName, MyRightsResponse
+from ..model.responses import Acl, ListRightsResponse, MailboxName, MyRightsResponse, Response
 from ..wire import encode
 from ._shared import Instruction, Question
 
@@ -25,8 +25,8 @@ class GetACL(Question[Acl]):
 
     name = "GETACL"
     repeatable = True
-    needs = ("ACL",)
-    answered_by = Acl
+    needs: ClassVar[tuple[str, ...]] = ("ACL",)
+    answered_by: ClassVar[type[Response]] = Acl
 
     def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
@@ -45,7 +45,7 @@ class SetACL(Instruction):
     """
 
     name = "SETACL"
-    needs = ("ACL",)
+    needs: ClassVar[tuple[str, ...]] = ("ACL",)
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class DeleteACL(Instruction):
     """
 
     name = "DELETEACL"
-    needs = ("ACL",)
+    needs: ClassVar[tuple[str, ...]] = ("ACL",)
 
     def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
@@ -90,8 +90,8 @@ class ListRights(Question[ListRightsResponse]):
 
     name = "LISTRIGHTS"
     repeatable = True
-    needs = ("ACL",)
-    answered_by = ListRightsResponse
+    needs: ClassVar[tuple[str, ...]] = ("ACL",)
+    answered_by: ClassVar[type[Response]] = ListRightsResponse
 
     def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
@@ -107,8 +107,8 @@ class MyRights(Question[MyRightsResponse]):
 
     name = "MYRIGHTS"
     repeatable = True
-    needs = ("ACL",)
-    answered_by = MyRightsResponse
+    needs: ClassVar[tuple[str, ...]] = ("ACL",)
+    answered_by: ClassVar[type[Response]] = MyRightsResponse
 
     def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))

@@ -146,7 +146,7 @@ class Append(_Appending[AppendResult]):
     """
 
     name = "APPEND"
-    kind = "append"
+    kind: str | None = "append"
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class MultiAppend(_Appending[MultiAppendResult]):
     """
 
     name = "APPEND"
-    kind = "append"
+    kind: str | None = "append"
 
     def __init__(self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]) -> None:
         # Many a single message can be iterated, by octets or lines.
@@ -224,7 +224,7 @@ class Catenate(Command[AppendResult]):
     """
 
     name = "APPEND"
-    kind = "append"
+    kind: str | None = "append"
 
     def __init__(
         self,

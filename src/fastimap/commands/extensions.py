@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
-from ..model.responses import ComparatorResponse, Enabled, JMAPAccess, LanguageResponse, ReadOnlyDict, ServerID, Tagged
+from ..model.responses import (
+    ComparatorResponse,
+    Enabled,
+    JMAPAccess,
+    LanguageResponse,
+    ReadOnlyDict,
+    Response,
+    ServerID,
+    Tagged,
+)
 from ..wire import encode
 from ._shared import Instruction, Question, mapping, names
 from .base import ANY, Session, State
@@ -25,8 +35,8 @@ class ID(Question[ReadOnlyDict[str, str]]):
     name = "ID"
     repeatable = True
     states = ANY
-    needs = ("ID",)
-    answered_by = ServerID
+    needs: ClassVar[tuple[str, ...]] = ("ID",)
+    answered_by: ClassVar[type[Response]] = ServerID
 
     def __init__(self, fields: Mapping[str, str | None] | None = None) -> None:
         if fields is not None and not isinstance(fields, Mapping):
@@ -60,9 +70,9 @@ class Enable(Question[frozenset[str]]):
 
     name = "ENABLE"
     repeatable = True
-    states = frozenset({State.AUTHENTICATED})
-    needs = ("ENABLE",)
-    answered_by = Enabled
+    states: ClassVar[frozenset[State]] = frozenset({State.AUTHENTICATED})
+    needs: ClassVar[tuple[str, ...]] = ("ENABLE",)
+    answered_by: ClassVar[type[Response]] = Enabled
 
     def __init__(self, *capabilities: str) -> None:
         if not capabilities:
@@ -94,8 +104,8 @@ class Language(Question[tuple[str, ...]]):
     name = "LANGUAGE"
     repeatable = True
     states = ANY
-    needs = ("LANGUAGE",)
-    answered_by = LanguageResponse
+    needs: ClassVar[tuple[str, ...]] = ("LANGUAGE",)
+    answered_by: ClassVar[type[Response]] = LanguageResponse
 
     def __init__(self, *tags: str) -> None:
         super().__init__(*map(encode.astring, names(tags, "language tags")))
@@ -115,8 +125,8 @@ class Comparator(Question[ComparatorResponse]):
 
     name = "COMPARATOR"
     repeatable = True
-    needs = ("I18NLEVEL=2",)
-    answered_by = ComparatorResponse
+    needs: ClassVar[tuple[str, ...]] = ("I18NLEVEL=2",)
+    answered_by: ClassVar[type[Response]] = ComparatorResponse
 
     def __init__(self, *orders: str) -> None:
         super().__init__(*map(encode.string, names(orders, "collations")))
@@ -130,7 +140,7 @@ class Unauthenticate(Instruction):
 
     name = "UNAUTHENTICATE"
     changes_capabilities = True
-    needs = ("UNAUTHENTICATE",)
+    needs: ClassVar[tuple[str, ...]] = ("UNAUTHENTICATE",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,8 +158,8 @@ class GetJMAPAccess(Question[str]):
 
     name = "GETJMAPACCESS"
     repeatable = True
-    needs = ("JMAPACCESS",)
-    answered_by = JMAPAccess
+    needs: ClassVar[tuple[str, ...]] = ("JMAPACCESS",)
+    answered_by: ClassVar[type[Response]] = JMAPAccess
 
     def __init__(self) -> None:
         super().__init__()

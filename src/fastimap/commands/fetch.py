@@ -195,11 +195,11 @@ class Fetch(Command[FetchResult]):
     def begin(self, messages: Messages) -> None:
         """Be about `messages`."""
         self._set = messages
-        self.nothing_to_do = not messages
+        self.nothing_to_do: bool = not messages
         self._by_uid = not isinstance(messages, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
-        self.positional = positional(messages)
+        self.positional: bool = positional(messages)
         open_ended = isinstance(messages, SavedResult) or messages.has_star
         self._ranges = _ALL if isinstance(messages, SavedResult) or open_ended else messages.ranges
         # As many rows as messages that were asked for; of more, each message has one, and the others are news.
@@ -211,7 +211,7 @@ class Fetch(Command[FetchResult]):
             self._need |= PRESENT_MODSEQ
         # Only what anybody may be sent unsolicited was asked for: then the first answer counts, later ones are news.
         self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
-        self.kind = "fetch" if self._by_uid else "fetch-by-number"
+        self.kind: str | None = "fetch" if self._by_uid else "fetch-by-number"
         self._seen: set[int] | None = None
         self._incomplete: dict[int, FetchedMessage] = {}
         self.rows: list[FetchedMessage] = []
@@ -465,7 +465,7 @@ class FetchInto(Fetch):
         # Of the rows that were begun to be written: the number that they begin with, and the number of the message
         # that they were taken for; None where its UID was not known.
         self._written: set[tuple[int, int | None]] = set()
-        self.kind = None
+        self.kind: str | None = None
 
     def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Any:
         if sequence_number is None and not self._by_uid:  # UIDFETCH: RFC 9586

@@ -252,7 +252,7 @@ class Status(Question[MailboxStatus]):
 
     name = "STATUS"
     repeatable = True
-    answered_by = MailboxStatus
+    answered_by: ClassVar[type[Response]] = MailboxStatus
 
     def __init__(self, mailbox: MailboxName, *items: str) -> None:
         super().__init__(encode.mailbox(mailbox))
@@ -368,8 +368,8 @@ class Namespace(Question[Namespaces]):
 
     name = "NAMESPACE"
     repeatable = True
-    needs = ("NAMESPACE",)
-    answered_by = Namespaces
+    needs: ClassVar[tuple[str, ...]] = ("NAMESPACE",)
+    answered_by: ClassVar[type[Response]] = Namespaces
 
     def __init__(self) -> None:
         super().__init__()

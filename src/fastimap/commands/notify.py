@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from ..model._shown import Value
 from ..model.responses import MailboxStatus, Response, Tagged
@@ -142,7 +142,7 @@ class NotifyNone(Instruction):
 
     name = "NOTIFY"
     repeatable = True
-    needs = ("NOTIFY",)
+    needs: ClassVar[tuple[str, ...]] = ("NOTIFY",)
 
     def __init__(self) -> None:
         super().__init__(b"NONE")

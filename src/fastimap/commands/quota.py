@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar
 
 from ..model._shown import Value
 from ..model.responses import MailboxName, Quota, QuotaRoots, Response, Tagged
@@ -24,8 +25,8 @@ class GetQuota(Question[Quota]):
 
     name = "GETQUOTA"
     repeatable = True
-    needs = ("QUOTA",)
-    answered_by = Quota
+    needs: ClassVar[tuple[str, ...]] = ("QUOTA",)
+    answered_by: ClassVar[type[Response]] = Quota
 
     def __init__(self, root: str) -> None:
         super().__init__(encode.astring(root))
@@ -89,8 +90,8 @@ class SetQuota(Question[Quota | None]):
 
     name = "SETQUOTA"
     # QUOTASET is younger than the command: a server of RFC 2087 does not say so.
-    needs = ("QUOTA",)
-    answered_by = Quota
+    needs: ClassVar[tuple[str, ...]] = ("QUOTA",)
+    answered_by: ClassVar[type[Response]] = Quota
 
     def __init__(self, root: str, limits: Mapping[str, int]) -> None:
         resources = (

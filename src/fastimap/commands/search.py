@@ -159,7 +159,7 @@ class _Searching(Command[R]):
 
     states = SELECTED
     repeatable = True
-    answers = frozenset({"SEARCH", "SORT", "ESEARCH"})
+    answers: ClassVar[frozenset[str]] = frozenset({"SEARCH", "SORT", "ESEARCH"})
     answered_by: ClassVar[type[SearchResponse] | type[SortResponse]]
 
     def __init__(
@@ -179,7 +179,7 @@ class _Searching(Command[R]):
         self._saves = "SAVE" in self._returns or "SEARCHRES" in key.requires
         # Sequence numbers may change while another command runs, and $ is what the last search left.
         self.kind = None if sequence or key.by_position or self._saves else "search"
-        self.positional = key.by_position or "SEARCHRES" in key.requires
+        self.positional: bool = key.by_position or "SEARCHRES" in key.requires
         self._answer: ESearch | None = None
         self._numbers: list[int] = []
         self._found = SequenceSet()
@@ -233,7 +233,7 @@ class Search(_Searching[SearchResult]):
     """
 
     name = "SEARCH"
-    answered_by = SearchResponse
+    answered_by: ClassVar[type[SearchResponse] | type[SortResponse]] = SearchResponse
 
     def __init__(
         self,
@@ -346,7 +346,7 @@ class Sort(_Searching[SortResult]):
     """
 
     name = "SORT"
-    answered_by = SortResponse
+    answered_by: ClassVar[type[SearchResponse] | type[SortResponse]] = SortResponse
 
     def __init__(
         self,
@@ -422,7 +422,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     name = "THREAD"
     repeatable = True
     states = SELECTED
-    answers = frozenset({"THREAD"})
+    answers: ClassVar[frozenset[str]] = frozenset({"THREAD"})
 
     def __init__(self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8") -> None:
         self._algorithm = encode.atom(encode.text(algorithm).upper())
@@ -430,7 +430,7 @@ class Thread(Command[tuple[ThreadNode, ...]]):
         self._key = search_key(key)
         self._program = (self._algorithm, encode.atom(charset), *search_program(key, charset=charset))
         self.kind = None if sequence or "SEARCHRES" in key.requires else "search"
-        self.positional = key.by_position or "SEARCHRES" in key.requires
+        self.positional: bool = key.by_position or "SEARCHRES" in key.requires
         self._threads: list[ThreadNode] = []
 
     def requires(self, session: Session) -> Iterable[str]:

@@ -6,6 +6,7 @@ RFC 9051, sections 6.3.2, 6.3.3, 6.4.1 to 6.4.3; quick resynchronization: RFC 71
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from ..errors import StateError
 from ..model import mailbox_name
@@ -322,7 +323,7 @@ class Unselect(Instruction):
     name = "UNSELECT"
     repeatable = True
     states = SELECTED
-    needs = ("UNSELECT",)
+    needs: ClassVar[tuple[str, ...]] = ("UNSELECT",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -381,15 +382,15 @@ class Expunge(Command[ExpungeResult]):
         self.begin(None if messages is None else uid_set(messages))
         if isinstance(self._uids, SequenceSet):
             raise TypeError("EXPUNGE takes UIDs, or no messages at all")
-        self.positional = isinstance(self._uids, SavedResult)
-        self.repeatable = self._uids is not None  # else it removes what was marked meanwhile
+        self.positional: bool = isinstance(self._uids, SavedResult)
+        self.repeatable: bool = self._uids is not None  # else it removes what was marked meanwhile
         self.as_events = False
         """Whether what is gone comes as events, and not in the result: for what sends this command among others."""
 
     def begin(self, messages: Messages | None) -> None:
         """Be about `messages`."""
         self._uids = messages
-        self.nothing_to_do = messages is not None and not messages  # never a command for all
+        self.nothing_to_do: bool = messages is not None and not messages  # never a command for all
         self._gone: list[int | UIDSet] = []  # in the order in which the server said it
 
     def pieces(self, octets: int) -> Sequence[Expunge]:

@@ -37,7 +37,7 @@ class Noop(Command[None]):
     name = "NOOP"
     repeatable = True
     states = ANY
-    kind = "noop"
+    kind: str | None = "noop"
 
     def parts(self, session: Session) -> Sequence[Part]:
         return [self.name.encode()]

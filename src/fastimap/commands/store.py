@@ -95,13 +95,13 @@ class Store(Command[StoreResult]):
     def begin(self, messages: Messages) -> None:
         """Be about `messages`."""
         self._messages = messages
-        self.nothing_to_do = not messages
+        self.nothing_to_do: bool = not messages
         self._by_uid = not isinstance(messages, SequenceSet)
         if self._need and self._by_uid:
             self._need |= PRESENT_UID
         self._ranges = ranges(messages)
-        self.positional = positional(messages)
-        self.repeatable = self._since is None  # the second time it changes nothing
+        self.positional: bool = positional(messages)
+        self.repeatable: bool = self._since is None  # the second time it changes nothing
         self._rows: list[FetchedMessage] = []
         self.kind = "store" if self._by_uid else None
 
@@ -275,8 +275,8 @@ class Copy(Command[CopyResult]):
     def begin(self, messages: Messages) -> None:
         """Be about `messages`."""
         self._messages = messages
-        self.nothing_to_do = not messages
-        self.positional = positional(messages)
+        self.nothing_to_do: bool = not messages
+        self.positional: bool = positional(messages)
         self._codes: list[CopyUID] = []
 
     def pieces(self, octets: int) -> Sequence[Copy]:

@@ -11,7 +11,7 @@ from .arguments import joined
 from .idler import Idler
 from .mailboxes import MailboxCommands
 from .messages import MessageCommands
-from .names import IMAP4_PORT, IMAP4_SSL_PORT, Commands, Debug, Result
+from .names import IMAP4_PORT, IMAP4_SSL_PORT, Commands, Data, Debug, Result
 from .session import SessionCommands
 from .tls import HAVE_SSL, _client_context
 
@@ -36,12 +36,12 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
     __module__ = "fastimap.imaplib"
 
     def __init__(self, host: str = "", port: int = IMAP4_PORT, timeout: float | None = None) -> None:
-        self.debug = Debug
+        self.debug: int = Debug
         self.state = "LOGOUT"
-        self.literal = None  # what the next command sends after its line: octets, or a function of the challenge
-        self.tagged_commands = {}  # by tag, None until the tagged response is there
-        self.untagged_responses = {}  # by type, the data of each response
-        self.continuation_response = ""
+        self.literal: Any = None  # what the next command sends after its line: octets, or a function of the challenge
+        self.tagged_commands: dict[bytes, Result | None] = {}  # by tag, None until the tagged response is there
+        self.untagged_responses: dict[str, Data] = {}  # by type, the data of each response
+        self.continuation_response: Any = ""
         self.is_readonly = False
         self.tagnum = 0
         self._idle_responses = deque()
@@ -134,7 +134,7 @@ class IMAP4_SSL(IMAP4):
             raise self.error("SSL support missing")
         self.keyfile = keyfile
         self.certfile = certfile
-        self.ssl_context = _client_context(ssl_context, keyfile, certfile)
+        self.ssl_context: SSLContext = _client_context(ssl_context, keyfile, certfile)
         super().__init__(host, port, timeout)
 
     def _create_socket(self, timeout: float | None) -> Socket:

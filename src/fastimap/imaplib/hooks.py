@@ -80,7 +80,7 @@ class Hooks(Connection):
         self._line = line
         if line.startswith(b"+"):
             self._match(Continuation, line)
-            self.continuation_response = self.mo["data"]
+            self.continuation_response: Any = self.mo["data"]
             self._unsolicited += 1
             return None
         if not line.startswith(b"*") and self._match(self.tagre, line):
@@ -188,7 +188,7 @@ class Hooks(Connection):
         responses.setdefault(typ, []).append(data)
 
     def _match(self, pattern: re.Pattern[bytes], octets: bytes) -> bool:
-        self.mo = pattern.match(octets)
+        self.mo: Any = pattern.match(octets)
         if self.mo is not None and self.debug >= 5:
             self._mesg(f"\tmatched {pattern.pattern!r} => {self.mo.groups()!r}")
         return self.mo is not None

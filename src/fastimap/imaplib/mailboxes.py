@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
+from typing import Any
 
 from .arguments import Argument, Arguments
 from .exceptions import WrongType
 from .functions import Time2Internaldate
-from .names import CRLF, MapCRLF, Result
+from .names import CRLF, Data, MapCRLF, Result
 from .sending import Sending
 
 
@@ -39,7 +40,7 @@ class MailboxCommands(Sending):
         except TypeError:
             kind = type(message).__name__
             raise WrongType(f"a message is a bytes-like object, not {kind}: {repr(message)[:40]}") from None
-        self.literal = MapCRLF.sub(CRLF, message) if translate_line_endings else message
+        self.literal: Any = MapCRLF.sub(CRLF, message) if translate_line_endings else message
         return self._simple_command("APPEND", *arguments)
 
     def close(self) -> Result:
@@ -120,7 +121,7 @@ class MailboxCommands(Sending):
         self._check_state(name)
         with self._in_command(name):
             self._take_arrived()  # of the mailbox selected before
-        self.untagged_responses = {}
+        self.untagged_responses: dict[str, Data] = {}
         self.is_readonly = readonly
         typ, data = self._simple_command(name, argument)
         if typ != "OK":

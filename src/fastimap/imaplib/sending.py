@@ -46,7 +46,8 @@ class Sending(Quoting, Responses):
         Nothing is sent, and nothing changed, if the arguments are no good.
         """
         # Programs send command after command: what can be seen here at once is not asked for by a call.
-        literal, self.literal = self.literal, None
+        literal = self.literal
+        self.literal: Any = None
         if self._dead or self.state not in Commands[name]:
             self._check_state(name)
         encoding = self._encoding
@@ -204,9 +205,9 @@ class Sending(Quoting, Responses):
         if self.tagnum:
             if not self._tag_prefixes:
                 self._tag_prefixes = tag_prefixes()
-            self.tagpre = self._tag_prefixes.pop()
+            self.tagpre: bytes = self._tag_prefixes.pop()
         tag = self.tagpre + b"%d" % self.tagnum
-        self.tagnum += 1
+        self.tagnum: int = self.tagnum + 1
         self.tagged_commands[tag] = None
         self._asked = frozenset()
         self._unsolicited = self._unsolicited_octets = 0

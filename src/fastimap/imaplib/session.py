@@ -6,7 +6,7 @@ from __future__ import annotations
 import binascii
 import hmac
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .arguments import Argument, encoded_text
 from .costs import asked_by
@@ -16,6 +16,7 @@ from .sending import Sending, tag_prefixes
 from .tls import HAVE_SSL, _client_context
 
 if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812
     from ssl import SSLContext
 
 # What a greeting that is not IMAP's says about the service at the port.
@@ -37,7 +38,7 @@ class SessionCommands(Sending):
     """The beginning and the end of a session, and what holds for the whole of it."""
 
     def _connect(self) -> None:
-        self.tagpre = tag_prefixes()[0]
+        self.tagpre: bytes = tag_prefixes()[0]
         if self.debug >= 1:
             self._mesg(f"new IMAP4 connection, tag={self.tagpre!r}")
         self._greet()
@@ -57,7 +58,7 @@ class SessionCommands(Sending):
         """Read the greeting, and enter the state that it says (RFC 9051, section 7.1)."""
         self._asked = asked_by("")
         try:
-            self.welcome = self._get_response()
+            self.welcome: bytes | None = self._get_response()
         except self._unexpected:
             raise self._invalid_greeting(self._line) from None
         except TimeoutError as exc:
@@ -163,7 +164,8 @@ class SessionCommands(Sending):
 
     def login_cram_md5(self, user: Argument, password: Argument) -> Result:
         """Log in by CRAM-MD5 (RFC 2195); raises :exc:`error` if the server refuses."""
-        self.user, self.password = encoded_text(user), encoded_text(password)
+        self.user: bytes = encoded_text(user)
+        self.password: bytes = encoded_text(password)
         return self.authenticate("CRAM-MD5", self._CRAM_MD5_AUTH)
 
     def _CRAM_MD5_AUTH(self, challenge: bytes) -> bytes:
@@ -246,13 +248,13 @@ class SessionCommands(Sending):
         self._close_imaplib_file()
         self.__dict__.pop("_imaplib_file", None)
         try:
-            self.sock = self._wrap_socket(self.sock, context)
+            self.sock: Socket = self._wrap_socket(self.sock, context)
         except BaseException as exc:
             self._die(f"TLS handshake failed: {exc}")
             raise
         self._tls_established = True
-        self.untagged_responses = {}
-        self.capabilities = ()
+        self.untagged_responses: dict[str, Data] = {}
+        self.capabilities: tuple[str, ...] = ()
         self._get_capabilities()
         self._choose_version()
         return typ, [None]
@@ -275,7 +277,7 @@ class SessionCommands(Sending):
             return self._simple_command(name, *args)
         except (TypeError, ValueError):  # and so nothing was sent
             del Commands[name]
-            self.literal = None
+            self.literal: Any = None
             raise
 
     def _logged_in(self, typ: str, data: Data) -> Result:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..parser import ResponseReader
 from .client import IMAP4
+
+if TYPE_CHECKING:
+    from socket import socket as Socket  # noqa: N812
 
 # Seconds that the child of IMAP4_stream has to end once its pipes are closed, and again once it was told to.
 _CHILD_TIMEOUT = 5
@@ -35,9 +38,9 @@ class IMAP4_stream(IMAP4):
 
     def open(self, host: str | None = None, port: int | None = None, timeout: float | None = None) -> None:
         """Start the child process. The arguments stand for nothing."""
-        self.host = None
-        self.port = None
-        self.sock = None  # type: ignore[assignment]  # as in the standard library
+        self.host: str | None = None
+        self.port: int | None = None
+        self.sock: Socket = None  # type: ignore[assignment]  # as in the standard library
         self._dead = ""
         self._reader = None
         self.process = subprocess.Popen(

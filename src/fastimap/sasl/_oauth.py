@@ -29,7 +29,7 @@ class OAuth(Mechanism):
         self._token = token
 
     def start(self) -> bytes:
-        self.error = None
+        self.error: OAuthError | None = None
         credential = self._credential()
         if credential is None:
             raise MechanismError("the token must be a str of printable ASCII characters, and not empty")

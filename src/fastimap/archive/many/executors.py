@@ -51,7 +51,7 @@ class Pool:
     ) -> None:
         self.executor = executor
         # Its descendant of Python 3.14 has interpreters of their own, where nothing of this one is.
-        self.sends = not isinstance(executor, ThreadPoolExecutor) or "Interpreter" in type(executor).__name__
+        self.sends: bool = not isinstance(executor, ThreadPoolExecutor) or "Interpreter" in type(executor).__name__
         self._stopping = stopping
         self._progress = progress
 
@@ -100,7 +100,7 @@ class Dask:
             raise TypeError("a distributed.Client with asynchronous=True can't be waited for here: make one without")
         self.client = client
         self.per_host = per_host
-        self.run = uuid.uuid4().hex
+        self.run: str = uuid.uuid4().hex
         self._address = getattr(client.scheduler, "address", "?")
 
     def submit(self, task: Task) -> Any:

@@ -149,7 +149,7 @@ class ServerSource(Source):
 
     def __init__(self, pool: Pool, name: str, account: Account, connections: int = 1) -> None:
         self.name = name
-        self.user = account.user
+        self.user: str | None = account.user
         self._host = account.host
         self._pool = pool
         self._connections = connections

@@ -42,14 +42,14 @@ class Parquet(Store):
     ) -> None:
         if isinstance(headers, str):
             raise TypeError("headers is a list of names")
-        self.location = os.fspath(root)
+        self.location: str = os.fspath(root)
         self.filesystem = filesystem
-        self.headers = tuple(name.lower() for name in headers)
+        self.headers: tuple[str, ...] = tuple(name.lower() for name in headers)
         self.text = text
         self.body = body
         self.account: str | None = None
         self.mailbox: str | None = None
-        self.uids = None
+        self.uids: UIDSet | None = None
         super().__init__("." if filesystem is not None or "://" in self.location else Path(root))
 
     @property
