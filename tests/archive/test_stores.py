@@ -48,7 +48,7 @@ def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes])
     places = store.write(place, messages)
     state.insert(
         (place.id, uid, len(each), date, flags, digest, where, None)
-        for (uid, each, date, flags, digest, _), where in zip(messages, places, strict=True)
+        for (uid, each, date, flags, digest, *_), where in zip(messages, places, strict=True)
     )
     store.sync()
     state.commit()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from ._migrate import migrate
     from ._pull import pull
     from ._push import push
+    from ._read import read
     from ._verify import Difference, Verification, verify
     from .budgets import Budget
     from .credentials import FromCommand, FromEnvironment, FromFile
@@ -74,6 +75,7 @@ __all__ = [
     "pull",
     "pull_many",
     "push",
+    "read",
     "read_jsonlines",
     "verify",
 ]

@@ -7,6 +7,7 @@ HOMES: Final = {
     "migrate": "._migrate",
     "pull": "._pull",
     "push": "._push",
+    "read": "._read",
     "Difference": "._verify",
     "Verification": "._verify",
     "verify": "._verify",

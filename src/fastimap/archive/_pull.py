@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
@@ -26,15 +25,14 @@ from .adopt import Adopted, Adoption
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import chosen, fits
 from .compare import Comparison, compare, flag_changes, unchanged
-from .copies import COMMIT_MESSAGES, COMMIT_OCTETS, Copies
+from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .matching import Candidates
-from .messages import ITEMS, extra_of, flags_of, items_about
 from .options import Options
 from .report import MailboxReport, Progress, Report
 from .signals import held
 from .state import Entry, Place, State
-from .stores.base import Message, Store
+from .stores.base import Store
 from .stores.maildir import Maildir
 
 __all__ = ["account_name", "pull"]
@@ -476,12 +474,12 @@ class _Pull:
                 found.changes += flag_changes(client, place, UIDSet(there), state, None)
             self._follow(place, report, found)
             gone_while = UIDSet()
-            items = (*ITEMS, *items_about(client))
+            items = self.store.items(client)
             blocks = _blocks(new, options.newest_first)
-            if options.connections == 1:
+            if options.connections == 1 or not self.store.together:
                 self._select(client, job.name, uid_validity)
                 for block in blocks:
-                    gone_while |= self._fetch(job, place, block, client.fetch_batches(block, *items), client)
+                    gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
             else:
                 stack.close()
                 for block in blocks:
@@ -547,7 +545,7 @@ class _Pull:
     # Its messages.
 
     def _match_dry(self, client: Client, job: _Job, found: Comparison) -> None:
-        if self.candidates.count and found.new:
+        if self.store.moves and self.candidates.count and found.new:
             self._select(client, job.name, found.selected.uid_validity or 0)
             job.report.moved = sum(1 for _ in self.candidates.matches(client, found.new))
             job.report.written -= job.report.moved
@@ -555,7 +553,7 @@ class _Pull:
 
     def _match(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages here that the store has elsewhere, and that are there no more."""
-        if not self.candidates.count or not new:
+        if not self.store.moves or not self.candidates.count or not new:
             return UIDSet()
         self._select(client, job.name, place.uid_validity)
         moved: list[int] = []
@@ -588,7 +586,10 @@ class _Pull:
 
         for each in self.adoption.matches(client, mailbox, place.uid_validity, new):
             together.append(each)
-            if len(together) >= _TOGETHER or sum(len(one.message.octets) for one in together) > COMMIT_OCTETS:
+            if (
+                len(together) >= _TOGETHER
+                or sum(len(one.message.octets) for one in together) > self.store.commit_octets
+            ):
                 take()
         if together:
             take()
@@ -637,16 +638,15 @@ class _Pull:
         octets = 0
         done = []
         for row in rows:
-            uid, body = row.uid, row.body
-            if uid is None:
-                continue
-            if body is None:
+            uid = row.uid
+            message = self.store.message(row)
+            if message is None:
                 reason = "; ".join(defect.reason for defect in row.defects) or _LEFT_OUT
                 self.state.park(place, uid, reason)
                 done.append(uid)
                 continue
-            messages.append(_message(row, uid, body))
-            octets += len(body)
+            messages.append(message)
+            octets += len(message.octets)
             done.append(uid)
         if messages:
             if self.options.max_octets is not None and self.all_octets + octets > self.options.max_octets:
@@ -702,7 +702,7 @@ class _Pull:
                 report.held_back = "nothing was deleted: " + "; ".join(odd)
                 return
         for gone in self.gone.values():
-            for entries in _chunks(self._left(gone), COMMIT_MESSAGES):
+            for entries in _chunks(self._left(gone), 1000):
                 self.copies.away(gone.place, entries, options.deleted)
                 report.deleted += len(entries) * (options.deleted != "keep")
             if gone.why == "no such mailbox":
@@ -714,12 +714,6 @@ class _Pull:
     def _left(self, gone: _Gone) -> list[Entry]:
         """Return the messages that are gone, and did not turn up elsewhere."""
         return [entry for entry in self.state.some(gone.place, gone.uids) if not entry.gone]
-
-
-def _message(row: FetchedMessage, uid: int, body: bytes) -> Message:
-    moment = row.internal_date
-    digest = sha256(body, usedforsecurity=False).digest()
-    return Message(uid, body, None if moment is None else int(moment.timestamp()), flags_of(row), digest, extra_of(row))
 
 
 def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:

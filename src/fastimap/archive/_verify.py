@@ -18,7 +18,7 @@ from ._pull import account_name, opened
 from .messages import flags_of
 from .state import Entry, Place, State
 from .stores import store_at
-from .stores.base import Message, Store
+from .stores.base import Store
 
 __all__ = ["Difference", "Verification", "verify"]
 
@@ -122,6 +122,7 @@ def verify(
     with opened(made, whose, wait=wait) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
         places = [place for place in state.places(former=True) if chosen is None or place.name in chosen]
+        run.result.differences += [Difference(mailbox, 0, "missing", detail) for mailbox, detail in made.damage()]
         run.offline([place for place in places if whose is None or place.account == whose])
         if account is not None:
             with Client(account, retry=retry or Retry()) as client:
@@ -153,7 +154,7 @@ class _Verify:
                 self.result.checked += 1
                 if self.progress is not None and number % 100 == 0:
                     self.progress(place.name, number)
-                what = self._look(place, entry)
+                what = self.store.check(place, entry)
                 if what is None:
                     continue
                 self.bad.setdefault(place.id, set()).add(entry.uid)
@@ -165,15 +166,6 @@ class _Verify:
             return self.state.entries(place, gone=None)
         uids = [*self.state.uids(place), *self.state.uids(place, gone=True)]
         return self.state.some(place, UIDSet(random.sample(uids, min(self.sample, len(uids)))))
-
-    def _look(self, place: Place, entry: Entry) -> tuple[str, str] | None:
-        try:
-            octets = self.store.read(place, entry)
-        except (LookupError, OSError) as exc:
-            return "missing", str(exc).strip("'\"")
-        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
-            return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
-        return None
 
     def compare(self, client: Client, place: Place) -> None:
         """Compare a mailbox with the account's, and repair it."""
@@ -189,7 +181,7 @@ class _Verify:
         there = client.search().uids if selected.exists else UIDSet()
         known = self.state.uids(place)
         found: list[Difference] = [
-            Difference(place.name, uid, *(self._look(place, entry) or ("missing", "")))
+            Difference(place.name, uid, *(self.store.check(place, entry) or ("missing", "")))
             for uid in sorted(self.bad.get(place.id, ()))
             for entry in self.state.some(place, UIDSet(uid))
             if not entry.gone
@@ -212,7 +204,11 @@ class _Verify:
                     continue
                 self.result.compared += 1
                 date = None if row.internal_date is None else int(row.internal_date.timestamp())
-                if row.body is not None and sha256(row.body, usedforsecurity=False).digest() != entry.digest:
+                if (
+                    row.body is not None
+                    and entry.digest
+                    and sha256(row.body, usedforsecurity=False).digest() != entry.digest
+                ):
                     found.append(Difference(place.name, entry.uid, "octets", "the account has others"))
                 elif row.size is not None and row.size != entry.size:
                     detail = f"the account says {row.size} octets, the store has {entry.size}"
@@ -232,16 +228,15 @@ class _Verify:
         if not uids:
             return done
         self.store.begin(place, uids)  # so that what is written takes the place of what is there
-        for row in client.fetch_iter(uids, "FLAGS", "INTERNALDATE", "BODY.PEEK[]"):
-            if row.uid is None or row.body is None:
+        for row in (row for rows in self.store.fetch(client, uids) for row in rows):
+            message = self.store.message(row)
+            if message is None:
                 continue
-            date = None if row.internal_date is None else int(row.internal_date.timestamp())
-            digest = sha256(row.body, usedforsecurity=False).digest()
-            message = Message(row.uid, row.body, date, flags_of(row), digest)
             (where,) = self.store.write(place, [message])
-            self.state.insert([(place.id, row.uid, len(row.body), date, message.flags, digest, where, None)])
-            self.state.unpark(place, [row.uid])
-            done.add(row.uid)
+            uid, _, date, flags, digest, extra, _ = message
+            self.state.insert([(place.id, uid, message.size, date, flags, digest, where, extra)])
+            self.state.unpark(place, [uid])
+            done.add(uid)
         self.store.sync()
         self.state.commit()
         self.store.committed()

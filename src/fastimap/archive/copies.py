@@ -17,11 +17,7 @@ from .signals import held
 from .state import Entry, Place, State
 from .stores.base import Message, Store
 
-__all__ = ["COMMIT_MESSAGES", "COMMIT_OCTETS", "Copies"]
-
-COMMIT_MESSAGES = 1000
-COMMIT_OCTETS = 32 * 1024 * 1024
-_COMMIT_SECONDS = 5.0
+__all__ = ["Copies"]
 
 
 class Copies:
@@ -50,8 +46,8 @@ class Copies:
         places = self._store.write(place, messages)
         number = place.id
         self._rows += [
-            (number, uid, len(body), when, flags, digest, where, extra)
-            for (uid, body, when, flags, digest, extra), where in zip(messages, places, strict=True)
+            (number, each.uid, each.size, each.date, each.flags, each.digest, where, each.extra)
+            for each, where in zip(messages, places, strict=True)
         ]
         self._octets += sum(len(message.octets) for message in messages)
         if self._adoption is not None and self._adoption.doubts:
@@ -61,9 +57,10 @@ class Copies:
     def due(self, now: float) -> bool:
         """Whether so much is written, or so long ago, that it is to be flushed (`now` of the monotonic clock)."""
         return (
-            len(self._rows) >= COMMIT_MESSAGES
-            or self._octets >= COMMIT_OCTETS
-            or now - self._flushed_at >= _COMMIT_SECONDS
+            len(self._rows) >= self._store.commit_messages
+            or self._octets >= self._store.commit_octets
+            or now - self._flushed_at >= self._store.commit_seconds
+            or self._store.due()
         )
 
     def flush(self) -> None:

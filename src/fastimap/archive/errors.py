@@ -20,7 +20,7 @@ class StoreError(ArchiveError):
 class StoreInUse(ArchiveError):
     """Another run works on the store now."""
 
-    def __init__(self, root: Path, owner: str) -> None:
+    def __init__(self, root: Path | str, owner: str) -> None:
         super().__init__(f"{root} is in use{owner}")
         self.root = root
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from ..clients.blocking import Client
 from ..model.message import FetchedMessage
 
-__all__ = ["ITEMS", "extra_of", "flags_of", "identifiers", "items_about"]
+if TYPE_CHECKING:
+    from ..clients.blocking import Client
+
+__all__ = ["ITEMS", "extra_of", "flags_of", "identifiers", "items_about", "made_extra", "split_extra"]
 
 ITEMS = ("FLAGS", "INTERNALDATE", "BODY.PEEK[]")
 
@@ -38,14 +41,26 @@ def extra_of(row: FetchedMessage) -> str | None:
     """Return what else there is to keep, as JSON; None where there is nothing."""
     if not row.items:
         return None
+    return made_extra(row.gmail_labels, row.gmail_message_id, row.object_id)
+
+
+def made_extra(labels: Iterable[str] | None, gmail_id: int | None, email_id: str | None) -> str | None:
+    """Return labels and identifiers as JSON; None where there are none."""
     extra: dict[str, Any] = {}
-    if (labels := row.gmail_labels) is not None:
+    if labels is not None:
         extra["labels"] = sorted(labels)
-    if (number := row.gmail_message_id) is not None:
-        extra["gmail_id"] = str(number)
-    if (name := row.object_id) is not None:
-        extra["email_id"] = name
+    if gmail_id is not None:
+        extra["gmail_id"] = str(gmail_id)
+    if email_id is not None:
+        extra["email_id"] = email_id
     return json.dumps(extra) if extra else None
+
+
+def split_extra(extra: str | None) -> tuple[list[str] | None, int | None, str | None]:
+    """Return what was given to `made_extra`."""
+    values = {} if extra is None else json.loads(extra)
+    number = values.get("gmail_id")
+    return values.get("labels"), None if number is None else int(number), values.get("email_id")
 
 
 def identifiers(extra: str | None) -> dict[str, str]:

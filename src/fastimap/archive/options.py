@@ -90,6 +90,8 @@ class Options:
             raise ValueError(f"deleted is keep, mark or delete, not {self.deleted!r}")
         if self.deleted == "delete" and not self.store.removes:
             raise ValueError(f"deleted='delete': nothing is taken out of a store of kind {self.store.kind}")
+        if self.adopt is not None and not self.store.adopts:
+            raise ValueError(f"adopt: a store of kind {self.store.kind} takes nothing that other programs have pulled")
         for name in ("min_size", "max_size", "limit", "bwlimit", "max_octets"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 0):

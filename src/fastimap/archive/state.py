@@ -146,13 +146,13 @@ def opened_to_read(path: Path) -> sqlite3.Connection:
 class State(Transactions):
     """The state of a store; for one thread.
 
-    :param path: its file; None: in memory, for a store that does not exist yet and is only looked at.
+    :param path: its file; None: a scratch database that ends with this object.
     :param read_only: change nothing.
     """
 
     def __init__(self, path: Path | None, kind: str, *, read_only: bool = False) -> None:
         self.path = path
-        name = ":memory:" if path is None else str(path)
+        name = "" if path is None else str(path)
         try:
             if read_only and path is not None:
                 self.db: sqlite3.Connection = opened_to_read(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from ..archive.state import State
 from ..archive.stores import kind_of, store_at
 from . import exits
 from .exits import UsageError, readable
@@ -27,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if kind is None:
         raise UsageError(f"{options.store} is no store of fastimap")
     store = store_at(options.store)
-    state = State(store.state_path, kind, read_only=True)
+    state = store.look()
     whole = True
     for place in state.places(former=True):
         messages, gone, parked = state.count(place), state.count(place, gone=True), state.parked(place)

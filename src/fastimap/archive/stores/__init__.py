@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import StoreError
+from ..shards import MARKER
 from ..state import STATE_FILE, opened_to_read
 from .base import Store
 
@@ -19,6 +20,7 @@ FORMATS = {
     "jsonl.zst": ("jsonlines", "JSONLinesZstd"),
     "maildir": ("maildir", "Maildir"),
     "mbox": ("mbox", "Mbox"),
+    "parquet": ("parquet", "Parquet"),
     "sqlite": ("sqlite", "SQLite"),
 }
 """By name: the module and the class."""
@@ -26,7 +28,11 @@ FORMATS = {
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
     """Return the format of the store at `path`; None where there is none."""
+    if "://" in str(path):
+        return "parquet"  # no other is elsewhere than on a disk
     root = Path(path).expanduser()
+    if (root / MARKER).is_file():
+        return "parquet"
     files = [root] if root.is_file() else [root / STATE_FILE, root / "mail.sqlite"]
     state = next((file for file in files if file.is_file()), None)
     if state is None:

@@ -8,17 +8,23 @@ import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
 from ..locks import locked
+from ..messages import ITEMS, extra_of, flags_of, items_about
 from ..names import levels_of
 from ..state import STATE_FILE, Entry, Place, State
 from ..system import O_CLOEXEC
 
-__all__ = ["Message", "Store", "make_durable"]
+if TYPE_CHECKING:
+    from ...clients.blocking import Client
+
+__all__ = ["Message", "Store", "made_message", "make_durable"]
 
 
 class Message(NamedTuple):
@@ -26,15 +32,29 @@ class Message(NamedTuple):
 
     uid: int
     octets: bytes
-    """The whole message, as the server has it."""
+    """The whole message, as the server has it; empty where the store does not keep it."""
     date: int | None
     """INTERNALDATE, in seconds since 1970."""
     flags: str
     """Sorted, divided by spaces."""
     digest: bytes
-    """SHA-256 of the octets."""
+    """SHA-256 of the octets; empty without them."""
     extra: str | None = None
     """JSON: Gmail's labels, and the server's identifiers of the message."""
+    row: FetchedMessage | None = None
+    """What the server sent of it."""
+
+    @property
+    def size(self) -> int:
+        """Octets, as the server has them."""
+        return len(self.octets) if self.row is None or self.octets else self.row.size or 0
+
+
+def made_message(row: FetchedMessage, octets: bytes, digest: bytes) -> Message:
+    """Return a message that was fetched."""
+    moment = row.internal_date
+    date = None if moment is None else int(moment.timestamp())
+    return Message(row.uid, octets, date, flags_of(row), digest, extra_of(row), row)
 
 
 class Store:
@@ -53,6 +73,16 @@ class Store:
     """Whether single messages can be taken out of it."""
     shared: ClassVar[bool] = False
     """Whether accounts share it, and runs on ranges of a mailbox's UIDs can go on at once: see `shard`."""
+    moves: ClassVar[bool] = True
+    """Whether a message that is in another mailbox by now is recognised, and not fetched again."""
+    adopts: ClassVar[bool] = True
+    """Whether it takes what other programs have pulled."""
+    commit_messages: ClassVar[int] = 1000
+    """So many messages are made durable together,"""
+    commit_octets: ClassVar[int] = 32 * 1024 * 1024
+    """or so many octets,"""
+    commit_seconds: ClassVar[float] = 5.0
+    """or what came in so many seconds."""
     uids: UIDSet | None = None
     """Of a mailbox only these UIDs, where another run has the others; None: all."""
 
@@ -94,6 +124,10 @@ class Store:
         """
         return type(self)(self.root / levels_of(name, None)[0])
 
+    def look(self) -> State:
+        """Return the state, to read."""
+        return State(self.state_path, self.kind, read_only=True)
+
     def make(self) -> None:
         """Make the directory, if it is not there."""
         self.root.mkdir(parents=True, exist_ok=True)
@@ -121,6 +155,28 @@ class Store:
         """Return the paths of mailboxes that are there: a state that was lost finds its mailboxes by them."""
         return ()
 
+    # What is fetched.
+
+    @property
+    def together(self) -> bool:
+        """Whether several connections can fetch the messages of one mailbox, by `items`."""
+        return True
+
+    def items(self, client: Client) -> tuple[str, ...]:
+        """Return the data items to fetch of each message."""
+        return (*ITEMS, *items_about(client))
+
+    def fetch(self, client: Client, uids: UIDSet) -> Iterable[list[FetchedMessage]]:
+        """Yield messages of the selected mailbox, as they arrive."""
+        return client.fetch_batches(uids, *self.items(client))
+
+    def message(self, row: FetchedMessage) -> Message | None:
+        """Return a message that was fetched; None where it lacks what the store keeps."""
+        octets = row.body
+        return None if octets is None else made_message(row, octets, sha256(octets, usedforsecurity=False).digest())
+
+    # Writing and reading.
+
     def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
         """Prepare to write to a mailbox. Return those of `uids` that are there already, whole, if names can tell."""
         return {}
@@ -128,6 +184,14 @@ class Store:
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
         """Write messages; return for each what `read` needs to find it (`Entry.place`)."""
         raise NotImplementedError
+
+    def due(self) -> bool:
+        """Whether it holds so much that it is to be made durable."""
+        return False
+
+    def damage(self) -> Iterable[tuple[str, str]]:
+        """Return what is missing of the store as a whole: mailboxes, and what of them."""
+        return ()
 
     def sync(self) -> None:
         """Make durable what was written."""
@@ -138,6 +202,16 @@ class Store:
     def read(self, place: Place, entry: Entry) -> bytes:
         """Return a message's octets; raises LookupError where it is not there any more."""
         raise NotImplementedError
+
+    def check(self, place: Place, entry: Entry) -> tuple[str, str] | None:
+        """Return what is wrong with a message in the store, as `Difference.what` and `detail`; None: nothing."""
+        try:
+            octets = self.read(place, entry)
+        except (LookupError, OSError) as exc:
+            return "missing", str(exc).strip("'\"")
+        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
+            return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
+        return None
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         """Have messages with other flags, and another `extra`."""

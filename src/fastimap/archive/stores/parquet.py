@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from ...columns import Builder, Columns, pyarrow
 from ...model.sequence_set import UIDSet
-from .base import Store
+from ..errors import StoreError, StoreInUse
+from ..filesystems import Files
+from ..locks import locked
+from ..messages import ITEMS, made_extra, split_extra
+from ..names import file_key
+from ..shard_state import ShardState
+from ..shards import FORMAT, MARKER, Manifest, Part, account_folder, hive_value, manifests, read_manifest
+from ..state import Entry, Place, State
+from .base import Message, Store, made_message
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-__all__ = ["Parquet"]
+    from ...clients.blocking import Client
+    from ...model.message import FetchedMessage
+
+__all__ = ["ITEMS_OF_FILES", "Parquet", "header_item"]
+
+_TEXTS = 500
+"""Messages whose texts are fetched together."""
+_CHANGES = 8
+"""Files of changes that a shard may have; then they become one."""
+_ALWAYS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE")
+ITEMS_OF_FILES = (*_ALWAYS, "MODSEQ", "EMAILID", "X-GM-MSGID", "X-GM-LABELS")
+"""The data items that there are columns for in every file; values are where the server has them."""
+_STATE = ("uid", "size", "internal_date", "flags", "digest", "object_id", "gmail_message_id", "gmail_labels")
+_NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(slots=True)
+class _Shard:
+    """A shard as this run knows it."""
+
+    manifest: Manifest
+    new: list[Part]
+    """Files that are written, and in no manifest yet."""
 
 
 class Parquet(Store):
-    """Files of Parquet in hive folders, ``mailbox=INBOX/year=2024``, of all accounts; `fastimap.archive.read` reads it.
+    """Files of Parquet in hive folders, ``account=a@h/mailbox=INBOX/year=2024``; `fastimap.archive.read` reads them.
 
     :param root: a directory, or a URI: ``s3://bucket/prefix``, ``gs://...``.
     :param filesystem: of `pyarrow.fs`, where the URI does not say enough; `root` is then a path in it.
@@ -25,36 +62,60 @@ class Parquet(Store):
     :param text: whether to keep the text of messages, and so to fetch it.
     :param body: whether to keep whole messages, and so to fetch them.
 
-    It needs pyarrow: ``pip install fastimap[parquet]``. A store can be pickled, and be opened on another machine, whose
-    credentials are taken there. See `shard` for several workers on one account.
+    What is not said of `headers`, `text` and `body` is as the store has it already, or nothing. It needs pyarrow:
+    ``pip install fastimap[parquet]``. A store can be pickled, and be opened on another machine, whose credentials are
+    taken there. One run an account at a time writes; see `shard` for several.
     """
 
     kind: ClassVar[str] = "parquet"
+    shared: ClassVar[bool] = True
+    moves: ClassVar[bool] = False
+    adopts: ClassVar[bool] = False
+    commit_messages: ClassVar[int] = 50_000
+    commit_seconds: ClassVar[float] = 60.0
 
     def __init__(
         self,
         root: str | os.PathLike[str],
         *,
         filesystem: FileSystem | None = None,
-        headers: Iterable[str] = (),
-        text: bool = False,
-        body: bool = False,
+        headers: Iterable[str] | None = None,
+        text: bool | None = None,
+        body: bool | None = None,
     ) -> None:
         if isinstance(headers, str):
             raise TypeError("headers is a list of names")
+        pyarrow()
         self.location: str = os.fspath(root)
         self.filesystem = filesystem
-        self.headers: tuple[str, ...] = tuple(name.lower() for name in headers)
+        self.headers: tuple[str, ...] | None = None if headers is None else tuple(dict.fromkeys(name.lower() for name in headers))
         self.text = text
         self.body = body
         self.account: str | None = None
         self.mailbox: str | None = None
         self.uids: UIDSet | None = None
-        super().__init__("." if filesystem is not None or "://" in self.location else Path(root))
+        super().__init__(root)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name[0] != "_" and name != "state"}
 
     @property
     def where(self) -> str:
         return self.location if "://" in self.location or self.filesystem is not None else str(self.root)
+
+    @property
+    def state_path(self) -> Path:
+        files = self.files()
+        if files.local is None:
+            raise StoreError(f"{self.where}: what is to lie beside the store needs a directory on a disk")
+        return files.local / MARKER
+
+    def files(self) -> Files:
+        """Return where it is."""
+        found: Files | None = vars(self).get("_files")
+        if found is None:
+            self._files = found = Files(self.location, self.filesystem)
+        return found
 
     def shard(self, account: str, mailbox: str | None = None, uids: UIDSet | range | None = None) -> Self:
         """Return the store as one of several workers has it, which writes this part of it alone.
@@ -64,8 +125,8 @@ class Parquet(Store):
         :param uids: of this mailbox only UIDs in this range; None: all. Ranges of two workers have none in common, and
             are the same in later runs.
 
-        Each shard has a manifest of its own, written when its files are. Two workers on one shard never double a
-        message: the files of the one that is late are in no manifest.
+        Each range has a manifest of its own, written when its files are. Two workers on one never double a message: the
+        files of the one that is late are in no manifest, and it ends with StoreInUse.
         """
         if uids is not None and mailbox is None:
             raise ValueError("a range of UIDs is one of a mailbox: which?")
@@ -74,10 +135,444 @@ class Parquet(Store):
         if uids is not None and (len(uids.ranges) != 1 or uids.has_star):
             raise ValueError(f"a shard has one range of UIDs, not {uids}")
         made = type(self).__new__(type(self))
-        made.__dict__ |= self.__dict__
+        made.__dict__ |= self.__getstate__()
         made.account, made.mailbox, made.uids = account, mailbox, uids
         return made
+
+    def of_account(self, name: str) -> Self:
+        return self.shard(name)
+
+    def ranges(self, account: str) -> Mapping[str, list[tuple[int, int | None]]]:
+        found: dict[str, list[tuple[int, int | None]]] = {}
+        for manifest in manifests(self.files(), [account]):
+            if manifest.current:
+                found.setdefault(manifest.mailbox, []).append((manifest.low, manifest.high))
+        return found
 
     def __repr__(self) -> str:
         part = [f"{name}={value!r}" for name in ("account", "mailbox", "uids") if (value := getattr(self, name))]
         return f"{type(self).__name__}({', '.join([repr(self.where), *part])})"
+
+    # Begin and end.
+
+    def exists(self) -> bool:
+        return self.files().exists(MARKER)
+
+    def make(self) -> None:
+        columns = {"headers": self.headers or (), "text": bool(self.text), "body": bool(self.body)}
+        if not self.exists():
+            about = {"format": FORMAT, "kind": self.kind, "columns": columns}
+            self.files().put(MARKER, json.dumps(about, indent=1).encode())
+
+    def _settle(self) -> None:
+        """Have the columns that the store has, where none were asked for."""
+        try:
+            about = json.loads(self.files().read(MARKER))
+            columns = about["columns"]
+        except FileNotFoundError:
+            columns = {}
+        except (ValueError, KeyError, TypeError):
+            raise StoreError(f"{self.files().path(MARKER)} is not fastimap's") from None
+        self._headers: tuple[str, ...] = tuple(columns.get("headers", ())) if self.headers is None else self.headers
+        self._text = bool(columns.get("text") if self.text is None else self.text)
+        self._body = bool(columns.get("body") if self.body is None else self.body)
+        headers = (header_item(self._headers),) if self._headers else ()
+        items = (*ITEMS_OF_FILES, *headers, *(("BODY[]",) if self._body else ()))
+        self._columns = Columns(items, text=self._text)
+
+    @contextlib.contextmanager
+    def held(self, account: str | None, wait: float | None) -> Iterator[None]:
+        self.make()
+        local = self.files().local
+        if local is None:
+            yield  # whoever is late finds other manifests than it knew
+            return
+        account = account if self.account is None else self.account
+        folder = local / (MARKER.partition("/")[0] if account is None else account_folder(account))
+        if self.mailbox is not None and account is not None:
+            low = self.uids.ranges[0][0] if self.uids else 1
+            folder = folder / "locks" / f"{file_key(account, self.mailbox, 0)}-{low:010}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with locked(folder, wait):
+            yield
+
+    def load(self, account: str | None) -> State:
+        if self.account is not None and account not in (None, self.account):
+            raise ValueError(f"{self!r} is not for {account}")
+        account = account if self.account is None else self.account
+        self._settle()
+        self._builders: dict[int, Builder] = {}
+        self._shards: dict[int, list[_Shard]] = {}
+        self._again: dict[int, set[int]] = {}
+        self._names: set[str] = set()
+        self._index: tuple[int, dict[int, Part]] = (0, {})
+        self._open: tuple[str, dict[int, bytes | None]] = ("", {})
+        self._bad: dict[str, tuple[str, str] | None] = {}
+        self._damage: list[tuple[str, str]] = []
+        state = ShardState(self.kind, self._publish)
+        try:
+            places: dict[tuple[str, str], list[Manifest]] = {}
+            for manifest in manifests(self.files(), None if account is None else [account]):
+                self._names.add(manifest.name)
+                if self._is_ours(manifest):
+                    places.setdefault((manifest.account, manifest.key), []).append(manifest)
+            state.begin()
+            for group in places.values():
+                self._load(state, group)
+            state.begun()
+            self._spent = {(account, hour): number for account, hour, number in state.db.execute("SELECT * FROM spent")}
+            state.db.execute("COMMIT")
+        except BaseException:
+            state.close()
+            raise
+        self.state = state
+        return state
+
+    def _is_ours(self, manifest: Manifest) -> bool:
+        if self.mailbox is not None and manifest.mailbox != self.mailbox:
+            return False
+        if self.uids is None:
+            return True
+        ((low, high),) = self.uids.ranges
+        if (manifest.low, manifest.last) == (low, high):
+            return True
+        if manifest.low <= high and low <= manifest.last and manifest.parts:
+            raise StoreError(
+                f"{self!r}: there is a shard of UIDs {manifest.low} to {manifest.high or '*'} already: "
+                "ranges of UIDs stay as they are"
+            )
+        return False
+
+    def look(self) -> State:
+        return self.load(None)
+
+    def close(self) -> None:
+        for name in [name for name in vars(self) if name[0] == "_" and name != "_files"]:
+            delattr(self, name)
+
+    def _load(self, state: ShardState, group: list[Manifest]) -> None:
+        """Have a mailbox as its manifests say."""
+        group.sort(key=lambda manifest: manifest.low)
+        one = group[-1]
+        marks = {manifest.mark for manifest in group}
+        cursor = state.db.execute(
+            "INSERT INTO mailbox (account, name, uid_validity, path, key, mailbox_id, current, mark) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(one.account, one.mailbox, one.uid_validity, one.path, one.key, one.mailbox_id),
+                any(manifest.current for manifest in group),
+                marks.pop() if len(marks) == 1 else None,
+            ),
+        )
+        assert cursor.lastrowid is not None
+        number = cursor.lastrowid
+        self._shards[number] = [_Shard(manifest, []) for manifest in group]
+        for manifest in group:
+            for part in manifest.parts:
+                try:
+                    self._take(state, number, part)
+                except (FileNotFoundError, pyarrow().ArrowInvalid) as exc:
+                    self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
+                    manifest.parts = [each for each in manifest.parts if each is not part]
+                    state.db.execute("UPDATE mailbox SET mark = NULL WHERE id = ?", (number,))
+            for uid, (reason, attempts) in manifest.parked.items():
+                state.db.execute("INSERT INTO parked VALUES (?, ?, ?, ?)", (number, int(uid), reason, attempts))
+            for hour, octets in manifest.spent.items():
+                state.db.execute(
+                    "INSERT INTO spent VALUES (?, ?, ?) "
+                    "ON CONFLICT (account, hour) DO UPDATE SET octets = octets + excluded.octets",
+                    (manifest.account, hour, octets),
+                )
+
+    def _take(self, state: ShardState, number: int, part: Part) -> None:
+        """Have what a file says."""
+        if part.kind == "messages":
+            state.insert(self._rows(number, part))
+            return
+        for batch in self._batches(part, ("uid", "flags", "gmail_labels", "expunged")):
+            for row in batch.to_pylist():
+                self._alter(state, number, row)
+
+    def damage(self) -> Iterable[tuple[str, str]]:
+        return self._damage
+
+    def _alter(self, state: ShardState, mailbox: int, row: dict[str, Any]) -> None:
+        found = state.db.execute(
+            "SELECT extra FROM message WHERE mailbox = ? AND uid = ?", (mailbox, row["uid"])
+        ).fetchone()
+        if found is not None:
+            _, gmail_id, email_id = split_extra(found[0])
+            extra = made_extra(row["gmail_labels"], gmail_id, email_id)
+            state.alter(mailbox, row["uid"], " ".join(row["flags"] or ()), extra, row["expunged"])
+
+    def _rows(self, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
+        for batch in self._batches(part, _STATE):
+            columns = batch.to_pydict()
+            none = [None] * batch.num_rows
+            for uid, size, date, flags, digest, email_id, gmail_id, labels in zip(
+                *(columns.get(name, none) for name in _STATE), strict=True
+            ):
+                moment = None if date is None else int(date.timestamp())
+                extra = made_extra(labels, gmail_id, email_id)
+                yield number, uid, size or 0, moment, " ".join(flags or ()), digest or b"", None, extra
+
+    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield some columns of a file."""
+        parquet = import_module("pyarrow.parquet")
+        files = self.files()
+        with files.filesystem.open_input_file(files.path(part.path)) as source:
+            file = parquet.ParquetFile(source)
+            names = [name for name in columns if name in file.schema_arrow.names]
+            yield from file.iter_batches(columns=names)
+
+    # What is fetched.
+
+    def fetch(self, client: Client, uids: UIDSet) -> Iterator[list[FetchedMessage]]:
+        if not self._text or self._body:
+            yield from super().fetch(client, uids)
+            return
+        for chunk in uids.chunks(_TEXTS):
+            yield list(client.fetch_text(chunk, *self.items(client)))
+
+    @property
+    def together(self) -> bool:
+        return not self._text or self._body
+
+    def items(self, client: Client) -> tuple[str, ...]:
+        condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
+        headers = (header_item(self._headers, "BODY.PEEK"),) if self._headers else ()
+        others = super().items(client)
+        wanted = (*_ALWAYS, *(("MODSEQ",) if condstore else ()), *headers)
+        return (*wanted, *(item for item in others if self._body or item not in ITEMS))
+
+    def message(self, row: FetchedMessage) -> Message | None:
+        if "ENVELOPE" not in row or (self._body and row.body is None):
+            return None
+        return super().message(row) if self._body else made_message(row, b"", b"")
+
+    # Writing.
+
+    def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
+        builder = self._builders.get(place.id)
+        if builder is None:
+            builder = self._builders[place.id] = Builder(self._columns, recent=False)
+        rows = [message.row for message in messages]
+        if None in rows:
+            raise StoreError("a Parquet store is filled by pulls alone")
+        assert isinstance(self.state, ShardState)
+        builder.add([row for row in rows if row is not None])
+        uids = [message.uid for message in messages]
+        again = [entry.uid for entry in self.state.some(place, UIDSet(uids))]
+        self._again.setdefault(place.id, set()).update(again)
+        self.state.anew(place.id, again)
+        return [None] * len(messages)
+
+    def due(self) -> bool:
+        return sum(builder.octets for builder in self._builders.values()) >= self.commit_octets
+
+    def sync(self) -> None:
+        compute = import_module("pyarrow.compute")
+        places = {place.id: place for place in self.state.places(former=True)}
+        for number in [*self._builders]:
+            table = self._builders.pop(number).table().sort_by("uid")
+            place = places[number]
+            uids = table["uid"]
+            while table.num_rows:
+                shard = self._shard_of(place, table["uid"][0].as_py())
+                count = compute.sum(compute.less_equal(uids, shard.manifest.last)).as_py()
+                self._write(place, shard, table.slice(0, count))
+                table = table.slice(count)
+                uids = table["uid"]
+            self._again.pop(number, None)
+
+    def _write(self, place: Place, shard: _Shard, table: Any) -> None:
+        """Write messages of a shard, a file a year."""
+        pa, compute = pyarrow(), import_module("pyarrow.compute")
+        about = json.dumps({"account": place.account, "mailbox": place.name, "uid_validity": place.uid_validity})
+        validity = pa.array([place.uid_validity], pa.int64()).take(pa.array([0] * table.num_rows, pa.int8()))
+        table = table.append_column("uid_validity", validity).replace_schema_metadata({"fastimap": about})
+        years = compute.year(table["internal_date"])
+        folder = f"account={hive_value(place.account)}/mailbox={hive_value(place.name)}"
+        twice = self._again.get(place.id)
+        kept = {"headers": list(self._headers), "text": self._text, "body": self._body}
+        for year in sorted(compute.unique(years).to_pylist(), key=lambda year: year or 0):
+            chosen = compute.is_null(years) if year is None else compute.equal(years, year)
+            of_year = table.filter(chosen)
+            path = self._put(f"{folder}/year={_NO_YEAR if year is None else year}", of_year)
+            again = [uid for uid in of_year["uid"].to_pylist() if uid in twice] if twice else []
+            shard.new.append(Part(path, "messages", of_year.num_rows, year, kept, again))
+
+    def _put(self, folder: str, table: Any) -> str:
+        parquet = import_module("pyarrow.parquet")
+        sink = pyarrow().BufferOutputStream()
+        parquet.write_table(table, sink, compression="zstd")
+        octets = sink.getvalue()
+        path = f"{folder}/{sha256(octets, usedforsecurity=False).hexdigest()}.parquet"
+        self.files().put(path, octets)
+        return path
+
+    def _shard_of(self, place: Place, uid: int) -> _Shard:
+        """Return the shard that a message belongs to; made, if there is none."""
+        shards = self._shards.setdefault(place.id, [])
+        low, high = 1, None
+        if self.uids is not None:
+            ((low, high),) = self.uids.ranges
+        for shard in shards:
+            if shard.manifest.low <= uid <= shard.manifest.last:
+                return shard
+            if shard.manifest.last < uid:
+                low = max(low, shard.manifest.last + 1)
+            else:
+                high = min(high or shard.manifest.low - 1, shard.manifest.low - 1)
+        name = f"{account_folder(place.account)}/{place.key}-{low:010}"
+        while f"{name}.json" in self._names:  # of a mailbox that had this name, and was renamed
+            name += "x"
+        self._names.add(f"{name}.json")
+        made = _Shard(
+            Manifest(place.account, place.name, place.uid_validity, low, high, name=f"{name}.json", key=place.key), []
+        )
+        shards.append(made)
+        shards.sort(key=lambda shard: shard.manifest.low)
+        return made
+
+    # Manifests.
+
+    def _publish(self, state: ShardState) -> None:
+        """Put the manifests of what has changed."""
+        touched = state.touched() | {number for number, shards in self._shards.items() if any(s.new for s in shards)}
+        if not touched:
+            return
+        for place in state.places(former=True):
+            if place.id in touched:
+                first = self.uids.ranges[0][0] if self.uids is not None else 1
+                for shard in self._shards.get(place.id) or [self._shard_of(place, first)]:
+                    self._publish_shard(state, place, shard)
+        state.begun()
+
+    def _publish_shard(self, state: ShardState, place: Place, shard: _Shard) -> None:
+        known = shard.manifest
+        low, high = known.low, known.last
+        parts = [*known.parts, *shard.new]
+        if rows := state.altered(place.id, low, high, all_of_them=False):
+            old = [part for part in parts if part.kind == "changes"]
+            if len(old) >= _CHANGES:
+                parts = [part for part in parts if part.kind != "changes"]
+                rows = state.altered(place.id, low, high, all_of_them=True)
+            parts.append(
+                Part(self._put(f"{account_folder(place.account)}/changes", _changes(rows)), "changes", len(rows))
+            )
+        parked = state.db.execute(
+            "SELECT uid, reason, attempts FROM parked WHERE mailbox = ? AND uid BETWEEN ? AND ?", (place.id, low, high)
+        )
+        (messages,) = state.db.execute(
+            "SELECT count(*) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT gone", (place.id, low, high)
+        ).fetchone()
+        made = replace(
+            known,
+            account=place.account,
+            mailbox=place.name,
+            path=place.path,
+            mailbox_id=place.mailbox_id,
+            current=place.current,
+            mark=None if place.mark is None else place.mark.text(),
+            parts=parts,
+            messages=messages,
+            parked={str(uid): [reason, attempts] for uid, reason, attempts in parked},
+        )
+        same = known.version != "" and made == replace(known, mark=made.mark)
+        idle = same or (known.version == "" and not parts and not made.parked)
+        if idle and (made.mark is None or made.mark == known.mark):
+            return  # no more than that something is about to be done
+        self._spend(state, made)
+        made.version = uuid.uuid4().hex
+        try:
+            there = read_manifest(self.files(), made.name).version
+        except FileNotFoundError:
+            there = ""
+        if there != known.version:
+            raise StoreInUse(self.where, f": another run has written UIDs {low} to {known.high or '*'} of {place.name}")
+        self.files().put(made.name, made.octets())
+        shard.manifest = made
+        shard.new = []
+        self._index = (0, {})
+
+    def _spend(self, state: ShardState, manifest: Manifest) -> None:
+        """Put down what was received since the last time."""
+        now = dict(state.db.execute("SELECT hour, octets FROM spent WHERE account = ?", (manifest.account,)))
+        manifest.spent = {hour: octets for hour, octets in manifest.spent.items() if hour in now}
+        for hour, octets in now.items():
+            more = octets - self._spent.get((manifest.account, hour), 0)
+            if more:
+                manifest.spent[hour] = manifest.spent.get(hour, 0) + more
+                self._spent[manifest.account, hour] = octets
+
+    # Reading.
+
+    def _part_of(self, place: Place, entry: Entry) -> Part:
+        if self._index[0] != place.id:
+            found: dict[int, Part] = {}
+            for shard in self._shards.get(place.id, ()):
+                for part in shard.manifest.parts:
+                    if part.kind == "messages":
+                        with contextlib.suppress(OSError):
+                            for batch in self._batches(part, ["uid"]):
+                                found.update(dict.fromkeys(batch["uid"].to_pylist(), part))
+            self._index = place.id, found
+        try:
+            return self._index[1][entry.uid]
+        except KeyError:
+            raise LookupError(f"{place.name}: no file has UID {entry.uid}") from None
+
+    def read(self, place: Place, entry: Entry) -> bytes:
+        part = self._part_of(place, entry)
+        if not part.columns.get("body"):
+            raise LookupError(f"{self.where} does not keep whole messages (body=True)")
+        if self._open[0] != part.path:
+            try:
+                batches = list(self._batches(part, ("uid", "body")))
+            except OSError as exc:
+                raise LookupError(str(exc)) from None
+            bodies = {row["uid"]: row["body"] for batch in batches for row in batch.to_pylist()}
+            self._open = part.path, bodies
+        octets = self._open[1].get(entry.uid)
+        if octets is None:
+            raise LookupError(f"{part.path}: no octets of UID {entry.uid}")
+        return octets
+
+    def check(self, place: Place, entry: Entry) -> tuple[str, str] | None:
+        try:
+            part = self._part_of(place, entry)
+        except LookupError as exc:
+            return "missing", str(exc).strip("'\"")
+        if part.path not in self._bad:
+            self._bad[part.path] = self._look(part)
+        bad = self._bad[part.path]
+        return super().check(place, entry) if bad is None and part.columns.get("body") else bad
+
+    def _look(self, part: Part) -> tuple[str, str] | None:
+        try:
+            octets = self.files().read(part.path)
+        except OSError as exc:
+            return "missing", str(exc)
+        digest = sha256(octets, usedforsecurity=False).hexdigest()
+        if digest != part.path.rpartition("/")[2].partition(".")[0]:
+            return "octets", f"{part.path} is not as it was written"
+        return None
+
+
+def header_item(names: Iterable[str], section: str = "BODY") -> str:
+    """Return the data item of fields of the header."""
+    return f"{section}[HEADER.FIELDS ({' '.join(names).upper()})]"
+
+
+def _changes(rows: Sequence[tuple[int, str, str | None, int]]) -> Any:
+    """Return rows of a file of changes."""
+    pa = pyarrow()
+    text = pa.list_(pa.string())
+    return pa.Table.from_pylist(
+        [
+            {"uid": uid, "flags": flags.split(), "gmail_labels": split_extra(extra)[0], "expunged": bool(gone)}
+            for uid, flags, extra, gone in rows
+        ],
+        pa.schema([("uid", pa.int64()), ("flags", text), ("gmail_labels", text), ("expunged", pa.bool_())]),
+    )

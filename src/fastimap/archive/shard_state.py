@@ -1,0 +1,76 @@
+"""The state of a Parquet store: a scratch database while a run lasts, made of manifests, and put down in manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .state import State
+
+__all__ = ["ShardState"]
+
+_NOTES = """
+CREATE TEMP TABLE touched (mailbox INTEGER PRIMARY KEY);
+CREATE TEMP TABLE altered (mailbox INTEGER, uid INTEGER, fresh INTEGER, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
+CREATE TEMP TRIGGER mailbox_made AFTER INSERT ON mailbox BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.id); END;
+CREATE TEMP TRIGGER mailbox_set AFTER UPDATE ON mailbox BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.id); END;
+CREATE TEMP TRIGGER was_parked AFTER INSERT ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.mailbox); END;
+CREATE TEMP TRIGGER still_parked AFTER UPDATE ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.mailbox); END;
+CREATE TEMP TRIGGER unparked AFTER DELETE ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (OLD.mailbox); END;
+CREATE TEMP TRIGGER message_altered AFTER UPDATE OF flags, extra, gone ON message BEGIN
+    INSERT OR REPLACE INTO altered VALUES (NEW.mailbox, NEW.uid, 1);
+END;
+"""
+
+
+class ShardState(State):
+    """A state whose commits are manifests that are put.
+
+    :param kind: that of the store.
+    :param publish: puts the manifests of what was changed; what it raises keeps the change from being committed.
+    """
+
+    def __init__(self, kind: str, publish: Callable[[ShardState], None]) -> None:
+        super().__init__(None, kind)
+        self._publish = publish
+        self.db.execute("PRAGMA synchronous = OFF")  # it ends with the run
+        self.db.executescript(_NOTES)
+
+    def commit(self) -> None:
+        """Put the manifests of the shards that have changed."""
+        if self.db.in_transaction:
+            self._publish(self)
+            super().commit()
+
+    def begun(self) -> None:
+        """Note that what is there by now comes from the manifests, and is no change."""
+        self.db.execute("DELETE FROM temp.touched")
+        self.db.execute("UPDATE temp.altered SET fresh = 0")
+
+    def touched(self) -> set[int]:
+        """Return the mailboxes with something to put down."""
+        query = "SELECT mailbox FROM temp.touched UNION SELECT mailbox FROM temp.altered WHERE fresh"
+        return {number for (number,) in self.db.execute(query)}
+
+    def altered(
+        self, mailbox: int, low: int, high: int, *, all_of_them: bool
+    ) -> list[tuple[int, str, str | None, int]]:
+        """Return messages that are not as their files say: UID, flags, extra, and whether they are gone.
+
+        :param all_of_them: those too whose change is put down already.
+        """
+        return self.db.execute(
+            "SELECT uid, flags, extra, gone FROM temp.altered JOIN message USING (mailbox, uid) "
+            "WHERE mailbox = ? AND uid BETWEEN ? AND ? AND (fresh OR ?) ORDER BY uid",
+            (mailbox, low, high, all_of_them),
+        ).fetchall()
+
+    def alter(self, mailbox: int, uid: int, flags: str, extra: str | None, gone: bool) -> None:
+        """Take over a change that is put down."""
+        self.db.execute(
+            "UPDATE message SET flags = ?, extra = ?, gone = ? WHERE mailbox = ? AND uid = ?",
+            (flags, extra, gone, mailbox, uid),
+        )
+
+    def anew(self, mailbox: int, uids: list[int]) -> None:
+        """Note that messages are in a new file, which says all of them."""
+        self.db.executemany("DELETE FROM temp.altered WHERE mailbox = ? AND uid = ?", [(mailbox, uid) for uid in uids])

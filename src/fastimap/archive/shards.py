@@ -1,0 +1,121 @@
+"""Manifests: what one shard of a Parquet store consists of. A shard is a range of UIDs of a mailbox of an account.
+
+A manifest is a small file of JSON that is replaced as a whole, after the files that it names are there. What is in no
+manifest is not in the store: a file that a run wrote and could not note any more is an orphan, which nobody reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from .errors import StoreError
+from .filesystems import Files
+
+__all__ = ["FOLDER", "FORMAT", "MARKER", "Manifest", "Part", "account_folder", "hive_value", "manifests"]
+
+FOLDER = "_fastimap"
+"""Hidden from what looks for tables: its name begins with an underscore."""
+MARKER = f"{FOLDER}/store.json"
+FORMAT = 1
+_LONGEST = 180
+_CUT = re.compile("%[0-9A-F]?$")
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%~=#&\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
+
+
+@dataclass(slots=True)
+class Part:
+    """A file of a shard. They are in the order in which they were written: what a later one says of a UID holds."""
+
+    path: str
+    kind: Literal["messages", "changes"]
+    rows: int
+    year: int | None = None
+    """Of the messages (INTERNALDATE, UTC)."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """What was kept of the messages."""
+    again: list[int] = field(default_factory=list)
+    """UIDs that earlier files have too: they were fetched again."""
+
+
+@dataclass(slots=True)
+class Manifest:
+    """One shard."""
+
+    account: str
+    mailbox: str
+    uid_validity: int
+    low: int = 1
+    high: int | None = None
+    """The range of UIDs; None: open."""
+    parts: list[Part] = field(default_factory=list)
+    messages: int = 0
+    """How many there are that the server has."""
+    name: str = ""
+    """The manifest's file."""
+    key: str = ""
+    path: str = ""
+    mailbox_id: str | None = None
+    current: bool = True
+    mark: str | None = None
+    parked: dict[str, list[Any]] = field(default_factory=dict)
+    """Reason and attempts, by UID."""
+    spent: dict[str, int] = field(default_factory=dict)
+    """Octets received, by hour."""
+    version: str = ""
+    """Another one each time that it is written."""
+
+    @property
+    def last(self) -> int:
+        """The highest UID of the range."""
+        return 2**32 - 1 if self.high is None else self.high
+
+    def octets(self) -> bytes:
+        """Return it as JSON."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1).encode()
+
+
+def account_folder(account: str) -> str:
+    """Return the folder of an account's manifests."""
+    return f"{FOLDER}/{_digest(account)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def read_manifest(files: Files, name: str) -> Manifest:
+    """Return a manifest. Raises FileNotFoundError, StoreError."""
+    try:
+        values = json.loads(files.read(name))
+        if values.pop("format") != FORMAT:
+            raise StoreError(f"{files.path(name)} is of another version of fastimap")
+        parts = [Part(**part) for part in values.pop("parts")]
+        return Manifest(**values, parts=parts)
+    except (ValueError, KeyError, TypeError) as exc:
+        raise StoreError(f"{files.path(name)} is no manifest of fastimap's: {exc}") from None
+
+
+def manifests(files: Files, accounts: Iterable[str] | None = None) -> list[Manifest]:
+    """Return the manifests of some accounts, or of all."""
+    folders = [FOLDER] if accounts is None else [account_folder(account) for account in accounts]
+    names = [name for folder in folders for name in files.names(folder, ".json") if name != MARKER]
+    return [read_manifest(files, name) for name in names]
+
+
+def hive_value(text: str) -> str:
+    """Return a name as the value in the name of a folder, as Hive encodes it; what is too long has a digest."""
+    value = _UNSAFE.sub(lambda found: "".join(f"%{octet:02X}" for octet in _octets(found[0])), text)
+    if not value or value[-1] in ". ":
+        value = value[:-1] + "".join(f"%{octet:02X}" for octet in _octets(text[-1:]))
+    if len(value.encode()) > _LONGEST:
+        value = _CUT.sub("", value.encode()[:_LONGEST].decode("utf-8", "ignore")) + "~" + _digest(text)
+    return value
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
