@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from fastimap import Account, Client
-from fastimap.archive import State
 from fastimap.archive.stores import kind_of, store_at
 from tests.client.conftest import implementation
 from tests.servers.dovecot import Dovecot
@@ -88,7 +87,7 @@ def stored(root: Any, *, gone: bool | None = False) -> dict[str, list[tuple[int,
     kind = kind_of(root)
     assert kind is not None
     store = store_at(root)
-    state = State(store.state_path, kind)
+    state = store.load(None)
     store.open(state)
     found: dict[str, list[tuple[int, bytes, tuple[str, ...], int]]] = {}
     for place in state.places(former=True):

@@ -102,7 +102,7 @@ def series(server: Dovecot, kind: str, seed: int, tally: Tally, messages: int, d
                 die(server, user, root / "store", kind, way, chance, tally)
                 client.reconnect()  # it may have been killed too
                 change(mail, chance)
-            report = archive.pull(account(server.host, server.port, user), store_at(root / "store", kind))
+            report = archive.pull(account(server.host, server.port, user), store(root / "store", kind))
             tally.runs += 1
             ours, theirs = stored(root / "store"), mail.all()
             if not report.complete:
@@ -124,8 +124,18 @@ def series(server: Dovecot, kind: str, seed: int, tally: Tally, messages: int, d
         shutil.rmtree(root, ignore_errors=True)
 
 
+def store(root: Path | str, kind: str) -> archive.Store:
+    """Return the store; one of Parquet keeps whole messages."""
+    return archive.Parquet(root, body=True) if kind == "parquet" else store_at(root, kind)
+
+
 def doubled(root: Path, kind: str) -> str | None:
-    """Return what is wrong with the number of files; of a Maildir and .eml files alone."""
+    """Return what is wrong with the number of files, or rows; None too for what can't have them twice."""
+    if kind == "parquet":
+        rows = archive.read(root).to_table(columns=["mailbox", "uid_validity", "uid"]).to_pylist()
+        keys = {tuple(row.values()) for row in rows}
+        there = sum(len(each) for each in stored(root).values())
+        return None if len(rows) == len(keys) == there else f"{len(rows)} rows of {len(keys)} of {there} messages"
     if kind not in ("maildir", "eml"):
         return None
     files = [p for p in root.rglob("*") if p.is_file() and (p.parent.name in ("cur", "new") or p.suffix == ".eml")]
@@ -211,7 +221,7 @@ def child(port: str, user: str, root: str, kind: str, limit: str) -> int:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
     report = archive.pull(
         account("127.0.0.1", int(port), user),
-        store_at(root, kind),
+        store(root, kind),
         name=f"{user}@127.0.0.1",
         connections=1 + os.getpid() % 2,
         wait=10,

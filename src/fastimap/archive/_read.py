@@ -66,7 +66,8 @@ def read(
         raise StoreError(f"{files.root} is no Parquet store of fastimap")
     chosen = None if mailboxes is None else set(mailboxes)
     found = [each for each in manifests(files, accounts) if chosen is None or each.mailbox in chosen]
-    return _Reader(files, found, columns, expunged).dataset()
+    made: Dataset = _Reader(files, found, columns, expunged).dataset()
+    return made
 
 
 class _Reader:

@@ -47,7 +47,7 @@ _OPTIONS = {
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("source", nargs="?", metavar="ACCOUNT", help="a URL, imaps://user@host, or a configured name")
-    parser.add_argument("store", nargs="?", metavar="STORE", help="the directory that the mail goes to")
+    parser.add_argument("store", nargs="?", metavar="STORE", help="the directory that the mail goes to, or s3://bucket")
     parser.add_argument("--format", choices=sorted(FORMATS), help="of the store (what it is already, else maildir)")
     which = parser.add_argument_group("which messages")
     which.add_argument(
@@ -66,6 +66,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--max-size", type=size, metavar="SIZE", help="of this size at most")
     which.add_argument("--search", metavar="PROGRAM", help="that the server finds: a search program of IMAP's")
     which.add_argument("--limit", type=number, metavar="N", help="of each mailbox, the newest N")
+    kept = parser.add_argument_group(
+        "what is kept, with --format parquet (what the store has already, else none of it)"
+    )
+    kept.add_argument("--text", action="store_true", help="the text of messages, without the attachments")
+    kept.add_argument("--body", action="store_true", help="whole messages")
+    kept.add_argument("--header", action="append", metavar="NAME", help="this field of the header; repeatable")
     how = parser.add_argument_group("how")
     how.add_argument("--connections", type=number, metavar="N", help="at once (1)")
     how.add_argument("--oldest-first", action="store_true", help="begin with the oldest messages")
@@ -128,9 +134,18 @@ def run(options: argparse.Namespace) -> int:
         arguments["adopt"] = options.adopt_from or True
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
-        made = store_at(where, arguments.pop("format", None))
+        made = _store(where, arguments.pop("format", None), options)
         report = archive.pull(given.account, made, progress=show.progress, **arguments)
     return _end(report, options, show)
+
+
+def _store(where: str, kind: str | None, options: argparse.Namespace) -> archive.Store:
+    made = store_at(where, kind)
+    if options.text or options.body or options.header:
+        if made.kind != "parquet":
+            raise UsageError("--text, --body and --header go with --format parquet")
+        return archive.Parquet(where, headers=options.header, text=options.text or None, body=options.body or None)
+    return made
 
 
 def _end(report: Report, options: argparse.Namespace, show: Show) -> int:

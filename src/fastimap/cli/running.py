@@ -61,6 +61,8 @@ def _failed(exc: Exception) -> Failed | None:
         return Failed(f"can't connect: {exc}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
         return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
+    if isinstance(exc, ImportError) and "pip install" in str(exc):
+        return Failed(str(exc))
     if isinstance(exc, (ValueError, TypeError)):
         return UsageError(str(exc))
     if isinstance(exc, OSError):

@@ -271,7 +271,9 @@ class Parquet(Store):
             for part in manifest.parts:
                 try:
                     self._take(state, number, part)
-                except (FileNotFoundError, pyarrow().ArrowInvalid) as exc:
+                except (OSError, pyarrow().ArrowInvalid) as exc:
+                    if self._look(part) is None:
+                        raise  # it is not the file
                     self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
                     manifest.parts = [each for each in manifest.parts if each is not part]
                     state.db.execute("UPDATE mailbox SET mark = NULL WHERE id = ?", (number,))
@@ -287,7 +289,7 @@ class Parquet(Store):
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
         if part.kind == "messages":
-            state.insert(self._rows(number, part))
+            state.insert(list(self._rows(number, part)))
             return
         for batch in self._batches(part, ("uid", "flags", "gmail_labels", "expunged")):
             for row in batch.to_pylist():
@@ -552,7 +554,7 @@ class Parquet(Store):
     def _look(self, part: Part) -> tuple[str, str] | None:
         try:
             octets = self.files().read(part.path)
-        except OSError as exc:
+        except FileNotFoundError as exc:
             return "missing", str(exc)
         digest = sha256(octets, usedforsecurity=False).hexdigest()
         if digest != part.path.rpartition("/")[2].partition(".")[0]:
