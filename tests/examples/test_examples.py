@@ -184,6 +184,23 @@ def test_archive_account(
     assert there == sorted([*kept, mail("four")])
 
 
+def test_mail_to_polars(server: IMAPServer, run: Callable[..., str], tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    pytest.importorskip("polars", reason="there is no polars for this Python")
+    kept = [mail("one"), WITH_PICTURE, b"List-Id: <x.y>\r\nFrom: x@y.z\r\n\r\nYour Invoice\r\n"]
+    for octets in kept:
+        server.append("INBOX", octets)
+    first, *senders, last = run("mail_to_polars.py", server.port, str(tmp_path / "mail")).splitlines()
+    assert first == "3 messages on the server: 3 written, 0 there already"
+    assert last == "1 by mailing lists; 1 speak of an invoice"
+    assert senders[-1] == f"      1 {len(kept[2]):>12} octets     0 files  x@y.z"
+    assert sum(int(line.split()[0]) for line in senders) == 3
+    server.append("INBOX", mail("four"))
+    assert run("mail_to_polars.py", server.port, str(tmp_path / "mail")).startswith(
+        "4 messages on the server: 1 written, 3 there already"
+    )
+
+
 @pytest.mark.slow
 def test_migrate(server: IMAPServer, context: ssl.SSLContext, run: Callable[..., str]) -> None:
     server.create("Work")

@@ -148,6 +148,24 @@ def archive(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert (checked.good, checked.checked) == (True, 2)
 
 
+@page("dataframes.md")
+def dataframes(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    for name in ("polars", "duckdb", "dask.dataframe"):
+        pytest.importorskip(name)
+    server.create("Work")
+    listed = b"From: Ann <ann@example.org>\r\nSubject: x\r\nList-Id: <news.example.org>\r\n\r\nHello\r\n"
+    server.append("INBOX", listed)
+    server.append("INBOX", mail("ann@example.org", "Two", "Again\r\n"))
+    server.append("INBOX", mail("bob@example.org", "Three", "A text of an ordinary length.\r\n"))
+    server.append("INBOX", mail("ann@example.org", "Four", "Text\r\n"))
+    server.append("Work", mail("carl@example.org", "Accounts", "The invoice is late.\r\n"))
+    stage.names["password"] = "secret"
+    for block in found:
+        if block.commands or block.language == "python":
+            stage.run(block)
+
+
 @page("migrate.md")
 def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     # Both accounts are on imap.example.org here, and have the same password.
