@@ -88,7 +88,9 @@ class Parquet(Store):
         pyarrow()
         self.location: str = os.fspath(root)
         self.filesystem = filesystem
-        self.headers: tuple[str, ...] | None = None if headers is None else tuple(dict.fromkeys(name.lower() for name in headers))
+        self.headers: tuple[str, ...] | None = (
+            None if headers is None else tuple(dict.fromkeys(name.lower() for name in headers))
+        )
         self.text = text
         self.body = body
         self.account: str | None = None
@@ -236,7 +238,7 @@ class Parquet(Store):
         ((low, high),) = self.uids.ranges
         if (manifest.low, manifest.last) == (low, high):
             return True
-        if manifest.low <= high and low <= manifest.last and manifest.parts:
+        if manifest.current and manifest.parts and manifest.low <= high and low <= manifest.last:
             raise StoreError(
                 f"{self!r}: there is a shard of UIDs {manifest.low} to {manifest.high or '*'} already: "
                 "ranges of UIDs stay as they are"
