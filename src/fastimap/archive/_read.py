@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..columns import Columns, pyarrow
 from .errors import StoreError
 from .filesystems import Files
-from .shards import MARKER, Manifest, Part, manifests
+from .shards import Manifest, Part, manifests
+from .state import MARKER
 from .stores.parquet import ITEMS_OF_FILES, Parquet, header_item
 
 if TYPE_CHECKING:

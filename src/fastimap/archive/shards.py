@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from .errors import StoreError
 from .filesystems import Files
+from .state import MARKER
 
-__all__ = ["FOLDER", "FORMAT", "MARKER", "Manifest", "Part", "account_folder", "hive_value", "manifests"]
+__all__ = ["FOLDER", "FORMAT", "Manifest", "Part", "account_folder", "hive_value", "manifests"]
 
-FOLDER = "_fastimap"
+FOLDER = MARKER.partition("/")[0]
 """Hidden from what looks for tables: its name begins with an underscore."""
-MARKER = f"{FOLDER}/store.json"
 FORMAT = 1
 _LONGEST = 180
 _CUT = re.compile("%[0-9A-F]?$")

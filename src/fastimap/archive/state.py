@@ -18,9 +18,11 @@ from .errors import StoreError
 from .names import file_key, path_key, path_of
 from .transactions import Transactions
 
-__all__ = ["STATE_FILE", "Entry", "Mark", "Place", "State", "opened_to_read"]
+__all__ = ["MARKER", "STATE_FILE", "Entry", "Mark", "Place", "State", "opened_to_read"]
 
 STATE_FILE = ".fastimap.sqlite"
+MARKER = "_fastimap/store.json"
+"""What a store has instead whose state is in many files."""
 FORMAT = 1
 _PATIENCE = 60.0  # seconds that a reader of the state may keep a commit waiting
 

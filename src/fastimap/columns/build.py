@@ -10,7 +10,6 @@ from itertools import accumulate, chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from ..model._email import parsed_date
 from ..model.message import BodyStructure, Defect, Envelope, FetchedMessage
 from ..model.text import decoded_field, plain_text
 from ..model.words import MONTHS
@@ -240,6 +239,8 @@ class Builder:
             days = self._days[day]
             if days is not None:
                 return days + self._clock[clock] + self._seconds[second] - self._zones[zone]
+        from ..model._email import parsed_date  # which imports the standard library's email, and that takes long
+
         moment = parsed_date(octets)
         return None if moment is None else round(moment.timestamp()) * _SECOND
 

@@ -8,8 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import StoreError
-from ..shards import MARKER
-from ..state import STATE_FILE, opened_to_read
+from ..state import MARKER, STATE_FILE, opened_to_read
 from .base import Store
 
 __all__ = ["FORMATS", "kind_of", "store_at"]

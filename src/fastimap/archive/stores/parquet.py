@@ -21,8 +21,8 @@ from ..locks import locked
 from ..messages import ITEMS, made_extra, split_extra
 from ..names import file_key
 from ..shard_state import ShardState
-from ..shards import FORMAT, MARKER, Manifest, Part, account_folder, hive_value, manifests, read_manifest
-from ..state import Entry, Place, State
+from ..shards import FOLDER, FORMAT, Manifest, Part, account_folder, hive_value, manifests, read_manifest
+from ..state import MARKER, Entry, Place, State
 from .base import Message, Store, made_message
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Parquet(Store):
             yield  # whoever is late finds other manifests than it knew
             return
         account = account if self.account is None else self.account
-        folder = local / (MARKER.partition("/")[0] if account is None else account_folder(account))
+        folder = local / (FOLDER if account is None else account_folder(account))
         if self.mailbox is not None and account is not None:
             low = self.uids.ranges[0][0] if self.uids else 1
             folder = folder / "locks" / f"{file_key(account, self.mailbox, 0)}-{low:010}"
