@@ -11,18 +11,20 @@ while a view of them lives; and positions are checked before use.
 """
 
 import re
+from array import array
 
 cimport cython
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.datetime cimport datetime_new, import_datetime, timedelta_new, timezone_new
 from cpython.list cimport PyList_Append
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DecodeASCII
+from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
 from .errors import (
@@ -40,7 +42,7 @@ from .model._patterns import pattern
 from .model.tokens import Atom
 from .model.words import MONTHS, SYSTEM_FLAGS
 
-__all__ = ["ResponseReader", "fetch", "number_ranges", "split_rows", "tokenize"]
+__all__ = ["ResponseReader", "fetch", "number_bounds", "split_rows", "tokenize"]
 
 include "_parser_pyx/memory.pxi"
 include "_parser_pyx/tokens.pxi"

@@ -75,9 +75,9 @@ each in order. Claimed are rows whose UID (sequence number without `by_uid`) lie
 disjoint pairs (low, high), and that have all data items of the mask `need` (``PRESENT_...`` of
 :mod:`fastimap.message`).
 
-**number_ranges(octets)** returns what a SEARCH response lists, decimal numbers and spaces, as ranges (low, high),
-ascending and disjoint, both ends included. ValueError where there is anything else, or a number that is not in
-1..4294967295.
+**number_bounds(octets)** returns what a SEARCH response lists, decimal numbers and spaces, as an array of the ranges'
+bounds: low, high, low, high, ascending and disjoint, both ends included. ValueError where there is anything else, or a
+number that is not in 1..4294967295.
 
 A reader is not meant for several threads at once; shared between threads by mistake, it gives wrong results at
 worst, and memory stays sound, on free-threaded builds too.
@@ -98,7 +98,7 @@ __all__ = [
     "Token",
     "Write",
     "fetch",
-    "number_ranges",
+    "number_bounds",
     "plain",
     "split_rows",
     "tokenize",
@@ -112,12 +112,12 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, fetch, number_ranges, split_rows, tokenize
+    from ._parser_py import ResponseReader, fetch, number_bounds, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
     try:
-        from ._parser import ResponseReader, fetch, number_ranges, split_rows, tokenize
+        from ._parser import ResponseReader, fetch, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "c"
     except ImportError as exc:
@@ -126,6 +126,6 @@ else:
                 "FASTIMAP_IMPL=c, but the extension fastimap._parser is not there: "
                 "build it with a C compiler (pip install --force-reinstall --no-binary fastimap fastimap)"
             ) from exc
-        from ._parser_py import ResponseReader, fetch, number_ranges, split_rows, tokenize
+        from ._parser_py import ResponseReader, fetch, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "py"

@@ -21,7 +21,7 @@ def decoded(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """A function: the octets of one response (without its last CRLF), `utf8` -> the value that they mean."""
     twin = importlib.import_module(TWINS[request.param])
     monkeypatch.setattr(_values, "tokenize", twin.tokenize)
-    monkeypatch.setattr(_searches, "number_ranges", twin.number_ranges)
+    monkeypatch.setattr(_searches, "number_bounds", twin.number_bounds)
 
     def one(octets: bytes, *, utf8: bool = False) -> Response:
         reader = twin.ResponseReader()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from array import array
 from functools import reduce
 from itertools import chain, islice, pairwise
 from operator import or_
@@ -268,6 +269,44 @@ def test_copies_are_equal(numbers: UIDSet | SequenceSet) -> None:
     assert pickle.loads(pickle.dumps(numbers)) == numbers
     assert copy.deepcopy(numbers) == numbers
     assert type(numbers)(numbers) == numbers
+
+
+def packed(numbers: set[int]) -> UIDSet:
+    """The set as the answer to a large SEARCH gives it, with numbers above UNIVERSE so that it is one."""
+    far = range(1000, 1400, 2)
+    bounds = chain.from_iterable((number, number) for number in sorted(numbers | {*far}) if number >= 1000)
+    return UIDSet.from_bounds(array("I", [*chain.from_iterable(UIDSet(numbers).ranges), *bounds]))
+
+
+FAR = UIDSet(range(1000, 1400, 2))
+
+
+@given(NUMBERS, NUMBERS)
+def test_the_answer_to_a_large_search(one: set[int], other: set[int]) -> None:
+    found, pairs = packed(one), UIDSet(one) | FAR
+    assert found == pairs
+    assert pairs == found
+    assert found == packed(one)
+    assert (found == packed(other)) == (one == other)
+    assert hash(found) == hash(pairs)
+    assert found.ranges == pairs.ranges
+    assert (str(found), repr(found), len(found), list(found)) == (str(pairs), repr(pairs), len(pairs), list(pairs))
+    assert (found.first, found.last) == (pairs.first, pairs.last)
+    assert all((number in found) == (number in pairs) for number in (*range(UNIVERSE + 2), 999, 1000, 1001, 1398, 1399))
+    assert (found | UIDSet(other), found & UIDSet(other), found - UIDSet(other)) == (
+        pairs | UIDSet(other),
+        pairs & UIDSet(other),
+        pairs - UIDSet(other),
+    )
+    assert (packed(other) | found, packed(other) & found, packed(other) - found) == (
+        UIDSet(one | other) | FAR,
+        UIDSet(one & other) | FAR,
+        UIDSet(other - one),
+    )
+    assert list(found.split(30)) == list(pairs.split(30))
+    assert list(found.chunks(7)) == list(pairs.chunks(7))
+    assert found.with_largest(1100) == pairs.with_largest(1100)
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_arguments_of_commands() -> None:

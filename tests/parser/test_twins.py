@@ -155,8 +155,8 @@ ALONE = {
         "_Odd _Scanner._find_escape _Scanner._next_is _Scanner._expect _Scanner._escaped": "C reads what is plain and "
         "leaves the rest to Python",
         "_Scanner._push _Scanner._pop": "tuples of a size that is not known yet",
-        "_string _is_escape _is_section _begins_with _closes _append_range _joined_ranges": "regular expressions, "
-        "sorted() and the like, spelled out",
+        "_string _is_escape _is_section _begins_with _closes": "regular expressions, spelled out",
+        "_Ranges _Ranges.append _Ranges.join _by_low": "arrays and sorted(), spelled out",
     },
     ("py", "tokens"): {
         "_Scanner.open _Scanner.has_token _Scanner.token _Scanner.atom": "C has tokenize() and the decoder, each with "

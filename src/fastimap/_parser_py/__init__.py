@@ -7,12 +7,12 @@ octets however they are cut. The interface is documented in :mod:`fastimap.parse
 from .fetch import fetch
 from .reader import ResponseReader
 from .rows import split_rows
-from .tokens import number_ranges, tokenize
+from .tokens import number_bounds, tokenize
 
 __all__ = [
     "ResponseReader",
     "fetch",
-    "number_ranges",
+    "number_bounds",
     "split_rows",
     "tokenize",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..limits import READER_LIMITS
 from ..model._patterns import pattern
 from ..model.tokens import Atom, Token
 
-__all__ = ["number_ranges", "tokenize"]
+__all__ = ["number_bounds", "tokenize"]
 
 _SHOWN = 80
 _LARGEST_NUMBER = 2**32 - 1  # of a message (RFC 9051, section 9, nz-number)
@@ -147,24 +148,25 @@ def _shown(octets: bytes) -> str:
     return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
 
 
-def number_ranges(octets: bytes) -> tuple[tuple[int, int], ...]:
-    """Return the numbers of a SEARCH response as ranges; see :mod:`fastimap.parser`."""
+def number_bounds(octets: bytes) -> array[int]:
+    """Return the ranges of the numbers of a SEARCH response; see :mod:`fastimap.parser`."""
     if octets.translate(None, b"0123456789 "):
         raise ValueError("not numbers alone")
     try:
         numbers = sorted(map(int, octets.split()))
     except ValueError:  # more digits than Python takes
         numbers = [0]
+    bounds = array("I")
     if not numbers:
-        return ()
+        return bounds
     if not 1 <= numbers[0] <= numbers[-1] <= _LARGEST_NUMBER:
         raise ValueError(f"message numbers go from 1 to {_LARGEST_NUMBER}")
-    ranges: list[tuple[int, int]] = []
-    low = high = numbers[0]
+    bounds.append(numbers[0])
+    high = numbers[0]
     for number in numbers:
         if number > high + 1:
-            ranges.append((low, high))
-            low = number
+            bounds.append(high)
+            bounds.append(number)
         high = number
-    ranges.append((low, high))
-    return tuple(ranges)
+    bounds.append(high)
+    return bounds

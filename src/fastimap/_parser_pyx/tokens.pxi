@@ -354,12 +354,62 @@ cdef str _shown(bytes octets):
     return repr(octets) if len(octets) <= _SHOWN else repr(octets[:_SHOWN]) + "..."
 
 
-def number_ranges(bytes octets):
-    """Return the numbers of a SEARCH response as ranges; see :mod:`fastimap.parser`."""
+cdef struct _Range:
+    unsigned int low
+    unsigned int high
+
+
+cdef class _Ranges:
+    """Ranges, as many as there are."""
+
+    cdef _Range* bounds
+    cdef Py_ssize_t count
+    cdef Py_ssize_t room
+
+    def __dealloc__(self):
+        PyMem_Free(self.bounds)
+
+    cdef int append(self, unsigned long long low, unsigned long long high) except -1:
+        cdef Py_ssize_t room
+        cdef _Range* bounds
+        if self.count == self.room:
+            room = max(16, 2 * self.room)
+            bounds = <_Range*> PyMem_Realloc(self.bounds, <size_t> room * sizeof(_Range))
+            if bounds == NULL:
+                raise MemoryError
+            self.bounds = bounds
+            self.room = room
+        self.bounds[self.count] = _Range(<unsigned int> low, <unsigned int> high)
+        self.count += 1
+        return 0
+
+    cdef int join(self) except -1:
+        """Put them in order, those that overlap or touch made one."""
+        cdef Py_ssize_t index
+        cdef Py_ssize_t last = 0
+        qsort(self.bounds, <size_t> self.count, sizeof(_Range), _by_low)
+        for index in range(1, self.count):
+            if self.bounds[index].low > <unsigned long long> self.bounds[last].high + 1:
+                last += 1
+                self.bounds[last] = self.bounds[index]
+            elif self.bounds[index].high > self.bounds[last].high:
+                self.bounds[last].high = self.bounds[index].high
+        self.count = last + 1
+        return 0
+
+
+cdef int _by_low(const void* one, const void* other) noexcept nogil:
+    cdef unsigned int ours = (<const _Range*> one).low
+    cdef unsigned int theirs = (<const _Range*> other).low
+    return (ours > theirs) - (ours < theirs)
+
+
+def number_bounds(bytes octets):
+    """Return the ranges of the numbers of a SEARCH response; see :mod:`fastimap.parser`."""
     cdef const char* text = PyBytes_AS_STRING(octets)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(octets)
     cdef Py_ssize_t position = 0
-    cdef list ranges = []
+    cdef _Ranges ranges = _Ranges()
     cdef unsigned long long number
     cdef unsigned long long low = 0
     cdef unsigned long long high = 0  # 0: no range has begun
@@ -383,35 +433,13 @@ def number_ranges(bytes octets):
             high = number
         else:
             if high:
-                _append_range(ranges, low, high)
+                ranges.append(low, high)
                 in_order = in_order and number > high
             low = high = number
     if not in_bounds:
         raise ValueError(f"message numbers go from 1 to {_LARGEST_NUMBER}")
     if high:
-        _append_range(ranges, low, high)
-    return tuple(ranges) if in_order else _joined_ranges(ranges)
-
-
-cdef int _append_range(list ranges, unsigned long long low, unsigned long long high) except -1:
-    cdef tuple pair = (low, high)
-    PyObject_GC_UnTrack(<void*> pair)  # numbers can be in no cycle
-    return PyList_Append(ranges, pair)
-
-
-cdef tuple _joined_ranges(list ranges):
-    """Return ranges in order, those that overlap or touch made one."""
-    cdef list joined = []
-    cdef long long low = 0
-    cdef long long high = -1
-    cdef long long first, last
-    ranges.sort()
-    for first, last in ranges:
-        if first > high + 1:
-            if low:
-                _append_range(joined, low, high)
-            low, high = first, last
-        elif last > high:
-            high = last
-    _append_range(joined, low, high)
-    return tuple(joined)
+        ranges.append(low, high)
+    if not in_order:
+        ranges.join()
+    return array("I", PyBytes_FromStringAndSize(<char*> ranges.bounds, ranges.count * sizeof(_Range)))

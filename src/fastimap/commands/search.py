@@ -315,7 +315,7 @@ class Search(_Searching[SearchResult]):
         found = self._found
         messages = found if self._wants("ALL") else SequenceSet()
         return SearchResult(
-            UIDSet() if self._sequence else UIDSet.from_ranges(messages.ranges),
+            UIDSet() if self._sequence else messages.as_uids(),
             messages if self._sequence else SequenceSet(),
             found.first if found and self._wants("MIN") else None,
             found.last if found and self._wants("MAX") else None,

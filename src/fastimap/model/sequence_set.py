@@ -8,11 +8,12 @@ much as ``1``. ``*`` is the largest number in use in the mailbox, whatever that 
 from __future__ import annotations
 
 import operator
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from itertools import chain
-from typing import Any, Final, Self, TypeAlias, final
+from typing import Any, Final, Self, TypeAlias, final, overload
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -31,7 +32,45 @@ LARGEST_NUMBER: Final = 2**32 - 1
 _LONGEST_ITEM: Final = len("4294967294:4294967295")
 _NOT_FOR_STAR = "the answer depends on the mailbox's largest number: replace * first, by with_largest()"
 
-_Ranges: TypeAlias = tuple[tuple[int, int], ...]
+
+class _Packed:
+    """Ranges as a tuple has them, in the 8 octets each that their numbers need: a tuple of pairs takes 130."""
+
+    __slots__ = ("_bounds",)
+
+    def __init__(self, bounds: array[int]) -> None:
+        self._bounds = bounds
+
+    def __len__(self) -> int:
+        return len(self._bounds) // 2
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        bounds = iter(self._bounds)
+        return zip(bounds, bounds, strict=True)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, int]: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[int, int], ...]: ...
+    def __getitem__(self, index: int | slice) -> tuple[int, int] | tuple[tuple[int, int], ...]:
+        bounds, place = self._bounds, range(len(self._bounds) // 2)[index]
+        if isinstance(place, range):
+            return tuple((bounds[2 * at], bounds[2 * at + 1]) for at in place)
+        return bounds[2 * place], bounds[2 * place + 1]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Packed):
+            return self._bounds == other._bounds
+        return tuple(self) == other
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
+_Ranges: TypeAlias = tuple[tuple[int, int], ...] | _Packed
+
+_FEW: Final = 64
+"""So many ranges are kept as pairs, which are the faster to use."""
 
 
 class _NumberSet:
@@ -95,9 +134,19 @@ class _NumberSet:
         return self._known
 
     @classmethod
-    def from_ranges(cls, ranges: _Ranges) -> Self:
+    def from_ranges(cls, ranges: tuple[tuple[int, int], ...]) -> Self:
         """Return the set of `ranges`: pairs (low, high), ascending and disjoint, as `ranges` gives them."""
         return cls._of(ranges)
+
+    @classmethod
+    def from_bounds(cls, bounds: array[int]) -> Self:
+        """Return the set whose ranges are `bounds`: low, high, low, high, ascending and disjoint; it keeps them."""
+        packed = _Packed(bounds)
+        return cls._of(packed if len(packed) > _FEW else tuple(packed))
+
+    def as_uids(self) -> UIDSet:
+        """Return the same numbers as UIDs: the answer to UID SEARCH does not say that they are."""
+        return UIDSet._of(self._ranges, self._has_star)
 
     @classmethod
     def parse(cls, text: bytes | str) -> Self:
@@ -124,7 +173,8 @@ class _NumberSet:
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """The ranges, ascending and disjoint, as (low, high), both included. ``7:*`` is (7, 4294967295)."""
-        return self._ranges
+        ranges = self._ranges
+        return ranges if isinstance(ranges, tuple) else tuple(ranges)
 
     @property
     def has_star(self) -> bool:
@@ -250,7 +300,7 @@ class _NumberSet:
         return self._ranges == other._ranges and self._has_star == other._has_star
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return self._of, (self._ranges, self._has_star)
+        return self._of, (self.ranges, self._has_star)
 
     def __hash__(self) -> int:
         return hash((type(self), self._ranges, self._has_star))

@@ -20,7 +20,7 @@ from ..model.responses import (
     Value,
 )
 from ..model.sequence_set import LARGEST_NUMBER, SequenceSet, UIDSet
-from ..parser import Atom, Token, number_ranges, plain
+from ..parser import Atom, Token, number_bounds, plain
 from ._values import MAX_OBJECTS, Data, SetType, is_nil, nstring_of, number_of, number_set, octets_of, pairs
 
 __all__ = ["DECODERS"]
@@ -31,7 +31,7 @@ _RANGE = pattern(rb"(-?[0-9]{1,10}):(-?[0-9]{1,10})")
 
 def _search(data: Data) -> SearchResponse:
     octets, mod_sequence = _without_mod_sequence(data.line)
-    return SearchResponse(SequenceSet.from_ranges(number_ranges(octets)), mod_sequence)
+    return SearchResponse(SequenceSet.from_bounds(number_bounds(octets)), mod_sequence)
 
 
 def _sort(data: Data) -> SortResponse:
