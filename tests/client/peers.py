@@ -38,7 +38,10 @@ def converse(reply: Reply, capabilities: bytes = b"IMAP4rev1 IDLE UIDPLUS MOVE",
                 answer = reply(command)
             if answer is None:
                 return
-            peer.send(answer.replace(b"<tag>", tag))
+            try:
+                peer.send(answer.replace(b"<tag>", tag))
+            except ConnectionError:  # the client left, as it may amid what it asked for
+                return
 
     return script
 

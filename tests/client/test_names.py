@@ -198,8 +198,9 @@ def test_results_are_told_at_run_time(door: type) -> None:
     for name in public(door):
         method = getattr(door, name)
         if inspect.isfunction(method):
-            hints = get_type_hints(method)
-            assert "return" in hints, name
+            # Of an extra, which the module of the client does not import.
+            extras = {"pyarrow": pytest.importorskip("pyarrow")} if name == "fetch_table" else {}
+            assert "return" in get_type_hints(method, localns=extras), name
     expected: dict[str, Any] = {
         "fetch": FetchResult,
         "noop": type(None),
