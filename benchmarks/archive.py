@@ -36,20 +36,17 @@ OURS, MBSYNC, LOOP = "fastimap pull", "mbsync", "imaplib loop"
 MESSAGES = 20_000
 MESSAGES_FAR = 1_000
 ROUND_TRIP = 0.020  # seconds
-ROWS = PLAIN, PLAIN_AGAIN, TLS, TLS_AGAIN, FAR = (
-    "all, plain",
-    "nothing new, plain",
-    "all, TLS",
-    "nothing new, TLS",
-    f"{MESSAGES_FAR:,} at 20 ms, plain",
-)
-WALL_GOALS = {PLAIN: "2x", PLAIN_AGAIN: "1x", TLS: "2x", TLS_AGAIN: "1x", FAR: "10x imaplib"}
-CPU_GOALS = {PLAIN: "1.5x", TLS: "1.5x"}
 SETTLED = 2.0
 """Seconds after which a Maildir is not new any more: mbsync waits for the next one."""
 TMPFS = Path("/dev/shm")
-SETTINGS = "mail_plugins =\nprotocol imap {\n  mail_plugins =\n}\n"
-"""Of Dovecot: counting a quota costs more than all else."""
+PLAIN, PLAIN_AGAIN, TLS, TLS_AGAIN = "all", "nothing new", "all, TLS", "nothing new, TLS"
+BARE, BARE_AGAIN = "all, no quota, no ACL", "nothing new, the same"
+FAR = f"{MESSAGES_FAR:,} at 20 ms"
+ROWS = (PLAIN, PLAIN_AGAIN, TLS, TLS_AGAIN, BARE, BARE_AGAIN, FAR)
+WALL_GOALS = {PLAIN: "2x", PLAIN_AGAIN: "1x", TLS: "2x", TLS_AGAIN: "1x", FAR: "10x imaplib"}
+CPU_GOALS = {PLAIN: "1.5x", TLS: "1.5x"}
+BARE_SETTINGS = "mail_plugins =\nprotocol imap {\n  mail_plugins =\n}\n"
+"""For a Dovecot without ACLs and quota, which cost it more than all else for each command."""
 
 Figures = dict[str, Any]
 Row = tuple[str, dict[str, Figures]]
@@ -144,9 +141,9 @@ def fill(account: Account, mailbox: str, messages: int) -> None:
 
 
 @contextlib.contextmanager
-def _served(messages: int) -> Iterator[tuple[Dovecot, Account]]:
+def _served(messages: int, settings: str = "") -> Iterator[tuple[Dovecot, Account]]:
     try:
-        with dovecot.running(SETTINGS) as server:
+        with dovecot.running(settings) as server:
             account = Account(server.port, host="127.0.0.1", user=server.new_user(), password=server.password)
             fill(account, "INBOX", messages)
             yield server, account
@@ -160,6 +157,8 @@ def rows(rounds: int, note: Callable[[str], object]) -> Iterator[Row]:
         tls = replace(plain, port=server.tls_port, host="localhost", cafile=str(server.ca_file))
         yield from _turns((PLAIN, PLAIN_AGAIN), plain, (OURS, MBSYNC), rounds, note)
         yield from _turns((TLS, TLS_AGAIN), tls, (OURS, MBSYNC), rounds, note)
+    with _served(MESSAGES, BARE_SETTINGS) as (_, bare):
+        yield from _turns((BARE, BARE_AGAIN), bare, (OURS, MBSYNC), rounds, note)
     with _served(MESSAGES_FAR) as (_, plain), delayed(plain, ROUND_TRIP) as far:
         yield from _turns((FAR,), far, (OURS, MBSYNC, LOOP), 1, note)
 

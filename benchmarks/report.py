@@ -140,7 +140,7 @@ class Bench:
     def archive(self) -> Iterator[Row]:
         """What a whole program costs that pulls a mailbox: `benchmarks.archive`."""
         try:
-            yield from archive.rows(self.rounds, lambda text: self.notes.setdefault(text))
+            yield from archive.rows(self.processes * self.rounds, lambda text: self.notes.setdefault(text))
         except Unavailable as error:
             self.notes[str(error)] = None
 

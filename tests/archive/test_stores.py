@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import archive
+from fastimap import UIDSet, archive
 from fastimap.archive.state import STATE_FILE, State
 from fastimap.archive.stores import FORMATS, appending, kind_of, store_at
 from tests.archive.conftest import Mail, stored
@@ -39,7 +39,7 @@ def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes])
     state = archive.State(store.state_path, kind)
     store.open(state)
     place = state.place("a@h", "INBOX", 1, delimiter="/", mailbox_id=None)
-    store.begin(place, ())
+    store.begin(place, UIDSet())
     octets = [*ODD, *real_messages[:150]]
     messages = [
         archive.Message(uid, each, 1_700_000_000 + uid, "\\Seen", sha256(each).digest())

@@ -136,6 +136,11 @@ def pull(
         raise ValueError(f"adopt: {whence} is no directory")
     if isinstance(made, Maildir) and whence == made.root and not made.state_path.exists() and (whence / "cur").is_dir():
         made.plus_plus = True
+    if whence != made.root and not made.exists() and (file := made.foreign()) is not None:
+        raise StoreError(
+            f"{file} is mail of another program: adopt=True (--adopt) takes over what that has pulled; "
+            "else pull into another directory"
+        )
     options = Options(
         store=made,
         mailboxes=None if mailboxes is None else _names(mailboxes),
@@ -245,14 +250,14 @@ class _Pull:
     def _adoption(self) -> Adoption | None:
         """Return what is to be adopted, of this run or of one that did not end."""
         root = self.options.adopt
-        if self.options.dry_run:
-            return None
         db = self.state.db
         if root is None:
             (kept,) = db.execute("SELECT max(value) FROM about WHERE name = 'adopt'").fetchone()
             root = None if kept is None else Path(kept)
         if root is None or not root.is_dir():
             return None
+        if self.options.dry_run:
+            return Adoption(root)
         self.state.begin()
         db.execute("INSERT OR REPLACE INTO about VALUES ('adopt', ?)", (str(root),))
         self.state.commit()
@@ -545,11 +550,20 @@ class _Pull:
     # Its messages.
 
     def _match_dry(self, client: Client, job: _Job, found: Comparison) -> None:
-        if self.store.moves and self.candidates.count and found.new:
-            self._select(client, job.name, found.selected.uid_validity or 0)
-            job.report.moved = sum(1 for _ in self.candidates.matches(client, found.new))
-            job.report.written -= job.report.moved
-            job.report.present += job.report.moved
+        """Count what would not be fetched."""
+        report, new, uid_validity = job.report, found.new, found.selected.uid_validity or 0
+        if not new:
+            return
+        if self.store.moves and self.candidates.count:
+            self._select(client, job.name, uid_validity)
+            moved = UIDSet(match.uid for match in self.candidates.matches(client, new))
+            report.moved = len(moved)
+            new -= moved
+        if self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
+            self._select(client, job.name, uid_validity)
+            report.adopted = sum(1 for _ in self.adoption.matches(client, mailbox, uid_validity, new))
+        report.written -= report.moved + report.adopted
+        report.present += report.moved + report.adopted
 
     def _match(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages here that the store has elsewhere, and that are there no more."""

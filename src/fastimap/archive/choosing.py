@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..clients.blocking import Client
 from ..model.responses import MailboxInfo, MailboxStatus
-from ..model.sequence_set import UIDSet
+from .compare import newest
 from .options import Options
 from .report import MailboxReport, Report
 from .state import Place, State
@@ -57,11 +57,12 @@ def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus,
     selected = client.select(info, read_only=True)
     if place.mailbox_id is not None and selected.mailbox_id is not None:
         return place.mailbox_id == selected.mailbox_id
-    newest = {entry.uid: entry for entry in list(state.entries(place))[-50:]}
-    if not newest:
+    last = newest(state.uids(place), 50)
+    entries = {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
+    if not entries:
         return False
-    for row in client.fetch(UIDSet(newest), "RFC822.SIZE", "INTERNALDATE"):
-        entry = newest[row.uid or 0]
+    for row in client.fetch(last, "RFC822.SIZE", "INTERNALDATE"):
+        entry = entries[row.uid or 0]
         if row.size != entry.size or (row.internal_date and int(row.internal_date.timestamp()) != entry.date):
             return False
     return True

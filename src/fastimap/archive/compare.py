@@ -15,7 +15,7 @@ from .messages import extra_of, flags_of, items_about
 from .options import Options
 from .state import Mark, Place, State
 
-__all__ = ["Change", "Comparison", "compare", "flag_changes", "unchanged"]
+__all__ = ["Change", "Comparison", "compare", "flag_changes", "newest", "unchanged"]
 
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
@@ -174,14 +174,15 @@ def _filtered(client: Client, new: UIDSet, known: UIDSet, options: Options, excl
             excluded[rule.name] = len(new) - len(wanted)
         new = wanted
     if options.limit is not None and new:
-        newest = _newest(new | known, options.limit)
-        if len(newest & new) != len(new):
-            excluded["limit"] = len(new) - len(newest & new)
-        new &= newest
+        wanted = newest(new | known, options.limit)
+        if len(wanted & new) != len(new):
+            excluded["limit"] = len(new) - len(wanted & new)
+        new &= wanted
     return new
 
 
-def _newest(uids: UIDSet, count: int) -> UIDSet:
+def newest(uids: UIDSet, count: int) -> UIDSet:
+    """Return the last so many of a set."""
     ranges: list[tuple[int, int]] = []
     for low, high in reversed(uids.ranges):
         if count <= 0:

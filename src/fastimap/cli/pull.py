@@ -189,7 +189,9 @@ def _line(each: MailboxReport) -> str:
 
 def _summary(report: Report) -> str:
     if report.dry_run:
-        return f"would write {report.written:,} of {report.found:,} messages to {report.store}; nothing was done"
+        adopted = sum(each.adopted for each in report.mailboxes.values())
+        text = f"would write {report.written:,} of {report.found:,} messages to {report.store}"
+        return readable(text + (f", and adopt {adopted:,}" if adopted else "") + "; nothing was done")
     word = "complete" if report.complete else "NOT complete"
     text = f"{word}: {report.found:,} found = {report.written:,} written + {report.present:,} there"
     if report.excluded_messages:

@@ -155,6 +155,10 @@ class Store:
         """Return the paths of mailboxes that are there: a state that was lost finds its mailboxes by them."""
         return ()
 
+    def foreign(self) -> str | None:
+        """Return the path of a message that another program has put where this store would be; None: there is none."""
+        return None
+
     # What is fetched.
 
     @property
@@ -177,7 +181,7 @@ class Store:
 
     # Writing and reading.
 
-    def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
+    def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         """Prepare to write to a mailbox. Return those of `uids` that are there already, whole, if names can tell."""
         return {}
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from ...model.sequence_set import UIDSet
 from ..state import Entry, Place
 from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
 from .base import Message, Store, make_durable
@@ -33,12 +34,13 @@ class EmlDirectory(Store):
         for directory, _, _ in os.walk(self.root):
             yield os.path.relpath(directory, self.root).replace(os.sep, "/")
 
-    def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
+    def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        for name in os.listdir(directory):
-            if name.endswith(f".{place.key}.tmp"):
-                os.unlink(os.path.join(directory, name))
+        with os.scandir(directory) as files:
+            left = [file.path for file in files if file.name.endswith(f".{place.key}.tmp")]
+        for path in left:
+            os.unlink(path)
         return {}
 
     def _directory(self, place: Place) -> str:

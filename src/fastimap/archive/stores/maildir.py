@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import ClassVar, Self
 
+from ...model.mailbox_name import decode, encode
+from ...model.sequence_set import UIDSet
 from ..state import Entry, Place, State
 from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
 from .base import Message, Store, make_durable
@@ -24,6 +26,8 @@ _LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
 _NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
 _MODE = 0o600
+_LONGEST = 230
+"""Octets of a name of Maildir++; file systems take 255."""
 
 
 class _Directory:
@@ -63,6 +67,17 @@ class _Directory:
                         self.listed[found[2], int(found[1])] = descriptor, name
         return self.listed
 
+    def some(self, key: str, uids: UIDSet) -> dict[int, tuple[int, str]]:
+        """Return those messages of a mailbox that are there, by UID: which directory and the name."""
+        there = {}
+        for descriptor in (self.new, self.cur):
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    found = _NAME.fullmatch(entry.name)
+                    if found and found[2] == key and int(found[1]) in uids:
+                        there[int(found[1])] = descriptor, entry.name
+        return there
+
     def find(self, place: Place, entry: Entry) -> tuple[int, str]:
         """Return where a message is; raises LookupError where it is not."""
         name = _unique(place.key, entry.uid, entry.size) + _info(entry.flags)
@@ -86,8 +101,8 @@ class Maildir(Store):
     The octets are those of the server, with CRLF line ends; a file's time is its INTERNALDATE.
 
     :param root: the directory.
-    :param plus_plus: have the levels of names in one, with dots, below the root (Maildir++: ``.Lists.python``), and
-        INBOX in the root itself, as Courier and Dovecot do.
+    :param plus_plus: have the levels of names in one, with dots, below the root (Maildir++: ``.Lists.python``), in
+        modified UTF-7, and INBOX in the root itself, as Courier and Dovecot do.
     """
 
     kind: ClassVar[str] = "maildir"
@@ -114,10 +129,28 @@ class Maildir(Store):
             state.db.execute("INSERT INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
 
     def on_disk(self) -> Iterable[str]:
+        for directory in self._walk():
+            path = os.path.relpath(directory, self.root).replace(os.sep, "/")
+            if not self.plus_plus:
+                yield path
+            elif path[1:].isascii():
+                with contextlib.suppress(ValueError):  # it is not ours
+                    yield decode(path[1:].encode()).replace(".", "/").replace("%2E", ".")
+
+    def _walk(self) -> Iterator[str]:
         for directory, names, _ in os.walk(self.root):
             if "cur" in names:
-                yield os.path.relpath(directory, self.root).replace(os.sep, "/")
+                yield directory
             names[:] = [name for name in names if name not in ("cur", "new", "tmp")]
+
+    def foreign(self) -> str | None:
+        for directory in self._walk():
+            for part in ("new", "cur"):
+                with contextlib.suppress(FileNotFoundError), os.scandir(os.path.join(directory, part)) as entries:
+                    for entry in entries:
+                        if not entry.name.startswith(".") and entry.is_file() and not _NAME.fullmatch(entry.name):
+                            return entry.path
+        return None
 
     def directory_of(self, path: str) -> str:
         """Return the directory of a mailbox."""
@@ -125,7 +158,13 @@ class Maildir(Store):
             return os.path.join(self.root, path)
         if path.casefold() == "inbox":
             return str(self.root)
-        return os.path.join(self.root, "." + path.replace(".", "%2E").replace("/", "."))
+        text = path.replace(".", "%2E").replace("/", ".")
+        end = len(text)
+        while len(name := encode(text[:end]).decode()) > _LONGEST:
+            end -= 1
+        if end < len(text):
+            name = f"{name.rstrip('.')}~{sha256(path.encode()).hexdigest()[:16]}"
+        return os.path.join(self.root, "." + name)
 
     def _directory(self, place: Place) -> _Directory:
         directory = self._directories.get(place.path)
@@ -141,16 +180,12 @@ class Maildir(Store):
                 directory.close()
                 del self._directories[path]
 
-    def begin(self, place: Place, uids: Iterable[int]) -> dict[int, Entry]:
+    def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
         for name in os.listdir(directory.tmp):
             if (found := _NAME.fullmatch(name)) and found[2] == place.key:
                 os.unlink(name, dir_fd=directory.tmp)
-        wanted = set(uids)
-        directory.listed = None
-        directory.strays = {
-            uid: found for (key, uid), found in directory.listing().items() if key == place.key and uid in wanted
-        }
+        directory.strays = directory.some(place.key, uids)
         directory.listed = None
         if place.dirty:  # of a run that did not end: what it wrote last may not be durable
             return {}

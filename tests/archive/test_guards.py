@@ -1,0 +1,231 @@
+"""Where a pull stops before it does harm, and what it recognises only if it is certain."""
+
+from __future__ import annotations
+
+import contextlib
+import mailbox
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fastimap import Account, Client, archive
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message, stored
+from tests.cli.conftest import Run, run
+from tests.support.odd import Change, odd
+
+__all__ = ["run"]
+
+# Another program's mail.
+
+
+def another_program(root: Path, messages: list[bytes]) -> list[Path]:
+    """Deliver messages into a Maildir by the standard library; return the files."""
+    for part in ("cur", "new", "tmp"):
+        (root / part).mkdir(parents=True, exist_ok=True)
+    box = mailbox.Maildir(root)
+    for octets in messages:
+        box.add(octets)
+    return sorted((root / "new").iterdir())
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("where", ["", "INBOX", "a/b"])
+def test_a_maildir_of_another_program_is_not_pulled_into(mail: Mail, tmp_path: Path, where: str, dry_run: bool) -> None:
+    mail.fill("INBOX", 2)
+    (file,) = another_program(tmp_path / "Mail" / where, [message(7)])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(archive.StoreError, match=rf"{file.name} is mail of another program: .*--adopt"):
+        archive.pull(mail.account, tmp_path / "Mail", dry_run=dry_run)
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(archive.StoreError, match="another program"):  # what is adopted is elsewhere
+        archive.pull(mail.account, tmp_path / "Mail", dry_run=dry_run, adopt=tmp_path)
+
+
+def test_an_empty_maildir_and_other_formats_are_pulled_into(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    another_program(tmp_path / "empty" / "INBOX", [])
+    assert archive.pull(mail.account, tmp_path / "empty").complete
+    another_program(tmp_path / "eml" / "INBOX", [message(7)])
+    assert archive.pull(mail.account, archive.EmlDirectory(tmp_path / "eml")).complete
+
+
+def test_mail_that_a_reader_adds_later_stops_nothing(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path)
+    another_program(tmp_path / "INBOX", [message(7)])
+    mail.fill("INBOX", 1)
+    assert archive.pull(mail.account, tmp_path).complete
+    assert stored(tmp_path) == mail.all()
+
+
+def test_the_command_says_what_to_do(mail: Mail, tmp_path: Path, run: Run) -> None:
+    another_program(tmp_path / "INBOX", [message(7)])
+    environment = {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    ended = run("pull", mail.url, str(tmp_path), **environment)
+    assert ended.returncode == 1
+    assert "--adopt" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_adoption_is_tried_without_doing_it(mail: Mail, tmp_path: Path, run: Run) -> None:
+    made = mail.fill("INBOX", 5)
+    another_program(tmp_path / "INBOX", [*made[:3], message(99)])
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    report = archive.pull(mail.account, tmp_path, adopt=True, dry_run=True)
+    inbox = report.mailboxes["INBOX"]
+    assert (inbox.found, inbox.written, inbox.adopted, inbox.present) == (5, 2, 3, 3)
+    environment = {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    ended = run("pull", mail.url, str(tmp_path), "--adopt", "--dry-run", **environment)
+    assert ended.returncode == 0
+    assert "would write 2 of 5 messages" in ended.stdout
+    assert "adopt 3" in ended.stdout
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+    report = archive.pull(mail.account, tmp_path, adopt=True)
+    assert (report.complete, report.written) == (True, 2)
+
+
+# Servers that have what Dovecot 2.3 lacks, or leave something out.
+
+
+@pytest.fixture
+def server() -> Iterator[IMAPServer]:
+    with IMAPServer(users={"me": "secret"}) as made:
+        yield made
+
+
+Serve = Callable[..., Account]
+
+
+@pytest.fixture
+def through(server: IMAPServer) -> Iterator[Serve]:
+    """A function that gives an account whose lines are changed on their way."""
+    with contextlib.ExitStack() as stack:
+
+        def make(says: Change = bytes, hears: Change = bytes) -> Account:
+            port = stack.enter_context(odd(server, says=says, hears=hears))
+            return Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+
+        yield make
+
+
+def rename(server: IMAPServer, old: str, new: str) -> None:
+    with Client(server.host, server.port, user="me", password="secret", tls=False, mechanism="PLAIN") as client:
+        client.rename_mailbox(old, new)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_renamed_mailbox_is_known_by_its_mailboxid(
+    server: IMAPServer, through: Serve, tmp_path: Path, same: bool
+) -> None:
+    server.create("old")
+    for number in range(4):
+        server.append("old", message(number))
+    ids = {b"old": b"F1", b"new": b"F1" if same else b"F2"}
+    selected: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        if found := re.search(rb'EXAMINE "?(\w+)', line):
+            selected.append(found[1])
+        return line.replace(b" EMAILID", b"")
+
+    def says(line: bytes) -> bytes:
+        line = line.replace(b" IDLE", b" IDLE OBJECTID")
+        if b"[UIDVALIDITY" in line:
+            line += b"* OK [MAILBOXID (%b)] ok\r\n" % ids.get(selected[-1], b"F0")
+        return line
+
+    account = through(says, hears)
+    assert archive.pull(account, tmp_path).complete
+    rename(server, "old", "new")
+    report = archive.pull(account, tmp_path)
+    assert report.complete
+    assert report.mailboxes["new"].renamed_from == ("old" if same else None)
+    # One that is not the same has its messages all the same: they are recognised one by one.
+    assert (report.mailboxes["new"].found, report.written) == (4, 0)
+    assert len(stored(tmp_path)["new"]) == 4
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_after_a_new_uidvalidity_messages_are_known_by_their_emailid(
+    server: IMAPServer, through: Serve, tmp_path: Path, known: bool
+) -> None:
+    """Without Message-IDs, so that nothing else could tell them."""
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    octets = [b"Subject: %d\r\n\r\n%b\r\n" % (number, b"x" * number) for number in range(5)]
+
+    def fill(messages: list[bytes]) -> None:
+        server.create("a")
+        for each in messages:
+            server.append("a", each, internal_date=when)
+
+    def says(line: bytes) -> bytes:
+        line = line.replace(b" IDLE", b" IDLE OBJECTID") if known else line
+        if known and b" FETCH (" in line and (found := re.search(rb"RFC822.SIZE (\d+)|\{(\d+)\}", line)):
+            line = line.replace(b" FETCH (", b" FETCH (EMAILID (M%b) " % (found[1] or found[2]))
+        return line
+
+    account = through(says, lambda line: line.replace(b" EMAILID", b""))
+    fill(octets)
+    archive.pull(account, tmp_path)
+    with Client(server.host, server.port, user="me", password="secret", tls=False, mechanism="PLAIN") as client:
+        client.delete_mailbox("a")
+    fill(octets[2:])
+    report = archive.pull(account, tmp_path)
+    assert "new UIDVALIDITY" in report.mailboxes["a"].notes[0]
+    assert (report.mailboxes["a"].moved, report.written) == ((3, 0) if known else (0, 3))
+    assert [each[1] for each in stored(tmp_path)["a"] if each[0]][-3:] == octets[2:]
+
+
+def test_what_the_server_leaves_out_is_parked_and_tried_again(
+    server: IMAPServer, through: Serve, tmp_path: Path
+) -> None:
+    for number in range(4):
+        server.append("INBOX", message(number))
+    broken = [True]
+
+    def hears(line: bytes) -> bytes:
+        if not broken or b"BODY" not in line:
+            return line
+        return line.replace(b"UID FETCH 1:4", b"UID FETCH 1,3:4").replace(b"UID FETCH 2 ", b"UID FETCH 99 ")
+
+    account = through(hears=hears)
+    for _ in range(2):
+        report = archive.pull(account, tmp_path)
+        inbox = report.mailboxes["INBOX"]
+        assert not report.complete
+        assert (inbox.found, inbox.accounted, list(inbox.parked)) == (4, 4, [2])
+        assert "leaves it out" in inbox.parked[2]
+    broken.clear()
+    report = archive.pull(account, tmp_path)
+    assert (report.complete, report.written, report.parked) == (True, 1, 0)
+    assert [uid for uid, *_ in stored(tmp_path)["INBOX"]] == [1, 2, 3, 4]
+
+
+def test_a_server_that_lists_nothing_any_more(server: IMAPServer, through: Serve, tmp_path: Path) -> None:
+    server.append("INBOX", message(1))
+    empty: list[bool] = []
+    account = through(lambda line: b"" if empty and line.startswith(b"* LIST") else line)
+    archive.pull(account, tmp_path)
+    empty.append(True)
+    with pytest.raises(archive.StoreError, match="lists no mailbox at all"):
+        archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
+    assert len(stored(tmp_path)["INBOX"]) == 1
+
+
+def test_names_of_a_server_do_not_lead_out_of_the_store(server: IMAPServer, through: Serve, tmp_path: Path) -> None:
+    server.create("x")
+    server.append("x", message(1))
+    name = b"../../../outside"
+    account = through(
+        lambda line: line.replace(b'"/" x', b'"/" "%b"' % name) if line.startswith((b"* LIST", b"* STATUS")) else line,
+        lambda line: line.replace(b'"%b"' % name, b"x").replace(name, b"x"),
+    )
+    report = archive.pull(account, tmp_path / "deep" / "store")
+    assert report.complete
+    assert report.written == 1
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "deep"]
+    assert sorted((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "store"]
