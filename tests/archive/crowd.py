@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,21 @@ class Crowd:
             server.create("Sent", user=user)
             self.fill(user, messages, number * 1000)
 
-    def fill(self, user: str, messages: int, number: int) -> None:
-        for mailbox in ("INBOX", "Sent"):
+    def fill(self, user: str, messages: int, number: int, mailboxes: Sequence[str] = ("INBOX", "Sent")) -> None:
+        for mailbox in mailboxes:
             for _ in range(messages):
                 number += 1
                 octets = message(number)
                 self.server.append(mailbox, octets, user=user)
                 self.sent[user][octets] += 1
+
+    def expunge(self, user: str, mailbox: str, uids: Iterable[int]) -> None:
+        gone = {*uids}
+        for each in self.server.messages(mailbox, user=user):
+            if each.uid in gone:
+                self.sent[user][each.octets] -= 1
+        self.sent[user] += Counter()
+        self.server.expunge(mailbox, gone, user=user)
 
     def account(self, user: str, **more: Any) -> Account:
         given: dict[str, Any] = {"user": user, "password": FromFile(self.file), "tls": False, "mechanism": "PLAIN"}

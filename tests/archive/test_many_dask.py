@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fastimap import archive
 from fastimap.archive import AccountReport, FromEnvironment, ManyProgress, WorkersLost, pull_many
 from tests.archive.crowd import SECRET, Crowd, crowded
 from tests.archive.started import Started
@@ -167,3 +169,17 @@ def test_the_scheduler_comes_back(crowd: Crowd, tmp_path: Path) -> None:
             second.kill()
     assert [report.error for report in ended] == [None] * 6
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def test_ranges_of_a_mailbox_and_a_worker_that_is_killed(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet can't be installed on this Python")
+    crowd.fill("u0", 20, 500, mailboxes=("INBOX",))
+    crowd.linger = 0.3
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    killed = Once(crowd, lambda: os.kill(busy_worker(client), signal.SIGKILL))
+    reports = list(pull_many(crowd.accounts(), store, executor=client, uids_per_task=5, progress=killed))
+    assert [report.error for report in reports] == [None] * 6
+    assert killed.done
+    found = Counter(archive.read(store).to_table(columns=["body"]).column("body").to_pylist())
+    assert found == sum(crowd.sent.values(), Counter())
+    assert sorted(store.ranges("u0@127.0.0.1")["INBOX"]) == [(low, low + 4) for low in range(1, 26, 5)]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fastimap import archive
 from tests.archive.crowd import SECRET, Crowd, crowded
 from tests.archive.started import Started
 from tests.cli.conftest import Ended, Run
@@ -114,6 +115,20 @@ def test_options_of_each_account(run: Run, crowd: Crowd, tmp_path: Path) -> None
 
 
 URL = '[accounts.a]\nurl = "imaps://ann@localhost"\n'
+
+
+def test_parquet(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra parquet can't be installed on this Python")
+    more = f'pull = {{store = "{tmp_path}/mail", format = "parquet"}}'
+    accounts = written(tmp_path, *(table(crowd, user, more) for user in crowd.users))
+    for arguments in ((), (f"{tmp_path}/mail",), (f"{tmp_path}/other", "--format", "parquet", "--jobs", "2")):
+        ended = pull(run, accounts, *arguments)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    for directory in ("mail", "other"):
+        names = archive.read(tmp_path / directory).to_table().column("account").to_pylist()
+        assert Counter(names) == dict.fromkeys(crowd.users, 10)
+
+
 GOOD = URL + 'password_file = "/p"\n'
 
 

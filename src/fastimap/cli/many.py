@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..archive.errors import WorkersLost
 from ..archive.many.pulling import pull_tasks
 from ..archive.many.report import AccountReport
-from ..archive.many.tasks import Task, task_of
+from ..archive.many.tasks import UIDS_PER_TASK, Task, task_of
 from ..archive.names import levels_of
 from ..archive.stores import store_at
 from ..archive.stores.base import Store
@@ -76,7 +76,7 @@ def _tasks(options: argparse.Namespace, readers: Mapping[str, Callable[[Any], An
     taken: dict[str, str] = {}
     for task in tasks:
         other = taken.setdefault(task.store.where, task.name)
-        if other != task.name:
+        if other != task.name and not task.store.shared:
             raise UsageError(f"accounts.{other} and accounts.{task.name} have one store, {task.store.where}")
     return tasks
 
@@ -94,7 +94,7 @@ def _task(
         store = _store(name, options.source or options.store, arguments)
         arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
         arguments |= {"newest_first": not options.oldest_first, "adopt": options.adopt}
-        return task_of(name, account, store, arguments)
+        return task_of(name, account, store, arguments, UIDS_PER_TASK)
     except UsageError as exc:
         raise exc if where in str(exc) else UsageError(f"{where}: {exc}") from None
     except (ValueError, TypeError) as exc:
@@ -106,7 +106,15 @@ def _store(name: str, root: str | None, arguments: dict[str, Any]) -> Store:
     own, kind = arguments.pop("store", None), arguments.pop("format", None)
     if root is None and not (isinstance(own, str) and own):
         raise UsageError("where to? Name STORE, or have a store in its table of pull")
-    return store_at(Path(root).expanduser() / levels_of(name, None)[0] if root is not None else own, kind)
+    if root is None:
+        store = store_at(own, kind)
+        return store.of_account(name) if store.shared else store
+    store = store_at(root, kind)
+    if store.shared:
+        return store.of_account(name)
+    if store.exists():
+        raise UsageError(f"{root} is the store of one account; many have theirs below a directory of their own")
+    return store_at(Path(root).expanduser() / levels_of(name, None)[0], kind)
 
 
 def _reports(options: argparse.Namespace, tasks: list[Task], show: Show) -> Iterator[AccountReport]:

@@ -29,8 +29,9 @@ def cut(task: Task, size: int) -> list[Task]:
     names: list[str] = []
     given = {name: value for name, value in task.options.items() if name not in ("adopt", "retry")}
     known = task.store.ranges(task.name)
+    missing = Report()
     with Client(task.account) as client:
-        wanted = chosen(client, client.list_mailboxes(), Options(store=task.store, **given), Report())
+        wanted = chosen(client, client.list_mailboxes(), Options(store=task.store, **given), missing)
         with client.pipeline() as pipeline:
             asked = [(info, pipeline.mailbox_status(info, "UIDNEXT")) for info in wanted]
         for info, status in asked:
@@ -49,7 +50,7 @@ def cut(task: Task, size: int) -> list[Task]:
     if options.get("mailboxes") is None:
         options["exclude"] = (*options.get("exclude", ()), *names)
     else:
-        options["mailboxes"] = tuple(info.name for info in wanted if info.name not in names)
+        options["mailboxes"] = (*(info.name for info in wanted if info.name not in names), *missing.mailboxes)
         if not options["mailboxes"]:
             return tasks
     return [replace(task, options=options, uids=None, part="the other mailboxes"), *tasks]

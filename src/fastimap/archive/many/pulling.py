@@ -16,7 +16,7 @@ from ..report import Progress
 from ..stores.maildir import Maildir
 from .accounts import GivenAccounts, GivenStore, named, sendable, stores
 from .report import AccountReport, ManyProgress, together
-from .tasks import Plan, Task, task_of, work
+from .tasks import UIDS_PER_TASK, Plan, Task, task_of, work
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -38,7 +38,7 @@ def pull_many(
     *,
     executor: Executor | Client | None = None,
     per_host: int = 10,
-    uids_per_task: int = 50_000,
+    uids_per_task: int = UIDS_PER_TASK,
     progress: Callable[[ManyProgress], object] | None = None,
     stopping: Callable[[], bool] | None = None,
     **options: Unpack[PullOptions],

@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ...settings import Account
 from .._pull import pull
@@ -17,8 +17,9 @@ from ..report import Progress, Report
 from ..stores.base import Store
 from .report import AccountReport, Failure, failure_of, what_is_missing
 
-__all__ = ["Outcome", "Plan", "Task", "task_of", "work", "work_by_lease", "work_on"]
+__all__ = ["UIDS_PER_TASK", "Outcome", "Plan", "Task", "task_of", "work", "work_by_lease", "work_on"]
 
+UIDS_PER_TASK: Final = 50_000
 _OF_THE_WHOLE = ("limit", "budget", "bwlimit", "max_octets")
 """Limits of an account, or of a whole mailbox: with one of these nothing is cut."""
 _PATIENCE = 5.0
