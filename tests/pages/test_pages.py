@@ -204,7 +204,8 @@ def many_accounts(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
         secret = stage.directory / "secrets" / user
         secret.parent.mkdir(exist_ok=True)
         secret.write_text("secret\n" if count else "wrong\n")
-    first, pool, dask = python(found)
+    pytest.importorskip("pyarrow", reason="the extra parquet can't be installed on this Python")
+    first, pool, dask, parquet = python(found)
     stage.run(first)
     for user in ("ann", "bob"):
         server.append("INBOX", mail("me@example.org", "more"), user=user)
@@ -216,6 +217,8 @@ def many_accounts(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
         stage.names["address"] = cluster
         dask = dask._replace(source=dask.source.replace("/mnt/mail", str(stage.directory / "shared")))
         assert "ann@imap.example.org 3 None\n" in stage.run(dask)
+    source = parquet.source.replace("/mnt/tables", str(stage.directory / "tables"))
+    assert stage.run(parquet._replace(source=source)).endswith("5\n")
     (settings,) = [block for block in found if block.language == "toml"]
     text = settings.source.replace(
         'password_command = ["pass", "show", "ann"]', 'password_variable = "FASTIMAP_PASSWORD"'
