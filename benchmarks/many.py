@@ -24,7 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks.archive import ROUND_TRIP, SETTINGS, TMPFS, fill
+from benchmarks.archive import BARE_SETTINGS, ROUND_TRIP, TMPFS, fill
 from benchmarks.delay import delayed
 from benchmarks.replay import Account as Where
 from fastimap import Account
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     kinds: dict[str, Callable[[int], contextlib.AbstractContextManager[Any]]] = {"pool": _processes, "Dask": _dask}
-    with dovecot.running(SETTINGS) as server:
+    with dovecot.running(BARE_SETTINGS) as server:
         os.environ[_PASSWORD] = server.password
         users = [server.new_user() for _ in range(options.accounts)]
         near = Where(server.port, host="127.0.0.1", password=server.password)
