@@ -3,6 +3,7 @@
     python -m benchmarks.instructions                                this tree, beside the base
     python -m benchmarks.instructions --only noop --client Client    one figure, in some seconds
     python -m benchmarks.instructions --tree PATH                    another tree, built in place
+    python -m benchmarks.instructions --most 1.05                    a failure where a ratio is 5 % over the base's
     python -m benchmarks.instructions --record                       make this tree the base
 
 The extension has to be built in place (`make check` does it) and valgrind installed (`tools/install-valgrind`). What is
@@ -121,7 +122,8 @@ def count(
     """Count the operations by the clients (all by default) of the tree's fastimap; yield them as they are done."""
     clients = [*clients] or [*CLIENTS]
     for client in clients:
-        subprocess.run([sys.executable, "-c", IMPORTS[client]], env=_environment(tree, client), check=False)
+        warm = f"{IMPORTS[client]}; import benchmarks.operations"  # compiled once, and not counted
+        subprocess.run([sys.executable, "-c", warm], env=_environment(tree, client), check=False)
     with replay_server() as (plain, tls), ThreadPoolExecutor(os.cpu_count()) as pool:
         pending = {
             operation: {
@@ -149,8 +151,9 @@ def _reference(operation: str, counts: Counts) -> float | None:
     return counts.get(operation.removeprefix("iter "), counts.get(operation, {})).get("imaplib")
 
 
-def _show(operation: str, counts: Counts, base: Counts) -> None:
-    """Print the operation's rows, beside the base's."""
+def _show(operation: str, counts: Counts, base: Counts) -> dict[str, float]:
+    """Print the operation's rows, beside the base's; return by how much the ratio of each changed, by its name."""
+    changes = {}
     for client in counts[operation]:
         figures: list[float | None] = []
         for table in (counts, base):
@@ -159,16 +162,19 @@ def _show(operation: str, counts: Counts, base: Counts) -> None:
             figures += [figure, figure / reference if figure and reference else None]
         now, now_ratio, then, then_ratio = figures
         change = now_ratio / then_ratio if now_ratio and then_ratio else None
+        if change is not None:
+            changes[f"{operation} by {client}"] = change
         cells = [_cell(now, 14, 0), _cell(now_ratio, 11), _cell(then, 14, 0), _cell(then_ratio, 11), _cell(change, 9)]
         print(f"{operation:10} {client:12}", *cells, flush=True)
+    return changes
 
 
 def _cell(value: float | None, width: int, digits: int = 2) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:{width},.{digits}f}"
 
 
-def main() -> None:
-    """Count, print, and record if asked to."""
+def main() -> int:
+    """Count, print, compare and record if asked to."""
     assert __doc__ is not None
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.instructions",
@@ -178,6 +184,7 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=[*OPERATIONS, "import"], default=[])
     parser.add_argument("--client", action="append", choices=CLIENTS, default=[], help="beside imaplib; default: all")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the tree whose fastimap is counted")
+    parser.add_argument("--most", type=float, metavar="RATIO", help="end with 1 where now/base is above it, or unknown")
     parser.add_argument("--record", action="store_true", help=f"write the counts to {BASE.name}")
     options = parser.parse_args()
     clients = list(dict.fromkeys(["imaplib", *options.client])) if options.client else []
@@ -188,11 +195,13 @@ def main() -> None:
     print(f"Python {version}; the base is commit {base['commit']} on Python {base['python']}\n")
     notes: list[str] = []
     counts: Counts = {}
+    grown = []
     wanted = [operation.removeprefix("iter ") for operation in options.only] + options.only
     print(f"{'':10} {'':12} {'instructions':>14} {'to imaplib':>11} {'base':>14} {'to imaplib':>11} {'now/base':>9}")
     for operation, row in count(options.tree.resolve(), dict.fromkeys(wanted), clients, notes):
         counts[operation] = row
-        _show(operation, counts, base["counts"])
+        changes = _show(operation, counts, base["counts"])
+        grown += [name for name, change in changes.items() if options.most is not None and change > options.most]
     for note in notes:
         print(f"not counted: {note}")
     if options.record:
@@ -203,7 +212,10 @@ def main() -> None:
         for operation, row in counts.items():
             kept.setdefault(operation, {}).update({client: round(figure, 1) for client, figure in row.items()})
         BASE.write_text(json.dumps({"python": version, "commit": commit, "counts": kept}, indent=1) + "\n")
+    if grown:
+        print(f"more than {options.most} times what they took in commit {base['commit']}: {', '.join(grown)}")
+    return 1 if grown or (notes and options.most is not None) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
