@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import archive, everyday
+from benchmarks import archive, everyday, migrate, sessions
 from benchmarks.client import Client, Job, Sample, Unavailable
 from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
+from benchmarks.links import LINKS, Task
 from benchmarks.picture import draw
 from benchmarks.replay import replay_server
 from benchmarks.workloads import KIB, MIB, WORKLOADS, record, split
@@ -86,6 +87,36 @@ class Bench:
         if len(digests) > len(kinds):
             raise RuntimeError(f"the clients fetched different octets: {jobs}")
         return {name: {} if name in failed else _summary(first[name], later[name]) for name in first}
+
+    def once(self, tasks: Sequence[Task]) -> dict[str, Figures]:
+        """Let each do its task once in a process of its own, one after the other."""
+        figures: dict[str, Figures] = {}
+        failed: set[str] = set()
+        for task in tasks:
+            figures[task.client] = {}
+            with self._noting(task.client, failed), Client(task) as client:
+                figures[task.client] = dataclasses.asdict(client.fetch())
+        return figures
+
+    def migrate(self) -> Iterator[Row]:
+        """A migration between two real Dovecots: `benchmarks.migrate`."""
+        return migrate.rows(self)
+
+    def pool(self) -> Iterator[Row]:
+        """Bodies by several connections at once."""
+        return sessions.bodies(self)
+
+    def mailboxes(self) -> Iterator[Row]:
+        """Many mailboxes of one account."""
+        return sessions.mailboxes(self)
+
+    def connections(self) -> Iterator[Row]:
+        """Many AsyncClients at once."""
+        return sessions.connections(self)
+
+    def waiting(self) -> Iterator[Row]:
+        """Followers that have nothing to do."""
+        return sessions.waiting(self)
 
     @contextlib.contextmanager
     def _noting(self, client: str, failed: set[str]) -> Iterator[None]:
@@ -268,6 +299,8 @@ def _label(row: str) -> str:
     if row in everyday.ROWS or row in archive.ROWS:
         return row
     name, _, size = row.partition("/")
+    if name not in WORKLOADS:
+        return row
     if not size:
         return f"{name} {WORKLOADS[name].title}"
     return f"{name}, {int(size):,} {'octets' if name == 'f' else 'messages'}"
@@ -346,6 +379,63 @@ QUESTIONS: dict[str, tuple[Callable[[Bench], Iterator[Row]], list[Table]]] = {
                 "Client",
             )
         ],
+    ),
+    "migrate": (
+        Bench.migrate,
+        [
+            Table(
+                f"{migrate.MESSAGES:,} messages from a Dovecot to another: wall, seconds; (nx): n times less than the "
+                "loop, which is measured on fewer and scaled",
+                "wall",
+                lambda row: 1,
+                dict.fromkeys(LINKS, "5x"),
+                migrate.LOOP,
+                "migrate",
+            ),
+            Table("The same: client CPU, seconds", "cpu", lambda row: 1, reference=migrate.LOOP),
+            dataclasses.replace(_MEMORY, reference=migrate.LOOP),
+        ],
+    ),
+    "pool": (
+        Bench.pool,
+        [
+            Table(
+                f"{sessions.MESSAGES:,} bodies from Dovecot: wall, seconds; (nx): n times less than one Client",
+                "wall",
+                lambda row: 1,
+                reference=sessions.ONE,
+            ),
+            Table("The same: client CPU, seconds", "cpu", lambda row: 1, reference=sessions.ONE),
+            dataclasses.replace(_MEMORY, reference=sessions.ONE),
+        ],
+    ),
+    "mailboxes": (
+        Bench.mailboxes,
+        [
+            Table(
+                f"Envelopes of {sessions.MAILBOXES} mailboxes of 20 messages: wall, seconds; (nx): n times less than "
+                "one Client",
+                "wall",
+                lambda row: 1,
+                reference=sessions.ONE,
+            ),
+            Table("The same: client CPU, seconds", "cpu", lambda row: 1, reference=sessions.ONE),
+        ],
+    ),
+    "connections": (
+        Bench.connections,
+        [
+            Table(
+                f"{sessions.CLIENTS} AsyncClients connect and log in at once: client CPU, seconds for all",
+                "cpu",
+                lambda row: 1,
+            ),
+            Table("The same: memory of each, idle, KiB", "each", lambda row: KIB),
+        ],
+    ),
+    "waiting": (
+        Bench.waiting,
+        [Table("A follower of one mailbox with nothing to do", "figure", lambda row: 1)],
     ),
     "one by one": (
         Bench.one_by_one,

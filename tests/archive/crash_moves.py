@@ -42,6 +42,8 @@ KINDS = ("migrate", "push", "cyrus")
 """Between accounts of a Dovecot; from a store of it; to a Cyrus."""
 OCTETS = (8_000, 400_000)
 WAYS = ("kill", "kill", "kill", "cut", "cut", "server", "restart", "full")
+FAILURES = 5
+"""After so many a kind is given up."""
 GROUP = 20
 """Messages that are sent together: fewer than by default, so that several connections have work."""
 
@@ -70,7 +72,7 @@ def main() -> int:
             began = time.monotonic()
             seed = given.seed
             share = given.runs // len(kinds) + (number < given.runs % len(kinds))
-            while (left := share - sum(tally.deaths.values())) > 0:
+            while (left := share - sum(tally.deaths.values())) > 0 and len(tally.failed) < FAILURES:
                 series(source, kind, seed, tally, given.messages, min(DEATHS, left), there[kind])
                 seed += 1
             for line in tally.failed:
@@ -236,10 +238,9 @@ def die(
                     process.wait(chance.random() * 0.8)
                 if way == "kill":
                     process.kill()
+                elif way == "restart":
+                    server.restart()
                 else:
-                    if way == "restart":  # its master reads the configuration anew, and has new processes
-                        os.kill(int((server.directory / "run" / "master.pid").read_text()), signal.SIGHUP)
-                        strike(server, "kill")
                     to.strike()
             process.wait(120)
         finally:

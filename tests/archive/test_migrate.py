@@ -175,10 +175,10 @@ def test_a_run_that_was_stopped_goes_on(mail: Mail, other: Mail, tmp_path: Path)
     assert kept(other) == kept(mail)
 
 
-def intend(ledger: Ledger, uid: int, uid_next: int, octets: bytes) -> None:
+def intend(ledger: Ledger, uid: int, uid_next: int, octets: bytes, flags: str = "") -> None:
     name = octets.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
-    row = (uid, uid_next, len(octets), name, hashlib.sha256(octets).digest())
-    ledger.db.execute("INSERT INTO intent SELECT id, ?, ?, ?, ?, ? FROM pair WHERE name = 'INBOX'", row)
+    row = (uid, uid_next, len(octets), name, hashlib.sha256(octets).digest(), flags)
+    ledger.db.execute("INSERT INTO intent SELECT id, ?, ?, ?, ?, ?, ? FROM pair WHERE name = 'INBOX'", row)
 
 
 def test_what_was_being_sent_and_is_gone_at_the_source_is_known_there(mail: Mail, other: Mail, tmp_path: Path) -> None:
@@ -210,6 +210,27 @@ def test_nobody_knows_whether_it_was_sent(mail: Mail, other: Mail, tmp_path: Pat
     inbox = report.mailboxes["INBOX"]
     assert (inbox.found, inbox.written, inbox.present) == (5, 1, 4)
     assert sorted(body for _, body, _, _ in other.all()["INBOX"]) == sorted([*octets, octets[0]])
+
+
+def test_flags_that_were_sent_and_are_gone_since_follow(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """A run was killed after it had sent a message; then a flag of it was taken away at the source."""
+    octets = mail.fill("INBOX", 2, flags=("\\Seen", "$Junk"))
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.db.execute("DELETE FROM message WHERE uid = 2")
+    intend(ledger, 2, 2, octets[1], "$Junk \\Seen")
+    ledger.close()
+    mail.client.select("INBOX")
+    mail.client.set_flags(2, ("$Junk", "\\Flagged"))
+    mail.client.unselect()
+    other.client.select("INBOX")
+    other.client.add_flags(2, "\\Answered")  # by others
+    other.client.unselect()
+    with no_waits():
+        report = archive.migrate(mail.account, other.account, state=tmp_path)
+    assert (report.complete, report.written) == (True, 0)
+    flags = {uid: set(flags) for uid, _, flags, _ in other.all()["INBOX"]}
+    assert flags[2] == {"$Junk", "\\Flagged", "\\Answered"}
 
 
 @pytest.mark.parametrize("on_doubt", ["report", "send"])

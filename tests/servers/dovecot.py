@@ -14,8 +14,9 @@ import shutil
 import string
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -42,6 +43,8 @@ class Dovecot(Server):
     configuration: Path
     imap_program: Path
     insecure_host: str = INSECURE_HOST
+    restart: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+    """Ends it, and starts it again with the mail that it has."""
 
     def stream_command(self, user: str) -> str:
         """Return a shell command that speaks IMAP on stdin and stdout, already authenticated as `user`."""
@@ -90,8 +93,15 @@ def running(settings: str = "", environment: Mapping[str, str] = MappingProxyTyp
             port=port,
             tls_port=tls_port,
         )
-        with _master(program, dovecot, account, environment):
-            yield dovecot
+        with contextlib.ExitStack() as stack:
+
+            def restart() -> None:
+                stack.close()
+                _wait_for_the_last(directory)
+                stack.enter_context(_master(program, dovecot, account, environment))
+
+            restart()
+            yield replace(dovecot, restart=restart)
 
 
 @contextlib.contextmanager
@@ -144,6 +154,19 @@ def _write_configuration(
             password=Server.password,
         )
     )
+
+
+def _wait_for_the_last(directory: Path) -> None:
+    """Wait until the processes of a master that has ended are through: they hold locks."""
+    until = time.monotonic() + STOP_TIMEOUT
+    while time.monotonic() < until:
+        left = False
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                left = left or (process.name.isdigit() and os.readlink(process / "cwd").startswith(str(directory)))
+        if not left:
+            return
+        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ seconds later, as a server may still commit. What can't be known raises the erro
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
@@ -77,6 +78,7 @@ def append(
     sent = _Sent(message, size)
 
     def made() -> Append:
+        sent.rewind()
         return Append(
             mailbox,
             sent.data,
@@ -88,31 +90,21 @@ def append(
             progress=progress,
         )
 
-    command = made()  # what is wrong with the arguments is said before anything is sent
+    made()  # what is wrong with the arguments is said before anything is sent
     yield from connecting(client)
     before = yield from _noted(client, mailbox)
     attempts = Attempts(client.retry)
     while True:
-        protocol = client.protocol
-        try:
-            result: AppendResult = yield command
-            return result
-        except Exception as exc:
-            error = exc
-        lost = _is_lost(command, error)
-        if lost:
-            _hopeless(error, before, sent.again)
-        yield from recover(client, protocol, attempts, error)
-        if lost:
-            assert before is not None
-            for look in (1, 2):
-                if look == 2:
-                    yield Sleep(_APART, client.retry.sleep)
-                found = yield from _beside(client, attempts, error, lambda: _appended(before, sent))
-                if found is not None:
-                    return AppendResult(before.uid_validity, found)
-        sent.rewind()
-        command = made()
+        answer = yield from _answered(client, attempts, before, made, again=sent.again)
+        if isinstance(answer, AppendResult):
+            return answer
+        assert before is not None
+        for look in (1, 2):
+            if look == 2:
+                yield Sleep(_APART, client.retry.sleep)
+            found = yield from _beside(client, attempts, answer, lambda: _appended(before, sent))
+            if found is not None:
+                return AppendResult(before.uid_validity, found)
 
 
 def copy(client: Persistence, /, messages: MessageSet, mailbox: MailboxName) -> Flow[CopyResult]:
@@ -154,19 +146,9 @@ def _copied(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scop
     attempts = Attempts(client.retry)
     codes: list[CopyUID] = []
     while True:
-        command = _within(scope, Copy(left, mailbox))
-        protocol = client.protocol
-        try:
-            result: CopyResult = yield command
-            return CopyResult((*codes, *result.codes), result.limit)
-        except Exception as exc:
-            error = exc
-        lost = _is_lost(command, error)
-        if lost:
-            _hopeless(error, before)
-        yield from recover(client, protocol, attempts, error)
-        if not lost:
-            continue
+        error = yield from _answered(client, attempts, before, functools.partial(_made, Copy, left, mailbox, scope))
+        if isinstance(error, CopyResult):
+            return CopyResult((*codes, *error.codes), error.limit)
         assert before is not None
         rows: FetchResult = yield from once_more(client, _within(scope, Fetch(left, *_ABOUT)))
         there = {row.uid: row for row in rows if has_uid(row)}
@@ -190,19 +172,9 @@ def _moved(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scope
     attempts = Attempts(client.retry)
     codes: list[CopyUID] = []
     while True:
-        command = _within(scope, Move(left, mailbox))
-        protocol = client.protocol
-        try:
-            result: CopyResult = yield command
-            return CopyResult((*codes, *result.codes), result.limit)
-        except Exception as exc:
-            error = exc
-        lost = _is_lost(command, error)
-        if lost:
-            _hopeless(error, before)
-        yield from recover(client, protocol, attempts, error)
-        if not lost:
-            continue
+        error = yield from _answered(client, attempts, before, functools.partial(_made, Move, left, mailbox, scope))
+        if isinstance(error, CopyResult):
+            return CopyResult((*codes, *error.codes), error.limit)
         assert before is not None
         for look in (1, 2):
             if look == 2:
@@ -262,12 +234,36 @@ def _noted(client: Persistence, mailbox: MailboxName) -> Flow[_Before | None]:
     return _Before(mailbox, now.uid_validity, now.uid_next, now.messages)
 
 
-def _is_lost(command: Command[Any], error: Exception) -> bool:
-    """Whether the answer to a command was lost: the server may have done it, or a part of it."""
-    return command.sent_in is not None and (not isinstance(error, CommandError) or error.done is not None)
+def _answered(
+    client: Persistence,
+    attempts: Attempts,
+    before: _Before | None,
+    made: Callable[[], Command[R]],
+    *,
+    again: bool = True,
+) -> Generator[Any, Any, R | Exception]:
+    """Run a command until it is answered, or was lost: then return why, with a connection that is there again.
+
+    Raises the error where what may have been done can't be looked for, or sent again.
+    """
+    while True:
+        command = made()
+        protocol = client.protocol
+        try:
+            result: R = yield command
+            return result
+        except Exception as exc:
+            error = exc
+        # The server may have done it, or a part of it.
+        lost = command.sent_in is not None and (not isinstance(error, CommandError) or error.done is not None)
+        if lost:
+            _hopeless(error, before, again)
+        yield from recover(client, protocol, attempts, error)
+        if lost:
+            return error
 
 
-def _hopeless(error: Exception, before: _Before | None, again: bool = True) -> None:
+def _hopeless(error: Exception, before: _Before | None, again: bool) -> None:
     """Raise the error of what may have been done, and can't be looked for or sent again."""
     if not again:
         _give_up(error, "a message from a file that can't seek can't be sent again")
@@ -480,6 +476,10 @@ def _read(file: BinaryIO, size: int | None) -> Iterator[bytes]:
     while (left is None or left > 0) and (piece := file.read(_PIECE if left is None else min(left, _PIECE))):
         left = None if left is None else left - len(piece)
         yield piece
+
+
+def _made(kind: type[Copy] | type[Move], left: UIDSet, mailbox: MailboxName, scope: Scope) -> Copy | Move:
+    return _within(scope, kind(left, mailbox))
 
 
 def _within(scope: Scope, command: C) -> C:

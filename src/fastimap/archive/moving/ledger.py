@@ -18,7 +18,7 @@ from ..transactions import Transactions
 
 __all__ = ["Intent", "Ledger", "Pair"]
 
-FORMAT = 1
+FORMAT = 2
 _PATIENCE = 60.0
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -48,6 +48,7 @@ CREATE TABLE intent (
     size INTEGER NOT NULL,
     message_id BLOB,
     digest BLOB NOT NULL,
+    flags TEXT NOT NULL,
     PRIMARY KEY (pair, uid)
 ) WITHOUT ROWID;
 CREATE TABLE parked (
@@ -70,6 +71,8 @@ class Intent(NamedTuple):
     size: int
     message_id: bytes | None
     digest: bytes
+    flags: str
+    """With which it was sent."""
 
 
 @dataclass(slots=True)
@@ -184,13 +187,13 @@ class Ledger(Transactions):
         """Note messages that are about to be sent, durably; those that were before stay as they are."""
         self.begin()
         self.db.executemany(
-            "INSERT OR IGNORE INTO intent VALUES (?, ?, ?, ?, ?, ?)", ((pair.id, *intent) for intent in intents)
+            "INSERT OR IGNORE INTO intent VALUES (?, ?, ?, ?, ?, ?, ?)", ((pair.id, *intent) for intent in intents)
         )
         self.commit()
 
     def intents(self, pair: Pair) -> dict[int, Intent]:
         """Return the messages of which it is not known whether they were sent."""
-        query = "SELECT uid, uid_next, size, message_id, digest FROM intent WHERE pair = ?"
+        query = "SELECT uid, uid_next, size, message_id, digest, flags FROM intent WHERE pair = ?"
         return {row[0]: Intent(*row) for row in self.db.execute(query, (pair.id,))}
 
     def forget_intents(self, pair: Pair, uids: Iterable[int]) -> None:

@@ -283,7 +283,9 @@ class Run:
                 noted = {uid: intent for uid, intent in noted.items() if uid not in pairs}
                 ledger.place(pair, {uid: at for uid, at in pairs.items() if uid in unplaced})
                 new = [uid for uid in pairs if uid in todo and uid not in unplaced]
-                ledger.insert(pair, [(uid, pairs[uid], "") for uid in new])  # flags follow
+                # Flags follow, from those on with which we sent it; those that others gave it stay.
+                flags = {uid: intent.flags for uid, intent in intents.items()}
+                ledger.insert(pair, [(uid, pairs[uid], flags.get(uid, "")) for uid in new])
                 report.present += len(new)
                 report.moved += len(new)
                 done |= UIDSet(new)

@@ -490,4 +490,4 @@ def _groups(batches: Iterable[list[Taken]], most: int) -> Iterator[list[Taken]]:
 def _intent(taken: Taken, uid_next: int) -> Intent:
     octets = taken.octets or b""
     bare = octets.count(b"\n") - octets.count(b"\r\n")  # servers store CRLF
-    return Intent(taken.uid, uid_next, len(octets) + bare, message_id_of(octets), digest([octets]))
+    return Intent(taken.uid, uid_next, len(octets) + bare, message_id_of(octets), digest([octets]), taken.flags)

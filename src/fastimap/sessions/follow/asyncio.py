@@ -21,7 +21,7 @@ from ..retry import seconds_to_sleep
 from ..tokens import AsyncTokens
 from ._base import BaseFollow
 from .body import Ask, Give, Pause, Rest, Rows, lane
-from .events import FollowEvent
+from .events import FollowEvent, StateName
 from .message import AsyncBatch, AsyncMessage
 
 __all__ = ["AsyncFollow"]
@@ -241,7 +241,9 @@ class AsyncFollow(BaseFollow):
                 if now >= deadline or self.wakes != wakes or self._stopped:
                     return []
                 stream.advance(now)
-                await link.moved(min(stream.wake_at, deadline, now + 1.0), lambda: stream.ready)
+                await link.moved(
+                    min(stream.wake_at, deadline), lambda: stream.ready or self.wakes != wakes or self._stopped
+                )
                 events = client.take_events()
                 if events:
                     return events
@@ -264,6 +266,13 @@ class AsyncFollow(BaseFollow):
     def _rung(self) -> None:
         for event in (self._woken, self._moved, self._taken):
             event.set()
+        for client in self._clients:
+            if client._link is not None:
+                client._link._tell()
+
+    def at(self, name: StateName, until: float | None = None) -> None:
+        super().at(name, until)
+        self._moved.set()  # the program may want to know
 
     async def _sleep(self, seconds: float) -> None:
         self.at("throttled", time.time() + seconds)

@@ -208,7 +208,9 @@ def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], not
         if abs(time.time() - now - wall) > _JUMP or follow.wakes != wakes:
             # The machine slept, or the program knows of another network: the link may be dead and not look so.
             if client.protocol.error is None and follow.wakes == wakes:
-                raise Disconnected("the clock jumped: the machine may have slept")
+                slept = Disconnected("the clock jumped: the machine may have slept")
+                client.protocol.fail(slept)  # by itself it would be found out at the next timeout
+                raise slept
             return list(watches)
         if due or any(watch.seek is not None for watch in watches):
             return due or list(watches)

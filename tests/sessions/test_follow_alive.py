@@ -1,0 +1,193 @@
+"""How a follower stays alive: a clock that jumps, a program that wakes it, leases that it extends, the daily audit."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fastimap import Account, AsyncFollow, Client, UIDSet, follow
+from fastimap.sessions.cursor import Mark, Place, SQLiteCursor
+from fastimap.sessions.follow import LateMessages, Message, body
+from fastimap.sessions.retry import no_waits
+from fastimap.testing import IMAPServer
+from fastimap.types import Reconnected
+from tests.sessions.test_cursor import Clock
+from tests.sessions.test_follow import account, all_of, make_anew, path, send, subject
+
+__all__ = ["account", "path"]
+
+pytestmark = pytest.mark.usefixtures("implementation")
+
+FOR_EVER: dict[str, Any] = {"poll": 86_400.0, "status_poll": 86_400.0}
+
+
+@pytest.fixture
+def jump(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have the wall clock of followers jump; they look at it every moment."""
+    wall = SimpleNamespace(ahead=0.0)
+    monkeypatch.setattr(body, "time", SimpleNamespace(time=lambda: time.time() + wall.ahead))
+    monkeypatch.setattr(body, "_LOOK_AT_CLOCK", 0.05)
+    return wall
+
+
+@pytest.mark.parametrize("seconds", [3600.0, -3600.0])
+def test_a_jump_of_the_wall_clock_means_reconnect_now(account: Account, path: Path, jump: Any, seconds: float) -> None:
+    """As a laptop's that slept: its link may be dead and not look so. Nothing else would be looked at for a day."""
+    seen: list[Any] = []
+
+    def act() -> None:
+        while mail.state.name != "waiting":
+            time.sleep(0.01)
+        jump.ahead = seconds
+
+    with no_waits(), follow(account, cursor=path, start="new", **FOR_EVER) as mail:
+        threading.Thread(target=act).start()
+        for event in mail.events():
+            if isinstance(event, Reconnected):
+                seen.append("reconnected")
+                send(account, "after")
+            elif isinstance(event, Message):
+                seen.append(subject(event))
+                event.done()
+                mail.stop()
+    assert seen == ["reconnected", "after"]
+
+
+def test_a_jump_of_the_wall_clock_under_asyncio(account: Account, path: Path, jump: Any) -> None:
+    async def main() -> list[str]:
+        seen = []
+        with no_waits():
+            async with AsyncFollow(account, cursor=path, start="new", **FOR_EVER) as mail:
+                async for event in mail.events():
+                    if getattr(event, "name", "") == "waiting" and not jump.ahead:
+                        jump.ahead = 3600.0
+                    if isinstance(event, Reconnected):
+                        seen.append("reconnected")
+                        mail.stop()
+        return seen
+
+    assert asyncio.run(main()) == ["reconnected"]
+
+
+def test_a_clock_that_is_set_a_little_means_nothing(account: Account, path: Path, jump: Any) -> None:
+    seen = []
+
+    def act() -> None:
+        while mail.state.name != "waiting":
+            time.sleep(0.01)
+        jump.ahead = 10.0
+        time.sleep(0.3)  # it looks six times
+        send(account, "told")
+
+    with follow(account, cursor=path, start="new", **FOR_EVER) as mail:
+        threading.Thread(target=act).start()
+        for event in mail.events():
+            assert not isinstance(event, Reconnected)
+            if isinstance(event, Message):
+                seen.append(subject(event))
+                event.done()
+                mail.stop()
+    assert seen == ["told"]
+
+
+def test_wake_looks_now(server: IMAPServer, path: Path) -> None:
+    """Several mailboxes and one connection: nobody tells of the others, and STATUS is not due for a day."""
+    account = Account(server.host, server.port, user="user", password="password", tls=False, mechanism="LOGIN")
+    with Client(account) as client:
+        client.create_mailbox("Support")
+    seen = []
+
+    def act() -> None:
+        while mail.state.name != "waiting":
+            time.sleep(0.01)
+        send(account, "a", mailbox="Support")
+        before.append(time.monotonic())
+        mail.wake()
+
+    before: list[float] = []
+    with follow(account, ["INBOX", "Support"], cursor=path, start="new", connections=1, **FOR_EVER) as mail:
+        threading.Thread(target=act).start()
+        for message in mail:
+            assert before, "it was found before wake()"
+            seen.append(subject(message))
+            message.done()
+            mail.stop()
+    assert seen == ["a"]
+
+
+def test_an_extended_lease_outlives_the_program(account: Account, path: Path) -> None:
+    """Two messages of a program that died: the one that it extended is its own longer than the other."""
+    send(account, "kept", "lost")
+    clock = Clock()
+    dead = follow(account, cursor=SQLiteCursor(path, clock=clock), start="all", lease=300.0)
+    taken = iter(dead)
+    kept, lost = next(taken), next(taken)
+    assert (subject(kept), subject(lost)) == ("kept", "lost")
+    kept.extend(2000.0)
+
+    def others() -> list[str]:
+        cursor = SQLiteCursor(path, clock=clock)
+        with follow(account, cursor=cursor, start="all", once=True) as mail:
+            return [subject(message) for message in mail if message.done() is None]
+
+    clock.now += 200.0
+    assert others() == []
+    clock.now += 200.0
+    assert others() == ["lost"]
+    clock.now += 1700.0
+    assert others() == ["kept"]
+    dead.close()
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_the_daily_audit(account: Account, path: Path, due: bool) -> None:
+    """A message that appeared late, where another one went at the same time: the count does not show it."""
+    send(account, *"abcdef")
+    assert all_of(account, path) == list("abcdef")
+    cursor = SQLiteCursor(path)
+    place = Place(f"{account.user}@{account.host}", "INBOX")
+    before = cursor.mark(place)
+    assert before is not None
+    # As if UID 3 had not been there when the floor rose over it, and UID 0, say, had.
+    audited = time.time() - (90_000 if due else 80_000)
+    done = Mark(before.uid_validity, UIDSet("1:2,4:6"), floor=7, audited=audited)
+    cursor.reset(place, done, uid_validity=before.uid_validity)
+    cursor.looked(place, Mark(before.uid_validity, UIDSet(), floor=7, below=6, audited=audited), floor=7)
+    cursor.close()
+    seen: list[Any] = []
+    with follow(account, cursor=path, start="all", once=True) as mail:
+        for event in mail.events():
+            if isinstance(event, Message):
+                seen.append(subject(event))
+                event.done()
+            elif isinstance(event, LateMessages):
+                seen.append(event.uids)
+    assert seen == ([(3,), "c"] if due else [])
+    assert all_of(account, path) == []
+
+
+def test_messages_are_known_again_by_emailid(cyrus_3_6: Any, path: Path) -> None:
+    """A mailbox made anew on a server that has OBJECTID: of two equal messages each counts once."""
+    user = cyrus_3_6.new_user()
+    login: dict[str, Any] = {"user": user, "password": cyrus_3_6.password, "tls": False, "mechanism": "LOGIN"}
+    account = Account(cyrus_3_6.host, cyrus_3_6.port, **login, timeout=20)
+    with Client(account) as client:
+        assert client.session.has("OBJECTID")
+        client.create_mailbox("Work")
+    options: dict[str, Any] = {"mailboxes": "Work", "on_reset": "match"}
+    send(account, "a", "b", "b", mailbox="Work")
+    assert all_of(account, path, **options) == ["a", "b", "b"]
+    cursor = SQLiteCursor(path)
+    known = cursor.identities(Place(f"{user}@{account.host}", "Work"))
+    cursor.close()
+    assert all(identity.startswith(b"id ") for identity in known)
+    assert sorted(known.values()) == [1, 2]
+    make_anew(account, "b", "c", "b", "b", "a")
+    assert sorted(all_of(account, path, **options)) == ["b", "c"]
+    assert all_of(account, path, **options) == []
