@@ -107,12 +107,13 @@ def at_cyrus() -> Iterator[Place]:
         admin = Client(server.host, server.port, user=name, password=password, tls=False, mechanism="LOGIN")
 
         def die() -> None:
+            signals = {"imapd": signal.SIGKILL, "cyrmaster": signal.SIGHUP}
+            # SIGHUP: after some processes of a service that died its master would begin no others.
             for path in Path("/proc").iterdir():
                 with contextlib.suppress(OSError):
-                    if (path / "comm").read_text() == "imapd\n" and str(server.directory) in (
-                        path / "mountinfo"
-                    ).read_text():
-                        os.kill(int(path.name), signal.SIGKILL)
+                    number = signals.get((path / "comm").read_text().strip())
+                    if number is not None and str(server.directory) in (path / "mountinfo").read_text():
+                        os.kill(int(path.name), number)
 
         def quota(user: str, room: int | None) -> None:
             admin.reconnect()  # it is killed with the others

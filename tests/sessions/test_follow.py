@@ -324,7 +324,9 @@ def test_a_refused_password_ends_it_at_once(dovecot: Dovecot, account: Account, 
 def test_an_outage_ends_it_where_the_program_wants_that(path: Path) -> None:
     nobody = Account("127.0.0.1", 1, user="ann", password="x", tls=False, timeout=5)
     with (
-        follow(nobody, cursor=path, start="all", max_outage=0.3, retry=Retry(first=0.05, longest=0.05)) as mail,
+        follow(
+            nobody, cursor=path, start="all", max_outage=0.3, retry=Retry(first=0.05, longest=0.05, burst=100)
+        ) as mail,
         pytest.raises(errors.FollowOutage, match="max_outage"),
     ):
         list(mail)

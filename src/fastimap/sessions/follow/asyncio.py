@@ -291,5 +291,6 @@ class AsyncFollow(BaseFollow):
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(min(_KEEP, self.lease / 3))
-            with contextlib.suppress(FastimapError):
-                await self._apart(self._renew)
+            if self._leases:
+                with contextlib.suppress(FastimapError):
+                    await self._apart(self._renew)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import replace
 from typing import Any, Generic
 
@@ -12,14 +13,16 @@ from ..retry import Budget, Retry
 from ..tokens import AsyncTokens, Tokens
 from .lending import Book, C, PoolStats, Resting
 
-__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "wanted_uids"]
+__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "next_piece", "wanted_uids"]
 
 FRESH = 1.0
 """Seconds for which a connection that was given back is lent again unseen."""
 DRAIN = 5.0
 """Seconds that a connection has to come into step when it is given back."""
 PIECE = 100
-"""Messages that a connection takes of those that several fetch."""
+"""Messages that a connection takes at least, of those that several fetch."""
+_MOST = 10
+"""Pieces that it takes at once, at most: others may wait for it."""
 
 
 class BasePool(Generic[C]):
@@ -108,6 +111,17 @@ class BasePool(Generic[C]):
     def _is_in_step(self, client: C) -> bool:
         protocol = client._protocol
         return protocol.error is None and protocol.idle and protocol.established
+
+
+def next_piece(work: deque[UIDSet], connections: int) -> UIDSet:
+    """Return what a connection fetches next: much where much is left, at the end little, so that all end together.
+
+    What it begins with is at least two round trips, for the sizes and for the messages.
+    """
+    piece = work.popleft()
+    for _ in range(min(len(work) // (2 * connections), _MOST - 1)):
+        piece |= work.popleft()
+    return piece
 
 
 def wanted_uids(messages: MessageSet) -> UIDSet:

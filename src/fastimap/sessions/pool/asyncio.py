@@ -20,7 +20,7 @@ from ...model.sequence_set import MessageSet
 from ...search import uid
 from ..retry import helps, is_refusal
 from ..tokens import AsyncTokens
-from ._base import DRAIN, FRESH, PIECE, BasePool, wanted_uids
+from ._base import DRAIN, FRESH, PIECE, BasePool, next_piece, wanted_uids
 from .lending import Resting, Result, Waiter, too_many
 
 __all__ = ["AsyncPool"]
@@ -213,7 +213,7 @@ class AsyncPool(BasePool[AsyncClient]):
             async def fetch(client: AsyncClient) -> None:
                 try:
                     while work:
-                        numbers = work.popleft()
+                        numbers = next_piece(work, len(clients))
                         stream = FetchStream(client._protocol, numbers, items, budget=BUDGET // len(clients))
                         async for rows in AsyncBatches(client, stream):
                             await room.acquire()

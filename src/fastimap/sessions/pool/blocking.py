@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from ...clients.blocking import Client
 from ...errors import CommandError, ConnectionLost, PoolTimeout
 from ...model.message import FetchedMessage
-from ...model.sequence_set import MessageSet
+from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
 from ..retry import helps, is_refusal
 from ..tokens import Tokens
@@ -248,7 +248,7 @@ class Pool(BasePool[Client]):
             self._select(first, mailbox, read_only)
             if wanted.has_star:
                 wanted = first.search(uid(wanted)).uids
-            work: deque[Any] = deque(wanted.chunks(PIECE))
+            work: deque[UIDSet] = deque(wanted.chunks(PIECE))
             with contextlib.suppress(PoolTimeout, CommandError, ConnectionLost):  # then those that are there do it
                 while len(lanes) < min(self._book.limit, len(work)):
                     lanes.append(Lane(self._take(mailbox, 0)))

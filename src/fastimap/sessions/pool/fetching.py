@@ -14,7 +14,9 @@ from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
 from ...errors import UIDValidityChanged
 from ...model.message import FetchedMessage
+from ...model.sequence_set import UIDSet
 from ..retry import Attempts, seconds_to_sleep
+from ._base import next_piece
 from .lending import Resting
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class Lane:
 
 
 def fetch(
-    pool: Pool, lanes: list[Lane], work: deque[Any], items: tuple[str, ...]
+    pool: Pool, lanes: list[Lane], work: deque[UIDSet], items: tuple[str, ...]
 ) -> Generator[FetchedMessage, None, None]:
     attempts = Attempts(pool._retry)
     mailbox = lanes[0].client.session.mailbox or ""
@@ -58,7 +60,7 @@ def fetch(
                     pool._give_back(lane.one)
                     continue
                 try:
-                    rows, went_on = _advance(lane, work, items, budget)
+                    rows, went_on = _advance(lane, work, items, len(lanes), budget)
                 except Exception as exc:
                     lane.wake_at = time.monotonic() + seconds_to_sleep(attempts.failed(exc))
                     stream, lane.stream = lane.stream, None
@@ -67,6 +69,7 @@ def fetch(
                         owed = stream.owed
                         stream.close()
                         if owed:
+                            assert isinstance(owed, UIDSet)
                             work.appendleft(owed)
                     continue
                 moved = moved or went_on
@@ -87,7 +90,9 @@ def fetch(
                 lane.stream.close()
 
 
-def _advance(lane: Lane, work: deque[Any], items: tuple[str, ...], budget: int) -> tuple[list[FetchedMessage], bool]:
+def _advance(
+    lane: Lane, work: deque[UIDSet], items: tuple[str, ...], connections: int, budget: int
+) -> tuple[list[FetchedMessage], bool]:
     """Read and write what is possible now; return the rows, and whether something went on."""
     client = lane.client
     if lane.stream is None:
@@ -96,7 +101,7 @@ def _advance(lane: Lane, work: deque[Any], items: tuple[str, ...], budget: int) 
         if lane.failed is not None:
             client._connect_instead_of(lane.failed)
             lane.failed = None
-        lane.stream = FetchStream(client._protocol, work.popleft(), items, budget=budget)
+        lane.stream = FetchStream(client._protocol, next_piece(work, connections), items, budget=budget)
     stream = lane.stream
     before = client.counters.octets_in + client.counters.octets_out
     rows = stream.take()
