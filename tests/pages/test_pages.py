@@ -22,6 +22,7 @@ from tests.pages.conftest import Stage
 from tests.support import PROJECT
 
 ELSEWHERE = {
+    "coming-from-imapsync.md": "tests/stories/test_coming_from_imapsync.py, against Dovecot",
     "guide.md": "tests/stories/test_guide.py, against Dovecot",
     "oauth.md": "tests/pages/test_oauth.py, against a token endpoint",
 }

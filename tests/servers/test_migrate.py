@@ -51,3 +51,23 @@ def test_an_account_moves_there(mail: Mail, real_server: Server, tmp_path: Path)
     # A ledger that was lost: what is there is found.
     lost = archive.migrate(mail.account, account, state=tmp_path / "new", names=("here", "there"))
     assert (lost.complete, lost.written, lost.present) == (True, 0, 11)
+
+
+def test_mail_of_a_special_use_goes_where_that_is_there(mail: Mail, real_server: Server, tmp_path: Path) -> None:
+    mail.fill("Trash", 3)
+    user = real_server.new_user()
+    login: dict[str, Any] = {"user": user, "password": real_server.password, "mechanism": "LOGIN"}
+    account = Account(real_server.host, real_server.port, **login, tls=False, timeout=20)
+    with Client(account) as client:
+        marked = [info for info in client.list_mailboxes() if "\\Trash" in info.special_use]
+        if marked and real_server.name.startswith("cyrus"):  # Dovecot's is marked by name
+            client.rename_mailbox(marked[0], "Papierkorb")
+        report = archive.migrate(mail.account, account, mailboxes=["\\Trash"], state=tmp_path, names=("here", "there"))
+        assert (report.complete, report.written) == (True, 3), report.as_dict()
+        holding = {
+            info.name: client.mailbox_status(info, "MESSAGES").messages
+            for info in client.list_mailboxes()
+            if info.is_selectable
+        }
+    (name,) = [name for name, messages in holding.items() if messages]
+    assert name in (["Papierkorb"] if real_server.name.startswith("cyrus") else ["Trash", "INBOX.Trash"])
