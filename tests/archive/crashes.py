@@ -2,8 +2,10 @@
 
 ``python -m tests.archive.crashes --runs 600 --seed 1`` prints one line for each store; a series that fails prints its
 seed, and the exit code is 1. A series is one store and one account of five mailboxes that change between the runs; its
-runs are killed, cut off, or find the disk full at random moments; a last one is left alone, and then both sides are
-compared.
+runs are killed, cut off, lose the server's processes or the whole server, or find the disk full at random moments; a
+last one is left alone, and then both sides are compared.
+
+The disk is a tmpfs that is made small for such a run; where nothing may be mounted, a limit on the size of files.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +40,40 @@ MAILBOXES = ("INBOX", "a", "a/b", "Work", "work")
 DEATHS = 12
 """Runs of a series that die."""
 OCTETS = (400_000, 20_000)
-KINDS = ("kill", "kill", "kill", "cut", "server", "full")
+KINDS = ("kill", "kill", "kill", "cut", "server", "restart", "full", "full")
+
+
+class Disk:
+    """What a store lies on: a file system that can be made too small.
+
+    :param root: an empty directory.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        mounting = ["mount", "-t", "tmpfs", "-o", "size=1g", "fastimap-crash", str(root)]
+        self.mounted = subprocess.run(mounting, check=False, capture_output=True).returncode == 0
+
+    @contextlib.contextmanager
+    def room(self, octets: int) -> Iterator[None]:
+        """Leave so many octets free while the block runs."""
+        if not self.mounted:
+            yield
+            return
+        there = os.statvfs(self.root)
+        self._remount((there.f_blocks - there.f_bfree) * there.f_frsize + octets)
+        try:
+            yield
+        finally:
+            self._remount(1 << 30)
+
+    def _remount(self, octets: int) -> None:
+        subprocess.run(["mount", "-o", f"remount,size={octets}", str(self.root)], check=True, capture_output=True)
+
+    def remove(self) -> None:
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.root)], check=True)
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 @dataclass
@@ -89,7 +125,8 @@ def series(server: Dovecot, kind: str, seed: int, tally: Tally, messages: int, d
     tally.series += 1
     user = server.new_user()
     login: dict[str, Any] = {"user": user, "password": server.password, "tls": False, "mechanism": "LOGIN"}
-    root = Path(tempfile.mkdtemp(prefix="fastimap-crash-"))
+    disk = Disk(Path(tempfile.mkdtemp(prefix="fastimap-crash-")))
+    root = disk.root
     try:
         with Client(server.host, server.port, **login, timeout=60) as client:
             mail = Mail(server, user, client)
@@ -99,7 +136,7 @@ def series(server: Dovecot, kind: str, seed: int, tally: Tally, messages: int, d
             for _ in range(deaths):
                 tally.runs += 1
                 way = chance.choice(KINDS)
-                die(server, user, root / "store", kind, way, chance, tally)
+                die(server, user, disk, kind, way, chance, tally)
                 client.reconnect()  # it may have been killed too
                 change(mail, chance)
             report = archive.pull(account(server.host, server.port, user), store(root / "store", kind))
@@ -121,7 +158,7 @@ def series(server: Dovecot, kind: str, seed: int, tally: Tally, messages: int, d
     except Exception as exc:
         tally.failed.append(f"{kind} seed {seed}: {type(exc).__name__}: {exc}")
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        disk.remove()
 
 
 def store(root: Path | str, kind: str) -> archive.Store:
@@ -183,13 +220,20 @@ def account(host: str, port: int, user: str) -> Account:
     return Account(host, port, user=user, password="secret", tls=False, mechanism="LOGIN", timeout=5)
 
 
-def die(server: Dovecot, user: str, root: Path, kind: str, way: str, chance: random.Random, tally: Tally) -> None:
+def die(server: Dovecot, user: str, disk: Disk, kind: str, way: str, chance: random.Random, tally: Tally) -> None:
     """Do a run that dies of something."""
-    with Proxy(server.host, server.port) as proxy:
+    root = disk.root / "store"
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(server.host, server.port))
         proxy.at_server = lambda what: strike(server, what)
         if way == "cut":
             proxy.cuts.extend(seeded(chance.randrange(10**9), *OCTETS))
-        limit = chance.randrange(20_000, 2_000_000) if way == "full" else 0
+        limit = 0
+        if way == "full":
+            room = chance.randrange(20_000, 2_000_000)
+            limit = 0 if disk.mounted else room
+            way = "full" if disk.mounted else "file size"
+            stack.enter_context(disk.room(room))
         command = [sys.executable, "-m", "tests.archive.crashes", "--child"]
         process = subprocess.Popen(
             [*command, str(proxy.port), user, str(root), kind, str(limit)],
@@ -197,15 +241,18 @@ def die(server: Dovecot, user: str, root: Path, kind: str, way: str, chance: ran
             stderr=subprocess.DEVNULL,
         )
         try:
-            if way in ("kill", "server"):
+            if way in ("kill", "server", "restart"):
                 while not root.exists() and process.poll() is None:
                     time.sleep(0.002)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(chance.random() * 1.5)
                 if way == "kill":
                     process.kill()
-                else:
+                elif way == "server":
                     strike(server, "kill")
+                else:
+                    strike(server, "kill")  # a process that has a connection may outlive the others
+                    server.restart()
             process.wait(120)
         finally:
             process.kill()
