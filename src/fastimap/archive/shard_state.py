@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from .state import State
+from ..model.sequence_set import UIDSet
+from .state import Entry, Place, State
 
 __all__ = ["ShardState"]
 
@@ -27,11 +28,17 @@ class ShardState(State):
 
     :param kind: that of the store.
     :param publish: puts the manifests of what was changed; what it raises keeps the change from being committed.
+    :param load: reads what the files of a mailbox say; not before somebody asks.
     """
 
-    def __init__(self, kind: str, publish: Callable[[ShardState], None]) -> None:
+    def __init__(
+        self, kind: str, publish: Callable[[ShardState], None], load: Callable[[ShardState, int], None]
+    ) -> None:
         super().__init__(None, kind)
         self._publish = publish
+        self._load = load
+        self.waiting: dict[int, int] = {}
+        """Mailboxes whose files were not read yet: how many messages there are that the server has."""
         self.db.execute("PRAGMA synchronous = OFF")  # it ends with the run
         self.db.executescript(_NOTES)
 
@@ -40,6 +47,47 @@ class ShardState(State):
         if self.db.in_transaction:
             self._publish(self)
             super().commit()
+
+    def need(self, mailbox: int) -> None:
+        """Have the messages of a mailbox here."""
+        if self.waiting.pop(mailbox, None) is not None:
+            self.begin()
+            self._load(self, mailbox)
+            self.db.execute("UPDATE temp.altered SET fresh = 0 WHERE mailbox = ?", (mailbox,))
+
+    def count(self, place: Place, *, gone: bool = False) -> int:
+        if not gone and place.id in self.waiting:
+            return self.waiting[place.id]
+        self.need(place.id)
+        return super().count(place, gone=gone)
+
+    def uids(self, place: Place, *, gone: bool = False) -> UIDSet:
+        self.need(place.id)
+        return super().uids(place, gone=gone)
+
+    def flags(self, place: Place, low: int, high: int) -> dict[int, str]:
+        self.need(place.id)
+        return super().flags(place, low, high)
+
+    def entries(self, place: Place, *, gone: bool | None = False, after: int = 0) -> Iterator[Entry]:
+        self.need(place.id)
+        return super().entries(place, gone=gone, after=after)
+
+    def some(self, place: Place, uids: UIDSet) -> Iterator[Entry]:
+        self.need(place.id)
+        return super().some(place, uids)
+
+    def set_flags(self, place: Place, changes: Sequence[tuple[str, str | None, int]]) -> None:
+        self.need(place.id)
+        super().set_flags(place, changes)
+
+    def set_gone(self, place: Place, uids: Iterable[int], *, gone: bool = True) -> None:
+        self.need(place.id)
+        super().set_gone(place, uids, gone=gone)
+
+    def remove(self, place: Place, uids: Iterable[int]) -> None:
+        self.need(place.id)
+        super().remove(place, uids)
 
     def begun(self) -> None:
         """Note that what is there by now comes from the manifests, and is no change."""

@@ -211,7 +211,7 @@ class Parquet(Store):
         self._open: tuple[str, dict[int, bytes | None]] = ("", {})
         self._bad: dict[str, tuple[str, str] | None] = {}
         self._damage: list[tuple[str, str]] = []
-        state = ShardState(self.kind, self._publish)
+        state = ShardState(self.kind, self._publish, self._load_messages)
         try:
             places: dict[tuple[str, str], list[Manifest]] = {}
             for manifest in manifests(self.files(), None if account is None else [account]):
@@ -269,16 +269,8 @@ class Parquet(Store):
         assert cursor.lastrowid is not None
         number = cursor.lastrowid
         self._shards[number] = [_Shard(manifest, []) for manifest in group]
+        state.waiting[number] = sum(manifest.messages for manifest in group)
         for manifest in group:
-            for part in manifest.parts:
-                try:
-                    self._take(state, number, part)
-                except (OSError, pyarrow().ArrowInvalid) as exc:
-                    if self._look(part) is None:
-                        raise  # it is not the file
-                    self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
-                    manifest.parts = [each for each in manifest.parts if each is not part]
-                    state.db.execute("UPDATE mailbox SET mark = NULL WHERE id = ?", (number,))
             for uid, (reason, attempts) in manifest.parked.items():
                 state.db.execute("INSERT INTO parked VALUES (?, ?, ?, ?)", (number, int(uid), reason, attempts))
             for hour, octets in manifest.spent.items():
@@ -287,6 +279,18 @@ class Parquet(Store):
                     "ON CONFLICT (account, hour) DO UPDATE SET octets = octets + excluded.octets",
                     (manifest.account, hour, octets),
                 )
+
+    def _load_messages(self, state: ShardState, number: int) -> None:
+        """Have the messages of a mailbox, as its files say."""
+        for manifest in (shard.manifest for shard in self._shards[number]):
+            for part in manifest.parts:
+                try:
+                    self._take(state, number, part)
+                except (OSError, pyarrow().ArrowInvalid) as exc:
+                    if self._look(part) is None:
+                        raise  # it is not the file
+                    self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
+                    manifest.parts = [each for each in manifest.parts if each is not part]
 
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
@@ -298,6 +302,9 @@ class Parquet(Store):
                 self._alter(state, number, row)
 
     def damage(self) -> Iterable[tuple[str, str]]:
+        assert isinstance(self.state, ShardState)
+        for number in [*self.state.waiting]:
+            self.state.need(number)
         return self._damage
 
     def _alter(self, state: ShardState, mailbox: int, row: dict[str, Any]) -> None:
@@ -310,15 +317,16 @@ class Parquet(Store):
             state.alter(mailbox, row["uid"], " ".join(row["flags"] or ()), extra, row["expunged"])
 
     def _rows(self, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
+        compute = import_module("pyarrow.compute")
         for batch in self._batches(part, _STATE):
-            columns = batch.to_pydict()
+            columns = {name: batch[name] for name in batch.schema.names}
+            columns["flags"] = compute.binary_join(columns["flags"], " ")
+            columns["internal_date"] = compute.divide(columns["internal_date"].cast("int64"), 1_000_000)
             none = [None] * batch.num_rows
-            for uid, size, date, flags, digest, email_id, gmail_id, labels in zip(
-                *(columns.get(name, none) for name in _STATE), strict=True
-            ):
-                moment = None if date is None else int(date.timestamp())
+            values = [columns[name].to_pylist() if name in columns else none for name in _STATE]
+            for uid, size, date, flags, digest, email_id, gmail_id, labels in zip(*values, strict=True):
                 extra = made_extra(labels, gmail_id, email_id)
-                yield number, uid, size or 0, moment, " ".join(flags or ()), digest or b"", None, extra
+                yield number, uid, size or 0, date, flags or "", digest or b"", None, extra
 
     def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[Any]:
         """Yield some columns of a file."""
@@ -468,9 +476,12 @@ class Parquet(Store):
         parked = state.db.execute(
             "SELECT uid, reason, attempts FROM parked WHERE mailbox = ? AND uid BETWEEN ? AND ?", (place.id, low, high)
         )
-        (messages,) = state.db.execute(
-            "SELECT count(*) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT gone", (place.id, low, high)
-        ).fetchone()
+        messages = known.messages
+        if place.id not in state.waiting:
+            (messages,) = state.db.execute(
+                "SELECT count(*) FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT gone",
+                (place.id, low, high),
+            ).fetchone()
         made = replace(
             known,
             account=place.account,
