@@ -118,22 +118,7 @@ def one(way: str, address: dict[str, Any], where: str) -> None:
     print(json.dumps({"count": count, "wall": wall, "cpu": cpu, "memory": memory * 1024}))
 
 
-WORDS = [
-    "Grüße",
-    "aus",
-    "Köln",
-    "die",
-    "Rechnung",
-    "für",
-    "November",
-    "liegt",
-    "bei",
-    "bitte",
-    "bis",
-    "Freitag",
-    "prüfen",
-    "danke",
-]
+WORDS = ("Grüße", "aus", "Köln", "die", "Rechnung", "für", "November", "liegt", "bei", "bitte", "prüfen", "danke")
 
 
 def _message(random: Random) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from hashlib import sha256
@@ -28,11 +29,12 @@ _REMEMBERED: Final = 20_000
 _NOTHING: Final = Envelope(None, None, (), (), (), (), (), (), None, None)
 # What RFC 5322 has, as nearly all mail has it; all else is left to the standard library.
 _DATE: Final = re.compile(
-    rb"(?:[A-Z][a-z][a-z], ?)?(\d\d? (?:" + b"|".join(month.encode() for month in MONTHS) + rb") [1-9]\d{3}) "
+    rb"(?:[A-Z][a-z][a-z], ?)?(\d\d?) ((?:" + b"|".join(month.encode() for month in MONTHS) + rb") [1-9]\d{3}) "
     rb"((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d) ([+-](?:0\d|1[0-4])[0-5]\d)(?: \([A-Za-z]{1,5}\))?"
 )
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _SECOND: Final = 1_000_000  # microseconds
+_DAY: Final = 86_400 * _SECOND
 
 
 class Values(dict[Any, int]):
@@ -63,7 +65,8 @@ class Builder:
         self._large = [name for name in columns.names if name in ("text", "body")] + [*columns.sections]
         self._addresses = Values()
         self._addresses_built: Any = None
-        self._days = _Read(_day)
+        self._months = _Read(_month)
+        self._days = _Read(int)
         self._clock = _Read(_clock)
         self._seconds = _Read(_seconds)
         self._zones = _Read(_zone)
@@ -235,10 +238,11 @@ class Builder:
             return None
         found = _DATE.fullmatch(octets)
         if found is not None:
-            day, clock, second, zone = found.groups()
+            day, month, clock, second, zone = found.groups()
+            began, length = self._months[month]
             days = self._days[day]
-            if days is not None:
-                return days + self._clock[clock] + self._seconds[second] - self._zones[zone]
+            if 0 < days <= length:
+                return began + days * _DAY + self._clock[clock] + self._seconds[second] - self._zones[zone]
         from ..model._email import parsed_date  # which imports the standard library's email, and that takes long
 
         moment = parsed_date(octets)
@@ -258,12 +262,11 @@ class _Read(dict[bytes, _V]):
         return value
 
 
-def _day(octets: bytes) -> int | None:
-    day, month, year = octets.decode().split()
-    try:
-        return (date(int(year), MONTHS.index(month) + 1, int(day)).toordinal() - _EPOCH) * 86_400 * _SECOND
-    except ValueError:
-        return None
+def _month(octets: bytes) -> tuple[int, int]:
+    """Return when the day before a month began, and how many days the month has."""
+    name, year = octets.decode().split()
+    month = MONTHS.index(name) + 1
+    return (date(int(year), month, 1).toordinal() - 1 - _EPOCH) * _DAY, monthrange(int(year), month)[1]
 
 
 def _seconds(octets: bytes) -> int:
