@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fastimap import archive
 from fastimap.archive.locks import locked
 from tests.archive.conftest import Mail, mail, stored
 from tests.cli.conftest import Ended, Run
@@ -132,6 +133,26 @@ def test_signals(mail: Mail, tmp_path: Path, number: signal.Signals, code: int) 
     assert "Traceback" not in said
     kept = stored(tmp_path).get("INBOX", [])
     assert kept == [message for message in mail.all()["INBOX"] if message in kept]
+
+
+def test_parquet(run: Run, mail: Mail, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    mail.fill("INBOX", 3)
+    store = str(tmp_path / "mail")
+    first = pull(run, mail, mail.url, store, "--format", "parquet", "--text", "--header", "List-Id")
+    assert first.returncode == 0
+    assert "complete: 3 found = 3 written + 0 there" in first.stdout
+    mail.fill("INBOX", 1)
+    assert pull(run, mail, mail.url, store).returncode == 0
+    found = archive.read(store).to_table()
+    assert found["text"].null_count == 0
+    assert found["header_list_id"].to_pylist() == [None] * 4
+    lines = [json.loads(line) for line in run("status", store, "--json").stdout.splitlines()]
+    assert {line["mailbox"]: line["messages"] for line in lines} == {"Drafts": 0, "INBOX": 4, "Trash": 0}
+    assert all(line["complete"] for line in lines)
+    assert run("verify", store).returncode == 0
+    wrong = pull(run, mail, mail.url, str(tmp_path / "maildir"), "--text")
+    assert (wrong.returncode, "go with --format parquet" in wrong.stderr) == (2, True)
 
 
 def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:
