@@ -17,7 +17,7 @@
 #   make fuzz        atheris on a sanitizer build of the parser, 200,000 runs
 #   make kills       follow in programs that are killed while mail arrives, 500 times, by one worker and by three
 #   make oddities    follow on a mailbox about which the server is wrong in many ways, 10,000 rounds
-#   make cuts        connections to a real Dovecot that are cut anywhere, 1,000 runs of each kind
+#   make cuts        connections to a real Dovecot and a Cyrus that are cut anywhere, 1,000 runs of each kind
 #   make crash       pulls, pushes and migrations that are killed anywhere: is everything there exactly once?
 #   make coverage    the line coverage of the Cython code, from a traced build
 #   make clean       remove what the other targets made and downloaded

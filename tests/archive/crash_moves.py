@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import random
 import resource
 import shutil
@@ -106,15 +105,6 @@ def at_cyrus() -> Iterator[Place]:
         name, password = server.admin
         admin = Client(server.host, server.port, user=name, password=password, tls=False, mechanism="LOGIN")
 
-        def die() -> None:
-            signals = {"imapd": signal.SIGKILL, "cyrmaster": signal.SIGHUP}
-            # SIGHUP: after some processes of a service that died its master would begin no others.
-            for path in Path("/proc").iterdir():
-                with contextlib.suppress(OSError):
-                    number = signals.get((path / "comm").read_text().strip())
-                    if number is not None and str(server.directory) in (path / "mountinfo").read_text():
-                        os.kill(int(path.name), number)
-
         def quota(user: str, room: int | None) -> None:
             admin.reconnect()  # it is killed with the others
             (root,) = admin.get_quota_root(f"user/{user}").quotas
@@ -122,7 +112,7 @@ def at_cyrus() -> Iterator[Place]:
             admin.set_quota(root.root, {"STORAGE": 1_000_000 if room is None else used + room})
 
         with admin:
-            yield Place(server, (*WAYS, "quota", "quota"), die, quota)
+            yield Place(server, (*WAYS, "quota", "quota"), lambda: strike(server, "kill"), quota)
 
 
 def account(host: str, port: int, user: str) -> Account:

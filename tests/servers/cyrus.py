@@ -27,6 +27,19 @@ class Cyrus(Server):
     run: Callable[..., None]
     """Runs a program beside it."""
 
+    def processes(self) -> list[int]:
+        """Return those that have connections: no others are begun after some that died before they had one."""
+        at_work = {path.name for path in (self.directory / "configuration" / "proc").iterdir()}
+        found = []
+        for path in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                ours = (path / "comm").read_text() == "imapd\n" and str(self.directory) in (
+                    path / "mountinfo"
+                ).read_text()
+                if ours and (path / "status").read_text().partition("NSpid:")[2].split("\n")[0].split()[-1] in at_work:
+                    found.append(int(path.name))
+        return found
+
     def index(self, user: str) -> None:
         """Have SEARCH=FUZZY find what is in the mailboxes of `user` now."""
         self.run(f"{PROGRAMS}/squatter", "-C", f"{chroot.INSIDE}/imapd.conf", "-u", user)

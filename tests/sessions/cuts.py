@@ -1,7 +1,7 @@
-"""Connections to a real Dovecot that are cut anywhere: does what comes out equal the mailbox?
+"""Connections to a real Dovecot, and to a Cyrus, that are cut anywhere: does what comes out equal the mailbox?
 
 ``python -m tests.sessions.cuts --runs 1000 --seed 1`` prints one line for each kind of run; a run that fails prints its
-seed, and the exit code is 1. ``--only fetch_iter`` takes one kind.
+seed, and the exit code is 1. ``--only fetch_iter`` takes one kind, ``--server cyrus`` one of the servers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Any, BinaryIO
 
 from fastimap import AsyncClient, AsyncPool, Client, Pool, Timeouts
 from fastimap.sessions.retry import Retry, no_waits
-from tests.servers import dovecot
+from tests.servers import cyrus, dovecot
+from tests.servers.cyrus import Cyrus
 from tests.servers.server import Server
 from tests.support.cuts import Proxy, Way, proxied, seeded
 
@@ -71,8 +72,7 @@ def filled(server: Server) -> Iterator[Mailbox]:
     """Give a new user's INBOX with messages; every third UID is missing."""
     user = server.new_user()
     with Client(server.host, server.port, **login(server, user)) as client:
-        for number in range(1, MESSAGES + MESSAGES // 2 + 1):
-            client.append("INBOX", message(number))
+        client.multi_append("INBOX", map(message, range(1, MESSAGES + MESSAGES // 2 + 1)))
         client.select("INBOX")
         client.store(range(3, MESSAGES * 2, 3), "\\Deleted", silent=True)
         client.expunge(range(3, MESSAGES * 2, 3))
@@ -165,6 +165,11 @@ def pool_fetch_iter(mailbox: Mailbox, proxy: Proxy, seed: int) -> tuple[list[tup
 
 KINDS: dict[str, Kind] = {"fetch_iter": fetch_iter, "fetch_into": fetch_into, "pool.fetch_iter": pool_fetch_iter}
 
+SERVERS: dict[str, Callable[[], contextlib.AbstractContextManager[Server]]] = {
+    "dovecot": dovecot.running,
+    "cyrus": lambda: cyrus.running("trixie"),
+}
+
 
 def measure(kind: Kind, mailbox: Mailbox) -> None:
     """Do a run without cuts, to know how long one is."""
@@ -175,16 +180,23 @@ def measure(kind: Kind, mailbox: Mailbox) -> None:
 
 def strike(server: Server, way: Way) -> None:
     """Kill the server's IMAP processes, or stop them for longer than the deadlines."""
+    struck = server.processes() if isinstance(server, Cyrus) else _processes_of_dovecot(server)
+    for process in struck:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL if way == "kill" else signal.SIGSTOP)
+    if way == "freeze":
+        threading.Timer(1.5 * TIMEOUT, wake, [struck]).start()
+
+
+def _processes_of_dovecot(server: Server) -> list[int]:
     master = (server.directory / "run" / "master.pid").read_text().strip()
-    stopped: list[int] = []
+    found = []
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
             name, _, rest = (path / "stat").read_text().partition("(")[2].rpartition(")")
             if name == "imap" and rest.split()[1] == master:
-                os.kill(int(path.name), signal.SIGKILL if way == "kill" else signal.SIGSTOP)
-                stopped.append(int(path.name))
-    if way == "freeze":
-        threading.Timer(1.5 * TIMEOUT, wake, [stopped]).start()
+                found.append(int(path.name))
+    return found
 
 
 def wake(processes: list[int]) -> None:
@@ -220,23 +232,25 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=KINDS, action="append")
+    parser.add_argument("--server", choices=SERVERS, action="append", help="both unless given")
     given = parser.parse_args()
     failed = False
-    with dovecot.running() as server, filled(server) as mailbox, no_waits():
-        for name in given.only or KINDS:
-            tally = Tally()
-            measure(KINDS[name], mailbox)
-            began = time.monotonic()
-            for seed in range(given.seed, given.seed + given.runs):
-                run(KINDS[name], mailbox, seed, tally)
-            for line in tally.failed:
-                print(line, file=sys.stderr)
-            failed = failed or bool(tally.failed)
-            print(
-                f"{name}: {tally.runs} runs, {tally.cuts} cuts, {tally.reconnects} reconnects, "
-                f"{len(tally.failed)} failed; {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
+    for server_name in given.server or SERVERS:
+        with SERVERS[server_name]() as server, filled(server) as mailbox, no_waits():
+            for name in given.only or KINDS:
+                tally = Tally()
+                measure(KINDS[name], mailbox)
+                began = time.monotonic()
+                for seed in range(given.seed, given.seed + given.runs):
+                    run(KINDS[name], mailbox, seed, tally)
+                for line in tally.failed:
+                    print(line, file=sys.stderr)
+                failed = failed or bool(tally.failed)
+                print(
+                    f"{server.name}, {name}: {tally.runs} runs, {tally.cuts} cuts, {tally.reconnects} reconnects, "
+                    f"{len(tally.failed)} failed; {time.monotonic() - began:.0f} s",
+                    flush=True,
+                )
     return int(failed)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from fastimap.sessions.retry import no_waits
 from tests.servers.dovecot import Dovecot
+from tests.servers.server import Server
 from tests.sessions import cuts
 
 RUNS = 16
@@ -17,6 +18,17 @@ RUNS = 16
 def mailbox(dovecot: Dovecot) -> Iterator[cuts.Mailbox]:
     with cuts.filled(dovecot) as mailbox:
         yield mailbox
+
+
+def test_at_cyrus(cyrus_3_6: Server) -> None:
+    tally = cuts.Tally()
+    with cuts.filled(cyrus_3_6) as mailbox, no_waits():
+        for kind in cuts.KINDS.values():
+            cuts.measure(kind, mailbox)
+            cuts.run(kind, mailbox, 6, tally)
+            cuts.run(kind, mailbox, 7, tally)
+    assert tally.failed == []
+    assert tally.cuts > 0
 
 
 @pytest.mark.parametrize("name", cuts.KINDS)
