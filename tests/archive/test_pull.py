@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import archive, search
+from fastimap import Retry, archive, search
 from fastimap.archive.compare import compare
 from fastimap.archive.stores import maildir
 from tests.archive.conftest import Mail, message, stored
@@ -308,6 +308,37 @@ def test_limits_stop_it_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> 
     report = archive.pull(mail.account, tmp_path)
     assert report.complete
     assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_the_order(mail: Mail, tmp_path: Path, newest_first: bool) -> None:
+    """A run that is stopped after the first block has the newest messages, or the oldest."""
+    mail.fill("INBOX", 300)
+    seen: list[int] = []
+
+    def progress(now: archive.Progress) -> None:
+        seen.append(now.done)
+
+    report = archive.pull(
+        mail.account,
+        tmp_path,
+        newest_first=newest_first,
+        progress=progress,
+        stopping=lambda: bool(seen) and seen[-1] >= 20,
+    )
+    assert report.stopped is not None
+    uids = [uid for uid, *_ in stored(tmp_path)["INBOX"]]
+    assert 20 <= len(uids) < 300
+    assert (min(uids) > 200) if newest_first else (uids == list(range(1, len(uids) + 1)))
+
+
+def test_a_bandwidth_is_kept(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 10)
+    slept: list[float] = []
+    report = archive.pull(mail.account, tmp_path, bwlimit=1000, retry=Retry(sleep=slept.append))
+    assert report.complete
+    assert sum(slept) > 0
+    assert max(slept) <= report.octets / 1000
 
 
 def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:

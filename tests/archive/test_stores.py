@@ -7,6 +7,8 @@ import mailbox
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 
 from fastimap import UIDSet, archive
 from fastimap.archive.state import STATE_FILE, State
-from fastimap.archive.stores import FORMATS, appending, kind_of, store_at
+from fastimap.archive.stores import FORMATS, appending, kind_of, mbox, store_at
 from tests.archive.conftest import Mail, stored
 
 KINDS = sorted(FORMATS.keys() - {"parquet"})  # which has tests of its own
@@ -101,6 +103,35 @@ def test_mbox_by_the_standard_library(mail: Mail, tmp_path: Path) -> None:
     assert [message["Subject"] for message in box][:5] == [f"message {number}" for number in range(1, 6)]
     assert made[0] in (tmp_path / "INBOX.mbox").read_bytes()
     box.close()
+
+
+@pytest.mark.parametrize("way", ["dot", "fcntl"])
+def test_a_mbox_that_another_program_has_locked(
+    mail: Mail, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mbox, "_PATIENCE", 0.2)
+    made = mail.fill("INBOX", 2)
+    archive.pull(mail.account, archive.Mbox(tmp_path))
+    mail.fill("INBOX", 1)
+    file = tmp_path / "INBOX.mbox"
+    if way == "dot":
+        program = "import sys; open(sys.argv[1] + '.lock', 'x').write(''); print(flush=True); sys.stdin.read()"
+    else:
+        program = (
+            "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.lockf(file, fcntl.LOCK_EX); "
+            "print(flush=True); sys.stdin.read()"
+        )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with pytest.raises(archive.StoreError, match="locked"):
+            archive.pull(mail.account, archive.Mbox(tmp_path))
+        assert file.read_bytes().count(b"\nSubject: ") == len(made)
+    file.with_name("INBOX.mbox.lock").unlink(missing_ok=True)
+    assert archive.pull(mail.account, archive.Mbox(tmp_path)).written == 1
+    assert stored(tmp_path) == mail.all()
 
 
 def test_json_lines_fold(mail: Mail, tmp_path: Path) -> None:

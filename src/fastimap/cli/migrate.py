@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .. import archive
-from ..archive.report import MailboxReport, Report
-from . import accounts, exits
+from . import accounts
 from .arguments import budget, day, merged, number, shown, size
-from .exits import UsageError, readable
+from .ending import SENT, ended
+from .exits import UsageError
 from .running import explained, talk
-from .show import Show, octets
+from .show import Show
 
-__all__ = ["add", "arguments_of", "ended", "moving", "run"]
+__all__ = ["add", "arguments_of", "moving", "run"]
 
 DESCRIPTION = (
     "Copy the mail of an account to another one, with flags, keywords, dates and subscriptions. Later runs carry over "
@@ -116,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         report = archive.migrate(
             source.account, destination.account, state=options.state, progress=show.progress, **arguments
         )
-    return ended(report, options, show)
+    return ended(report, options, show, SENT)
 
 
 def arguments_of(
@@ -130,63 +129,3 @@ def arguments_of(
     if "rename" in arguments:
         arguments["rename"] = dict(arguments["rename"])
     return arguments | {"wait": options.wait, "dry_run": options.dry_run}
-
-
-def ended(report: Report, options: argparse.Namespace, show: Show) -> int:
-    """Say what came of it; return the exit code."""
-    code = exits.DONE if report.complete else exits.NOT_ALL
-    if report.stopped is not None:
-        code = exits.LIMIT
-    elif report.dry_run and not report.failed:
-        code = exits.DONE
-    if options.json:
-        for name, error in report.failed.items():
-            show.line("error", mailbox=name, error=readable(error))
-        show.line("summary", code=code, **report.as_dict())
-        return code
-    if not options.quiet or code != exits.DONE:
-        for each in report.mailboxes.values():
-            if not each.complete or each.notes or options.verbose:
-                print(_line(each, report.dry_run), file=sys.stderr)
-                for uid, reason in each.parked.items():
-                    print(f"  UID {uid}: {readable(reason)}", file=sys.stderr)
-        for note in report.notes:
-            print(readable(note), file=sys.stderr)
-        if report.held_back:
-            print(f"{readable(report.held_back)}; see --max-delete", file=sys.stderr)
-        if report.stopped:
-            when = f"; go on at {report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.go_on_at else "; run it again"
-            print(f"stopped: {readable(report.stopped)}{when}", file=sys.stderr)
-        print(_summary(report))
-    return code
-
-
-def _line(each: MailboxReport, dry_run: bool) -> str:
-    parts = [f"{each.found:,} found = {each.written:,} {'to send' if dry_run else 'sent'} + {each.present:,} there"]
-    parts += [f"{count:,} excluded ({name})" for name, count in each.excluded.items()]
-    if each.parked:
-        parts.append(f"{len(each.parked):,} parked")
-    more = [f"{each.moved:,} found there"] if each.moved else []
-    more += [f"{each.gone:,} gone at the source"] if each.gone else []
-    more += each.notes + ([each.error] if each.error else [])
-    return readable(f"{each.name}: {' + '.join(parts)}{'; ' if more else ''}{'; '.join(more)}")
-
-
-def _summary(report: Report) -> str:
-    if report.dry_run:
-        text = f"would send {report.written:,} of {report.found:,} messages, {octets(report.octets)}, to {report.store}"
-        return readable(f"{text}; nothing was done")
-    word = "complete" if report.complete else "NOT complete"
-    text = f"{word}: {report.found:,} found = {report.written:,} sent + {report.present:,} there"
-    if report.excluded_messages:
-        text += f" + {report.excluded_messages:,} excluded"
-    if report.parked:
-        text += f" + {report.parked:,} parked"
-    text += f"; {octets(report.octets)} to {report.store}"
-    if report.flags:
-        text += f"; flags of {report.flags:,} followed"
-    if report.deleted:
-        text += f"; {report.deleted:,} deleted"
-    if report.failed:
-        text += f"; {len(report.failed)} of {len(report.mailboxes)} mailboxes failed"
-    return readable(text)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from .. import archive
-from ..archive.report import MailboxReport, Report
 from ..archive.stores import FORMATS, store_at
-from . import accounts, exits
+from . import accounts
 from .arguments import budget, day, merged, number, shown, size
-from .exits import UsageError, readable
+from .ending import PULLED, ended
+from .exits import UsageError
 from .running import explained, talk
-from .show import Show, octets
+from .show import Show
 
 __all__ = ["add", "run"]
 
@@ -136,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
         made = _store(where, arguments.pop("format", None), options)
         report = archive.pull(given.account, made, progress=show.progress, **arguments)
-    return _end(report, options, show)
+    return ended(report, options, show, PULLED)
 
 
 def _store(where: str, kind: str | None, options: argparse.Namespace) -> archive.Store:
@@ -146,63 +145,3 @@ def _store(where: str, kind: str | None, options: argparse.Namespace) -> archive
             raise UsageError("--text, --body and --header go with --format parquet")
         return archive.Parquet(where, headers=options.header, text=options.text or None, body=options.body or None)
     return made
-
-
-def _end(report: Report, options: argparse.Namespace, show: Show) -> int:
-    code = exits.DONE if report.complete else exits.NOT_ALL
-    if report.stopped is not None:
-        code = exits.LIMIT
-    elif report.dry_run and not report.failed:
-        code = exits.DONE
-    if options.json:
-        for name, error in report.failed.items():
-            show.line("error", mailbox=name, error=readable(error))
-        show.line("summary", code=code, **report.as_dict())
-        return code
-    if not options.quiet or code != exits.DONE:
-        for each in report.mailboxes.values():
-            if not each.complete or each.notes or options.verbose:
-                print(_line(each), file=sys.stderr)
-                for uid, reason in each.parked.items():
-                    print(f"  UID {uid}: {readable(reason)}", file=sys.stderr)
-        if report.held_back:
-            print(f"{readable(report.held_back)}; see --max-delete", file=sys.stderr)
-        if report.stopped:
-            when = f"; go on at {report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.go_on_at else "; run it again"
-            print(f"stopped: {report.stopped}{when}", file=sys.stderr)
-        print(_summary(report))
-    return code
-
-
-def _line(each: MailboxReport) -> str:
-    parts = [f"{each.found:,} found = {each.written:,} written + {each.present:,} there"]
-    parts += [f"{count:,} excluded ({name})" for name, count in each.excluded.items()]
-    if each.parked:
-        parts.append(f"{len(each.parked):,} parked")
-    more = [f"renamed from {each.renamed_from}"] if each.renamed_from else []
-    more += [f"{each.moved:,} recognised"] if each.moved else []
-    more += [f"{each.adopted:,} adopted"] if each.adopted else []
-    more += [f"{each.gone:,} gone on the server"] if each.gone else []
-    more += each.notes + ([each.error] if each.error else [])
-    return readable(f"{each.name}: {' + '.join(parts)}{'; ' if more else ''}{'; '.join(more)}")
-
-
-def _summary(report: Report) -> str:
-    if report.dry_run:
-        adopted = sum(each.adopted for each in report.mailboxes.values())
-        text = f"would write {report.written:,} of {report.found:,} messages to {report.store}"
-        return readable(text + (f", and adopt {adopted:,}" if adopted else "") + "; nothing was done")
-    word = "complete" if report.complete else "NOT complete"
-    text = f"{word}: {report.found:,} found = {report.written:,} written + {report.present:,} there"
-    if report.excluded_messages:
-        text += f" + {report.excluded_messages:,} excluded"
-    if report.parked:
-        text += f" + {report.parked:,} parked"
-    text += f"; {octets(report.octets)} to {report.store}"
-    if report.flags:
-        text += f"; flags of {report.flags:,} followed"
-    if report.deleted:
-        text += f"; {report.deleted:,} gone"
-    if report.failed:
-        text += f"; {len(report.failed)} of {len(report.mailboxes)} mailboxes failed"
-    return readable(text)

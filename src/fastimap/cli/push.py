@@ -7,8 +7,9 @@ import argparse
 from .. import archive
 from . import accounts
 from .arguments import shown
+from .ending import SENT, ended
 from .exits import UsageError
-from .migrate import arguments_of, ended, moving
+from .migrate import arguments_of, moving
 from .running import explained, talk
 from .show import Show
 
@@ -42,4 +43,4 @@ def run(options: argparse.Namespace) -> int:
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
         report = archive.push(options.store, given.account, account=options.of, progress=show.progress, **arguments)
-    return ended(report, options, show)
+    return ended(report, options, show, SENT)
