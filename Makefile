@@ -125,6 +125,7 @@ crash: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
 	$(BIN)/python -m tests.archive.crashes --runs $(or $(RUNS),600) --seed $(or $(SEED),1)
 	$(BIN)/python -m tests.archive.crash_moves --runs $(or $(RUNS),400) --seed $(or $(SEED),1)
+	$(BIN)/python -m tests.archive.crash_many --runs $(or $(RUNS),60) --seed $(or $(SEED),1)
 
 kills: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
