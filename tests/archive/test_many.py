@@ -106,6 +106,7 @@ def test_all_is_there_once_and_one_that_fails_stops_no_other(
 
 
 @pytest.mark.parametrize(("connections", "per_host", "most"), [(1, 3, 3), (1, 1, 1), (2, 5, 4)])
+@pytest.mark.slow
 def test_the_cap_on_a_host(crowd: Crowd, tmp_path: Path, connections: int, per_host: int, most: int) -> None:
     crowd.linger = 0.05
     with ThreadPoolExecutor(8) as executor:
@@ -249,6 +250,7 @@ def test_progress(crowd: Crowd, tmp_path: Path) -> None:
     assert seen[-1].octets == sum(len(octets) for sent in crowd.sent.values() for octets in sent)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed(crowd: Crowd, tmp_path: Path) -> None:
     crowd.linger = 0.3
     with processes(2) as pool:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fastimap import archive
-from fastimap.archive import AccountReport, FromEnvironment, ManyProgress, WorkersLost, pull_many
+from fastimap.archive import AccountReport, FromCommand, FromEnvironment, ManyProgress, WorkersLost, pull_many
 from tests.archive.crowd import SECRET, Crowd, crowded
 from tests.archive.started import Started
 
@@ -28,6 +28,7 @@ PATIENCE = 60
 def cluster() -> Iterator[Any]:
     # What a killed worker holds of the cap is free after this time; half a minute, if nobody says so.
     config = {
+        "distributed.scheduler.allowed-failures": 1,
         "distributed.scheduler.locks.lease-timeout": "3s",
         "distributed.scheduler.locks.lease-validation-interval": "250ms",
     }
@@ -183,3 +184,13 @@ def test_ranges_of_a_mailbox_and_a_worker_that_is_killed(crowd: Crowd, tmp_path:
     found = Counter(archive.read(store).to_table(columns=["body"]).column("body").to_pylist())
     assert found == sum(crowd.sent.values(), Counter())
     assert sorted(store.ranges("u0@127.0.0.1")["INBOX"]) == [(low, low + 4) for low in range(1, 26, 5)]
+
+
+def test_an_account_that_kills_its_worker(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    crowd.linger = 0.1
+    accounts = crowd.accounts()
+    accounts[2] = crowd.account("u2", password=FromCommand(["sh", "-c", "kill -9 $PPID"]))
+    reports = list(pull_many(accounts, tmp_path / "Mail", executor=client))
+    assert [(report.account[:2], report.failure) for report in reports if report.error] == [("u2", "worker")]
+    crowd.sent["u2"].clear()
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent

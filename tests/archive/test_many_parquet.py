@@ -123,6 +123,7 @@ def test_credentials_of_a_store_stay_here(crowd: Crowd, tmp_path: Path) -> None:
     assert rows(local) == crowd.sent
 
 
+@pytest.mark.slow
 def test_a_bucket(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     server_module = pytest.importorskip("moto.server", reason="there is no moto for this Python")
     fs = pytest.importorskip("pyarrow.fs")

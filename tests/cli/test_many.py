@@ -52,6 +52,7 @@ def stored(crowd: Crowd, root: Path) -> dict[str, Counter[bytes]]:
 
 
 @pytest.mark.parametrize("how", [(), ("--jobs", "2", "--per-host", "2")])
+@pytest.mark.slow
 def test_failures_stand_at_the_end_with_their_codes(
     run: Run, crowd: Crowd, tmp_path: Path, how: tuple[str, ...]
 ) -> None:
@@ -81,6 +82,7 @@ def test_failures_stand_at_the_end_with_their_codes(
     assert pull(run, accounts, str(tmp_path / "Mail"), *how, "--quiet").stdout == ""
 
 
+@pytest.mark.slow
 def test_json(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     accounts = written(tmp_path, table(crowd, "u0"), table(crowd, "u1", password='password_command = "echo wrong"'))
     ended = pull(run, accounts, str(tmp_path / "Mail"), "--json")
@@ -97,6 +99,7 @@ def test_json(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     assert pull(run, accounts, str(tmp_path / "Mail"), "--json", "-a", "u1").returncode == 12
 
 
+@pytest.mark.slow
 def test_options_of_each_account(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     accounts = written(
         tmp_path,
@@ -117,6 +120,7 @@ def test_options_of_each_account(run: Run, crowd: Crowd, tmp_path: Path) -> None
 URL = '[accounts.a]\nurl = "imaps://ann@localhost"\n'
 
 
+@pytest.mark.slow
 def test_parquet(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="the extra parquet can't be installed on this Python")
     more = f'pull = {{store = "{tmp_path}/mail", format = "parquet"}}'
@@ -162,6 +166,7 @@ GOOD = URL + 'password_file = "/p"\n'
          + '[accounts.b.pull]\nstore = "x"\n', [], "have one store"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_mistakes(run: Run, tmp_path: Path, text: str | bytes | None, arguments: list[str], said: str) -> None:
     path = tmp_path / "accounts.toml"
     if text is not None:
@@ -186,6 +191,7 @@ def left(group: int) -> str:
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: signal.Signals, code: int) -> None:
     crowd.linger = 0.3
     accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
@@ -211,6 +217,7 @@ def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: sig
     assert stored(crowd, tmp_path / "Mail") == crowd.sent
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced(crowd: Crowd, tmp_path: Path) -> None:
     crowd.linger = 0.3
     accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
@@ -228,6 +235,7 @@ def test_a_process_that_is_killed_is_replaced(crowd: Crowd, tmp_path: Path) -> N
     assert stored(crowd, tmp_path / "Mail") == crowd.sent
 
 
+@pytest.mark.slow
 def test_dask(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra dask can't be installed on this Python")
     accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))

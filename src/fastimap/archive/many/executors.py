@@ -24,7 +24,11 @@ _OVERLAP = 30.0
 
 
 class Again(Exception):
-    """The task was not done, and can be given out once more."""
+    """The task was not done, and can be given out once more; alone, where it may be what its workers die of."""
+
+    def __init__(self, alone: bool = False) -> None:
+        super().__init__()
+        self.alone = alone
 
 
 class Crew(Protocol):
@@ -101,6 +105,7 @@ class Dask:
         self.client = client
         self.per_host = per_host
         self.run: str = uuid.uuid4().hex
+        self._suspects: set[str] = set()
         self._address = getattr(client.scheduler, "address", "?")
 
     def submit(self, task: Task) -> Any:
@@ -129,6 +134,9 @@ class Dask:
         except (CancelledError, TimeoutError):
             raise Again from None
         except KilledWorker as exc:
+            if task.key not in self._suspects:  # it was on workers that died, of another task perhaps
+                self._suspects.add(task.key)
+                raise Again(alone=True) from None
             return task.failed(exc, "worker")
         except Exception as exc:  # the worker has no fastimap, or another one
             return task.failed(exc)

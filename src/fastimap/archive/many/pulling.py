@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import queue
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
@@ -52,8 +52,9 @@ def pull_many(
 
     :param accounts: whose mail: accounts or their URLs, or a mapping from names to them. Without one, an account is
         called user@host.
-    :param store: a store, below whose root each account has one like it, in a directory of its name; or a directory,
-        for Maildirs; or a function that returns the store of an account by its name.
+    :param store: a store, below whose root each account has one like it, in a directory of its name; or a `Parquet`
+        store, which they share; or a directory, for Maildirs; or a function that returns the store of an account by its
+        name.
     :param executor: who does it: a pool of `concurrent.futures`, or a `distributed.Client` of Dask (it comes with
         ``fastimap[dask]``), whose workers see the stores at the same paths; None: this thread, one after the other.
     :param per_host: connections to one host at once, at most, those of all workers together. With Dask this holds for
@@ -210,28 +211,22 @@ class _Run:
         """Give tasks out, never more than `per_host` connections to one host at once, and yield what comes back."""
         from .executors import Again
 
-        waiting: dict[str, deque[_Given]] = {}
+        waiting = _Waiting(per_host)
         for task in self.tasks:
-            waiting.setdefault(task.host, deque()).append(_Given(task))
-        busy = dict.fromkeys(waiting, 0)
+            waiting.add(_Given(task))
         out: dict[int, _Given] = {}
         done: queue.SimpleQueue[int] = queue.SimpleQueue()
         number = 0
         try:
             self._tell()
-            while out or any(waiting.values()):
+            while out or waiting:
                 if not self.closed and self._asked_to_stop():
                     crew.cancel(each.future for each in out.values())
-                    for tasks in waiting.values():
-                        while tasks:
-                            task = tasks.popleft().task
-                            yield from self._end(task, task.not_begun())
+                    for task in waiting.drained():
+                        yield from self._end(task, task.not_begun())
                     continue
-                for host in _due(waiting, busy, per_host):
-                    given = waiting[host].popleft()
+                for given in waiting.due():
                     given.future = crew.submit(given.task)
-                    given.attempts += 1
-                    busy[host] += given.task.connections
                     number += 1
                     out[number] = given
                     given.future.add_done_callback(lambda _, number=number: done.put(number))
@@ -240,17 +235,18 @@ class _Run:
                 except queue.Empty:
                     self._tell()
                     continue
-                busy[given.task.host] -= given.task.connections
+                waiting.ended(given)
                 try:
                     outcome = crew.outcome(given.task, given.future)
-                except Again:
+                except Again as again:
                     if not self.closed and given.attempts < _ATTEMPTS:
-                        waiting[given.task.host].append(given)
+                        waiting.add(given, alone=again.alone)
                         continue
                     outcome = given.task.not_begun() if self.closed else given.task.forgotten()
                 if isinstance(outcome, Plan):
                     self._cut(given.task, outcome)
-                    waiting[given.task.host].extend(map(_Given, outcome.tasks))
+                    for task in outcome.tasks:
+                        waiting.add(_Given(task))
                 else:
                     yield from self._end(given.task, outcome)
         finally:
@@ -258,12 +254,45 @@ class _Run:
             crew.cancel(each.future for each in out.values())
 
 
-def _due(waiting: dict[str, deque[_Given]], busy: dict[str, int], per_host: int) -> Iterator[str]:
-    """Yield the hosts that can have another task, in turn, while the caller gives them out."""
-    more = True
-    while more:
-        more = False
-        for host, tasks in waiting.items():
-            if tasks and busy[host] + tasks[0].task.connections <= per_host:
-                more = True
-                yield host
+class _Waiting:
+    """Tasks that are to be given out: the hosts take turns, and none has more connections than it may."""
+
+    def __init__(self, per_host: int) -> None:
+        self.per_host = per_host
+        self.by_host: dict[str, deque[_Given]] = {}
+        self.alone: deque[_Given] = deque()
+        """What may be the end of its worker; so nothing else is done meanwhile."""
+        self.busy: Counter[str] = Counter()
+
+    def __bool__(self) -> bool:
+        return bool(self.alone) or any(self.by_host.values())
+
+    def add(self, given: _Given, alone: bool = False) -> None:
+        (self.alone if alone else self.by_host.setdefault(given.task.host, deque())).append(given)
+
+    def due(self) -> Iterator[_Given]:
+        """Yield what is to be given out now."""
+        more = True
+        while more:
+            more = False
+            for host, tasks in self.by_host.items():
+                if tasks and self.busy[host] + tasks[0].task.connections <= self.per_host:
+                    more = True
+                    yield self._begun(tasks.popleft())
+        if self.alone and not self.busy.total() and not any(self.by_host.values()):
+            yield self._begun(self.alone.popleft())
+
+    def _begun(self, given: _Given) -> _Given:
+        given.attempts += 1
+        self.busy[given.task.host] += given.task.connections
+        return given
+
+    def ended(self, given: _Given) -> None:
+        """Note that it is not with its worker any more."""
+        self.busy[given.task.host] -= given.task.connections
+
+    def drained(self) -> Iterator[Task]:
+        """Yield all of them, which are then not waiting any more."""
+        for tasks in (*self.by_host.values(), self.alone):
+            while tasks:
+                yield tasks.popleft().task
