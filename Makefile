@@ -5,6 +5,7 @@
 #   make check       the loop of a minute: ruff, mypy on src, the fast tests on both parsers
 #   make test        all tests, against real servers where they are available
 #   make test-wheel  the fast tests on what a user installs: the wheel that is built from the sdist
+#   make test-newest  the fast tests on the newest CPython that Debian carries
 #   make lint        ruff, mypy, pyright, cython-lint, codespell, actionlint, zizmor, the layers
 #   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
 #   make bench       the benchmarks
@@ -40,7 +41,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 ALONE := not server and not hostile and not foreign
 FAST := not slow and $(ALONE)
 
-.PHONY: check test test-wheel lint demo bench instructions volume wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
+.PHONY: check test test-wheel test-newest lint demo bench instructions volume wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -62,6 +63,9 @@ test: $(VENV)/dev.stamp $(VENV)/extension.stamp
 test-wheel: $(VENV)/wheel.stamp
 	HYPOTHESIS_PROFILE=dev $(VENV)/wheel/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m '$(ALONE)' \
 	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
+
+test-newest: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	$(BIN)/python -m tools.test_newest -n $(CORES) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -103,7 +104,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         for watcher in each.watchers:
             watcher.join()
         for value in each.names.values():
-            if isinstance(value, Client):
+            if isinstance(value, (Client, sqlite3.Connection)):
                 value.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import random
 import sqlite3
@@ -61,7 +62,8 @@ def test_it_is_there_again_after_it_was_closed(cursor: SQLiteCursor, path: Path)
     cursor.done([lease])
     cursor.applied(PLACE, VALIDITY, 123)
     cursor.close()
-    assert SQLiteCursor(path).mark(PLACE) == Mark(VALIDITY, UIDSet("1:10,12"), 123)
+    with contextlib.closing(SQLiteCursor(path)) as again:
+        assert again.mark(PLACE) == Mark(VALIDITY, UIDSet("1:10,12"), 123)
     assert cursor.mark(OTHER) is None
 
 
@@ -223,7 +225,8 @@ def test_a_cursor_that_was_there_and_is_gone(cursor: SQLiteCursor, path: Path) -
     again = SQLiteCursor(path, again=True)
     assert again.lost
     again.close()
-    assert not SQLiteCursor(path).lost
+    with contextlib.closing(SQLiteCursor(path)) as third:
+        assert not third.lost
 
 
 def test_actions_are_kept_until_they_are_done(cursor: SQLiteCursor) -> None:
@@ -329,6 +332,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # pytest's own processes have threads
 def test_a_child_of_fork_has_a_connection_of_its_own(cursor: SQLiteCursor) -> None:
     child = os.fork()
     if child == 0:
