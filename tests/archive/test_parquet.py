@@ -6,13 +6,14 @@ import json
 import pickle
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastimap import Account, UIDSet, archive
+from fastimap import Account, Client, UIDSet, archive
 from fastimap.archive import Parquet
 from fastimap.archive.shards import hive_value
 from fastimap.archive.stores import kind_of, store_at
@@ -329,6 +330,24 @@ def test_shards_of_a_mailbox(mail: Mail, tmp_path: Path) -> None:
         archive.pull(mail.account, whole.shard(name, "INBOX", range(3, 6)), mailboxes=["INBOX"])
     with pytest.raises(ValueError, match="is not for"):
         archive.pull(mail.account, whole.shard("other"))
+
+
+def test_an_account_is_cut_into_shards_and_pushed_elsewhere(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 12, flags=("\\Seen",))
+    mail.fill("a", 2, create=True)
+    store = Parquet(tmp_path, body=True)
+    for added in (14, 0):
+        (report,) = archive.pull_many([mail.account], store, uids_per_task=5)
+        assert (report.added, report.error) == (added, None)
+    assert len(manifests_of(tmp_path, "INBOX")) == 3
+    assert stored(tmp_path) == mail.all()
+    other = replace(mail.account, user=mail.server.new_user())
+    for written in (14, 0):
+        pushed = archive.push(store, other)
+        assert (pushed.complete, pushed.written) == (True, written)
+    with Client(other) as client:
+        client.select("INBOX", read_only=True)
+        assert [row.body for row in client.fetch("1:*", "BODY.PEEK[]")] == [row[1] for row in mail.all()["INBOX"]]
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
