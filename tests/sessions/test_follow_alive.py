@@ -13,7 +13,7 @@ import pytest
 
 from fastimap import Account, AsyncFollow, Client, UIDSet, follow
 from fastimap.sessions.cursor import Mark, Place, SQLiteCursor
-from fastimap.sessions.follow import LateMessages, Message, body
+from fastimap.sessions.follow import LateMessages, MailboxGone, Message, body
 from fastimap.sessions.retry import no_waits
 from fastimap.testing import IMAPServer
 from fastimap.types import Reconnected
@@ -195,3 +195,39 @@ def test_messages_are_known_again_by_emailid(cyrus_3_6: Any, path: Path) -> None
     make_anew(account, "b", "c", "b", "b", "a")
     assert sorted(all_of(account, path, **options)) == ["b", "c"]
     assert all_of(account, path, **options) == []
+
+
+def test_lag_counts_what_waits(account: Account, path: Path) -> None:
+    send(account, "a", "b", "c")
+    lags = []
+    with follow(account, cursor=path, start="all", once=True) as mail:
+        for message in mail:
+            lags.append(mail.lag)
+            message.done()
+        assert mail.lag == 0
+        assert 0 <= mail.state.age < 60
+    assert lags == [3, 2, 1]
+
+
+def test_a_mailbox_that_is_renamed_while_it_is_followed(account: Account, path: Path) -> None:
+    """It is gone, and comes back by its name: what was done in it is not done again."""
+    with Client(account) as client:
+        client.create_mailbox("Work")
+    send(account, "a", mailbox="Work")
+    seen: list[Any] = []
+    with no_waits(), follow(account, "Work", cursor=path, start="all", poll=0.3, status_poll=0.3) as mail:
+        for event in mail.events():
+            if isinstance(event, Message):
+                seen.append(subject(event))
+                event.done()
+                if subject(event) == "b":
+                    mail.stop()
+                else:
+                    with Client(account) as client:
+                        client.rename_mailbox("Work", "Elsewhere")
+            elif isinstance(event, MailboxGone):
+                seen.append("gone")
+                with Client(account) as client:
+                    client.rename_mailbox("Elsewhere", "Work")
+                send(account, "b", mailbox="Work")
+    assert seen == ["a", "gone", "b"]
