@@ -9,15 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from typing import Any, Literal
 
 from .errors import StoreError
 from .filesystems import Files
 from .state import MARKER
 
-__all__ = ["FOLDER", "FORMAT", "Manifest", "Part", "account_folder", "hive_value", "manifests"]
+__all__ = [
+    "FOLDER",
+    "FORMAT",
+    "Manifest",
+    "Part",
+    "account_folder",
+    "batches",
+    "damage_of",
+    "hive_value",
+    "manifests",
+    "read_manifest",
+]
 
 FOLDER = MARKER.partition("/")[0]
 """Hidden from what looks for tables: its name begins with an underscore."""
@@ -105,6 +117,26 @@ def manifests(files: Files, accounts: Iterable[str] | None = None) -> list[Manif
     folders = [FOLDER] if accounts is None else [account_folder(account) for account in accounts]
     names = [name for folder in folders for name in files.names(folder, ".json") if name != MARKER]
     return [read_manifest(files, name) for name in names]
+
+
+def batches(files: Files, part: Part, columns: Sequence[str]) -> Iterator[Any]:
+    """Yield some columns of a file, those that it has, as record batches."""
+    parquet = import_module("pyarrow.parquet")
+    with files.filesystem.open_input_file(files.path(part.path)) as source:
+        file = parquet.ParquetFile(source)
+        names = [name for name in columns if name in file.schema_arrow.names]
+        yield from file.iter_batches(columns=names)
+
+
+def damage_of(files: Files, part: Part) -> tuple[str, str] | None:
+    """Return what is wrong with a file, as `Difference.what` and `detail`; None: it is as it was written."""
+    try:
+        octets = files.read(part.path)
+    except FileNotFoundError as exc:
+        return "missing", str(exc)
+    if hashlib.sha256(octets).hexdigest() != part.path.rpartition("/")[2].partition(".")[0]:
+        return "octets", f"{part.path} is not as it was written"
+    return None
 
 
 def hive_value(text: str) -> str:

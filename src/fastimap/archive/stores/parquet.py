@@ -21,7 +21,18 @@ from ..locks import locked
 from ..messages import ITEMS, made_extra, split_extra
 from ..names import file_key
 from ..shard_state import ShardState
-from ..shards import FOLDER, FORMAT, Manifest, Part, account_folder, hive_value, manifests, read_manifest
+from ..shards import (
+    FOLDER,
+    FORMAT,
+    Manifest,
+    Part,
+    account_folder,
+    batches,
+    damage_of,
+    hive_value,
+    manifests,
+    read_manifest,
+)
 from ..state import MARKER, Entry, Place, State
 from .base import Message, Store, made_message
 
@@ -287,7 +298,7 @@ class Parquet(Store):
                 try:
                     self._take(state, number, part)
                 except (OSError, pyarrow().ArrowInvalid) as exc:
-                    if self._look(part) is None:
+                    if damage_of(self.files(), part) is None:
                         raise  # it is not the file
                     self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
                     manifest.parts = [each for each in manifest.parts if each is not part]
@@ -295,9 +306,9 @@ class Parquet(Store):
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
         if part.kind == "messages":
-            state.insert(list(self._rows(number, part)))
+            state.insert(list(_rows(self.files(), number, part)))
             return
-        for batch in self._batches(part, ("uid", "flags", "gmail_labels", "expunged")):
+        for batch in batches(self.files(), part, ("uid", "flags", "gmail_labels", "expunged")):
             for row in batch.to_pylist():
                 self._alter(state, number, row)
 
@@ -315,27 +326,6 @@ class Parquet(Store):
             _, gmail_id, email_id = split_extra(found[0])
             extra = made_extra(row["gmail_labels"], gmail_id, email_id)
             state.alter(mailbox, row["uid"], " ".join(row["flags"] or ()), extra, row["expunged"])
-
-    def _rows(self, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
-        compute = import_module("pyarrow.compute")
-        for batch in self._batches(part, _STATE):
-            columns = {name: batch[name] for name in batch.schema.names}
-            columns["flags"] = compute.binary_join(columns["flags"], " ")
-            columns["internal_date"] = compute.divide(columns["internal_date"].cast("int64"), 1_000_000)
-            none = [None] * batch.num_rows
-            values = [columns[name].to_pylist() if name in columns else none for name in _STATE]
-            for uid, size, date, flags, digest, email_id, gmail_id, labels in zip(*values, strict=True):
-                extra = made_extra(labels, gmail_id, email_id)
-                yield number, uid, size or 0, date, flags or "", digest or b"", None, extra
-
-    def _batches(self, part: Part, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield some columns of a file."""
-        parquet = import_module("pyarrow.parquet")
-        files = self.files()
-        with files.filesystem.open_input_file(files.path(part.path)) as source:
-            file = parquet.ParquetFile(source)
-            names = [name for name in columns if name in file.schema_arrow.names]
-            yield from file.iter_batches(columns=names)
 
     # What is fetched.
 
@@ -530,7 +520,7 @@ class Parquet(Store):
                 for part in shard.manifest.parts:
                     if part.kind == "messages":
                         with contextlib.suppress(OSError):
-                            for batch in self._batches(part, ["uid"]):
+                            for batch in batches(self.files(), part, ["uid"]):
                                 found.update(dict.fromkeys(batch["uid"].to_pylist(), part))
             self._index = place.id, found
         try:
@@ -544,10 +534,10 @@ class Parquet(Store):
             raise LookupError(f"{self.where} does not keep whole messages (body=True)")
         if self._open[0] != part.path:
             try:
-                batches = list(self._batches(part, ("uid", "body")))
+                found = list(batches(self.files(), part, ("uid", "body")))
             except OSError as exc:
                 raise LookupError(str(exc)) from None
-            bodies = {row["uid"]: row["body"] for batch in batches for row in batch.to_pylist()}
+            bodies = {row["uid"]: row["body"] for batch in found for row in batch.to_pylist()}
             self._open = part.path, bodies
         octets = self._open[1].get(entry.uid)
         if octets is None:
@@ -560,19 +550,23 @@ class Parquet(Store):
         except LookupError as exc:
             return "missing", str(exc).strip("'\"")
         if part.path not in self._bad:
-            self._bad[part.path] = self._look(part)
+            self._bad[part.path] = damage_of(self.files(), part)
         bad = self._bad[part.path]
         return super().check(place, entry) if bad is None and part.columns.get("body") else bad
 
-    def _look(self, part: Part) -> tuple[str, str] | None:
-        try:
-            octets = self.files().read(part.path)
-        except FileNotFoundError as exc:
-            return "missing", str(exc)
-        digest = sha256(octets, usedforsecurity=False).hexdigest()
-        if digest != part.path.rpartition("/")[2].partition(".")[0]:
-            return "octets", f"{part.path} is not as it was written"
-        return None
+
+def _rows(files: Files, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
+    """Yield what the state holds of the messages of a file."""
+    compute = import_module("pyarrow.compute")
+    for batch in batches(files, part, _STATE):
+        columns = {name: batch[name] for name in batch.schema.names}
+        columns["flags"] = compute.binary_join(columns["flags"], " ")
+        columns["internal_date"] = compute.divide(columns["internal_date"].cast("int64"), 1_000_000)
+        none = [None] * batch.num_rows
+        values = [columns[name].to_pylist() if name in columns else none for name in _STATE]
+        for uid, size, date, flags, digest, email_id, gmail_id, labels in zip(*values, strict=True):
+            extra = made_extra(labels, gmail_id, email_id)
+            yield number, uid, size or 0, date, flags or "", digest or b"", None, extra
 
 
 def header_item(names: Iterable[str], section: str = "BODY") -> str:
