@@ -434,6 +434,8 @@ DAMAGE = [
     # A line break in a quoted string; what it looks like is not taken for a response.
     (b'* 1 FETCH (X "a\r\n* 2 EXISTS\r\nT1 {3}\r\nb")\r\n', [(b'* 1 FETCH (X "a\r\n* 2 EXISTS\r\nT1 {3}\r\nb")',)]),
     (b'* 1 FETCH (X "a\nb" BODY[] {1}\r\nx)\r\n', [(b'* 1 FETCH (X "a\nb" BODY[] {1}', b"x", b")")]),
+    # The end of the response looks like an announcement, and is none.
+    (b'* 1 FETCH (X "a\r\nb"){3x\r\n* 2 EXISTS\r\n', [(b'* 1 FETCH (X "a\r\nb"){3x',), (b"* 2 EXISTS",)]),
     (b'* 1 FETCH (BODY[] {1}\r\nx X "a\r\n* 2\r\n")\r\n', [(b"* 1 FETCH (BODY[] {1}", b"x", b' X "a\r\n* 2\r\n")')]),
     (b'* 1 FETCH (X "a {1}\r\nb" Y "c\r\nd")\r\n', [(b'* 1 FETCH (X "a {1}\r\nb" Y "c\r\nd")',)]),
     # A quoted string that nothing closes before the answer to a command, or not with the response.

@@ -239,7 +239,9 @@ cdef Py_ssize_t _announced(const char* text, Py_ssize_t length) noexcept:
     cdef Py_ssize_t position = length - 2
     cdef Py_ssize_t last
     cdef unsigned long long size = 0
-    if position >= 0 and text[position] == c"+":
+    if position < 0 or text[length - 1] != c"}":
+        return -1
+    if text[position] == c"+":
         position -= 1
     last = position
     while position >= 0 and c"0" <= text[position] <= c"9":
