@@ -244,24 +244,8 @@ class _Pull:
         self.sleep = retry.sleep or time.sleep
         self.retry = replace(retry, sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
-        self.adoption = self._adoption()
+        self.adoption = _adoption(options, state)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
-
-    def _adoption(self) -> Adoption | None:
-        """Return what is to be adopted, of this run or of one that did not end."""
-        root = self.options.adopt
-        db = self.state.db
-        if root is None:
-            (kept,) = db.execute("SELECT max(value) FROM about WHERE name = 'adopt'").fetchone()
-            root = None if kept is None else Path(kept)
-        if root is None or not root.is_dir():
-            return None
-        if self.options.dry_run:
-            return Adoption(root)
-        self.state.begin()
-        db.execute("INSERT OR REPLACE INTO about VALUES ('adopt', ?)", (str(root),))
-        self.state.commit()
-        return Adoption(root)
 
     # The whole.
 
@@ -475,14 +459,14 @@ class _Pull:
             new -= self._match(client, job, place, new)
             new -= self._adopt(client, job, place, new)
             if there:  # flags of what was found by names are the reader's
-                self._select(client, job.name, uid_validity)
+                _examine(client, job.name, uid_validity)
                 found.changes += flag_changes(client, place, UIDSet(there), state, None)
             self._follow(place, report, found)
             gone_while = UIDSet()
             items = self.store.items(client)
             blocks = _blocks(new, options.newest_first)
             if options.connections == 1 or not self.store.together:
-                self._select(client, job.name, uid_validity)
+                _examine(client, job.name, uid_validity)
                 for block in blocks:
                     gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
             else:
@@ -540,13 +524,6 @@ class _Pull:
         self.received += octets
         self.meter.add(octets)
 
-    def _select(self, client: Client, name: str, uid_validity: int) -> None:
-        session = client.session
-        if session.mailbox != name or not session.examined:
-            client.select(name, read_only=True)
-        if client.session.uid_validity != uid_validity:
-            raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
-
     # Its messages.
 
     def _match_dry(self, client: Client, job: _Job, found: Comparison) -> None:
@@ -555,12 +532,12 @@ class _Pull:
         if not new:
             return
         if self.store.moves and self.candidates.count:
-            self._select(client, job.name, uid_validity)
+            _examine(client, job.name, uid_validity)
             moved = UIDSet(match.uid for match in self.candidates.matches(client, new))
             report.moved = len(moved)
             new -= moved
         if self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
-            self._select(client, job.name, uid_validity)
+            _examine(client, job.name, uid_validity)
             report.adopted = sum(1 for _ in self.adoption.matches(client, mailbox, uid_validity, new))
         report.written -= report.moved + report.adopted
         report.present += report.moved + report.adopted
@@ -569,7 +546,7 @@ class _Pull:
         """Have those messages here that the store has elsewhere, and that are there no more."""
         if not self.store.moves or not self.candidates.count or not new:
             return UIDSet()
-        self._select(client, job.name, place.uid_validity)
+        _examine(client, job.name, place.uid_validity)
         moved: list[int] = []
         matches = list(self.candidates.matches(client, new))
         for start in range(0, len(matches), _TOGETHER):
@@ -588,7 +565,7 @@ class _Pull:
         mailbox = self.adoption.mailbox(job.info) if new else None
         if mailbox is None or not mailbox.files:
             return UIDSet()
-        self._select(client, job.name, place.uid_validity)
+        _examine(client, job.name, place.uid_validity)
         done: list[int] = []
         together: list[Adopted] = []
 
@@ -728,6 +705,30 @@ class _Pull:
     def _left(self, gone: _Gone) -> list[Entry]:
         """Return the messages that are gone, and did not turn up elsewhere."""
         return [entry for entry in self.state.some(gone.place, gone.uids) if not entry.gone]
+
+
+def _adoption(options: Options, state: State) -> Adoption | None:
+    """Return what is to be adopted, of this run or of one that did not end."""
+    root = options.adopt
+    if root is None:
+        (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'adopt'").fetchone()
+        root = None if kept is None else Path(kept)
+    if root is None or not root.is_dir():
+        return None
+    if options.dry_run:
+        return Adoption(root)
+    state.begin()
+    state.db.execute("INSERT OR REPLACE INTO about VALUES ('adopt', ?)", (str(root),))
+    state.commit()
+    return Adoption(root)
+
+
+def _examine(client: Client, name: str, uid_validity: int) -> None:
+    session = client.session
+    if session.mailbox != name or not session.examined:
+        client.select(name, read_only=True)
+    if client.session.uid_validity != uid_validity:
+        raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
 
 
 def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:

@@ -38,7 +38,7 @@ class Files:
             location = str(self.local)
             filesystem = fs.LocalFileSystem()
         self.filesystem: Any = filesystem
-        self.root = location.rstrip("/")
+        self.root: str = location.rstrip("/")
         self._selector: Any = fs.FileSelector
         self._base = filesystem
         while self._base.type_name == "subtree":

@@ -60,7 +60,7 @@ class Builder:
         self._rows: list[FetchedMessage] = []
         self._octets = 0
         self._batches: list[Any] = []
-        self.octets = 0
+        self.octets: int = 0
         """How large the record batches are."""
         self._large = [name for name in columns.names if name in ("text", "body")] + [*columns.sections]
         self._addresses = Values()
@@ -82,7 +82,7 @@ class Builder:
     def _finish(self) -> None:
         if self._rows:
             batch: Any = self.batch(self._rows)
-            self.octets += batch.nbytes
+            self.octets += int(batch.nbytes)
             self._batches.append(batch)
             self._rows = []
             self._octets = 0

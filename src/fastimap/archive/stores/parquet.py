@@ -64,6 +64,17 @@ class _Shard:
     """Files that are written, and in no manifest yet."""
 
 
+def _kept_columns(files: Files) -> dict[str, Any]:
+    """Return which columns the store has beside those that all have; none where there is no store yet."""
+    try:
+        columns: dict[str, Any] = json.loads(files.read(MARKER))["columns"]
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"{files.path(MARKER)} is not fastimap's") from None
+    return columns
+
+
 class Parquet(Store):
     """Files of Parquet in hive folders, ``account=a@h/mailbox=INBOX/year=2024``; `fastimap.archive.read` reads them.
 
@@ -179,13 +190,7 @@ class Parquet(Store):
 
     def _settle(self) -> None:
         """Have the columns that the store has, where none were asked for."""
-        try:
-            about = json.loads(self.files().read(MARKER))
-            columns = about["columns"]
-        except FileNotFoundError:
-            columns = {}
-        except (ValueError, KeyError, TypeError):
-            raise StoreError(f"{self.files().path(MARKER)} is not fastimap's") from None
+        columns = _kept_columns(self.files())
         self._headers: tuple[str, ...] = tuple(columns.get("headers", ())) if self.headers is None else self.headers
         self._text = bool(columns.get("text") if self.text is None else self.text)
         self._body = bool(columns.get("body") if self.body is None else self.body)
