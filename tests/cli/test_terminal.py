@@ -85,7 +85,8 @@ def on_a_terminal(mail: Mail, *arguments: str, **variables: str) -> Iterator[Ter
 
 def test_progress_is_shown(mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 300)
-    with on_a_terminal(mail, "pull", mail.url, str(tmp_path), FASTIMAP_PASSWORD=mail.server.password) as terminal:
+    arguments = ("pull", mail.url, str(tmp_path), "--bwlimit", "300K")  # a second, so that there is something to see
+    with on_a_terminal(mail, *arguments, FASTIMAP_PASSWORD=mail.server.password) as terminal:
         assert terminal.end() == 0
     assert b"INBOX" in terminal.seen
     assert b"/300" in terminal.seen

@@ -376,7 +376,7 @@ def fetch(fragments, depth=READER_LIMITS.depth):
 
 
 cdef object _tolerant(fragments, depth):
-    """The FETCH response in `fragments` by the Python twin, imported once there is need: most servers send what is plain."""
+    """The FETCH response in `fragments` by the Python twin, imported once there is need of it."""
     from ._parser_py.fetch import fetch as tolerant
 
     return tolerant(fragments, depth)
