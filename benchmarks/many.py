@@ -47,7 +47,7 @@ def _processes(count: int) -> Iterator[Any]:
 def _dask(count: int) -> Iterator[Any]:
     import distributed
 
-    options: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "dashboard_address": None}
+    options: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(n_workers=count, **options) as cluster, distributed.Client(cluster) as client:
         client.run(_ready, 0)
         yield client

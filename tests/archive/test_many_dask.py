@@ -32,7 +32,7 @@ def cluster() -> Iterator[Any]:
         "distributed.scheduler.locks.lease-timeout": "3s",
         "distributed.scheduler.locks.lease-validation-interval": "250ms",
     }
-    options = {"dashboard_address": None, "silence_logs": 50}
+    options = {"dashboard_address": ":0", "silence_logs": 50}
     with (
         dask.config.set(config),
         distributed.LocalCluster(n_workers=2, threads_per_worker=3, processes=True, **options) as made,

@@ -214,7 +214,7 @@ def many_accounts(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     stage.names |= {"__name__": "__main__"}
     pool = pool._replace(source=pool.source.replace("ProcessPoolExecutor", "ThreadPoolExecutor"))
     assert "ann@imap.example.org 1 None\n" in stage.run(pool)
-    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=":0") as cluster:
         stage.names["address"] = cluster
         dask = dask._replace(source=dask.source.replace("/mnt/mail", str(stage.directory / "shared")))
         assert "ann@imap.example.org 3 None\n" in stage.run(dask)
