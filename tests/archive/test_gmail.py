@@ -64,6 +64,7 @@ def extras(root: Path) -> dict[int, tuple[list[str], str]]:
         state.close()
 
 
+@pytest.mark.slow
 def test_each_message_once_with_its_labels(account: Account, tmp_path: Path) -> None:
     report = archive.pull(account, tmp_path)
     assert report.complete

@@ -84,6 +84,7 @@ def test_implementation_is_named(run: Run) -> None:
     assert "parser implementation: py (pure Python)" in ended.stdout
 
 
+@pytest.mark.slow
 def test_version(run: Run) -> None:
     ended = run("--version")
     assert re.fullmatch(r"fastimap \d+\.\d+.*\n", ended.stdout)

@@ -74,6 +74,7 @@ def test_usage(
     assert text in line
 
 
+@pytest.mark.slow
 def test_a_password_in_the_url_is_refused_and_not_repeated(run: Run) -> None:
     line = said(run("demo", "imaps://user:secret@host/"), 2)
     assert "FASTIMAP_PASSWORD" in line
@@ -97,6 +98,7 @@ def demo(run: Run, url: str, *arguments: str, password: str = "password", **vari
     return said(run("demo", url, "--rounds=1", *arguments, FASTIMAP_PASSWORD=password, **variables), 1)
 
 
+@pytest.mark.slow
 def test_wrong_host(run: Run) -> None:
     assert "there is no host 'nowhere.invalid'" in demo(run, "imaps://user@nowhere.invalid/")
 
@@ -110,6 +112,7 @@ def test_refused_port(run: Run, scheme: str) -> None:
     assert f"127.0.0.1:{port} refuses the connection: check the port" in line
 
 
+@pytest.mark.slow
 def test_wrong_password(run: Run, server: IMAPServer) -> None:
     line = demo(run, f"imap://user@127.0.0.1:{server.port}/", password="wrong")
     assert "user can't log in" in line
@@ -123,6 +126,7 @@ def test_missing_mailbox(run: Run, server: IMAPServer, url_name: str) -> None:
     assert line.endswith("ssing' can't be opened: [NONEXISTENT] No mailbox of that name; check its name")
 
 
+@pytest.mark.slow
 def test_empty_mailbox(run: Run, server: IMAPServer) -> None:
     server.create("Empty")
     assert "'Empty' holds no messages" in demo(run, f"imap://user@127.0.0.1:{server.port}/Empty")
@@ -144,6 +148,7 @@ def test_certificate_of_an_unknown_authority(run: Run, certificate: ssl.SSLConte
     assert "SSL_CERT_FILE" in line
 
 
+@pytest.mark.slow
 def test_tls_to_a_port_without(run: Run, server: IMAPServer) -> None:
     line = demo(run, f"imaps://user@127.0.0.1:{server.port}/")
     assert "does not speak TLS" in line
@@ -205,6 +210,7 @@ def test_servers_that_are_none(run: Run, pieces: list[bytes], text: str) -> None
         assert text in demo(run, f"imap://user@127.0.0.1:{port}/")
 
 
+@pytest.mark.slow
 def test_no_tls_is_offered_beyond_loopback(run: Run, server: IMAPServer) -> None:
     """A name that is no loopback name leads to the server, by a resolver of the test's own."""
     name = "testserver.example"

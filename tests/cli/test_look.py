@@ -175,6 +175,7 @@ def test_doctor_finds_what_is_odd(run: Run, memory: IMAPServer, before: bytes, a
         assert said in ended.stdout
 
 
+@pytest.mark.slow
 def test_doctor_says_what_to_set_at_gmail(run: Run, memory: IMAPServer) -> None:
     with odd(memory, says=lambda line: line.replace(b" IDLE", b" IDLE X-GM-EXT-1")) as port:
         ended = run("doctor", f"imap://me@127.0.0.1:{port}", "--insecure", FASTIMAP_PASSWORD="secret")

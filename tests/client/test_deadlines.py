@@ -39,6 +39,7 @@ def soon() -> Iterator[None]:
     assert time.monotonic() - begin < SOON
 
 
+@pytest.mark.slow
 def test_no_connection(door: Door) -> None:
     with contextlib.ExitStack() as stack:
         # A queue that is full: the kernel leaves further connections without an answer.
@@ -80,12 +81,14 @@ def test_a_greeting_that_drips(scripted: Callable[..., Any]) -> None:
         client.connect()
 
 
+@pytest.mark.slow
 def test_no_tls(scripted: Callable[..., Any]) -> None:
     client = scripted(swallow, tls=True, timeout=0.3)
     with soon(), pytest.raises(errors.Timeout):
         client.connect()
 
 
+@pytest.mark.slow
 def test_silence(scripted: Callable[..., Any]) -> None:
     client = scripted(converse(lambda command: b""), timeout=Timeouts(response=0.3))
     client.connect()
@@ -186,6 +189,7 @@ def test_idle_with_a_dead_server(scripted: Callable[..., Any]) -> None:
         list(client.idle(renew=0.2))
 
 
+@pytest.mark.slow
 def test_polling_a_dead_server(scripted: Callable[..., Any]) -> None:
     client = scripted(converse(lambda command: b"", b"IMAP4rev1"), timeout=Timeouts(response=0.3))
     client.connect()
@@ -193,6 +197,7 @@ def test_polling_a_dead_server(scripted: Callable[..., Any]) -> None:
         list(client.idle(poll=0.1))
 
 
+@pytest.mark.slow
 def test_idle_that_is_not_begun(scripted: Callable[..., Any]) -> None:
     client = scripted(converse(lambda command: b""), timeout=Timeouts(response=0.3))
     client.connect()
@@ -235,6 +240,7 @@ def test_a_slow_reader_is_not_a_slow_server(scripted: Callable[..., Any]) -> Non
         assert uids == list(range(1, 201))
 
 
+@pytest.mark.slow
 def test_logout_unanswered(scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocking, "_LOGOUT_TIMEOUT", 0.3)
     monkeypatch.setattr(aio, "_LOGOUT_TIMEOUT", 0.3)

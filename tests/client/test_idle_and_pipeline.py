@@ -218,6 +218,7 @@ def test_other_calls_inside_the_block(server: IMAPServer, client: Any) -> None:
     assert second.result()[0].uid == 3
 
 
+@pytest.mark.slow
 def test_500_fetches(server: IMAPServer, client: Any) -> None:
     fill(server, 500)
     client.select("INBOX")

@@ -154,6 +154,7 @@ def test_a_fetch_that_the_server_stops_says_where(scripted: Callable[..., Any]) 
         assert (written.getvalue(), [row.uid for row in rows], rows.limit) == (b"hiho", [5, 4], 4)
 
 
+@pytest.mark.slow
 def test_a_result_shows_itself_in_a_line_however_many_messages_it_has() -> None:
     # asyncio.run(client.fetch(...)) makes a repr of what the main task returned.
     def row(number: int) -> FetchedMessage:
@@ -535,6 +536,7 @@ class Counting(io.RawIOBase):
         return len(octets)
 
 
+@pytest.mark.slow
 def test_64_mib_into_a_file_take_no_memory(scripted: Callable[..., Any]) -> None:
     size, piece = 64 << 20, bytes(1 << 20)
 
@@ -609,6 +611,7 @@ def test_append_refused_before_the_literal(scripted: Callable[..., Any]) -> None
         assert client.noop() is None
 
 
+@pytest.mark.slow
 def test_a_large_append_from_a_file_takes_no_memory(scripted: Callable[..., Any]) -> None:
     size = 32 << 20
 

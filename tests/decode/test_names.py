@@ -63,6 +63,7 @@ def spelled(request: pytest.FixtureRequest) -> Spell:
     return spell
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_mailboxes(decoded: Decode, spelled: Spell, name: str) -> None:
     octets = name.encode()
@@ -90,6 +91,7 @@ def test_names_of_mailboxes(decoded: Decode, spelled: Spell, name: str) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_names_of_other_things(decoded: Decode, spelled: Spell, name: str) -> None:
     """Identifiers and rights (RFC 4314), roots (RFC 9208), entries (RFC 5464), tags, charsets, ..."""

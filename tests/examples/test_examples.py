@@ -278,6 +278,7 @@ def knows_the_mailbox(cursor: Path) -> bool:
         db.close()
 
 
+@pytest.mark.slow
 def test_many_mailboxes(server: IMAPServer, run: Callable[..., str]) -> None:
     names = [f"Lists/{number:03}" for number in range(200)]
     for number, name in enumerate(names):

@@ -29,6 +29,7 @@ def test_a_host_that_does_not_exist() -> None:
         imaplib.IMAP4("nowhere.invalid")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, imaplib.IMAP4_SSL])
 def test_a_port_where_nobody_listens(cls: type[imaplib.IMAP4]) -> None:
     port = refused_port()
@@ -148,6 +149,7 @@ def test_a_certificate_of_an_unknown_authority(serve: Serve, tls_server: ssl.SSL
         imaplib.IMAP4_SSL("127.0.0.1", serve(script).port)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("starttls", [False, True])
 def test_a_certificate_that_the_strict_check_refuses(serve: Serve, starttls: bool) -> None:
     """What Python 3.13 switched on: the error names the flag, and without it the certificate will do."""
@@ -182,6 +184,7 @@ def test_a_certificate_that_the_strict_check_refuses(serve: Serve, starttls: boo
     assert connected(strict, refused=False).logout()[0] == "BYE"
 
 
+@pytest.mark.slow
 def test_a_certificate_for_another_host(serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     context = server_context(authority, "elsewhere.example.org")
 

@@ -158,6 +158,7 @@ def test_an_answer_octet_by_octet(connect: Connect, name: str, cls: type[imaplib
     is_dead(client)
 
 
+@pytest.mark.slow
 def test_continuation_requests_one_after_the_other(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.line()
@@ -216,6 +217,7 @@ def test_a_continuation_request_octet_by_octet(connect: Connect, octets: bytes, 
     is_dead(client)
 
 
+@pytest.mark.slow
 def test_a_challenge_octet_by_octet(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
@@ -256,6 +258,7 @@ def test_a_response_octet_by_octet_in_idle(connect: Connect, start: bytes, unit:
     is_dead(client)
 
 
+@pytest.mark.slow
 def test_silence_in_idle_is_no_fault(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         tag = peer.line().split()[0]
@@ -289,6 +292,7 @@ def test_the_duration_of_idle_holds_whatever_comes(connect: Connect) -> None:
         assert time.monotonic() - start < 0.3 + 0.2
 
 
+@pytest.mark.slow
 def test_done_is_not_answered(connect: Connect) -> None:
     def script(peer: Peer) -> None:
         peer.line()
@@ -498,6 +502,7 @@ def test_a_tls_handshake(serve: Serve, trusting: ssl.SSLContext, octets: bytes) 
     over.set()
 
 
+@pytest.mark.slow
 def test_the_handshake_of_starttls(connect: Connect, trusting: ssl.SSLContext) -> None:
     over = threading.Event()
 

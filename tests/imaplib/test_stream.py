@@ -37,6 +37,7 @@ def run() -> Iterator[Run]:
         client.shutdown()
 
 
+@pytest.mark.slow
 def test_a_command_for_the_shell() -> None:
     with imaplib.IMAP4_stream(shlex.join(command())) as client:
         assert client.state == "AUTH"
@@ -55,6 +56,7 @@ def test_nothing_is_waited_for_behind_what_has_arrived(run: Run) -> None:
     assert client.logout() == ("BYE", [b"see you"])
 
 
+@pytest.mark.slow
 def test_a_session(run: Run) -> None:
     client = run()
     client.select()
@@ -69,6 +71,7 @@ def test_a_session(run: Run) -> None:
     client.shutdown()
 
 
+@pytest.mark.slow
 def test_readfile_of_the_callers_own(run: Run) -> None:
     """Such as a channel of an SSH library, which knows readline() and not readinto1()."""
 
@@ -88,6 +91,7 @@ def test_readfile_of_the_callers_own(run: Run) -> None:
     assert client.fetch("1", "BODY[]") == ("OK", [(b"1 (BODY[] {%d}" % len(LITERAL), LITERAL), b")"])
 
 
+@pytest.mark.slow
 def test_read_and_readline_overridden(run: Run) -> None:
     class Direct(imaplib.IMAP4_stream):
         def read(self, size: int) -> bytes:
@@ -103,6 +107,7 @@ def test_read_and_readline_overridden(run: Run) -> None:
     assert client.fetch("1", "BODY[]") == ("OK", [(b"1 (BODY[] {%d}" % len(LITERAL), LITERAL), b")"])
 
 
+@pytest.mark.slow
 def test_a_child_that_ends_in_a_literal(run: Run) -> None:
     client = run("in a literal")
     client.select()
@@ -113,6 +118,7 @@ def test_a_child_that_ends_in_a_literal(run: Run) -> None:
         client.noop()
 
 
+@pytest.mark.slow
 def test_a_child_that_is_gone(run: Run) -> None:
     client = run()
     client.process.kill()
@@ -138,6 +144,7 @@ def test_a_program_that_is_no_server() -> None:
         imaplib.IMAP4_stream("exit 3")
 
 
+@pytest.mark.slow
 def test_idle_without_timeouts(run: Run) -> None:
     client = run()
     with pytest.raises(imaplib.IMAP4.error, match="duration requires a socket connection"):
@@ -149,6 +156,7 @@ def test_idle_without_timeouts(run: Run) -> None:
     assert client.noop() == ("OK", [b"done"])
 
 
+@pytest.mark.slow
 def test_no_starttls(run: Run) -> None:
     client = run()
     client.state, client.capabilities = "NONAUTH", ("STARTTLS",)
@@ -156,6 +164,7 @@ def test_no_starttls(run: Run) -> None:
         client.starttls()
 
 
+@pytest.mark.slow
 def test_attributes(run: Run) -> None:
     client = run()
     assert client.command == command()

@@ -45,6 +45,7 @@ def demanding(authority: trustme.CA, tls_server: ssl.SSLContext) -> ssl.SSLConte
     return tls_server
 
 
+@pytest.mark.slow
 def test_with_a_context(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     with imaplib.IMAP4_SSL("localhost", serve(session, tls_server).port, ssl_context=trusting) as client:
         assert client.noop() == ("OK", [b"done"])
@@ -53,12 +54,14 @@ def test_with_a_context(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.
         assert client.sock.server_hostname == "localhost"
 
 
+@pytest.mark.slow
 def test_the_default_context_verifies() -> None:
     context = imaplib._create_default_ssl_context()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
+@pytest.mark.slow
 def test_the_default_context_can_be_replaced(
     serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,12 +71,14 @@ def test_the_default_context_can_be_replaced(
     assert client.ssl_context is trusting
 
 
+@pytest.mark.slow
 def test_no_host_is_this_machine(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     with imaplib.IMAP4_SSL("", serve(session, tls_server).port, ssl_context=trusting, timeout=20) as client:
         client.noop()
         assert client.sock.gettimeout() == 20
 
 
+@pytest.mark.slow
 def test_keyfile_and_certfile(
     serve: Serve,
     demanding: ssl.SSLContext,
@@ -109,6 +114,7 @@ def test_without_the_ssl_module(monkeypatch: pytest.MonkeyPatch) -> None:
         Canned().starttls()
 
 
+@pytest.mark.slow
 def test_a_python_without_ssl() -> None:
     program = """if True:
         import sys
@@ -124,6 +130,7 @@ def test_a_python_without_ssl() -> None:
     assert done.stdout == "SSL support missing\n"
 
 
+@pytest.mark.slow
 def test_large_responses(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     body = bytes(range(256)) * 2000
 
@@ -165,6 +172,7 @@ class StartTLS:
             peer.log_out()
 
 
+@pytest.mark.slow
 def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server))
     capabilities = client.capabilities
@@ -179,6 +187,7 @@ def test_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SS
     client.logout()
 
 
+@pytest.mark.slow
 def test_starttls_with_the_default_context(connect: Connect, tls_server: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"fastimap verifies .*unverified_ssl_context\(\)"):
@@ -190,12 +199,14 @@ def test_starttls_with_the_default_context(connect: Connect, tls_server: ssl.SSL
         client.login("user", "secret")
 
 
+@pytest.mark.slow
 def test_the_way_back_to_no_verification(connect: Connect, tls_server: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server))
     assert client.starttls(imaplib.unverified_ssl_context()) == ("OK", [None])
     client.logout()
 
 
+@pytest.mark.slow
 def test_starttls_to_another_host(connect: Connect, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     client = connect(StartTLS(server_context(authority, "elsewhere.example.org")))
     with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
@@ -203,6 +214,7 @@ def test_starttls_to_another_host(connect: Connect, authority: trustme.CA, trust
     assert client.state == "LOGOUT"
 
 
+@pytest.mark.slow
 def test_starttls_with_keyfile_and_certfile(
     connect: Connect,
     demanding: ssl.SSLContext,
@@ -218,6 +230,7 @@ def test_starttls_with_keyfile_and_certfile(
     client.logout()
 
 
+@pytest.mark.slow
 def test_octets_injected_behind_the_answer(
     connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
@@ -280,6 +293,7 @@ def test_starttls_behind_preauth(connect: Connect) -> None:
     dies(client, "command STARTTLS illegal in state AUTH")
 
 
+@pytest.mark.slow
 def test_starttls_answered_ahead(connect: Connect, trusting: ssl.SSLContext) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hello\r\nBAAAAA0 OK begin\r\n")
@@ -291,6 +305,7 @@ def test_starttls_answered_ahead(connect: Connect, trusting: ssl.SSLContext) -> 
     dies(client, "unexpected")
 
 
+@pytest.mark.slow
 def test_nothing_learnt_in_the_clear_is_left(
     connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
@@ -310,6 +325,7 @@ def test_nothing_learnt_in_the_clear_is_left(
     assert client.untagged_responses == {}
 
 
+@pytest.mark.slow
 def test_no_imap_behind_starttls(connect: Connect, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     client = connect(StartTLS(tls_server, secure=b"IMAP5"))
     client.host = "localhost"
@@ -318,6 +334,7 @@ def test_no_imap_behind_starttls(connect: Connect, tls_server: ssl.SSLContext, t
     dies(client, "server not IMAP4 compliant")
 
 
+@pytest.mark.slow
 def test_no_starttls_under_tls(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     client = imaplib.IMAP4_SSL("localhost", serve(Peer.greet, tls_server).port, ssl_context=trusting)
     client.capabilities = ("STARTTLS",)
@@ -362,6 +379,7 @@ def test_cram_md5_under_logindisabled() -> None:
     assert b"AUTHENTICATE CRAM-MD5\r\n" in client.canned.sent
 
 
+@pytest.mark.slow
 def test_plain_under_tls_and_logindisabled(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     def script(peer: Peer) -> None:
         peer.greet(b"IMAP4rev1 LOGINDISABLED AUTH=PLAIN")

@@ -184,6 +184,7 @@ def test_junk_is_text_too(encoding: str, charset: bytes | None, octets: bytes) -
     assert isinstance(part.decode_text(octets), str)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("octets", [b"A" * 4_000_001, b"=" * 4_000_000, b"A=" * 2_000_000, b"\xff" * 4_000_000])
 def test_decoding_takes_linear_time(octets: bytes) -> None:
     for encoding in ("base64", "quoted-printable"):

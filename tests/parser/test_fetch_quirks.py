@@ -301,6 +301,7 @@ TAKEN: list[tuple[str, list[tuple[Check, object]], list[str]]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "checks", "defects"), TAKEN, ids=[key.strip() for key, _, _ in TAKEN])
 def test_quirk(twin: ModuleType, key: str, checks: list[tuple[Check, object]], defects: list[str]) -> None:
     row = fetched(twin, quirk(key))

@@ -342,6 +342,7 @@ def test_a_literal_is_received_into_its_final_memory(twin: Any) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_long_line_grows_the_buffer(twin: Any) -> None:
     numbers = b" ".join(b"%d" % n for n in range(1_000_000))
     octets = b"* SEARCH " + numbers + b"\r\nA1 OK\r\n"

@@ -205,6 +205,7 @@ def test_a_server_first_message_is_refused(server_first: bytes, message: str) ->
         mechanism.finish()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [MIN_ITERATIONS, MAX_ITERATIONS])
 def test_bounds_of_the_iteration_count_are_inside(iterations: int) -> None:
     assert (MIN_ITERATIONS, MAX_ITERATIONS) == (4_096, 1_000_000)

@@ -62,6 +62,7 @@ def test_what_does_not_agree_is_named(change: dict[str, Any], problem: str) -> N
     assert any(problem in sentence for sentence in found), found
 
 
+@pytest.mark.slow
 def test_this_checkout_agrees() -> None:
     source = (PROJECT / "src" / "fastimap" / "__init__.py").read_text("utf-8")
     (version,) = re.findall(r'^__version__ = "(.+)"', source, re.MULTILINE)

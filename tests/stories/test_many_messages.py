@@ -163,6 +163,7 @@ def test_a_server_that_refuses_for_now_is_not_asked_for_each_message(opened: Ope
     assert len(alone) < 8 + 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("messages", ["1:*", range(1, 41), [*range(40, 0, -1)]], ids=str)
 @pytest.mark.parametrize("refusal", [b"NO [UNAVAILABLE] not now", b"NO message is damaged", b"BAD what?"])
 def test_a_refusal_costs_one_file(opened: Open, messages: Any, refusal: bytes) -> None:

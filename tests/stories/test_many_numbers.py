@@ -89,6 +89,7 @@ def test_move_by_copy(take: Callable[..., Any]) -> None:
     assert result.source == UIDSet(SCATTERED)
 
 
+@pytest.mark.slow
 def test_search(take: Callable[..., Any]) -> None:
     found = take(Server()).search(uid(SCATTERED), returns=("ALL", "COUNT", "MIN", "MAX"))
     assert (found.uids, found.count, found.min, found.max) == (UIDSet(SCATTERED), 20_000, 1, 39_999)
@@ -114,6 +115,7 @@ def test_what_is_bad_in_itself_teaches_nothing(take: Callable[..., Any]) -> None
     assert client.session.line_limit == limit
 
 
+@pytest.mark.slow
 def test_what_was_done_before_a_refusal(take: Callable[..., Any]) -> None:
     server = Server()
     server.refuses = lambda command: b"NO [OVERQUOTA] full" if b"20001," in command or b",20001" in command else None

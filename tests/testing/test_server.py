@@ -117,6 +117,7 @@ def test_process_that_can_not_start(tmp_path: Path, capfd: pytest.CaptureFixture
     assert "the server can't start" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

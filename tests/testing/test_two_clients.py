@@ -134,6 +134,7 @@ def test_a_deleted_mailbox_lives_on_for_who_has_it_open(both: tuple[imaplib.IMAP
     assert literal(client.fetch("1", "(BODY.PEEK[])")[1]) == b"x"
 
 
+@pytest.mark.slow
 def test_many_clients_at_once(server: IMAPServer) -> None:
     failures: list[BaseException] = []
 
