@@ -323,10 +323,6 @@ class BaseFollow:
         alone = self._connections - 1
         return [*([watch] for watch in watches[:alone]), watches[alone:]]
 
-    def _patience(self, seconds: float) -> float:
-        """Return for how long to wait before a login that is one too many: not beyond the end of an outage."""
-        return seconds if self._max_outage is None else min(seconds, self._max_outage)
-
     def _ring(self) -> None:
         raise NotImplementedError
 

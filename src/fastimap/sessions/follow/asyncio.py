@@ -275,7 +275,6 @@ class AsyncFollow(BaseFollow):
         self._moved.set()  # the program may want to know
 
     async def _sleep(self, seconds: float) -> None:
-        seconds = self._patience(seconds)
         self.at("throttled", time.time() + seconds)
         await self._pause(seconds)
 

@@ -350,7 +350,6 @@ class Follow(BaseFollow):
 
     def _sleep(self, seconds: float) -> None:
         """Wait before a login that is one too many; stop() ends it."""
-        seconds = self._patience(seconds)
         until = time.monotonic() + seconds
         self.at("throttled", time.time() + seconds)
         while not self._stopped and (left := until - time.monotonic()) > 0:
