@@ -59,20 +59,12 @@ def main() -> int:
     with dovecot.running() as server:
         for kind in ("parquet", "maildir"):
             tally = Tally()
-            began = time.monotonic()
             seed = given.seed
             while (left := given.runs // 2 - sum(tally.deaths.values())) > 0:
                 series(server, kind, seed, tally, given.messages, min(DEATHS, left))
                 seed += 1
-            for line in tally.failed:
-                print(line, file=sys.stderr)
+            tally.tell(f"many accounts, {kind}")
             failed = failed or bool(tally.failed)
-            deaths = ", ".join(f"{count} {name}" for name, count in sorted(tally.deaths.items()))
-            print(
-                f"many accounts, {kind}: {tally.series} series, {tally.runs} runs, {sum(tally.deaths.values())} deaths "
-                f"({deaths}), {len(tally.failed)} failed; {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
     return int(failed)
 
 

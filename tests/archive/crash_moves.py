@@ -68,21 +68,13 @@ def main() -> int:
             there["cyrus"] = stack.enter_context(at_cyrus())
         for number, kind in enumerate(kinds):
             tally = Tally()
-            began = time.monotonic()
             seed = given.seed
             share = given.runs // len(kinds) + (number < given.runs % len(kinds))
             while (left := share - sum(tally.deaths.values())) > 0 and len(tally.failed) < FAILURES:
                 series(source, kind, seed, tally, given.messages, min(DEATHS, left), there[kind])
                 seed += 1
-            for line in tally.failed:
-                print(line, file=sys.stderr)
+            tally.tell(kind)
             failed = failed or bool(tally.failed)
-            deaths = ", ".join(f"{count} {name}" for name, count in sorted(tally.deaths.items()))
-            print(
-                f"{kind}: {tally.series} series, {tally.runs} runs, {sum(tally.deaths.values())} deaths ({deaths}), "
-                f"{len(tally.failed)} failed; {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
     return int(failed)
 
 

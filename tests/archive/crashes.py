@@ -84,6 +84,18 @@ class Tally:
     runs: int = 0
     deaths: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def tell(self, what: str) -> None:
+        """Print what failed, and a line that sums it up."""
+        for line in self.failed:
+            print(line, file=sys.stderr)
+        deaths = ", ".join(f"{count} {name}" for name, count in sorted(self.deaths.items()))
+        print(
+            f"{what}: {self.series} series, {self.runs} runs, {sum(self.deaths.values())} deaths ({deaths}), "
+            f"{len(self.failed)} failed; {time.monotonic() - self.began:.0f} s",
+            flush=True,
+        )
 
 
 def main() -> int:
@@ -101,21 +113,13 @@ def main() -> int:
     with dovecot.running() as server:
         for number, kind in enumerate(kinds):
             tally = Tally()
-            began = time.monotonic()
             share = given.runs // len(kinds) + (number < given.runs % len(kinds))
             seed = given.seed
             while sum(tally.deaths.values()) < share:
                 series(server, kind, seed, tally, given.messages, min(DEATHS, share - sum(tally.deaths.values())))
                 seed += 1
-            for line in tally.failed:
-                print(line, file=sys.stderr)
+            tally.tell(kind)
             failed = failed or bool(tally.failed)
-            deaths = ", ".join(f"{count} {name}" for name, count in sorted(tally.deaths.items()))
-            print(
-                f"{kind}: {tally.series} series, {tally.runs} runs, {sum(tally.deaths.values())} deaths ({deaths}), "
-                f"{len(tally.failed)} failed; {time.monotonic() - began:.0f} s",
-                flush=True,
-            )
     return int(failed)
 
 
