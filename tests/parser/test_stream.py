@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pickle import PickleBuffer
 from typing import Any
 
@@ -78,6 +79,50 @@ def test_the_sink_chooses(twin: Any) -> None:
         assert sink.written == [b"abc"]
         assert message.body == b")\r\nA1 O"
         assert message.items == (("BODY[1]", b""), ("BODY[HEADER]", 3))
+
+
+# Of each item what its grammar knows.
+ITEMS = (
+    b"UID 5",
+    b"FLAGS (\\Seen a)",
+    b'INTERNALDATE "01-Jan-2024 00:00:00 +0000"',
+    b"RFC822.SIZE 5",
+    b"MODSEQ (7)",
+    b'ENVELOPE ("d" "s" (("n" NIL "m" "h")) NIL NIL NIL NIL NIL "r" "i")',
+    b'BODYSTRUCTURE ("text" "plain" ("a" "x") "id" "de" "7bit" 5 1 "md5" ("inline" ("a" "b")) "en" "loc" (1 "x"))',
+    b'BODYSTRUCTURE (("text" "plain" NIL NIL NIL "7bit" 5 1) "mixed" ("a" "b") NIL ("en" "de") NIL)',
+    b'BODYSTRUCTURE ("message" "rfc822" NIL NIL NIL "7bit" 5 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) ("a" "b") 3)',
+    b"X-GM-LABELS (a b)",
+    b"EMAILID (M1)",
+    b'PREVIEW (FUZZY "x")',
+    b'SAVEDATE "01-Jan-2024 00:00:00 +0000"',
+    b"BINARY.SIZE[1] 5",
+    b"X-OTHER (1 (a))",
+)
+
+
+def values_of(item: bytes) -> Iterator[tuple[int, int]]:
+    """Where the values in `item` begin and end, lists and what they hold."""
+    opened: list[int] = []
+    for found in re.finditer(rb'"[^"]*"|\(|\)|[^ ()"]+', item[item.index(b" ") :]):
+        start, stop = (item.index(b" ") + at for at in found.span())
+        if found[0] == b"(":
+            opened.append(start)
+        else:
+            yield (opened.pop() if found[0] == b")" else start), stop
+
+
+@pytest.mark.parametrize("item", ITEMS, ids=lambda item: item[:24].decode())
+def test_a_literal_for_the_sink_where_another_value_belongs(twin: Any, item: bytes) -> None:
+    """What looks like a section may stand anywhere: no other error gets out, and what comes after it is read."""
+    for start, stop in values_of(item):
+        octets = b"* 1 FETCH (%bRFC822 {2}\r\nhi%b)\r\n* 2 EXISTS\r\n" % (item[:start], item[stop:])
+        for cut in (whole(octets), single(octets)):
+            sink = Sink()
+            message, other = streamed(twin, cut, sink)
+            assert sink.written == [b"hi"]
+            assert isinstance(message, FetchedMessage)
+            assert other == (b"* 2 EXISTS",)
 
 
 def test_fetch_responses_of_batch_alone(twin: Any) -> None:

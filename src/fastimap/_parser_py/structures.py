@@ -134,9 +134,10 @@ class _Structures(_Scanner):
         return None
 
     def _language(self, value: Token) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return tuple(_text(tag) for tag in value if _is_string(tag))
-        return () if _is_nil(value) else (_text(value),)
+        tags = value if isinstance(value, tuple) else (value,)
+        if not all(isinstance(tag, bytes) for tag in tags):
+            self.note("no language")
+        return tuple(_text(tag) for tag in tags if isinstance(tag, bytes) and not _is_nil(tag))
 
     def _size(self, value: Token) -> int | None:
         return None if _is_nil(value) else self._number(value)
@@ -293,8 +294,7 @@ def _is_string(value: Token) -> bool:
     return isinstance(value, bytes) and not (isinstance(value, Atom) and (value.is_nil or value.isdigit()))
 
 
-def _text(value: Token) -> str:
-    assert isinstance(value, bytes)
+def _text(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
 
 
