@@ -96,7 +96,7 @@ class Sample:
         cpu: Seconds of CPU, user and system, of the client's process.
         wall: Seconds.
         memory: Octets by which the process grew at its largest.
-        digest: Of all that was fetched, in order, behind its kind, "octets" or "typed"; "" where nothing was kept.
+        digest: Of all that was fetched, in order, after its kind, "octets" or "typed"; "" where nothing was kept.
     """
 
     cpu: float

@@ -191,7 +191,7 @@ class Bench:
                 yield workload, self.take_turns([Job(client, workload, recording=str(recording)) for client in clients])
 
     def typed(self) -> Iterator[Row]:
-        """From memory to typed rows: the reader's batch(); IMAPClient's parser behind stdlib imaplib; imap-codec."""
+        """From memory to typed rows: the reader's batch(); IMAPClient's parser on top of stdlib imaplib; imap-codec."""
         clients = ("stdlib", *TYPED, TYPED_STREAMED, *((TYPED_PEER, *CODEC) if self.peers else ()))
         with tempfile.TemporaryDirectory() as folder:
             recording = Path(folder, "recording")
@@ -255,7 +255,7 @@ class Table:
     def show(self, rows: Iterable[Row]) -> dict[str, dict[str, Figures]]:
         """Print the rows as they come, and return them.
 
-        Behind a figure stands how many times less it is than the reference's, mostly stdlib imaplib.
+        After a figure stands how many times less it is than the reference's, mostly stdlib imaplib.
         """
         print(f"\n{self.title}\n")
         done: dict[str, dict[str, Figures]] = {}

@@ -117,14 +117,14 @@ def courier_5_0(unavailable: Callable[..., NoReturn]) -> Iterator[Courier]:
 
 @pytest.fixture(scope="session")
 def dovecot_2_4(unavailable: Callable[..., NoReturn]) -> Iterator[Server]:
-    """A private Dovecot 2.4, where it is to be had."""
+    """A private Dovecot 2.4, where it is available."""
     with started(dovecot_server.running_in_root("trixie"), unavailable, "Dovecot 2.4", required=False) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def cyrus_3_10(unavailable: Callable[..., NoReturn]) -> Iterator[Server]:
-    """A private Cyrus IMAP 3.10, where it is to be had."""
+    """A private Cyrus IMAP 3.10, where it is available."""
     with started(cyrus.running("trixie"), unavailable, "Cyrus 3.10", required=False) as server:
         yield server
 

@@ -115,7 +115,7 @@ class {name}{bases}:
 
 
 @dataclass(frozen=True)
-class Door:
+class Interface:
     """One of the classes that get methods."""
 
     module: str
@@ -133,8 +133,8 @@ class Door:
 
 _IMPORTS = "from .. import commands\nfrom ..conversation import operations\nfrom ..sessions import writes\n"
 
-DOORS = (
-    Door(
+INTERFACES = (
+    Interface(
         "_blocking_methods",
         "Client",
         "The methods of Client that are a command each.",
@@ -153,7 +153,7 @@ DOORS = (
         raise NotImplementedError
 """,
     ),
-    Door(
+    Interface(
         "_asyncio_methods",
         "AsyncClient",
         "The methods of AsyncClient that are a command each.",
@@ -173,7 +173,7 @@ DOORS = (
 """,
         asynchronous=True,
     ),
-    Door(
+    Interface(
         "_pipeline_methods",
         "Pipeline",
         "The methods of a pipeline that are a command each.",
@@ -291,13 +291,13 @@ def _call(arguments: ast.arguments) -> str:
     return ", ".join(given)
 
 
-def _method(door: Door, name: str, names: Names) -> str:
+def _method(interface: Interface, name: str, names: Names) -> str:
     from fastimap import commands
     from fastimap.conversation import operations
 
     class_name = TABLE_BY_NAME[name]
     command: type | None = None if class_name is None else getattr(commands, class_name)
-    operation = door.operations and name in OPERATIONS
+    operation = interface.operations and name in OPERATIONS
     source: Any = getattr(operations, name) if operation else command
     arguments, module = _arguments(source)
     for argument in ast.walk(arguments):
@@ -305,7 +305,7 @@ def _method(door: Door, name: str, names: Names) -> str:
             argument.annotation = ast.parse(names.use(argument.annotation, module), mode="eval").body
     arguments.defaults = [_Rewritten(names, module).visit(default) for default in arguments.defaults]
     call = _call(arguments)
-    writes = door.operations and name in WRITES
+    writes = interface.operations and name in WRITES
     if writes:
         names.add("Retry", "fastimap.sessions.retry")
         arguments.kwonlyargs.append(ast.arg("retry", ast.parse("Retry | None", mode="eval").body))
@@ -313,7 +313,7 @@ def _method(door: Door, name: str, names: Names) -> str:
     arguments.args.insert(0, ast.arg("self"))
     signature = ast.unparse(arguments)
     del arguments.args[0]
-    result = door.returns.format(_flow_result(source, names) if command is None else _result(command, names))
+    result = interface.returns.format(_flow_result(source, names) if command is None else _result(command, names))
     text = inspect.cleandoc(source.__doc__ or "")
     if writes:  # after the last of the parameters
         head, parameter, rest = text.rpartition("\n:param ")
@@ -321,12 +321,12 @@ def _method(door: Door, name: str, names: Names) -> str:
         text = f"{head}{parameter}{parameters}\n{RETRY}{blank}{end}"
     quotes = 'r"""' if "\\" in text else '"""'
     lines = [f"{quotes}{text}" + ('\n"""' if "\n" in text else '"""')]
-    run = "return await self.run" if door.asynchronous else "return self.run"
+    run = "return await self.run" if interface.asynchronous else "return self.run"
     if writes:
         flow = f"writes.{name}(self._persistent(retry), {call})"
         lines += ["if retry is not None:", f"    {run.replace('self.run', 'self._run_flow')}({flow})"]
     if operation:
-        lines.append("await self.connect()" if door.asynchronous else "self.connect()")
+        lines.append("await self.connect()" if interface.asynchronous else "self.connect()")
         lines.append(f"{run}(operations.{name}({', '.join(filter(None, ['self._protocol', call]))}))")
     else:
         made = f"commands.{class_name}({call})"
@@ -336,25 +336,34 @@ def _method(door: Door, name: str, names: Names) -> str:
         else:
             lines.append(f"{run}({made})")
     body = "\n".join(lines).replace("\n", "\n        ").replace("        \n", "\n")
-    return f"    {'async ' if door.asynchronous else ''}def {name}({signature}) -> {result}:\n        {body}\n"
+    return f"    {'async ' if interface.asynchronous else ''}def {name}({signature}) -> {result}:\n        {body}\n"
 
 
 TABLE_BY_NAME = {name: command for section in TABLE.values() for name, command in section.items()}
 
 
-def generated(door: Door) -> str:
+def generated(interface: Interface) -> str:
     """Return the source of a module of methods."""
     names = Names()
     methods = []
     for section, rows in TABLE.items():
         methods.append(f"    # {section}.\n")
-        methods += [_method(door, name, names) for name, command in rows.items() if door.operations or command]
+        methods += [
+            _method(interface, name, names) for name, command in rows.items() if interface.operations or command
+        ]
     names.add("Command", "fastimap.commands.base")
     names.add("R", "fastimap.commands.base")
-    names.add("Pending" if door.module == "_pipeline_methods" else "Flow", _PENDING if "pipe" in door.module else _FLOW)
-    imports = door.imports + "".join(f"from {_home(module)} import {name}\n" for name, module in names.found.items())
-    head = HEAD.format(title=door.title, imports=imports, name=door.name, bases=door.bases, about=door.about)
-    return _formatted(head + door.run + "\n" + "\n".join(methods))
+    names.add(
+        "Pending" if interface.module == "_pipeline_methods" else "Flow",
+        _PENDING if "pipe" in interface.module else _FLOW,
+    )
+    imports = interface.imports + "".join(
+        f"from {_home(module)} import {name}\n" for name, module in names.found.items()
+    )
+    head = HEAD.format(
+        title=interface.title, imports=imports, name=interface.name, bases=interface.bases, about=interface.about
+    )
+    return _formatted(head + interface.run + "\n" + "\n".join(methods))
 
 
 _PENDING = "fastimap.conversation.pending"
@@ -396,7 +405,7 @@ def homes(package: Path) -> str:
 
 def sources() -> dict[Path, str]:
     """Return the generated files and what has to be in them."""
-    methods = {CLIENTS / f"{door.module}.py": generated(door) for door in DOORS}
+    methods = {CLIENTS / f"{interface.module}.py": generated(interface) for interface in INTERFACES}
     return methods | {package / "_homes.py": homes(package) for package in (PACKAGE, PACKAGE / "archive")}
 
 

@@ -102,6 +102,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
-    """Leave out what docstrings have for help() and for editors: roles, and the colons ahead of an example."""
+    """Leave out what docstrings have for help() and for editors: roles, and the colons before an example."""
     html = re.sub(r":(class|mod|func|meth|exc|attr|data):(?=<)", "", html)
     return re.sub(r"::</p>", ":</p>", html.replace("<p>::</p>", ""))

@@ -1,4 +1,4 @@
-"""The doors, the parsers, and servers: the project's own in memory, and scripted ones."""
+"""The interfaces, the parsers, and servers: the project's own in memory, and scripted ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastimap.commands import fetch
 from fastimap.conversation import protocol
 from fastimap.testing import IMAPServer
 from fastimap.wire import _values
-from tests.client.doors import Door, opened
+from tests.client.interfaces import Interface, opened
 from tests.imaplib.scripted import Script, Server
 from tests.support import IMPLEMENTATIONS, READERS
 
@@ -70,9 +70,11 @@ def server() -> Iterator[IMAPServer]:
 
 
 @pytest.fixture
-def client(server: IMAPServer, door: Door) -> Any:
+def client(server: IMAPServer, interface: Interface) -> Any:
     """A client of the project's own server, logged in."""
-    client = door(server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=10)
+    client = interface(
+        server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=10
+    )
     client.connect()
     return client
 
@@ -89,18 +91,18 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
-def door(request: pytest.FixtureRequest, implementation: str, serve: Callable[..., Server]) -> Iterator[Door]:
+def interface(request: pytest.FixtureRequest, implementation: str, serve: Callable[..., Server]) -> Iterator[Interface]:
     """A function that makes a client, of one kind and then of the other; they are closed before the servers are."""
     with opened(request.param) as make:
         yield make
 
 
 @pytest.fixture
-def scripted(serve: Callable[..., Server], door: Door) -> Callable[..., Any]:
+def scripted(serve: Callable[..., Server], interface: Interface) -> Callable[..., Any]:
     """A function that starts a scripted server and returns a client for it, not yet connected."""
 
     def start(script: Script, **arguments: Any) -> Any:
-        return door("127.0.0.1", serve(script).port, **{"tls": False, "timeout": 10, **arguments})
+        return interface("127.0.0.1", serve(script).port, **{"tls": False, "timeout": 10, **arguments})
 
     return start
 

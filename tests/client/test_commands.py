@@ -236,8 +236,8 @@ def test_what_the_server_lacks(client: Any) -> None:
     assert client.noop() is None
 
 
-def test_capabilities_id_and_namespace(server: IMAPServer, door: Any) -> None:
-    client = door(
+def test_capabilities_id_and_namespace(server: IMAPServer, interface: Any) -> None:
+    client = interface(
         server.host, server.port, tls=False, user="user", password="password", mechanism="PLAIN",
         client_id={"name": "test"},
     )  # fmt: skip

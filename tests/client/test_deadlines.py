@@ -17,7 +17,7 @@ import pytest
 from fastimap import Timeouts, errors
 from fastimap.clients import asyncio as aio
 from fastimap.clients import blocking
-from tests.client.doors import Door, passes
+from tests.client.interfaces import Interface, passes
 from tests.client.peers import DONE, converse, silent, swallow
 from tests.imaplib.scripted import Peer
 from tests.support import IMPLEMENTATIONS
@@ -40,7 +40,7 @@ def soon() -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_no_connection(door: Door) -> None:
+def test_no_connection(interface: Interface) -> None:
     with contextlib.ExitStack() as stack:
         # A queue that is full: the kernel leaves further connections without an answer.
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
@@ -48,7 +48,7 @@ def test_no_connection(door: Door) -> None:
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
-        client = door("127.0.0.1", listener.getsockname()[1], tls=False, timeout=0.3)
+        client = interface("127.0.0.1", listener.getsockname()[1], tls=False, timeout=0.3)
         with soon(), pytest.raises(errors.Timeout, match=r"no connection to 127\.0\.0\.1 port \d+ within 0\.3 s"):
             client.connect()
 

@@ -17,7 +17,7 @@ import pytest
 
 from fastimap import Client, Timeouts, errors
 from fastimap.testing import IMAPServer
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.peers import DONE, converse
 from tests.imaplib.scripted import Peer, Server
 
@@ -29,17 +29,17 @@ def is_closed(client: Any) -> None:
     assert caught.value.advice in (errors.Advice.RECONNECT, errors.Advice.FIX)
 
 
-def test_an_unknown_host(door: Door) -> None:
-    client = door("no-such-host.invalid", tls=False)
+def test_an_unknown_host(interface: Interface) -> None:
+    client = interface("no-such-host.invalid", tls=False)
     with pytest.raises(errors.ConnectFailed, match=r"there is no host 'no-such-host\.invalid'"):
         client.connect()
     is_closed(client)
 
 
-def test_a_refused_port(door: Door) -> None:
+def test_a_refused_port(interface: Interface) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    client = door("127.0.0.1", port, tls=False)
+    client = interface("127.0.0.1", port, tls=False)
     with pytest.raises(errors.ConnectFailed, match=rf"no connection to 127\.0\.0\.1 port {port}"):
         client.noop()
     is_closed(client)
@@ -192,11 +192,11 @@ def test_a_refused_command_leaves_the_connection_in_step(scripted: Callable[...,
         assert client.noop() is None
 
 
-def test_a_socket_of_the_callers(door: Door) -> None:
+def test_a_socket_of_the_callers(interface: Interface) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
-        client = door("imap.example.org", tls=False, socket=ours)
+        client = interface("imap.example.org", tls=False, socket=ours)
         client.connect()
         theirs.close()
         with pytest.raises(errors.Disconnected):
@@ -244,7 +244,7 @@ class Truncated(Peer):
 
 
 @pytest.mark.slow
-def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
+def test_the_server_goes_at_every_octet_of_a_session(interface: Interface) -> None:
     whole = 0
     for left in range(1, 2000):
         ours, theirs = socket.socketpair()
@@ -257,7 +257,9 @@ def test_the_server_goes_at_every_octet_of_a_session(door: Door) -> None:
 
         thread = threading.Thread(target=play)
         thread.start()
-        client = door("imap.example.org", tls=False, user="u", password="p", mechanism="PLAIN", timeout=20, socket=ours)
+        client = interface(
+            "imap.example.org", tls=False, user="u", password="p", mechanism="PLAIN", timeout=20, socket=ours
+        )
         rows: Any = None
         error: errors.FastimapError | None = None
         try:
@@ -303,7 +305,7 @@ def test_two_threads_with_one_client(serve: Callable[..., Server]) -> None:
 
 
 def test_an_address_that_the_system_does_not_know(
-    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, door: Door
+    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, interface: Interface
 ) -> None:
     """A host with an address of IPv6, on a system without."""
     make = socket.socket
@@ -317,7 +319,7 @@ def test_an_address_that_the_system_does_not_know(
             raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
         return make(family, *args, **kwargs)
 
-    client = door("both.example.org", server.port, tls=False, timeout=10)
+    client = interface("both.example.org", server.port, tls=False, timeout=10)
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: addresses)
         patched.setattr(socket, "socket", without_ipv6)
@@ -343,10 +345,10 @@ def silent_address() -> Iterator[Any]:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
 def test_an_address_that_does_not_answer_leaves_time_for_the_others(
-    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, silent_address: Any, door: Door
+    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, silent_address: Any, interface: Interface
 ) -> None:
     answers = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
-    client = door("both.example.org", server.port, tls=False, timeout=Timeouts(connect=4))
+    client = interface("both.example.org", server.port, tls=False, timeout=Timeouts(connect=4))
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [silent_address, answers])
         client.connect()
@@ -355,8 +357,10 @@ def test_an_address_that_does_not_answer_leaves_time_for_the_others(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
-def test_addresses_of_which_none_answers(monkeypatch: pytest.MonkeyPatch, silent_address: Any, door: Door) -> None:
-    client = door("both.example.org", 143, tls=False, timeout=Timeouts(connect=0.5))
+def test_addresses_of_which_none_answers(
+    monkeypatch: pytest.MonkeyPatch, silent_address: Any, interface: Interface
+) -> None:
+    client = interface("both.example.org", 143, tls=False, timeout=Timeouts(connect=0.5))
     with monkeypatch.context() as patched:
         patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [silent_address, silent_address])
         with pytest.raises(errors.Timeout, match=r"no connection to both.example.org port 143 within 0.5 s"):
@@ -364,6 +368,6 @@ def test_addresses_of_which_none_answers(monkeypatch: pytest.MonkeyPatch, silent
 
 
 @pytest.mark.parametrize("tls", [1, 0, "STARTTLS", None])
-def test_tls_is_a_matter_of_true_and_false(door: Door, tls: Any) -> None:
+def test_tls_is_a_matter_of_true_and_false(interface: Interface, tls: Any) -> None:
     with pytest.raises(ValueError, match="tls must be"):
-        door("localhost", tls=tls)
+        interface("localhost", tls=tls)

@@ -41,11 +41,11 @@ def is_known(name: str) -> bool:
 
 def methods() -> list[Any]:
     return [
-        pytest.param(member, id=f"{door.__name__}.{name}")
-        for door in (Client, AsyncClient, Pipeline)
-        for name, member in inspect.getmembers(door)
+        pytest.param(member, id=f"{interface.__name__}.{name}")
+        for interface in (Client, AsyncClient, Pipeline)
+        for name, member in inspect.getmembers(interface)
         if inspect.isfunction(member) or isinstance(member, property)
-        if not name.startswith("_") or (name == "__init__" and door is not Pipeline)
+        if not name.startswith("_") or (name == "__init__" and interface is not Pipeline)
     ]
 
 

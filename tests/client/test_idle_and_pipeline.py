@@ -99,7 +99,7 @@ def test_renewal(scripted: Callable[..., Any]) -> None:
         events = client.idle(renew=0.1)
         assert [next(events) for _ in range(3)] == [Exists(1), Exists(2), Exists(3)]
         events.close()
-        client.noop()  # behind the end of IDLE
+        client.noop()  # after the end of IDLE
     assert len(lines) >= 3
     assert set(lines) == {b"DONE\r\n"}  # RFC 2177, section 3
 

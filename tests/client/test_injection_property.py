@@ -26,7 +26,7 @@ from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.errors import CapabilityMissing, StateError
 from fastimap.model.sequence_set import SAVED, SequenceSet, UIDSet
 from fastimap.types import Pipeline
-from tests.client.doors import public
+from tests.client.interfaces import public
 from tests.support.command_line import Arguments, Listener
 from tests.support.effort import effort
 
@@ -915,7 +915,7 @@ def is_returns(arguments: Arguments, returns: Any, partial: Any = None) -> None:
 
 
 def is_key(arguments: Arguments, read_key: Callable[[Arguments, str], None], charset: Any) -> None:
-    """A key in `charset` behind CHARSET; without that it is US-ASCII, or UTF-8 on a connection that takes it."""
+    """A key in `charset` after CHARSET; without that it is US-ASCII, or UTF-8 on a connection that takes it."""
     arguments.take(b" ")
     if arguments.take_if(b"CHARSET "):
         is_octets(arguments.atom(), charset)
@@ -1141,7 +1141,7 @@ def idle(draw: Draw) -> Call:
     return [], {"renew": draw(540.0, draw.number()), "poll": draw(30.0, draw.number())}, read
 
 
-# The doors, each with a server at once behind it.
+# The interfaces, each with a server at once behind it.
 
 
 def exchange(protocol: Protocol, server: Listener) -> None:
@@ -1158,11 +1158,11 @@ def exchange(protocol: Protocol, server: Listener) -> None:
         raise protocol.error
 
 
-def asked(door: Any, name: str, args: list[Any], keywords: dict[str, Any]) -> Any:
+def asked(interface: Any, name: str, args: list[Any], keywords: dict[str, Any]) -> Any:
     """Call the method of this name, or run the command of which this is the class."""
     if name in BY_RUN:
-        return door.run(getattr(commands, name)(*args, **keywords))
-    return getattr(door, name)(*args, **keywords)
+        return interface.run(getattr(commands, name)(*args, **keywords))
+    return getattr(interface, name)(*args, **keywords)
 
 
 class Blocking(Client):
@@ -1229,7 +1229,7 @@ class Pipelined:
         pending.result()
 
 
-DOORS: dict[str, Any] = {"Client": Blocking, "AsyncClient": Awaiting, "Pipeline": Pipelined}
+INTERFACES: dict[str, Any] = {"Client": Blocking, "AsyncClient": Awaiting, "Pipeline": Pipelined}
 BY_RUN = {"Check", "Comparator", "Examine", "LSub", "XList"}
 # With those that send what others here send: fetch_batches(), add_flags(), delete_messages(), ...
 NO_COMMANDS = {
@@ -1258,26 +1258,26 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def test_no_method_is_left_out() -> None:
-    for door in (Client, AsyncClient):
-        assert public(door) == (set(CASES) - BY_RUN) | NO_COMMANDS
+    for interface in (Client, AsyncClient):
+        assert public(interface) == (set(CASES) - BY_RUN) | NO_COMMANDS
     assert public(Pipeline) - NO_COMMANDS == set(CASES) - BY_RUN - NOT_IN_PIPELINES
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("method", CASES)
-def test_one_command_with_these_arguments(method: str, door: str, loop: asyncio.AbstractEventLoop) -> None:
-    if door == "Pipeline" and method in NOT_IN_PIPELINES:
+def test_one_command_with_these_arguments(method: str, interface: str, loop: asyncio.AbstractEventLoop) -> None:
+    if interface == "Pipeline" and method in NOT_IN_PIPELINES:
         assert not hasattr(Pipeline, method)
         return
-    rng = random.Random(f"{SEED} {method} {door}")
+    rng = random.Random(f"{SEED} {method} {interface}")
     draw = Draw(rng)
     sent = 0
     client = None
-    rounds = CALLS // (len(DOORS) * len(CASES)) + 1
+    rounds = CALLS // (len(INTERFACES) * len(CASES)) + 1
     for _ in range(rounds):
         if client is None or client._protocol.error is not None or client._protocol.session.compressed:
-            client = DOORS[door](Listener())
+            client = INTERFACES[interface](Listener())
         args, keywords, read = CASES[method](draw)
         try:
             sent += called(client, method, args, keywords, read, rng, loop)
@@ -1330,7 +1330,7 @@ def called(
         return False
     # The server answers OK and nothing else, which some commands can't make anything of.
     if error is not None and not re.search("did not send the data|sent no message", str(error)):
-        raise AssertionError("an error behind what was sent") from error
+        raise AssertionError("an error after what was sent") from error
     seen, *more = server.commands
     if method == "fetch_iter" and SIZING.fullmatch(seen.line) and more:
         seen, *more = more

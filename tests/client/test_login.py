@@ -350,11 +350,11 @@ def xoauth2(expected: bytes) -> Callable[[Peer], None]:
     return script
 
 
-def test_a_token_provider_is_asked_at_each_connection(door: Any, serve: Callable[..., Server]) -> None:
+def test_a_token_provider_is_asked_at_each_connection(interface: Any, serve: Callable[..., Server]) -> None:
     tokens = iter(["first", "second"])
     servers = [serve(xoauth2(b"first")), serve(xoauth2(b"second"))]
     given = {"user": "user", "token": lambda: next(tokens), "mechanism": "XOAUTH2", "socket": in_turn(servers)}
-    with door("127.0.0.1", 143, tls=False, **given) as client:
+    with interface("127.0.0.1", 143, tls=False, **given) as client:
         client.select("INBOX")
         client.reconnect()
         assert client.session.mailbox == "INBOX"
@@ -461,6 +461,6 @@ def test_no_mechanism_in_clear_under_logindisabled(scripted: Callable[..., Any])
         ({"token": "x"}, "needs a user"),
     ],
 )
-def test_credentials_that_can_not_be(door: Any, arguments: dict[str, str], message: str) -> None:
+def test_credentials_that_can_not_be(interface: Any, arguments: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        door("localhost", **arguments)
+        interface("localhost", **arguments)

@@ -21,11 +21,11 @@ from fastimap.conversation import operations
 from fastimap.conversation.protocol import Pending, Protocol
 from fastimap.sessions import writes
 from fastimap.types import FetchResult, Pipeline, Quota
-from tests.client.doors import public
+from tests.client.interfaces import public
 from tests.support import PROJECT
 from tools.generate_methods import RETRY, WRITES
 
-DOORS = (Client, AsyncClient, Pipeline)
+INTERFACES = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
 WITHOUT_METHOD = {"Idle": "idle()", "Logout": "close()", "StartTLS": 'tls="starttls"'}
 # What is seldom needed, or has a better way: for `run()`.
@@ -83,19 +83,19 @@ def parameters(call: Callable[..., Any], leave_out: set[str]) -> list[tuple[str,
     ]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("interface", INTERFACES)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> None:
+def test_every_command_is_a_method(interface: type, command: type[Command[Any]]) -> None:
     name = method_name(command)
-    method = getattr(door, name)
+    method = getattr(interface, name)
     added: set[str] = set()
     text = inspect.getdoc(method)
-    if door is not Pipeline and name in WRITES:
+    if interface is not Pipeline and name in WRITES:
         added = {"retry"}
         assert f"\n{RETRY}\n" in (text or "")
         text = (text or "").replace(f"{RETRY}\n", "")
         assert parameters(method, {"self", "retry"}) == parameters(getattr(writes, name), {"client"})
-    if door is not Pipeline and name in OPERATIONS:
+    if interface is not Pipeline and name in OPERATIONS:
         operation = OPERATIONS[name]
         assert text == inspect.getdoc(operation)
         assert parameters(method, {"self", *added}) == parameters(operation, {"protocol"})
@@ -108,10 +108,10 @@ def test_every_command_is_a_method(door: type, command: type[Command[Any]]) -> N
     assert method.__doc__
 
 
-def functions(door: type) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def functions(interface: type) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
     """What stands in the sources of a class and of its bases, as an editor reads them."""
     found: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = {}
-    for cls in reversed(door.__mro__[:-1]):
+    for cls in reversed(interface.__mro__[:-1]):
         for node in ast.walk(ast.parse(Path(inspect.getfile(cls)).read_text("utf-8"))):
             if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
                 found |= {
@@ -120,11 +120,11 @@ def functions(door: type) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
     return found
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_what_an_editor_shows(door: type) -> None:
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_what_an_editor_shows(interface: type) -> None:
     """Without running anything: a signature, with types, and a text."""
-    there = functions(door)
-    for name in public(door):
+    there = functions(interface)
+    for name in public(interface):
         node = there[name]
         assert ast.get_docstring(node), name
         assert node.returns is not None, name
@@ -192,11 +192,11 @@ def test_everything_is_documented_alike(name: str) -> None:
     assert one.splitlines()[0] == other.splitlines()[0]
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_results_are_told_at_run_time(door: type) -> None:
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_results_are_told_at_run_time(interface: type) -> None:
     """help() and get_type_hints() know what a method returns; a pipeline's holds it in a Pending."""
-    for name in public(door):
-        method = getattr(door, name)
+    for name in public(interface):
+        method = getattr(interface, name)
         if inspect.isfunction(method):
             # Of an extra, which the module of the client does not import.
             extras = {"pyarrow": pytest.importorskip("pyarrow")} if name == "fetch_table" else {}
@@ -211,30 +211,33 @@ def test_results_are_told_at_run_time(door: type) -> None:
         "search": SearchResult,
     }
     for name, result in expected.items():
-        returns = get_type_hints(getattr(door, name))["return"]
-        assert (get_args(returns) == (result,)) if door is Pipeline else (returns == result)
+        returns = get_type_hints(getattr(interface, name))["return"]
+        assert (get_args(returns) == (result,)) if interface is Pipeline else (returns == result)
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_methods_carry_their_names(door: type) -> None:
-    for name in public(door):
-        method = getattr(door, name)
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_methods_carry_their_names(interface: type) -> None:
+    for name in public(interface):
+        method = getattr(interface, name)
         if inspect.isfunction(method):
             assert method.__name__ == name
-            assert method.__qualname__ == f"{door.__name__}.{name}"
+            assert method.__qualname__ == f"{interface.__name__}.{name}"
 
 
-@pytest.mark.parametrize("door", [Client, AsyncClient])
-def test_an_error_for_a_call_names_the_method(door: Any) -> None:
-    client = door("imap.example.org")
-    name = door.__name__
+@pytest.mark.parametrize("interface", [Client, AsyncClient])
+def test_an_error_for_a_call_names_the_method(interface: Any) -> None:
+    client = interface("imap.example.org")
+    name = interface.__name__
     calls: tuple[tuple[Callable[[], Any], str], ...] = (
         (lambda: client.subscribe(), rf"{name}\.subscribe\(\) missing 1 required positional argument: 'mailbox'"),
         (lambda: client.fetch(1, flags=True), rf"{name}\.fetch\(\) got an unexpected keyword argument 'flags'"),
         (lambda: client.move(1), rf"{name}\.move\(\) missing"),
         (lambda: client.take_events(1), rf"{name}\.take_events\(\) takes"),
         (lambda: client.fetch_iter(), rf"{name}\.fetch_iter\(\) missing"),
-        (lambda: door("imap.example.org", usr="me"), rf"{name}\.__init__\(\) got an unexpected keyword argument 'usr'"),
+        (
+            lambda: interface("imap.example.org", usr="me"),
+            rf"{name}\.__init__\(\) got an unexpected keyword argument 'usr'",
+        ),
     )
     for call, said in calls:
         with pytest.raises(TypeError, match=said):

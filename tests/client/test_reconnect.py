@@ -11,13 +11,13 @@ import pytest
 
 from fastimap import AsyncClient, UIDSet, errors
 from fastimap.testing import IMAPServer
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.peers import in_turn
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
 
 
-def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
+def test_reconnect_after_a_loss(interface: Interface, serve: Callable[..., Any]) -> None:
     def dies(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
         peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529045] noted")
@@ -32,7 +32,7 @@ def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
         peer.answer(b"EXAMINE INBOX", b"* OK [UIDVALIDITY 3857529046] noted")
         peer.log_out()
 
-    client = door("127.0.0.1", 143, tls=False, socket=in_turn(map(serve, (dies, lives, made_again))))
+    client = interface("127.0.0.1", 143, tls=False, socket=in_turn(map(serve, (dies, lives, made_again))))
     client.select("INBOX", read_only=True)
     with pytest.raises(errors.Disconnected):
         client.noop()
@@ -45,19 +45,21 @@ def test_reconnect_after_a_loss(door: Door, serve: Callable[..., Any]) -> None:
         client.noop()
 
 
-def test_a_mailbox_whose_name_is_no_modified_utf7_is_found_again(door: Door, serve: Callable[..., Any]) -> None:
+def test_a_mailbox_whose_name_is_no_modified_utf7_is_found_again(
+    interface: Interface, serve: Callable[..., Any]
+) -> None:
     def script(peer: Peer) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
         peer.answer(b"SELECT R&D")  # as text it is R&-D
         peer.line()
 
-    with door("127.0.0.1", 143, tls=False, socket=in_turn([serve(script), serve(script)])) as client:
+    with interface("127.0.0.1", 143, tls=False, socket=in_turn([serve(script), serve(script)])) as client:
         client.select(b"R&D")
         client.reconnect()
         assert client.session.mailbox == "R&D"
 
 
-def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., Any]) -> None:
+def test_reconnect_notices_another_uidvalidity(interface: Interface, serve: Callable[..., Any]) -> None:
     def script(uid_validity: bytes) -> Callable[[Peer], None]:
         def play(peer: Peer) -> None:
             peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
@@ -67,14 +69,14 @@ def test_reconnect_notices_another_uidvalidity(door: Door, serve: Callable[..., 
         return play
 
     servers = [serve(script(uid_validity)) for uid_validity in (b"3857529045", b"3857529046")]
-    client = door("127.0.0.1", 143, tls=False, socket=in_turn(servers))
+    client = interface("127.0.0.1", 143, tls=False, socket=in_turn(servers))
     client.select("INBOX")
     with pytest.raises(errors.StateError, match="3857529045 to 3857529046"):
         client.reconnect()
     assert client.session.mailbox == "INBOX"  # the connection is a good one, for who can do without the UIDs
 
 
-def test_the_mailbox_is_known_until_a_new_connection_comes_about(door: Door, server: IMAPServer) -> None:
+def test_the_mailbox_is_known_until_a_new_connection_comes_about(interface: Interface, server: IMAPServer) -> None:
     refusals: list[OSError] = []
 
     def reach(host: str, port: int) -> socket.socket:
@@ -82,7 +84,7 @@ def test_the_mailbox_is_known_until_a_new_connection_comes_about(door: Door, ser
             raise refusals.pop()
         return socket.create_connection((server.host, server.port))
 
-    with door(
+    with interface(
         "imap.example.org", tls=False, user="user", password="password", mechanism="LOGIN", socket=reach
     ) as client:
         client.select("INBOX")

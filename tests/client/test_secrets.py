@@ -14,7 +14,7 @@ import pytest
 from fastimap import AsyncClient, Client, errors
 from fastimap.sasl import Plain
 from fastimap.testing import IMAPServer
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.test_login import scram
 from tests.imaplib.scripted import Peer
 
@@ -134,7 +134,7 @@ def test_a_login(
 @pytest.mark.parametrize("secret", [SECRET, SECRET + "\0", SECRET + "\ud800", [SECRET]], ids=ascii)
 @pytest.mark.parametrize("piped", [False, True], ids=["called", "piped"])
 def test_a_login_by_hand(
-    server: IMAPServer, door: Door, caplog: pytest.LogCaptureFixture, secret: Any, piped: bool
+    server: IMAPServer, interface: Interface, caplog: pytest.LogCaptureFixture, secret: Any, piped: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -145,15 +145,15 @@ def test_a_login_by_hand(
             pending = pipeline.login("nobody", secret, insecure=True)
         pending.result()
 
-    with door(server.host, server.port, tls=False) as client:
+    with interface(server.host, server.port, tls=False) as client:
         with pytest.raises((errors.AuthenticationFailed, ValueError, TypeError)) as caught:
             log_in(client)
         assert SECRET not in traced(caught.value) + repr(caught.value.args) + caplog.text
         assert client.noop() is None
 
 
-def test_a_mechanism_by_hand(server: IMAPServer, door: Door) -> None:
-    with door(server.host, server.port, tls=False) as client:
+def test_a_mechanism_by_hand(server: IMAPServer, interface: Interface) -> None:
+    with interface(server.host, server.port, tls=False) as client:
         with pytest.raises(errors.AuthenticationFailed) as caught:
             client.authenticate(Plain("nobody", SECRET))
         assert SECRET not in traced(caught.value)

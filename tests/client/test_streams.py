@@ -17,7 +17,7 @@ from fastimap import Limits, SequenceSet, UIDSet, errors
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, FetchResult
-from tests.client.doors import Door, passes
+from tests.client.interfaces import Interface, passes
 from tests.client.peers import DONE, asked_for, converse, flags_row
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
@@ -642,9 +642,9 @@ def test_a_large_append_from_a_file_takes_no_memory(scripted: Callable[..., Any]
     assert peak < 8 << 20
 
 
-def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot, door: Door) -> None:
+def test_a_refusal_amid_a_literal_leaves_the_connection_in_step(dovecot: Dovecot, interface: Interface) -> None:
     # Dovecot has LITERAL+, and says that the mailbox is not there before it has read the message.
-    with door(
+    with interface(
         dovecot.host, dovecot.port, tls=False, user=dovecot.new_user(), password=dovecot.password, mechanism="PLAIN"
     ) as client:
         with pytest.raises(errors.MailboxNotFound):

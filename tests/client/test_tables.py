@@ -77,8 +77,8 @@ def test_what_makes_no_sense_is_refused_before_anything_is_sent(filled: Any) -> 
     assert filled.counters.octets_out == sent
 
 
-def test_thousands_of_a_real_server(dovecot: Dovecot, door: Any) -> None:
-    client = door(
+def test_thousands_of_a_real_server(dovecot: Dovecot, interface: Any) -> None:
+    client = interface(
         dovecot.host, dovecot.port, user=dovecot.new_user(), password=dovecot.password, tls=False, mechanism="LOGIN"
     )
     client.connect()

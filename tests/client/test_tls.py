@@ -16,7 +16,7 @@ import trustme
 from fastimap import errors
 from fastimap.sasl import MechanismError
 from fastimap.testing import IMAPServer
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.peers import swallow
 from tests.client.test_login import PASSWORD, scram
 from tests.imaplib.scripted import Peer, Server
@@ -50,14 +50,16 @@ def refused(tls_server: ssl.SSLContext) -> Any:
         yield server
 
 
-def test_with_a_context(door: Door, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
-    with door("localhost", serve(session, tls_server).port, ssl_context=trusting) as client:
+def test_with_a_context(
+    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    with interface("localhost", serve(session, tls_server).port, ssl_context=trusting) as client:
         assert client.session.tls is True
         assert client.noop() is None
 
 
 def test_the_default_context_verifies_and_works(
-    door: Door,
+    interface: Interface,
     serve: Serve,
     tls_server: ssl.SSLContext,
     authority: trustme.CA,
@@ -66,12 +68,12 @@ def test_the_default_context_verifies_and_works(
 ) -> None:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))  # as if the system trusted it
-    with door("localhost", serve(session, tls_server).port) as client:
+    with interface("localhost", serve(session, tls_server).port) as client:
         assert client.noop() is None
 
 
-def test_an_unknown_authority(door: Door, refused: Server) -> None:
-    client = door("localhost", refused.port, timeout=10)
+def test_an_unknown_authority(interface: Interface, refused: Server) -> None:
+    client = interface("localhost", refused.port, timeout=10)
     with pytest.raises(errors.TLSError, match=r"certificate of localhost port \d+ is not to be trusted") as caught:
         client.connect()
     assert caught.value.advice is errors.Advice.FIX
@@ -79,32 +81,32 @@ def test_an_unknown_authority(door: Door, refused: Server) -> None:
         client.noop()
 
 
-def test_another_host_name(door: Door, refused: Server, trusting: ssl.SSLContext) -> None:
-    client = door("127.0.0.1", refused.port, ssl_context=trusting, timeout=10)
+def test_another_host_name(interface: Interface, refused: Server, trusting: ssl.SSLContext) -> None:
+    client = interface("127.0.0.1", refused.port, ssl_context=trusting, timeout=10)
     with pytest.raises(errors.TLSError, match=r"not to be trusted: .*not valid for '127\.0\.0\.1'"):
         client.connect()
 
 
-def test_an_expired_certificate(door: Door, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
+def test_an_expired_certificate(interface: Interface, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", not_after=datetime.now(UTC) - timedelta(days=1)).configure_cert(context)
     with Refusing(end, context) as server:
-        client = door("localhost", server.port, ssl_context=trusting, timeout=10)
+        client = interface("localhost", server.port, ssl_context=trusting, timeout=10)
         with pytest.raises(errors.TLSError, match="expired"):
             client.connect()
 
 
-def test_a_certificate_that_the_strict_check_refuses(door: Door) -> None:
+def test_a_certificate_that_the_strict_check_refuses(interface: Interface) -> None:
     """What Python 3.13 switched on: the error names the flag, and without it the certificate will do."""
     serving, strict = without_key_identifiers()
     strict.verify_flags |= ssl.VERIFY_X509_STRICT
     with Refusing(end, serving) as server:
-        client = door("localhost", server.port, ssl_context=strict, timeout=10)
+        client = interface("localhost", server.port, ssl_context=strict, timeout=10)
         with pytest.raises(errors.TLSError, match=r"verify_flags &= ~ssl\.VERIFY_X509_STRICT") as caught:
             client.connect()
         assert "host name" not in str(caught.value)
     strict.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    with Server(session, serving) as good, door("localhost", good.port, ssl_context=strict, timeout=10) as client:
+    with Server(session, serving) as good, interface("localhost", good.port, ssl_context=strict, timeout=10) as client:
         client.noop()
 
 
@@ -125,7 +127,7 @@ def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> Non
 
 
 def test_the_server_goes_without_a_close_notify(
-    door: Door, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     fileno = -1
 
@@ -140,15 +142,15 @@ def test_the_server_goes_without_a_close_notify(
         fileno = peer.sock.fileno()
         script(peer)
 
-    client = door("localhost", serve(remember, tls_server).port, ssl_context=trusting, timeout=10)
+    client = interface("localhost", serve(remember, tls_server).port, ssl_context=trusting, timeout=10)
     with pytest.raises(errors.Disconnected):
         client.noop()
 
 
-def test_much_over_tls(door: Door, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+def test_much_over_tls(interface: Interface, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     with IMAPServer(tls=tls_server) as server:
         octets = b"Subject: much\r\n\r\n" + b"0123456789abcdef" * 200_000
-        with door("localhost", server.port, ssl_context=trusting, user="user", password="password") as client:
+        with interface("localhost", server.port, ssl_context=trusting, user="user", password="password") as client:
             client.append("INBOX", octets)
             client.select("INBOX")
             (message,) = client.fetch(1, "BODY.PEEK[]")
@@ -158,9 +160,9 @@ def test_much_over_tls(door: Door, tls_server: ssl.SSLContext, trusting: ssl.SSL
 # STARTTLS.
 
 
-def test_starttls(door: Door, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+def test_starttls(interface: Interface, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
     with IMAPServer(starttls=tls_server, require_tls=True) as server:
-        client = door(
+        client = interface(
             "localhost", server.port, tls="starttls", ssl_context=trusting, user="user", password="password", timeout=10
         )
         with client:
@@ -271,7 +273,7 @@ def certificate_hash(context_names: str, authority: trustme.CA) -> tuple[ssl.SSL
 
 
 def test_scram_plus_binds_to_the_certificate(
-    door: Door, serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext
+    interface: Interface, serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     context, expected = certificate_hash("localhost", authority)
 
@@ -284,7 +286,7 @@ def test_scram_plus_binds_to_the_certificate(
         peer.log_out()
 
     port = serve(script, context).port
-    with door("localhost", port, ssl_context=trusting, mechanism="SCRAM-SHA-256-PLUS", **PASSWORD) as client:
+    with interface("localhost", port, ssl_context=trusting, mechanism="SCRAM-SHA-256-PLUS", **PASSWORD) as client:
         assert client.session.tls is True
 
 

@@ -178,7 +178,7 @@ def test_utf8() -> None:  # RFC 6855, section 4
         'A1 APPEND "Entwürfe" (\\Draft) UTF8 (~{15}\r\n'.encode(),
         "Subject: é\r\n\r\n)\r\n".encode(),
     ]
-    # Courier 5.0 knows it behind flags or a date, so there are always some.
+    # Courier 5.0 knows it after flags or a date, so there are always some.
     assert sent(Append("x", b"", utf8=True), session) == [b"A1 APPEND x () UTF8 (~{0}\r\n", b")\r\n"]
     # Also where its progress is told.
     told: list[tuple[int, int]] = []

@@ -38,7 +38,7 @@ def test_list(talk: Talk) -> None:  # RFC 3501, section 6.3.8
     assert talk.left == []
 
 
-def test_a_mailbox_is_listed_once(talk: Talk) -> None:  # as Cyrus 3.10 answers behind CREATE
+def test_a_mailbox_is_listed_once(talk: Talk) -> None:  # as Cyrus 3.10 answers after CREATE
     found = talk(
         List(),
         server(),

@@ -505,7 +505,7 @@ CONVERSATIONS: dict[str, Callable[[Scene], None]] = {
     "compressed": _compressed,
     "compressed by the fuzzer": _deflated,
 }
-# Here a cut makes a difference: what has arrived behind the OK of STARTTLS tells an attack, what arrives later is TLS;
+# Here a cut makes a difference: what has arrived after the OK of STARTTLS tells an attack, what arrives later is TLS;
 # and of what zlib was given at once it returns nothing where the end is broken.
 _ONE_CUT_ONLY = {"starttls", "the beginning", "compress", "compressed by the fuzzer"}
 

@@ -20,12 +20,12 @@ cython = importlib.import_module("fastimap._parser")
 _SMALL = Limits(line=200, literal=2_000, response=3_000, literals=4, depth=8)
 _MOST = 4 * 1024  # octets of one input
 _ANNOUNCEMENT = re.compile(rb"\{([0-9]{1,18})\+?\}\r?\n\Z")
-# Stands behind what was received, as if left there by what came before: a reader that looks too far takes it.
+# Stands after what was received, as if left there by what came before: a reader that looks too far takes it.
 _LITTER = b'\n}"({1}\r\n) \\' * 4
 
 
 class _Littered:
-    """A reader with litter in the memory behind the octets that have arrived."""
+    """A reader with litter in the memory after the octets that have arrived."""
 
     def __init__(self, reader: Any) -> None:
         self._reader = reader
@@ -97,7 +97,7 @@ def by_hand(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
 
 
 def as_the_drop_in(twin: Any, chunks: list[bytes], limits: Limits) -> list[Any]:
-    """What drain() gives, and behind each line that it does not take, read() and readline() to the response's end."""
+    """What drain() gives, and after each line that it does not take, read() and readline() to the response's end."""
     reader = twin.ResponseReader(limits)
     untagged: dict[str, list[Any]] = {}
     items: list[Any] = []

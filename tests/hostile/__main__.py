@@ -7,18 +7,18 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .doors import DOORS, OURS
+from .adapters import ADAPTERS, OURS
 from .families import SCENARIOS
 from .growth import LARGE, MEASURABLE, SMALL, growths
 from .run import run_all
 from .scenario import MIB, Scenario
 
-LIBRARIES = {f"{door}, {parser}": (door, parser) for door in OURS for parser in ("c", "py")} | {
-    name: (name, "") for name in DOORS if name not in OURS
+LIBRARIES = {f"{adapter}, {parser}": (adapter, parser) for adapter in OURS for parser in ("c", "py")} | {
+    name: (name, "") for name in ADAPTERS if name not in OURS
 }
 """The columns of the table: the library, and the parser that it is to run on."""
 
-# Behind the 10 seconds that aioimaplib waits without being told to.
+# After the 10 seconds that aioimaplib waits without being told to.
 PEERS_WALL_LIMIT = 15.0
 
 FAMILIES = list(dict.fromkeys(scenario.family for scenario in SCENARIOS))

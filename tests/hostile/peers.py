@@ -1,4 +1,4 @@
-"""Other libraries behind the same door: what of imaplib's methods they have under another name."""
+"""Other libraries behind the same adapter: what of imaplib's methods they have under another name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Refused(Exception):
     """The server said NO or BAD, which the library returns and does not raise."""
 
 
-class PeerDoor:
+class PeerAdapter:
     """What the three have in common."""
 
     interface = ""
@@ -76,7 +76,7 @@ def _idle(client: Any, seconds: float) -> Any:
     return found, client.idle_done()
 
 
-class IMAPClientDoor(PeerDoor):
+class IMAPClientAdapter(PeerAdapter):
     """IMAPClient."""
 
     _methods = {  # noqa: RUF012
@@ -127,7 +127,7 @@ class IMAPClientDoor(PeerDoor):
             self._client.shutdown()
 
 
-class ImapToolsDoor(PeerDoor):
+class ImapToolsAdapter(PeerAdapter):
     """imap_tools; its fetch() searches first, which no script of a FETCH expects."""
 
     _methods = {  # noqa: RUF012
@@ -175,7 +175,7 @@ async def _aio_idle(client: Any, seconds: float) -> Any:
     return found
 
 
-class AioimaplibDoor(PeerDoor):
+class AioimaplibAdapter(PeerAdapter):
     """aioimaplib, in an event loop that runs while a method does."""
 
     _methods = {  # noqa: RUF012
@@ -248,8 +248,8 @@ class AioimaplibDoor(PeerDoor):
         self._loop.close()
 
 
-PEERS: dict[str, Callable[[], PeerDoor]] = {
-    "IMAPClient": IMAPClientDoor,
-    "imap_tools": ImapToolsDoor,
-    "aioimaplib": AioimaplibDoor,
+PEERS: dict[str, Callable[[], PeerAdapter]] = {
+    "IMAPClient": IMAPClientAdapter,
+    "imap_tools": ImapToolsAdapter,
+    "aioimaplib": AioimaplibAdapter,
 }

@@ -24,7 +24,7 @@ Job: TypeAlias = tuple[Scenario, int | None]
 """A scenario, and its size in octets if that is not to be its own."""
 
 Column: TypeAlias = tuple[str, str]
-"""A name in doors.DOORS, and the parser that fastimap is to run on ("" where it is not the library)."""
+"""A name in adapters.ADAPTERS, and the parser that fastimap is to run on ("" where it is not the library)."""
 
 Result: TypeAlias = tuple[str, float]
 """Verdict ("ok", "n/a", or what happened) and seconds of the client's processor time."""
@@ -67,7 +67,7 @@ def run_all(
 def run(library: str, implementation: str, jobs: Sequence[Job], wall_limit: float = WALL_LIMIT) -> list[Result]:
     """Return the result of each of `jobs`, one after the other.
 
-    `library` is a name in doors.DOORS, `implementation` the parser that fastimap is to run on ("" where it is not
+    `library` is a name in adapters.ADAPTERS, `implementation` the parser that fastimap is to run on ("" where it is not
     the library).
     """
     results: list[Result] = []

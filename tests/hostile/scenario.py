@@ -173,14 +173,14 @@ def timed_out(outcome: Outcome) -> str:
 
 
 def works_on(outcome: Outcome) -> str:
-    """Return what a call gave behind one that raised; "" if each one raised."""
+    """Return what a call gave after one that raised; "" if each one raised."""
     raised = [isinstance(result, Raised) for result in outcome.results]
-    behind = outcome.results[raised.index(True) :] if True in raised else ()
-    return next((f"works on after an error: {shown(result)}" for result in behind if isinstance(result, Returned)), "")
+    after = outcome.results[raised.index(True) :] if True in raised else ()
+    return next((f"works on after an error: {shown(result)}" for result in after if isinstance(result, Returned)), "")
 
 
 def dead(outcome: Outcome) -> str:
-    """A call ahead of the last one raises, and so does each one behind it."""
+    """A call before the last one raises, and so does each one behind it."""
     if len(outcome.results) > 1 and not any(isinstance(result, Raised) for result in outcome.results[:-1]):
         return f"nothing was refused: {shown(outcome.results[-2])}, then {shown(outcome.results[-1])}"
     return works_on(outcome)

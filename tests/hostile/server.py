@@ -110,7 +110,7 @@ class Compress:
 
 @dataclass(frozen=True)
 class EndCompression:
-    """Send what follows as it is: behind the compressed stream, or with `finish` False as blocks of it."""
+    """Send what follows as it is: after the compressed stream, or with `finish` False as blocks of it."""
 
     finish: bool = True
 
@@ -373,7 +373,7 @@ def _nonce(lines: Sequence[bytes]) -> bytes:
 
 
 def _following(tag: bytes) -> bytes:
-    """Return the tag behind `tag` of a client that counts its commands."""
+    """Return the tag after `tag` of a client that counts its commands."""
     digits = re.search(rb"\d*$", tag)
     assert digits is not None
     return tag[: digits.start()] + str(int(digits[0] or 0) + 1).encode().rjust(len(digits[0]), b"0")

@@ -1,4 +1,4 @@
-"""Every scenario holds for each of fastimap's doors, on both implementations of the parser; see docs/hostile.md."""
+"""Every scenario holds for each of fastimap's adapters, on both implementations of the parser; see docs/hostile.md."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from tests.support import IMPLEMENTATIONS
 
-from .doors import OURS
+from .adapters import OURS
 from .families import SCENARIOS
 from .growth import LARGE, growths
 from .run import ROOT, Column, run, run_all
 from .scenario import Scenario
 
-COLUMNS = [(door, implementation) for door in OURS for implementation in IMPLEMENTATIONS]
+COLUMNS = [(adapter, implementation) for adapter in OURS for implementation in IMPLEMENTATIONS]
 GROWING = [scenario for scenario in SCENARIOS if scenario.grown is not None]
 
 # time(2n) / time(n): linear is 2, n log n is 2.1, quadratic is 4.
@@ -80,9 +80,9 @@ def test_takes_linear_time(ratios: dict[tuple[Column, str], float | str], column
     assert ratio == "n/a" or (isinstance(ratio, float) and ratio <= MOST), f"{scenario} at {LARGE} octets: {ratio}"
 
 
-@pytest.mark.parametrize("door", OURS)
-def test_every_door_has_200_scenarios(door: str) -> None:
-    assert len(applicable(door)) >= 200
+@pytest.mark.parametrize("adapter", OURS)
+def test_every_adapter_has_200_scenarios(adapter: str) -> None:
+    assert len(applicable(adapter)) >= 200
 
 
 def test_the_page_has_them_all() -> None:
@@ -95,9 +95,9 @@ def test_the_page_has_them_all() -> None:
         assert 0 < int(count) <= families.count(family)
 
 
-def applicable(door: str) -> Sequence[Scenario]:
+def applicable(adapter: str) -> Sequence[Scenario]:
     """Return the scenarios that are not another interface's."""
-    interface = "imaplib" if "imaplib" in door else "typed"
+    interface = "imaplib" if "imaplib" in adapter else "typed"
     return [scenario for scenario in SCENARIOS if scenario.interface in ("", interface)]
 
 

@@ -21,8 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .adapters import ADAPTERS, Adapter, Unsupported
 from .certificates import Certificates
-from .doors import DOORS, Door, Unsupported
 from .families import SCENARIOS
 from .scenario import MIB, TYPED, Call, Outcome, Raised, Returned, Scenario, shown, works_on
 from .server import HostileServer
@@ -41,22 +41,22 @@ MEMORY = 960 * MIB
 
 def verdict(scenario: Scenario, library: str, certificates: Certificates) -> str:
     """Return OK, NOT_APPLICABLE, or what happened instead of what is demanded."""
-    door = DOORS[library]()
-    if scenario.interface not in ("", door.interface):
+    adapter = ADAPTERS[library]()
+    if scenario.interface not in ("", adapter.interface):
         return NOT_APPLICABLE
     try:
         if scenario.cuts:
             return _cut_verdict(scenario, library, certificates)
-        outcome, _ = _run(scenario, door, certificates)
+        outcome, _ = _run(scenario, adapter, certificates)
     except Unsupported:
         return NOT_APPLICABLE
-    demand = scenario.typed if scenario.typed is not None and door.interface == TYPED else scenario.demand
-    return _escaped(scenario, door, outcome) or demand(outcome) or _late(outcome, scenario.within) or OK
+    demand = scenario.typed if scenario.typed is not None and adapter.interface == TYPED else scenario.demand
+    return _escaped(scenario, adapter, outcome) or demand(outcome) or _late(outcome, scenario.within) or OK
 
 
-def _escaped(scenario: Scenario, door: Door, outcome: Outcome) -> str:
+def _escaped(scenario: Scenario, adapter: Adapter, outcome: Outcome) -> str:
     """Return which exception came out that is not documented, if any."""
-    documented = door.server_errors + ((TypeError, ValueError) if scenario.argument_errors else ())
+    documented = adapter.server_errors + ((TypeError, ValueError) if scenario.argument_errors else ())
     for result in outcome.results:
         if isinstance(result, Raised) and not isinstance(result.exception, documented):
             return f"undocumented {shown(result)}"
@@ -72,28 +72,30 @@ def _late(outcome: Outcome, within: float | None) -> str:
     return ""
 
 
-def _run(scenario: Scenario, door: Door, certificates: Certificates, cut: int | None = None) -> tuple[Outcome, int]:
+def _run(
+    scenario: Scenario, adapter: Adapter, certificates: Certificates, cut: int | None = None
+) -> tuple[Outcome, int]:
     """Return what comes of the scenario, and how many octets the server sent."""
     if scenario.script is None:
-        return Outcome([_attempt(door, door.function, call) for call in scenario.calls]), 0
+        return Outcome([_attempt(adapter, adapter.function, call) for call in scenario.calls]), 0
     with HostileServer(scenario.script, certificates, cut, scenario.reset) as server:
-        results = [_attempt(door, door.open, server.port, scenario)]
+        results = [_attempt(adapter, adapter.open, server.port, scenario)]
         try:
             if isinstance(results[0], Returned):
-                results += _calls(door, scenario.calls)
+                results += _calls(adapter, scenario.calls)
         finally:
-            server.stop()  # ahead of the client, so that it is not heard to say goodbye
-            with suppress(*door.server_errors):  # of closing again what was closed
-                door.close()
+            server.stop()  # before the client, so that it is not heard to say goodbye
+            with suppress(*adapter.server_errors):  # of closing again what was closed
+                adapter.close()
     return Outcome(results, server.received, server.connections), server.sent
 
 
-def _calls(door: Door, calls: Sequence[Call]) -> Iterator[Returned | Raised]:
+def _calls(adapter: Adapter, calls: Sequence[Call]) -> Iterator[Returned | Raised]:
     for call in calls:
-        yield _attempt(door, door.call, call)
+        yield _attempt(adapter, adapter.call, call)
 
 
-def _attempt(door: Door, function: Callable[..., Any], *arguments: Any) -> Returned | Raised:
+def _attempt(adapter: Adapter, function: Callable[..., Any], *arguments: Any) -> Returned | Raised:
     start = time.monotonic()
     try:
         return Returned(function(*arguments), time.monotonic() - start)
@@ -102,21 +104,21 @@ def _attempt(door: Door, function: Callable[..., Any], *arguments: Any) -> Retur
     except Exception as exc:
         seconds = time.monotonic() - start
         exc.__traceback__ = None  # it keeps what the call had in memory
-        return Raised(exc, seconds, isinstance(exc, door.timeouts))
+        return Raised(exc, seconds, isinstance(exc, adapter.timeouts))
 
 
 def _cut_verdict(scenario: Scenario, library: str, certificates: Certificates) -> str:
-    whole, octets = _run(scenario, DOORS[library](), certificates)
+    whole, octets = _run(scenario, ADAPTERS[library](), certificates)
     if broken := [result for result in whole.results if isinstance(result, Raised)]:
         return f"even the whole session fails: {shown(broken[0])}"
     for cut in range(octets - scenario.trailer):
         for _ in range(ROUNDS):
-            door = DOORS[library]()
-            outcome, _ = _run(scenario, door, certificates, cut)
+            adapter = ADAPTERS[library]()
+            outcome, _ = _run(scenario, adapter, certificates, cut)
             late = _late(outcome, CUT_WITHIN)
             if not late:
                 break
-        problem = late or _escaped(scenario, door, outcome) or works_on(outcome)
+        problem = late or _escaped(scenario, adapter, outcome) or works_on(outcome)
         if isinstance(outcome.results[-1], Returned):
             problem = problem or f"taken for complete: {shown(outcome.results[-1])}"
         for result, complete in zip(outcome.results, whole.results, strict=False):

@@ -27,7 +27,7 @@ NUMBERS = ("OK", [b"2 84 882"])
 SORT = b"* SORT 5 3 4 1 2\r\n"
 THREADS = b"* THREAD (2)(3 6 (4 23)(44 7 96))\r\n"
 
-# name: the call, the states it is allowed in, what it sends behind the tag, the answer, the result.
+# name: the call, the states it is allowed in, what it sends after the tag, the answer, the result.
 CASES: dict[str, tuple[Call, str, bytes, bytes, Any]] = {
     "capability": (
         lambda m: m.capability(),

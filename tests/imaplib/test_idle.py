@@ -20,17 +20,17 @@ LITERAL_RESPONSE = b"* 1 FETCH (X {5}\r\n* 9 E)\r\n"
 
 
 class Idling:
-    """Plays IDLE: what comes ahead of the continuation request, what behind it, what with the end."""
+    """Plays IDLE: what comes before the continuation request, what behind it, what with the end."""
 
-    def __init__(self, ahead: bytes = b"", behind: bytes = b"", at_end: bytes = b"") -> None:
+    def __init__(self, ahead: bytes = b"", after: bytes = b"", at_end: bytes = b"") -> None:
         self.ahead = ahead
-        self.behind = behind
+        self.after = after
         self.at_end = at_end
 
     def __call__(self, peer: Peer) -> None:
         peer.log_in(b"IMAP4rev1 IDLE")
         tag = peer.expect(b"IDLE")
-        peer.send(self.ahead + b"+ idling\r\n" + self.behind)
+        peer.send(self.ahead + b"+ idling\r\n" + self.after)
         assert peer.line() == b"DONE\r\n"
         peer.send(self.at_end + tag + b" OK done\r\n")
         if line := peer.line():
@@ -88,7 +88,7 @@ def test_only_one_at_a_time(connect: Connect) -> None:
 
 
 def test_duration(connect: Connect) -> None:
-    client = idling(connect, Idling(behind=b"* 1 EXISTS\r\n* 2 EX", at_end=b"ISTS\r\n"))
+    client = idling(connect, Idling(after=b"* 1 EXISTS\r\n* 2 EX", at_end=b"ISTS\r\n"))
     with client.idle(duration=0.2) as idler:
         assert list(idler) == [("EXISTS", [b"1"])]
         assert list(idler) == []
@@ -116,7 +116,7 @@ def test_a_line_in_pieces_survives_the_end_of_the_duration(connect: Connect) -> 
 
 
 def test_burst(connect: Connect) -> None:
-    client = idling(connect, Idling(behind=b"* 1 EXISTS\r\n* 2 EXISTS\r\n* 3 EXISTS\r\n"))
+    client = idling(connect, Idling(after=b"* 1 EXISTS\r\n* 2 EXISTS\r\n* 3 EXISTS\r\n"))
     with client.idle() as idler:
         assert [data for _, data in idler.burst(0.05)] == [[b"1"], [b"2"], [b"3"]]
     assert client.response("EXISTS") == ("EXISTS", [None])
@@ -290,7 +290,7 @@ def test_polling_on_a_non_blocking_socket(connect: Connect) -> None:
 
 
 def test_polling_under_a_socket_timeout(connect: Connect) -> None:
-    client = idling(connect, Idling(behind=b"* 2 EXISTS\r\n* 3 EX", at_end=b"ISTS\r\n"))
+    client = idling(connect, Idling(after=b"* 2 EXISTS\r\n* 3 EX", at_end=b"ISTS\r\n"))
     tag = client._command("IDLE")
     assert client._get_response() is None
     client.sock.settimeout(0.05)
@@ -326,7 +326,7 @@ def test_polling_at_the_end_of_the_connection(connect: Connect) -> None:
 
 
 def test_lines_read_ahead_come_before_the_socket_is_touched(connect: Connect) -> None:
-    client = idling(connect, Idling(behind=b"* 1 EXISTS\r\n* 2 EXISTS\r\n"))
+    client = idling(connect, Idling(after=b"* 1 EXISTS\r\n* 2 EXISTS\r\n"))
     client._command("IDLE")
     assert client._get_response() is None
     deadline = time.monotonic() + 10

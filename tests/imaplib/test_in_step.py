@@ -1,4 +1,4 @@
-"""Answers where none is due: the connection is in step behind them, or closed and dead."""
+"""Answers where none is due: the connection is in step after them, or closed and dead."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_select_does_not_take_what_belongs_to_the_mailbox_before() -> None:
 
 
 class Appending(Canned):
-    """Answers APPEND with one reply, and what comes behind the message with the next; `<tag>` is APPEND's."""
+    """Answers APPEND with one reply, and what comes after the message with the next; `<tag>` is APPEND's."""
 
     def __init__(self, *replies: bytes) -> None:
         super().__init__()

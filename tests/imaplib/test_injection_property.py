@@ -1,7 +1,7 @@
 """Whatever the arguments, a server sees one command with just these, or the call raises and nothing is sent.
 
 The server's side is written from RFC 9051, section 9, and knows nothing of the client's. It takes octets as servers do
-that read by lines: what stands like a literal at the end of a line is one, whatever stands in front of it.
+that read by lines: what stands like a literal at the end of a line is one, whatever stands before it.
 
 Arguments that the caller has put in double quotes go as they are, with lenient escapes: CPython's own suite wants
 that. Some arguments are IMAP's syntax: they go as they are, in their place, and as one argument (class Single). Search
@@ -416,7 +416,7 @@ class MessageSet(Kind):
 
 
 class Charset(Kind):
-    """An astring, if it is there; `keyword` in front of it."""
+    """An astring, if it is there; `keyword` before it."""
 
     def __init__(self, keyword: bytes) -> None:
         self.keyword = keyword

@@ -61,7 +61,7 @@ PLAIN, HTML, PNG, LOG = leaf("text/plain"), leaf("text/html"), leaf("image/png")
         (multipart("alternative", leaf("text/calendar"), PNG), "1", "1"),
         (multipart("alternative", PLAIN, leaf("text/x-amp-html"), HTML), "1", "3"),
         (multipart("alternative", PLAIN, multipart("related", HTML, PNG)), "1", "2.1"),
-        # Where the only plain text is an attachment, or of another message, or comes behind the text.
+        # Where the only plain text is an attachment, or of another message, or comes after the text.
         (multipart("mixed", HTML, LOG), "1", "1"),
         (multipart("mixed", HTML, attached(PLAIN)), "1", "1"),
         (multipart("mixed", attached(multipart("alternative", PLAIN, HTML)), HTML), "2", "2"),
@@ -226,7 +226,7 @@ def test_contents_of_real_mail(twin: ModuleType, real_messages: list[bytes]) -> 
 
 @pytest.mark.slow
 def test_the_text_of_real_mail(twin: ModuleType, real_messages: list[bytes]) -> None:
-    """email's get_body() would also take a plain text that stands behind the text; of these messages none has one."""
+    """email's get_body() would also take a plain text that stands after the text; of these messages none has one."""
     compared = 0
     for octets in filter(witness.is_sound, [*real_messages, *mails().values()]):
         structure = fetched(twin, octets).body_structure

@@ -78,7 +78,7 @@ VECTORS: dict[str, tuple[bytes, list[tuple[bytes, ...]], tuple[dict[str, list[An
         [(b"* 1 EXISTS",), (b"* 2 EXISTS",)],
         ({"EXISTS": [b"1", b"2"]}, [b"\r\n"] * 3),
     ),
-    "empty line behind a literal in a list (cpython#88574), none at top level": (
+    "empty line after a literal in a list (cpython#88574), none at top level": (
         b'* 1 FETCH (A "(" {1}\r\nx\r\n\r\n)\r\n* LIST () "/" {1}\r\ny\r\n\r\n* 1 EXISTS\r\n',
         [(b'* 1 FETCH (A "(" {1}', b"x", b")"), (b'* LIST () "/" {1}', b"y", b""), (b"* 1 EXISTS",)],
         (
@@ -442,7 +442,7 @@ DAMAGE = [
     # A quoted string that nothing closes before the answer to a command, or not with the response.
     (b'* 1 FETCH (X "a)\r\n* 2 FETCH (X ("b"))\r\n', [(b'* 1 FETCH (X "a)',), (b'* 2 FETCH (X ("b"))',)]),
     (b'* 1 FETCH (X "a)\r\n* 2 EXISTS\r\nT1 OK\r\n', [(b'* 1 FETCH (X "a)',), (b"* 2 EXISTS",), (b"T1 OK",)]),
-    # A lone backslash ahead of a closing quote.
+    # A lone backslash before a closing quote.
     (b'* 1 FETCH (X "a\\" BODY[] {1}\r\nx)\r\n', [(b'* 1 FETCH (X "a\\" BODY[] {1}', b"x", b")")]),
     (b'* 1 FETCH (X ("a\\"))\r\n* 2 EXISTS\r\n', [(b'* 1 FETCH (X ("a\\"))',), (b"* 2 EXISTS",)]),
 ]  # fmt: skip

@@ -209,9 +209,9 @@ def test_a_file_that_gives_no_octets_ends_the_connection(gives: object, error: t
 
     talk = Talk("IMAP4rev1 LITERAL+")
     half_sent = talk.submit(Append("INBOX", Odd(b"four")))
-    behind = talk.submit(Noop())
+    after = talk.submit(Noop())
     talk.sent()
     with pytest.raises(error):
         half_sent.result()
     with pytest.raises(errors.Disconnected, match="cut short"):
-        behind.result()
+        after.result()

@@ -1,4 +1,4 @@
-"""STARTTLS and COMPRESS: what stands behind their OK, and what was learnt before: by transcripts."""
+"""STARTTLS and COMPRESS: what stands after their OK, and what was learnt before: by transcripts."""
 
 from __future__ import annotations
 

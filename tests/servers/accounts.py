@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastimap.errors import CapabilityMissing
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.servers.server import Server
 
 
@@ -21,14 +21,14 @@ class Account:
 
     server: Server
     user: str
-    door: Door
+    interface: Interface
 
     def client(self, *, user: str | None = None, **settings: Any) -> Any:
         """Return a client that is logged in, without TLS unless `settings` say otherwise."""
         server = self.server
         settings = {"tls": False, "mechanism": "LOGIN", "timeout": 30, "password": server.password, **settings}
         port = server.tls_port if settings["tls"] is True else server.port
-        client = self.door(server.host, port, user=user or self.user, **settings)
+        client = self.interface(server.host, port, user=user or self.user, **settings)
         client.connect()
         return client
 

@@ -11,13 +11,13 @@ import pytest
 from fastimap.commands import fetch
 from fastimap.conversation import protocol
 from fastimap.wire import _values
-from tests.client.conftest import door, implementation, serve
-from tests.client.doors import opened
+from tests.client.conftest import implementation, interface, serve
+from tests.client.interfaces import opened
 from tests.servers.accounts import Account
 from tests.servers.server import Server
 from tests.support import IMPLEMENTATIONS, READERS
 
-__all__ = ["door", "implementation", "serve"]
+__all__ = ["implementation", "interface", "serve"]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 
 from fastimap.commands import AppendMessage
 from fastimap.types import BodyStructure, Envelope, FetchedMessage
-from tests.client.doors import Door, opened
+from tests.client.interfaces import Interface, opened
 from tests.servers.accounts import Account, utc
 from tests.servers.server import Server
 
@@ -50,8 +50,10 @@ def archive(dovecot: Server, real_messages: list[bytes]) -> str:
     return user
 
 
-def test_every_message_of_thousands(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
-    client = Account(dovecot, archive, door).client()
+def test_every_message_of_thousands(
+    dovecot: Server, archive: str, real_messages: list[bytes], interface: Interface
+) -> None:
+    client = Account(dovecot, archive, interface).client()
     exists = client.select("INBOX", read_only=True).exists
     assert exists == COPIES * len(real_messages) > 2000
     count = 0
@@ -71,8 +73,8 @@ def test_every_message_of_thousands(dovecot: Server, archive: str, real_messages
     assert client.take_events() == []
 
 
-def test_chunks_in_flight(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
-    client = Account(dovecot, archive, door).client()
+def test_chunks_in_flight(dovecot: Server, archive: str, real_messages: list[bytes], interface: Interface) -> None:
+    client = Account(dovecot, archive, interface).client()
     client.select("INBOX", read_only=True)
     uids = range(1, len(real_messages) + 1)
     before = client.counters.commands
@@ -84,8 +86,10 @@ def test_chunks_in_flight(dovecot: Server, archive: str, real_messages: list[byt
     assert 256 < len(uids) <= 256 + 1024
 
 
-def test_asked_one_by_one_in_a_pipeline(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
-    client = Account(dovecot, archive, door).client()
+def test_asked_one_by_one_in_a_pipeline(
+    dovecot: Server, archive: str, real_messages: list[bytes], interface: Interface
+) -> None:
+    client = Account(dovecot, archive, interface).client()
     client.select("INBOX", read_only=True)
     uids = list(range(1, len(real_messages) + 1, 5))
     turns = client.counters.round_trips
@@ -97,8 +101,10 @@ def test_asked_one_by_one_in_a_pipeline(dovecot: Server, archive: str, real_mess
     assert client.counters.round_trips - turns < len(uids)
 
 
-def test_given_up_in_the_middle(dovecot: Server, archive: str, real_messages: list[bytes], door: Door) -> None:
-    client = Account(dovecot, archive, door).client()
+def test_given_up_in_the_middle(
+    dovecot: Server, archive: str, real_messages: list[bytes], interface: Interface
+) -> None:
+    client = Account(dovecot, archive, interface).client()
     client.select("INBOX", read_only=True)
     stream = client.fetch_iter("1:*", *ITEMS, chunk=100)
     assert [row.body for row in islice(stream, 10)] == real_messages[:10]

@@ -66,7 +66,7 @@ def test_keys(uids: list[int], client: Any) -> None:
     assert client.search(s.seen, sequence=True).numbers == SequenceSet("1:2")
 
 
-def test_both_doors(account_of_both: Account) -> None:
+def test_both_interfaces(account_of_both: Account) -> None:
     client = account_of_both.client()
     uids = fill(client)
     client.select("INBOX")

@@ -44,7 +44,7 @@ def test_a_certificate_that_nobody_vouches_for(account_of_both: Account, tls: bo
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_mechanisms(account: Account, name: str) -> None:
     tls: dict[str, Any] = {"tls": True, "ssl_context": trusting(account)}
-    anybody = account.door(account.server.host, account.server.tls_port, **tls)
+    anybody = account.interface(account.server.host, account.server.tls_port, **tls)
     anybody.connect()
     # LOGIN is a command, too, and every server has that.
     if f"AUTH={name}" in anybody.capabilities or name == "LOGIN":
@@ -62,7 +62,7 @@ def test_channel_binding(account: Account, name: str | None) -> None:
     context = trusting(account)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     tls: dict[str, Any] = {"tls": True, "ssl_context": context}
-    anybody = account.door(account.server.host, account.server.tls_port, **tls)
+    anybody = account.interface(account.server.host, account.server.tls_port, **tls)
     anybody.connect()
     if f"AUTH={name or 'SCRAM-SHA-256-PLUS'}" in anybody.capabilities:
         # That the password is right is known to both sides only if both saw the same end of TLS (RFC 5802, section 6).
@@ -75,7 +75,7 @@ def test_channel_binding(account: Account, name: str | None) -> None:
 def test_initial_response(account: Account) -> None:
     """SASL-IR saves a round trip."""
     server = account.server
-    client = account.door(server.host, server.port, tls=False)
+    client = account.interface(server.host, server.port, tls=False)
     client.connect()
     at_once = client.session.has("SASL-IR")
     before, commands = client.counters.round_trips, client.counters.commands
@@ -115,7 +115,7 @@ def test_access_tokens(account_of_both: Account, name: str | None, status: str) 
 
 def test_anonymous(account: Account) -> None:
     server = account.server
-    client = account.door(server.host, server.tls_port, ssl_context=trusting(account))
+    client = account.interface(server.host, server.tls_port, ssl_context=trusting(account))
     client.connect()
     with offered(client, "AUTH=ANONYMOUS"):
         # A NO would be raised. Cyrus makes an INBOX for everybody who comes, and dies of an assertion at this one's.
@@ -146,7 +146,7 @@ def test_unauthenticated(account_of_both: Account) -> None:
 
 
 def test_without_tls_no_password_goes_out_by_itself(account: Account) -> None:
-    anybody = account.door(account.server.host, account.server.port, tls=False)
+    anybody = account.interface(account.server.host, account.server.port, tls=False)
     anybody.connect()
     if "AUTH=SCRAM-SHA-256" in anybody.capabilities:
         assert account.client(mechanism=None).session.state is State.AUTHENTICATED
@@ -160,7 +160,7 @@ def test_certificate_of_the_client(account: Account) -> None:
     context = trusting(account)
     if certificate is not None:
         context.load_cert_chain(certificate)
-    client = account.door(
+    client = account.interface(
         account.server.host, account.server.tls_port, user=CERTIFIED_USER, mechanism="EXTERNAL", ssl_context=context
     )
     if certificate is None:
@@ -174,7 +174,7 @@ def test_certificate_of_the_client(account: Account) -> None:
 def test_wrong_password(account: Account) -> None:
     server = account.server
     with pytest.raises(AuthenticationFailed):
-        account.door(
+        account.interface(
             server.host, server.port, user=account.user, password="wrong", tls=False, mechanism="LOGIN"
         ).connect()
 

@@ -18,7 +18,7 @@ from fastimap.commands.base import State
 from fastimap.conversation.events import Reconnected
 from fastimap.sessions.retry import Retry
 from fastimap.testing import IMAPServer
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.peers import in_turn
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
@@ -85,18 +85,18 @@ def answer(command: bytes, *untagged: bytes, status: bytes = b"OK done") -> Call
 
 
 @pytest.fixture
-def persistent(door: Door, serve: Serve, waits: Waits) -> Callable[..., Any]:
+def persistent(interface: Interface, serve: Serve, waits: Waits) -> Callable[..., Any]:
     """A function that makes a client of scripts, one a connection."""
 
     def make(*scripts: Script, **settings: Any) -> Any:
         retry = waits.retry(**settings)
-        return door("127.0.0.1", 143, tls=False, retry=retry, timeout=10, socket=in_turn(map(serve, scripts)))
+        return interface("127.0.0.1", 143, tls=False, retry=retry, timeout=10, socket=in_turn(map(serve, scripts)))
 
     return make
 
 
-def test_off_by_default(door: Door, serve: Serve) -> None:
-    client = door("127.0.0.1", 143, tls=False, socket=in_turn([serve(dying())]))
+def test_off_by_default(interface: Interface, serve: Serve) -> None:
+    client = interface("127.0.0.1", 143, tls=False, socket=in_turn([serve(dying())]))
     client.select("INBOX")
     with pytest.raises(errors.Disconnected):
         client.noop()
@@ -116,7 +116,7 @@ def test_a_search_is_done_again(persistent: Callable[..., Any], waits: Waits, ca
     assert any("connected anew" in record.getMessage() for record in caplog.records)
 
 
-def test_a_server_that_is_away_for_a_while(door: Door, server: IMAPServer, waits: Waits) -> None:
+def test_a_server_that_is_away_for_a_while(interface: Interface, server: IMAPServer, waits: Waits) -> None:
     refusals: list[OSError] = []
 
     def reach(host: str, port: int) -> socket.socket:
@@ -125,7 +125,7 @@ def test_a_server_that_is_away_for_a_while(door: Door, server: IMAPServer, waits
         return socket.create_connection((server.host, server.port))
 
     arguments: dict[str, Any] = {"tls": False, "user": "user", "password": "password", "mechanism": "LOGIN"}
-    with door("imap.example.org", **arguments, socket=reach, retry=waits.retry()) as client:
+    with interface("imap.example.org", **arguments, socket=reach, retry=waits.retry()) as client:
         fill(server, 3)
         client.select("INBOX")
         server.disconnect_all()
@@ -135,14 +135,14 @@ def test_a_server_that_is_away_for_a_while(door: Door, server: IMAPServer, waits
     assert len([seconds for seconds in waits if seconds]) >= 4
 
 
-def test_attempts_are_counted(door: Door, waits: Waits) -> None:
+def test_attempts_are_counted(interface: Interface, waits: Waits) -> None:
     tried: list[int] = []
 
     def reach(host: str, port: int) -> socket.socket:
         tried.append(port)
         raise ConnectionRefusedError
 
-    client = door("imap.example.org", tls=False, socket=reach, retry=waits.retry(attempts=5, first=1.0))
+    client = interface("imap.example.org", tls=False, socket=reach, retry=waits.retry(attempts=5, first=1.0))
     with pytest.raises(errors.ConnectFailed) as given_up:
         client.connect()
     assert len(tried) == 5
@@ -150,7 +150,7 @@ def test_attempts_are_counted(door: Door, waits: Waits) -> None:
     assert sum(waits) >= 1 + 2 + 4 + 8
 
 
-def test_a_refused_password_ends_it_at_once(door: Door, serve: Serve, waits: Waits) -> None:
+def test_a_refused_password_ends_it_at_once(interface: Interface, serve: Serve, waits: Waits) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
         peer.answer(b"LOGIN user secret", status=b"NO [AUTHENTICATIONFAILED] wrong")
@@ -161,7 +161,7 @@ def test_a_refused_password_ends_it_at_once(door: Door, serve: Serve, waits: Wai
         servers.append(serve(script))
         return socket.create_connection(("127.0.0.1", servers[0].port))
 
-    client = door(
+    client = interface(
         "127.0.0.1",
         143,
         tls=False,
@@ -176,7 +176,7 @@ def test_a_refused_password_ends_it_at_once(door: Door, serve: Serve, waits: Wai
             client.noop()
 
 
-def test_a_token_is_asked_for_anew(door: Door, serve: Serve, waits: Waits) -> None:
+def test_a_token_is_asked_for_anew(interface: Interface, serve: Serve, waits: Waits) -> None:
     def script(status: bytes) -> Script:
         def play(peer: Peer) -> None:
             peer.greet(b"IMAP4rev1 SASL-IR AUTH=XOAUTH2")
@@ -193,7 +193,7 @@ def test_a_token_is_asked_for_anew(door: Door, serve: Serve, waits: Waits) -> No
 
     tokens = iter(["old", "new"])
     servers = [serve(script(status)) for status in (b"NO [AUTHENTICATIONFAILED] expired", b"OK done")]
-    with door(
+    with interface(
         "127.0.0.1",
         143,
         tls=False,
@@ -508,7 +508,7 @@ def test_fetch_iter_ends_where_the_uidvalidity_changed(persistent: Callable[...,
             list(client.fetch_iter(range(4, 6), "FLAGS"))
 
 
-def test_who_logged_in_by_hand_is_told(door: Door, serve: Serve, waits: Waits) -> None:
+def test_who_logged_in_by_hand_is_told(interface: Interface, serve: Serve, waits: Waits) -> None:
     def script(peer: Peer) -> None:
         peer.greet()
         peer.answer(b"LOGIN user secret", b"* CAPABILITY IMAP4rev1")
@@ -518,7 +518,7 @@ def test_who_logged_in_by_hand_is_told(door: Door, serve: Serve, waits: Waits) -
         peer.log_out()
 
     servers = in_turn([serve(script), serve(again)])
-    with door("127.0.0.1", 143, tls=False, retry=waits.retry(), socket=servers) as client:
+    with interface("127.0.0.1", 143, tls=False, retry=waits.retry(), socket=servers) as client:
         client.login("user", "secret", insecure=True)
         with pytest.raises(errors.StateError, match="by hand"):
             client.noop()

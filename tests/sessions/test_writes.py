@@ -13,7 +13,7 @@ import pytest
 
 from fastimap import Client, SequenceSet, Timeouts, UIDSet, errors
 from fastimap.sessions.retry import Retry, no_waits
-from tests.client.doors import Door, opened
+from tests.client.interfaces import Interface, opened
 from tests.client.peers import DONE, converse, in_turn
 from tests.imaplib.scripted import Script
 from tests.servers.dovecot import Dovecot
@@ -35,7 +35,9 @@ def waits() -> Waits:
 # Dovecot, cut at places that are known.
 
 
-def appended(make: Door, server: Dovecot, user: str, proxy: Proxy, data: Any, **more: Any) -> tuple[Any, list[int]]:
+def appended(
+    make: Interface, server: Dovecot, user: str, proxy: Proxy, data: Any, **more: Any
+) -> tuple[Any, list[int]]:
     """Append by a client without retry of its own; return the result, and the octets to the server before and after."""
     with make(proxy.host, proxy.port, **login(server, user), timeout=TIMEOUTS) as client:
         client.select("Drafts")
@@ -49,7 +51,7 @@ def appended(make: Door, server: Dovecot, user: str, proxy: Proxy, data: Any, **
 
 
 @pytest.fixture(params=["blocking", "asyncio"])
-def make(request: pytest.FixtureRequest) -> Iterator[Door]:
+def make(request: pytest.FixtureRequest) -> Iterator[Interface]:
     """One client and then the other; the parser is of no matter here."""
     with opened(request.param) as make:
         yield make
@@ -66,7 +68,7 @@ def lengths(dovecot: Dovecot) -> list[int]:
 @pytest.mark.parametrize("cut", ["before it is sent", "amid the literal", "after the literal"])
 @pytest.mark.parametrize(("kind", "way"), [("octets", "fin"), ("file", "rst"), ("path", "rst")])
 def test_one_copy_in_the_mailbox(
-    make: Door, dovecot: Dovecot, tmp_path: Path, lengths: list[int], cut: str, way: Any, kind: str
+    make: Interface, dovecot: Dovecot, tmp_path: Path, lengths: list[int], cut: str, way: Any, kind: str
 ) -> None:
     path = tmp_path / "message.eml"
     path.write_bytes(MESSAGE)
@@ -89,14 +91,14 @@ def test_one_copy_in_the_mailbox(
     assert looked == {"before it is sent": 0, "amid the literal": 2, "after the literal": 1}[cut]
 
 
-def test_without_retry_a_lost_answer_is_an_error(make: Door, dovecot: Dovecot, lengths: list[int]) -> None:
+def test_without_retry_a_lost_answer_is_an_error(make: Interface, dovecot: Dovecot, lengths: list[int]) -> None:
     with proxied(dovecot.host, dovecot.port) as proxy:
         proxy.cuts.append(Cut(lengths[1] - 100, False, "rst"))
         with pytest.raises(errors.ConnectionLost):
             appended(make, dovecot, dovecot.new_user(), proxy, MESSAGE)
 
 
-def test_equal_messages_are_all_there(dovecot: Dovecot, lengths: list[int], make: Door) -> None:
+def test_equal_messages_are_all_there(dovecot: Dovecot, lengths: list[int], make: Interface) -> None:
     """One that is there already, and one that another client appends meanwhile, are not taken for this one."""
     user = dovecot.new_user()
     other = message(5)
@@ -116,7 +118,7 @@ def test_equal_messages_are_all_there(dovecot: Dovecot, lengths: list[int], make
 
 
 @pytest.mark.parametrize("octets", [b"no field\n\nbare line feeds\n" * 9, b"Subject: x\r\n\r\nno Message-ID\r\n" * 9])
-def test_what_has_no_message_id_is_known_by_its_octets(dovecot: Dovecot, make: Door, octets: bytes) -> None:
+def test_what_has_no_message_id_is_known_by_its_octets(dovecot: Dovecot, make: Interface, octets: bytes) -> None:
     with proxied(dovecot.host, dovecot.port) as proxy:
         _, (_, _, length) = appended(Client, dovecot, dovecot.new_user(), proxy, octets, retry=Retry())
     user = dovecot.new_user()
@@ -186,11 +188,11 @@ class Destination:
 
 
 @pytest.fixture
-def client(door: Door, serve: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
+def client(interface: Interface, serve: Callable[..., Any], waits: Waits) -> Callable[..., Any]:
     def make(destination: Destination, connections: int = 5) -> Any:
         script: Script = converse(destination.reply, b"IMAP4rev1 LITERAL+ UIDPLUS MOVE")
         servers = [serve(script) for _ in range(connections)]
-        return door("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn(servers))
+        return interface("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn(servers))
 
     return make
 
@@ -280,8 +282,8 @@ def test_a_part_of_a_file_is_sent_whole_again(client: Callable[..., Any], waits:
     assert sent == [MESSAGE, MESSAGE]
 
 
-def test_arguments(door: Door) -> None:
-    client = door("127.0.0.1", 9, tls=False)
+def test_arguments(interface: Interface) -> None:
+    client = interface("127.0.0.1", 9, tls=False)
     with pytest.raises(TypeError, match=r"Retry\(\)"):
         client.append("INBOX", MESSAGE, retry=3)
     with pytest.raises(TypeError, match="by their UIDs"):
@@ -291,7 +293,7 @@ def test_arguments(door: Door) -> None:
 
 
 def test_a_move_that_was_stopped_between_copy_and_expunge_is_ended(
-    door: Door, serve: Callable[..., Any], waits: Waits
+    interface: Interface, serve: Callable[..., Any], waits: Waits
 ) -> None:
     """The copies are not made again, and the messages are removed."""
     size = len(MESSAGE)
@@ -328,7 +330,7 @@ def test_a_move_that_was_stopped_between_copy_and_expunge_is_ended(
         )
 
     servers = [serve(converse(reply)) for _ in range(3)]
-    with door("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn(servers)) as client:
+    with interface("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn(servers)) as client:
         client.select("INBOX")
         result = client.move(UIDSet("1:3"), "Trash", retry=waits.retry())
     assert list(result.pairs()) == [(1, 4), (2, 5), (3, 6)]

@@ -31,8 +31,8 @@ def account(server: IMAPServer) -> Account:
     return Account(server.host, server.port, user="user", password="password", tls=False, mechanism="PLAIN")
 
 
-def test_both_clients_take_it(account: Account, door: Callable[..., Any]) -> None:
-    with door(account) as client:
+def test_both_clients_take_it(account: Account, interface: Callable[..., Any]) -> None:
+    with interface(account) as client:
         assert client.select("INBOX").exists == 0
 
 
@@ -63,7 +63,9 @@ def test_no_url_of_an_account(url: str) -> None:
     assert SECRET not in str(caught.value)
 
 
-def test_a_password_of_a_function_is_asked_for_at_each_connection(account: Account, door: Callable[..., Any]) -> None:
+def test_a_password_of_a_function_is_asked_for_at_each_connection(
+    account: Account, interface: Callable[..., Any]
+) -> None:
     asked: list[None] = []
 
     def provider() -> str:
@@ -71,22 +73,22 @@ def test_a_password_of_a_function_is_asked_for_at_each_connection(account: Accou
         assert isinstance(account.password, str)
         return account.password
 
-    with door(dataclasses.replace(account, password=provider)) as client:
+    with interface(dataclasses.replace(account, password=provider)) as client:
         client.reconnect()
         assert len(asked) == 2
 
 
-def test_a_function_that_has_no_password(account: Account, door: Callable[..., Any]) -> None:
-    client = door(dataclasses.replace(account, password=not_in_the_vault))
+def test_a_function_that_has_no_password(account: Account, interface: Callable[..., Any]) -> None:
+    client = interface(dataclasses.replace(account, password=not_in_the_vault))
     with pytest.raises(ValueError, match="returned none"):
         client.connect()
 
 
-def test_a_coroutine_function_for_the_password(account: Account, door: Callable[..., Any]) -> None:
+def test_a_coroutine_function_for_the_password(account: Account, interface: Callable[..., Any]) -> None:
     async def provider() -> Any:
         return account.password
 
-    client = door(dataclasses.replace(account, password=provider))
+    client = interface(dataclasses.replace(account, password=provider))
     if isinstance(client, Client):
         with pytest.raises((ValueError, errors.FastimapError)):
             client.connect()
@@ -211,24 +213,24 @@ def proxy() -> Iterator[tuple[int, list[bytes]]]:
         connection.close()
 
 
-def test_through_a_proxy(account: Account, proxy: tuple[int, list[bytes]], door: Callable[..., Any]) -> None:
+def test_through_a_proxy(account: Account, proxy: tuple[int, list[bytes]], interface: Callable[..., Any]) -> None:
     port, asked = proxy
     # The proxy looks the name up.
-    with door(dataclasses.replace(account, host="localhost", proxy=f"http://127.0.0.1:{port}")) as client:
+    with interface(dataclasses.replace(account, host="localhost", proxy=f"http://127.0.0.1:{port}")) as client:
         assert client.noop() is None
     assert asked == [b"localhost:%d" % (account.port or 0)]
 
 
-def test_a_proxy_that_refuses(account: Account, proxy: tuple[int, list[bytes]], door: Callable[..., Any]) -> None:
-    client = door(dataclasses.replace(account, host="example.org", proxy=f"http://127.0.0.1:{proxy[0]}"))
+def test_a_proxy_that_refuses(account: Account, proxy: tuple[int, list[bytes]], interface: Callable[..., Any]) -> None:
+    client = interface(dataclasses.replace(account, host="example.org", proxy=f"http://127.0.0.1:{proxy[0]}"))
     with pytest.raises(errors.ConnectFailed, match="the proxy makes no connection"):
         client.connect()
 
 
 def test_without_the_package_for_proxies(
-    account: Account, door: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    account: Account, interface: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "python_socks", None)
-    client = door(dataclasses.replace(account, proxy="socks5://127.0.0.1:1080"))
+    client = interface(dataclasses.replace(account, proxy="socks5://127.0.0.1:1080"))
     with pytest.raises(errors.ConnectFailed, match=r"fastimap\[proxy\]"):
         client.connect()

@@ -10,7 +10,7 @@ import pytest
 from fastimap import SAVED, SequenceSet, UIDSet, errors
 from fastimap.search import subject
 from fastimap.types import MailboxInfo
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.client.peers import DONE, converse
 from tests.servers.dovecot import Dovecot
 
@@ -18,10 +18,10 @@ SUBJECTS = ("one", "two", "three")
 
 
 @pytest.fixture
-def client(door: Door, dovecot: Dovecot) -> Any:
+def client(interface: Interface, dovecot: Dovecot) -> Any:
     """A client with three messages in INBOX, which is selected by `select()` alone."""
     given = {"user": dovecot.new_user(), "password": dovecot.password, "mechanism": "PLAIN", "tls": False}
-    client = door(dovecot.host, dovecot.port, **given)
+    client = interface(dovecot.host, dovecot.port, **given)
     for text in SUBJECTS:
         client.append("INBOX", f"Subject: {text}\r\n\r\n{text}\r\n".encode())
     assert client.select().exists == 3

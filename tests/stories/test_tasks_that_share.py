@@ -12,7 +12,7 @@ import pytest
 from fastimap import AsyncClient, Client, Retry, errors
 from fastimap.conversation.protocol import Pending
 from fastimap.sessions.retry import no_waits
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.servers.dovecot import Dovecot
 from tests.sessions.cuts import filled
 from tests.support.cuts import Cut, proxied
@@ -41,8 +41,8 @@ def account(dovecot: Dovecot) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(door: Door, dovecot: Dovecot, account: dict[str, Any]) -> Any:
-    return door(dovecot.host, dovecot.port, **account)
+def client(interface: Interface, dovecot: Dovecot, account: dict[str, Any]) -> Any:
+    return interface(dovecot.host, dovecot.port, **account)
 
 
 @pytest.fixture
@@ -389,11 +389,11 @@ def test_a_mailbox_that_was_made_anew_meanwhile(client: Any, dovecot: Dovecot, a
         assert subjects(client.fetch(1, "ENVELOPE")) == ["another"]
 
 
-def test_a_connection_that_is_cut_in_the_block(dovecot: Dovecot, door: Door) -> None:
+def test_a_connection_that_is_cut_in_the_block(dovecot: Dovecot, interface: Interface) -> None:
     with filled(dovecot) as mailbox, proxied(dovecot.host, dovecot.port) as proxy, no_waits():
         proxy.cuts.extend([Cut(50_000, True, "rst")])
         given: dict[str, Any] = {"user": mailbox.user, "password": dovecot.password, "tls": False, "mechanism": "LOGIN"}
-        client = door(proxy.host, proxy.port, retry=Retry(), **given)
+        client = interface(proxy.host, proxy.port, retry=Retry(), **given)
         with client.selected("INBOX", read_only=True):
             saved = {row.uid: row.body for row in client.fetch_iter("1:*", "BODY.PEEK[]")}
             with pytest.raises(errors.StateError, match="'INBOX' here"):

@@ -1,7 +1,7 @@
 """The server's side of a command, from RFC 9051, section 9: it knows nothing of the client's.
 
 It takes octets as servers do that read by lines: what stands like a literal at the end of a line is one, whatever
-stands in front of it.
+stands before it.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Listener(Received):
 
 
 class Arguments:
-    """What stands behind the tag, read from left to right as the grammar has it."""
+    """What stands after the tag, read from left to right as the grammar has it."""
 
     def __init__(self, command: CommandLine, *, utf8: bool) -> None:
         self.utf8 = utf8

@@ -1,4 +1,4 @@
-"""Type checkers see the exact results of every door, and a wrong argument is an error."""
+"""Type checkers see the exact results of every interface, and a wrong argument is an error."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def test_pyright(tmp_path: Path, unavailable: Callable[..., NoReturn]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("door", "name"), [(Client, "client"), (AsyncClient, "client"), (Pipeline, "pipeline")])
-def test_every_name_has_a_case(door: type, name: str) -> None:
-    begin = re.search(rf"\b{name}: (fastimap\.)?{door.__name__}\b", SOURCE).start()  # type: ignore[union-attr]
+@pytest.mark.parametrize(("interface", "name"), [(Client, "client"), (AsyncClient, "client"), (Pipeline, "pipeline")])
+def test_every_name_has_a_case(interface: type, name: str) -> None:
+    begin = re.search(rf"\b{name}: (fastimap\.)?{interface.__name__}\b", SOURCE).start()  # type: ignore[union-attr]
     body = SOURCE[begin : SOURCE.find("\n\n\n", begin)]
-    names = {name for name in vars(door) if not name.startswith("_")}
+    names = {name for name in vars(interface) if not name.startswith("_")}
     assert names <= set(re.findall(rf"\b{name}\.(\w+)", body))

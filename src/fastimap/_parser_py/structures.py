@@ -36,7 +36,7 @@ class _Structures(_Scanner):
         self.defects: list[Defect] = []
 
     def note(self, reason: str) -> None:
-        """Take down why the current item is not as it should be."""
+        """Note why the current item is not as it should be."""
         if len(self.defects) < _MAX_DEFECTS:
             self.defects.append(Defect(self.name, reason, bytes(self.start[:_SHOWN])))
 

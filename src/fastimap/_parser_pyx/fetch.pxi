@@ -150,7 +150,7 @@ cdef class _Decoder(_Structures):
         return row
 
     cdef inline int _once(self, unsigned int presence) except -1:
-        """Take down that the item with this bit is there; in a plain response it is there once."""
+        """Note that the item with this bit is there; in a plain response it is there once."""
         if self.present & presence:
             raise _Odd
         self.present |= presence

@@ -158,7 +158,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         parts.append(self._patterns[0] if len(self._patterns) == 1 else self._patterns)
         options = self._return
         if options or self._selection or len(self._patterns) > 1:
-            # In its extended form alone does LIST have to be asked for what it else tells by itself (RFC 5258, section
+            # The extended form of LIST has to be asked for what the plain one reports automatically (RFC 5258, section
             # 3.2; Dovecot then leaves out all that is not asked for).
             asked = {*self._selection, *(option for option in options if isinstance(option, bytes))}
             can = [option for option in (b"CHILDREN", b"SPECIAL-USE") if session.has(option.decode("ascii"))]
@@ -193,7 +193,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
             elif isinstance(response, Metadata):
                 fields = more.setdefault(_key(response.mailbox, response.mailbox_octets), {})
                 fields["metadata"] = ReadOnlyDict({**fields.get("metadata", {}), **response.entries})
-        # Cyrus 3.10 tells of a mailbox that is new before it answers: what it says of it then is less, and no answer.
+        # Cyrus 3.10 reports a new mailbox before it answers: that says less, and is no answer.
         # Of one without a name nothing is known but its defect.
         found = {(_key(info.name, info.octets), info.name or info.defect): info for info in self._found}
         return tuple(info.__replace__(**more.get(key, {})) for (key, _), info in found.items())

@@ -19,7 +19,7 @@ class Greeting(Command[StatusResponse]):
 
 
 def learn(session: Session, response: Response) -> None:
-    """Take down what a response says about the connection or the selected mailbox, whoever claims it."""
+    """Note what a response says about the connection or the selected mailbox, whoever claims it."""
     if isinstance(response, StatusResponse):
         if isinstance(response.response_code, CapabilityCode):
             session.learn_capabilities(response.response_code.capabilities)

@@ -1,4 +1,4 @@
-"""The standard library and two doors of fastimap take turns at fetching the same messages."""
+"""The standard library and two interfaces of fastimap take turns at fetching the same messages."""
 
 from __future__ import annotations
 

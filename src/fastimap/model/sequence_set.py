@@ -196,7 +196,7 @@ class _NumberSet:
         return self._ranges[-1][1]
 
     def with_largest(self, number: int) -> Self:
-        """Return what there is of this set in a mailbox whose largest number is `number`: no ``*``, none above it."""
+        """Return the part of this set that a mailbox has whose largest number is `number`: no ``*``, none above it."""
         largest = type(self)(number)
         below = self._of(_intersection(self._ranges, ((1, number),)))
         return below | largest if self._has_star else below

@@ -38,7 +38,7 @@ def compressed(
     name: str, *steps: Step, calls: tuple[Call, ...], demand: Demand, timeout: float = 5, cuts: bool = False
 ) -> Scenario:
     """Return a scenario of a client that asks for compression; `steps` are all that the server does."""
-    # Five octets are the mark of a sync flush, behind the data (RFC 1951, section 3.2.4); how many the data are depends
+    # Five octets are the mark of a sync flush, after the data (RFC 1951, section 3.2.4); how many the data are depends
     # by some on the tags.
     return Scenario(
         FAMILY, name, steps, calls, demand, timeout, interface=TYPED, settings={"compress": True}, cuts=cuts, trailer=10
@@ -75,7 +75,7 @@ SCENARIOS = [
         demand=refused,
     ),
     compressed(
-        "responses without end that nobody asked for",
+        "unsolicited responses without end",
         *SELECTED,
         Expect(b"NOOP"),
         Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", None),
@@ -100,7 +100,7 @@ SCENARIOS = [
         demand=both(dead, never_gives(b"HELLO")),
     ),
     compressed(
-        "octets in the clear behind OK",
+        "octets in the clear after OK",
         *BEGIN,
         Send(b"* 3 EXISTS\r\n"),
         Serve(),
@@ -108,7 +108,7 @@ SCENARIOS = [
         demand=refused,
     ),
     compressed(
-        "garbage behind OK",
+        "garbage after OK",
         *BEGIN,
         Send(bytes(range(255, 0, -1))),
         Serve(),
@@ -126,7 +126,7 @@ SCENARIOS = [
         demand=both(refused, never_gives(b"666")),
     ),
     compressed(
-        "the end of the stream ahead of the answer",
+        "the end of the stream before the answer",
         *SELECTED,
         Expect(b"SEARCH"),
         Answer(b"* SEARCH 666\r\n"),
@@ -136,7 +136,7 @@ SCENARIOS = [
         demand=both(refused, never_gives(b"666")),
     ),
     compressed(
-        "the end of the stream behind the answer",
+        "the end of the stream after the answer",
         *SELECTED,
         Expect(b"NOOP"),
         Answer(b"TAG OK done\r\n"),
@@ -163,7 +163,7 @@ SCENARIOS = [
         demand=refused,
     ),
     compressed(
-        "silence behind OK",
+        "silence after OK",
         *BEGIN,
         Wait(2.5),
         calls=(SELECT,),

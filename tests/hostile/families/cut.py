@@ -76,7 +76,7 @@ SCENARIOS = [
 SCENARIOS += [
     Scenario(FAMILY, "the end as the greeting", (), (), refused),
     Scenario(FAMILY, "a reset as the greeting", (Reset(),), (), refused),
-    Scenario(FAMILY, "the end behind the greeting", (GREETING,), (call("login", "user", "secret"),), refused),
+    Scenario(FAMILY, "the end after the greeting", (GREETING,), (call("login", "user", "secret"),), refused),
     Scenario(
         FAMILY,
         "the end in a literal under TLS",

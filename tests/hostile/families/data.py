@@ -53,7 +53,7 @@ def equals(expected: Any) -> Demand:
 
 
 def second_gives(expected: Any) -> Demand:
-    """The call behind SELECT returns `expected`."""
+    """The call after SELECT returns `expected`."""
 
     def demand(outcome: Outcome) -> str:
         result = outcome.results[2]
@@ -242,7 +242,7 @@ SCENARIOS = [
         both(in_step, second_gives(b"HELLO")),
     ),
     data(
-        "a file and a message whose UID comes behind, and is another's",
+        "a file and a message whose UID comes after, and is another's",
         b"UID",
         b"* 1 FETCH (BODY[] {5}\r\nWORLD UID 6)\r\nTAG OK done\r\n",
         into_file,
@@ -459,7 +459,7 @@ SCENARIOS = [
         both(in_step, second_gives({5: [b"HELLO"]})),
     ),
     data(
-        "a file is not for the message that a subject names, with the UID behind the literal",
+        "a file is not for the message that a subject names, with the UID after the literal",
         b"UID",
         b"* 1 FETCH (" + subject(b'"\\" UID 7 "') + b" BODY[] {5}\r\nHELLO UID 5)\r\nTAG OK done\r\n",
         into_files,
@@ -555,7 +555,7 @@ SCENARIOS = [
     # answers out of place
     Scenario(
         FAMILY,
-        "a response from ahead of the command is not its answer",
+        "a response from before the command is not its answer",
         (*SELECTED, Expect(b"NOOP"), Answer(b"TAG OK done\r\n* SEARCH 666\r\n"), *IN_STEP),
         (SELECT, NOOP, call("typed", lambda client: client.take_events() and None), SEARCH),
         survives,
@@ -580,7 +580,7 @@ SCENARIOS = [
     # a server that asks for credentials where the client is to prepare by itself
     Scenario(
         FAMILY,
-        "one octet of garbage ahead of the greeting",
+        "one octet of garbage before the greeting",
         (Send(b"\0"), GREETING, Serve()),
         (NOOP,),
         survives,

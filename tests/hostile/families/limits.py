@@ -40,7 +40,7 @@ TEN_THOUSAND = {"limits": Limits(unsolicited=10_000, answers=10_000)}
 def unsolicited(
     name: str, *steps: Step, interface: str = "", settings: Mapping[str, Any] = MappingProxyType({})
 ) -> Scenario:
-    """Return a scenario in which the `steps` come in answer to NOOP, ahead of OK: too much to take."""
+    """Return a scenario in which the `steps` come in answer to NOOP, before OK: too much to take."""
     return Scenario(
         FAMILY,
         name,
@@ -57,7 +57,7 @@ def kept(name: str, unit: bytes, start: bytes, end: bytes) -> Scenario:
     line = start + unit * (15 * MIB // len(unit)) + end + b"\r\n"
     return Scenario(
         FAMILY,
-        f"15 MiB of {name} that nobody takes",
+        f"15 MiB of {name} that is not read",
         (*SELECTED, Expect(b"NOOP"), Send(line), Answer(b"TAG OK done\r\n"), *IN_STEP),
         (SELECT, NOOP, SEARCH),
         survives,
@@ -78,7 +78,7 @@ SCENARIOS = [
     fetched(FAMILY, "a line without end", Send(b"* 1 FETCH ("), Send(b"x" * MIB, None), demand=refused),
     fetched(
         FAMILY,
-        "a line of 17 MiB behind a literal",
+        "a line of 17 MiB after a literal",
         Send(b"* 1 FETCH (BODY[] {1}\r\nx"),
         Send(b"x" * MIB, 17),
         Answer(b")\r\nTAG OK done\r\n"),
@@ -93,7 +93,7 @@ SCENARIOS = [
     Scenario(FAMILY, "a greeting without end, not IMAP", (Send(b"x" * MIB, None),), (), refused),
     Scenario(
         FAMILY,
-        "2,000,000 empty lines ahead of the greeting",
+        "2,000,000 empty lines before the greeting",
         (Send(b"\r\n" * 1_000_000, 2), GREETING, Serve()),
         (),
         refused,
@@ -126,16 +126,14 @@ SCENARIOS = [
         Send(b" {0}\r\n" * 10_000, None),
         demand=refused,
     ),
-    unsolicited("1,100,000 responses nobody asked for", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
+    unsolicited("1,100,000 unsolicited responses", Send(b"* 1 EXISTS\r\n" * 10_000, 110)),
     unsolicited(
         "1,100,000 responses of as many types",
         Numbered(lambda n: b"* X-%s Y\r\n" % bytes(65 + int(digit) for digit in str(n)), 1_100_000),
         interface=IMAPLIB,
     ),
-    unsolicited("80 MiB of responses nobody asked for", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
-    unsolicited(
-        "80 MiB of literals nobody asked for", Send(b"* 1 FETCH (BODY[] {1048576}\r\n" + b"x" * MIB + b")\r\n", 80)
-    ),
+    unsolicited("80 MiB of unsolicited responses", Send(b"* X-UNASKED " + b"x" * MIB + b"\r\n", 80)),
+    unsolicited("80 MiB of unsolicited literals", Send(b"* 1 FETCH (BODY[] {1048576}\r\n" + b"x" * MIB + b")\r\n", 80)),
     unsolicited("80 MiB of status responses", Send(b"* OK " + b"\1" * 8 * MIB + b"\r\n", 10)),
     unsolicited("1,100,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 10_000, 110), interface=IMAPLIB),
     unsolicited("11,000 response codes", Send(b"* OK [X-CODE y] z\r\n" * 1000, 11), settings=TEN_THOUSAND),
@@ -147,7 +145,7 @@ SCENARIOS = [
     unsolicited("2,000,000 empty lines", Send(b"\r\n" * 1_000_000, 2)),
     Scenario(
         FAMILY,
-        "untagged responses without end, ahead of the greeting's",
+        "untagged responses without end, before the greeting's",
         (Send(b"* 1 EXISTS\r\n" * 10_000, None),),
         (),
         refused,

@@ -85,11 +85,11 @@ def into_nothing(client: Any) -> Any:
 
 
 def for_a_file(name: str, unit: bytes) -> Scenario:
-    """Return a scenario in which a literal that may go to a file stands behind repeated `unit`."""
+    """Return a scenario in which a literal that may go to a file stands after repeated `unit`."""
     return linear(
         lambda size: Scenario(
             FAMILY,
-            f"in front of a literal for a file: {name}",
+            f"before a literal for a file: {name}",
             (
                 *SELECTED,
                 Expect(b"FETCH"),
@@ -106,7 +106,7 @@ def for_a_file(name: str, unit: bytes) -> Scenario:
 
 def idle_backlog(size: int) -> Scenario:
     script: Script = (PREAUTH, Expect(b"IDLE"), fill(b"* 1 EXISTS\r\n", size), Send(b"+ idling\r\n"), Serve())
-    return Scenario(FAMILY, "responses ahead of IDLE's continuation request", script, (call("idle", 0.1),), survives)
+    return Scenario(FAMILY, "responses before IDLE's continuation request", script, (call("idle", 0.1),), survives)
 
 
 def literals(size: int) -> Scenario:
@@ -136,7 +136,7 @@ SCENARIOS = [
     in_fetch("escapes", b"\\\\"),
     in_fetch("escaped quotes", b'\\"'),
     in_fetch("spaces", b" "),
-    in_fetch("spaces in front of the type", b" ", b"* ", b"1 FETCH (X)"),
+    in_fetch("spaces before the type", b" ", b"* ", b"1 FETCH (X)"),
     in_fetch("digits", b"1", b"* ", b" FETCH (X)"),
     in_fetch("a number that is no size", b"1", b"* 1 FETCH (X {", b"x}"),
     in_fetch("opening braces", b"{"),
@@ -152,11 +152,11 @@ SCENARIOS = [
     in_fetch("a response code that nothing closes", b"A", b"* OK [", b""),
     in_fetch("a response code of brackets", b"]", b"* OK [A ", b""),
     in_fetch("spaces in a tagged answer of another", b" ", b"ABCDE0", b"OK"),
-    in_fetch("behind a literal: opening parentheses", b"(", b"* 1 FETCH (X {1}\r\nx"),
-    in_fetch("behind a literal: quotes", b'"', b"* 1 FETCH (X {1}\r\nx"),
-    in_fetch("literals behind quotes", b'"\\ {1}\r\nx', b"* 1 FETCH (X {1}\r\nx"),
-    in_fetch("empty lines behind a literal, in a list", b"\r\n", b"* 1 FETCH (X {1}\r\nx\r\n"),
-    in_fetch("empty lines behind a literal, read line by line", b"\r\n", b"*  LIST (X {1}\r\nx\r\n"),
+    in_fetch("after a literal: opening parentheses", b"(", b"* 1 FETCH (X {1}\r\nx"),
+    in_fetch("after a literal: quotes", b'"', b"* 1 FETCH (X {1}\r\nx"),
+    in_fetch("literals after quotes", b'"\\ {1}\r\nx', b"* 1 FETCH (X {1}\r\nx"),
+    in_fetch("empty lines after a literal, in a list", b"\r\n", b"* 1 FETCH (X {1}\r\nx\r\n"),
+    in_fetch("empty lines after a literal, read line by line", b"\r\n", b"*  LIST (X {1}\r\nx\r\n"),
     for_a_file("sections that nothing closes", b"BODY["),
     for_a_file("sections", b"BODY[] "),
     for_a_file("quotes", b'"\\'),

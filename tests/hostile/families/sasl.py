@@ -85,7 +85,7 @@ SCENARIOS = [
         demand=refused,
     ),
     sasl(
-        "17 challenges ahead of OK",
+        "17 challenges before OK",
         *(Send(b"+ AAAA\r\n"), ReadLine()) * 17,
         Answer(b"TAG OK done\r\n"),
         calls=(GENERIC,),
@@ -107,14 +107,14 @@ SCENARIOS = [
         demand=survives,
     ),
     sasl(
-        "NO ahead of the response",
+        "NO before the response",
         Answer(b"TAG NO no\r\n"),
         calls=(PLAIN,),
         demand=both(refused, never_sends(b"AHVzZXIAc2VjcmV0")),
     ),
-    sasl("OK ahead of the response", Answer(b"TAG OK who cares\r\n"), calls=(PLAIN,), demand=survives),
+    sasl("OK before the response", Answer(b"TAG OK who cares\r\n"), calls=(PLAIN,), demand=survives),
     sasl(
-        "BYE ahead of the response",
+        "BYE before the response",
         Answer(b"* BYE bye\r\n"),
         calls=(PLAIN, NOOP),
         demand=both(dead, never_sends(b"AHVzZXIAc2VjcmV0")),
@@ -134,7 +134,7 @@ SCENARIOS = [
         demand=survives,
     ),
     sasl(
-        "OK behind a cancelled exchange",
+        "OK after a cancelled exchange",
         Send(b"+ AAAA\r\n"),
         ReadLine(),
         Answer(b"TAG OK done\r\n"),

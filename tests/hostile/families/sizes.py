@@ -122,7 +122,7 @@ SCENARIOS += [
     ),
     fetched(
         FAMILY,
-        "a literal, and the end ahead of the tagged answer",
+        "a literal, and the end before the tagged answer",
         Answer(b"* 1 FETCH (BODY[] {5}\r\nHELLO)\r\n"),
         demand=both(refused, never_gives(b"HELLO")),
     ),
@@ -142,7 +142,7 @@ SCENARIOS += [
     ),
     Scenario(
         FAMILY,
-        "a truncated literal in a response nobody asked for",
+        "a truncated literal in an unsolicited response",
         (*SELECTED, Expect(b"NOOP"), Answer(b"* 1 FETCH (BODY[] {100000}\r\nHELLO")),
         (SELECT, NOOP, SEARCH),
         dead,

@@ -73,14 +73,14 @@ SCENARIOS = [
     odd("two answers to one command", b"TAG OK done\r\nTAG OK done\r\n"),
     odd("a second answer with data", b"TAG OK done\r\n* SEARCH 666\r\nTAG OK done\r\n", never_gives(b"666 4711")),
     odd(
-        "the answer to the next command ahead of it",
+        "the answer to the next command before it",
         b"TAG OK done\r\n* SEARCH 666\r\nNEXT OK done\r\n",
         both(refused, never_gives(b"666")),
     ),
     odd("the answer to the next command in place of its own", b"NEXT OK done\r\nTAG OK done\r\n", refused_in_step),
     Scenario(
         FAMILY,
-        "OK to LOGIN ahead of it",
+        "OK to LOGIN before it",
         (
             Send(b"* OK [CAPABILITY IMAP4rev1] ready\r\n"),
             Expect(b"NOOP"),
@@ -93,7 +93,7 @@ SCENARIOS = [
     Scenario(FAMILY, "tagged answers in the greeting", (Send(b"ABCDE0 OK hello\r\n"),), (), refused),
     Scenario(
         FAMILY,
-        "tagged answers behind the greeting",
+        "tagged answers after the greeting",
         (Send(b"* OK [CAPABILITY IMAP4rev1] x\r\nABCDE0 OK x\r\n"), Serve()),
         (NOOP,),
         refused,
@@ -105,17 +105,17 @@ SCENARIOS = [
     odd("a tagged PREAUTH", b"TAG PREAUTH done\r\n", in_step),
     odd("a tagged BYE", b"TAG BYE done\r\n", in_step),
     odd("a continuation request that nothing asks for", b"+ go on\r\nTAG OK done\r\n"),
-    odd("a continuation request behind the answer", b"TAG OK done\r\n+ go on\r\n"),
-    # The typed clients give an answer that came behind BYE, and send nothing more.
+    odd("a continuation request after the answer", b"TAG OK done\r\n+ go on\r\n"),
+    # The typed clients give an answer that came after BYE, and send nothing more.
     odd("BYE, and the answer all the same", b"* BYE bye\r\nTAG OK done\r\n", dead, typed=refused),
-    odd("BYE behind the answer", b"TAG OK done\r\n* BYE bye\r\n", refused),
+    odd("BYE after the answer", b"TAG OK done\r\n* BYE bye\r\n", refused),
     # odd lines
     odd("an empty line", b"\r\n\r\nTAG OK done\r\n"),
     odd("a bare LF in a line", b"* OK x\n* OK y\r\nTAG OK done\r\n"),
     odd("a tagged answer that ends in a bare LF", b"TAG OK done\n"),
     odd("a bare CR in a line", b"* OK x\rTAG OK y\r\nTAG OK done\r\n"),
-    odd("a tagged answer behind a bare CR", b"* OK x\rTAG OK y\r\nTAG NO done\r\n"),
-    odd("a tagged answer behind a NUL", b"\0TAG OK done\r\n"),
+    odd("a tagged answer after a bare CR", b"* OK x\rTAG OK y\r\nTAG NO done\r\n"),
+    odd("a tagged answer after a NUL", b"\0TAG OK done\r\n"),
     odd("a NUL in a line", b"* OK x\0y\r\nTAG OK done\r\n"),
     odd("text of a web server", b"HTTP/1.1 400 Bad Request\r\n\r\nTAG OK done\r\n", refused_in_step),
     # To the typed clients, untagged data that they don't understand are news.
@@ -230,9 +230,9 @@ SCENARIOS = [
         typed=refused,
     ),
     # literals of the client's
-    append("OK to APPEND ahead of the message", Answer(b"TAG OK done\r\n"), demand=append_refused),
+    append("OK to APPEND before the message", Answer(b"TAG OK done\r\n"), demand=append_refused),
     append(
-        "NO to APPEND ahead of the message",
+        "NO to APPEND before the message",
         Answer(b"TAG NO over quota\r\n"),
         demand=both(in_step, gives(MARK), never_sends(b"message")),
     ),
@@ -246,7 +246,7 @@ SCENARIOS = [
         "NO to another tag, to APPEND", Answer(b"NEXT NO no\r\n"), demand=both(refused_in_step, never_sends(b"message"))
     ),
     append(
-        "a literal ahead of the continuation request",
+        "a literal before the continuation request",
         Answer(b"* LIST () NIL {5}\r\nHELLO\r\n+ go on\r\n"),
         ReadOctets(9),
         ReadLine(),
@@ -271,7 +271,7 @@ SCENARIOS = [
         typed=gives(b"INBOX"),  # which says that it is read-only
     ),
     # IDLE
-    idle("OK to IDLE ahead of DONE", Send(b"+ idling\r\n"), Answer(b"TAG OK done\r\n")),
+    idle("OK to IDLE before DONE", Send(b"+ idling\r\n"), Answer(b"TAG OK done\r\n")),
     idle("OK to IDLE in place of the continuation request", Answer(b"TAG OK done\r\n")),
     # The typed clients then ask by NOOP, which this server does not expect.
     idle("NO to IDLE", Answer(b"TAG NO not now\r\n"), demand=both(in_step, gives(MARK)), typed=in_step),

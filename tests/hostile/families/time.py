@@ -1,7 +1,7 @@
 """Time: with a timeout set, no pace of the server outlasts it by more than a second.
 
 The typed clients wait neither for the answer to DONE nor for more than a while for that to LOGOUT: they have what was
-asked for. Where a server only delays, it answers well in the end, but far behind the deadline: who has the answer has
+asked for. Where a server only delays, it answers well in the end, but far after the deadline: who has the answer has
 waited.
 """
 
@@ -108,7 +108,7 @@ SCENARIOS = [
         FETCH,
     ),
     timed(
-        "silence behind a literal",
+        "silence after a literal",
         (
             *SELECTED,
             Expect(b"FETCH"),
@@ -120,7 +120,7 @@ SCENARIOS = [
         FETCH,
     ),
     timed(
-        "silence ahead of the tagged answer",
+        "silence before the tagged answer",
         (
             *SELECTED,
             Expect(b"FETCH"),
@@ -231,7 +231,7 @@ SCENARIOS = [
     timed(
         "a TLS handshake octet by octet", (drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03" + bytes(20)),), tls=True
     ),
-    timed("silence behind the TLS handshake", (StartTLS(), SILENCE, GREETING, Serve()), tls=True),
+    timed("silence after the TLS handshake", (StartTLS(), SILENCE, GREETING, Serve()), tls=True),
     timed(
         "silence in the handshake of STARTTLS",
         (GREETING, Expect(b"STARTTLS"), Answer(b"TAG OK go on\r\n"), SILENCE),
@@ -239,7 +239,7 @@ SCENARIOS = [
     ),
     timed("silence to STARTTLS", (GREETING, Expect(b"STARTTLS"), SILENCE), call("starttls")),
     timed(
-        "silence to CAPABILITY behind STARTTLS",
+        "silence to CAPABILITY after STARTTLS",
         (GREETING, Expect(b"STARTTLS"), Answer(b"TAG OK go on\r\n"), StartTLS(), ReadLine(), SILENCE),
         call("starttls"),
     ),
@@ -258,7 +258,7 @@ SCENARIOS = [
         tls=True,
     ),
     timed(
-        "nothing works on behind a timeout",
+        "nothing works on after a timeout",
         (*SELECTED, Expect(b"NOOP"), SILENCE, Serve()),
         SELECT,
         NOOP,

@@ -67,7 +67,7 @@ SCENARIOS = [
     ),
     Scenario(
         FAMILY,
-        "octets in the clear behind the greeting",
+        "octets in the clear after the greeting",
         (StartTLS(), GREETING, Expect(b"LOGIN"), Answer(b"TAG OK x\r\n")),
         (LOGIN, NOOP),
         refused,
@@ -86,28 +86,28 @@ SCENARIOS = [
     ),
     starttls("a certificate that has expired, by STARTTLS", GO_ON, StartTLS("expired"), Serve(), demand=LEAKS_NOTHING),
     starttls(
-        "a response behind the OK to STARTTLS",
+        "a response after the OK to STARTTLS",
         Answer(b"TAG OK begin\r\n* CAPABILITY IMAP4rev1 EVIL\r\n"),
         StartTLS(),
         Serve(),
         demand=both(dead, never_sends(SECRET), never_gives(b"EVIL")),
     ),
     starttls(
-        "half a response behind the OK to STARTTLS",
+        "half a response after the OK to STARTTLS",
         Answer(b"TAG OK begin\r\n* O"),
         StartTLS(),
         Serve(),
         demand=LEAKS_NOTHING,
     ),
     starttls(
-        "the answer to the next command behind the OK to STARTTLS",
+        "the answer to the next command after the OK to STARTTLS",
         Answer(b"TAG OK begin\r\nNEXT OK done\r\n"),
         StartTLS(),
         Serve(),
         demand=LEAKS_NOTHING,
     ),
     starttls(
-        "an empty line behind the OK to STARTTLS",
+        "an empty line after the OK to STARTTLS",
         Answer(b"TAG OK begin\r\n\r\n"),
         StartTLS(),
         Serve(),
@@ -121,7 +121,7 @@ SCENARIOS = [
     starttls("BAD to STARTTLS, and LOGIN all the same", Answer(b"TAG BAD what\r\n"), Serve(), demand=LEAKS_NOTHING),
     starttls("a continuation request to STARTTLS", Send(b"+ go on\r\n"), GO_ON, StartTLS(), Serve(), demand=survives),
     starttls(
-        "what was learnt ahead of TLS is forgotten",
+        "what was learnt before TLS is forgotten",
         Answer(b"* X-INJECTED evil\r\nTAG OK begin\r\n"),
         StartTLS(),
         Serve(),
@@ -136,7 +136,7 @@ SCENARIOS = [
         demand=gives(b"done"),
     ),
     starttls(
-        "LOGINDISABLED behind TLS holds",
+        "LOGINDISABLED after TLS holds",
         GO_ON,
         StartTLS(),
         Capabilities(b"IMAP4rev1 LOGINDISABLED"),
@@ -145,7 +145,7 @@ SCENARIOS = [
     ),
     starttls("STARTTLS twice", GO_ON, StartTLS(), Serve(), demand=refused, calls=(STARTTLS, STARTTLS)),
     plain(
-        "PREAUTH ahead of STARTTLS",
+        "PREAUTH before STARTTLS",
         Send(b"* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] x\r\n"),
         Serve(),
         calls=(STARTTLS, call("create", "secret")),

@@ -68,7 +68,7 @@ SCENARIOS = [
     # greetings
     greeted("a greeting in small letters (lowercase servers)", b"* ok imap4rev1 ready\r\n"),
     greeted("a greeting without text", b"* OK\r\n"),
-    greeted("base64 in brackets behind the greeting's text (Exchange Online)", b"* OK ready. [TQBXAEgAUABSADIA]\r\n"),
+    greeted("base64 in brackets after the greeting's text (Exchange Online)", b"* OK ready. [TQBXAEgAUABSADIA]\r\n"),
     greeted("a space at the end of the capabilities (iCloud)", b"* OK [CAPABILITY IMAP4rev1 IDLE ] hello\r\n"),
     greeted(
         "capabilities that begin with a digit (iCloud)", b"* OK [CAPABILITY st11p00mm 1Q49 XAPPLE IMAP4rev1] hello\r\n"
@@ -76,7 +76,7 @@ SCENARIOS = [
     greeted("capabilities in small letters", b"* OK [capability imap4rev1 idle] hello\r\n"),
     # news
     news("an empty line between responses", b"\r\n* 4 EXISTS\r\n\r\n"),
-    news("more than one space behind the star (DavMail)", b"*  1843 EXISTS\r\n"),
+    news("more than one space after the star (DavMail)", b"*  1843 EXISTS\r\n"),
     news("a response's name in small letters", b"* 5 exists\r\n* List () NIL x\r\n"),
     news("a response that is the name of a command", b"* NOOP\r\n* 99 NOOP\r\n"),
     # To the standard library, and so to the drop-in, this is no response.
@@ -93,19 +93,19 @@ SCENARIOS = [
     news("COPYUID without its sets (Outlook.com)", b"* OK [COPYUID 701  ]\r\n"),
     news("a code in the place of OK (home.pl)", b"* [COPYUID 123456 1 2]\r\n"),
     # messages
-    body("zeros in front of a literal's size", b"* 1 FETCH (BODY[] {005}\r\nHELLO)\r\n", gives(b"HELLO")),
-    body("a space ahead of the closing parenthesis", b"* 1 FETCH (BODY[] {5}\r\nHELLO )\r\n", gives(b"HELLO")),
-    body("an empty line behind a literal", b"* 1 FETCH (BODY[] {5}\r\nHELLO\r\n)\r\n", gives(b"HELLO")),
+    body("zeros before a literal's size", b"* 1 FETCH (BODY[] {005}\r\nHELLO)\r\n", gives(b"HELLO")),
+    body("a space before the closing parenthesis", b"* 1 FETCH (BODY[] {5}\r\nHELLO )\r\n", gives(b"HELLO")),
+    body("an empty line after a literal", b"* 1 FETCH (BODY[] {5}\r\nHELLO\r\n)\r\n", gives(b"HELLO")),
     body("a message in quotes", b'* 1 FETCH (BODY[] "HELLO")\r\n', gives(b"HELLO")),
     body("an item's name in small letters", b"* 1 fetch (body[] {5}\r\nHELLO)\r\n", gives(b"HELLO")),
     body("a literal8 where a literal is due", b"* 1 FETCH (BODY[] ~{5}\r\nHEL\0O)\r\n", survives),
     body(
-        "flags that nobody asked for, with the message",
+        "unsolicited flags, with the message",
         b"* 1 FETCH (FLAGS (\\Seen) BODY[] {5}\r\nHELLO)\r\n",
         gives(b"HELLO"),
     ),
     body(
-        "flags that nobody asked for, in a response of their own",
+        "unsolicited flags, in a response of their own",
         b"* 1 FETCH (BODY[] {5}\r\nHELLO)\r\n* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS ())\r\n",
         gives(b"HELLO"),
     ),
@@ -190,16 +190,14 @@ SCENARIOS = [
     searched("two spaces between numbers", b"* SEARCH 12  345\r\nTAG OK done\r\n"),
     searched("a space at the end", b"* SEARCH 12 345 \r\nTAG OK done\r\n"),
     searched("a mod-sequence amid the numbers", b"* SEARCH 12 (modseq 9) 345\r\nTAG OK done\r\n"),
-    searched("news ahead of the answer", b"* 4 EXISTS\r\n* SEARCH 12 345\r\nTAG OK done\r\n"),
+    searched("news before the answer", b"* 4 EXISTS\r\n* SEARCH 12 345\r\nTAG OK done\r\n"),
     searched("OK without text", b"* SEARCH 12 345\r\nTAG OK\r\n"),
     searched("OK in small letters", b"* search 12 345\r\nTAG ok done\r\n"),
     searched("a code that is no atom (Exchange Online)", b'* SEARCH 12 345\r\nTAG OK [Error="x y" Proxy=z:1] done\r\n'),
     # what the client sends
     appended("a continuation request without text", b"+ \r\n", b"TAG OK done\r\n"),
     appended("a continuation request that is a plus alone (Yandex)", b"+\r\n", b"TAG OK done\r\n"),
-    appended(
-        "news ahead of the continuation request", b"* 4 EXISTS\r\n+ go on\r\n", b"TAG OK [APPENDUID 1 2] done\r\n"
-    ),
+    appended("news before the continuation request", b"* 4 EXISTS\r\n+ go on\r\n", b"TAG OK [APPENDUID 1 2] done\r\n"),
     Scenario(
         FAMILY,
         "capabilities in the answer to LOGIN",

@@ -12,12 +12,12 @@ from typing import Any
 
 from fastimap import AsyncClient, Client
 
-Door = Callable[..., Any]
+Interface = Callable[..., Any]
 
 
-def public(door: type) -> set[str]:
+def public(interface: type) -> set[str]:
     """Return the names that a class gives its users, inherited ones included."""
-    return {name for name in dir(door) if not name.startswith("_")}
+    return {name for name in dir(interface) if not name.startswith("_")}
 
 
 class Awaited:
@@ -108,7 +108,7 @@ def _iterated(run: Callable[[Any], Any], iterator: Any) -> Generator[Any, None, 
 
 
 @contextlib.contextmanager
-def opened(name: str) -> Iterator[Door]:
+def opened(name: str) -> Iterator[Interface]:
     """Give a function that makes a client: ``"blocking"`` or ``"asyncio"``; all are closed at the end."""
     with contextlib.ExitStack() as stack:
         if name == "blocking":

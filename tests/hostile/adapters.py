@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 from fastimap import Client, SequenceSet, commands, errors, sasl
 from fastimap import search as keys
-from tests.client.doors import Awaited
+from tests.client.interfaces import Awaited
 
 from .peers import PEERS, Unsupported
 from .scenario import IMAPLIB, TYPED, Call, Scenario
 from .server import HOST
 
-__all__ = ["DOORS", "OURS", "Door", "Unsupported"]
+__all__ = ["ADAPTERS", "OURS", "Adapter", "Unsupported"]
 
 
-class Door(Protocol):
+class Adapter(Protocol):
     """A library."""
 
     @property
@@ -50,7 +50,7 @@ class Door(Protocol):
         """Close the connection; it may be none."""
 
 
-class ImaplibDoor:
+class ImaplibAdapter:
     """A module with imaplib's interface."""
 
     def __init__(self, module: str) -> None:
@@ -105,7 +105,7 @@ class ImaplibDoor:
             self._client.shutdown()
 
 
-class TypedDoor:
+class TypedAdapter:
     """`fastimap.Client`, or `fastimap.AsyncClient` in an event loop that runs while a method does."""
 
     def __init__(self, asynchronous: bool) -> None:
@@ -277,12 +277,12 @@ _TYPED: dict[str, Callable[..., Any]] = {
     "unsubscribe": lambda client, mailbox: client.unsubscribe(mailbox),
 }
 
-DOORS: dict[str, Callable[[], Door]] = {
-    "imaplib-fastimap": lambda: ImaplibDoor("fastimap.imaplib"),
-    "Client": lambda: TypedDoor(asynchronous=False),
-    "AsyncClient": lambda: TypedDoor(asynchronous=True),
-    "imaplib": lambda: ImaplibDoor("imaplib"),
+ADAPTERS: dict[str, Callable[[], Adapter]] = {
+    "imaplib-fastimap": lambda: ImaplibAdapter("fastimap.imaplib"),
+    "Client": lambda: TypedAdapter(asynchronous=False),
+    "AsyncClient": lambda: TypedAdapter(asynchronous=True),
+    "imaplib": lambda: ImaplibAdapter("imaplib"),
     **PEERS,
 }
 OURS = ("imaplib-fastimap", "Client", "AsyncClient")
-"""The doors that are fastimap's, which come with two parsers."""
+"""The adapters that are fastimap's, which come with two parsers."""
