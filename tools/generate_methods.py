@@ -96,6 +96,13 @@ RETRY = """\
 :param retry: where the answer is lost, look whether it was done, and do it again if not: see the page on sessions.
     None: raise the error."""
 
+LOGINS = ("login", "authenticate")
+"""Those after which a client goes on as after the login that it makes itself."""
+
+AFTER_LOGIN = """\
+What a client does after its own login follows: it switches to IMAP4rev2 where the server has that, and does what
+`client_id` and `compress` ask for."""
+
 SECRETS = ("password",)
 """Arguments that no frame may hold longer than it must: tracebacks can show local variables."""
 
@@ -131,7 +138,7 @@ class Interface:
     asynchronous: bool = False
 
 
-_IMPORTS = "from .. import commands\nfrom ..conversation import operations\nfrom ..sessions import writes\n"
+_IMPORTS = "from .. import commands\nfrom ..conversation import operations, prepare\nfrom ..sessions import writes\n"
 
 INTERFACES = (
     Interface(
@@ -319,6 +326,9 @@ def _method(interface: Interface, name: str, names: Names) -> str:
         head, parameter, rest = text.rpartition("\n:param ")
         parameters, blank, end = rest.partition("\n\n")
         text = f"{head}{parameter}{parameters}\n{RETRY}{blank}{end}"
+    logs_in = door.operations and name in LOGINS
+    if logs_in:
+        text = f"{text}\n\n{AFTER_LOGIN}"
     quotes = 'r"""' if "\\" in text else '"""'
     lines = [f"{quotes}{text}" + ('\n"""' if "\n" in text else '"""')]
     run = "return await self.run" if interface.asynchronous else "return self.run"
@@ -332,9 +342,12 @@ def _method(interface: Interface, name: str, names: Names) -> str:
         made = f"commands.{class_name}({call})"
         secrets = [argument.arg for argument in arguments.args if argument.arg in SECRETS]
         if secrets:
-            lines += [f"command = {made}", f"del {', '.join(secrets)}  # not for tracebacks", f"{run}(command)"]
-        else:
-            lines.append(f"{run}({made})")
+            lines += [f"command = {made}", f"del {', '.join(secrets)}  # not for tracebacks"]
+            made = "command"
+        if logs_in:
+            lines.append("await self.connect()" if door.asynchronous else "self.connect()")
+            made = f"prepare.log_in_by(self._protocol, self._settings, {made})"
+        lines.append(f"{run}({made})")
     body = "\n".join(lines).replace("\n", "\n        ").replace("        \n", "\n")
     return f"    {'async ' if interface.asynchronous else ''}def {name}({signature}) -> {result}:\n        {body}\n"
 

@@ -18,7 +18,7 @@ from ..commands.quota import MailboxQuota
 from ..commands.search import MailboxSearchResult, SearchResult, SortResult
 from ..commands.select import ExpungeResult, QResync, SelectedMailbox
 from ..commands.store import Action, CopyResult, StoreResult
-from ..conversation import operations
+from ..conversation import operations, prepare
 from ..model.message import FetchedMessage
 from ..model.responses import (
     Acl,
@@ -86,17 +86,25 @@ class Client(BaseClient[Token]):
         :param insecure: allow that without TLS, where anybody on the way can read it.
 
         Raises MechanismError without TLS, and under LOGINDISABLED; then nothing is sent.
+
+        What a client does after its own login follows: it switches to IMAP4rev2 where the server has that, and does what
+        `client_id` and `compress` ask for.
         """
         command = commands.Login(user, password, insecure=insecure)
         del password  # not for tracebacks
-        return self.run(command)
+        self.connect()
+        return self.run(prepare.log_in_by(self._protocol, self._settings, command))
 
     def authenticate(self, mechanism: Mechanism) -> None:
         """Authenticate with a SASL mechanism (RFC 9051, section 6.2.2).
 
         :param mechanism: see :mod:`fastimap.sasl`.
+
+        What a client does after its own login follows: it switches to IMAP4rev2 where the server has that, and does what
+        `client_id` and `compress` ask for.
         """
-        return self.run(commands.Authenticate(mechanism))
+        self.connect()
+        return self.run(prepare.log_in_by(self._protocol, self._settings, commands.Authenticate(mechanism)))
 
     def unauthenticate(self) -> None:
         """Log out, and keep the connection for somebody else to log in. All that was enabled is off again.

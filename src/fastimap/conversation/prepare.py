@@ -19,7 +19,7 @@ from ..sasl import choose
 from ..settings import Settings
 from .protocol import Protocol
 
-__all__ = ["prepare", "select_again"]
+__all__ = ["log_in_by", "prepare", "select_again"]
 
 
 def prepare(protocol: Protocol, settings: Settings, bindings: Callable[[], Mapping[str, bytes]]) -> Flow[None]:
@@ -34,8 +34,18 @@ def prepare(protocol: Protocol, settings: Settings, bindings: Callable[[], Mappi
         yield Capability()
     if settings.credentials is not None and session.state is State.NOT_AUTHENTICATED:
         yield from _log_in(protocol, settings, bindings())
-    if session.state is State.NOT_AUTHENTICATED:
-        return
+    if session.state is not State.NOT_AUTHENTICATED:
+        yield from _settle(session, settings)
+
+
+def log_in_by(protocol: Protocol, settings: Settings, command: Login | Authenticate) -> Flow[None]:
+    """Log in by a command of the caller's, and go on as after the login that `settings` ask for."""
+    yield command
+    yield from _settle(protocol.session, settings)
+
+
+def _settle(session: Session, settings: Settings) -> Flow[None]:
+    """Do what follows a login."""
     if {"IMAP4REV1", "IMAP4REV2", "ENABLE"} <= session.capabilities:
         # A server that can't after all speaks IMAP4rev1 with us.
         with contextlib.suppress(CommandError):
@@ -44,7 +54,7 @@ def prepare(protocol: Protocol, settings: Settings, bindings: Callable[[], Mappi
         yield Enable("UTF8=ACCEPT")  # RFC 6855, section 6: nothing else is allowed before
     if settings.client_id is not None and session.has("ID"):
         yield ID(settings.client_id)
-    if settings.compress:
+    if settings.compress and not session.compressed:
         yield Compress()
 
 
