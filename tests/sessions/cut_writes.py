@@ -12,19 +12,30 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from fastimap import AsyncClient, Client
-from fastimap.sessions.retry import no_waits
+from fastimap.sessions import writes
 from tests.servers import dovecot
 from tests.servers.server import Server
-from tests.sessions.cuts import RETRY, TIMEOUTS, Tally, login, message, strike
+from tests.sessions import cuts
+from tests.sessions.cuts import TIMEOUTS, Tally, login, message, strike, thawed
 from tests.support.cuts import Proxy, proxied, seeded
 
 MESSAGES = [message(number) for number in (2, 3, 4, 7, 12)]
 TWINS = [b"Subject: no Message-ID\r\n\r\nthe same\r\n"] * 2
 ALL = MESSAGES + TWINS
 
+
+def apart(seconds: float) -> None:
+    """Wait for nothing but what those seconds are for: that the server does what it was stopped in."""
+    if seconds >= writes._APART:
+        thawed()
+        time.sleep(0.1)
+
+
+RETRY = replace(cuts.RETRY, sleep=apart)
 Kind = Callable[[Server, str, Proxy, bool], None]
 """A run: by the server, a user and the proxy; with the client of asyncio or the other."""
 
@@ -145,7 +156,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     failed = False
-    with dovecot.running() as server, no_waits():
+    with dovecot.running() as server:
         for kind in KINDS:
             tally = Tally()
             octets = measured(server, kind)

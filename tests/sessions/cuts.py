@@ -185,7 +185,17 @@ def strike(server: Server, way: Way) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL if way == "kill" else signal.SIGSTOP)
     if way == "freeze":
-        threading.Timer(1.5 * TIMEOUT, wake, [struck]).start()
+        _thaws.append(threading.Timer(1.5 * TIMEOUT, wake, [struck]))
+        _thaws[-1].start()
+
+
+_thaws: list[threading.Timer] = []
+
+
+def thawed() -> None:
+    """Wait until the processes that were stopped have gone on."""
+    while _thaws:
+        _thaws.pop().join()
 
 
 def _processes_of_dovecot(server: Server) -> list[int]:

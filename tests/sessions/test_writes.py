@@ -132,12 +132,19 @@ def test_what_has_no_message_id_is_known_by_its_octets(dovecot: Dovecot, make: I
 def test_cut_anywhere(dovecot: Dovecot, kind: str) -> None:
     """A sample of ``python -m tests.sessions.cut_writes``; `make cuts` does them all."""
     tally = Tally()
-    with no_waits():
-        octets = cut_writes.measured(dovecot, kind)
-        for seed in range(RUNS):
-            cut_writes.run(dovecot, kind, seed, octets, tally)
+    octets = cut_writes.measured(dovecot, kind)
+    for seed in range(RUNS):
+        cut_writes.run(dovecot, kind, seed, octets, tally)
     assert tally.failed == []
     assert tally.cuts > RUNS
+
+
+def test_a_server_that_does_it_late(dovecot: Dovecot) -> None:
+    """It was stopped with the whole message in its hands, and stores it between the two looks."""
+    tally = Tally()
+    cut_writes.run(dovecot, "append", 636, cut_writes.measured(dovecot, "append"), tally)
+    assert tally.failed == []
+    assert tally.cuts
 
 
 # What only a scripted server does.

@@ -28,6 +28,8 @@ class Cut:
     after: int
     to_client: bool
     way: Way
+    word: bytes = b""
+    """Only at octets that hold this, as one send or one record has brought them: they are not passed on."""
 
 
 def seeded(seed: int, octets_in: int, octets_out: int, to_client: float = 0.8) -> list[Cut | None]:
@@ -192,10 +194,11 @@ class Proxy:
         if connection.mute:
             return
         cut = connection.cut
-        if cut is not None and cut.to_client == half.to_client and half.passed + len(octets) > cut.after:
+        due = cut is not None and cut.to_client == half.to_client and half.passed + len(octets) > cut.after
+        if cut is not None and due and cut.word in octets:
             connection.cut = None
             self.done.append(cut)
-            before = cut.after - half.passed
+            before = max(cut.after - half.passed, 0)
             if cut.way == "stall":
                 half.waiting = octets
                 connection.resume_at = time.monotonic() + _STALL

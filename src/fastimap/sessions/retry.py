@@ -26,6 +26,9 @@ __all__ = ["Attempts", "Budget", "Retry", "helps", "no_waits"]
 _EVERY = 60.0
 """Seconds between two logins beyond the burst."""
 
+_A_DAY = 86_400.0
+"""Seconds after which a server is asked again that wanted more."""
+
 # Exchange's answer to a SELECT while the mailbox moves between its servers: the login was fine, a later one works.
 _HALF_CONNECTED = "authenticated but not connected"
 
@@ -192,9 +195,9 @@ def needs_connection(error: Exception) -> bool:
 
 
 def delay(error: Exception) -> float:
-    """Return the seconds to wait that the server asked for; 0 where it did not."""
+    """Return the seconds to wait that the server asked for, a day at most; 0 where it did not."""
     asked_for: float | None = getattr(error, "delay", None)
-    return asked_for or 0.0
+    return min(asked_for or 0.0, _A_DAY)
 
 
 def is_refusal(error: Exception) -> bool:

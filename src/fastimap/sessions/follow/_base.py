@@ -9,16 +9,19 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from os import PathLike
 from typing import Any, Literal
 
+from ...clients._base import BaseClient
 from ...conversation.log import logger
 from ...errors import CursorFailed, FollowOutage, LeaseLost
 from ...model.message import FetchedMessage
-from ...settings import Account
+from ...settings import Account, Timeouts, settings
 from ..cursor import Cursor, Failed, Lease, Place, SQLiteCursor
+from ..resume import Persistence
 from ..retry import Budget, Retry, helps
 from ..tokens import AsyncTokens, Tokens
 from .body import Start, Watch
@@ -32,6 +35,22 @@ OnReset = Literal["stop", "new", "all", "match"]
 _LONGEST = 86_400.0
 """Seconds for which the lease of a message in the program's hands is renewed."""
 _AGAIN = 10.0
+RENEW = 540.0
+"""Seconds after which IDLE is renewed; nobody who does not answer is waited for longer."""
+QUIET = 240.0
+"""Seconds after which something is said on a link while the program is at work."""
+_WORST_FIRST: tuple[StateName, ...] = ("throttled", "connecting", "catching up", "waiting")
+
+
+@dataclass(slots=True)
+class _Going:
+    """How it is going on one connection."""
+
+    name: StateName = "connecting"
+    until: float | None = None
+    octets: int = 0
+    """That the server had sent when it was last looked at."""
+    alive_at: float = field(default_factory=time.monotonic)
 
 
 class BaseFollow:
@@ -90,8 +109,9 @@ class BaseFollow:
             *([("move", move_to)] if move_to is not None else []),
         ]
         token = account.token
+        account = replace(account, timeout=_bounded(account))
         self._max_outage = max_outage
-        self._retry = replace(retry, attempts=10**9, within=max_outage, sleep=self._sleep)
+        self._retry = replace(retry, attempts=10**9, within=max_outage)
         self._budget = Budget(self._retry)
         if callable(token):
             tokens = self._tokens(token)
@@ -116,7 +136,8 @@ class BaseFollow:
         self._name: StateName = "connecting"
         self._until: float | None = None
         self._error: BaseException | None = None
-        self._alive_at = time.monotonic()
+        self._going: dict[Persistence | None, _Going] = {None: _Going()}
+        """By connection; None: before there is one."""
         self._lock = threading.Lock()
         self._leases: dict[str, Lease] = {}  # all that are ours, by token
         self._in_hand: dict[str, float] = {}  # those that the program has, and since when
@@ -183,8 +204,14 @@ class BaseFollow:
 
     # For the body.
 
-    def at(self, name: StateName, until: float | None = None) -> None:
-        """Note how it is going."""
+    def at(self, connection: Persistence, name: StateName, until: float | None = None) -> None:
+        """Note how it is going on a connection; of several the one that is worst off says how it is going."""
+        going = self._going[connection]
+        going.name, going.until = name, until
+        worst = min([*self._going.values()], key=lambda one: _WORST_FIRST.index(one.name))
+        self._show(worst.name, worst.until)
+
+    def _show(self, name: StateName, until: float | None = None) -> None:
         self._until = until
         if name != self._name:
             self._name = name
@@ -192,7 +219,35 @@ class BaseFollow:
 
     def _state(self) -> FollowState:
         error = f"{type(self._error).__name__}: {self._error}" if self._error is not None else ""
-        return FollowState(self._name, self._until, error, self.lag, 0, time.monotonic() - self._alive_at)
+        age = time.monotonic() - min(one.alive_at for one in [*self._going.values()])
+        return FollowState(self._name, self._until, error, self.lag, 0, age)
+
+    # For the drivers.
+
+    def _share(self, client: BaseClient[Any]) -> Persistence:
+        """Have a client count its logins with the others of the account, and show how it is going."""
+        connection = client._persistence
+        assert connection is not None
+        connection.budget = self._budget
+        connection.retry = replace(self._retry, sleep=partial(self._sleep, connection))
+        self._going.pop(None, None)
+        self._going[connection] = _Going()
+        return connection
+
+    def _heard(self, client: BaseClient[Any]) -> None:
+        """Note whether the server has said something since the last time."""
+        assert client._persistence is not None
+        going, octets = self._going[client._persistence], client.counters.octets_in
+        if octets != going.octets:
+            going.octets, going.alive_at = octets, time.monotonic()
+
+    def _is_quiet(self, client: BaseClient[Any]) -> bool:
+        """Whether a link that nothing is in flight on is to be used, so that nobody on the way forgets it."""
+        assert client._persistence is not None
+        protocol = client._protocol
+        if protocol.error is not None or not protocol.established or not protocol.idle:
+            return False
+        return time.monotonic() - self._going[client._persistence].alive_at > QUIET
 
     @property
     def held(self) -> int:
@@ -275,12 +330,17 @@ class BaseFollow:
                     self._again(lease, wait, "the program let go of it without done()")
 
     def _renew(self) -> None:
-        """Renew the leases; those that the program has for longer than a day end."""
+        """Renew the leases; those that the program has for longer than a day end, and others take their places."""
         now = time.monotonic()
         with self._lock:
-            leases = [one for token, one in self._leases.items() if now - self._in_hand.get(token, now) < _LONGEST]
+            leases = {**self._leases}
+            old = [token for token, since in self._in_hand.items() if now - since >= _LONGEST]
+        for token in old:
+            lease = leases.pop(token)
+            logger().warning("UID %d of %r is in hand for a day: it is let go of", lease.uid, lease.place.mailbox)
+            self.let_go(lease)
         if leases:
-            self.cursor.renew(leases, self.lease)
+            self.cursor.renew([*leases.values()], self.lease)
 
     def _give_all_back(self, error: BaseException | None) -> None:
         """Give back what was not done: for the one at which an exception ended the loop it was in vain."""
@@ -303,7 +363,7 @@ class BaseFollow:
     def _failed(self, error: Exception) -> Exception:
         """Return the error for the program, for what ended a lane."""
         self._error = error
-        self.at("failed")
+        self._show("failed")
         if self._max_outage is not None and helps(error):
             outage = FollowOutage(f"no connection for {self._max_outage:g} s (max_outage): {error}")
             outage.__cause__ = error
@@ -326,8 +386,17 @@ class BaseFollow:
     def _ring(self) -> None:
         raise NotImplementedError
 
-    def _sleep(self, seconds: float) -> Any:
+    def _sleep(self, connection: Persistence, seconds: float) -> Any:
         raise NotImplementedError
 
     async def _apart(self, function: Any, *arguments: Any) -> Any:
         raise NotImplementedError
+
+
+def _bounded(account: Account) -> Timeouts:
+    """Return the account's deadlines for connecting and for answers, with an end where they have none."""
+    given = settings(account).timeouts
+    connect, response = (
+        RENEW if seconds is None else min(seconds, RENEW) for seconds in (given.connect, given.response)
+    )
+    return Timeouts(connect, response, given.command)

@@ -12,21 +12,21 @@ from types import TracebackType
 from typing import Any, Self
 
 from ...clients.asyncio import AsyncClient
-from ...commands.base import Flow, Sleep
+from ...commands.base import Connect, Flow, Sleep
+from ...commands.session import Noop
 from ...conversation.events import Reconnected
 from ...conversation.streams import IdleStream
 from ...errors import FastimapError
-from ..resume import connecting, persistently
+from ..resume import Persistence, connecting, persistently
 from ..retry import seconds_to_sleep
 from ..tokens import AsyncTokens
-from ._base import BaseFollow
+from ._base import RENEW, BaseFollow
 from .body import Ask, Give, Pause, Rest, Rows, lane
 from .events import FollowEvent, StateName
 from .message import AsyncBatch, AsyncMessage
 
 __all__ = ["AsyncFollow"]
 
-_RENEW = 540.0
 _NOOP = 30.0
 _KEEP = 20.0
 
@@ -51,7 +51,7 @@ class AsyncFollow(BaseFollow):
         self._taken = asyncio.Event()
         self._woken = asyncio.Event()
         self._ends: Exception | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,7 +67,7 @@ class AsyncFollow(BaseFollow):
 
     async def _close(self, error: BaseException | None) -> None:
         self._stopped = True
-        tasks = [*self._tasks, *([self._keeper] if self._keeper is not None else [])]
+        tasks = [*self._tasks, *self._keepers]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -79,7 +79,7 @@ class AsyncFollow(BaseFollow):
         if self._closes_cursor:
             self.cursor.close()
         if self._error is None:
-            self.at("stopped")
+            self._show("stopped")
 
     # For the program.
 
@@ -128,9 +128,9 @@ class AsyncFollow(BaseFollow):
     async def _next(self) -> Any:
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            self._keeper = asyncio.ensure_future(self._keep())
-            client = self._client()
-            self._start(client, self._plan(client))
+            self._keepers = [asyncio.ensure_future(self._keep()), asyncio.ensure_future(self._tend())]
+            client, connection = self._client()
+            self._start(client, connection, self._plan(client, connection))
         while True:
             if self._dropped:
                 await self._apart(self._settle_dropped)
@@ -148,31 +148,26 @@ class AsyncFollow(BaseFollow):
             self._moved.clear()
             await self._moved.wait()
 
-    def _client(self) -> AsyncClient:
+    def _client(self) -> tuple[AsyncClient, Persistence]:
         client = AsyncClient(self._account, retry=self._retry)
-        assert client._persistence is not None
-        client._persistence.budget = self._budget
         self._clients.append(client)
-        return client
+        return client, self._share(client)
 
-    def _start(self, client: AsyncClient, flow: Flow[None]) -> None:
-        assert client._persistence is not None
-        task = asyncio.ensure_future(self._run(client, persistently(client._persistence, flow)))
+    def _start(self, client: AsyncClient, connection: Persistence, flow: Flow[None]) -> None:
+        task = asyncio.ensure_future(self._run(client, connection, persistently(connection, flow)))
         task.add_done_callback(lambda _: self._moved.set())
         self._tasks.append(task)
 
-    def _plan(self, client: AsyncClient) -> Flow[None]:
-        assert client._persistence is not None
-        yield from connecting(client._persistence)
+    def _plan(self, client: AsyncClient, connection: Persistence) -> Flow[None]:
+        yield from connecting(connection)
         self.has_object_ids: bool = client.session.has("OBJECTID")
         first, *others = self._lanes(client.session.has("NOTIFY"))
         for watches in others:
-            another = self._client()
-            assert another._persistence is not None
-            self._start(another, lane(self, another._persistence, watches))
-        yield from lane(self, client._persistence, first)
+            another, its_own = self._client()
+            self._start(another, its_own, lane(self, its_own, watches))
+        yield from lane(self, connection, first)
 
-    async def _run(self, client: AsyncClient, flow: Flow[None]) -> None:
+    async def _run(self, client: AsyncClient, connection: Persistence, flow: Flow[None]) -> None:
         resume: Any = functools.partial(next, flow)
         try:
             while not self._stopped:
@@ -181,13 +176,12 @@ class AsyncFollow(BaseFollow):
                 except StopIteration:
                     return
                 try:
-                    value = await self._done_step(client, step)
+                    value = await self._done_step(client, connection, step)
+                    self._heard(client)
                 except Exception as exc:
                     resume = functools.partial(flow.throw, exc)
                 else:
                     resume = functools.partial(flow.send, value)
-                    if not isinstance(step, (Give, Pause, Sleep)):
-                        self._alive_at = time.monotonic()
                     del value
                 del step
         except Exception as exc:
@@ -196,7 +190,7 @@ class AsyncFollow(BaseFollow):
         finally:
             flow.close()
 
-    async def _done_step(self, client: AsyncClient, step: Any) -> Any:
+    async def _done_step(self, client: AsyncClient, connection: Persistence, step: Any) -> Any:
         if isinstance(step, Ask):
             return await self._apart(step.function, *step.arguments)
         if isinstance(step, Give):
@@ -212,7 +206,8 @@ class AsyncFollow(BaseFollow):
         if isinstance(step, Sleep):
             seconds = seconds_to_sleep(step.seconds)
             if seconds > 0:
-                self.at("connecting" if client._protocol.error else "throttled", time.time() + seconds)
+                going: StateName = "connecting" if client._protocol.error else "throttled"
+                self.at(connection, going, time.time() + seconds)
                 await self._pause(seconds)
             return None
         if isinstance(step, Rest):
@@ -223,6 +218,8 @@ class AsyncFollow(BaseFollow):
                 await client._linked().moved(None, lambda: step.stream.ready)
                 rows = step.stream.take()
             return rows
+        if isinstance(step, Connect):
+            self.at(connection, "connecting")
         return await client._do(step)
 
     async def _rest(self, client: AsyncClient, seconds: float) -> Any:
@@ -231,7 +228,7 @@ class AsyncFollow(BaseFollow):
             return events
         clock = asyncio.get_running_loop().time
         deadline, wakes = clock() + seconds, self.wakes
-        stream = IdleStream(client._protocol, renew=_RENEW, poll=_NOOP)
+        stream = IdleStream(client._protocol, renew=RENEW, poll=_NOOP)
         link = client._linked()
         try:
             while True:
@@ -244,6 +241,7 @@ class AsyncFollow(BaseFollow):
                 await link.moved(
                     min(stream.wake_at, deadline), lambda: stream.ready or self.wakes != wakes or self._stopped
                 )
+                self._heard(client)
                 events = client.take_events()
                 if events:
                     return events
@@ -270,12 +268,12 @@ class AsyncFollow(BaseFollow):
             if client._link is not None:
                 client._link._tell()
 
-    def at(self, name: StateName, until: float | None = None) -> None:
-        super().at(name, until)
+    def _show(self, name: StateName, until: float | None = None) -> None:
+        super()._show(name, until)
         self._moved.set()  # the program may want to know
 
-    async def _sleep(self, seconds: float) -> None:
-        self.at("throttled", time.time() + seconds)
+    async def _sleep(self, connection: Persistence, seconds: float) -> None:
+        self.at(connection, "throttled", time.time() + seconds)
         await self._pause(seconds)
 
     async def _apart(self, function: Any, *arguments: Any) -> Any:
@@ -294,3 +292,13 @@ class AsyncFollow(BaseFollow):
             if self._leases:
                 with contextlib.suppress(FastimapError):
                     await self._apart(self._renew)
+
+    async def _tend(self) -> None:
+        """Say something now and then on connections that nothing is done on while the program is at work."""
+        while True:
+            await asyncio.sleep(_KEEP)
+            for client in self._clients:
+                if self._is_quiet(client):
+                    with contextlib.suppress(Exception):  # its lane finds out, and connects anew
+                        await client._do(Noop())
+                        self._heard(client)

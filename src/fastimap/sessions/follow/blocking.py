@@ -15,23 +15,23 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from ...clients.blocking import Client
-from ...commands.base import Flow, Sleep
+from ...commands.base import Connect, Flow, Sleep
+from ...commands.session import Noop
 from ...conversation.events import Reconnected
 from ...conversation.streams import IdleStream
 from ...errors import FastimapError
 from ...settings import Account
 from ..cursor import Cursor
-from ..resume import connecting, persistently
+from ..resume import Persistence, connecting, persistently
 from ..retry import Retry, seconds_to_sleep
 from ..tokens import Tokens
-from ._base import BaseFollow, OnReset
+from ._base import RENEW, BaseFollow, OnReset
 from .body import Ask, Give, Pause, Rest, Rows, lane
-from .events import FollowEvent
+from .events import FollowEvent, StateName
 from .message import Batch, Message
 
 __all__ = ["Follow", "follow"]
 
-_RENEW = 540.0
 _NOOP = 30.0
 _KEEP = 20.0
 """Seconds between two looks at the connections while the program has a message."""
@@ -44,10 +44,10 @@ class _Stopped(Exception):
 class _Lane:
     """A connection, what is done on it, and what that waits for."""
 
-    def __init__(self, client: Client, flow: Flow[None]) -> None:
-        assert client._persistence is not None
+    def __init__(self, client: Client, connection: Persistence, flow: Flow[None]) -> None:
         self.client = client
-        self.flow = persistently(client._persistence, flow)
+        self.connection = connection
+        self.flow = persistently(connection, flow)
         self.value: Any = None
         self.error: Exception | None = None
         self.until: float | None = None
@@ -91,7 +91,7 @@ class Follow(BaseFollow):
     def _close(self, error: BaseException | None) -> None:
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._stopped = True
         self._over.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -106,7 +106,7 @@ class Follow(BaseFollow):
         self._alarm.close()
         self._bell.close()
         if self._error is None:
-            self.at("stopped")
+            self._show("stopped")
 
     # For the program.
 
@@ -177,25 +177,21 @@ class Follow(BaseFollow):
     def _begin(self) -> None:
         self._keeper = threading.Thread(target=self._keep, name="fastimap-follow", daemon=True)
         self._keeper.start()
-        client = self._client()
-        self._lanes_now = [_Lane(client, self._plan(client))]
+        client, connection = self._client()
+        self._lanes_now = [_Lane(client, connection, self._plan(client, connection))]
 
-    def _client(self) -> Client:
+    def _client(self) -> tuple[Client, Persistence]:
         client = Client(self._account, retry=self._retry)
-        assert client._persistence is not None
-        client._persistence.budget = self._budget
-        return client
+        return client, self._share(client)
 
-    def _plan(self, client: Client) -> Flow[None]:
-        assert client._persistence is not None
-        yield from connecting(client._persistence)
+    def _plan(self, client: Client, connection: Persistence) -> Flow[None]:
+        yield from connecting(connection)
         self.has_object_ids: bool = client.session.has("OBJECTID")
         first, *others = self._lanes(client.session.has("NOTIFY"))
         for watches in others:
-            another = self._client()
-            assert another._persistence is not None
-            self._lanes_now.append(_Lane(another, lane(self, another._persistence, watches)))
-        yield from lane(self, client._persistence, first)
+            another, its_own = self._client()
+            self._lanes_now.append(_Lane(another, its_own, lane(self, its_own, watches)))
+        yield from lane(self, connection, first)
 
     def _turn(self) -> None:
         """Have every lane go on that can, until one gives something to the program."""
@@ -210,6 +206,8 @@ class Follow(BaseFollow):
     def _is_ready(self, one: _Lane) -> bool:
         if one.idle is not None:
             self._hear(one)
+        elif one.until is not None:
+            self._tend(one)
         if one.until is not None and time.monotonic() >= one.until:
             if one.idle is not None:
                 self._end_idle(one, [])
@@ -225,6 +223,7 @@ class Follow(BaseFollow):
                 raise stream.protocol.error
             stream.advance(time.monotonic())
             client._turn(time.monotonic(), lambda: stream.ready)
+            self._heard(client)
             events = client.take_events()
             if stream.protocol.error is not None and not events:
                 raise stream.protocol.error
@@ -238,7 +237,6 @@ class Follow(BaseFollow):
         assert one.idle is not None
         one.idle.close()
         one.idle, one.until, one.value = None, None, events
-        self._alive_at = time.monotonic()
 
     def _run(self, one: _Lane) -> None:
         """Have a lane go on until it waits, or gives something."""
@@ -263,7 +261,8 @@ class Follow(BaseFollow):
                 seconds = seconds_to_sleep(step.seconds)
                 if seconds > 0:
                     one.until = time.monotonic() + seconds
-                    self.at("connecting" if one.client._protocol.error else "throttled", time.time() + seconds)
+                    going: StateName = "connecting" if one.client._protocol.error else "throttled"
+                    self.at(one.connection, going, time.time() + seconds)
                     return
             elif isinstance(step, Pause):
                 one.until = time.monotonic() + step.seconds
@@ -275,7 +274,7 @@ class Follow(BaseFollow):
             else:
                 try:
                     one.value = self._done_step(one, step)
-                    self._alive_at = time.monotonic()
+                    self._heard(one.client)
                 except _Stopped:
                     one.ended = True
                     return
@@ -286,6 +285,8 @@ class Follow(BaseFollow):
         if isinstance(step, Ask):
             return step.function(*step.arguments)
         client = one.client
+        if isinstance(step, Connect):
+            self.at(one.connection, "connecting")
         if isinstance(step, Rows):
             client._deadlines.rest(time.monotonic())
             rows = step.stream.take()
@@ -301,7 +302,7 @@ class Follow(BaseFollow):
             one.value = events
             return
         try:
-            one.idle = IdleStream(one.client._protocol, renew=_RENEW, poll=_NOOP)
+            one.idle = IdleStream(one.client._protocol, renew=RENEW, poll=_NOOP)
         except Exception as exc:
             one.error = exc
             return
@@ -348,10 +349,10 @@ class Follow(BaseFollow):
         with contextlib.suppress(OSError):  # full: it rings already
             self._bell.send(b"x")
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, connection: Persistence, seconds: float) -> None:
         """Wait before a login that is one too many; stop() ends it."""
         until = time.monotonic() + seconds
-        self.at("throttled", time.time() + seconds)
+        self.at(connection, "throttled", time.time() + seconds)
         while not self._stopped and (left := until - time.monotonic()) > 0:
             self._over.wait(min(left, 0.25))
         if self._stopped:
@@ -368,22 +369,23 @@ class Follow(BaseFollow):
                 continue
             try:
                 for one in self._lanes_now:
-                    with contextlib.suppress(Exception):  # the lane finds out, and connects anew
-                        self._tend(one)
+                    self._tend(one)
             finally:
                 self._engine.release()
 
     def _tend(self, one: _Lane) -> None:
+        """Keep a connection that nobody waits for: read what it says, and say something now and then."""
         client = one.client
         if one.ended or client._protocol.error is not None or client._socket is None:
             return
-        if one.idle is not None:
-            one.idle.advance(time.monotonic())
-            client._turn(time.monotonic())
-        elif client._protocol.idle and time.monotonic() - self._alive_at > 240.0:
-            client.noop()
-        else:
-            client._turn(time.monotonic())
+        with contextlib.suppress(Exception):  # the lane finds out, and connects anew
+            if one.idle is not None:
+                one.idle.advance(time.monotonic())
+            if self._is_quiet(client):
+                client._do(Noop())
+            else:
+                client._turn(time.monotonic())
+            self._heard(client)
 
 
 def follow(

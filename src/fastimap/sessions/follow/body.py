@@ -197,7 +197,7 @@ def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], not
     poll_at = follow.clock() + poll
     wall = time.time() - follow.clock()
     retry_at = yield from _next_end(follow, watches)
-    follow.at("waiting")
+    follow.at(client, "waiting")
     while True:
         wakes = follow.wakes
         until = min(poll_at, retry_at)
@@ -282,7 +282,7 @@ def _polled(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -
 def _visit(follow: BaseFollow, client: Persistence, watch: Watch) -> Steps[None]:
     """Deliver what is there; then work off what is to be done on the server."""
     name = watch.place.mailbox
-    follow.at("catching up")
+    follow.at(client, "catching up")
     try:
         selected = yield Select(name, read_only=not follow.actions)
     except (MailboxNotFound, NoPermission) as exc:
