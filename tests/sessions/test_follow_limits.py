@@ -68,24 +68,18 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("timeout", [None, 0.6])
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_server_that_falls_silent(
-    dovecot: Dovecot,
-    account: Account,
-    path: Path,
-    colour: str,
-    soon: Callable[..., None],
-    stage: str,
-    timeout: float | None,
+    dovecot: Dovecot, account: Account, path: Path, colour: str, soon: Callable[..., None], stage: str
 ) -> None:
-    """Whenever that is, and whatever deadlines the account has: it is found out, and the mail comes."""
+    """Whenever that is, and though the account has no deadlines: it is found out, and the mail comes."""
     soon(RENEW=0.6)
     send(account, "before")
     seen, states = [], []
     with proxied(dovecot.host, dovecot.port) as proxy, no_waits():
         proxy.cuts.append(STAGES[stage])
-        silent = through(proxy, account, timeout=timeout)
+        silent = through(proxy, account, timeout=None)
         with followed(colour, silent, cursor=path, start="all", **FOR_EVER) as one:
             for event in one.events():
                 if isinstance(event, FollowState):

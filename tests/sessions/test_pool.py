@@ -20,6 +20,7 @@ from fastimap.testing import IMAPServer
 from tests.client.peers import in_turn
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
+from tests.sessions.test_retry import Clock
 
 pytestmark = pytest.mark.usefixtures("implementation")
 
@@ -35,7 +36,9 @@ def pool(server: IMAPServer) -> Iterator[Pool]:
 
 def run(server: IMAPServer, body: Callable[[AsyncPool], Any], **settings: Any) -> Any:
     async def main() -> Any:
-        async with AsyncPool(server.host, server.port, retry=RETRY, **{"connections": 3, **settings, **LOGIN}) as pool:
+        async with AsyncPool(
+            server.host, server.port, **{"connections": 3, "retry": RETRY, **settings, **LOGIN}
+        ) as pool:
             return await body(pool)
 
     return asyncio.run(main())
@@ -420,3 +423,99 @@ def test_a_pool_asks_once_and_anew_after_a_refusal(serve: Callable[..., Any]) ->
     ) as pool, pool.client(), pool.client():  # fmt: skip
         pass
     assert [b"old" in one for one in seen] == [True, False, False]
+
+
+SCARCE = Retry(burst=2)
+"""Two logins at once, then one a minute."""
+
+
+def test_who_would_wait_for_a_login_takes_what_is_given_back(server: IMAPServer) -> None:
+    with Pool(server.host, server.port, connections=5, retry=SCARCE, **LOGIN) as pool:
+        found: list[int] = []
+
+        def work() -> None:
+            with pool.selected("INBOX", timeout=20) as client:
+                found.append(len(client.list_mailboxes()))
+
+        with pool.client(), pool.client():
+            with pytest.raises(errors.PoolTimeout, match="all are lent"), pool.client(timeout=0.05):
+                pass
+            threads = [threading.Thread(target=work) for _ in range(5)]
+            for thread in threads:
+                thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert len(found) == 5
+        assert (pool.stats().logins, pool.stats().connections) == (2, 2)
+
+    async def body(pool: AsyncPool) -> None:
+        async def work() -> int:
+            async with pool.selected("INBOX", timeout=20) as client:
+                return len(await client.list_mailboxes())
+
+        async with pool.client(), pool.client():
+            with pytest.raises(errors.PoolTimeout, match="all are lent"):
+                async with pool.client(timeout=0.05):
+                    pass
+            tasks = [asyncio.ensure_future(work()) for _ in range(5)]
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*tasks) == found
+        assert (pool.stats().logins, pool.stats().connections) == (2, 2)
+
+    run(server, body, connections=5, retry=SCARCE)
+
+
+def test_the_login_that_is_due_serves_who_waits(server: IMAPServer) -> None:
+    """The others keep their connections."""
+    clock = Clock()
+    retry = Retry(burst=1, clock=clock)
+    with Pool(server.host, server.port, connections=2, retry=retry, **LOGIN) as pool, pool.client():
+        threading.Timer(0.1, lambda: setattr(clock, "now", clock.now + 60.0)).start()
+        pool._book.until_login = lambda: min(pool._budget.until_login(), 0.01)  # not to wait for a minute in truth
+        with pool.client(timeout=20) as other:
+            other.list_mailboxes()
+        assert pool.stats().logins == 2
+
+
+def test_no_login_is_due_in_time(server: IMAPServer) -> None:
+    """Nobody has a connection, so that there is nothing else to wait for."""
+    retry = Retry(burst=1, sleep=lambda seconds: pytest.fail(f"it sleeps for {seconds} s"))
+    with Pool(server.host, server.port, max_lifetime=0.0, retry=retry, **LOGIN) as pool:
+        with pool.client():
+            pass
+        with pytest.raises(errors.PoolTimeout, match="the next is due in"), pool.client(timeout=30):
+            pass
+        assert (pool.stats().connections, pool.stats().timeouts) == (0, 1)
+
+    async def body(pool: AsyncPool) -> None:
+        async with pool.client():
+            pass
+        with pytest.raises(errors.PoolTimeout, match="the next is due in"):
+            async with pool.client(timeout=30):
+                pass
+        assert (pool.stats().connections, pool.stats().timeouts) == (0, 1)
+
+    run(server, body, max_lifetime=0.0, retry=retry)
+
+
+@pytest.mark.parametrize("turns", range(0, 24, 2))
+def test_asyncpool_a_task_that_is_cancelled_amid_a_command_leaves_it_in_step(server: IMAPServer, turns: int) -> None:
+    """Wherever that is: the next one reads its own answers, by the same connection or a new one."""
+    fill(server, 60)
+
+    async def body(pool: AsyncPool) -> None:
+        async def work() -> None:
+            async with pool.selected("INBOX") as client:
+                await client.fetch("1:*", "BODY.PEEK[]")
+
+        task = asyncio.ensure_future(work())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)  # it may be done
+        async with pool.client(timeout=20) as client:
+            assert [row.name for row in await client.list_mailboxes()] == ["INBOX"]
+            assert client.take_events() == []
+        assert (pool.stats().connections, pool.stats().idle) == (1, 1)
+
+    run(server, body, connections=1)

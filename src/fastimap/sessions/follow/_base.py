@@ -132,7 +132,8 @@ class BaseFollow:
         self._watches = [Watch(Place(who, name)) for name in names]
         self.wakes: int = 0
         self.has_object_ids: bool = False
-        self._stopped = False
+        self._stopped = self._closed = False
+        self._parked = 0
         self._name: StateName = "connecting"
         self._until: float | None = None
         self._error: BaseException | None = None
@@ -159,10 +160,9 @@ class BaseFollow:
     @property
     def state(self) -> FollowState:
         """How it is going, now."""
-        parked = 0
-        with contextlib.suppress(CursorFailed):
-            parked = len(self.parked())
-        return replace(self._state(), parked=parked)
+        if not self._closed:  # what is asked for after that would open the cursor again
+            self._count_parked()
+        return replace(self._state(), parked=self._parked)
 
     @property
     def lag(self) -> int:
@@ -359,6 +359,20 @@ class BaseFollow:
         with self._lock:
             self._leases.clear()
             self._in_hand.clear()
+
+    def _count_parked(self) -> None:
+        with contextlib.suppress(CursorFailed):
+            self._parked = len(self.parked())
+
+    def _end(self, error: BaseException | None) -> None:
+        """Give back what was not done, and leave the cursor; the connections are closed."""
+        self._give_all_back(error)
+        self._count_parked()
+        self._closed = True
+        if self._closes_cursor:
+            self.cursor.close()
+        if self._error is None:
+            self._show("stopped")
 
     def _failed(self, error: Exception) -> Exception:
         """Return the error for the program, for what ended a lane."""

@@ -66,6 +66,8 @@ class AsyncFollow(BaseFollow):
         await self._close(None)
 
     async def _close(self, error: BaseException | None) -> None:
+        if self._closed:
+            return
         self._stopped = True
         tasks = [*self._tasks, *self._keepers]
         for task in tasks:
@@ -75,11 +77,7 @@ class AsyncFollow(BaseFollow):
             with contextlib.suppress(Exception):
                 await client.close()
         self._clients.clear()
-        self._give_all_back(None if isinstance(error, asyncio.CancelledError) else error)
-        if self._closes_cursor:
-            self.cursor.close()
-        if self._error is None:
-            self._show("stopped")
+        self._end(None if isinstance(error, asyncio.CancelledError) else error)
 
     # For the program.
 

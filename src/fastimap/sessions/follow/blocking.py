@@ -72,9 +72,7 @@ class Follow(BaseFollow):
         self._over = threading.Event()
         self._keeper: threading.Thread | None = None
         self._lanes_now: list[_Lane] = []
-        self._planned = False
         self._out: deque[Any] = deque()
-        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +89,7 @@ class Follow(BaseFollow):
     def _close(self, error: BaseException | None) -> None:
         if self._closed:
             return
-        self._closed = self._stopped = True
+        self._stopped = True
         self._over.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -99,14 +97,10 @@ class Follow(BaseFollow):
             one.flow.close()
             with contextlib.suppress(Exception):
                 one.client.close()
-        self._give_all_back(error)
-        if self._closes_cursor:
-            self.cursor.close()
+        self._end(error)
         self._selector.close()
         self._alarm.close()
         self._bell.close()
-        if self._error is None:
-            self._show("stopped")
 
     # For the program.
 

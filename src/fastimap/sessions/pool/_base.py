@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import replace
 from typing import Any, Generic
 
+from ...errors import PoolTimeout
 from ...model.sequence_set import MessageSet, UIDSet, uid_set
 from ...settings import Account
 from ..retry import Budget, Retry
@@ -66,7 +68,7 @@ class BasePool(Generic[C]):
         self._min_size = min_size
         self._max_idle = max_idle
         self._max_lifetime = max_lifetime
-        self._book: Book[C] = Book(connections, connections, max_waiting)
+        self._book: Book[C] = Book(connections, connections, max_waiting, self._budget.until_login)
         self._lock = threading.Lock()
 
     def stats(self) -> PoolStats:
@@ -84,6 +86,15 @@ class BasePool(Generic[C]):
             timeouts=book.timeouts,
             logins=self._budget.logins,
         )
+
+    def _in_time(self, until: float | None) -> None:
+        """Raise PoolTimeout where nobody may log in before `until`."""
+        if until is not None and (login := self._budget.until_login()) > max(until - time.monotonic(), 0.0):
+            self._book.timeouts += 1
+            raise PoolTimeout(
+                f"no connection is open, and {self._retry.burst} logins in a row were made: the next is due in "
+                f"{login:.3g} s (Retry(burst=))"
+            )
 
     def _new(self) -> C:
         client: C = self._make(self._account, socket=self._socket, retry=self._retry)

@@ -89,6 +89,7 @@ class AsyncPool(BasePool[AsyncClient]):
             one = await self._wait(mailbox, until, first)
             if one is None:
                 try:
+                    self._in_time(until)
                     return await self._opened()
                 except BaseException as exc:
                     fewer = isinstance(exc, Exception) and too_many(exc) and self._book.too_many(time.monotonic())
@@ -112,6 +113,9 @@ class AsyncPool(BasePool[AsyncClient]):
         try:
             if not waiter.granted:
                 async with asyncio.timeout(None if until is None else max(0.0, until - time.monotonic())):
+                    while (login := self._book.next_login()) is not None and not granted.done():
+                        await asyncio.wait([granted], timeout=login)
+                        self._book.serve(time.monotonic())
                     await granted
         except TimeoutError:
             if not waiter.granted:

@@ -110,6 +110,7 @@ class Pool(BasePool[Client]):
             one = waiter.given
             if one is None:
                 try:
+                    self._in_time(until)
                     return self._opened()
                 except Exception as exc:
                     with self._lock:
@@ -142,7 +143,11 @@ class Pool(BasePool[Client]):
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     break
-                event.wait(left)
+                login = self._book.next_login()
+                event.wait(min((seconds for seconds in (left, login) if seconds is not None), default=None))
+                if login is not None:
+                    with self._lock:
+                        self._book.serve(time.monotonic())
         except BaseException:
             with self._lock:
                 self._book.withdraw(waiter)

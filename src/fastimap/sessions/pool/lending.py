@@ -71,6 +71,8 @@ class Book(Generic[C]):
     most: int
     limit: int
     max_waiting: int | None
+    until_login: Callable[[], float] = lambda: 0.0
+    """Returns the seconds for which nobody may log in."""
     idle: list[Resting[C]] = field(default_factory=list)
     waiters: deque[Waiter[C]] = field(default_factory=deque)
     open: int = 0
@@ -111,14 +113,22 @@ class Book(Generic[C]):
         if self.limit < self.most and now >= self.raise_at:
             self.limit += 1
             self.raise_at = now + _RAISE_AFTER
-        return bool(self.idle) or self.open < self.limit
+        return bool(self.idle) or self._may_open()
+
+    def _may_open(self) -> bool:
+        """Whether one more may be opened now; where none is, who asks has to wait for a login."""
+        return self.open < self.limit and (not self.open or not self.until_login())
+
+    def next_login(self) -> float | None:
+        """Return the seconds after which one more may be opened, where that is for the next login alone."""
+        return self.until_login() if 0 < self.open < self.limit else None
 
     def _choose(self, mailbox: str | None) -> Resting[C] | None:
         """Prefer the connection that has the mailbox selected, then one with none, then a new one."""
         selected = [one for one in self.idle if mailbox is not None and one.client.session.mailbox == mailbox]
         if selected:
             return selected[-1]
-        if mailbox is not None and self.open < self.limit and all(one.client.session.mailbox for one in self.idle):
+        if mailbox is not None and self._may_open() and all(one.client.session.mailbox for one in self.idle):
             return None
         without = [one for one in self.idle if one.client.session.mailbox is None]
         if without or self.idle:
