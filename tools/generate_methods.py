@@ -326,7 +326,7 @@ def _method(interface: Interface, name: str, names: Names) -> str:
         head, parameter, rest = text.rpartition("\n:param ")
         parameters, blank, end = rest.partition("\n\n")
         text = f"{head}{parameter}{parameters}\n{RETRY}{blank}{end}"
-    logs_in = door.operations and name in LOGINS
+    logs_in = interface.operations and name in LOGINS
     if logs_in:
         text = f"{text}\n\n{AFTER_LOGIN}"
     quotes = 'r"""' if "\\" in text else '"""'
@@ -345,7 +345,7 @@ def _method(interface: Interface, name: str, names: Names) -> str:
             lines += [f"command = {made}", f"del {', '.join(secrets)}  # not for tracebacks"]
             made = "command"
         if logs_in:
-            lines.append("await self.connect()" if door.asynchronous else "self.connect()")
+            lines.append("await self.connect()" if interface.asynchronous else "self.connect()")
             made = f"prepare.log_in_by(self._protocol, self._settings, {made})"
         lines.append(f"{run}({made})")
     body = "\n".join(lines).replace("\n", "\n        ").replace("        \n", "\n")

@@ -23,6 +23,12 @@ class Blocking:
     def events(self) -> Iterator[Any]:
         return iter(self.mail.events())
 
+    def batches(self, size: int, *, seconds: float) -> Iterator[Any]:
+        return iter(self.mail.batches(size, seconds=seconds))
+
+    def messages(self) -> Iterator[Any]:
+        return iter(self.mail)
+
     def do(self, result: Any) -> Any:
         """Return what a method of a message, or of the follower, gives."""
         return result
@@ -39,17 +45,26 @@ class Awaited(Blocking):
     """An AsyncFollow without await: its loop runs while something is asked for, or the program is at work."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
         self.mail = AsyncFollow(*args, **options)
+        self._loop = asyncio.new_event_loop()
 
     def events(self) -> Iterator[Any]:
-        events = self.mail.events()
+        return self._each(self.mail.events())
+
+    def batches(self, size: int, *, seconds: float) -> Iterator[Any]:
+        return self._each(self.mail.batches(size, seconds=seconds))
+
+    def messages(self) -> Iterator[Any]:
+        return self._each(aiter(self.mail))
+
+    def _each(self, found: Any) -> Iterator[Any]:
         try:
             with contextlib.suppress(StopAsyncIteration):
                 while True:
-                    yield self._loop.run_until_complete(anext(events))
+                    yield self._loop.run_until_complete(anext(found))
         finally:
-            self._loop.run_until_complete(events.aclose())
+            if not self._loop.is_closed():
+                self._loop.run_until_complete(found.aclose())
 
     def do(self, result: Any) -> Any:
         return self._loop.run_until_complete(result) if inspect.isawaitable(result) else result
@@ -59,6 +74,7 @@ class Awaited(Blocking):
 
     def close(self, error: BaseException | None) -> None:
         self.do(self.mail.__aexit__(type(error) if error is not None else None, error, None))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fastimap import errors, sasl
-from tests.client.doors import Door
+from tests.client.interfaces import Interface
 from tests.servers.server import Server
 
 ASKED_FOR = {"tls": False, "compress": True, "client_id": {"name": "archiver"}}
@@ -19,11 +19,11 @@ def server(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.mark.parametrize("by", ["login", "authenticate"])
-def test_it_ends_where_the_clients_own_login_does(server: Server, door: Door, by: str) -> None:
+def test_it_ends_where_the_clients_own_login_does(server: Server, interface: Interface, by: str) -> None:
     user = server.new_user()
-    own = door(server.host, server.port, user=user, password=server.password, mechanism="PLAIN", **ASKED_FOR)
+    own = interface(server.host, server.port, user=user, password=server.password, mechanism="PLAIN", **ASKED_FOR)
     own.connect()
-    hand = door(server.host, server.port, **ASKED_FOR)
+    hand = interface(server.host, server.port, **ASKED_FOR)
     if by == "login":
         hand.login(user, server.password, insecure=True)
     else:
@@ -37,8 +37,8 @@ def test_it_ends_where_the_clients_own_login_does(server: Server, door: Door, by
     assert hand.counters.round_trips == own.counters.round_trips
 
 
-def test_a_client_that_asks_for_nothing_logs_in_and_no_more(dovecot: Server, door: Door) -> None:
-    client = door(dovecot.host, dovecot.port, tls=False)
+def test_a_client_that_asks_for_nothing_logs_in_and_no_more(dovecot: Server, interface: Interface) -> None:
+    client = interface(dovecot.host, dovecot.port, tls=False)
     client.connect()
     before = client.counters.commands
     client.login(dovecot.new_user(), dovecot.password, insecure=True)
@@ -46,8 +46,8 @@ def test_a_client_that_asks_for_nothing_logs_in_and_no_more(dovecot: Server, doo
     assert client.session.has("MOVE")
 
 
-def test_a_wrong_password_leaves_the_connection(dovecot: Server, door: Door) -> None:
-    client = door(dovecot.host, dovecot.port, **ASKED_FOR)
+def test_a_wrong_password_leaves_the_connection(dovecot: Server, interface: Interface) -> None:
+    client = interface(dovecot.host, dovecot.port, **ASKED_FOR)
     user = dovecot.new_user()
     with pytest.raises(errors.AuthenticationFailed):
         client.login(user, "wrong", insecure=True)
@@ -56,8 +56,8 @@ def test_a_wrong_password_leaves_the_connection(dovecot: Server, door: Door) -> 
     assert client.session.server_id
 
 
-def test_in_a_pipeline_it_is_the_command_alone(dovecot: Server, door: Door) -> None:
-    client = door(dovecot.host, dovecot.port, **ASKED_FOR)
+def test_in_a_pipeline_it_is_the_command_alone(dovecot: Server, interface: Interface) -> None:
+    client = interface(dovecot.host, dovecot.port, **ASKED_FOR)
     with client.pipeline() as pipeline:
         pipeline.login(dovecot.new_user(), dovecot.password, insecure=True)
     assert client.session.has("MOVE")
