@@ -212,7 +212,7 @@ def test_a_handler_of_an_hour_costs_neither_link_nor_lease(
     soon(_KEEP=0.05, QUIET=0.1)
     send(account, *("abc"[:messages]))
     with proxied(dovecot.host, dovecot.port) as proxy:
-        seen = []
+        seen: list[str] = []
         with followed(colour, through(proxy, account), cursor=path, start="all", lease=0.6, **FOR_EVER) as one:
             for event in one.events():
                 assert not isinstance(event, Reconnected)
