@@ -52,13 +52,10 @@ check: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-dev} $(PYTEST) -n $(CORES) -q -m '$(FAST)' \
 	    --ignore tests/hostile --ignore tests/servers --ignore tests/foreign $(PYTEST_ARGS)
 
-# The hostile scenarios go last and in one process: it starts its own workers, whose deadlines and growth are measured.
+# The hostile scenarios begin at once, in one of pytest's processes, which starts workers of its own.
 test: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
-	@$(parsers); export HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci}; status=0; \
-	$(PYTEST) --ignore tests/hostile $(PYTEST_ARGS) || { status=$$?; [ $$status -eq 5 ] && status=0; }; \
-	$(BIN)/python -m pytest tests/hostile $(PYTEST_ARGS) || [ $$? -eq 5 ] || status=1; \
-	exit $$status
+	@$(parsers); HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-ci} $(PYTEST) $(PYTEST_ARGS)
 
 test-wheel: $(VENV)/wheel.stamp
 	HYPOTHESIS_PROFILE=dev $(VENV)/wheel/bin/python -m pytest -n $(WORKERS) --dist loadgroup -q -m '$(ALONE)' \

@@ -1,6 +1,7 @@
 """Fixtures for what comes from outside the project, and a loud word about what is missing."""
 
 import contextlib
+import gc
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
@@ -42,6 +43,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("server")
         if distributed and (group := _group(item, fixtures)):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what is there, thousands of tests, out of every later collection, which is ten times as fast so."""
+    gc.collect()
+    gc.freeze()
 
 
 def _group(item: pytest.Item, fixtures: set[str]) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from .adapters import ADAPTERS, OURS
 from .families import SCENARIOS
-from .growth import LARGE, MEASURABLE, SMALL, growths
-from .run import run_all
-from .scenario import MIB, Scenario
+from .growth import ENOUGH, LARGE, MEASURABLE, SMALL
+from .run import Result, run_all
+from .scenario import KIB, MIB, Scenario
 
 LIBRARIES = {f"{adapter}, {parser}": (adapter, parser) for adapter in OURS for parser in ("c", "py")} | {
     name: (name, "") for name in ADAPTERS if name not in OURS
@@ -28,7 +28,7 @@ def verdicts_table(columns: Sequence[str], scenarios: Sequence[Scenario], verbos
     """Return the table of families and libraries, with how many scenarios are safe of how many that apply."""
     counts: dict[str, list[str]] = {family: [] for family in FAMILIES}
     totals = []
-    jobs = [(scenario, None) for scenario in scenarios]
+    jobs = [(scenario, False) for scenario in scenarios]
     ours = [column for column in columns if LIBRARIES[column][1]]
     results_of = dict(zip(ours, run_all([LIBRARIES[column] for column in ours], jobs), strict=True))
     others = [column for column in columns if column not in ours]
@@ -53,16 +53,19 @@ def verdicts_table(columns: Sequence[str], scenarios: Sequence[Scenario], verbos
 def growth_table(columns: Sequence[str], scenarios: Sequence[Scenario]) -> str:
     """Return the table of scenarios and libraries, with time(2n) / time(n)."""
     grown = [scenario for scenario in scenarios if scenario.grown is not None]
-    table = growths([LIBRARIES[column] for column in columns], grown, most=2.5)
+    table = run_all([LIBRARIES[column] for column in columns], [(scenario, True) for scenario in grown])
     cells = [
-        [scenario.name, *map(_ratio, ratios)] for scenario, ratios in zip(grown, zip(*table, strict=True), strict=True)
+        [scenario.name, *map(_ratio, results)]
+        for scenario, results in zip(grown, zip(*table, strict=True), strict=True)
     ]
-    return _markdown([[f"{SMALL // MIB} to {LARGE // MIB} MiB", *columns], *cells])
+    sizes = f"{SMALL // KIB} KiB to {LARGE // MIB} MiB, or to what takes {ENOUGH:g} s"
+    return _markdown([[sizes, *columns], *cells])
 
 
-def _ratio(growth: float | str) -> str:
-    if isinstance(growth, str):
-        return growth
+def _ratio(result: Result) -> str:
+    verdict, growth = result
+    if verdict != "ok":
+        return verdict
     return f"{growth:.1f}" if growth else f"under {MEASURABLE} s"
 
 

@@ -2,56 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable
 
-from .run import Column, run_all
-from .scenario import MIB, Scenario
+from .scenario import KIB, MIB
 
-SMALL, DOUBLINGS = 1 * MIB, 3
-LARGE = SMALL << DOUBLINGS
+SMALL, LARGE = 512 * KIB, 8 * MIB
 
-# Below this, in seconds of processor time for the larger size, a ratio says nothing, and there is nothing to say.
+# The sizes are doubled until one takes so many seconds of processor time, which is time enough to see how it grows.
+ENOUGH = 1.0
+FEWEST_DOUBLINGS, DOUBLINGS = 2, 4
+
+# Below this, in seconds for the larger size, a ratio says nothing, and there is nothing to say.
 MEASURABLE = 0.1
+
+# time(2n) / time(n): linear is 2, n log n is 2.1, quadratic is 4.
+MOST = 2.5
 
 # The least of several times is the one with the least noise in it.
 ROUNDS = 5
 
 
-def growths(columns: Sequence[Column], scenarios: Sequence[Scenario], most: float) -> list[list[float | str]]:
-    """Return time(2n) / time(n) for each of the columns and scenarios, or the verdict where it is not "ok".
+def growth(run: Callable[[int], tuple[str, float]]) -> tuple[str, float]:
+    """Return "ok" and time(2n) / time(n), or what else the scenario came to at one of its sizes.
 
-    That is the mean of the DOUBLINGS from SMALL to LARGE: what noise there is in two times, three doublings share.
-    What is too short to measure has the ratio 0. What grows more than `most` times is measured again, up to ROUNDS
-    times in all: noise goes away then, and quadratic time does not.
+    `run` does the scenario at a size in octets, and returns its verdict and seconds of the client's processor time.
+    The ratio is the mean of the doublings from SMALL to a size that takes ENOUGH, which is LARGE at the most: what
+    noise there is in two times, they share. What is too short to measure has the ratio 0. What grows more than MOST is
+    measured again, up to ROUNDS times in all: noise goes away then, and quadratic time does not.
     """
-    jobs = [(scenario, size) for scenario in scenarios for size in (SMALL, LARGE)]
-    table = run_all(columns, jobs)
-    return [
-        [
-            _growth(column, scenario, [results[2 * index]], [results[2 * index + 1]], most)
-            for index, scenario in enumerate(scenarios)
-        ]
-        for column, results in zip(columns, table, strict=True)
-    ]
-
-
-def _growth(
-    column: Column,
-    scenario: Scenario,
-    small: list[tuple[str, float]],
-    large: list[tuple[str, float]],
-    most: float,
-) -> float | str:
-    while True:
-        verdict = next((verdict for verdict, _ in small + large if verdict != "ok"), None)
-        if verdict is not None:
-            return verdict
-        least = min(seconds for _, seconds in large)
-        if least < MEASURABLE:
-            return 0.0
-        ratio: float = (least / min(seconds for _, seconds in small)) ** (1 / DOUBLINGS)
-        if ratio <= most or len(small) == ROUNDS:
-            return ratio
-        [[one, other]] = run_all([column], [(scenario, SMALL), (scenario, LARGE)])
-        small.append(one)
-        large.append(other)
+    small = large = math.inf
+    ratio, doublings = 0.0, 0
+    for _ in range(ROUNDS):
+        verdict, seconds = run(SMALL)
+        if verdict != "ok":
+            return verdict, 0.0
+        small = min(small, seconds)
+        if not doublings:
+            enough = (count for count in range(FEWEST_DOUBLINGS, DOUBLINGS) if small * 2**count >= ENOUGH)
+            doublings = next(enough, DOUBLINGS)
+        verdict, seconds = run(SMALL << doublings)
+        if verdict != "ok":
+            return verdict, 0.0
+        large = min(large, seconds)
+        ratio = (large / small) ** (1 / doublings) if large >= MEASURABLE else 0.0
+        if ratio <= MOST:
+            break
+    return verdict, ratio

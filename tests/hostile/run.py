@@ -20,22 +20,22 @@ from .scenario import Scenario
 
 ROOT = Path(__file__).parents[2]
 
-Job: TypeAlias = tuple[Scenario, int | None]
-"""A scenario, and its size in octets if that is not to be its own."""
+Job: TypeAlias = tuple[Scenario, bool]
+"""A scenario, and whether it is to be measured how its processor time grows; else it is run at its own size."""
 
 Column: TypeAlias = tuple[str, str]
 """A name in adapters.ADAPTERS, and the parser that fastimap is to run on ("" where it is not the library)."""
 
 Result: TypeAlias = tuple[str, float]
-"""Verdict ("ok", "n/a", or what happened) and seconds of the client's processor time."""
+"""Verdict ("ok", "n/a", or what happened), and time(2n) / time(n) where that was measured."""
 
 SAFE = ("ok", "n/a")
 
-# Seconds that a scenario may take; a job of quadratic time on 8 MiB takes hours.
+# Seconds that a job may take; one of quadratic time on 8 MiB takes hours.
 WALL_LIMIT = 60
 
-# Most scenarios wait more than they work.
-WORKERS = 3 * (os.cpu_count() or 1)
+# They wait about as long as they work.
+WORKERS = 2 * (os.cpu_count() or 1)
 PARTS = 4
 
 
@@ -48,13 +48,14 @@ def run_all(
     machine that is busy an answer can come late. What does not hold then does not hold.
     """
     with ThreadPoolExecutor(WORKERS) as executor:
-        pending = [
-            [executor.submit(run, *column, jobs[part::PARTS], wall_limit) for part in range(PARTS)]
-            for column in columns
-        ]
-        tables = [[future.result() for future in futures] for futures in pending]
+        pending = {
+            column: [executor.submit(run, *column, jobs[part::PARTS], wall_limit) for part in range(PARTS)]
+            for column in sorted(columns, key=lambda column: column[1], reverse=True)  # what takes longest goes first
+        }
+        tables = {column: [future.result() for future in futures] for column, futures in pending.items()}
     results = []
-    for column, parts in zip(columns, tables, strict=True):
+    for column in columns:
+        parts = tables[column]
         row = [parts[index % PARTS][index // PARTS] for index in range(len(jobs))]
         for _ in range(rounds - 1):
             open_questions = [index for index, (verdict, _) in enumerate(row) if verdict not in SAFE]
@@ -110,13 +111,13 @@ def _results_of(
     for reader in readers:
         reader.start()
     try:
-        for scenario, size in jobs:
+        for scenario, growing in jobs:
             try:
-                worker.stdin.write(json.dumps([str(scenario), size]) + "\n")
+                worker.stdin.write(json.dumps([str(scenario), growing]) + "\n")
                 worker.stdin.flush()
                 line = lines.get(timeout=wall_limit)
             except queue.Empty:
-                yield f"took more than {wall_limit} seconds", wall_limit
+                yield f"took more than {wall_limit} seconds", 0.0
                 return
             except BrokenPipeError:
                 line = ""
@@ -125,8 +126,8 @@ def _results_of(
                 last = [*iter(complaints.get, "")][-1:]
                 yield f"the process ended with status {status}: {''.join(last).strip()}", 0.0
                 return
-            verdict, seconds = json.loads(line)
-            yield verdict, seconds
+            verdict, growth = json.loads(line)
+            yield verdict, growth
     finally:
         worker.kill()
         worker.wait()

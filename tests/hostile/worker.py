@@ -2,12 +2,13 @@
 
     python -m tests.hostile.worker LIBRARY < jobs
 
-A job is a line of JSON, [name, size], with the size in octets of a scenario that has several, or null. For each one,
-in order, a line of JSON comes back: [verdict, seconds], with the processor time that the client took.
+A job is a line of JSON, [name, growing]. For each one, in order, a line of JSON comes back: [verdict, growth], with the
+ratio time(2n) / time(n) of the client's processor time where `growing` asks for it, else 0.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import json
 import os
@@ -24,6 +25,7 @@ from typing import Any
 from .adapters import ADAPTERS, Adapter, Unsupported
 from .certificates import Certificates
 from .families import SCENARIOS
+from .growth import growth
 from .scenario import MIB, TYPED, Call, Outcome, Raised, Returned, Scenario, shown, works_on
 from .server import HostileServer
 
@@ -129,6 +131,15 @@ def _cut_verdict(scenario: Scenario, library: str, certificates: Certificates) -
     return OK
 
 
+def _timed(grown: Callable[[int], Scenario], library: str, certificates: Certificates, size: int) -> tuple[str, float]:
+    """Return the verdict at a size, and seconds of the client's processor time."""
+    scenario = grown(size)
+    gc.collect()
+    start = time.thread_time()
+    outcome = verdict(scenario, library, certificates)
+    return outcome, time.thread_time() - start
+
+
 def main() -> None:
     """Do the jobs on standard input."""
     library = sys.argv[1]
@@ -142,13 +153,13 @@ def main() -> None:
         certificates.write_authority(authority)
         os.environ["SSL_CERT_FILE"] = str(authority)  # for OpenSSL, these are the system's authorities now
         for job in sys.stdin:
-            name, size = json.loads(job)
+            name, growing = json.loads(job)
             scenario = scenarios[name]
-            if size is not None and scenario.grown is not None:
-                scenario = scenario.grown(size)
-            start = time.thread_time()
-            outcome = verdict(scenario, library, certificates)
-            print(json.dumps([outcome, time.thread_time() - start]), flush=True)
+            if growing and scenario.grown is not None:
+                result = growth(functools.partial(_timed, scenario.grown, library, certificates))
+            else:
+                result = verdict(scenario, library, certificates), 0.0
+            print(json.dumps(result), flush=True)
             gc.collect()
 
 

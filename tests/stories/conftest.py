@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.client.conftest import client, implementation, interface, nothing_left_open, scripted, serve, server, settled
+from tests.client.conftest import client, implementation, interface, nothing_left_open, scripted, serve, server
 
-__all__ = ["client", "implementation", "interface", "nothing_left_open", "scripted", "serve", "server", "settled"]
+__all__ = ["client", "implementation", "interface", "nothing_left_open", "scripted", "serve", "server"]
