@@ -6,9 +6,11 @@
 #   make test        all tests, against real servers where they are available
 #   make test-wheel  the fast tests on what a user installs: the wheel that is built from the sdist
 #   make test-newest  the fast tests on the newest CPython that Debian carries
+#   make test-elsewhere  what the wheels of every platform are tested with, without poll, fork, memfd_create and Unix sockets
 #   make lint        ruff, mypy, pyright, cython-lint, codespell, actionlint, zizmor, the layers
 #   make demo        fetch a few thousand messages with the standard library's imaplib and with fastimap
-#   make bench       the benchmarks
+#   make bench       the table of all clients beside imaplib, and the picture of it, in ten minutes
+#   make bench-large  all benchmarks: growth, memory, parse alone, migrations, the archive, pools
 #   make volume      pulls of 100,000 and of 1,000,000 messages: time and memory
 #   make instructions  what the hot paths take, counted: a failure where one grew by more than 8 % since the base
 #   make wheels      what is published: the sdist, a wheel for each CPython of this machine, the pure one; each is tested
@@ -41,7 +43,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 ALONE := not server and not hostile and not foreign
 FAST := not slow and $(ALONE)
 
-.PHONY: check test test-wheel test-newest lint demo bench instructions volume wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
+.PHONY: check test test-wheel test-newest test-elsewhere lint demo bench bench-large instructions volume wheels docs docs-test release-check fuzz cuts crash kills oddities coverage clean
 .DELETE_ON_ERROR:
 
 check: $(VENV)/dev.stamp $(VENV)/extension.stamp
@@ -63,6 +65,10 @@ test-wheel: $(VENV)/wheel.stamp
 
 test-newest: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/python -m tools.test_newest -n $(CORES) --dist loadgroup $(PYTEST_ARGS)
+
+test-elsewhere: $(VENV)/dev.stamp $(VENV)/extension.stamp
+	HYPOTHESIS_PROFILE=dev $(PYTEST) -q -p tests.support.elsewhere -m 'not slow and not server' \
+	    $(addprefix tests/,parser decode encode message sasl commands protocol imaplib client) $(PYTEST_ARGS)
 
 lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/ruff check .
@@ -88,8 +94,12 @@ what-demo-does:
 
 bench: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
 	tools/install-test-servers
+	$(BIN)/python -m pytest -q benchmarks --benchmark-quiet --picture docs/speed.svg $(PYTEST_ARGS)
+
+bench-large: $(VENV)/dev.stamp $(VENV)/bench.stamp $(VENV)/extension.stamp
+	tools/install-test-servers
 	tools/install-valgrind
-	$(BIN)/python -m benchmarks --picture docs/speed.svg
+	$(BIN)/python -m benchmarks
 
 volume: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/python -m benchmarks.volume

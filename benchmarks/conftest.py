@@ -1,56 +1,66 @@
-"""What the pytest-benchmark files share: they time the same processes as the report does."""
+"""Has pytest-benchmark time processes, and prints one table of what they took; `--picture FILE` draws it."""
 
-import functools
+from __future__ import annotations
+
+import platform
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from benchmarks import picture
 from benchmarks.client import Client, Job, Unavailable
+from benchmarks.everyday import EverydayJob
 from benchmarks.replay import Account, replay_server
-from benchmarks.workloads import record
+from benchmarks.report import number
 
-ROUNDS = 5
+ROUNDS = 3
 
-_client_seconds = 0.0
-
-
-def client_cpu() -> float:
-    """The timer: CPU seconds that the FETCHes of all clients have taken so far, each in its own process."""
-    return _client_seconds
+_seconds = 0.0
+_digests: dict[tuple[str, str], str] = {}
 
 
-@functools.cache
-def _digest(client: str, workload: str, account: Account | None, recording: str) -> str:
-    with Client(Job(client, workload, account, recording)) as running:
-        return running.fetch().digest
+def measured() -> float:
+    """The timer: what all rounds of all clients have taken so far, each in its own process, in seconds."""
+    return _seconds
 
 
 @pytest.fixture
-def fetch(benchmark: BenchmarkFixture) -> Callable[..., None]:
-    """A function that times a job, and checks that the client fetched what another does, else stdlib imaplib."""
+def take(benchmark: BenchmarkFixture) -> Callable[..., None]:
+    """A function that times a job for a cell of the table, and checks that each client fetched the same octets."""
 
-    def timed(job: Job, like: str = "stdlib") -> None:
-        tls = job.account and job.account.cafile
-        benchmark.group = f"{job.workload}, {'parse alone' if job.recording else 'over TLS' if tls else 'end to end'}"
+    def time(
+        job: Job | EverydayJob,
+        row: str,
+        column: str,
+        *,
+        key: str = "cpu",
+        unit: float,
+        reference: str = "imaplib",
+        rounds: int = ROUNDS,
+    ) -> None:
+        benchmark.group = row
+        benchmark.extra_info.update(column=column, unit=unit, reference=reference)
         with Client(job) as client:
-            try:
-                first = client.fetch()
-            except Unavailable as error:
-                pytest.skip(str(error))
-            benchmark.extra_info["memory"] = first.memory
 
             def run() -> None:
-                global _client_seconds
-                _client_seconds += client.fetch().cpu
+                global _seconds
+                sample = client.fetch()
+                _seconds += getattr(sample, key)
+                if sample.digest:
+                    kind = sample.digest.partition(" ")[0]
+                    assert sample.digest == _digests.setdefault((row, kind), sample.digest)
 
-            pedantic: Callable[..., object] = benchmark.pedantic
-            pedantic(run, rounds=ROUNDS)
-        if first.digest:
-            assert first.digest == _digest(like, job.workload, job.account, job.recording)
+            try:
+                run()  # the first of a process: all memory comes fresh from the kernel
+                pedantic: Callable[..., object] = benchmark.pedantic
+                pedantic(run, rounds=rounds)
+            except Unavailable as error:
+                pytest.skip(str(error))
 
-    return timed
+    return time
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +70,37 @@ def accounts() -> Iterator[tuple[Account, Account]]:
         yield both
 
 
-@pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """A function that writes the recording of a workload to a file."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--picture", type=Path, metavar="FILE", help="draw the workloads there, as SVG")
 
-    @functools.cache
-    def write(workload: str) -> str:
-        path: Path = tmp_path_factory.mktemp("recording") / workload
-        path.write_bytes(record(workload))
-        return str(path)
 
-    return write
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the medians, and behind each how many times less it is than the reference's, mostly imaplib's."""
+    rows: dict[str, dict[str, Any]] = {}
+    for each in config._benchmarksession.benchmarks:  # type: ignore[attr-defined]
+        rows.setdefault(each.group, {})[each.extra_info["column"]] = each
+    columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+    terminalreporter.section(
+        "CPU of the client, or wall; (nx): n times less than imaplib, or than the first of the row"
+    )
+    terminalreporter.line(f"| {'':45} | {' | '.join(f'{column:16}' for column in columns)} |")
+    terminalreporter.line(f"|{'-' * 47}|{'|'.join('-' * 18 for _ in columns)}|")
+    for row, cells in rows.items():
+        terminalreporter.line(f"| {row:45} | {' | '.join(f'{_cell(cells, column):16}' for column in columns)} |")
+    if file := config.getoption("--picture"):
+        medians = {
+            row.partition(" ")[0]: {column: each.stats.median for column, each in cells.items()}
+            for row, cells in rows.items()
+        }
+        file.write_text(picture.draw(medians, f"CPython {platform.python_version()}", ROUNDS), encoding="utf-8")
+
+
+def _cell(cells: dict[str, Any], column: str) -> str:
+    if column not in cells:
+        return ""
+    each = cells[column]
+    text = number(each.stats.median * each.extra_info["unit"])
+    reference = cells.get(each.extra_info["reference"])
+    if reference in (None, each):
+        return text
+    return f"{text} ({number(reference.stats.median / each.stats.median)}x)"

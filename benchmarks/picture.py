@@ -1,23 +1,17 @@
-"""Draws the picture of the README; again, from what `python -m benchmarks --json FILE` wrote, by
+"""Draws the picture of the README, for `make bench`."""
 
-python -m benchmarks.picture FILE docs/speed.svg
-"""
-
-import argparse
-import json
 import math
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 # All in pixels.
 WIDTH, LEFT, RIGHT, TOP = 760, 200, 70, 82
 BAR, GAP = 13, 12
-# Client as the report names it: style, and name in the picture. What was not measured is left out.
+# Column of the table: style, and name in the picture. What was not measured is left out.
 SERIES = {
-    "c": ("raw", "fastimap.imaplib"),
+    "drop-in": ("raw", "fastimap.imaplib"),
     "Client": ("typed", "fastimap.Client"),
     "Client, streamed": ("streamed", "the same, nothing kept"),
-    "IMAPClient, debug=0": ("peer", "IMAPClient"),
+    "IMAPClient": ("peer", "IMAPClient"),
 }
 TITLES = {
     "a": "flags, UID, size, date",
@@ -45,14 +39,15 @@ def _text(x: float, y: float, text: str, style: str = "", anchor: str = "start")
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">{text}</text>'
 
 
-def draw(results: dict[str, Any]) -> str:
-    """Draw how many times less client CPU than stdlib imaplib each client takes, as SVG, on a logarithmic scale."""
-    rows = results["end to end"]
+def draw(rows: Mapping[str, Mapping[str, float]], python: str, rounds: int) -> str:
+    """Return an SVG of how many times less client CPU than imaplib each client takes, on a logarithmic scale.
+
+    `rows` holds seconds by client, and these by workload; `python` ran them in so many `rounds`.
+    """
     ratios = {
-        title: {
-            client: rows[row]["stdlib"]["cpu"] / rows[row][client]["cpu"] for client in SERIES if rows[row].get(client)
-        }
+        title: {client: rows[row]["imaplib"] / rows[row][client] for client in SERIES if rows[row].get(client)}
         for row, title in TITLES.items()
+        if row in rows
     }
     shown = [client for client in SERIES if any(client in row for row in ratios.values())]
     every = [1.0, *(ratio for row in ratios.values() for ratio in row.values())]
@@ -63,7 +58,7 @@ def draw(results: dict[str, Any]) -> str:
 
     step = len(shown) * BAR + GAP
     bottom = TOP + len(ratios) * step
-    caption = f"{results['python']}; messages replayed on loopback; medians of {results['rounds']}"
+    caption = f"{python}; messages replayed on loopback; medians of {rounds}"
     parts = [
         _text(16, 28, "Client CPU of one FETCH: how many times less than stdlib imaplib", "title"),
         _text(WIDTH - 16, bottom + 42, f"{caption}; logarithmic scale", "small", "end"),
@@ -90,21 +85,3 @@ def draw(results: dict[str, Any]) -> str:
     height = bottom + 56
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
     return "\n".join([head, f"<style>{STYLE}</style>", *parts, "</svg>\n"])
-
-
-def main() -> None:
-    """Read the JSON, write the SVG."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__)
-    parser.add_argument("results", type=Path, help="JSON file with the figures")
-    parser.add_argument("picture", type=Path, help="SVG file to write")
-    options = parser.parse_args()
-    try:
-        options.picture.write_text(draw(json.loads(options.results.read_text())), encoding="utf-8")
-    except (OSError, ValueError) as error:
-        parser.error(str(error))
-    except KeyError as error:
-        parser.error(f"{options.results} has no figures for {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,6 @@ from benchmarks.client import Client, Job, Sample, Unavailable
 from benchmarks.delay import delayed
 from benchmarks.instructions import per_message
 from benchmarks.links import LINKS, Task
-from benchmarks.picture import draw
 from benchmarks.replay import replay_server
 from benchmarks.workloads import KIB, MIB, WORKLOADS, record, split
 
@@ -280,15 +279,15 @@ class Table:
         figure = clients[client].get(self.key)
         if figure is None:
             return "-"
-        cell = _number(figure / self.unit(row))
+        cell = number(figure / self.unit(row))
         name = everyday.ROWS[row].reference if row in everyday.ROWS else self.reference
         reference = clients.get(name, {}).get(self.key)
         if client == name or not reference or not figure:
             return cell
-        return f"{cell} ({_number(reference / figure)}x)"
+        return f"{cell} ({number(reference / figure)}x)"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three significant figures; whole numbers from 100 up."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -582,15 +581,10 @@ def main() -> None:
         "--no-peers", action="store_false", dest="peers", help="leave IMAPClient and imap-codec out (they take long)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help='draw "end to end" there, as SVG')
     options = parser.parse_args()
     if min(options.processes, options.rounds) < 1:
         parser.error("at least one process and one round are needed")
     questions = options.only or list(QUESTIONS)
-    if options.picture and "end to end" not in questions:
-        parser.error('--picture needs the question "end to end"')
     results = measure(questions, options.processes, options.rounds, peers=options.peers)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
-    if options.picture:
-        options.picture.write_text(draw(results), encoding="utf-8")

@@ -47,6 +47,13 @@ def python(found: list[Block]) -> list[Block]:
     return [block for block in found if block.language == "python"]
 
 
+@page("coming-from.md")
+def coming_from(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.append("INBOX", HELLO)
+    [connect] = python(found)
+    assert stage.run(connect) == "1 hello\n"
+
+
 @page("index.md")
 def index(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     server.append("INBOX", HELLO)

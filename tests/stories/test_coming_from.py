@@ -13,6 +13,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ NEW = b"From: Cem <cem@example.org>\r\nSubject: new\r\n\r\ntext\r\n"
 
 
 def rows(library: str) -> list[tuple[str, str]]:
-    section = re.split(r"^## ", PAGE.partition(f"\n## {library}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    section = re.split(r"^##+ ", PAGE.partition(f"# {library}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     return re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", section, re.MULTILINE)
 
 
@@ -84,7 +85,7 @@ def old_imapclient(server: Dovecot, user: str) -> dict[str, Any]:
 def old_imap_tools(server: Dovecot, user: str) -> dict[str, Any]:
     tools = pytest.importorskip("imap_tools")
     mailbox = tools.MailBoxUnencrypted(server.host, server.port).login(user, server.password)
-    return {"mailbox": mailbox, "AND": tools.AND}
+    return {**vars(tools), "mailbox": mailbox}
 
 
 def old_aioimaplib(server: Dovecot, user: str) -> dict[str, Any]:
@@ -124,9 +125,9 @@ def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLo
         for message in MESSAGES:
             witness.append("INBOX", "", "", message)
         witnesses.append(witness)
-    old = {"message": NEW, **OLD[library](dovecot, users[0])}
+    old = {"message": NEW, "date": date, **OLD[library](dovecot, users[0])}
     given: dict[str, Any] = {"user": users[1], "password": dovecot.password, "tls": False, "mechanism": "PLAIN"}
-    new: dict[str, Any] = {"message": NEW, **vars(search)}
+    new: dict[str, Any] = {"message": NEW, "date": date, **vars(search)}
     if library == "aioimaplib":
         module = importlib.import_module("aioimaplib")
 
@@ -158,3 +159,34 @@ def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLo
         (old.get("imap") or old["mailbox"]).logout()
     for witness in witnesses:
         witness.logout()
+
+
+RICH = (
+    b"Date: Fri, 6 Nov 2026 10:11:12 +0100\r\nFrom: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>\r\n"
+    b"To: ann@example.org, bob@example.org\r\nSubject: =?utf-8?q?gr=C3=BCn?=\r\nX-Spam: no\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+    b"--x\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n"
+    b"--y\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nplain words\r\n"
+    b"--y\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<b>bold words</b>\r\n--y--\r\n"
+    b'--x\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="list.csv"\r\n\r\n1;2\r\n--x--\r\n'
+)
+
+
+def test_a_message_of_imap_tools(dovecot: Dovecot) -> None:
+    user = dovecot.new_user()
+    new: dict[str, Any] = {}
+    given: dict[str, Any] = {"user": user, "password": dovecot.password, "tls": False, "mechanism": "PLAIN"}
+    with Client(dovecot.host, dovecot.port, **given) as client:
+        client.append("INBOX", RICH, flags=["\\Flagged"])
+        client.select("INBOX")
+        [new["message"]] = client.fetch_iter("1:*", "ENVELOPE", "FLAGS", "RFC822.SIZE", "BODY.PEEK[]")
+    mailbox = old_imap_tools(dovecot, user)["mailbox"]
+    [msg] = mailbox.fetch(mark_seen=False)
+    mailbox.logout()
+    found = rows("What a message has")
+    assert len(found) > 10
+    for old_call, new_call in found:
+        before, after = eval(old_call, {"msg": msg}), eval(new_call, new)
+        assert facts(before), old_call
+        # Flags beside \\Recent, which a first session alone sees.
+        assert facts(before) - {"Recent"} == facts(after) - {"Recent", "frozenset"}, (old_call, before, after)
