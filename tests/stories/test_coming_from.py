@@ -125,9 +125,9 @@ def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLo
         for message in MESSAGES:
             witness.append("INBOX", "", "", message)
         witnesses.append(witness)
-    old = {"message": NEW, "date": date, **OLD[library](dovecot, users[0])}
+    old = {**OLD[library](dovecot, users[0]), "message": NEW, "date": date}
     given: dict[str, Any] = {"user": users[1], "password": dovecot.password, "tls": False, "mechanism": "PLAIN"}
-    new: dict[str, Any] = {"message": NEW, "date": date, **vars(search)}
+    new: dict[str, Any] = {**vars(search), "message": NEW, "date": date}
     if library == "aioimaplib":
         module = importlib.import_module("aioimaplib")
 
