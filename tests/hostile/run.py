@@ -44,8 +44,8 @@ def run_all(
 ) -> list[list[Result]]:
     """Return the results of all `jobs` for each of `columns`.
 
-    Several workers share them. What does not hold among all the others is run alone, up to `rounds` times in all: on a
-    machine that is busy an answer can come late. What does not hold then does not hold.
+    Several workers share them. What does not hold among all the others is run with nothing beside it, up to `rounds`
+    times in all: on a machine that is busy an answer can come late. What does not hold then does not hold.
     """
     with ThreadPoolExecutor(WORKERS) as executor:
         pending = {
@@ -59,8 +59,9 @@ def run_all(
         row = [parts[index % PARTS][index // PARTS] for index in range(len(jobs))]
         for _ in range(rounds - 1):
             open_questions = [index for index, (verdict, _) in enumerate(row) if verdict not in SAFE]
-            for index in open_questions:
-                [row[index]] = run(*column, [jobs[index]], wall_limit)
+            again = run(*column, [jobs[index] for index in open_questions], wall_limit)
+            for index, result in zip(open_questions, again, strict=True):
+                row[index] = result
         results.append(row)
     return results
 

@@ -18,11 +18,16 @@ for module, names in (
         if hasattr(module, name):
             delattr(module, name)
 
+_socket = socket.socket  # tests put others in its place
+
 
 def _socketpair(family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM, proto: int = 0) -> tuple[Any, Any]:
     """Two connected sockets of loopback, as on Windows, where the system has no call for it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        one = socket.create_connection(listener.getsockname())
+    with _socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        one = _socket()
+        one.connect(listener.getsockname())
         other, _ = listener.accept()
     return one, other
 
