@@ -23,9 +23,22 @@ def delayed(account: Account, round_trip: float) -> Iterator[Account]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         to_server = await asyncio.open_connection(account.host, account.port)
-        await asyncio.gather(
-            _pass_on(reader, to_server[1], round_trip / 2), _pass_on(to_server[0], writer, round_trip / 2)
-        )
+        try:
+            await asyncio.gather(
+                _pass_on(reader, to_server[1], round_trip / 2), _pass_on(to_server[0], writer, round_trip / 2)
+            )
+            await asyncio.sleep(round_trip)  # until what is on its way has arrived
+        finally:
+            to_server[1].close()
+            writer.close()
+
+    async def end() -> None:
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)
 
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(asyncio.start_server(connected, "127.0.0.1", 0))
@@ -34,5 +47,7 @@ def delayed(account: Account, round_trip: float) -> Iterator[Account]:
     try:
         yield dataclasses.replace(account, host="127.0.0.1", port=server.sockets[0].getsockname()[1])
     finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
