@@ -76,7 +76,7 @@ def test_what_is_not_used_has_no_row() -> None:
 
 
 def test_what_a_server_lacks_is_refused_in_a_test() -> None:
-    """Unless the client does without: "by itself", or in another way."""
+    """Unless the client does without: automatically, or in another way."""
     sources: dict[str, str] = {}
     for name, test in all_of_this_folder():
         sources[name] = sources.get(name, "") + inspect.getsource(test)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Seconds that the child of IMAP4_stream has to end once its pipes are closed, and again once it was told to.
 _CHILD_TIMEOUT = 5
-# Octets that its pipe holds: more are not to be had at a time.
+# Octets that its pipe holds: more are not available at a time.
 _PIPE = 64 * 1024
 
 
