@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,41 @@ def test_seek(account: Account, path: Path, colour: str) -> None:
                 seen.append(subject(message))
                 one.do(message.done())
             assert seen == found
+
+
+@pytest.mark.parametrize("messages", [1, 2, 3])
+def test_stop_lets_the_program_end_its_message_and_gives_it_no_other(
+    account: Account, path: Path, colour: str, messages: int
+) -> None:
+    send(account, *"abcd")
+    seen = []
+    with followed(colour, account, cursor=path, start="all") as one:
+        for message in one.messages():
+            seen.append(subject(message))
+            if len(seen) == messages:
+                one.mail.stop()
+            one.work(0.05)  # others may have arrived
+            one.do(message.done())
+    assert "".join(seen) == "abcd"[:messages]
+    assert "".join(all_of(colour, account, path)) == "abcd"[messages:]
+
+
+def test_items_that_the_server_does_not_know(
+    account: Account, path: Path, colour: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is delivered, and that is said; the messages are there when the program is mended."""
+    send(account, "a")
+    with caplog.at_level(logging.WARNING, "fastimap"):
+        assert all_of(colour, account, path, items=("NONSENSE",)) == []
+    assert any("UID 1 of 'INBOX' could not be delivered" in line for line in caplog.messages)
+    with followed(colour, account, cursor=path, start="all", **SOON) as one:
+        for event in one.events():
+            if hasattr(event, "lag"):
+                assert event.lag <= 1
+            if getattr(event, "name", "") == "waiting":
+                break
+        assert one.mail.lag == 1
+        assert one.mail.parked() == []
 
 
 @pytest.mark.parametrize("way", ["rst", "silence"])

@@ -134,14 +134,16 @@ class AsyncFollow(BaseFollow):
                 await self._apart(self._settle_dropped)
             if self._states:
                 return self._states.popleft()
-            if self._out:
-                self._taken.set()
-                return self._out.popleft()
-            if self._ends is not None:
+            if self._ends is not None and not self._out:
                 error, self._ends = self._ends, None
                 self._stopped = True
                 raise error
-            if self._stopped or all(task.done() for task in self._tasks):
+            if self._stopped:
+                return None
+            if self._out:
+                self._taken.set()
+                return self._out.popleft()
+            if all(task.done() for task in self._tasks):
                 return None
             self._moved.clear()
             await self._moved.wait()

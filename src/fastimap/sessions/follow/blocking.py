@@ -155,10 +155,10 @@ class Follow(BaseFollow):
                 self._settle_dropped()
                 if self._states:
                     return self._states.popleft()
-                if self._out:
-                    return self._out.popleft()
                 if self._stopped or not self._lanes_now:
                     return None
+                if self._out:
+                    return self._out.popleft()
                 self._turn()
                 if self._out or self._states or self._stopped:
                     continue

@@ -530,8 +530,12 @@ def _in_vain(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
         if count >= follow.deliveries:
             yield from _park(follow, lease, reason)
         else:
+            wait = _DELAY * 2 ** min(count - 1, 8)
+            logger().warning(
+                "UID %d of %r could not be delivered: %s; again in %g s", lease.uid, lease.place.mailbox, reason, wait
+            )
             follow.let_go(lease)
-            yield from ask(follow.cursor.again, lease, _DELAY * 2 ** min(count - 1, 8), reason)
+            yield from ask(follow.cursor.again, lease, wait, reason)
     except LeaseLost:
         follow.let_go(lease)
 
