@@ -1,7 +1,7 @@
 """A mailbox of 100,000 messages, and of 1,000,000, pulled from a server that makes them up: wall, CPU and peak memory.
 
-The first run takes all; then one with nothing new, one with a message and a flag that are new, and one that compares
-all anew. No real server could be filled in reasonable time; this one has CONDSTORE, or with --plain nothing at all.
+The first run takes all; then one with nothing new, one with a message and a flag that are new, one where all messages
+have other flags, and one that compares all anew. No real server could be filled in reasonable time; this one has CONDSTORE, or with --plain nothing at all.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class Mailbox:
 
     def __init__(self, exists: int) -> None:
         self.exists = exists
-        self.modified = {1: 1}
-        """Mod-sequences over 1, by UID."""
-        self.highest = 1
+        self.modified: dict[int, int] = {}
+        """Mod-sequences of those that have another one than most, by UID."""
+        self.highest = self.most = 1
+        self.flags = rb"\Seen"
 
     def change(self) -> None:
         """Get another message, and a flag."""
@@ -46,10 +47,17 @@ class Mailbox:
         self.exists += 1
         self.modified[self.exists] = self.modified[self.exists // 2] = self.highest
 
+    def mark(self) -> None:
+        """Have all messages with another flag."""
+        self.highest += 1
+        self.most = self.highest
+        self.modified.clear()
+        self.flags = rb"\Answered \Seen"
+
     def row(self, uid: int, items: bytes) -> bytes:
         """Return the response to a FETCH."""
-        flags = rb"\Seen \Flagged" if self.modified.get(uid, 1) > 1 else rb"\Seen"
-        parts = [b"UID %d FLAGS (%b) MODSEQ (%d)" % (uid, flags, self.modified.get(uid, 1))]
+        flags = self.flags + (rb" \Flagged" if uid in self.modified else b"")
+        parts = [b"UID %d FLAGS (%b) MODSEQ (%d)" % (uid, flags, self.modified.get(uid, self.most))]
         if b"INTERNALDATE" in items:
             parts.append(b'INTERNALDATE "%02d-Jan-2024 %02d:00:00 +0000"' % (uid % 28 + 1, uid % 24))
         if b"BODY.PEEK[]" in items:
@@ -61,7 +69,7 @@ class Mailbox:
         """Yield the messages of a set."""
         for low, high in _SET.findall(given):
             first, last = sorted(self.exists if each == b"*" else int(each) for each in (low, high or low))
-            if since is None:
+            if since is None or since < self.most:
                 yield from range(first, min(last, self.exists) + 1)
             else:
                 yield from sorted(n for n, m in self.modified.items() if m > since and first <= n <= last)
@@ -125,8 +133,8 @@ def serve(messages: int, plain: bool) -> None:
     )
     Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
-    for _ in sys.stdin:
-        server.mailbox.change()
+    for line in sys.stdin:
+        getattr(server.mailbox, line.strip())()
         print(flush=True)
 
 
@@ -151,14 +159,15 @@ def measure(messages: int, kind: str, plain: bool) -> None:
             assert server.stdout
             url = f"imap://ann@127.0.0.1:{server.stdout.readline().strip()}"
             options = [url, f"{where}/mail", "--insecure", "--format", kind, "-q"]
-            for title, more in (
-                ("all", []),
-                ("nothing new", []),
-                ("a message and a flag", []),
-                ("nothing new, --no-resume", ["--no-resume"]),
+            for title, change, more in (
+                ("all", "", []),
+                ("nothing new", "", []),
+                ("a message and a flag", "change", []),
+                ("other flags of all", "mark", []),
+                ("nothing new, --no-resume", "", ["--no-resume"]),
             ):
-                if title == "a message and a flag":
-                    print(file=server.stdin, flush=True)
+                if change:
+                    print(change, file=server.stdin, flush=True)
                     server.stdout.readline()
                 ended = subprocess.run(
                     [*program, "--pull", *options, *more],

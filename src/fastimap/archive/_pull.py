@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from .. import search as keys
 from ..clients.blocking import Client
@@ -24,7 +25,7 @@ from ..settings import Account
 from .adopt import Adopted, Adoption
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import chosen, fits
-from .compare import Comparison, compare, flag_changes, unchanged
+from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .matching import Candidates
@@ -44,6 +45,8 @@ _BLOCK = 5000
 _TOGETHER = 100
 _LEFT_OUT = "the server leaves it out of its answers"
 _EXPUNGED = "expunged meanwhile"
+
+T = TypeVar("T")
 
 
 class _Stop(Exception):
@@ -458,10 +461,9 @@ class _Pull:
             self.current = (job.name, 0, len(new), 0)
             new -= self._match(client, job, place, new)
             new -= self._adopt(client, job, place, new)
+            self._follow(client, place, report, found)
             if there:  # flags of what was found by names are the reader's
-                _examine(client, job.name, uid_validity)
-                found.changes += flag_changes(client, place, UIDSet(there), state, None)
-            self._follow(place, report, found)
+                self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
             gone_while = UIDSet()
             items = self.store.items(client)
             blocks = _blocks(new, options.newest_first)
@@ -591,10 +593,15 @@ class _Pull:
             job.report.notes.append(f"{left} messages of {mailbox.path} are not known on the server, or were fetched")
         return UIDSet(done)
 
-    def _follow(self, place: Place, report: MailboxReport, found: Comparison) -> None:
+    def _follow(self, client: Client, place: Place, report: MailboxReport, found: Comparison) -> None:
         """Have the flags and labels that the server has."""
-        for start in range(0, len(found.changes), 1000):
-            report.flags += self.copies.follow(place, found.changes[start : start + 1000])
+        changes: Iterable[Change] = found.changes
+        if found.unsure:
+            _examine(client, place.name, place.uid_validity)
+            asked = flag_changes(client, place, found.unsure, self.state, found.since)
+            changes = itertools.chain(changes, asked)
+        for some in _chunks(changes, 1000):
+            report.flags += self.copies.follow(place, some)
 
     def _fetch(
         self, job: _Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
@@ -731,9 +738,10 @@ def _examine(client: Client, name: str, uid_validity: int) -> None:
         raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
 
 
-def _chunks(entries: list[Entry], size: int) -> Iterator[list[Entry]]:
-    for start in range(0, len(entries), size):
-        yield entries[start : start + size]
+def _chunks(whole: Iterable[T], size: int) -> Iterator[list[T]]:
+    left = iter(whole)
+    while some := list(itertools.islice(left, size)):
+        yield some
 
 
 def _condstore(client: Client) -> bool:

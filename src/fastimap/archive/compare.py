@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .. import search
@@ -19,6 +20,8 @@ __all__ = ["Change", "Comparison", "compare", "flag_changes", "newest", "unchang
 
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
+_MANY = 100_000
+"""Messages of a mailbox that may all have changed for QRESYNC to list them, where the server has a short way besides."""
 _TRIES = 5
 
 
@@ -43,6 +46,11 @@ class Comparison:
     gone: UIDSet = field(default_factory=UIDSet)
     excluded: dict[str, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
+    """Other flags and labels, as far as they are known already;"""
+    unsure: UIDSet = field(default_factory=UIDSet)
+    """and the messages that the server is to be asked for them (`flag_changes`):"""
+    since: int | None = None
+    """by what changed after this mod-sequence; None: by comparing all."""
     mark: Mark = field(default_factory=Mark)
     """What it is like now."""
     way: str = ""
@@ -97,11 +105,11 @@ def compare(
         since = mark.mod_sequence if mark is not None else None
         if since is not None and selected.highest_mod_sequence is not None:
             found.way = "CONDSTORE"
-            if selected.highest_mod_sequence != since:
-                found.changes = flag_changes(client, place, known, state, since)
+            found.since = since
+            found.unsure = known if selected.highest_mod_sequence != since else UIDSet()
         else:
             found.way = "UIDs and flags"
-            found.changes = flag_changes(client, place, known, state, None)
+            found.unsure = known
     return found
 
 
@@ -117,6 +125,8 @@ def _by_qresync(
         return None
     if status is None or status.uid_next is None or status.uid_next - mark.uid_next > _FEW:
         return None
+    if (status.messages or 0) > _MANY and client.session.has("ESEARCH"):
+        return None  # all of them may have changed, and would come in one answer; their UIDs are a short one
     if "QRESYNC" not in client.session.enabled:
         if client.session.mailbox is not None:  # then ENABLE is not allowed
             if not client.session.has("UNSELECT"):
@@ -192,9 +202,8 @@ def newest(uids: UIDSet, count: int) -> UIDSet:
     return UIDSet.from_ranges(tuple(reversed(ranges)))
 
 
-def flag_changes(client: Client, place: Place, known: UIDSet, state: State, since: int | None) -> list[Change]:
-    """Return the messages that have other flags or labels than the store knows."""
-    changes = []
+def flag_changes(client: Client, place: Place, known: UIDSet, state: State, since: int | None) -> Iterator[Change]:
+    """Yield the messages of the selected mailbox that have other flags or labels than the store knows."""
     for rows in client.fetch_batches(known, "FLAGS", *items_about(client), changed_since=since):
         by_uid: dict[int, FetchedMessage] = {row.uid: row for row in rows if has_uid(row) and row.flags is not None}
         if not by_uid:
@@ -208,5 +217,4 @@ def flag_changes(client: Client, place: Place, known: UIDSet, state: State, sinc
             if row is not None and not entry.gone:
                 flags, extra = flags_of(row), extra_of(row)
                 if (flags, extra) != (entry.flags, entry.extra):
-                    changes.append(Change(entry.uid, flags, extra))
-    return changes
+                    yield Change(entry.uid, flags, extra)

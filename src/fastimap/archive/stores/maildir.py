@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import ClassVar, Self
@@ -26,6 +27,8 @@ _LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
 _NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
 _MODE = 0o600
+_TICK = 50_000_000
+"""Nanoseconds for which a directory's time may stay the same while it changes."""
 _LONGEST = 230
 """Octets of a name of Maildir++; file systems take 255."""
 
@@ -49,6 +52,8 @@ class _Directory:
         self.strays: dict[int, tuple[int, str]] = {}
         """Messages that are there and not in the state, by UID: which directory, and the name."""
         self.listed: dict[tuple[str, int], tuple[int, str]] | None = None
+        self.listed_as: tuple[int, ...] = ()
+        """The times of `new` and `cur` when they were listed; none where a change since then may not show in them."""
         self.written: list[str] = []
         self.changed = False
 
@@ -61,11 +66,16 @@ class _Directory:
         """Return all messages that are ours: by key and UID, which directory and the name."""
         if self.listed is None:
             self.listed = {}
+            times = self._times()
+            self.listed_as = times if time.time_ns() - max(times) > _TICK else ()
             for descriptor in (self.new, self.cur):
                 for name in os.listdir(descriptor):
                     if found := _NAME.fullmatch(name):
                         self.listed[found[2], int(found[1])] = descriptor, name
         return self.listed
+
+    def _times(self) -> tuple[int, ...]:
+        return tuple(os.stat(descriptor).st_mtime_ns for descriptor in (self.new, self.cur))
 
     def some(self, key: str, uids: UIDSet) -> dict[int, tuple[int, str]]:
         """Return those messages of a mailbox that are there, by UID: which directory and the name."""
@@ -78,6 +88,15 @@ class _Directory:
                         there[int(found[1])] = descriptor, entry.name
         return there
 
+    def note(self, key: str, uid: int, where: tuple[int, str] | None) -> None:
+        """Have it listed that a message is elsewhere now, or nowhere."""
+        if self.listed is None:
+            return
+        if where is None:
+            self.listed.pop((key, uid), None)
+        else:
+            self.listed[key, uid] = where
+
     def find(self, place: Place, entry: Entry) -> tuple[int, str]:
         """Return where a message is; raises LookupError where it is not."""
         name = _unique(place.key, entry.uid, entry.size) + _info(entry.flags)
@@ -86,6 +105,8 @@ class _Directory:
             return self.cur, name
         for again in (False, True):
             if again:
+                if self.listed_as and self.listed_as == self._times():
+                    break
                 self.listed = None
             found = self.listing().get((place.key, entry.uid))
             if found is not None:
@@ -244,18 +265,33 @@ class Maildir(Store):
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         directory = self._directory(place)
-        for entry, flags, _ in changes:
+        wanted = {entry.uid: flags for entry, flags, _ in changes}
+        for entry, descriptor, name in self._found(directory, place, [entry for entry, *_ in changes]):
+            new_name = _unique(place.key, entry.uid, entry.size) + _info(wanted[entry.uid])
+            if (descriptor, name) == (directory.cur, new_name):
+                continue
             try:
-                descriptor, name = directory.find(place, entry)
-            except LookupError:
-                continue  # a person took it out
-            self._rename(directory, descriptor, name, _unique(place.key, entry.uid, entry.size) + _info(flags))
-
-    def _rename(self, directory: _Directory, descriptor: int, name: str, new_name: str) -> None:
-        if (descriptor, name) != (directory.cur, new_name):
-            os.rename(name, new_name, src_dir_fd=descriptor, dst_dir_fd=directory.cur)
+                os.rename(name, new_name, src_dir_fd=descriptor, dst_dir_fd=directory.cur)
+            except FileNotFoundError:  # a reader renamed it meanwhile, or took it out
+                with contextlib.suppress(LookupError, FileNotFoundError):
+                    descriptor, name = directory.find(place, entry)
+                    os.rename(name, new_name, src_dir_fd=descriptor, dst_dir_fd=directory.cur)
             directory.changed = True
-            directory.listed = None
+            directory.note(place.key, entry.uid, (directory.cur, new_name))
+
+    def _found(
+        self, directory: _Directory, place: Place, entries: Sequence[Entry]
+    ) -> Iterator[tuple[Entry, int, str]]:
+        """Yield which directory messages are in, and their names; not those that a person took out.
+
+        All are looked for before the first is changed: a directory that changes has to be listed again for each that
+        is not there.
+        """
+        found = []
+        for entry in entries:
+            with contextlib.suppress(LookupError):
+                found.append((entry, *directory.find(place, entry)))
+        yield from found
 
     def mark(self, place: Place, entries: Sequence[Entry]) -> None:
         changes = [(entry, " ".join(sorted({*entry.flags.split(), "\\Deleted"})), entry.extra) for entry in entries]
@@ -263,11 +299,11 @@ class Maildir(Store):
 
     def remove(self, place: Place, entries: Sequence[Entry]) -> None:
         directory = self._directory(place)
-        for entry in entries:
-            with contextlib.suppress(LookupError, FileNotFoundError):
-                descriptor, name = directory.find(place, entry)
+        for entry, descriptor, name in self._found(directory, place, entries):
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=descriptor)
                 directory.changed = True
+            directory.note(place.key, entry.uid, None)
 
     def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
         ours, theirs = self._directory(source), self._directory(target)
@@ -278,9 +314,9 @@ class Maildir(Store):
             theirs.find(target, entry._replace(uid=uid))  # a run that was cut short did it
             return None
         os.rename(old, name, src_dir_fd=descriptor, dst_dir_fd=theirs.cur)
-        for directory in (ours, theirs):
-            directory.changed = True
-            directory.listed = None
+        ours.changed = theirs.changed = True
+        ours.note(source.key, entry.uid, None)
+        theirs.note(target.key, uid, (theirs.cur, name))
         return None
 
     def rename(self, place: Place, path: str) -> str:
