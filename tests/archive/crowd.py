@@ -36,6 +36,8 @@ class Crowd:
         """Logged in at once."""
         self.linger = 0.0
         """Seconds that each login and each FETCH take longer."""
+        self.held: dict[str, threading.Event] = {}
+        """By mailbox: until then no FETCH of it ends."""
         self.fetching = threading.Event()
         """Bodies are being fetched."""
         self._lock = threading.Lock()
@@ -81,6 +83,9 @@ class Crowd:
         elif text.startswith("FETCH"):
             self.fetching.set()
             time.sleep(self.linger)
+            for name, until in self.held.items():
+                if session.account.mailboxes[name] is session.view.mailbox:
+                    until.wait(60)
         return text
 
     _really = staticmethod(commands.carry_out)

@@ -10,6 +10,8 @@ import pickle
 import signal
 import socket
 import ssl
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -248,6 +250,30 @@ def test_progress(crowd: Crowd, tmp_path: Path) -> None:
     assert (seen[-1].ended, seen[-1].failed, seen[-1].messages) == (7, 1, 60)
     assert [each.messages for each in seen] == sorted(each.messages for each in seen)
     assert seen[-1].octets == sum(len(octets) for sent in crowd.sent.values() for octets in sent)
+
+
+def test_progress_of_other_processes_while_they_work(
+    crowd: Crowd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server holds Sent back until it is seen that INBOX is there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "progress"))
+    (tmp_path / "progress").mkdir()
+    with_inbox = threading.Event()
+    crowd.held["Sent"] = with_inbox
+    seen: list[ManyProgress] = []
+
+    def progress(now: ManyProgress) -> None:
+        seen.append(now)
+        if now.messages >= 10:
+            with_inbox.set()
+
+    with processes(2) as pool:
+        reports = list(pull_many(crowd.accounts()[:2], tmp_path / "Mail", executor=pool, progress=progress))
+    assert [report.added for report in reports] == [10, 10]
+    assert next(each.ended for each in seen if each.messages >= 10) == 0
+    assert (seen[-1].messages, seen[-1].ended) == (20, 2)
+    assert [each.messages for each in seen] == sorted(each.messages for each in seen)
+    assert [*(tmp_path / "progress").iterdir()] == []  # nothing is left of what they noted
 
 
 @pytest.mark.slow

@@ -67,6 +67,22 @@ def test_all_is_there_once_and_failures_are_of_one_account(crowd: Crowd, tmp_pat
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
 
 
+def test_progress_while_the_workers_work(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    with_inbox = threading.Event()
+    crowd.held["Sent"] = with_inbox
+    seen: list[ManyProgress] = []
+
+    def progress(now: ManyProgress) -> None:
+        seen.append(now)
+        if now.messages >= 10:
+            with_inbox.set()
+
+    reports = list(pull_many(crowd.accounts()[:2], tmp_path / "Mail", executor=client, progress=progress))
+    assert [report.added for report in reports] == [10, 10]
+    assert next(each.ended for each in seen if each.messages >= 10) == 0
+    assert (seen[-1].messages, seen[-1].ended) == (20, 2)
+
+
 def test_a_password_does_not_go_to_the_workers(crowd: Crowd, tmp_path: Path, client: Any) -> None:
     with pytest.raises(ValueError, match="FromCommand"):
         pull_many([crowd.account("u0", password=SECRET)], tmp_path, executor=client)

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..errors import WorkersLost
 from ..report import Progress
+from .gauges import Gauge, Gauges
 from .tasks import Outcome, Task, work, work_by_lease, work_on
 
 __all__ = ["Again", "Crew", "crew_of"]
@@ -31,6 +32,10 @@ class Again(Exception):
         self.alone = alone
 
 
+Note: TypeAlias = Callable[[str, int, int], object]
+"""Takes the key of a task, and the messages and octets that it has written."""
+
+
 class Crew(Protocol):
     """What does tasks."""
 
@@ -46,30 +51,51 @@ class Crew(Protocol):
     def cancel(self, futures: Iterable[Any]) -> None:
         """Have those not done that have not begun."""
 
+    def look(self) -> None:
+        """Have it noted how far the tasks are that are out, where they don't say so themselves."""
+
+    def close(self) -> None:
+        """End: nobody waits for a task any more."""
+
 
 class Pool:
     """A pool of threads or processes."""
 
-    def __init__(
-        self, executor: Executor, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
-    ) -> None:
+    def __init__(self, executor: Executor, stopping: Callable[[], bool], note: Note) -> None:
         self.executor = executor
         # Its descendant of Python 3.14 has interpreters of their own, where nothing of this one is.
         self.sends: bool = not isinstance(executor, ThreadPoolExecutor) or "Interpreter" in type(executor).__name__
         self._stopping = stopping
-        self._progress = progress
+        self._note = note
+        self._gauges = Gauges()
+        self._out: dict[Any, tuple[str, Gauge]] = {}
 
     def submit(self, task: Task) -> Any:
         try:
             if self.sends:
-                return self.executor.submit(work_on, pickle.dumps(task))
-            return self.executor.submit(work, task, self._stopping, lambda now: self._progress(task.key, now))
+                gauge = self._gauges.new()
+                future = self.executor.submit(work_on, pickle.dumps(task), gauge)
+                if gauge is not None:
+                    self._out[future] = task.key, gauge
+                return future
+            return self.executor.submit(work, task, self._stopping, self._noting(task.key))
         except BrokenExecutor as exc:
             raise _broken(exc) from exc
         except RuntimeError as exc:
             raise WorkersLost(f"the executor takes no more work: {exc}") from exc
 
+    def _noting(self, key: str) -> Callable[[Progress], object]:
+        return lambda now: self._note(key, now.all_done, now.all_octets)
+
+    def look(self) -> None:
+        for key, gauge in self._out.values():
+            self._note(key, *self._gauges.read(gauge))
+
+    def close(self) -> None:
+        self._gauges.close()
+
     def outcome(self, task: Task, future: Any) -> Outcome:
+        self._out.pop(future, None)
         try:
             made: Outcome = future.result(timeout=0)
         except BrokenExecutor as exc:
@@ -99,12 +125,15 @@ class Dask:
 
     sends = True
 
-    def __init__(self, client: Any, per_host: int) -> None:
+    def __init__(self, client: Any, per_host: int, note: Note) -> None:
         if client.asynchronous:
             raise TypeError("a distributed.Client with asynchronous=True can't be waited for here: make one without")
         self.client = client
         self.per_host = per_host
-        self.run: str = uuid.uuid4().hex
+        self._run = f"fastimap-pull-{uuid.uuid4().hex}"
+        """In the names of the tasks; and the topic of the events that say how far they are."""
+        self._note = note
+        self._listens = False
         self._suspects: set[str] = set()
         self._address = getattr(client.scheduler, "address", "?")
 
@@ -115,12 +144,16 @@ class Dask:
         # The number of leases is part of the name: a semaphore can't have another one.
         lease = f"fastimap {task.host} {self.per_host}"
         self._wait_for_scheduler()
+        if not self._listens:
+            self.client.subscribe_topic(self._run, lambda event: self._note(*event[1]))
+            self._listens = True
         return self.client.submit(
             work_by_lease,
             pickle.dumps(sent),
             lease,
             self.per_host,
-            key=f"fastimap-pull-{self.run}-{uuid.uuid4().hex}",
+            self._run,
+            key=f"{self._run}-{uuid.uuid4().hex}",
             pure=False,
         )
 
@@ -146,6 +179,14 @@ class Dask:
         with contextlib.suppress(Exception):  # the scheduler may be gone
             self.client.cancel(list(futures))
 
+    def look(self) -> None:
+        """Nothing: the workers say it, by events of the scheduler's."""
+
+    def close(self) -> None:
+        if self._listens:
+            with contextlib.suppress(Exception):  # the scheduler may be gone
+                self.client.unsubscribe_topic(self._run)
+
     def _wait_for_scheduler(self) -> None:
         """Wait while the client tries to reach its scheduler again, which it does for its own `timeout`."""
         while self.client.status == "connecting":
@@ -157,15 +198,13 @@ class Dask:
             )
 
 
-def crew_of(
-    executor: Any, per_host: int, stopping: Callable[[], bool], progress: Callable[[str, Progress], object]
-) -> Crew:
+def crew_of(executor: Any, per_host: int, stopping: Callable[[], bool], note: Note) -> Crew:
     """Return what does tasks by an executor. Raises TypeError for what is none."""
     if isinstance(executor, Executor):
-        return Pool(executor, stopping, progress)
+        return Pool(executor, stopping, note)
     distributed = sys.modules.get("distributed")
     if distributed is not None and isinstance(executor, distributed.Client):
-        return Dask(executor, per_host)
+        return Dask(executor, per_host, note)
     raise TypeError(
         f"executor is a concurrent.futures.Executor, a distributed.Client or None, not {type(executor).__name__}"
     )

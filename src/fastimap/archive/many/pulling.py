@@ -136,7 +136,10 @@ class _Run:
         self.began = time.monotonic()
         self.closed = False
         self.ended = self.failed = self.messages = self.octets = 0
-        self.running: dict[str, Progress] = {}
+        self.running: dict[str, tuple[int, int]] = {}
+        """Messages and octets that tasks have written which have not ended."""
+        self.out: set[str] = set()
+        """The tasks that are worked on."""
         self.parts: dict[str, tuple[int, list[tuple[str, AccountReport]]]] = {}
         """Of accounts that were cut: how many parts are still to come, and those that came."""
 
@@ -149,27 +152,32 @@ class _Run:
             self.closed = True
         return self.closed
 
-    def note(self, name: str, now: Progress) -> None:
-        """Note how far an account is that this process works on."""
-        self.running[name] = now
+    def note(self, key: str, messages: int, octets: int) -> None:
+        """Note how far a task is."""
+        if key in self.out:  # word of one that has ended may come late
+            self.running[key] = messages, octets
 
     def _tell(self) -> None:
         if self.progress is not None:
-            running = list(self.running.values())
+            running = [written for key, written in [*self.running.items()] if key in self.out]
             self.progress(
                 ManyProgress(
                     len(self.tasks),
                     self.ended,
                     self.failed,
-                    self.messages + sum(each.all_done for each in running),
-                    self.octets + sum(each.all_octets for each in running),
+                    self.messages + sum(messages for messages, _ in running),
+                    self.octets + sum(octets for _, octets in running),
                     time.monotonic() - self.began,
                 )
             )
 
+    def _forget(self, task: Task) -> None:
+        self.out.discard(task.key)
+        self.running.pop(task.key, None)
+
     def _end(self, task: Task, report: AccountReport) -> Iterator[AccountReport]:
         """Count what came of a task, and yield what came of its account, if that was all of it."""
-        self.running.pop(task.key, None)
+        self._forget(task)
         self.messages += report.added
         self.octets += report.report.octets
         if task.part:
@@ -189,13 +197,14 @@ class _Run:
         """Work in the caller's thread, on one account after the other."""
 
         def note(now: Progress) -> None:
-            self.note(task.key, now)
+            self.note(task.key, now.all_done, now.all_octets)
             self._tell()
 
         self._tell()
         waiting = deque(self.tasks)
         while waiting:
             task = waiting.popleft()
+            self.out.add(task.key)
             stopped = self._asked_to_stop()
             outcome = task.not_begun() if stopped else work(task, self._asked_to_stop, note)
             if isinstance(outcome, Plan):
@@ -226,6 +235,7 @@ class _Run:
                         yield from self._end(task, task.not_begun())
                     continue
                 for given in waiting.due():
+                    self.out.add(given.task.key)
                     given.future = crew.submit(given.task)
                     number += 1
                     out[number] = given
@@ -233,12 +243,14 @@ class _Run:
                 try:
                     given = out.pop(done.get(timeout=_TICK))
                 except queue.Empty:
+                    crew.look()
                     self._tell()
                     continue
                 waiting.ended(given)
                 try:
                     outcome = crew.outcome(given.task, given.future)
                 except Again as again:
+                    self._forget(given.task)
                     if not self.closed and given.attempts < _ATTEMPTS:
                         waiting.add(given, alone=again.alone)
                         continue
@@ -252,6 +264,7 @@ class _Run:
         finally:
             self.closed = True
             crew.cancel(each.future for each in out.values())
+            crew.close()
 
 
 class _Waiting:

@@ -62,7 +62,7 @@ class ManyProgress:
     failed: int
     """Of those, that did not end well."""
     messages: int
-    """Written; those of an account that another process works on count when it has ended."""
+    """Written so far, by all workers together."""
     octets: int
     seconds: float
     """Since the beginning of the run."""

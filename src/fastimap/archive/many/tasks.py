@@ -15,6 +15,7 @@ from ..errors import WorkersLost
 from ..options import Options
 from ..report import Progress, Report
 from ..stores.base import Store
+from .gauges import Gauge
 from .report import AccountReport, Failure, failure_of, what_is_missing
 
 __all__ = ["UIDS_PER_TASK", "Outcome", "Plan", "Task", "task_of", "work", "work_by_lease", "work_on"]
@@ -22,6 +23,8 @@ __all__ = ["UIDS_PER_TASK", "Outcome", "Plan", "Task", "task_of", "work", "work_
 UIDS_PER_TASK: Final = 50_000
 _OF_THE_WHOLE = ("limit", "budget", "bwlimit", "max_octets")
 """Limits of an account, or of a whole mailbox: with one of these nothing is cut."""
+_TICK = 0.5
+"""Seconds between two events of a task."""
 _PATIENCE = 5.0
 """Seconds for which a lease is waited for, where others are held meanwhile."""
 
@@ -115,18 +118,20 @@ def work(
     return AccountReport(task.name, task.store.where, report, error, None if error is None else "incomplete")
 
 
-def work_on(pickled: bytes) -> Outcome:
-    """Do a task that came from another process."""
+def work_on(pickled: bytes, gauge: Gauge | None = None) -> Outcome:
+    """Do a task that came from another process, and note how far it is."""
     task: Task = pickle.loads(pickled)
-    return work(task)
+    return work(task, progress=None if gauge is None else gauge.noting())
 
 
-def work_by_lease(pickled: bytes, name: str, per_host: int) -> Outcome:
+def work_by_lease(pickled: bytes, name: str, per_host: int, topic: str) -> Outcome:
     """Do a task on a worker of Dask's, under leases of the semaphore `name`: one for each connection.
 
     Those of a worker that was lost end in time: distributed.scheduler.locks.lease-timeout.
+
+    :param topic: of the events that say how far it is.
     """
-    from distributed import Semaphore
+    from distributed import Semaphore, get_worker
 
     task: Task = pickle.loads(pickled)
     semaphore = Semaphore(max_leases=per_host, name=name)
@@ -140,7 +145,19 @@ def work_by_lease(pickled: bytes, name: str, per_host: int) -> Outcome:
                     semaphore.release()
                     held -= 1
                 time.sleep(random.uniform(0, _PATIENCE))
-        return work(task)
+        return work(task, progress=_telling(get_worker(), topic, task.key))
     finally:
         for _ in range(held):
             semaphore.release()
+
+
+def _telling(worker: Any, topic: str, key: str) -> Callable[[Progress], object]:
+    """Return a function that has the scheduler pass on how far a task is."""
+    told = [0.0]
+
+    def tell(now: Progress) -> None:
+        if now.all_done and time.monotonic() - told[0] >= _TICK:
+            told[0] = time.monotonic()
+            worker.log_event(topic, [key, now.all_done, now.all_octets])
+
+    return tell
