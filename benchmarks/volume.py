@@ -1,7 +1,8 @@
 """A mailbox of 100,000 messages, and of 1,000,000, pulled from a server that makes them up: wall, CPU and peak memory.
 
 The first run takes all; then one with nothing new, one with a message and a flag that are new, one where all messages
-have other flags, and one that compares all anew. No real server could be filled in reasonable time; this one has CONDSTORE, or with --plain nothing at all.
+have other flags, and one that compares all anew. No real server could be filled in reasonable time; this one has
+CONDSTORE, or with --plain nothing at all.
 """
 
 from __future__ import annotations
@@ -60,6 +61,14 @@ class Mailbox:
         parts = [b"UID %d FLAGS (%b) MODSEQ (%d)" % (uid, flags, self.modified.get(uid, self.most))]
         if b"INTERNALDATE" in items:
             parts.append(b'INTERNALDATE "%02d-Jan-2024 %02d:00:00 +0000"' % (uid % 28 + 1, uid % 24))
+        if b"ENVELOPE" in items:
+            ann = b'(("Ann" NIL "ann%d" "example.org"))' % (uid % 1000)
+            parts.append(b"RFC822.SIZE %d" % (len(PADDING) + 50))
+            parts.append(
+                b'ENVELOPE ("Mon, 01 Jan 2024 10:00:00 +0000" "message %d" %b %b %b %b NIL NIL NIL "<%d@example.org>")'
+                % (uid, ann, ann, ann, ann, uid)
+            )
+            parts.append(b'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" %d 10)' % len(PADDING))
         if b"BODY.PEEK[]" in items:
             text = b"Message-ID: <%d@example.org>\r\nSubject: %d\r\n\r\n%b" % (uid, uid, PADDING)
             parts.append(b"BODY[] {%d}\r\n%b" % (len(text), text))

@@ -270,9 +270,12 @@ def child(port: str, user: str, root: str, kind: str, limit: str) -> int:
         # No file grows beyond this: as a full disk is, ENOSPC aside.
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+    made = store(root, kind)
+    if isinstance(made, archive.Parquet) and made.exists() and os.getpid() % 2:
+        archive.compact(made, wait=10)
     report = archive.pull(
         account("127.0.0.1", int(port), user),
-        store(root, kind),
+        made,
         name=f"{user}@127.0.0.1",
         connections=1 + os.getpid() % 2,
         wait=10,

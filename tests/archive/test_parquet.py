@@ -15,6 +15,7 @@ import pytest
 
 from fastimap import Account, Client, UIDSet, archive
 from fastimap.archive import Parquet
+from fastimap.archive.filesystems import Files
 from fastimap.archive.shards import hive_value
 from fastimap.archive.stores import kind_of, store_at
 from tests.archive.conftest import Mail, stored
@@ -174,6 +175,17 @@ def manifests_of(root: Path, mailbox: str) -> list[Path]:
     ]
 
 
+@pytest.mark.parametrize("kept", [{}, {"text": True}, {"body": True}], ids=str)
+def test_a_limit_holds_without_bodies_too(mail: Mail, tmp_path: Path, kept: dict[str, Any]) -> None:
+    """What a server sends as an envelope, a name of a file or a keyword takes room as well."""
+    for number in range(5):
+        mail.client.append("INBOX", b"Subject: %b\r\n\r\n" % (b"%d" % number * 5000), flags=["$Keyword"])
+    report = archive.pull(mail.account, Parquet(tmp_path, **kept), max_octets=4000)
+    assert report.stopped == "it would write more than 4000 octets"
+    assert report.written == 0
+    assert archive.pull(mail.account, Parquet(tmp_path, **kept), max_octets=60_000).complete
+
+
 def test_nothing_new_writes_nothing(mail: Mail, tmp_path: Path) -> None:
     of_mailboxes(mail)
     pulled(mail, Parquet(tmp_path))
@@ -238,6 +250,7 @@ def test_what_was_moved_or_renamed(mail: Mail, tmp_path: Path) -> None:
     mail.client.rename_mailbox("old", "new")
     report = pulled(mail, store)
     assert report.mailboxes["new"].renamed_from == "old"
+    assert (report.written, report.mailboxes["new"].moved) == (0, 2)
     assert stored(tmp_path) == mail.all()
     assert {row["mailbox"] for row in rows(store)} == {"INBOX", "new"}
     assert archive.read(store).count_rows() == 9
@@ -247,6 +260,112 @@ def test_what_was_moved_or_renamed(mail: Mail, tmp_path: Path) -> None:
     mail.client.delete_mailbox("new")
     pulled(mail, store)
     assert {row["mailbox"] for row in rows(store)} == {"INBOX", "old"}
+
+
+@pytest.mark.parametrize("kept", [{}, {"text": True, "headers": ["List-Id"]}, {"body": True}], ids=str)
+def test_moved_messages_are_not_fetched_again(mail: Mail, tmp_path: Path, kept: dict[str, Any]) -> None:
+    """Their rows are copied, with the flags of now; each is one message, wherever it was before."""
+    mail.fill("INBOX", 8, flags=("\\Seen",))
+    mail.fill("a", 3, create=True)
+    store = Parquet(tmp_path, **kept)
+    pulled(mail, store)
+    mail.client.select("INBOX")
+    mail.client.set_flags([3], ["\\Flagged", "$Junk"])
+    mail.client.unselect()
+    pulled(mail, store)  # so that what the file says of it is old
+    mail.client.select("INBOX")
+    mail.client.set_flags([4], [])
+    mail.client.move([2, 3, 4, 5], "a")
+    mail.client.unselect()
+    report = pulled(mail, store)
+    assert (report.written, report.mailboxes["a"].moved, report.mailboxes["INBOX"].gone) == (0, 4, 4)
+    theirs = seen_by_a_client(mail)
+    found = rows(store)
+    assert [{name: row[name] for name in ("mailbox", "uid", "subject", "flags", "size")} for row in found] == [
+        {name: row[name] for name in ("mailbox", "uid", "subject", "flags", "size")} for row in theirs
+    ]
+    assert len(uids(store, "INBOX", expunged=True)) == 8
+    if "body" in kept:
+        assert stored(tmp_path) == mail.all()
+    if "text" in kept:
+        assert all("line 0 of message" in row["text"] for row in found)
+    assert archive.verify(tmp_path).good
+    assert pulled(mail, store).written == 0
+    mail.client.select("a")
+    mail.client.move("1:*", "INBOX")  # and back
+    mail.client.unselect()
+    assert pulled(mail, store).written == 0
+    assert len(uids(store)) == 11 == len(uids(store, "INBOX"))
+
+
+def test_what_can_not_be_told_apart_is_fetched(mail: Mail, tmp_path: Path) -> None:
+    """Without bodies, two of one Message-ID, size and date may differ; what has other columns now can't be copied."""
+    same: dict[str, Any] = {"internal_date": datetime(2024, 1, 1, tzinfo=UTC)}
+    for letter in (b"a", b"b"):
+        mail.client.append("INBOX", b"Message-ID: <1@x>\r\nSubject: %b\r\n\r\n" % letter, **same)
+    mail.client.append("INBOX", b"Message-ID: <2@x>\r\nSubject: c\r\n\r\n", **same)
+    mail.client.create_mailbox("a")
+    pulled(mail, Parquet(tmp_path))
+    mail.client.select("INBOX")
+    mail.client.move([1, 2, 3], "a")
+    report = pulled(mail, Parquet(tmp_path))
+    assert (report.written, report.mailboxes["a"].moved) == (2, 1)
+    assert sorted(row["subject"] for row in rows(tmp_path)) == ["a", "b", "c"]
+    mail.client.select("a")
+    mail.client.move("1:*", "INBOX")
+    report = pulled(mail, Parquet(tmp_path, text=True))
+    assert (report.written, report.mailboxes["INBOX"].moved) == (3, 0)
+    assert None not in [row["text"] for row in rows(tmp_path)]
+
+
+def test_after_a_new_uidvalidity_rows_are_copied(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("a", 5, create=True)
+    store = Parquet(tmp_path, body=True)
+    pulled(mail, store)
+    mail.client.rename_mailbox("a", "b")
+    mail.client.create_mailbox("a")
+    mail.client.select("b")
+    mail.client.copy("1:4", "a")
+    mail.client.unselect()
+    mail.client.delete_mailbox("b")
+    mail.fill("a", 1)
+    report = pulled(mail, store)
+    assert (report.written, report.mailboxes["a"].moved) == (1, 4)
+    assert stored(tmp_path) == mail.all()
+    assert len(uids(store, "a", expunged=True)) == 10
+
+
+def test_a_run_that_is_cut_between_two_manifests(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that moves is of two shards: whichever is put first, and alone, it is there once in the end."""
+    store = Parquet(tmp_path, body=True)
+    mail.fill("INBOX", 4)
+    mail.client.create_mailbox("a")
+    pulled(mail, store)
+    put = Files.put
+    cuts = 0
+    for number in range(6):
+        mail.client.select("a" if number % 2 else "INBOX")
+        mail.client.move("1:*" if number % 2 else "*", "INBOX" if number % 2 else "a")
+        mail.client.unselect()
+        left = [number]
+
+        def cut(self: Files, name: str, octets: Any, left: list[int] = left) -> None:
+            if name.endswith(".json"):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise OSError("cut")
+            put(self, name, octets)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Files, "put", cut)
+            try:
+                archive.pull(mail.account, store)
+            except OSError:
+                cuts += 1
+        assert archive.pull(mail.account, store).complete
+        assert stored(tmp_path) == mail.all()
+        assert len({row["body"] for row in rows(store)}) == 4 == len(rows(store))
+    assert cuts >= 3
 
 
 def test_a_message_that_was_thought_gone_comes_again_once(mail: Mail, tmp_path: Path) -> None:
@@ -298,6 +417,32 @@ def test_a_worker_that_is_late_doubles_nothing(mail: Mail, tmp_path: Path) -> No
     assert second[0].complete
     assert uids(store) == [1, 2, 3, 4]
     assert pulled(mail, store).written == 0
+
+
+def test_of_two_that_put_a_manifest_at_once_one_says_so(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have seen the same one before: no file system of pyarrow's puts only where there is none."""
+    pa_fs = pytest.importorskip("pyarrow.fs")
+    store = Parquet("mail", filesystem=pa_fs.SubTreeFileSystem(str(tmp_path), pa_fs.LocalFileSystem()))
+    mail.fill("INBOX", 2)
+    pulled(mail, store)
+    mail.fill("INBOX", 2)
+    put = Files.put
+    late: list[str] = []
+
+    def put_and_lose(self: Files, name: str, octets: Any) -> None:
+        put(self, name, octets)
+        if name.endswith(".json") and not late:
+            late.append(name)
+            put(self, name, json.dumps(json.loads(bytes(octets)) | {"version": "of another run"}).encode())
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Files, "put", put_and_lose)
+        with pytest.raises(archive.StoreInUse, match="another run has written UIDs 1 to"):
+            archive.pull(mail.account, store)
+    pulled(mail, store)
+    assert uids(store) == [1, 2, 3, 4]
 
 
 def test_shards_of_a_mailbox(mail: Mail, tmp_path: Path) -> None:

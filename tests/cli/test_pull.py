@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,7 +127,7 @@ def test_signals(mail: Mail, tmp_path: Path, number: signal.Signals, code: int) 
     )
     cur = tmp_path / "INBOX" / "cur"
     while not (cur.is_dir() and any(cur.iterdir())) and process.poll() is None:
-        pass
+        time.sleep(0.01)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
@@ -133,6 +135,29 @@ def test_signals(mail: Mail, tmp_path: Path, number: signal.Signals, code: int) 
     assert "Traceback" not in said
     kept = stored(tmp_path).get("INBOX", [])
     assert kept == [message for message in mail.all()["INBOX"] if message in kept]
+
+
+def test_a_full_disk(mail: Mail, tmp_path: Path) -> None:
+    """What came before is kept; the next run, with room, goes on."""
+    mail.client.append("INBOX", b"Subject: large\r\n\r\n" + b"x" * 400_000)
+    mail.fill("INBOX", 5)
+    environment = os.environ | {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    command = [sys.executable, "-m", "fastimap", "pull", mail.url, str(tmp_path)]
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+
+    for program in (["--mailbox", "INBOX", "--limit", "5"], []):
+        ended = subprocess.run(
+            [*command, *program], env=environment, capture_output=True, text=True, check=False, preexec_fn=small
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("fastimap pull: ")
+    assert len(ended.stderr.splitlines()) == 1
+    assert len(stored(tmp_path)["INBOX"]) == 5
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.stdout.startswith("complete: 6 found = 1 written + 5 there")
+    assert stored(tmp_path) == mail.all()
 
 
 def test_parquet(run: Run, mail: Mail, tmp_path: Path) -> None:
@@ -151,8 +176,14 @@ def test_parquet(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert {line["mailbox"]: line["messages"] for line in lines} == {"Drafts": 0, "INBOX": 4, "Trash": 0}
     assert all(line["complete"] for line in lines)
     assert run("verify", store).returncode == 0
+    ended = run("compact", store)
+    assert (ended.returncode, ended.stdout) == (0, "2 files became 1; 0 rows removed\n")
+    assert archive.read(store).count_rows() == 4
+    assert json.loads(run("compact", store, "--json", "--of", "nobody").stdout)["files"] == 0
     wrong = pull(run, mail, mail.url, str(tmp_path / "maildir"), "--text")
     assert (wrong.returncode, "go with --format parquet" in wrong.stderr) == (2, True)
+    wrong = run("compact", str(tmp_path))
+    assert (wrong.returncode, "is no Parquet store: there is none" in wrong.stderr) == (2, True)
 
 
 def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:

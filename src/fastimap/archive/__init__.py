@@ -20,6 +20,7 @@ from ._homes import HOMES
 
 if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from . import aio
+    from ._compact import Compaction, compact
     from ._migrate import migrate
     from ._pull import pull
     from ._push import push
@@ -45,6 +46,7 @@ __all__ = [
     "AccountReport",
     "ArchiveError",
     "Budget",
+    "Compaction",
     "Difference",
     "EmlDirectory",
     "Entry",
@@ -71,6 +73,7 @@ __all__ = [
     "Verification",
     "WorkersLost",
     "aio",
+    "compact",
     "migrate",
     "pull",
     "pull_many",

@@ -4,6 +4,8 @@ from typing import Final
 
 HOMES: Final = {
     "aio": ".aio",
+    "Compaction": "._compact",
+    "compact": "._compact",
     "migrate": "._migrate",
     "pull": "._pull",
     "push": "._push",

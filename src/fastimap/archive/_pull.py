@@ -239,6 +239,7 @@ class _Pull:
         self.all_octets = 0
         self.current: tuple[str, int, int, int] = ("", 0, 0, 0)
         self.received = 0
+        self.weight = 0
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
         self.gone: dict[int, _Gone] = {}
@@ -388,7 +389,7 @@ class _Pull:
             if not place.current and place.id not in self.gone and state.count(place):  # it was held back
                 self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
             if not all(job.done for job in jobs):
-                self.candidates.add(place, state.entries(place, gone=True))
+                self.candidates.add(place, state.missing(place))
         if not all(job.done for job in jobs):
             for gone in self.gone.values():
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
@@ -533,7 +534,7 @@ class _Pull:
         report, new, uid_validity = job.report, found.new, found.selected.uid_validity or 0
         if not new:
             return
-        if self.store.moves and self.candidates.count:
+        if self.candidates.count:
             _examine(client, job.name, uid_validity)
             moved = UIDSet(match.uid for match in self.candidates.matches(client, new))
             report.moved = len(moved)
@@ -546,13 +547,13 @@ class _Pull:
 
     def _match(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages here that the store has elsewhere, and that are there no more."""
-        if not self.store.moves or not self.candidates.count or not new:
+        if not self.candidates.count or not new:
             return UIDSet()
         _examine(client, job.name, place.uid_validity)
         moved: list[int] = []
         matches = list(self.candidates.matches(client, new))
-        for start in range(0, len(matches), _TOGETHER):
-            for match in self.copies.move(place, matches[start : start + _TOGETHER]):
+        for some in _chunks(matches, self.store.moves_together):
+            for match in self.copies.move(place, some):
                 self.candidates.taken(match)
                 moved.append(match.uid)
         job.report.moved = len(moved)
@@ -615,6 +616,7 @@ class _Pull:
                 got += self._take(place, report, rows, parked)
             self._tell()
             self._check()
+            self._pace()
         missing = block - UIDSet(got)
         if not missing:
             return missing
@@ -647,8 +649,10 @@ class _Pull:
             octets += len(message.octets)
             done.append(uid)
         if messages:
-            if self.options.max_octets is not None and self.all_octets + octets > self.options.max_octets:
-                raise _Stop(f"it would write more than {self.options.max_octets} octets")
+            if self.options.max_octets is not None:
+                self.weight += sum(map(self.store.weight, messages))
+                if self.weight > self.options.max_octets:
+                    raise _Stop(f"it would write more than {self.options.max_octets} octets")
             self.copies.write(place, messages)
             if parked:
                 self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
@@ -661,19 +665,20 @@ class _Pull:
             self._count(octets)
             name, before, total, so_far = self.current
             self.current = (name, before + count, total, so_far + octets)
-            now = time.monotonic()
-            if self.copies.due(now):
+            if self.copies.due(time.monotonic()):
                 self.copies.flush()
-            self._pace(now)
         return done
 
     # Limits.
 
-    def _pace(self, now: float) -> None:
+    def _pace(self) -> None:
+        """Wait, where more was received than may be by now."""
         if self.options.bwlimit:
-            ahead = self.all_octets / self.options.bwlimit - (now - self.began)
-            if ahead > 0:
-                self.sleep(ahead)
+            ahead = self.all_octets / self.options.bwlimit - (time.monotonic() - self.began)
+            while ahead > 0:
+                self.sleep(min(ahead, 0.5))
+                self._check()
+                ahead -= 0.5
 
     # What the server has no more.
 

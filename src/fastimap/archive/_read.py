@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..columns import Columns, pyarrow
 from .errors import StoreError
 from .filesystems import Files
-from .shards import Manifest, Part, manifests
+from .shard_rows import with_columns, with_state
+from .shards import Manifest, Now, Part, manifests
 from .state import MARKER
 from .stores.parquet import ITEMS_OF_FILES, Parquet, header_item
 
@@ -22,17 +23,6 @@ __all__ = ["read"]
 
 _NAMES = ("account", "mailbox", "uid_validity", "uid", "changed")
 """What tells a message from all others, and whether there is a newer row of it."""
-
-
-class _Now(NamedTuple):
-    """What became of a message."""
-
-    flags: list[str] | None = None
-    labels: list[str] | None = None
-    expunged: bool = False
-    part: Part | None = None
-    """Where it is, if it is in several files."""
-    altered: bool = True
 
 
 def read(
@@ -107,7 +97,7 @@ class _Reader:
             parts = [part for part in manifest.parts if part.kind == "messages"]
             mine = [self._fragment(manifest, part) for part in parts]
             fragments += mine
-            now = self._now(manifest)
+            now = manifest.changes(self.files)
             if not now:
                 continue
             those = self._key(manifest) & self.datasets.field("uid").isin(self.pa.array(now, self.pa.int64()))
@@ -140,22 +130,7 @@ class _Reader:
             self.files.path(part.path), filesystem=self.files.filesystem, partition_expression=known
         )
 
-    def _now(self, manifest: Manifest) -> dict[int, _Now]:
-        """Return what became of messages that are not as their file says."""
-        parquet = import_module("pyarrow.parquet")
-        now: dict[int, _Now] = {}
-        for part in manifest.parts:
-            if part.kind == "messages":
-                now |= {uid: _Now(part=part, altered=False) for uid in part.again}
-                continue
-            with self.files.filesystem.open_input_file(self.files.path(part.path)) as source:
-                rows = parquet.read_table(source).to_pylist()
-            for row in rows:
-                where = now[row["uid"]].part if row["uid"] in now else None
-                now[row["uid"]] = _Now(row["flags"], row["gmail_labels"], row["expunged"], where)
-        return now
-
-    def _folded(self, manifest: Manifest, fragments: dict[str, Any], now: dict[int, _Now]) -> list[Any]:
+    def _folded(self, manifest: Manifest, fragments: dict[str, Any], now: dict[int, Now]) -> list[Any]:
         """Return the rows of messages that are not as their file says, as they are now."""
         by_file: dict[str | None, list[int]] = {}
         for uid, each in now.items():
@@ -171,20 +146,8 @@ class _Reader:
                 tables.append(self._changed(table, now))
         return tables
 
-    def _changed(self, table: Any, now: dict[int, _Now]) -> Any:
-        pa = self.pa
+    def _changed(self, table: Any, now: dict[int, Now]) -> Any:
+        table = with_state(table, now)
         states = [now[uid] for uid in table["uid"].to_pylist()]
-        values: dict[str, list[Any]] = {
-            "changed": [True] * len(states),
-            "expunged": [each.expunged for each in states],
-        }
-        for name in ("flags", "gmail_labels"):
-            if name in table.column_names:
-                old = table[name].to_pylist()
-                new = [each.flags if name == "flags" else each.labels for each in states]
-                values[name] = [now_ if each.altered else was for each, now_, was in zip(states, new, old, strict=True)]
-        for name, column in values.items():
-            if name in table.column_names:
-                index = table.column_names.index(name)
-                table = table.set_column(index, self.schema.field(name), pa.array(column, self.schema.field(name).type))
-        return table
+        values = {"changed": [True] * len(states), "expunged": [each.expunged for each in states]}
+        return with_columns(table, {name: each for name, each in values.items() if name in table.column_names})

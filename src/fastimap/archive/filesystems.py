@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from importlib import import_module
@@ -88,6 +89,14 @@ class Files:
         with self.filesystem.open_output_stream(part, compression=None) as file:
             file.write(octets)
         self.filesystem.move(part, path)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.local is not None:
+                (self.local / name).unlink()
+            else:
+                self.filesystem.delete_file(self.path(name))
 
     def _put_locally(self, path: Path, octets: Any) -> None:
         missing = [path.parent]

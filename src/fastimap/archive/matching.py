@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..clients.blocking import Client
-from ..model.headers import Headers
 from ..model.message import has_uid
 from ..model.sequence_set import UIDSet
 from .messages import extra_of, flags_of, identifiers, items_about
@@ -21,6 +20,7 @@ from .stores.base import Store
 __all__ = ["Candidates", "Match"]
 
 _CHUNK = 2000
+_IDS = ("gmail_id", "email_id")
 _HEADER = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 
 
@@ -83,7 +83,9 @@ class Candidates:
                 groups[key].append((row.uid, flags_of(row), extra))
             for key, new in groups.items():
                 known = entries[key]
-                if len(known) < len(new) or len({entry.digest for _, entry in known}) != 1:
+                digests = {entry.digest for _, entry in known}
+                certain = len(known) == 1 or (len(digests) == 1 and (digests != {b""} or key[0].startswith(_IDS)))
+                if len(known) < len(new) or not certain:
                     continue  # which of them is meant only their octets can tell
                 for (uid, flags, extra), (place, entry) in zip(new, known, strict=False):
                     yield Match(uid, flags, extra, place, entry)
@@ -103,16 +105,14 @@ class Candidates:
         if ours:
             return _name(ours, None) == name
         try:
-            octets = self._store.read(place, entry)
+            return _name({}, self._store.message_id(place, entry)) == name
         except (LookupError, OSError):
             return False
-        header, end, _ = octets.partition(b"\r\n\r\n")
-        return _name({}, Headers(header + end).get("message-id")) == name
 
 
 def _name(ids: dict[str, str], message_id: str | None) -> str:
     """Return what identifies a message; "" where nothing does."""
-    for kind in ("gmail_id", "email_id"):
+    for kind in _IDS:
         if kind in ids:
             return f"{kind} {ids[kind]}"
     return (message_id or "").strip()

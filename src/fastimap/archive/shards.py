@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .errors import StoreError
 from .filesystems import Files
@@ -22,6 +22,7 @@ __all__ = [
     "FOLDER",
     "FORMAT",
     "Manifest",
+    "Now",
     "Part",
     "account_folder",
     "batches",
@@ -29,6 +30,7 @@ __all__ = [
     "hive_value",
     "manifests",
     "read_manifest",
+    "table_of",
 ]
 
 FOLDER = MARKER.partition("/")[0]
@@ -52,6 +54,19 @@ class Part:
     """What was kept of the messages."""
     again: list[int] = field(default_factory=list)
     """UIDs that earlier files have too: they were fetched again."""
+    octets: int = 0
+    """Of the messages, in memory."""
+
+
+class Now(NamedTuple):
+    """What became of a message that is not as its file says, or is in several."""
+
+    flags: list[str] | None = None
+    labels: list[str] | None = None
+    expunged: bool = False
+    part: Part | None = None
+    """The file that has it, if several do."""
+    altered: bool = True
 
 
 @dataclass(slots=True)
@@ -85,6 +100,18 @@ class Manifest:
     def last(self) -> int:
         """The highest UID of the range."""
         return 2**32 - 1 if self.high is None else self.high
+
+    def changes(self, files: Files) -> dict[int, Now]:
+        """Return what became of messages that are not as their file says, by UID."""
+        now: dict[int, Now] = {}
+        for part in self.parts:
+            if part.kind == "messages":
+                now |= {uid: Now(part=part, altered=False) for uid in part.again}
+                continue
+            for row in table_of(files, part).to_pylist():
+                where = now[row["uid"]].part if row["uid"] in now else None
+                now[row["uid"]] = Now(row["flags"], row["gmail_labels"], row["expunged"], where)
+        return now
 
     def octets(self) -> bytes:
         """Return it as JSON."""
@@ -126,6 +153,13 @@ def batches(files: Files, part: Part, columns: Sequence[str]) -> Iterator[Any]:
         file = parquet.ParquetFile(source)
         names = [name for name in columns if name in file.schema_arrow.names]
         yield from file.iter_batches(columns=names)
+
+
+def table_of(files: Files, part: Part, columns: Sequence[str] | None = None) -> Any:
+    """Return some columns of a file, or all."""
+    parquet = import_module("pyarrow.parquet")
+    with files.filesystem.open_input_file(files.path(part.path)) as source:
+        return parquet.ParquetFile(source).read(None if columns is None else list(columns))
 
 
 def damage_of(files: Files, part: Part) -> tuple[str, str] | None:

@@ -355,6 +355,10 @@ class State(Transactions):
         self.begin()
         self.db.executemany(f"DELETE FROM message WHERE mailbox = {place.id:d} AND uid = ?", ((uid,) for uid in uids))
 
+    def missing(self, place: Place) -> Iterator[Entry]:
+        """Yield the messages of a mailbox that the server has no more."""
+        return self.entries(place, gone=True)
+
     def move(self, source: Place, uid: int, target: Place, entry: Entry) -> None:
         """Note that a message is another one's by now."""
         self.remove(source, [uid])

@@ -20,6 +20,7 @@ COMMANDS = {
     "push": "copy a store's mail to an account; again: only what is missing",
     "migrate": "copy an account's mail to another account; again: what is new or has changed",
     "verify": "check that a store holds what it should, and what the account has",
+    "compact": "have the mail of a Parquet store in few files again",
     "watch": "run a command for each message that comes, for ever",
     "status": "say what a store holds and how far its last run came",
     "ls": "list the mailboxes of an account, with their counts",

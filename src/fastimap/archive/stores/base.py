@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+from ...model.headers import Headers
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
@@ -73,10 +74,10 @@ class Store:
     """Whether single messages can be taken out of it."""
     shared: ClassVar[bool] = False
     """Whether accounts share it, and runs on ranges of a mailbox's UIDs can go on at once: see `shard`."""
-    moves: ClassVar[bool] = True
-    """Whether a message that is in another mailbox by now is recognised, and not fetched again."""
     adopts: ClassVar[bool] = True
     """Whether it takes what other programs have pulled."""
+    moves_together: ClassVar[int] = 100
+    """So many messages that are in another mailbox by now are moved, and made durable, together."""
     commit_messages: ClassVar[int] = 1000
     """So many messages are made durable together,"""
     commit_octets: ClassVar[int] = 32 * 1024 * 1024
@@ -189,6 +190,10 @@ class Store:
         """Write messages; return for each what `read` needs to find it (`Entry.place`)."""
         raise NotImplementedError
 
+    def weight(self, message: Message) -> int:
+        """Return the octets that a server makes the store take by a message, for the limit of a run."""
+        return len(message.octets) + len(message.flags) + len(message.extra or "")
+
     def due(self) -> bool:
         """Whether it holds so much that it is to be made durable."""
         return False
@@ -206,6 +211,11 @@ class Store:
     def read(self, place: Place, entry: Entry) -> bytes:
         """Return a message's octets; raises LookupError where it is not there any more."""
         raise NotImplementedError
+
+    def message_id(self, place: Place, entry: Entry) -> str | None:
+        """Return a message's Message-ID; raises LookupError where the message is not there any more."""
+        header, end, _ = self.read(place, entry).partition(b"\r\n\r\n")
+        return Headers(header + end).get("message-id")
 
     def check(self, place: Place, entry: Entry) -> tuple[str, str] | None:
         """Return what is wrong with a message in the store, as `Difference.what` and `detail`; None: nothing."""

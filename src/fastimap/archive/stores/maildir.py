@@ -279,9 +279,7 @@ class Maildir(Store):
             directory.changed = True
             directory.note(place.key, entry.uid, (directory.cur, new_name))
 
-    def _found(
-        self, directory: _Directory, place: Place, entries: Sequence[Entry]
-    ) -> Iterator[tuple[Entry, int, str]]:
+    def _found(self, directory: _Directory, place: Place, entries: Sequence[Entry]) -> Iterator[tuple[Entry, int, str]]:
         """Yield which directory messages are in, and their names; not those that a person took out.
 
         All are looked for before the first is changed: a directory that changes has to be listed again for each that

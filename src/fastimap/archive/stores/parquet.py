@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -20,6 +20,7 @@ from ..filesystems import Files
 from ..locks import locked
 from ..messages import ITEMS, made_extra, split_extra
 from ..names import file_key
+from ..shard_rows import Index, about, changes_table, put_table, rows_moved
 from ..shard_state import ShardState
 from ..shards import (
     FOLDER,
@@ -91,8 +92,8 @@ class Parquet(Store):
 
     kind: ClassVar[str] = "parquet"
     shared: ClassVar[bool] = True
-    moves: ClassVar[bool] = False
     adopts: ClassVar[bool] = False
+    moves_together: ClassVar[int] = 50_000
     commit_messages: ClassVar[int] = 50_000
     commit_seconds: ClassVar[float] = 60.0
 
@@ -197,6 +198,7 @@ class Parquet(Store):
         headers = (header_item(self._headers),) if self._headers else ()
         items = (*ITEMS_OF_FILES, *headers, *(("BODY[]",) if self._body else ()))
         self._columns = Columns(items, text=self._text)
+        self._kept = {"headers": list(self._headers), "text": self._text, "body": self._body}
 
     @contextlib.contextmanager
     def held(self, account: str | None, wait: float | None) -> Iterator[None]:
@@ -223,7 +225,9 @@ class Parquet(Store):
         self._shards: dict[int, list[_Shard]] = {}
         self._again: dict[int, set[int]] = {}
         self._names: set[str] = set()
-        self._index: tuple[int, dict[int, Part]] = (0, {})
+        self._moving: dict[int, dict[str, tuple[Part, dict[int, tuple[int, Entry]]]]] = {}
+        self._indices: dict[int, Index] = {}
+        self._ids: tuple[str, dict[int, str | None]] = ("", {})
         self._open: tuple[str, dict[int, bytes | None]] = ("", {})
         self._bad: dict[str, tuple[str, str] | None] = {}
         self._damage: list[tuple[str, str]] = []
@@ -368,55 +372,72 @@ class Parquet(Store):
             raise StoreError("a Parquet store is filled by pulls alone")
         assert isinstance(self.state, ShardState)
         builder.add([row for row in rows if row is not None])
-        uids = [message.uid for message in messages]
-        again = [entry.uid for entry in self.state.some(place, UIDSet(uids))]
-        self._again.setdefault(place.id, set()).update(again)
+        again = self._note_again(place, [message.uid for message in messages])
         self.state.anew(place.id, again)
         return [None] * len(messages)
+
+    def _note_again(self, place: Place, uids: Iterable[int]) -> list[int]:
+        """Return those that earlier files have too."""
+        again = [entry.uid for entry in self.state.some(place, UIDSet(uids))]
+        self._again.setdefault(place.id, set()).update(again)
+        return again
+
+    def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
+        part = self._part_of(source, entry)
+        if part.columns != self._kept:
+            raise LookupError(f"{part.path} has other columns than are kept by now")
+        self._note_again(target, [uid])
+        moves = self._moving.setdefault(target.id, {}).setdefault(part.path, (part, {}))[1]
+        moves[entry.uid] = uid, entry
+        return None
+
+    def weight(self, message: Message) -> int:
+        row = message.row
+        others = () if row is None else (row.envelope, row.body_structure, row.items, row.defects)
+        return super().weight(message) + len(pickle.dumps(others))
 
     def due(self) -> bool:
         return sum(builder.octets for builder in self._builders.values()) >= self.commit_octets
 
     def sync(self) -> None:
-        compute = import_module("pyarrow.compute")
         places = {place.id: place for place in self.state.places(former=True)}
         for number in [*self._builders]:
-            table = self._builders.pop(number).table().sort_by("uid")
-            place = places[number]
-            uids = table["uid"]
-            while table.num_rows:
-                shard = self._shard_of(place, table["uid"][0].as_py())
-                count = compute.sum(compute.less_equal(uids, shard.manifest.last)).as_py()
-                self._write(place, shard, table.slice(0, count))
-                table = table.slice(count)
-                uids = table["uid"]
-            self._again.pop(number, None)
+            self._spread(places[number], self._builders.pop(number).table())
+        for number in [*self._moving]:
+            tables: list[Any] = []
+            for part, moves in self._moving.pop(number).values():
+                tables.append(rows_moved(self.files(), part, moves, self._columns.schema()))
+                if sum(table.nbytes for table in tables) >= self.commit_octets:
+                    self._spread(places[number], pyarrow().concat_tables(tables))
+                    tables = []
+            if tables:
+                self._spread(places[number], pyarrow().concat_tables(tables))
+        self._again.clear()
+
+    def _spread(self, place: Place, table: Any) -> None:
+        """Write messages of a mailbox, each to its shard."""
+        compute = import_module("pyarrow.compute")
+        table = table.sort_by("uid")
+        while table.num_rows:
+            shard = self._shard_of(place, table["uid"][0].as_py())
+            count = compute.sum(compute.less_equal(table["uid"], shard.manifest.last)).as_py()
+            self._write(place, shard, table.slice(0, count))
+            table = table.slice(count)
 
     def _write(self, place: Place, shard: _Shard, table: Any) -> None:
         """Write messages of a shard, a file a year."""
         pa, compute = pyarrow(), import_module("pyarrow.compute")
-        about = json.dumps({"account": place.account, "mailbox": place.name, "uid_validity": place.uid_validity})
         validity = pa.array([place.uid_validity], pa.int64()).take(pa.array([0] * table.num_rows, pa.int8()))
-        table = table.append_column("uid_validity", validity).replace_schema_metadata({"fastimap": about})
+        table = table.append_column("uid_validity", validity).replace_schema_metadata(about(place))
         years = compute.year(table["internal_date"])
         folder = f"account={hive_value(place.account)}/mailbox={hive_value(place.name)}"
         twice = self._again.get(place.id)
-        kept = {"headers": list(self._headers), "text": self._text, "body": self._body}
         for year in sorted(compute.unique(years).to_pylist(), key=lambda year: year or 0):
             chosen = compute.is_null(years) if year is None else compute.equal(years, year)
             of_year = table.filter(chosen)
-            path = self._put(f"{folder}/year={_NO_YEAR if year is None else year}", of_year)
+            path = put_table(self.files(), f"{folder}/year={_NO_YEAR if year is None else year}", of_year)
             again = [uid for uid in of_year["uid"].to_pylist() if uid in twice] if twice else []
-            shard.new.append(Part(path, "messages", of_year.num_rows, year, kept, again))
-
-    def _put(self, folder: str, table: Any) -> str:
-        parquet = import_module("pyarrow.parquet")
-        sink = pyarrow().BufferOutputStream()
-        parquet.write_table(table, sink, compression="zstd")
-        octets = sink.getvalue()
-        path = f"{folder}/{sha256(octets, usedforsecurity=False).hexdigest()}.parquet"
-        self.files().put(path, octets)
-        return path
+            shard.new.append(Part(path, "messages", of_year.num_rows, year, self._kept, again, of_year.nbytes))
 
     def _shard_of(self, place: Place, uid: int) -> _Shard:
         """Return the shard that a message belongs to; made, if there is none."""
@@ -465,9 +486,9 @@ class Parquet(Store):
             if len(old) >= _CHANGES:
                 parts = [part for part in parts if part.kind != "changes"]
                 rows = state.altered(place.id, low, high, all_of_them=True)
-            parts.append(
-                Part(self._put(f"{account_folder(place.account)}/changes", _changes(rows)), "changes", len(rows))
-            )
+            changes = [(uid, flags.split(), split_extra(extra)[0], bool(gone)) for uid, flags, extra, gone in rows]
+            folder = f"{account_folder(place.account)}/changes"
+            parts.append(Part(put_table(self.files(), folder, changes_table(known, changes)), "changes", len(rows)))
         parked = state.db.execute(
             "SELECT uid, reason, attempts FROM parked WHERE mailbox = ? AND uid BETWEEN ? AND ?", (place.id, low, high)
         )
@@ -499,12 +520,16 @@ class Parquet(Store):
             there = read_manifest(self.files(), made.name).version
         except FileNotFoundError:
             there = ""
-        if there != known.version:
+        if there == known.version:
+            self.files().put(made.name, made.octets())
+            there = made.version
+            if self.files().local is None:  # no lock, and no put that fails where there is one: who came last is known
+                there = read_manifest(self.files(), made.name).version
+        if there != made.version:
             raise StoreInUse(self.where, f": another run has written UIDs {low} to {known.high or '*'} of {place.name}")
-        self.files().put(made.name, made.octets())
         shard.manifest = made
         shard.new = []
-        self._index = (0, {})
+        self._indices.pop(place.id, None)
 
     def _spend(self, state: ShardState, manifest: Manifest) -> None:
         """Put down what was received since the last time."""
@@ -519,19 +544,21 @@ class Parquet(Store):
     # Reading.
 
     def _part_of(self, place: Place, entry: Entry) -> Part:
-        if self._index[0] != place.id:
-            found: dict[int, Part] = {}
-            for shard in self._shards.get(place.id, ()):
-                for part in shard.manifest.parts:
-                    if part.kind == "messages":
-                        with contextlib.suppress(OSError):
-                            for batch in batches(self.files(), part, ["uid"]):
-                                found.update(dict.fromkeys(batch["uid"].to_pylist(), part))
-            self._index = place.id, found
-        try:
-            return self._index[1][entry.uid]
-        except KeyError:
-            raise LookupError(f"{place.name}: no file has UID {entry.uid}") from None
+        index = self._indices.get(place.id)
+        if index is None:
+            parts = (part for shard in self._shards.get(place.id, ()) for part in shard.manifest.parts)
+            index = self._indices[place.id] = Index(self.files(), parts)
+        part = index.part_of(entry.uid)
+        if part is None:
+            raise LookupError(f"{place.name}: no file has UID {entry.uid}")
+        return part
+
+    def message_id(self, place: Place, entry: Entry) -> str | None:
+        part = self._part_of(place, entry)
+        if self._ids[0] != part.path:
+            found = batches(self.files(), part, ("uid", "message_id"))
+            self._ids = part.path, {row["uid"]: row["message_id"] for batch in found for row in batch.to_pylist()}
+        return self._ids[1].get(entry.uid)
 
     def read(self, place: Place, entry: Entry) -> bytes:
         part = self._part_of(place, entry)
@@ -577,16 +604,3 @@ def _rows(files: Files, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
 def header_item(names: Iterable[str], section: str = "BODY") -> str:
     """Return the data item of fields of the header."""
     return f"{section}[HEADER.FIELDS ({' '.join(names).upper()})]"
-
-
-def _changes(rows: Sequence[tuple[int, str, str | None, int]]) -> Any:
-    """Return rows of a file of changes."""
-    pa = pyarrow()
-    text = pa.list_(pa.string())
-    return pa.Table.from_pylist(
-        [
-            {"uid": uid, "flags": flags.split(), "gmail_labels": split_extra(extra)[0], "expunged": bool(gone)}
-            for uid, flags, extra, gone in rows
-        ],
-        pa.schema([("uid", pa.int64()), ("flags", text), ("gmail_labels", text), ("expunged", pa.bool_())]),
-    )

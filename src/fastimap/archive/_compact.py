@@ -1,0 +1,163 @@
+"""Fewer and larger files in a Parquet store: what many runs have written, as if one had."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..columns import pyarrow
+from ..model.sequence_set import UIDSet
+from .errors import StoreError, StoreInUse
+from .filesystems import Files
+from .shard_rows import changes_table, put_table, with_state
+from .shards import Manifest, Now, Part, account_folder, manifests, read_manifest, table_of
+from .state import MARKER
+from .stores.parquet import Parquet
+
+__all__ = ["Compaction", "compact"]
+
+_OCTETS = 64 * 1024 * 1024
+"""In memory, of the rows that become one file; one that has half of it stays as it is."""
+
+
+@dataclass(slots=True)
+class Compaction:
+    """What became of a store's files."""
+
+    files_before: int = 0
+    files: int = 0
+    rows_removed: int = 0
+    """Of messages that the server has no more, where they were to be removed, and old copies of those fetched twice."""
+
+
+def compact(
+    where: Parquet | str | os.PathLike[str],
+    *,
+    accounts: Iterable[str] | None = None,
+    expunged: bool = True,
+    wait: float | None = 0,
+) -> Compaction:
+    """Have the mail of a Parquet store in as few files as it would be in had one run pulled it; return what was done.
+
+    Each run writes a file for each mailbox and year in which something is new, and one for what changed; reading many
+    small files takes long. This writes them anew, with what has changed since, notes them in the manifest, and then
+    removes the old ones: wherever it is cut short, all is there once. A dataset that `read` gave before has to be made
+    again.
+
+    :param where: the store, or where it is: a directory, or a URI.
+    :param accounts: only these, by their names in the store.
+    :param expunged: keep the messages that the server has no more; False: remove them for good.
+    :param wait: seconds to wait for a run on an account to end; None: any time.
+
+    Raises StoreError where there is no such store, StoreInUse, OSError.
+    """
+    if isinstance(accounts, str):
+        raise TypeError("accounts is a list of names")
+    store = where if isinstance(where, Parquet) else Parquet(where)
+    files = store.files()
+    if not files.exists(MARKER):
+        raise StoreError(f"{files.root} is no Parquet store of fastimap")
+    done = Compaction()
+    for account in sorted({manifest.account for manifest in manifests(files, accounts)}):
+        with store.shard(account).held(account, wait):
+            for manifest in manifests(files, [account]):
+                uids = None if manifest.high is None else UIDSet([range(manifest.low, manifest.high + 1)])
+                with store.shard(account, manifest.mailbox, uids).held(account, wait):
+                    _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
+    return done
+
+
+class _Shard:
+    """The files of one manifest."""
+
+    def __init__(self, files: Files, manifest: Manifest, expunged: bool) -> None:
+        self.files = files
+        self.manifest = manifest
+        self.expunged = expunged
+        self.now = manifest.changes(files)
+        self.removed = 0
+
+    def compact(self, store: Parquet, done: Compaction) -> None:
+        """Write what is to be one file, put the manifest, remove what it names no more."""
+        before = self.manifest
+        parts: list[Part] = []
+        groups: dict[str, list[Part]] = {}
+        for part in before.parts:
+            if part.kind == "messages":
+                groups.setdefault(json.dumps([part.year, part.columns]), []).append(part)
+        for group in groups.values():
+            parts += self._group(group)
+        gone = {uid: now for uid, now in self.now.items() if now.expunged and self.expunged}
+        changes = [part for part in before.parts if part.kind == "changes"]
+        kept = {part.path for part in parts}
+        if kept == {part.path for part in before.parts if part.kind == "messages"} and len(changes) == bool(gone):
+            parts += changes
+        elif gone:
+            table = changes_table(before, [(uid, now.flags, now.labels, True) for uid, now in sorted(gone.items())])
+            path = put_table(self.files, f"{account_folder(before.account)}/changes", table)
+            parts.append(Part(path, "changes", len(gone)))
+        done.files_before += len(before.parts)
+        done.files += len(parts)
+        done.rows_removed += self.removed
+        kept = {part.path for part in parts}
+        if kept == {part.path for part in before.parts}:
+            return
+        made = replace(before, parts=parts, version=uuid.uuid4().hex)
+        if read_manifest(self.files, made.name).version != before.version:
+            raise StoreInUse(store.where, f": another run has written {before.mailbox}")
+        self.files.put(made.name, made.octets())
+        for path in dict.fromkeys(part.path for part in before.parts if part.path not in kept):
+            self.files.remove(path)
+
+    def _group(self, parts: list[Part]) -> list[Part]:
+        """Return the files that those become which have one year and the same columns."""
+        as_they_are = [part for part in parts if not part.again and not self._stale(part)]
+        full = [part for part in as_they_are if part.octets >= _OCTETS // 2]
+        rest = [part for part in parts if part not in full]
+        return [*full, *(rest if len(rest) == 1 and rest[0] in as_they_are else self._written(rest))]
+
+    def _stale(self, part: Part) -> bool:
+        """Whether a file says of a message what is not so by now."""
+        if not self.now:
+            return False
+        uids = table_of(self.files, part, ["uid"])["uid"].to_pylist()
+        return any(self._is_stale(part, self.now[uid]) for uid in uids if uid in self.now)
+
+    def _is_stale(self, part: Part, now: Now) -> bool:
+        if now.part is not None and now.part is not part:
+            return True  # it was fetched again
+        return now.altered and (not now.expunged or not self.expunged)
+
+    def _written(self, parts: list[Part]) -> Iterator[Part]:
+        tables: list[Any] = []
+        for part in parts:
+            tables.append(self._current(part))
+            if sum(table.nbytes for table in tables) >= _OCTETS:
+                yield from self._put(parts[0], tables)
+                tables = []
+        if tables:
+            yield from self._put(parts[0], tables)
+
+    def _current(self, part: Part) -> Any:
+        """Return the rows of a file as they are now, but those that another has, or that are to be removed."""
+        table = table_of(self.files, part)
+        uids = table["uid"].to_pylist()
+        there = [
+            (now := self.now.get(uid)) is None
+            or ((now.part is None or now.part is part) and (self.expunged or not now.expunged))
+            for uid in uids
+        ]
+        if not all(there):
+            self.removed += there.count(False)
+            table = table.filter(pyarrow().array(there, pyarrow().bool_()))
+        return with_state(table, self.now)
+
+    def _put(self, like: Part, tables: list[Any]) -> Iterator[Part]:
+        table = pyarrow().concat_tables(tables).sort_by("uid")
+        if table.num_rows:
+            path = put_table(self.files, like.path.rpartition("/")[0], table)
+            yield replace(like, path=path, rows=table.num_rows, again=[], octets=table.nbytes)

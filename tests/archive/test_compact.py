@@ -1,0 +1,138 @@
+"""Files of Parquet become fewer, and what is in them stays as it was, wherever that is cut short."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import archive
+from fastimap.archive import Parquet
+from fastimap.archive.filesystems import Files
+from tests.archive.conftest import Mail, stored
+from tests.archive.test_parquet import pulled, rows
+
+pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(root.rglob("*.parquet"))
+
+
+def content(store: Any) -> list[dict[str, Any]]:
+    """Return all rows; `changed` says where they are read from, which may be another place by now."""
+    return [row | {"changed": None} for row in rows(store, expunged=True)]
+
+
+@pytest.fixture
+def store(mail: Mail, tmp_path: Path) -> Parquet:
+    """Mail that came in many runs, and changed in many ways."""
+    store = Parquet(tmp_path / "store", body=True)
+    mail.fill("a", 2, create=True)
+    for number in range(4):
+        mail.fill("INBOX", 3)
+        pulled(mail, store)
+        mail.client.select("INBOX")
+        mail.client.set_flags([1 + number, 3 * number + 2], ["\\Seen", f"$Label{number}"])
+        mail.client.unselect()
+        pulled(mail, store)
+    mail.expunge("INBOX", [2, 3])
+    mail.client.select("INBOX")
+    mail.client.move([4], "a")
+    mail.client.unselect()
+    pulled(mail, store)
+    with store.held(None, 0):  # as if a server had left it out of its answers: its file is not the only one then
+        state = store.load(None)
+        (place,) = (place for place in state.places() if place.name == "INBOX")
+        state.begin()
+        state.set_gone(place, [7])
+        state.set_mark(place, None)
+        state.commit()
+        state.close()
+    pulled(mail, store)
+    assert stored(tmp_path / "store") == mail.all()
+    return store
+
+
+def test_files_become_fewer(mail: Mail, store: Parquet, tmp_path: Path) -> None:
+    before = content(store)
+    counted = len(files(tmp_path))
+    done = archive.compact(store)
+    assert (done.files_before, done.files, done.rows_removed) == (counted, len(files(tmp_path)), 1)
+    assert len(files(tmp_path)) == 3  # one of each mailbox, and one of what INBOX has no more
+    assert content(store) == before
+    assert stored(tmp_path / "store") == mail.all()
+    assert archive.verify(tmp_path / "store").good
+    assert pulled(mail, store).written == 0
+    there = files(tmp_path)
+    assert archive.compact(tmp_path / "store").files == 3
+    assert files(tmp_path) == there
+    mail.fill("INBOX", 1)
+    assert pulled(mail, store).written == 1
+    assert stored(tmp_path / "store") == mail.all()
+
+
+def test_what_is_expunged_can_be_removed(mail: Mail, store: Parquet, tmp_path: Path) -> None:
+    before = rows(store)
+    gone = [row["body"] for row in rows(store, expunged=True, mailboxes=["INBOX"]) if row["expunged"]]
+    assert len(gone) == 3
+    assert archive.compact(store, expunged=False).rows_removed == 4
+    assert [row | {"changed": None} for row in before] == content(store)
+    assert len(files(tmp_path)) == 2
+    assert pulled(mail, store).written == 0
+    assert stored(tmp_path / "store") == mail.all()
+
+
+def test_wherever_it_is_cut_short(mail: Mail, store: Parquet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, remove = Files.put, Files.remove
+    for last in itertools.count():
+        mail.fill("INBOX", 2)
+        pulled(mail, store)
+        before = content(store)
+
+        left = [last]
+
+        def cut(name: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt(name)
+
+        def put_or_not(self: Files, name: str, octets: Any, cut: Any = cut) -> None:
+            cut(name)
+            put(self, name, octets)
+
+        def remove_or_not(self: Files, name: str, cut: Any = cut) -> None:
+            cut(name)
+            remove(self, name)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Files, "put", put_or_not)
+            patched.setattr(Files, "remove", remove_or_not)
+            try:
+                archive.compact(store)
+            except KeyboardInterrupt:
+                ended = False
+            else:
+                ended = True
+        assert content(store) == before
+        if ended:
+            break
+        assert pulled(mail, store).written == 0
+    assert last >= 4
+    assert stored(tmp_path / "store") == mail.all()
+
+
+def test_what_makes_no_sense_or_is_in_use(mail: Mail, store: Parquet, tmp_path: Path) -> None:
+    with pytest.raises(archive.StoreError, match="is no Parquet store"):
+        archive.compact(tmp_path / "nowhere")
+    with pytest.raises(TypeError, match="list of names"):
+        archive.compact(store, accounts="ann")
+    (account,) = {row["account"] for row in rows(store)}
+    for held in (store, store.shard(account, "INBOX")):
+        with held.held(account, 0), pytest.raises(archive.StoreInUse):
+            archive.compact(store)
+    counted = len(files(tmp_path))
+    assert archive.compact(store, accounts=["nobody"]).files == 0
+    assert len(files(tmp_path)) == counted
