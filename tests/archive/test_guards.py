@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fastimap import Account, Client, archive
+from fastimap.archive.stores import store_at
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message, stored
 from tests.cli.conftest import Run, run
@@ -214,6 +215,33 @@ def test_a_server_that_lists_nothing_any_more(server: IMAPServer, through: Serve
     with pytest.raises(archive.StoreError, match="lists no mailbox at all"):
         archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
     assert len(stored(tmp_path)["INBOX"]) == 1
+
+
+@pytest.mark.parametrize("kind", ["maildir", "sqlite", "jsonl", "mbox"])
+def test_a_server_does_not_fill_the_disk_beyond_a_limit(
+    server: IMAPServer, through: Serve, tmp_path: Path, kind: str
+) -> None:
+    """It sends messages that nobody asked for, some of them twice, and keywords without end."""
+    for number in range(1, 31):
+        server.append("INBOX", message(number, 1000))
+    text = b"From: x\r\n\r\n" + b"x" * 5000
+    unasked = b"* 1 FETCH (UID 900 FLAGS () BODY[] {%d}\r\n%b)\r\n" % (len(text), text)
+
+    def says(line: bytes) -> bytes:
+        if b" FETCH (" in line and b"BODY[]" in line:
+            line = unasked * 2 + line.replace(b"FLAGS (", b"FLAGS (" + b"k" * 900 + b" ")
+        return line
+
+    account = through(says)
+    for _ in range(4):
+        report = archive.pull(account, store_at(tmp_path, kind), max_octets=20_000)
+        if report.stopped is None:
+            break
+    found = stored(tmp_path)["INBOX"]
+    assert {uid for uid, *_ in found} <= set(range(1, 31))
+    assert sum(len(octets) + sum(map(len, flags)) for _, octets, flags, _ in found) <= 4 * 20_000
+    written = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".sqlite")
+    assert written <= 4 * 20_000 * 3 / 2  # JSON has a name for each value
 
 
 def test_names_of_a_server_do_not_lead_out_of_the_store(server: IMAPServer, through: Serve, tmp_path: Path) -> None:

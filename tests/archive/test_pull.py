@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from fastimap import Retry, archive, search
 from fastimap.archive.compare import compare
-from fastimap.archive.stores import maildir
+from fastimap.archive.stores import maildir, store_at
+from fastimap.cli import main
 from tests.archive.conftest import Mail, message, stored
 
 
@@ -71,6 +73,37 @@ def test_it_follows(
     assert archive.pull(mail.account, tmp_path).written == 0
     if "CONDSTORE" not in hidden:
         assert not noted
+
+
+@pytest.mark.parametrize("by_command", [False, True])
+def test_what_the_last_run_noted_need_not_be_trusted(
+    mail: Mail, tmp_path: Path, by_command: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flags that somebody changed in the store and its state are set right, though the server says nothing is new."""
+    mail.fill("INBOX", 4)
+    options: dict[str, Any] = {"name": f"{mail.user}@localhost"}
+    archive.pull(mail.account, tmp_path, **options)
+    store = store_at(tmp_path)
+    state = store.load(None)
+    (place,) = (each for each in state.places() if each.name == "INBOX")
+    store.open(state)
+    for entry in list(state.entries(place)):
+        store.set_flags(place, [(entry, "\\Flagged", None)])
+        state.set_flags(place, [("\\Flagged", None, entry.uid)])
+    state.commit()
+    store.close()
+    state.close()
+    assert archive.pull(mail.account, tmp_path, **options).flags == 0
+    assert stored(tmp_path) != mail.all()
+    if by_command:
+        monkeypatch.setenv("FASTIMAP_PASSWORD", mail.server.password)
+        monkeypatch.setenv("SSL_CERT_FILE", str(mail.server.ca_file))
+        assert main(["pull", mail.url, str(tmp_path), "--no-resume", "-q"]) == 0
+    else:
+        report = archive.pull(mail.account, tmp_path, resume=False, **options)
+        assert (report.complete, report.flags, report.written, report.present) == (True, 4, 0, 4)
+    assert stored(tmp_path) == mail.all()
+    assert all(path.name.endswith(":2,") for path in (tmp_path / "INBOX/cur").iterdir())
 
 
 def test_nothing_is_changed_on_the_server(mail: Mail, tmp_path: Path) -> None:
@@ -300,6 +333,8 @@ def test_limits_stop_it_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> 
     report = archive.pull(mail.account, tmp_path, max_octets=0)
     assert report.stopped is not None
     assert report.written == 0
+    kept = stored(tmp_path).get("INBOX", [])
+    assert kept == []
     report = archive.pull(mail.account, tmp_path, budget=10_000)
     assert report.stopped is not None
     assert report.go_on_at is not None
@@ -335,10 +370,22 @@ def test_the_order(mail: Mail, tmp_path: Path, newest_first: bool) -> None:
 def test_a_bandwidth_is_kept(mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 10)
     slept: list[float] = []
-    report = archive.pull(mail.account, tmp_path, bwlimit=1000, retry=Retry(sleep=slept.append))
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        assert signal.getsignal(signal.SIGINT) is before  # Ctrl-C is not held back meanwhile
+        assert seconds <= 0.5  # nor is `stopping`
+
+    before = signal.getsignal(signal.SIGINT)
+    report = archive.pull(mail.account, tmp_path, bwlimit=1000, retry=Retry(sleep=sleep))
     assert report.complete
-    assert sum(slept) > 0
-    assert max(slept) <= report.octets / 1000
+    assert 0 < sum(slept) <= report.octets / 1000
+    asked = len(slept)
+    slept.clear()
+    mail.fill("INBOX", 10)
+    options: dict[str, Any] = {"bwlimit": 1000, "retry": Retry(sleep=sleep), "stopping": lambda: len(slept) > 2}
+    assert archive.pull(mail.account, tmp_path, **options).stopped == "asked to stop"
+    assert len(slept) == 3 < asked
 
 
 def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:

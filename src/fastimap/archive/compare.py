@@ -21,7 +21,7 @@ __all__ = ["Change", "Comparison", "compare", "flag_changes", "newest", "unchang
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
 _MANY = 100_000
-"""Messages of a mailbox that may all have changed for QRESYNC to list them, where the server has a short way besides."""
+"""Messages of a mailbox for QRESYNC to list those that changed, where the server can list all UIDs in short."""
 _TRIES = 5
 
 
