@@ -221,7 +221,11 @@ def test_upper_case_aliases() -> None:
     for name in imaplib.Commands:
         if name != "EXAMINE":  # select(readonly=True)
             assert getattr(client, name) == getattr(client, name.lower())
-    with pytest.raises(AttributeError, match="Unknown IMAP4 command: 'NONSENSE'"):
+    assert imaplib.IMAP4.noop is not imaplib.IMAP4.NOOP
+    replaced = object()
+    client.NOOP = replaced
+    assert client.NOOP is replaced
+    with pytest.raises(AttributeError, match="NONSENSE"):
         client.NONSENSE  # noqa: B018
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -148,7 +149,28 @@ def _text(item: object) -> str:
         raise InvalidArgument(f"not ASCII: {item!r}") from None
 
 
-def split_modifiers(parts: str) -> tuple[str, str]:
+def one_list(text: str) -> str:
+    """Return `text` in parentheses, which it may have already.
+
+    Raises:
+        InvalidArgument: A server would read more than one list.
+    """
+    inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
+    if inside and reaches_out(inside):
+        raise InvalidArgument(f"not one list: {text!r}")
+    return f"({inside})"
+
+
+@functools.lru_cache(maxsize=64)  # programs ask for the same, message after message
+def fetch_items(text: str) -> str:
+    """Return the data items of FETCH as a list, with their modifiers after it; the macros, for whole lists, alone."""
+    if text.upper() in ("ALL", "FAST", "FULL"):
+        return text
+    items, modifiers = _split_modifiers(text)
+    return f"{fetch_items(items)} {one_list(modifiers)}" if modifiers else one_list(text)
+
+
+def _split_modifiers(parts: str) -> tuple[str, str]:
     """Return the data items of FETCH, and what follows them: "" or the modifiers in parentheses (RFC 4466)."""
     rest = _without_strings(parts)
     if rest is None or len(rest) != len(parts) or not parts.endswith(")"):

@@ -17,12 +17,13 @@ from .arguments import (
     Arguments,
     MessageSet,
     encoded_text,
+    fetch_items,
     is_single,
     joined,
+    one_list,
     quoted_values,
     reaches_out,
     sequence_set,
-    split_modifiers,
     substitute,
     substituted,
 )
@@ -82,12 +83,10 @@ class Quoting:
 
     def _set_quote(self, argument: Arguments) -> Argument:
         """Return `argument` in parentheses; a sequence becomes a list."""
-        if isinstance(argument, (str, bytes)):
-            text = argument if isinstance(argument, str) else argument.decode("latin-1")
-            inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
-            if inside and reaches_out(inside):
-                raise InvalidArgument(f"not one list: {argument!r}")
-            return f"({inside})" if isinstance(argument, str) else f"({inside})".encode("latin-1")
+        if isinstance(argument, str):
+            return one_list(argument)
+        if isinstance(argument, bytes):
+            return one_list(argument.decode("latin-1")).encode("latin-1")
         if not isinstance(argument, Iterable):
             argument = (argument,)
         items = [joined((item,)) for item in argument]
@@ -114,14 +113,10 @@ class Quoting:
         return self._quote(octets)
 
     def _fetch_parts(self, argument: Arguments) -> Argument:
-        # The macros stand for whole lists, and have no place in one.
-        if isinstance(argument, (str, bytes)) and argument.upper() in ("ALL", "FAST", "FULL", b"ALL", b"FAST", b"FULL"):
-            return argument
-        if isinstance(argument, (str, bytes)):
-            items, modifiers = split_modifiers(argument if isinstance(argument, str) else argument.decode("latin-1"))
-            if modifiers:
-                together = f"{joined((self._fetch_parts(items),))} {self._set_quote(modifiers)!s}"
-                return together if isinstance(argument, str) else together.encode("latin-1")
+        if isinstance(argument, str):
+            return fetch_items(argument)
+        if isinstance(argument, bytes):
+            return fetch_items(argument.decode("latin-1")).encode("latin-1")
         return self._set_quote(argument)
 
     def _sequence_set(self, argument: MessageSet) -> Argument:

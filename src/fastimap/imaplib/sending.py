@@ -54,7 +54,11 @@ class Sending(Quoting, Responses):
         parts = [_NAMES.get(name) or encoded_text(name, encoding)]
         if args:
             parts += [
-                argument if type(argument) is bytes else encoded_text(argument, encoding)
+                argument
+                if type(argument) is bytes
+                else argument.encode("ascii")
+                if type(argument) is str and argument.isascii()
+                else encoded_text(argument, encoding)
                 for argument in args
                 if argument is not None
             ]
