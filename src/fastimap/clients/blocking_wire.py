@@ -7,7 +7,6 @@ import select
 import ssl
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +22,7 @@ __all__ = ["Wire"]
 
 # How often deadlines are looked at while the server never pauses, in seconds.
 _LOOK = 0.25
-# A TLS record of fewer octets is an answer of its own; of more, others may have come with it.
+# Fewer octets are an answer of its own; with more, others may have come.
 _SMALL = 1024
 _GATHERED = 64 * 1024
 _INTERRUPTED = "the program was interrupted while octets were on their way"
@@ -61,7 +60,8 @@ class Wire(methods.Client):
         self._call_ends: tuple[float, float] | None = None  # when, and after how many seconds
         self._written = False
         self._all_said = False  # whether what is being written is all that there was to say
-        self._out: deque[bytes | memoryview] = deque()
+        self._unsent: bytes | memoryview = b""
+        self._drained = False  # whether the last read found that nothing more was there
         self._unwritable = False
         self._in_use = threading.Lock()
 
@@ -81,7 +81,7 @@ class Wire(methods.Client):
             except BaseException:
                 self._fail(Disconnected(_INTERRUPTED))
                 raise
-        if self._out and not self._unwritable:
+        if self._unsent and not self._unwritable:
             self._turn(time.monotonic())
 
     def _finish(self, pending: Pending[Any]) -> None:
@@ -120,7 +120,7 @@ class Wire(methods.Client):
             if not self._tls or not self._socket.pending():
                 self._poll.poll(self._longest_wait)  # here a signal does no harm
             try:
-                self._exchange(None, None, _READ)
+                self._exchange(None, None, _READ, gather=False)
                 if not pending.done and protocol.error is None:
                     self._deadlines.begun(began, protocol.claimed != claimed)
             except BaseException:
@@ -145,7 +145,7 @@ class Wire(methods.Client):
 
     def _watch(self) -> None:
         self._socket.setblocking(False)
-        self._unwritable = False
+        self._unwritable = self._drained = False
         self._poll = _Poll()
         self._interest = _READ
         self._poll.register(self._socket, _READ)
@@ -187,8 +187,10 @@ class Wire(methods.Client):
                     raise DeadlinePassed(limit[1])
                 self._wait(interest, None if ends is None else ends - now)  # here a signal does no harm
 
-    def _exchange(self, until: float | None, ready: Callable[[], bool] | None, interest: int) -> int:
-        """Write, unless `interest` is in reading alone, and read once, without waiting.
+    def _exchange(
+        self, until: float | None, ready: Callable[[], bool] | None, interest: int, gather: bool = True
+    ) -> int:
+        """Write, unless `interest` is in reading alone, and read once, or with `gather` what is there, without waiting.
 
         Return what to wait for, 0 where there is no need to.
         """
@@ -203,11 +205,11 @@ class Wire(methods.Client):
                 return 0
             if until is None and protocol.idle and protocol.greeting.done:
                 return 0  # refused before it was sent, or answered before all of it was: nothing more will come
-            if self._written and interest == _READ and not self._tls:
-                return _READ  # the answer can't be here yet
+            if interest == _READ and ((self._drained and until is None) or (self._written and not self._tls)):
+                return _READ  # all was read, or the answer can't be here yet
         try:
             buffer = protocol.get_buffer()
-            size = self._read(buffer) if self._tls else self._socket.recv_into(buffer)
+            size = self._read(buffer) if gather else self._socket.recv_into(buffer)
             del buffer  # while a view lives, a literal's memory can't grow in place
         except (BlockingIOError, ssl.SSLWantReadError):
             return interest
@@ -227,9 +229,11 @@ class Wire(methods.Client):
     def _read(self, buffer: memoryview | bytearray) -> int:
         """Receive into `buffer`; return how much.
 
-        TLS hands out a record at a time, of 4 KiB from some servers: what else has arrived is worth one turn together.
+        TLS hands out a record at a time, of 4 KiB from some servers, and a slow link what has arrived: all that is
+        there, up to 64 KiB, is worth one turn together.
         """
         receive = self._socket.recv_into
+        self._drained = False
         size: int = receive(buffer)
         if size < _SMALL:
             return size
@@ -238,7 +242,8 @@ class Wire(methods.Client):
         while size < room:
             try:
                 more = receive(view[size:])
-            except (OSError, ValueError):  # nothing more for now; or an error, which the next turn has too
+            except (OSError, ValueError) as exc:  # nothing more for now; or an error, which the next turn has too
+                self._drained = isinstance(exc, (BlockingIOError, ssl.SSLWantReadError))
                 break
             if not more:
                 break
@@ -247,10 +252,9 @@ class Wire(methods.Client):
 
     def _write(self) -> int:
         """Write what is ready, without waiting; return what to wait for."""
-        out = self._out
         while not self._unwritable:
-            if out:
-                octets = out[0]
+            if self._unsent:
+                octets = self._unsent
             elif self._all_said:
                 self._all_said = False
                 return _READ
@@ -261,12 +265,13 @@ class Wire(methods.Client):
                 # One write, one segment, one TLS record.
                 octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
                 self._all_said = len(octets) < SEND_SIZE
-                out.append(octets)
             try:
                 size = self._socket.send(octets)
             except (BlockingIOError, ssl.SSLWantWriteError):
+                self._unsent = octets
                 return _READ_WRITE
             except ssl.SSLWantReadError:
+                self._unsent = octets
                 return _READ
             except (OSError, ValueError) as exc:
                 if isinstance(exc, OSError) and exc.errno is None:
@@ -275,10 +280,7 @@ class Wire(methods.Client):
                 self._unwritable = True
                 break
             self._written = True
-            if size == len(octets):
-                out.popleft()
-            else:
-                out[0] = memoryview(octets)[size:]
+            self._unsent = b"" if size == len(octets) else memoryview(octets)[size:]
         return _READ
 
     def _wait(self, interest: int, timeout: float | None) -> None:
@@ -293,7 +295,7 @@ class Wire(methods.Client):
         self._drop()
 
     def _drop(self) -> None:
-        self._out.clear()
+        self._unsent = b""
         self._all_said = False
         if self._socket is not None:
             self._socket.close()

@@ -29,6 +29,10 @@ def logger() -> Logger:
 
 def is_logged() -> bool:
     """Return whether what is sent and received is logged."""
-    if _found is None and "logging" not in sys.modules:
-        return False
-    return logger().isEnabledFor(_DEBUG)
+    # Asked for several times a command.
+    found = _found
+    if found is None:
+        if "logging" not in sys.modules:
+            return False
+        found = logger()
+    return found.isEnabledFor(_DEBUG)

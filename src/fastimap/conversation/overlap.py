@@ -104,8 +104,9 @@ class Flight:
         """
         if len(self.by_tag) != 1:
             return False
-        (pending,) = self.by_tag.values()
-        return pending.command.ends_encoding or pending.command.streams
+        for pending in self.by_tag.values():
+            command = pending.command
+        return command.ends_encoding or command.streams
 
     def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Write | None:
         """Return where a literal of a FETCH response goes; see :mod:`fastimap.parser`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ..commands.base import Command
 from ..errors import StateError, TooManyAnswers
@@ -19,46 +19,29 @@ R = TypeVar("R")
 class Pending(Generic[R]):
     """A command on its way; `result()` once it is `done`."""
 
-    __slots__ = (
-        "answers",
-        "answers_octets",
-        "challenges",
-        "command",
-        "defect",
-        "done",
-        "drive",
-        "error",
-        "expunged_at",
-        "file_error",
-        "heard",
-        "on_detach",
-        "on_done",
-        "spans",
-        "value",
-        "wait",
-    )
+    # What most commands never change stands on the class: there is one of these a command.
+    spans: tuple[tuple[int, int], ...] = ()
+    answers: int = 0
+    answers_octets: int = 0
+    challenges: int = 0
+    heard: tuple[int, int] = (0, 0)
+    """Responses and octets that had been received when it was sent."""
+    expunged_at: array[int] | None = None
+    """For each expunge that the command claimed: how many events there were before it."""
+    done: bool = False
+    file_error: BaseException | None = None
+    """What went wrong with its file, where that is read or written elsewhere."""
+    defect: str | None = None
+    error: Exception | None = None
+    on_done: Callable[[], None] | None = None
+    drive: Callable[[Pending[Any]], object] | None = None
+    """Of a pipeline's: how its client waits for an answer."""
+    wait: Callable[[Pending[Any]], Awaitable[object]] | None = None
+    on_detach: Callable[[], None] | None = None
 
     def __init__(self, command: Command[R]) -> None:
         self.command: Command[R] = command
-        self.spans: tuple[tuple[int, int], ...] = ()
-        self.answers: int = 0
-        self.answers_octets: int = 0
-        self.challenges: int = 0
-        self.heard: tuple[int, int] = (0, 0)
-        """Responses and octets that had been received when it was sent."""
-        # For each expunge that the command claimed: how many events there were before it.
-        self.expunged_at: array[int] | None = None
-        self.done: bool = False
-        self.file_error: BaseException | None = None
-        """What went wrong with its file, where that is read or written elsewhere."""
-        self.defect: str | None = None
-        self.error: Exception | None = None
         self.value: R | None = None
-        self.on_done: Callable[[], None] | None = None
-        # Of a pipeline's: how its client waits for an answer.
-        self.drive: Callable[[Pending[Any]], object] | None = None
-        self.wait: Callable[[Pending[Any]], Awaitable[object]] | None = None
-        self.on_detach: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         state = "in flight" if not self.done else "done" if self.error is None else f"failed: {self.error}"
@@ -115,7 +98,7 @@ class Pending(Generic[R]):
             return
         self.value = value
         # What a caller's own function raises may be a CancelledError; nobody but the caller meets that.
-        self.error = cast("Exception | None", error)
+        self.error = error  # type: ignore[assignment]
         self.done = True
         if self.on_done is not None:
             self.on_done()
@@ -124,11 +107,7 @@ class Pending(Generic[R]):
 class PipelinePending(Pending[R]):
     """That of a pipeline: an error that nobody asks for is logged."""
 
-    __slots__ = ("asked_for",)
-
-    def __init__(self, command: Command[R]) -> None:
-        super().__init__(command)
-        self.asked_for: bool = False
+    asked_for: bool = False
 
     def __del__(self) -> None:
         if not self.asked_for and self.error is not None:

@@ -164,7 +164,8 @@ class Protocol(Outgoing):
                 break
             octets = 0
             news: list[bytes] = []
-            as_lines = self.session.state is not State.CONNECTING and not is_logged()
+            logged = is_logged()
+            as_lines = not logged and self.session.state is not State.CONNECTING
             for item in batch:
                 line = item[0] if as_lines and len(item) == 1 and not isinstance(item, list) else b""
                 if line[:1] == b"*" and self._is_news(line):
@@ -174,7 +175,7 @@ class Protocol(Outgoing):
                     self._take_news(news)
                     news = []
                 if isinstance(item, list):
-                    self._take_rows(item)
+                    self._take_rows(item, logged)
                 elif line and (tagged := self._plain_ok(line)) is not None:
                     self._counters.responses += 1
                     self._take_tagged(tagged)
@@ -229,8 +230,8 @@ class Protocol(Outgoing):
 
     # Routing.
 
-    def _take_rows(self, rows: list[FetchedMessage]) -> None:
-        if is_logged():
+    def _take_rows(self, rows: list[FetchedMessage], logged: bool) -> None:
+        if logged:
             for row in rows:
                 logger().debug("S: %r", row)
         self._counters.responses += len(rows)

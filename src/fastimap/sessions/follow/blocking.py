@@ -322,7 +322,7 @@ class Follow(BaseFollow):
                     if patience is not None:
                         due.append(patience)
                     if one.client._socket is not None:
-                        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if one.client._out else 0)
+                        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if one.client._unsent else 0)
                         self._selector.register(one.client._socket, events)
             ready = self._selector.select(max(0.0, min(due) - now) if due else None)
         finally:
