@@ -92,9 +92,10 @@ class Value:
             raise TypeError(f"{cls.__name__}() takes {len(names)} arguments by position, not {len(args)}")
         values = cls._defaults | dict(zip(names, args, strict=False))
         if fields:
-            for name in fields:
-                if name in names[: len(args)] or (name not in names and name not in cls._keywords):
-                    raise TypeError(f"{cls.__name__}() got an unexpected argument {name!r}, or got it twice")
+            wrong = set(fields).difference(names[len(args) :], cls._keywords)
+            if wrong:
+                name = next(name for name in fields if name in wrong)
+                raise TypeError(f"{cls.__name__}() got an unexpected argument {name!r}, or got it twice")
             values |= fields
         if len(values) < len(names) + len(cls._keywords):
             missing = [name for name in names + cls._keywords if name not in values]

@@ -16,6 +16,8 @@ from .tolerant import LIST_IN_PARTS, LIST_OF_ODD_NAME, XLIST_ATTRIBUTES, without
 __all__ = ["DECODERS"]
 
 _ATTRIBUTES: Final = {name[1:].lower(): name for name in words.MAILBOX_ATTRIBUTES}
+_AS_SPELLED: Final[dict[Token, str]] = {name.encode("ascii"): name for name in words.MAILBOX_ATTRIBUTES}
+"""As nearly every server spells them."""
 _STATUS_ITEMS: Final = {
     "MESSAGES": "messages",
     "UIDNEXT": "uid_next",
@@ -36,11 +38,11 @@ def _list(data: Data) -> MailboxInfo:
         try:
             match data.tokens():
                 case (tuple(attributes), bytes(delimiter), bytes(name)):
-                    return _mailbox_info(data, map(text_of, attributes), delimiter, name)
+                    return _mailbox_info(data, attributes, delimiter, name)
                 case (tuple(attributes), bytes(delimiter), bytes(name), tuple(extended)) if not isinstance(
                     name, Atom
                 ) or _is_extended_data(extended):
-                    return _mailbox_info(data, map(text_of, attributes), delimiter, name, extended)
+                    return _mailbox_info(data, attributes, delimiter, name, extended)
         except (ParseError, ValueError):
             pass
     line = data.fragments[0]
@@ -52,7 +54,7 @@ def _list(data: Data) -> MailboxInfo:
     (separator,) = tokens(parts[2] or b"NIL")
     name = without_quotes(parts[3]) if literal is None else literal
     defect = "the rest of the line is taken as the mailbox's name, for it is not quoted" if name else "no mailbox"
-    return _mailbox_info(data, map(text_of, parts[1].split()), separator, name, defect=defect)
+    return _mailbox_info(data, parts[1].split(), separator, name, defect=defect)
 
 
 def _is_extended_data(members: tuple[Token, ...]) -> bool:
@@ -65,40 +67,48 @@ def _is_extended_data(members: tuple[Token, ...]) -> bool:
 
 def _mailbox_info(
     data: Data,
-    attributes: Iterable[str],
+    attributes: Iterable[Token],
     delimiter: Token,
     name: bytes,
     extended: tuple[Token, ...] = (),
     *,
     defect: str | None = None,
 ) -> MailboxInfo:
-    attributes = [_ATTRIBUTES.get(word.lstrip("\\").lower(), word) for word in attributes if word != "\\"]
+    spelled = [_AS_SPELLED.get(word) or _spelled(text_of(word)) for word in attributes if word != b"\\"]
     if data.name == "XLIST":
-        attributes = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in attributes]
-    old_name = None
-    child_info: tuple[str, ...] = ()
+        spelled = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in spelled]
+    more: dict[str, Any] = {} if defect is None else {"defect": defect}
+    if extended:
+        more |= _extended(data, extended)
+    return MailboxInfo(
+        *data.mailbox(name),
+        delimiter_of(delimiter),
+        frozenset(spelled),
+        cast('Literal["LIST", "LSUB", "XLIST"]', data.name),
+        **more,
+    )
+
+
+def _spelled(attribute: str) -> str:
+    return _ATTRIBUTES.get(attribute.lstrip("\\").lower(), attribute)
+
+
+def _extended(data: Data, extended: tuple[Token, ...]) -> dict[str, Any]:
+    """Return the fields of a MailboxInfo that its extended data fills."""
+    fields: dict[str, Any] = {}
     other: dict[str, Value] = {}
     try:
         for item, value in pairs(extended):
             match item, value:
                 case "OLDNAME", (old,):
-                    old_name, _ = data.mailbox(old)
+                    fields["old_name"], _ = data.mailbox(old)
                 case "CHILDINFO", tuple(options):
-                    child_info = tuple(text_of(option).upper() for option in options)
+                    fields["child_info"] = tuple(text_of(option).upper() for option in options)
                 case _:
                     other[item] = plain(value)
     except ValueError as exc:
-        defect = f"the extended data: {exc}"
-    return MailboxInfo(
-        *data.mailbox(name),
-        delimiter_of(delimiter),
-        frozenset(attributes),
-        cast('Literal["LIST", "LSUB", "XLIST"]', data.name),
-        old_name,
-        child_info,
-        extended=ReadOnlyDict(other),
-        defect=defect,
-    )
+        fields["defect"] = f"the extended data: {exc}"
+    return fields | {"extended": ReadOnlyDict(other)}
 
 
 def _status(data: Data) -> MailboxStatus:

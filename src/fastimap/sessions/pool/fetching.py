@@ -127,7 +127,7 @@ def _wait_for(selector: selectors.BaseSelector, lanes: list[Lane], work: bool) -
         if patience is not None:
             due.append(patience)
         if lane.client._socket is not None:
-            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.client._out else 0)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.client._unsent else 0)
             selector.register(lane.client._socket, events)
         else:
             due.append(now)
