@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from fastimap import Limits, SequenceSet, UIDSet, errors
+from fastimap import Client, Limits, SequenceSet, UIDSet, errors
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, FetchResult
 from tests.client.interfaces import Interface, passes
 from tests.client.peers import DONE, asked_for, converse, flags_row
 from tests.client.test_commands import fill
-from tests.imaplib.scripted import Peer
+from tests.imaplib.scripted import Peer, Server
 from tests.servers.dovecot import Dovecot
 
 # fetch_iter.
@@ -703,3 +703,46 @@ def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[...
         b"UID FETCH 2:5 (FLAGS)",
         b"UID FETCH 2:3 (FLAGS)",
     ]
+
+
+class _Pieces:
+    """A socket that has all of an answer, and gives 4 KiB of it at a time."""
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+        self._rest = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+    def recv_into(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = self._given.recv(1 << 20)  # or nothing is there
+            self._given.settimeout(10)
+            while not self._rest.endswith(b"OK done\r\n"):
+                self._rest += self._given.recv(1 << 20)
+            self._given.setblocking(False)
+        piece, self._rest = self._rest[:4096], self._rest[4096:]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def test_all_that_a_slow_link_has_brought_is_looked_at_once(
+    implementation: str, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = b"x" * 5000
+
+    def reply(command: bytes) -> bytes:
+        return (
+            b"".join(b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, body) for uid in range(1, 101)) + DONE
+        )
+
+    taken: list[int] = []
+    with Client("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=10) as client:
+        client.select("INBOX")
+        client._socket = _Pieces(client._socket)
+        take = client._protocol.buffer_updated
+        monkeypatch.setattr(client._protocol, "buffer_updated", lambda size: (taken.append(size), take(size)))
+        assert [row.body for row in client.fetch(range(1, 101), "BODY.PEEK[]")] == [body] * 100
+    assert 500_000 < sum(taken) < 520_000
+    assert len(taken) < 12  # of 64 KiB, and not of 4
