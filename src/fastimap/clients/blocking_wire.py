@@ -120,7 +120,7 @@ class Wire(methods.Client):
             if not self._tls or not self._socket.pending():
                 self._poll.poll(self._longest_wait)  # here a signal does no harm
             try:
-                self._exchange(None, None, _READ, gather=False)
+                self._exchange(None, None, _READ, gather=self._tls)  # without TLS most answers come whole
                 if not pending.done and protocol.error is None:
                     self._deadlines.begun(began, protocol.claimed != claimed)
             except BaseException:
