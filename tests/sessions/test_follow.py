@@ -196,17 +196,6 @@ def test_workers_get_different_messages(account: Account, path: Path) -> None:
     assert sorted(found, key=int) == [str(number) for number in range(40)]
 
 
-def test_batches(account: Account, path: Path) -> None:
-    send(account, *map(str, range(7)))
-    sizes = []
-    with follow(account, cursor=path, start="all", once=True) as mail:
-        for batch in mail.batches(3, seconds=0.2):
-            sizes.append(len(batch))
-            batch.done()
-    assert sizes == [3, 3, 1]
-    assert all_of(account, path) == []
-
-
 def test_done_messages_are_marked_and_moved(account: Account, path: Path) -> None:
     send(account, "a", "b")
     for _ in range(2):  # what a program that ended left in the queue is worked off by the next
@@ -235,18 +224,6 @@ def test_stop_wakes_a_loop_that_waits(account: Account, path: Path) -> None:
     assert mail.state.name == "stopped"
 
 
-def test_seek_rewinds(account: Account, path: Path) -> None:
-    send(account, "a", "b", "c")
-    assert all_of(account, path) == ["a", "b", "c"]
-    with follow(account, cursor=path, start="all", once=True) as mail:
-        mail.seek(2)
-        assert [subject(message) for message in mail] == ["b", "c"]
-    with follow(account, cursor=path, start="all", once=True) as mail:
-        mail.seek("new")
-        assert list(mail) == []
-    assert all_of(account, path) == []
-
-
 def make_anew(account: Account, *subjects: str) -> None:
     with Client(account) as client:
         client.delete_mailbox("Work")
@@ -254,25 +231,6 @@ def make_anew(account: Account, *subjects: str) -> None:
     with Client(account) as client:
         client.create_mailbox("Work")
     send(account, *subjects, mailbox="Work")
-
-
-@pytest.mark.parametrize(
-    ("on_reset", "expected"), [("stop", None), ("new", []), ("all", ["a", "b", "c"]), ("match", ["b", "c"])]
-)
-def test_a_mailbox_that_was_made_anew(account: Account, path: Path, on_reset: str, expected: list[str] | None) -> None:
-    with Client(account) as client:
-        client.create_mailbox("Work")
-    send(account, "a", mailbox="Work")
-    options: dict[str, Any] = {"mailboxes": "Work", "on_reset": on_reset}
-    assert all_of(account, path, **options) == ["a"]
-    make_anew(account, "a", "b", "c")
-    if expected is None:
-        with pytest.raises(errors.UIDValidityChanged, match="Work"):
-            all_of(account, path, **options)
-        return
-    assert all_of(account, path, **options) == expected
-    send(account, "d", mailbox="Work")
-    assert all_of(account, path, **options) == ["d"]
 
 
 def test_a_mailbox_that_is_deleted_and_made_anew_while_it_is_followed(account: Account, path: Path) -> None:
@@ -384,19 +342,6 @@ def test_cuts_while_it_fetches_and_waits(dovecot: Dovecot, account: Account, pat
                 if subject(message) == "more":
                     mail.stop()
         assert found == [*map(str, range(20)), "more"]
-
-
-def test_a_cursor_that_is_gone(account: Account, path: Path) -> None:
-    send(account, "a")
-    all_of(account, path)
-    for file in path.parent.glob(f"{path.name}*"):
-        if not file.name.endswith("-began"):
-            file.unlink()
-    with pytest.raises(errors.CursorFailed, match="gone"):
-        all_of(account, path)
-    assert all_of(account, path, on_reset="new") == []
-    send(account, "b")
-    assert all_of(account, path) == ["b"]
 
 
 def test_a_slow_handler_keeps_its_lease(account: Account, path: Path) -> None:

@@ -206,7 +206,7 @@ def test_a_mailbox_that_was_made_anew(
     assert all_of(colour, account, path, **options) == ["a"]
     make_anew(account, "a", "b", "c")
     if expected is None:
-        with pytest.raises(errors.UIDValidityChanged):
+        with pytest.raises(errors.UIDValidityChanged, match="Work"):
             all_of(colour, account, path, **options)
         return
     seen: list[Any] = []
@@ -218,6 +218,8 @@ def test_a_mailbox_that_was_made_anew(
                 seen.append(subject(event))
                 one.do(event.done())
     assert seen == ["reset", *expected]
+    send(account, "d", mailbox="Work")
+    assert all_of(colour, account, path, **options) == ["d"]
 
 
 @pytest.mark.parametrize("on_reset", ["stop", "new", "all", "match"])
@@ -229,10 +231,12 @@ def test_a_cursor_that_is_gone(account: Account, path: Path, colour: str, on_res
         if file.suffix in (".sqlite", ".sqlite-wal", ".sqlite-shm"):
             file.unlink()
     if on_reset in ("stop", "match"):
-        with pytest.raises(errors.CursorFailed):
+        with pytest.raises(errors.CursorFailed, match="gone"):
             all_of(colour, account, path, on_reset=on_reset)
-    else:
-        assert all_of(colour, account, path, on_reset=on_reset) == (["a", "b"] if on_reset == "all" else [])
+        return
+    assert all_of(colour, account, path, on_reset=on_reset) == (["a", "b"] if on_reset == "all" else [])
+    send(account, "c")
+    assert all_of(colour, account, path) == ["c"]
 
 
 def test_two_on_one_cursor(account: Account, path: Path, colour: str) -> None:
