@@ -125,6 +125,24 @@ def test_seek(account: Account, path: Path, colour: str) -> None:
             assert seen == found
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("old",), "start is"),
+        ((0,), "start is"),
+        ((True,), "start is"),
+        ((-1,), "start is"),
+        (("all", "Work"), "'Work' is not followed"),
+    ],
+)
+def test_seek_to_what_is_not(account: Account, path: Path, colour: str, wrong: Any, said: str) -> None:
+    with (
+        followed(colour, account, cursor=path, start="new") as one,
+        pytest.raises(ValueError, match=said),
+    ):
+        one.mail.seek(*wrong)
+
+
 @pytest.mark.parametrize("messages", [1, 2, 3])
 def test_stop_lets_the_program_end_its_message_and_gives_it_no_other(
     account: Account, path: Path, colour: str, messages: int

@@ -195,11 +195,14 @@ class BaseFollow:
         :param start: ``"new"``, ``"all"``, a date, or the UID of the first message.
         :param mailbox: which; None: all. Leases and parked messages of it are void.
         """
-        if start not in ("new", "all") and not isinstance(start, (date, int)):
+        is_uid = isinstance(start, int) and not isinstance(start, bool) and start > 0
+        if start not in ("new", "all") and not isinstance(start, date) and not is_uid:
             raise ValueError(f'start is "new", "all", a date or a UID, not {start!r:.100}')
-        for watch in self._watches:
-            if mailbox in (None, watch.place.mailbox):
-                watch.seek = start.date() if isinstance(start, datetime) else start
+        watches = [watch for watch in self._watches if mailbox in (None, watch.place.mailbox)]
+        if not watches:
+            raise ValueError(f"the mailbox {mailbox!r:.100} is not followed")
+        for watch in watches:
+            watch.seek = start.date() if isinstance(start, datetime) else start
         self.wake()
 
     # For the body.
@@ -230,8 +233,8 @@ class BaseFollow:
         assert connection is not None
         connection.budget = self._budget
         connection.retry = replace(self._retry, sleep=partial(self._sleep, connection))
-        self._going.pop(None, None)
         self._going[connection] = _Going()
+        self._going.pop(None, None)
         return connection
 
     def _heard(self, client: BaseClient[Any]) -> None:

@@ -35,7 +35,7 @@ class FollowState:
     """Messages that were there at the last look, and are not done."""
     parked: int = 0
     age: float = 0.0
-    """Seconds since the server's last answer, or since the beginning."""
+    """Seconds since the server last said something, or since the beginning; of several connections the most."""
 
 
 @dataclass(frozen=True, slots=True)
