@@ -23,7 +23,7 @@ from fastimap.sessions import writes
 from fastimap.types import FetchResult, Pipeline, Quota
 from tests.client.interfaces import public
 from tests.support import PROJECT
-from tools.generate_methods import RETRY, WRITES
+from tools.generate_methods import AFTER_LOGIN, LOGINS, RETRY, WRITES
 
 INTERFACES = (Client, AsyncClient, Pipeline)
 # What the clients do themselves, each in a method of another name.
@@ -95,6 +95,9 @@ def test_every_command_is_a_method(interface: type, command: type[Command[Any]])
         assert f"\n{RETRY}\n" in (text or "")
         text = (text or "").replace(f"{RETRY}\n", "")
         assert parameters(method, {"self", "retry"}) == parameters(getattr(writes, name), {"client"})
+    if interface is not Pipeline and name in LOGINS:
+        assert (text or "").endswith(f"\n\n{AFTER_LOGIN}")
+        text = (text or "").removesuffix(f"\n\n{AFTER_LOGIN}")
     if interface is not Pipeline and name in OPERATIONS:
         operation = OPERATIONS[name]
         assert text == inspect.getdoc(operation)
