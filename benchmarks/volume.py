@@ -61,16 +61,17 @@ class Mailbox:
         parts = [b"UID %d FLAGS (%b) MODSEQ (%d)" % (uid, flags, self.modified.get(uid, self.most))]
         if b"INTERNALDATE" in items:
             parts.append(b'INTERNALDATE "%02d-Jan-2024 %02d:00:00 +0000"' % (uid % 28 + 1, uid % 24))
+        text = b"Message-ID: <%d@example.org>\r\nSubject: %d\r\n\r\n%b" % (uid, uid, PADDING)
+        if b"RFC822.SIZE" in items:
+            parts.append(b"RFC822.SIZE %d" % len(text))
         if b"ENVELOPE" in items:
             ann = b'(("Ann" NIL "ann%d" "example.org"))' % (uid % 1000)
-            parts.append(b"RFC822.SIZE %d" % (len(PADDING) + 50))
             parts.append(
                 b'ENVELOPE ("Mon, 01 Jan 2024 10:00:00 +0000" "message %d" %b %b %b %b NIL NIL NIL "<%d@example.org>")'
                 % (uid, ann, ann, ann, ann, uid)
             )
             parts.append(b'BODYSTRUCTURE ("text" "plain" ("charset" "utf-8") NIL NIL "7bit" %d 10)' % len(PADDING))
         if b"BODY.PEEK[]" in items:
-            text = b"Message-ID: <%d@example.org>\r\nSubject: %d\r\n\r\n%b" % (uid, uid, PADDING)
             parts.append(b"BODY[] {%d}\r\n%b" % (len(text), text))
         return b"* %d FETCH (%b)\r\n" % (uid, b" ".join(parts))
 

@@ -73,3 +73,15 @@ def test_a_directory_is_not_listed_for_each(
     assert archive.pull(mail.account, tmp_path).flags == MANY
     assert len(listed) < 50
     assert Counter(path.name.rpartition(",")[2] for path in cur.iterdir()) == {"S": MANY - taken_out}
+
+
+def test_flags_of_all_are_one_file_of_changes(mail: Mail, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    many(mail)
+    archive.pull(mail.account, archive.Parquet(tmp_path))
+    mail.client.select("INBOX")
+    mail.client.set_flags("1:*", ["\\Seen"])
+    mail.client.unselect()
+    assert archive.pull(mail.account, archive.Parquet(tmp_path)).flags == MANY
+    assert len([*tmp_path.rglob("changes/*.parquet")]) == 1
+    assert archive.read(tmp_path).to_table(columns=["flags"])["flags"].to_pylist() == [["\\Seen"]] * MANY

@@ -601,7 +601,7 @@ class _Pull:
             _examine(client, place.name, place.uid_validity)
             asked = flag_changes(client, place, found.unsure, self.state, found.since)
             changes = itertools.chain(changes, asked)
-        for some in _chunks(changes, 1000):
+        for some in _chunks(changes, self.store.flags_together):
             report.flags += self.copies.follow(place, some)
 
     def _fetch(

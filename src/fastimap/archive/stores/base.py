@@ -77,7 +77,9 @@ class Store:
     adopts: ClassVar[bool] = True
     """Whether it takes what other programs have pulled."""
     moves_together: ClassVar[int] = 100
-    """So many messages that are in another mailbox by now are moved, and made durable, together."""
+    """So many messages that are in another mailbox by now are moved, and made durable, together;"""
+    flags_together: ClassVar[int] = 1000
+    """and so many that have other flags follow."""
     commit_messages: ClassVar[int] = 1000
     """So many messages are made durable together,"""
     commit_octets: ClassVar[int] = 32 * 1024 * 1024

@@ -94,6 +94,7 @@ class Parquet(Store):
     shared: ClassVar[bool] = True
     adopts: ClassVar[bool] = False
     moves_together: ClassVar[int] = 50_000
+    flags_together: ClassVar[int] = 50_000
     commit_messages: ClassVar[int] = 50_000
     commit_seconds: ClassVar[float] = 60.0
 
