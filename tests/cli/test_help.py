@@ -41,6 +41,13 @@ def test_the_help_of_a_command_imports_no_other() -> None:
     assert ended.stdout == "False\n"
 
 
+def test_what_a_pull_does_not_need_is_not_imported() -> None:
+    """A run with nothing new is the start of Python, and these are a sixth of it."""
+    program = "import sys, fastimap.cli.pull, fastimap.archive._pull; print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {*ended.stdout.split()}.isdisjoint({"ctypes", "tomllib", "getpass", "asyncio", "fastimap.archive.adopt"})
+
+
 def test_every_exit_code_is_documented() -> None:
     for name, code in vars(exits).items():
         if name.isupper():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from .. import search as keys
 from ..clients.blocking import Client
@@ -22,7 +22,6 @@ from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from .adopt import Adopted, Adoption
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import chosen, fits
 from .compare import Change, Comparison, compare, flag_changes, unchanged
@@ -35,6 +34,9 @@ from .signals import held
 from .state import Entry, Place, State
 from .stores.base import Store
 from .stores.maildir import Maildir
+
+if TYPE_CHECKING:
+    from .adopt import Adopted, Adoption
 
 __all__ = ["account_name", "pull"]
 
@@ -727,6 +729,8 @@ def _adoption(options: Options, state: State) -> Adoption | None:
         root = None if kept is None else Path(kept)
     if root is None or not root.is_dir():
         return None
+    from .adopt import Adoption  # few need it, and it is not small
+
     if options.dry_run:
         return Adoption(root)
     state.begin()

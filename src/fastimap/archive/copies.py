@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.sequence_set import UIDSet
-from .adopt import Adopted, Adoption
 from .budgets import Meter
 from .compare import Change
 from .matching import Match
@@ -16,6 +15,9 @@ from .options import Deleted
 from .signals import held
 from .state import Entry, Place, State
 from .stores.base import Message, Store
+
+if TYPE_CHECKING:
+    from .adopt import Adopted, Adoption
 
 __all__ = ["Copies"]
 

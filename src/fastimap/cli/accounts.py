@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import sys
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -152,6 +150,8 @@ def read_config(options: argparse.Namespace) -> dict[str, Any]:
 
 def read_accounts(path: Path) -> dict[str, Any]:
     """Return the accounts of a file."""
+    import tomllib
+
     try:
         read = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -245,6 +245,8 @@ def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> d
         variable, variable_command = variables
         option = "--password-file" if variable == PASSWORD else "--to-password-file"
         raise UsageError(f"no password of {whose}: set password_command, {option}, {variable_command} or {variable}")
+    import getpass
+
     try:
         return {"password": getpass.getpass(f"Password of {whose}: ")}
     except EOFError:

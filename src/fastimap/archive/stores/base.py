@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
+import functools
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -251,17 +251,20 @@ class Store:
         """End."""
 
 
-def _find_syncfs() -> ctypes._NamedFuncPointer | None:
+@functools.cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Return what makes a whole file system durable: 0, or the number of an error; None where there is nothing."""
     if not sys.platform.startswith("linux"):
         return None
+    import ctypes  # a run with nothing new does without
+
     try:
         function = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
         return None
-    return function
+    return lambda descriptor: ctypes.get_errno() if function(descriptor) else 0
 
 
-_syncfs = _find_syncfs()
 _FEW = 16
 """So many files are made durable one by one; more of them at once, where the system can."""
 
@@ -272,10 +275,10 @@ def make_durable(directory: int, names: Sequence[str], directories: Iterable[int
     :param directory: a descriptor of the one that the names are in.
     :param directories: descriptors of those that have changed.
     """
-    if len(names) > _FEW and _syncfs is not None:
-        if _syncfs(directory) == 0:
+    if len(names) > _FEW and (syncfs := _syncfs()) is not None:
+        number = syncfs(directory)
+        if not number:
             return
-        number = ctypes.get_errno()
         if number not in (errno.ENOSYS, errno.EPERM):
             raise OSError(number, os.strerror(number))
     for name in names:
