@@ -31,6 +31,7 @@ STARTED_ONCE = ("cyrus-3.6", "courier-5.0", "dovecot-2.4", "cyrus-3.10")
 FOLDERS = {"servers": "server", "hostile": "hostile", "foreign": "foreign"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's, which reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests by what they need; under xdist, keep those together that share what takes long to make."""
     distributed = config.pluginmanager.hasplugin("xdist")
