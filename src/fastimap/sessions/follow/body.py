@@ -64,6 +64,8 @@ _JUMP = 30.0
 _LOOK_AT_CLOCK = 60.0
 _DELAY = 10.0
 """Seconds before a message that was in vain is delivered again; doubled each time."""
+_LEFT_OUT = "the server left it out of its answer"
+"""Why a message was in vain that is gone, as a rule."""
 
 
 @dataclass(slots=True)
@@ -520,7 +522,7 @@ def _deliver(follow: BaseFollow, client: Persistence, leases: list[Lease]) -> St
                 continue
             yield Give(follow.made(replace(lease, deliveries=count), row))
     for lease in waiting.values():  # gone since the search; where not, the next look finds them
-        yield from _in_vain(follow, lease, "the server left it out of its answer")
+        yield from _in_vain(follow, lease, _LEFT_OUT)
 
 
 def _in_vain(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
@@ -531,9 +533,14 @@ def _in_vain(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
             yield from _park(follow, lease, reason)
         else:
             wait = _DELAY * 2 ** min(count - 1, 8)
-            logger().warning(
-                "UID %d of %r could not be delivered: %s; again in %g s", lease.uid, lease.place.mailbox, reason, wait
-            )
+            if reason != _LEFT_OUT:
+                logger().warning(
+                    "UID %d of %r could not be delivered: %s; again in %g s",
+                    lease.uid,
+                    lease.place.mailbox,
+                    reason,
+                    wait,
+                )
             follow.let_go(lease)
             yield from ask(follow.cursor.again, lease, wait, reason)
     except LeaseLost:
