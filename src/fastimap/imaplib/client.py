@@ -50,6 +50,7 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
         self._dead = ""  # the reason, once it is
         self._cmd_log = deque(maxlen=10)
         self._mode_ascii()
+        _call_in_upper_case()
         if _takes_timeout(self.open):
             self.open(host, port, timeout)
         else:  # written for Python 3.8 or older
@@ -63,11 +64,10 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
                 self.shutdown()
             raise
 
-    def __getattr__(self, attr: str) -> Any:
-        # The commands can be called in upper case too.
-        if attr in Commands:
-            return getattr(self, attr.lower())
-        raise AttributeError(f"Unknown IMAP4 command: {attr!r}")
+    if TYPE_CHECKING:
+
+        def __getattr__(self, attr: str) -> Any:
+            """The commands in upper case; see _call_in_upper_case()."""
 
     def __enter__(self) -> Self:
         return self
@@ -110,6 +110,29 @@ def _takes_timeout(method: Any) -> bool:
     """Whether an open() that may be overridden takes a third argument."""
     code = getattr(getattr(method, "__func__", None), "__code__", None)
     return code is None or code.co_argcount > 3 or bool(code.co_flags & _VARARGS)
+
+
+class _InUpperCase:
+    """A command's name in upper case.
+
+    A __getattr__() that knew all of them would make each use of an attribute, whichever it is, several times as slow.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name.lower()
+
+    def __get__(self, connection: IMAP4 | None, owner: type[IMAP4]) -> Any:
+        return self if connection is None else getattr(connection, self._name)
+
+
+def _call_in_upper_case() -> None:
+    """Let each command be called in upper case too, also one that a program has added to `Commands`."""
+    for name in Commands:
+        if name not in vars(IMAP4):
+            setattr(IMAP4, name, _InUpperCase(name))
+
+
+_call_in_upper_case()
 
 
 class IMAP4_SSL(IMAP4):
