@@ -37,8 +37,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 EXTENSION := setup.py $(shell find src \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' \))
 SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(EXTENSION) $(shell find src -name '*.py')
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-# All the tests together wait longer than they work; the fast ones work.
-WORKERS ?= $(shell echo $$((3 * $(CORES))))
+# All the tests together wait about as long as they work; the fast ones work.
+WORKERS ?= $(shell echo $$((2 * $(CORES))))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 ALONE := not server and not hostile and not foreign
 FAST := not slow and $(ALONE)

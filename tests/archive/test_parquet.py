@@ -16,7 +16,7 @@ import pytest
 from fastimap import Account, Client, UIDSet, archive
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
-from fastimap.archive.shards import hive_value
+from fastimap.archive.shards import Manifest, hive_value, read_manifest
 from fastimap.archive.stores import kind_of, store_at
 from tests.archive.conftest import Mail, stored
 from tests.columns.test_columns import expected
@@ -550,6 +550,17 @@ def test_damage_is_found_and_repaired(mail: Mail, tmp_path: Path, body: bool) ->
     archive.verify(store, mail.account, repair=True)
     assert archive.verify(store, mail.account).good
     assert {name: uids(store, name) for name in ("INBOX", "a/b")} == {"INBOX": list(range(1, 27)), "a/b": [1, 2, 3]}
+
+
+def test_a_manifest_that_is_put_anew_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object store gives as many octets as the one before had."""
+    manifest = Manifest("ann@example.org", "INBOX", 7, name="a.json")
+    comes = [manifest.octets()[:100], manifest.octets()]
+    monkeypatch.setattr(Files, "read", lambda files, name: comes.pop(0))
+    assert read_manifest(Files(str(tmp_path)), "a.json") == manifest
+    comes += [manifest.octets()[:100]] * 10
+    with pytest.raises(archive.StoreError, match=r"a\.json is no manifest"):
+        read_manifest(Files(str(tmp_path)), "a.json")
 
 
 def test_a_budget_counts_what_all_runs_received(mail: Mail, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line in a process of its own, as its user meets it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,12 @@ import pytest
 
 Ended = subprocess.CompletedProcess[str]
 Run = Callable[..., Ended]
+_PROGRESS = re.compile(r"^(.*: )?[0-9,]+ of [0-9,]+ (messages|accounts), .*\n", re.MULTILINE)
+
+
+def complaints(said: str) -> str:
+    """Return what is on standard error besides progress, of which a slow machine shows a line each ten seconds."""
+    return _PROGRESS.sub("", said)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ manifest is not in the store: a file that a run wrote and could not note any mor
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -28,6 +29,7 @@ __all__ = [
     "batches",
     "damage_of",
     "hive_value",
+    "json_in",
     "manifests",
     "read_manifest",
     "table_of",
@@ -37,6 +39,7 @@ FOLDER = MARKER.partition("/")[0]
 """Hidden from what looks for tables: its name begins with an underscore."""
 FORMAT = 1
 _LONGEST = 180
+_READS = 5
 _CUT = re.compile("%[0-9A-F]?$")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%~=#&\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
 
@@ -130,13 +133,25 @@ def _digest(text: str) -> str:
 def read_manifest(files: Files, name: str) -> Manifest:
     """Return a manifest. Raises FileNotFoundError, StoreError."""
     try:
-        values = json.loads(files.read(name))
+        values = json_in(files, name)
         if values.pop("format") != FORMAT:
             raise StoreError(f"{files.path(name)} is of another version of fastimap")
         parts = [Part(**part) for part in values.pop("parts")]
         return Manifest(**values, parts=parts)
     except (ValueError, KeyError, TypeError) as exc:
         raise StoreError(f"{files.path(name)} is no manifest of fastimap's: {exc}") from None
+
+
+def json_in(files: Files, name: str) -> Any:
+    """Return the value in a file of JSON.
+
+    An object store is asked for the size first, and then for so many octets: of what is put anew in between, and is
+    larger, the end is cut off. Then it is read again.
+    """
+    for _ in range(_READS - 1):
+        with contextlib.suppress(ValueError):
+            return json.loads(files.read(name))
+    return json.loads(files.read(name))
 
 
 def manifests(files: Files, accounts: Iterable[str] | None = None) -> list[Manifest]:

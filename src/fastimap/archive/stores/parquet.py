@@ -31,6 +31,7 @@ from ..shards import (
     batches,
     damage_of,
     hive_value,
+    json_in,
     manifests,
     read_manifest,
 )
@@ -68,7 +69,7 @@ class _Shard:
 def _kept_columns(files: Files) -> dict[str, Any]:
     """Return which columns the store has beside those that all have; none where there is no store yet."""
     try:
-        columns: dict[str, Any] = json.loads(files.read(MARKER))["columns"]
+        columns: dict[str, Any] = json_in(files, MARKER)["columns"]
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError):
