@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import builtins
 import collections.abc
 import datetime
@@ -27,7 +28,7 @@ from fastimap.types import Pipeline
 
 HOMES: list[ModuleType] = [fastimap, types, commands, search, errors, sasl, rows]
 # Where everything else comes from that stands in an annotation.
-OUTSIDE = (builtins, typing, collections.abc, datetime, email.message, os, socket, ssl)
+OUTSIDE = (array, builtins, typing, collections.abc, datetime, email.message, os, socket, ssl)
 
 
 # Type variables, None's own type, and what only the commands and the protocol speak of.
