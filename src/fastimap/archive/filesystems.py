@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..columns import pyarrow
-from .system import O_CLOEXEC
+from .system import O_BINARY, O_CLOEXEC
 
 __all__ = ["Files"]
 
@@ -104,7 +104,7 @@ class Files:
             missing.append(missing[-1].parent)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.part")
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC, 0o600)
+        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY, 0o600)
         try:
             try:
                 view = memoryview(octets)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..report import Progress
-from ..system import O_CLOEXEC
+from ..system import O_BINARY, O_CLOEXEC
 
 __all__ = ["Gauge", "Gauges"]
 
@@ -25,10 +25,8 @@ class Gauge(NamedTuple):
 
     def noting(self) -> Callable[[Progress], object] | None:
         """Return a function that notes it; None where the file is not to be had: on another machine."""
-        if not hasattr(os, "pwrite"):
-            return None
         try:
-            file = os.open(self.path, os.O_WRONLY | O_CLOEXEC)
+            file = os.open(self.path, os.O_WRONLY | O_CLOEXEC | O_BINARY)
         except OSError:
             return None
         return _Noting(file, self.number * _NUMBERS.size)
@@ -41,7 +39,8 @@ class _Noting:
 
     def __call__(self, now: Progress) -> None:
         with contextlib.suppress(OSError):  # a full disk is said by what writes mail
-            os.pwrite(self._file, _NUMBERS.pack(now.all_done, now.all_octets), self._offset)
+            os.lseek(self._file, self._offset, os.SEEK_SET)
+            os.write(self._file, _NUMBERS.pack(now.all_done, now.all_octets))
 
     def __del__(self) -> None:
         os.close(self._file)
@@ -68,8 +67,9 @@ class Gauges:
     def read(self, gauge: Gauge) -> tuple[int, int]:
         """Return messages and octets that a task has written."""
         octets = b""
-        if self._file is not None and hasattr(os, "pread"):
-            octets = os.pread(self._file, _NUMBERS.size, gauge.number * _NUMBERS.size)
+        if self._file is not None:
+            os.lseek(self._file, gauge.number * _NUMBERS.size, os.SEEK_SET)
+            octets = os.read(self._file, _NUMBERS.size)
         return _NUMBERS.unpack(octets) if len(octets) == _NUMBERS.size else (0, 0)
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from ..errors import StoreError
 from ..state import Entry, Place, State
-from ..system import O_CLOEXEC, O_NOFOLLOW
+from ..system import O_BINARY, O_CLOEXEC, O_NOFOLLOW
 from .base import Store
 
 __all__ = ["AppendingStore"]
@@ -67,7 +67,7 @@ class AppendingStore(Store):
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         offset = self.state.length(name)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_BINARY, 0o600)
         try:
             with self.locked(path, file):
                 size = os.fstat(file).st_size
@@ -105,7 +105,7 @@ class AppendingStore(Store):
         header = json.dumps(
             {"file": name, "offset": offset, "length": len(octets), "digest": sha256(octets).hexdigest()}
         )
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY, 0o600)
         try:
             before = os.fstat(file).st_size
             try:
@@ -132,7 +132,7 @@ class AppendingStore(Store):
             file_path = self.root / name
             if self.state.length(name) >= offset + len(octets) or not file_path.exists():
                 continue  # it was committed, or nothing of it was written
-            file = os.open(file_path, os.O_RDWR | O_CLOEXEC)
+            file = os.open(file_path, os.O_RDWR | O_CLOEXEC | O_BINARY)
             try:
                 with self.locked(file_path, file):
                     size = os.fstat(file).st_size

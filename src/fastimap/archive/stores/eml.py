@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place
-from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
+from ..system import O_BINARY, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
 from .base import Message, Store, make_durable
 
 __all__ = ["EmlDirectory"]
 
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_BINARY
 
 
 class EmlDirectory(Store):
