@@ -145,8 +145,8 @@ def read_manifest(files: Files, name: str) -> Manifest:
 def json_in(files: Files, name: str) -> Any:
     """Return the value in a file of JSON.
 
-    An object store is asked for the size first, and then for so many octets: of what is put anew in between, and is
-    larger, the end is cut off. Then it is read again.
+    From an object store a file is read in two steps, its size and then that many octets. If it is replaced in between
+    by a larger one, the end is missing; so what is no JSON is read again. Raises FileNotFoundError, ValueError.
     """
     for _ in range(_READS - 1):
         with contextlib.suppress(ValueError):
