@@ -317,7 +317,7 @@ class LeaseLost(FastimapError):
 
 
 class PoolTimeout(FastimapError, TimeoutError):
-    """No connection of a pool was free in time, or too many wait for one."""
+    """No connection of a pool was free, or could be opened, in time; or too many wait for one."""
 
     advice = Advice.RETRY
 

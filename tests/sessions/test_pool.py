@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("implementation")
 
 LOGIN: dict[str, Any] = {"tls": False, "user": "user", "password": "password", "mechanism": "LOGIN", "timeout": 10}
 RETRY = Retry(attempts=3, first=0.0, longest=0.0, burst=1000)
+STUBBORN = Retry(attempts=1000, within=None, first=0.01, longest=0.02, burst=1000)
 
 
 @pytest.fixture
@@ -483,14 +485,14 @@ def test_no_login_is_due_in_time(server: IMAPServer) -> None:
     with Pool(server.host, server.port, max_lifetime=0.0, retry=retry, **LOGIN) as pool:
         with pool.client():
             pass
-        with pytest.raises(errors.PoolTimeout, match="the next is due in"), pool.client(timeout=30):
+        with pytest.raises(errors.PoolTimeout, match="the next attempt is due in"), pool.client(timeout=30):
             pass
         assert (pool.stats().connections, pool.stats().timeouts) == (0, 1)
 
     async def body(pool: AsyncPool) -> None:
         async with pool.client():
             pass
-        with pytest.raises(errors.PoolTimeout, match="the next is due in"):
+        with pytest.raises(errors.PoolTimeout, match="the next attempt is due in"):
             async with pool.client(timeout=30):
                 pass
         assert (pool.stats().connections, pool.stats().timeouts) == (0, 1)
@@ -519,3 +521,66 @@ def test_asyncpool_a_task_that_is_cancelled_amid_a_command_leaves_it_in_step(ser
         assert (pool.stats().connections, pool.stats().idle) == (1, 1)
 
     run(server, body, connections=1)
+
+
+@pytest.fixture(params=["down", "silent"])
+def unreachable(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A port on which nobody listens, or on which connections are taken and nothing is said."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_who_asks_for_a_connection_to_a_server_that_is_down_waits_no_longer_than_said(unreachable: int) -> None:
+    with Pool("127.0.0.1", unreachable, retry=STUBBORN, **LOGIN) as pool:
+        for _ in range(2):
+            with pytest.raises(errors.PoolTimeout, match="opened in time"), pool.client(timeout=0.1):
+                pass
+        with pytest.raises(errors.PoolTimeout, match="opened in time"):
+            list(pool.fetch_iter("INBOX", "1:*", timeout=0.1))
+        assert (pool.stats().connections, pool.stats().timeouts) == (0, 3)
+
+
+def test_asyncpool_who_asks_for_a_connection_to_a_server_that_is_down_waits_no_longer_than_said(
+    unreachable: int,
+) -> None:
+    async def main() -> None:
+        async with AsyncPool("127.0.0.1", unreachable, retry=STUBBORN, **LOGIN) as pool:
+            for _ in range(2):
+                with pytest.raises(errors.PoolTimeout, match="opened in time"):
+                    async with pool.client(timeout=0.1):
+                        pass
+            with pytest.raises(errors.PoolTimeout, match="opened in time"):
+                [row async for row in pool.fetch_iter("INBOX", "1:*", timeout=0.1)]
+            assert (pool.stats().connections, pool.stats().timeouts) == (0, 3)
+
+    asyncio.run(main())
+
+
+def test_what_was_lost_while_idle_is_made_anew_within_the_time(server: IMAPServer) -> None:
+    made: list[socket.socket] = []
+
+    def once(host: str, port: int) -> socket.socket:
+        if made:
+            raise ConnectionRefusedError("down")
+        made.append(socket.create_connection((host, port)))
+        return made[0]
+
+    with Pool(server.host, server.port, socket=once, retry=STUBBORN, **LOGIN) as pool:
+        with pool.client() as client:
+            client.list_mailboxes()
+        server.disconnect_all()
+        client._fail(errors.Disconnected("cut"))
+        with pytest.raises(errors.PoolTimeout, match="opened in time"), pool.client(timeout=0.1):
+            pass
+        assert pool.stats().connections == 0
+
+
+def test_what_a_pool_says_of_a_server_that_was_down_just_now(unreachable: int) -> None:
+    retry = Retry(attempts=2, first=60.0, longest=60.0, random=lambda: 1.0)
+    with Pool("127.0.0.1", unreachable, retry=retry, **{**LOGIN, "timeout": 0.1}) as pool:
+        for said in ("opened in time", "was not reached.* next attempt is due in"):
+            with pytest.raises(errors.PoolTimeout, match=said), pool.client(timeout=0.3):
+                pass

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, errors
+from fastimap import AsyncClient, Client, Retry, errors
 from fastimap.search import all_
 from tests.client.peers import DONE, converse
 
@@ -75,3 +76,33 @@ def test_the_shorter_of_two_deadlines_holds(implementation: str, serve: Callable
             client.search(all_)
         slow.let.set()
         client.noop()
+
+
+def unreachable(listens: bool) -> socket.socket:
+    """A port on which nobody listens, or on which connections are taken and nothing is said."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    if listens:
+        listener.listen()
+    return listener
+
+
+@pytest.mark.parametrize("listens", [False, True])
+@pytest.mark.parametrize("tls", [False, True, "starttls"])
+def test_connecting_counts_and_so_do_the_waits_between_attempts(listens: bool, tls: Any) -> None:
+    retry = Retry(attempts=1000, within=None, first=0.01, longest=0.02, burst=1000)
+    with unreachable(listens) as listener:
+        port = listener.getsockname()[1]
+        client = Client("127.0.0.1", port, tls=tls, timeout=30, retry=retry)
+        with pytest.raises(errors.DeadlinePassed) as caught, client.deadline(0.05):
+            client.search(all_)
+        assert caught.value.seconds == 0.05
+
+        async def main() -> None:
+            client = AsyncClient("127.0.0.1", port, tls=tls, timeout=30, retry=retry)
+            with pytest.raises(errors.DeadlinePassed) as caught:
+                async with client.deadline(0.05):
+                    await client.search(all_)
+            assert caught.value.seconds == 0.05
+
+        asyncio.run(main())

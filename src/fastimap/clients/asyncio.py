@@ -431,7 +431,7 @@ class AsyncClient(methods.AsyncClient):
 
         :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
 
-        The deadlines of `Timeouts` hold all the same.
+        Connecting, and the waits between attempts at it, count too. The deadlines of `Timeouts` hold all the same.
         """
         try:
             async with asyncio.timeout(seconds) as limit:

@@ -16,7 +16,7 @@ from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.protocol import Event, Protocol
 from ..conversation.streams import FetchStream, IdleStream
-from ..errors import CommandError, Disconnected, StateError, Timeout
+from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
@@ -99,10 +99,10 @@ class Client(Wire):
 
     def _connect(self) -> None:
         given = self._settings
-        timeout = given.timeouts.connect
+        timeout = self._time_to_connect()
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            self._socket = connect(given)
+            self._socket = connect(given.__replace__(timeouts=given.timeouts.__replace__(connect=timeout)))
             if given.tls is True and not isinstance(self._socket, ssl.SSLSocket):
                 self._wrap(deadline)
             if isinstance(self._socket, ssl.SSLSocket):
@@ -120,7 +120,19 @@ class Client(Wire):
             self._protocol.established = True
         except BaseException as exc:
             self._fail(exc if isinstance(exc, Exception) else Disconnected("connecting was interrupted"))
+            if isinstance(exc, Timeout) and self._call_ends is not None and time.monotonic() >= self._call_ends[0]:
+                raise DeadlinePassed(self._call_ends[1]) from exc
             raise
+
+    def _time_to_connect(self) -> float | None:
+        """Return the seconds that connecting may take; raise DeadlinePassed where the caller has none left."""
+        timeout = self._settings.timeouts.connect
+        if self._call_ends is None:
+            return timeout
+        left = self._call_ends[0] - time.monotonic()
+        if left <= 0:
+            raise DeadlinePassed(self._call_ends[1])
+        return left if timeout is None else min(left, timeout)
 
     def _connect_instead_of(self, dead: Protocol) -> None:
         """Make one attempt at a connection in the place of a dead one, unless that was done."""
@@ -147,8 +159,14 @@ class Client(Wire):
         self._lasting.opened(None)
 
     def _sleep(self, seconds: float, by: Callable[[float], object] | None) -> None:
-        if seconds > 0:
-            (by or time.sleep)(seconds_to_sleep(seconds))
+        if seconds <= 0:
+            return
+        seconds = seconds_to_sleep(seconds)
+        limit = self._call_ends
+        if limit is not None and time.monotonic() + seconds > limit[0]:
+            (by or time.sleep)(max(0.0, limit[0] - time.monotonic()))
+            raise DeadlinePassed(limit[1])
+        (by or time.sleep)(seconds)
 
     def reconnect(self) -> None:
         """Connect anew with the same settings (a token provider is asked again) and select the same mailbox again.
@@ -425,7 +443,7 @@ class Client(Wire):
 
         :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
 
-        The deadlines of `Timeouts` hold all the same.
+        Connecting, and the waits between attempts at it, count too. The deadlines of `Timeouts` hold all the same.
         """
         before = self._call_ends
         ends = time.monotonic() + seconds
@@ -467,7 +485,7 @@ class Client(Wire):
             another._call_ends = self._call_ends
             with another:
                 return another._run_flow(step.flow)
-        timeout = self._settings.timeouts.connect
+        timeout = self._time_to_connect()
         self._wrap(None if timeout is None else time.monotonic() + timeout)
         self._watch()
         self._protocol.tls_started()

@@ -86,8 +86,8 @@ def connecting(client: Persistence) -> Flow[None]:
     login, within = client.budget.until_login(), client.retry.within
     if within is not None and login > within:
         raise ConnectFailed(
-            f"{client.retry.burst} logins in a row were made, and the next is due in {login:.3g} s (Retry(burst=)): "
-            f"that is over {within:g} s (Retry(within=))"
+            f"{client.budget.why()}, and the next attempt is due in {login:.3g} s: that is over {within:g} s "
+            "(Retry(within=))"
         )
     while True:
         try:

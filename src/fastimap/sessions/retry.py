@@ -152,6 +152,13 @@ class Budget:
         with self._lock:
             return self._wait(self._retry.clock())
 
+    def why(self) -> str:
+        """Return why nobody may log in now."""
+        with self._lock:
+            if self._not_before > self._retry.clock():
+                return "the server was not reached, or let nobody in"
+            return f"{self._retry.burst} logins in a row were made (Retry(burst=))"
+
     def _wait(self, now: float) -> float:
         whole_at = max(self._full_at, now) + _EVERY
         return max(0.0, whole_at - self._retry.burst * _EVERY - now, self._not_before - now)

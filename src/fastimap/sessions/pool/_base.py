@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import replace
 from typing import Any, Generic
 
-from ...errors import PoolTimeout
+from ...errors import DeadlinePassed, Disconnected, PoolTimeout
 from ...model.sequence_set import MessageSet, UIDSet, uid_set
 from ...settings import Account
 from ..retry import Budget, Retry
@@ -91,10 +91,15 @@ class BasePool(Generic[C]):
         """Raise PoolTimeout where nobody may log in before `until`."""
         if until is not None and (login := self._budget.until_login()) > max(until - time.monotonic(), 0.0):
             self._book.timeouts += 1
-            raise PoolTimeout(
-                f"no connection is open, and {self._retry.burst} logins in a row were made: the next is due in "
-                f"{login:.3g} s (Retry(burst=))"
-            )
+            why = self._budget.why()
+            raise PoolTimeout(f"no connection is open, and {why}: the next attempt is due in {login:.3g} s")
+
+    def _late(self, client: C) -> PoolTimeout:
+        """Return what to raise where a connection was not open in time."""
+        self._book.timeouts += 1
+        error = client._protocol.error
+        because = "" if error is None or isinstance(error, (Disconnected, DeadlinePassed)) else f": {error}"
+        return PoolTimeout(f"no connection could be opened in time{because}")
 
     def _new(self) -> C:
         client: C = self._make(self._account, socket=self._socket, retry=self._retry)

@@ -14,7 +14,7 @@ from ...clients.asyncio import AsyncClient
 from ...clients.rows import AsyncBatches
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
-from ...errors import CommandError, ConnectionLost, PoolTimeout, UIDValidityChanged
+from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout, UIDValidityChanged
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet
 from ...search import uid
@@ -70,27 +70,31 @@ class AsyncPool(BasePool[AsyncClient]):
     ) -> AsyncIterator[AsyncClient]:
         """Lend a connection that has `mailbox` selected; see `Pool.selected`."""
         async with self._lent(mailbox, timeout) as client:
-            if client.session.mailbox != mailbox or client.session.examined != read_only:
-                await client.select(mailbox, read_only=read_only)
+            await self._select(client, mailbox, read_only)
             yield client
 
     @contextlib.asynccontextmanager
-    async def _lent(self, mailbox: str | None, seconds: float | None) -> AsyncIterator[AsyncClient]:
-        one = await self._take(mailbox, seconds)
+    async def _lent(
+        self, mailbox: str | None, seconds: float | None, *, free: float | None = None
+    ) -> AsyncIterator[AsyncClient]:
+        one = await self._take(mailbox, seconds, free)
         try:
             yield one.client
         finally:
             await asyncio.shield(asyncio.ensure_future(self._give_back(one)))
 
-    async def _take(self, mailbox: str | None, seconds: float | None) -> Resting[AsyncClient]:
-        until = None if seconds is None else time.monotonic() + seconds
+    async def _take(self, mailbox: str | None, seconds: float | None, free: float | None) -> Resting[AsyncClient]:
+        """Return a connection that is open within `seconds`, and free, or not yet there, within `free`."""
+        now = time.monotonic()
+        open_until = None if seconds is None else now + seconds
+        until = open_until if free is None else now + free
         first = False
         while True:
             one = await self._wait(mailbox, until, first)
             if one is None:
                 try:
                     self._in_time(until)
-                    return await self._opened()
+                    return await self._opened(open_until)
                 except BaseException as exc:
                     fewer = isinstance(exc, Exception) and too_many(exc) and self._book.too_many(time.monotonic())
                     self._book.gone(time.monotonic())
@@ -99,7 +103,8 @@ class AsyncPool(BasePool[AsyncClient]):
                     first = True
                     continue
             try:
-                await self._check(one)
+                async with self._in_seconds(one.client, open_until):
+                    await self._check(one)
             except BaseException:
                 await self._close([one])
                 raise
@@ -131,25 +136,41 @@ class AsyncPool(BasePool[AsyncClient]):
             raise
         return waiter.given
 
-    async def _opened(self) -> Resting[AsyncClient]:
+    @contextlib.asynccontextmanager
+    async def _in_seconds(self, client: AsyncClient, until: float | None) -> AsyncIterator[None]:
+        """Raise PoolTimeout where `client` is not done by then."""
+        if until is None:
+            yield
+            return
+        try:
+            async with client.deadline(until - time.monotonic()):
+                yield
+        except DeadlinePassed as exc:
+            raise self._late(client) from exc
+
+    async def _opened(self, until: float | None) -> Resting[AsyncClient]:
         client = self._new()
         try:
-            try:
-                await client._connect_instead_of(client._protocol)
-            except Exception as exc:
-                if too_many(exc) and self._book.open > 1:
-                    raise
-                if is_refusal(exc) and callable(self._account.token):  # by another token it may be accepted
-                    await client._connect_instead_of(client._protocol)
-                elif helps(exc):
-                    await client.connect()
-                else:
-                    raise
+            async with self._in_seconds(client, until):
+                await self._open(client)
         except BaseException:
             await client.close()
             raise
         self._book.opened += 1
         return Resting(client, time.monotonic(), time.monotonic())
+
+    async def _open(self, client: AsyncClient) -> None:
+        try:
+            await client._connect_instead_of(client._protocol)
+        except Exception as exc:
+            if too_many(exc) and self._book.open > 1:
+                raise
+            if is_refusal(exc) and callable(self._account.token):  # by another token it may be accepted
+                await client._connect_instead_of(client._protocol)
+            elif helps(exc):
+                await client.connect()
+            else:
+                raise
 
     async def _check(self, one: Resting[AsyncClient]) -> None:
         client = one.client
@@ -204,8 +225,9 @@ class AsyncPool(BasePool[AsyncClient]):
             clients = [first]
             try:
                 while len(clients) < min(self._book.limit, len(work)):
-                    other = self.selected(mailbox, read_only=read_only, timeout=0)
-                    clients.append(await stack.enter_async_context(other))
+                    other = await stack.enter_async_context(self._lent(mailbox, timeout, free=0))
+                    await self._select(other, mailbox, read_only)
+                    clients.append(other)
             except (PoolTimeout, CommandError, ConnectionLost):
                 pass  # it is done by those that are there
             for client in clients[1:]:
@@ -244,6 +266,10 @@ class AsyncPool(BasePool[AsyncClient]):
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _select(self, client: AsyncClient, mailbox: str, read_only: bool) -> None:
+        if client.session.mailbox != mailbox or client.session.examined != read_only:
+            await client.select(mailbox, read_only=read_only)
 
     async def map(
         self,

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from ...clients.blocking import Client
-from ...errors import CommandError, ConnectionLost, PoolTimeout
+from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
@@ -77,7 +77,7 @@ class Pool(BasePool[Client]):
     def client(self, *, timeout: float | None = 30.0) -> Iterator[Client]:
         """Lend a connection, with any mailbox selected or none.
 
-        :param timeout: seconds to wait until one is free; None: any time. Raises PoolTimeout after that.
+        :param timeout: seconds to wait until one is free, and open; None: any time. Raises PoolTimeout after that.
         """
         with self._lent(None, timeout) as client:
             yield client
@@ -102,8 +102,11 @@ class Pool(BasePool[Client]):
         finally:
             self._give_back(one)
 
-    def _take(self, mailbox: str | None, timeout: float | None) -> Resting[Client]:
-        until = None if timeout is None else time.monotonic() + timeout
+    def _take(self, mailbox: str | None, timeout: float | None, *, free: float | None = None) -> Resting[Client]:
+        """Return a connection that is open within `timeout`, and free, or not yet there, within `free`."""
+        now = time.monotonic()
+        open_until = None if timeout is None else now + timeout
+        until = open_until if free is None else now + free
         first = False
         while True:
             waiter = self._wait(mailbox, until, first)
@@ -111,7 +114,7 @@ class Pool(BasePool[Client]):
             if one is None:
                 try:
                     self._in_time(until)
-                    return self._opened()
+                    return self._opened(open_until)
                 except Exception as exc:
                     with self._lock:
                         fewer = too_many(exc) and self._book.too_many(time.monotonic())
@@ -125,7 +128,8 @@ class Pool(BasePool[Client]):
                         self._book.gone(time.monotonic())
                     raise
             try:
-                self._check(one)
+                with self._in_seconds(one.client, open_until):
+                    self._check(one)
             except BaseException:
                 self._close([one])
                 raise
@@ -170,25 +174,41 @@ class Pool(BasePool[Client]):
             with self._lock:
                 self._book.gone(time.monotonic())
 
-    def _opened(self) -> Resting[Client]:
+    @contextlib.contextmanager
+    def _in_seconds(self, client: Client, until: float | None) -> Iterator[None]:
+        """Raise PoolTimeout where `client` is not done by then."""
+        if until is None:
+            yield
+            return
+        try:
+            with client.deadline(until - time.monotonic()):
+                yield
+        except DeadlinePassed as exc:
+            raise self._late(client) from exc
+
+    def _opened(self, until: float | None) -> Resting[Client]:
         client = self._new()
         try:
-            try:
-                client._connect_instead_of(client._protocol)
-            except Exception as exc:
-                if too_many(exc) and self._book.open > 1:
-                    raise
-                if is_refusal(exc) and callable(self._account.token):  # by another token it may be accepted
-                    client._connect_instead_of(client._protocol)
-                elif helps(exc):
-                    client.connect()
-                else:
-                    raise
+            with self._in_seconds(client, until):
+                self._open(client)
         except BaseException:
             client.close()
             raise
         self._book.opened += 1
         return Resting(client, time.monotonic(), time.monotonic())
+
+    def _open(self, client: Client) -> None:
+        try:
+            client._connect_instead_of(client._protocol)
+        except Exception as exc:
+            if too_many(exc) and self._book.open > 1:
+                raise
+            if is_refusal(exc) and callable(self._account.token):  # by another token it may be accepted
+                client._connect_instead_of(client._protocol)
+            elif helps(exc):
+                client.connect()
+            else:
+                raise
 
     def _check(self, one: Resting[Client]) -> None:
         """See whether a connection still lives; if not, its client makes it anew."""
@@ -256,7 +276,7 @@ class Pool(BasePool[Client]):
             work: deque[UIDSet] = deque(wanted.chunks(PIECE))
             with contextlib.suppress(PoolTimeout, CommandError, ConnectionLost):  # then those that are there do it
                 while len(lanes) < min(self._book.limit, len(work)):
-                    lanes.append(Lane(self._take(mailbox, 0)))
+                    lanes.append(Lane(self._take(mailbox, timeout, free=0)))
                     self._select(lanes[-1].client, mailbox, read_only)
             for lane in lanes[1:]:
                 if lane.client.session.mailbox != mailbox:
