@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from fastimap import imaplib
+from fastimap.imaplib import sending
+from fastimap.testing import IMAPServer
 from tests.imaplib.canned import Canned
 from tests.imaplib.conftest import Connect, Serve
 from tests.imaplib.scripted import Peer
@@ -190,6 +194,68 @@ def test_an_interrupt_between_responses_does_no_harm() -> None:
         client._get_response()
     client.canned.octets = b"* 1 EXISTS\r\n"
     assert client._get_response() == b"* 1 EXISTS"
+
+
+class Interruptible(imaplib.IMAP4):
+    """Notes what it sends; Ctrl-C comes before the given line of the code that sends a command."""
+
+    def __init__(self, server: IMAPServer, line: int) -> None:
+        self.sent = b""
+        self.left = line
+        super().__init__(server.host, server.port, timeout=10)
+
+    def send(self, data: Any) -> None:
+        self.sent += data
+        super().send(data)
+
+    def trace(self, frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename != sending.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if not self.left:
+                raise KeyboardInterrupt
+        return self.trace
+
+    def until_interrupted(self) -> bool:
+        """Append a message; False if the command was complete before the interrupt."""
+        before = sys.gettrace()
+        try:
+            with self:
+                self.login("user", "password")
+                self.sent = b""
+                sys.settrace(self.trace)
+                try:
+                    self.append("INBOX", None, None, b"Subject: x\r\n\r\n" + 1000 * b"x")
+                finally:
+                    sys.settrace(before)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+
+def test_an_interrupt_anywhere_in_an_append_leaves_no_server_waiting() -> None:
+    """A LOGOUT after the announcement of a literal would be octets of that literal: both would wait, for ever."""
+    with IMAPServer() as server:
+        line = announced = 0
+        interrupted = True
+        while interrupted:
+            line += 1
+            client = Interruptible(server, line)
+            interrupted = client.until_interrupted()
+            if b" {1014}\r\n" in client.sent:
+                announced += 1
+                assert client.sock.fileno() == -1
+                assert b" LOGOUT" not in client.sent or b"xx\r\n" in client.sent, line
+    assert line > announced > 3
+
+
+def test_a_literal_that_was_not_sent_is_not_sent_with_logout() -> None:
+    with IMAPServer() as server:
+        client = imaplib.IMAP4(server.host, server.port)
+        client.literal = b"x"
+        client.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert client.sock.fileno() == -1
 
 
 def test_a_socket_error(connect: Connect) -> None:

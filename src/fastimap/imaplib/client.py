@@ -72,10 +72,17 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        if self.state != "LOGOUT":
-            with suppress(OSError, self.abort):
-                self.logout()
+    def __exit__(self, exc_type: type[BaseException] | None = None, *exc_info: object) -> None:
+        if self.state == "LOGOUT":
+            return
+        if exc_type is not None:
+            self.literal = None  # of a command that was not sent
+            if None in self.tagged_commands.values():
+                # A server that waits for a literal takes LOGOUT for octets of it, and waits on.
+                self._die(f"{exc_type.__name__} in the middle of a command")
+                return
+        with suppress(OSError, self.abort):
+            self.logout()
 
     def recent(self) -> Result:
         """Return the RECENT responses received, after a NOOP if there is none yet; [None] if none came."""
