@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import pickle
+import random
 import sys
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from types import FrameType
 from typing import Any
 
@@ -21,6 +23,7 @@ from fastimap.model.message import (
     Streamed,
     canonical_section,
 )
+from fastimap.model.words import MONTHS
 
 NOTHING = BodyStructure("1", "text", "plain", (), None, None, "7bit", 2, 1, None, (), None, None, (), None, ())
 ROW = FetchedMessage(sequence_number=7, uid=5)
@@ -103,6 +106,32 @@ PARIS = timezone(timedelta(hours=2))
 )
 def test_date(octets: bytes | None, date: datetime | None) -> None:
     assert envelope(date_octets=octets).date == date
+
+
+def test_dates_are_as_the_standard_library_reads_them() -> None:
+    """Those of the form that nearly all have are read without it."""
+    chance = random.Random(5)
+    read = 0
+    for _ in range(5000):
+        day = chance.choice(["Mon, ", "Tue,", "", "mon, "]) + chance.choice(["0", "1", "01", "29", "30", "31", "32"])
+        month = chance.choice([*MONTHS, "feb", "Foo"])
+        year = chance.choice(["1970", "2023", "2024", "99", "0999", "1000", "9999"])
+        clock = chance.choice(["00", "9", "23", "24"]) + chance.choice([":00", ":59", ":60"])
+        second = chance.choice([":00", ":59", ":60", ""])
+        zone = chance.choice(
+            ["+0000", "-0000", "+0100", "-0530", "+1459", "+1500", "-1400", "+2400", "GMT", "EST", "+01:00", "+0160"]
+        )
+        octets = f"{day} {month} {year} {clock}{second} {zone}{chance.choice(['', ' (UTC)', ' (a b)', 'x'])}".encode()
+        date = envelope(date_octets=octets).date
+        try:
+            expected = parsedate_to_datetime(octets.decode())
+        except ValueError:
+            assert date is None, octets
+            continue
+        assert date == (expected if expected.tzinfo else expected.replace(tzinfo=UTC)), octets
+        assert date.utcoffset() == (expected.utcoffset() or timedelta(0)), octets
+        read += 1
+    assert read > 500
 
 
 def test_address() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -11,6 +10,7 @@ from itertools import accumulate, chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ..model._dates import DATE
 from ..model.message import BodyStructure, Defect, Envelope, FetchedMessage
 from ..model.text import decoded_field, plain_text
 from ..model.words import MONTHS
@@ -27,11 +27,6 @@ _OCTETS: Final = 8 * 1024 * 1024
 """So many rows, or octets in them, make a record batch."""
 _REMEMBERED: Final = 20_000
 _NOTHING: Final = Envelope(None, None, (), (), (), (), (), (), None, None)
-# What RFC 5322 has, as nearly all mail has it; all else is left to the standard library.
-_DATE: Final = re.compile(
-    rb"(?:[A-Z][a-z][a-z], ?)?(\d\d?) ((?:" + b"|".join(month.encode() for month in MONTHS) + rb") [1-9]\d{3}) "
-    rb"((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d) ([+-](?:0\d|1[0-4])[0-5]\d)(?: \([A-Za-z]{1,5}\))?"
-)
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _SECOND: Final = 1_000_000  # microseconds
 _DAY: Final = 86_400 * _SECOND
@@ -236,7 +231,7 @@ class Builder:
         """Return a Date field in microseconds since 1970; as `Envelope.date` has it."""
         if octets is None:
             return None
-        found = _DATE.fullmatch(octets)
+        found = DATE.fullmatch(octets)
         if found is not None:
             day, month, clock, second, zone = found.groups()
             began, length = self._months[month]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAli
 
 from ..errors import NotFetched
 from . import content
+from ._dates import mail_date
 from ._patterns import pattern
 from .content import Attachment
 from .headers import Headers
@@ -152,14 +153,14 @@ class Address(NamedTuple):
     @property
     def mailbox(self) -> str | None:
         """What stands before the "@"; for the start of a group, the group's name."""
-        octets, _ = self._without_angles()
-        return _plain(octets)
+        octets = self.mailbox_octets
+        return _plain(self._without_angles()[0] if octets and octets[0] == _ANGLE else octets)
 
     @property
     def host(self) -> str | None:
         """What follows the "@"; None for both ends of a group."""
-        _, octets = self._without_angles()
-        return _plain(octets)
+        octets = self.mailbox_octets
+        return _plain(self._without_angles()[1] if octets and octets[0] == _ANGLE else self.host_octets)
 
     @property
     def email(self) -> str:
@@ -167,6 +168,9 @@ class Address(NamedTuple):
 
         The mailbox alone where the message had no host.
         """
+        octets = b"%b@%b" % (self.mailbox_octets or b"", self.host_octets or b"")
+        if _USUAL_EMAIL.fullmatch(octets):
+            return octets.decode()
         mailbox, host = self.mailbox, self.host
         return "" if mailbox is None or host is None else address_text(mailbox, host)
 
@@ -232,9 +236,7 @@ class Envelope(NamedTuple):
         """The Date field, aware; None where it is absent or no date. Without a usable zone it is taken as UTC."""
         if self.date_octets is None:
             return None
-        from ._email import parsed_date
-
-        return parsed_date(self.date_octets)
+        return mail_date(self.date_octets)
 
     @property
     def subject(self) -> str | None:
@@ -855,6 +857,9 @@ def no_uid(row: FetchedMessage) -> NotFetched:
 
 
 _FIELD_LIST = pattern(r"([^ (]*) *\(([^)]*)\)?\Z")
+# Atoms of US-ASCII on both sides (RFC 5322, section 3.2.3): an address as it stands, as nearly all are.
+_USUAL_EMAIL = pattern(rb"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*")
+_ANGLE: Final = ord("<")
 
 
 def _plain(octets: bytes | None) -> str | None:
