@@ -224,10 +224,17 @@ def search_key(key: SearchKey) -> SearchKey:
     if isinstance(key, SearchKey):
         return key
     if isinstance(key, str):
-        raise TypeError(
-            f"a search key is no str: use the keys of fastimap.search, such as unseen, or search.raw({key!r:.100})"
-        )
-    if callable(key):
+        names = (key.lower(), f"{key.lower()}_")
+        named = next((name for name in names if isinstance(globals().get(name), Key)), None)
+        such = f"fastimap.search.{named}" if named else "a key of fastimap.search, such as unseen"
+        raise TypeError(f"a search key is no str: use {such}, or search.raw({key!r:.100})")
+    if key is all:
+        raise TypeError("all is Python's function: the key for every message is search.all_, or none: client.search()")
+    if key is any:
+        raise TypeError("any is Python's function: search.any_of([...]) is the key for at least one of several")
+    if isinstance(key, (list, tuple, set, frozenset)):
+        raise TypeError("keys are combined by & and |, or by search.all_of() and any_of(), not by a list of them")
+    if callable(key) and getattr(key, "__module__", None) == __name__:
         raise TypeError(f"{getattr(key, '__name__', key)} is no search key, but makes one: call it with its argument")
     raise TypeError(f"not a search key: {key!r:.100}")
 
@@ -256,7 +263,8 @@ old: Final = _key("OLD", "old")
 
 def keyword(name: str) -> Key:
     """Messages with the keyword `name`, such as ``$Forwarded``; for system flags there are keys of their own."""
-    return _key("KEYWORD", f"keyword({name!r})", atom(encode.text(name)))
+    _check_text(name)
+    return _key("KEYWORD", f"keyword({name!r})", atom(name))
 
 
 # Dates: of arrival, and of the Date field. Both without regard to time and zone.
@@ -388,7 +396,9 @@ def _text(name: str, function: str, value: str) -> Key:
 def _check_text(value: str) -> None:
     """Refuse what can't be sent now, not when the command is built."""
     if not isinstance(value, str):
-        raise TypeError(f"what is looked for is given as str, not as {value!r:.100}")
+        several = isinstance(value, (list, tuple, set, frozenset))
+        way = ": for several make a key of each, and combine them by search.any_of() or all_of()" if several else ""
+        raise TypeError(f"what is looked for is given as str, not as {value!r:.100}{way}")
     string(value)
 
 
@@ -405,12 +415,12 @@ def smaller(octets: int) -> Key:
     return _key("SMALLER", f"smaller({octets})", number64(octets))
 
 
-def uid(numbers: UIDSet | int | str | range | Iterable[int | range]) -> Key:
+def uid(numbers: UIDSet | int | str | range | Iterable[int | range | str]) -> Key:
     """Messages with these UIDs; none, where the set is empty."""
     return Key("UID", (), UIDSet(numbers), shown="uid")
 
 
-def sequence(numbers: SequenceSet | int | str | range | Iterable[int | range]) -> Key:
+def sequence(numbers: SequenceSet | int | str | range | Iterable[int | range | str]) -> Key:
     """Messages with these sequence numbers; none, where the set is empty."""
     return Key("", (), SequenceSet(numbers), shown="sequence")
 

@@ -17,7 +17,7 @@ Interface = Callable[..., Any]
 
 def public(interface: type) -> set[str]:
     """Return the names that a class gives its users, inherited ones included."""
-    return {name for name in dir(interface) if not name.startswith("_")}
+    return {name for name in dir(interface) if not name.startswith("_") and hasattr(interface, name)}
 
 
 class Awaited:

@@ -12,6 +12,7 @@ import pytest
 
 from fastimap import commands, search
 from fastimap.commands import Append, Fetch, FetchInto, MultiAppend, Search, Store
+from fastimap.model.message import FetchedMessage
 from fastimap.model.sequence_set import SAVED, UIDSet
 from tests.commands.harness import sent, server
 
@@ -68,6 +69,19 @@ TYPE_MISTAKES: dict[str, tuple[Callable[[], object], str]] = {
     "list octets": (lambda: lax.List("", b"*"), "patterns are one str or several"),
     "copy to a number": (lambda: lax.Copy(1, 5), "by its name"),
     "store a number": (lambda: lax.Store(1, 5), "one str or several, not 5"),
+    "all is Python's": (lambda: lax.Search(all), "search.all_"),
+    "any is Python's": (lambda: lax.Search(any), "search.any_of"),
+    "len is Python's": (lambda: lax.Search(len), "not a search key: <built-in"),
+    "search for all by str": (lambda: lax.Search("ALL"), r"fastimap.search.all_, or search.raw\('ALL'\)"),
+    "search for a flag by str": (lambda: lax.Search("unseen"), r"fastimap.search.unseen, or"),
+    "search for a word": (lambda: lax.Search("FROM ann"), "a key of fastimap.search, such as unseen, or"),
+    "keys in a list": (lambda: lax.Search([search.unseen]), "combined by & and |"),
+    "several texts": (lambda: keys.subject(["a", "b"]), r"any_of\(\)"),
+    "several keywords": (lambda: keys.keyword(("a", "b")), r"any_of\(\)"),
+    "messages by a key": (lambda: lax.Fetch(search.unseen, "FLAGS"), r"pass what client.search\(unseen\) found"),
+    "a message by itself": (lambda: lax.Fetch([FetchedMessage(uid=5)], "FLAGS"), "pass its uid"),
+    "one message by itself": (lambda: lax.Fetch(FetchedMessage(uid=5), "FLAGS"), "pass its uid"),
+    "messages as octets": (lambda: lax.Fetch([b"5"], "FLAGS"), r"decode\(\)"),
     "messages None": (lambda: lax.Fetch(None, "FLAGS"), "None is not a message number"),
 }
 

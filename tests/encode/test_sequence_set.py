@@ -118,7 +118,7 @@ def test_numbers_out_of_range(number: object) -> None:
         UIDSet(number)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("number", [True, [True], 1.0, [1, 1.0], None, [None], ["1"], [[1]], b"1", bytearray(b"1")])
+@pytest.mark.parametrize("number", [True, [True], 1.0, [1, 1.0], None, [None], [b"1"], [[1]], b"1", bytearray(b"1")])
 def test_what_is_no_number(number: object) -> None:
     with pytest.raises(TypeError):
         UIDSet(number)  # type: ignore[arg-type]
@@ -383,3 +383,66 @@ def test_a_hundred_thousand_added_one_by_one() -> None:
         made |= UIDSet(number)
     assert copy.deepcopy(made) == made
     assert list(made) == list(numbers)
+
+
+@given(NUMBERS, st.integers(-UNIVERSE - 2, UNIVERSE + 2))
+def test_a_number_by_its_position(numbers: set[int], position: int) -> None:
+    ordered, ours = sorted(numbers), UIDSet(numbers)
+    if -len(ordered) <= position < len(ordered):
+        assert ours[position] == ordered[position]
+    else:
+        with pytest.raises(IndexError):
+            ours[position]
+
+
+ENDS = st.none() | st.integers(-UNIVERSE - 2, UNIVERSE + 2)
+
+
+@given(NUMBERS, ENDS, ENDS, st.none() | st.integers(1, 5))
+def test_a_slice_is_a_set(numbers: set[int], start: int | None, stop: int | None, step: int | None) -> None:
+    found = SequenceSet(numbers)[start:stop:step]
+    assert type(found) is SequenceSet
+    assert list(found) == sorted(numbers)[start:stop:step]
+
+
+@given(NUMBERS)
+def test_descending(numbers: set[int]) -> None:
+    assert list(reversed(UIDSet(numbers))) == sorted(numbers, reverse=True)
+
+
+def test_positions_of_a_set_that_is_never_expanded() -> None:
+    every = UIDSet(range(1, LARGEST_NUMBER + 1)) - UIDSet([7, 9])
+    assert (every[5], every[6], every[7], every[-1]) == (6, 8, 10, LARGEST_NUMBER)
+    assert str(every[-10:]) == "4294967286:4294967295"
+    assert str(every[5:8]) == "6,8,10"
+    assert len(every[1:]) == LARGEST_NUMBER - 3
+    assert next(reversed(every)) == LARGEST_NUMBER
+
+
+def test_positions_of_many_ranges() -> None:
+    many = UIDSet(range(1, 20_001, 2)) | UIDSet([2])  # packed, and joined when they are asked for
+    assert (many[0], many[2], many[3], many[-1]) == (1, 3, 5, 19_999)
+    assert list(many[-3:]) == [19_995, 19_997, 19_999]
+    assert list(islice(reversed(many), 3)) == [19_999, 19_997, 19_995]
+
+
+def test_what_has_no_positions() -> None:
+    with pytest.raises(ValueError, match="only the server knows"):
+        UIDSet("1:*")[0]
+    with pytest.raises(ValueError, match="only the server knows"):
+        reversed(UIDSet("*"))
+    with pytest.raises(ValueError, match=r"reversed\(\)"):
+        UIDSet("1:5")[::-1]
+    with pytest.raises(IndexError, match="position 5 of 5 numbers"):
+        UIDSet("1:5")[5]
+
+
+def test_numbers_as_text_in_a_list() -> None:
+    """As they come out of a file or another library."""
+    assert UIDSet(["5", "7:9", 2]) == UIDSet("2,5,7:9")
+    assert uid_set(["5"]) == UIDSet(5)
+    for wrong in ("", "five", "0", "-1", "1 2", "5,"):
+        with pytest.raises(ValueError, match="not a sequence set"):
+            UIDSet([wrong])
+    with pytest.raises(ValueError, match="one text"):
+        UIDSet(["5", "7:*"])

@@ -366,3 +366,21 @@ def test_every_field_is_described(cls: type) -> None:
     for name, value in vars(cls).items():
         if not name.startswith("_"):
             assert value.__doc__, name
+
+
+ANN = Address(b"Ann", None, b"ann", b"example.org")
+GROUP = Address(None, None, b"team", None), Address(None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("from_", "author"),
+    [
+        ((), None),
+        ((ANN, Address(b"Bob", None, b"bob", b"example.org")), ANN),
+        ((GROUP[0], ANN, GROUP[1]), ANN),  # RFC 6854 allows a group there
+        (GROUP, None),
+        ((Address(b"Nobody", None, b"nobody", b""),), Address(b"Nobody", None, b"nobody", b"")),
+    ],
+)
+def test_who_wrote_it(from_: tuple[Address, ...], author: Address | None) -> None:
+    assert Envelope(None, None, from_, (), (), (), (), (), None, None).author == author

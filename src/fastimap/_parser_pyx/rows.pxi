@@ -129,6 +129,12 @@ cdef class _Row(_Values, FetchedMessage):
             self.c_envelope, self.c_structure, self.c_body, self.items, (), self.c_present,
         )
 
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a FetchedMessage does not change: {name}")
+
+    def __delattr__(self, name):
+        raise AttributeError(f"a FetchedMessage does not change: {name}")
+
     def __contains__(self, name):
         return _FetchedMessage.__contains__(self, name)
 
@@ -143,6 +149,9 @@ cdef class _Row(_Values, FetchedMessage):
 
     def __reduce__(self):
         return _FetchedMessage.__reduce__(self)
+
+
+(<PyTypeObject*> _Row).tp_name = "FetchedMessage"  # for Python's own messages, which say the class
 
 
 cdef object _zone(int minutes):

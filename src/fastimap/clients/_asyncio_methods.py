@@ -561,7 +561,7 @@ class AsyncClient(BaseClient[Secret]):
     async def sort(
         self,
         criteria: Iterable[str],
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -588,7 +588,7 @@ class AsyncClient(BaseClient[Secret]):
         )
 
     async def thread(
-        self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8"
+        self, algorithm: str, key: SearchKey = all_, *, sequence: bool = False, charset: str = "UTF-8"
     ) -> tuple[ThreadNode, ...]:
         """Search the selected mailbox; return what is found as threads of messages and the answers to them.
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
 from ..limits import CLIENT_LIMITS, Limits
+from ..model._elsewhere import named_elsewhere, names_here
 from ..sessions.resume import Persistence, persistence
 from ..sessions.retry import Attempts, Retry
 from ..settings import DEFAULT_TIMEOUTS, Account, Settings, Timeouts, settings
@@ -104,6 +105,8 @@ class BaseClient(Generic[SecretT]):
             return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} {self._settings.host}:{self._settings.port}, {self.session}>"
 
+    __dir__ = names_here
+
     # What is known of the connection.
 
     @property
@@ -127,6 +130,9 @@ class BaseClient(Generic[SecretT]):
         while (event := self._protocol.next_event()) is not None:
             events.append(event)
         return events
+
+
+named_elsewhere(BaseClient, "Client")
 
 
 def _account(host: str, port: int | None, loose: dict[str, Any]) -> tuple[Any, Exception | None]:

@@ -558,7 +558,7 @@ class Client(BaseClient[Token]):
     def sort(
         self,
         criteria: Iterable[str],
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -585,7 +585,7 @@ class Client(BaseClient[Token]):
         )
 
     def thread(
-        self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8"
+        self, algorithm: str, key: SearchKey = all_, *, sequence: bool = False, charset: str = "UTF-8"
     ) -> tuple[ThreadNode, ...]:
         """Search the selected mailbox; return what is found as threads of messages and the answers to them.
 

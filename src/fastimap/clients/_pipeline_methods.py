@@ -477,7 +477,7 @@ class Pipeline:
     def sort(
         self,
         criteria: Iterable[str],
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -504,7 +504,7 @@ class Pipeline:
         )
 
     def thread(
-        self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8"
+        self, algorithm: str, key: SearchKey = all_, *, sequence: bool = False, charset: str = "UTF-8"
     ) -> Pending[tuple[ThreadNode, ...]]:
         """Search the selected mailbox; return what is found as threads of messages and the answers to them.
 

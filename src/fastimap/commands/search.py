@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar, TypeVar
+from typing import ClassVar, SupportsIndex, TypeVar, overload
 
 from .._search_program import RETURN_OPTIONS, encode_search, return_options, search_program, sort_criteria
 from ..errors import FastimapError
@@ -49,7 +49,10 @@ class SearchResult(Value, unshown=("tag",), uncompared=("tag",)):
     """What SEARCH found; what was not asked for is empty or None.
 
     It can stand where a command takes messages. Its length is the number of messages found, its items are the messages
-    in ascending order; both raise ValueError where `returns` did not ask for them.
+    in ascending order; a slice is a set of them. All raise ValueError where `returns` did not ask for them::
+
+        found = client.search(unseen)
+        newest = client.fetch(found[-10:], "ENVELOPE")
     """
 
     uids: UIDSet = UIDSet()
@@ -93,12 +96,26 @@ class SearchResult(Value, unshown=("tag",), uncompared=("tag",)):
     def __iter__(self) -> Iterator[int]:
         return iter(self.message_set())
 
+    def __reversed__(self) -> Iterator[int]:
+        return reversed(self.message_set())
+
+    def __contains__(self, number: object) -> bool:
+        return number in self.message_set()
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> UIDSet | SequenceSet: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> int | UIDSet | SequenceSet:
+        return self.message_set()[index]
+
 
 class SortResult(Value, unshown=("tag",), uncompared=("tag",)):
     """What SORT found, in the order asked for; what was not asked for is empty or None.
 
     It can stand where a command takes messages, which then loses the order. Its length is the number of messages found,
-    its items are the messages in order; both raise ValueError where `returns` did not ask for them.
+    its items are the messages in order, a slice is a tuple of them; all raise ValueError where `returns` did not ask
+    for them.
     """
 
     numbers: tuple[int, ...] = ()
@@ -134,6 +151,16 @@ class SortResult(Value, unshown=("tag",), uncompared=("tag",)):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._in_order())
+
+    def __reversed__(self) -> Iterator[int]:
+        return reversed(self._in_order())
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> int | tuple[int, ...]:
+        return self._in_order()[index]
 
     def _in_order(self) -> tuple[int, ...]:
         if not self.listed:
@@ -351,7 +378,7 @@ class Sort(_Searching[SortResult]):
     def __init__(
         self,
         criteria: Iterable[str],
-        key: SearchKey,
+        key: SearchKey = all_,
         *,
         returns: Iterable[str] = ("ALL",),
         partial: tuple[int, int] | None = None,
@@ -424,7 +451,9 @@ class Thread(Command[tuple[ThreadNode, ...]]):
     states = SELECTED
     answers: ClassVar[frozenset[str]] = frozenset({"THREAD"})
 
-    def __init__(self, algorithm: str, key: SearchKey, *, sequence: bool = False, charset: str = "UTF-8") -> None:
+    def __init__(
+        self, algorithm: str, key: SearchKey = all_, *, sequence: bool = False, charset: str = "UTF-8"
+    ) -> None:
         self._algorithm = encode.atom(encode.text(algorithm).upper())
         self._sequence = sequence
         self._key = search_key(key)

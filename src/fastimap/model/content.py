@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from ._elsewhere import named_elsewhere, names_here
 from ._patterns import pattern
 from ._shown import Value
 from .text import codec_of, decoded_text, unknown_charsets
@@ -33,6 +34,8 @@ __all__ = [
 class Attachment(Value, unshown=("content",)):
     """A file, or a message, that is attached to a message."""
 
+    __dir__ = names_here
+
     name: str
     """A name for a file, made of the one in the message: without separators of paths, control characters and the like,
     at most 200 octets in UTF-8. Never empty; two attachments may have the same."""
@@ -41,9 +44,17 @@ class Attachment(Value, unshown=("content",)):
     media_type: str
     """Such as ``"application/pdf"``; what the message says, whatever is in the file."""
     size: int | None
-    """Octets as they are transferred, before decoding."""
+    """Octets as they are transferred: in base64 a third more than the file, whose own are ``len(content)``. None where
+    the message was not fetched, and its structure does not say (of a multipart)."""
     content: bytes | None = None
     """The file's octets; None where its part was not fetched."""
+    disposition: str | None = None
+    """The type of Content-Disposition in lower case: ``"attachment"``, ``"inline"``; None without one (RFC 2183)."""
+    content_id: str | None = None
+    """The Content-ID with its angle brackets, which a ``cid:`` URL lacks (RFC 2392); None without one."""
+
+
+named_elsewhere(Attachment, "Attachment")
 
 
 # ------------------------------------------------------------------------------------------------------ names
@@ -164,7 +175,15 @@ def attached(row: FetchedMessage) -> tuple[Attachment, ...] | None:
     if view.root is None:
         return None
     return tuple(
-        Attachment(_name(part), part.part or "1", part.media_type, part.size, view.content(part))
+        Attachment(
+            _name(part),
+            part.part or "1",
+            part.media_type,
+            view.size(part),
+            view.content(part),
+            part.disposition[0] if part.disposition is not None else None,
+            part.content_id,
+        )
         for part in attachments(view.root)
     )
 
@@ -209,6 +228,11 @@ class _View:
         if octets is None and number == "1" and part is self.root:
             octets = self._row.section("TEXT")
         return part.decode(octets) if octets is not None else None
+
+    def size(self, part: BodyStructure) -> int | None:
+        """Return how many octets of a part are transferred."""
+        leaf = self._leaves.get(id(part)) if self._leaves is not None else None
+        return part.size if leaf is None else len(_octets(leaf))
 
 
 def _parsed(octets: bytes, leaves: dict[int, Message]) -> BodyStructure:
@@ -303,6 +327,9 @@ def _octets(message: Any) -> bytes:
         from email.policy import compat32
 
         lines = compat32.clone(linesep="\r\n", max_line_length=None)
+        if message.get_content_maintype() == "multipart":
+            octets = message.as_bytes(policy=lines)
+            return octets.partition(b"\r\n\r\n")[2] if isinstance(octets, bytes) else b""
         return b"".join(part.as_bytes(policy=lines) for part in message.get_payload())
     # Without these email would undo the transfer encoding, and look for the charset.
     del message["content-transfer-encoding"], message["content-type"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self, TypeAli
 from ..errors import NotFetched
 from . import content
 from ._dates import mail_date
+from ._elsewhere import named_elsewhere, names_here
 from ._patterns import pattern
 from .content import Attachment
 from .headers import Headers
@@ -242,6 +243,14 @@ class Envelope(NamedTuple):
     def subject(self) -> str | None:
         """The Subject field, decoded (RFC 2047)."""
         return decoded_field(self.subject_octets)
+
+    @property
+    def author(self) -> Address | None:
+        """Who wrote the message: the first address of From (RFC 5322, section 3.6.2).
+
+        None where From is absent or empty, or holds no address: then `from_` has no first, or only the ends of a group.
+        """
+        return next((address for address in self.from_ if address.host_octets is not None), None)
 
     @property
     def in_reply_to(self) -> str | None:
@@ -767,6 +776,8 @@ class FetchedMessage:
         value = self.item(name)
         return value if isinstance(value, str) else None
 
+    __dir__ = names_here
+
     def __repr__(self) -> str:
         number = "" if self.sequence_number is None else f" {self.sequence_number}"
         shown = []
@@ -786,6 +797,9 @@ class FetchedMessage:
         if self.defects:
             shown.append(f"{len(self.defects)} defects")
         return f"<FetchedMessage{number}: {', '.join(shown)}>"
+
+
+named_elsewhere(FetchedMessage, "FetchedMessage")
 
 
 @final
@@ -813,6 +827,8 @@ class _Row(FetchedMessage):
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a FetchedMessage does not change: {name}")
 
+
+_Row.__name__ = _Row.__qualname__ = FetchedMessage.__name__  # for Python's own messages, which say the class
 
 VALUE_FIELDS: Final = (
     "sequence_number",

@@ -12,8 +12,8 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
-from itertools import chain
-from typing import Any, Final, Self, TypeAlias, final, overload
+from itertools import accumulate, chain
+from typing import Any, Final, Self, SupportsIndex, TypeAlias, final, overload
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -76,17 +76,20 @@ _FEW: Final = 64
 class _NumberSet:
     """What UIDSet and SequenceSet have in common. The two never mix: no operator takes one of each."""
 
-    __slots__ = ("_has_star", "_joined", "_known")
+    __slots__ = ("_counted", "_has_star", "_joined", "_known")
 
+    _counted: array[int]
+    """How many numbers there are up to the end of each range; made when a number is asked for by its position."""
     _has_star: bool
     _known: _Ranges
     _joined: tuple[_NumberSet, ...]
     """The sets that this one is the union of, until somebody asks for its ranges: numbers are added one by one."""
 
-    def __init__(self, numbers: Self | int | str | range | Iterable[int | range] = ()) -> None:
+    def __init__(self, numbers: Self | int | str | range | Iterable[int | range | str] = ()) -> None:
         """A set of `numbers`: one, an iterable of numbers and ranges, text such as ``"1,2:5,7:*"``, or a set.
 
-        The result of a search is taken for the set that it has.
+        The result of a search is taken for the set that it has. In an iterable, too, numbers may be text:
+        ``["5", "7:9"]``.
 
         Raises ValueError for text that is no sequence set and for numbers below 1 or above 4294967295, TypeError
         for what is no number (``True`` is none).
@@ -267,6 +270,40 @@ class _NumberSet:
         self._refuse_star()
         return chain.from_iterable(range(low, high + 1) for low, high in self._ranges)
 
+    def __reversed__(self) -> Iterator[int]:
+        self._refuse_star()
+        return chain.from_iterable(range(high, low - 1, -1) for low, high in reversed(self._ranges))
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> int | Self:
+        """The number at a position of the ascending order, or the set of those of a slice: ``uids[-10:]``.
+
+        Nothing is expanded. Raises ValueError for a slice with a negative step: ``reversed()`` yields them descending.
+        """
+        positions = range(len(self))
+        if not isinstance(index, slice):
+            try:
+                return self._at(positions[index])
+            except IndexError:
+                raise IndexError(f"position {index} of {len(positions)} numbers") from None
+        chosen = positions[index]
+        if chosen.step < 0:
+            raise ValueError("a set has one order, which ascends: reversed() yields the numbers of a slice descending")
+        if chosen.step > 1:
+            return type(self)(map(self._at, chosen))
+        return self._of(_within(self._ranges, self._at(chosen[0]), self._at(chosen[-1])) if chosen else ())
+
+    def _at(self, position: int) -> int:
+        try:
+            counted = self._counted
+        except AttributeError:
+            counted = self._counted = array("Q", accumulate(high - low + 1 for low, high in self._ranges))
+        index = bisect_right(counted, position)
+        return self._ranges[index][1] + 1 - (counted[index] - position)
+
     def __or__(self, other: Self) -> Self:
         if not isinstance(other, type(self)):
             return NotImplemented
@@ -360,7 +397,7 @@ SAVED: Final = SavedResult.SAVED
 Messages: TypeAlias = UIDSet | SequenceSet | SavedResult
 """Messages as a command takes them."""
 
-MessageSet: TypeAlias = Messages | int | str | range | Iterable[int | range]
+MessageSet: TypeAlias = Messages | int | str | range | Iterable[int | range | str]
 """Messages as a user may give them; numbers and text are UIDs. What a search found is UIDs or sequence numbers, as it
 was asked for."""
 
@@ -382,7 +419,11 @@ def uid_set(messages: MessageSet) -> Messages:
 def _found(messages: Any) -> Any:
     """Return the set that `messages` has, if it is what a search found; else itself."""
     message_set = getattr(messages, "message_set", None)
-    return messages if message_set is None else message_set()
+    if message_set is not None:
+        return message_set()
+    if hasattr(messages, "by_position"):  # SearchKey, which is on a floor above
+        raise TypeError(f"{messages!r:.100} is a search key: pass what client.search({messages!r:.100}) found")
+    return messages
 
 
 _low = operator.itemgetter(0)
@@ -459,15 +500,27 @@ def _pairs(number: Any) -> Iterator[tuple[int, int]]:
                 yield low, high
             else:
                 yield from zip(number, number, strict=True)
+    elif isinstance(number, str):
+        pairs, has_star = _parsed(number)
+        if has_star:
+            raise ValueError(f"{number!r} in a list: * belongs into a set that is one text, such as '5,7:*'")
+        yield from pairs
     elif isinstance(number, bool):
         raise TypeError(f"{number} is not a message number")
     else:
         try:
             value = operator.index(number)
         except TypeError:
-            raise TypeError(f"{number!r} is not a message number") from None
+            raise TypeError(f"{number!r:.200} is not a message number{_instead(number)}") from None
         _check(value)
         yield value, value
+
+
+def _instead(wrong: Any) -> str:
+    """What to pass in the place of something that is no number."""
+    if isinstance(wrong, (bytes, bytearray)):
+        return ": decode() it"
+    return ": pass its uid" if hasattr(type(wrong), "uid") else ""
 
 
 def _check(number: int) -> None:
