@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,17 @@ def python(found: list[Block]) -> list[Block]:
 @page("coming-from.md")
 def coming_from(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     server.append("INBOX", HELLO)
-    [connect] = python(found)
+    connect, wait = python(found)
     assert stage.run(connect) == "1 hello\n"
+    with Client("imap.example.org", user="me", password="secret") as stage.names["client"]:
+        stage.names["client"].select("INBOX")
+        server.append("INBOX", mail("ann@example.org", "before"))
+        stage.names["client"].noop()  # brings the events of an earlier command
+        later = threading.Timer(0.5, server.append, ("INBOX", mail("bob@example.org", "new")))
+        later.start()
+        assert stage.run(wait) == "1 hello\n2 before\n3 new\n"
+        later.join()
+        assert not stage.names["client"].search(stage.names["unseen"])
 
 
 @page("index.md")

@@ -12,13 +12,17 @@ import imaplib
 import importlib
 import inspect
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, search
+from fastimap import AsyncClient, Client, errors, search
+from fastimap.commands.base import State
+from fastimap.testing import IMAPServer
 from tests.servers.dovecot import Dovecot
 from tests.support import PROJECT
 
@@ -27,6 +31,7 @@ MESSAGES = (
     b"From: Ann <ann@example.org>\r\nSubject: hello\r\n\r\nworld\r\n",
     b"From: Bob <bob@example.org>\r\nSubject: the second\r\n\r\nmore\r\n",
 )
+WHEN = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)
 NEW = b"From: Cem <cem@example.org>\r\nSubject: new\r\n\r\ntext\r\n"
 
 
@@ -52,14 +57,21 @@ def facts(result: Any) -> set[int | str]:
     return {int(word) if word.isdigit() else word for word in re.findall(r"\w+", text)}
 
 
+def numbers(result: Any) -> list[int]:
+    """The UIDs in a list that a call returned, in its order."""
+    return [int(each) for each in result]
+
+
 def holds(account: imaplib.IMAP4) -> list[Any]:
     """What is in an account: its mailboxes, the flags and octets of their messages."""
     found: list[Any] = []
     for name in sorted(str(line).split()[-1].strip("'") for line in account.list()[1]):
         account.select(name, readonly=True)
-        data = account.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]
+        data = account.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1]
         found.append((name, [part[1] for part in data if isinstance(part, tuple)]))
         found.append([b"\\Seen" in (part[0] if isinstance(part, tuple) else part or b"") for part in data])
+        dates = [imaplib.Internaldate2tuple(part[0]) for part in data if isinstance(part, tuple)]
+        found.append(["when" for each in dates if each and time.mktime(each) == WHEN.timestamp()])
     return found
 
 
@@ -104,6 +116,11 @@ SAID: dict[str, set[int | str]] = {
     "list": {"INBOX"},
     "search": {1},
     "uids": {1},
+    "limit=1": {2},
+    "sort": {1, 2},
+    "folder.get": {"INBOX"},
+    "exists": {"True"},
+    "has_capability": {"True"},
     "FLAGS": set(),
     "tatus": {2, 3},
     "ENVELOPE": {"hello"},
@@ -125,9 +142,10 @@ def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLo
         for message in MESSAGES:
             witness.append("INBOX", "", "", message)
         witnesses.append(witness)
-    old = {**OLD[library](dovecot, users[0]), "message": NEW, "date": date}
+    given_both = {"message": NEW, "date": date, "when": WHEN, "imaplib": imaplib}
+    old = {**OLD[library](dovecot, users[0]), **given_both}
     given: dict[str, Any] = {"user": users[1], "password": dovecot.password, "tls": False, "mechanism": "PLAIN"}
-    new: dict[str, Any] = {**vars(search), "message": NEW, "date": date}
+    new: dict[str, Any] = {**vars(search), **given_both}
     if library == "aioimaplib":
         module = importlib.import_module("aioimaplib")
 
@@ -147,16 +165,13 @@ def test_old_and_new_do_the_same(dovecot: Dovecot, loop: asyncio.AbstractEventLo
         said = next((facts for part, facts in SAID.items() if part in old_call), set())
         assert said <= facts(before), (old_call, before)
         assert said <= facts(after), (new_call, after)
+        assert ("when" in old_call) <= (["when"] in holds(witnesses[0])), old_call
+        if "sort" in old_call or "reverse" in old_call:
+            assert len(numbers(before)) > 0
+            assert numbers(before) == numbers(after), (old_call, new_call)
         assert holds(witnesses[0]) == holds(witnesses[1]), (old_call, new_call)
-    if library == "aioimaplib":
-        loop.run_until_complete(new["client"].close())
-        loop.run_until_complete(old["imap"].logout())
-    else:
-        new["client"].close()
-    if library == "imaplib":
-        old["imap"].logout()
-    elif library in ("IMAPClient", "imap_tools"):
-        (old.get("imap") or old["mailbox"]).logout()
+    assert found[-1][0].endswith("logout()")
+    assert new["client"].session.state is State.LOGOUT
     for witness in witnesses:
         witness.logout()
 
@@ -168,7 +183,8 @@ RICH = (
     b"--x\r\nContent-Type: multipart/alternative; boundary=y\r\n\r\n"
     b"--y\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nplain words\r\n"
     b"--y\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<b>bold words</b>\r\n--y--\r\n"
-    b'--x\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="list.csv"\r\n\r\n1;2\r\n--x--\r\n'
+    b'--x\r\nContent-Type: text/csv\r\nContent-Disposition: attachment; filename="list.csv"\r\n'
+    b"Content-ID: <list@example.org>\r\n\r\n1;2\r\n--x--\r\n"
 )
 
 
@@ -190,3 +206,65 @@ def test_a_message_of_imap_tools(dovecot: Dovecot) -> None:
         assert facts(before), old_call
         # Flags beside \\Recent, which a first session alone sees.
         assert facts(before) - {"Recent"} == facts(after) - {"Recent", "frozenset"}, (old_call, before, after)
+
+
+NOBODY = "nobody listens there"
+
+
+def failing(old: dict[str, Any], server: IMAPServer, library: str, wrong: str) -> Any:
+    """Do what is wrong by an old library; return what it returns."""
+    password = "wrong" if wrong == "the password" else "password"
+    port = server.port
+    if wrong == NOBODY:
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1]
+    if library == "imap_tools":
+        mailbox = old["imap_tools"].MailBoxUnencrypted(server.host, port).login("user", password)
+        if wrong == "no such mailbox":
+            return mailbox.folder.set("Nowhere")
+        server.close()
+        return mailbox.folder.status("INBOX")
+    imap = (
+        imaplib.IMAP4(server.host, port)
+        if library == "imaplib"
+        else old["imapclient"].IMAPClient(server.host, port, ssl=False)
+    )
+    imap.login("user", password)
+    if wrong == "no such mailbox":
+        return imap.select("Nowhere") if library == "imaplib" else imap.select_folder("Nowhere")
+    server.close()
+    return imap.noop()
+
+
+def failing_here(client: Client, server: IMAPServer, wrong: str) -> None:
+    with client:
+        client.select("Nowhere" if wrong == "no such mailbox" else "INBOX")
+        server.close()
+        client.noop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_errors() -> None:
+    (table,) = re.findall(r"^## Errors\n\n(.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
+    head, _, *lines = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table.split("\n")]
+    old: dict[str, Any] = {name: pytest.importorskip(name) for name in ("imapclient", "imap_tools")}
+    known = {**vars(imaplib.IMAP4), **vars(old["imapclient"].exceptions), **vars(old["imap_tools"])}
+    known |= {"IMAP4.error": imaplib.IMAP4.error, "IMAP4.abort": imaplib.IMAP4.abort, "OSError": OSError}
+    assert len(lines) == 4
+    for wrong, *cells, here in lines:
+        for library, cell in zip(("imaplib", "imapclient", "imap_tools"), cells, strict=True):
+            with IMAPServer() as server:
+                if cell == '"NO"` is returned':
+                    assert failing(old, server, library, wrong)[0] == "NO"
+                else:
+                    with pytest.raises(known[cell]):
+                        failing(old, server, library, wrong)
+        with IMAPServer() as server, socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            port = closed.getsockname()[1] if wrong == NOBODY else server.port
+            password = "wrong" if wrong == "the password" else "password"
+            client = Client(server.host, port, user="user", password=password, tls=False, mechanism="PLAIN")
+            with pytest.raises(getattr(errors, here)):
+                failing_here(client, server, wrong)
+    assert [name.lower() for name in head[1:]] == ["imaplib", "imapclient", "imap_tools", "fastimap"]
