@@ -24,7 +24,7 @@ def main(url: str, *command: str) -> None:
         print("waiting for mail", flush=True)
         for message in mail:
             envelope = message.envelope
-            sender = str(envelope.from_[0]) if envelope and envelope.from_ else "somebody"
+            sender = str(envelope.author) if envelope and envelope.author else "somebody"
             subject = (envelope and envelope.subject) or "(no subject)"
             subprocess.run([*command, sender, subject], check=False)
             message.done()

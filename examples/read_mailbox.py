@@ -20,7 +20,7 @@ def main(url: str, mailbox: str = "INBOX") -> None:
             if message.envelope is None:  # the server sent what can't be read; the other items are there
                 print(message.uid, *message.defects)
                 continue
-            sender = message.envelope.from_[0] if message.envelope.from_ else "nobody"
+            sender = message.envelope.author or "nobody"
             print(f"{message.uid:6} {message.envelope.date} {sender}: {message.envelope.subject}")
             first_line = (message.text or "").strip().partition("\n")[0]
             print(f"       {first_line}")

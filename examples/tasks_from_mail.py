@@ -18,7 +18,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS tasks (id INTEGER PRIMARY KEY, sender TEXT, 
 
 def add_task(db: sqlite3.Connection, message: Message) -> None:
     envelope = message.envelope
-    sender = envelope.from_[0].email if envelope and envelope.from_ else ""
+    sender = envelope.author.email if envelope and envelope.author else ""
     subject = envelope.subject if envelope else ""
     db.execute("INSERT INTO tasks (sender, subject, body) VALUES (?, ?, ?)", (sender, subject, message.text))
 

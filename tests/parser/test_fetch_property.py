@@ -93,7 +93,7 @@ def touch(value: Any) -> None:
         value = stack.pop()
         if isinstance(value, (FetchedMessage, Envelope, Address, BodyStructure)):
             repr(value), str(value), hash(value)
-            for name in dir(type(value)):
+            for name in dir(value):
                 if not callable(getattr(type(value), name)) and name not in ("uid", "_uid"):
                     getattr(value, name)
         if isinstance(value, BodyStructure):

@@ -116,7 +116,7 @@ def _tell(client: Client, name: str, found: UIDSet, options: argparse.Namespace,
 
 def _message(name: str, row: FetchedMessage, show: Show) -> None:
     envelope = row.envelope
-    sender = envelope.from_[0] if envelope is not None and envelope.from_ else None
+    sender = envelope.author if envelope is not None else None
     subject = (envelope.subject or "") if envelope is not None else ""
     date = row.internal_date
     if show.as_json:
