@@ -30,6 +30,9 @@
 #   HYPOTHESIS_PROFILE=release    dev, ci or release: how long the property tests go on (tests/support/effort.py)
 #   RUNS=1000000 SEED=1           of make fuzz, cuts, crash, kills, oddities
 
+# The tests start thousands of processes of Python, each of which would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

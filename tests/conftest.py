@@ -28,6 +28,7 @@ TESTS = Path(__file__).parent
 # have its own; the others are started once, in one process, which gets all their tests.
 REAL_SERVERS = {"dovecot", "real_server", "cyrus_3_6", "courier_5_0", "dovecot_2_4", "cyrus_3_10"}
 STARTED_ONCE = ("cyrus-3.6", "courier-5.0", "dovecot-2.4", "cyrus-3.10")
+MOST_OF_A_NAME = 200
 FOLDERS = {"servers": "server", "hostile": "hostile", "foreign": "foreign"}
 
 
@@ -35,15 +36,25 @@ FOLDERS = {"servers": "server", "hostile": "hostile", "foreign": "foreign"}
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark the tests by what they need; under xdist, keep those together that share what takes long to make."""
     distributed = config.pluginmanager.hasplugin("xdist")
+    folders = {f"{TESTS / folder}{os.sep}": mark for folder, mark in FOLDERS.items()}
     for item in items:
-        folder = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
-        if folder in FOLDERS:
-            item.add_marker(FOLDERS[folder])
+        for folder, mark in folders.items():
+            if str(item.path).startswith(folder):
+                item.add_marker(mark)
         fixtures = REAL_SERVERS.intersection(getattr(item, "fixturenames", ()))
         if fixtures:
             item.add_marker("server")
         if distributed and (group := _group(item, fixtures)):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a test by the beginning of a long value: each process keeps all names, and sends them to the first one."""
+    if isinstance(val, str | bytes) and len(val) > MOST_OF_A_NAME:
+        beginning = val[:MOST_OF_A_NAME]
+        text = beginning if isinstance(beginning, str) else beginning.decode("latin-1")
+        return f"{text.encode('unicode_escape').decode('ascii')}...{len(val)}"
+    return None
 
 
 def pytest_collection_finish() -> None:
