@@ -42,7 +42,7 @@ SOURCES := setup.py pyproject.toml MANIFEST.in README.md $(EXTENSION) $(shell fi
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 # All the tests together wait about as long as they work; the fast ones work.
 WORKERS ?= $(shell echo $$((2 * $(CORES))))
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 ALONE := not server and not hostile and not foreign
 FAST := not slow and $(ALONE)
 

@@ -46,6 +46,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("server")
         if distributed and (group := _group(item, fixtures)):
             item.add_marker(pytest.mark.xdist_group(group))
+    if distributed:
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Long ones go first, the hostile scenarios before all: at the end no process works on while the others wait."""
+    if item.get_closest_marker("xdist_group"):
+        return 0 if item.get_closest_marker("hostile") else 1
+    return 2 if item.get_closest_marker("slow") or item.get_closest_marker("server") else 3
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

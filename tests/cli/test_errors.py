@@ -249,6 +249,7 @@ def test_interrupt() -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env=os.environ | {"PYTHONFAULTHANDLER": "1"},  # SIGABRT has it say where it is
         # A shell starts what it puts in the background with SIGINT ignored, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
@@ -257,6 +258,9 @@ def test_interrupt() -> None:
             process.communicate(timeout=3)
         os.killpg(process.pid, signal.SIGINT)
         output, complaint = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)
+        pytest.fail(f"it runs on: {process.communicate()[1]}")
     finally:
         process.kill()
         process.communicate()
