@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left_open")
 BOTH_PARSERS = pytest.mark.usefixtures("implementation")  # where it is the parser that waits for more
 
 TIMEOUT = 0.25
-LATE = TIMEOUT + 1
+LATE = TIMEOUT + 5
 PATIENT = 0.8  # where it must not run out on a busy machine
 FOR_EVER = 30  # seconds, in which a test that waits has failed
 
@@ -479,7 +479,11 @@ def test_a_line_read_directly(connect: Connect) -> None:
     with pytest.raises(TimeoutError):
         client.readline()
     done.set()
-    assert client.readline() == b"* 5 EXISTS\r\n"
+    line = b""
+    while not line:  # on a busy machine the rest may come late
+        with contextlib.suppress(TimeoutError):
+            line = client.readline()
+    assert line == b"* 5 EXISTS\r\n"
 
 
 # TLS.

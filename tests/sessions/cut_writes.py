@@ -141,7 +141,8 @@ def run(server: Server, kind: str, seed: int, octets: tuple[int, int], tally: Ta
         try:
             KINDS[kind](server, user, proxy, bool(seed % 2))
         except Exception as exc:
-            tally.failed.append(f"seed {seed}: {type(exc).__name__}: {exc}; cuts: {proxy.done}")
+            told = "; ".join([str(exc), *getattr(exc, "__notes__", ())])
+            tally.failed.append(f"seed {seed}: {type(exc).__name__}: {told}; cuts: {proxy.done}")
             return
         finally:
             tally.cuts += len(proxy.done)
@@ -154,10 +155,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=KINDS, action="append")
     given = parser.parse_args()
     failed = False
     with dovecot.running() as server:
-        for kind in KINDS:
+        for kind in given.only or KINDS:
             tally = Tally()
             octets = measured(server, kind)
             began = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +344,44 @@ def test_a_move_that_was_stopped_between_copy_and_expunge_is_ended(
     assert state["moved"] == 1
     assert state["expunged"] == b"UID EXPUNGE 2:3"
     assert state["flagged"] == b"UID STORE 2:3 +FLAGS.SILENT (\\Deleted)"
+
+
+@pytest.mark.parametrize("gone", [b"* 1 FETCH (UID 1 BODY[] NIL)\r\n", b""], ids=["NIL", "no row"])
+def test_messages_that_the_server_moves_while_they_are_looked_for(
+    interface: Interface, serve: Callable[..., Any], waits: Waits, gone: bytes
+) -> None:
+    """Two without Message-ID, of one size: SEARCH still finds both, then the first is gone, and both are copied."""
+    bodies = {1: b"\r\nfirst one.\r\n", 2: b"\r\nsecond one\r\n"}
+    copies = {4: bodies[2], 5: bodies[1]}
+    searches = [b"* SEARCH 1 2\r\n", b"* SEARCH\r\n"]
+
+    def about(uids: Iterable[int]) -> bytes:
+        return b"".join(
+            b"* %d FETCH (UID %d RFC822.SIZE 14 BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\r\n\r\n)\r\n" % (number, uid)
+            for number, uid in enumerate(uids, 1)
+        )
+
+    def reply(command: bytes) -> bytes | None:
+        verb, _, rest = command.removeprefix(b"UID ").partition(b" ")
+        if verb == b"FETCH" and b"BODY.PEEK[]" in rest:
+            uid = int(rest.split()[0])
+            octets = bodies.get(uid) or copies[uid]
+            row = b"* 1 FETCH (UID %d BODY[] {14}\r\n%s)\r\n" % (uid, octets)
+            return (gone if uid == 1 else row) + DONE
+        if verb == b"FETCH":
+            return about(copies if rest.startswith(b"4:*") else bodies) + DONE
+        answers = {
+            b"STATUS": b"* STATUS Trash (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 9)\r\n",
+            b"EXAMINE": b"* 5 EXISTS\r\n* OK [UIDVALIDITY 9] noted\r\n",
+            b"STORE": b"",
+            b"EXPUNGE": b"",
+        }
+        if verb == b"SEARCH":
+            return searches.pop(0) + DONE
+        return None if verb == b"MOVE" else answers[verb] + DONE
+
+    servers = [serve(converse(reply)) for _ in range(4)]
+    with interface("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn(servers)) as client:
+        client.select("INBOX")
+        result = client.move(UIDSet("1:2"), "Trash", retry=waits.retry())
+    assert list(result.pairs()) == [(1, 5), (2, 4)]

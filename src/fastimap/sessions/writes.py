@@ -347,8 +347,9 @@ def _pairs(
     digests: dict[int, bytes] = {}
     for number, row in about.items():
         if message_id(row.headers) is None and (still is None or number in still):
-            for octets in (yield from once_more(client, _within(scope, Fetch(number, "BODY.PEEK[]")))):
-                digests[number] = digest([octets.body or b""])
+            for found in (yield from once_more(client, _within(scope, Fetch(number, "BODY.PEEK[]")))):
+                if found.body is not None:  # it was removed meanwhile: some servers answer NIL
+                    digests[number] = digest([found.body])
     pairs: dict[int, int] = yield from _beside(client, attempts, error, lambda: _paired(before, about, digests))
     return pairs
 
@@ -360,7 +361,8 @@ def _paired(before: _Before, about: dict[int, FetchedMessage], digests: dict[int
         if row.size is not None and row.uid not in before.taken:
             kinds[Kind(row.size, message_id(row.headers))].append(row)
     pairs: dict[int, int] = {}
-    for number, row in sorted(about.items()):
+    for number in sorted(about, key=lambda number: (number not in digests, number)):
+        row = about[number]
         same = kinds.get(Kind(row.size or 0, message_id(row.headers)))
         if not same:
             continue
@@ -374,7 +376,7 @@ def _paired(before: _Before, about: dict[int, FetchedMessage], digests: dict[int
         same.remove(copy)
         assert copy.uid is not None
         pairs[number] = copy.uid
-    return pairs
+    return dict(sorted(pairs.items()))
 
 
 def _digest(row: FetchedMessage) -> Flow[bytes]:
