@@ -1,7 +1,8 @@
 """Reads the site of `make docs` in a headless Chromium, as a person would: python -m tools.browse_site
 
 Every page, on a desk and on a phone: no error on the console, nothing loaded from elsewhere, no dead link, nothing
-wider than the screen. The search finds a method by its name. Screenshots to look at are left in build/screenshots.
+wider than the screen. The reference has every public name, and the search finds a method by its name. Screenshots to
+look at are left in build/screenshots.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
@@ -60,7 +63,7 @@ class Reader:
     def __init__(self, browser: Any, base: str, viewport: dict[str, int]) -> None:
         self.base = base
         self.window = browser.new_page(viewport=viewport)
-        self.window.set_default_timeout(15_000)
+        self.window.set_default_timeout(120_000)  # ms: on a machine that does other things too
         self.problems: list[str] = []
         self.links: dict[str, set[str]] = {}
         self.targets: dict[str, set[str]] = {}
@@ -110,6 +113,18 @@ class Reader:
                 elif anchor and target in self.targets and anchor not in self.targets[target]:
                     yield f"{page}: no such place: /{where}#{anchor}"
 
+    def missing_names(self) -> Iterator[str]:
+        """Public names that the reference has no place for; but for modules, and the bits of rows, the parser's."""
+        for page, places in sorted(self.targets.items()):
+            folder, _, name = page.removesuffix("/index.html").partition("/")
+            if folder != "reference" or name == "fastimap":
+                continue
+            module = import_module(f"fastimap.{name}")
+            shown = {place.rpartition(".")[2] for place in places}
+            for public in module.__all__:
+                if public not in shown and not isinstance(getattr(module, public), (int, ModuleType)):
+                    yield f"{page}: there is nothing about {public}"
+
     def search(self, word: str) -> None:
         """Seek a word as a person does, and go to the first result."""
         self._page = "the search"
@@ -158,6 +173,7 @@ def main() -> int:
                 )
             if viewport is DESK:
                 problems += reader.dead_links()
+                problems += reader.missing_names()
                 reader.search(SOUGHT)
             problems += reader.problems
         browser.close()

@@ -246,19 +246,33 @@ def _key(name: str, shown: str, *arguments: Argument, requires: str | None = Non
 # Flags (RFC 9051, section 6.4.4; RECENT, NEW and OLD: RFC 3501).
 
 all_: Final = _key("ALL", "all_")
+"""Every message."""
 answered: Final = _key("ANSWERED", "answered")
+r"""Messages with the flag ``\Answered``."""
 deleted: Final = _key("DELETED", "deleted")
+r"""Messages with the flag ``\Deleted``."""
 draft: Final = _key("DRAFT", "draft")
+r"""Messages with the flag ``\Draft``."""
 flagged: Final = _key("FLAGGED", "flagged")
+r"""Messages with the flag ``\Flagged``."""
 seen: Final = _key("SEEN", "seen")
+r"""Messages with the flag ``\Seen``."""
 unanswered: Final = _key("UNANSWERED", "unanswered")
+r"""Messages without the flag ``\Answered``."""
 undeleted: Final = _key("UNDELETED", "undeleted")
+r"""Messages without the flag ``\Deleted``."""
 undraft: Final = _key("UNDRAFT", "undraft")
+r"""Messages without the flag ``\Draft``."""
 unflagged: Final = _key("UNFLAGGED", "unflagged")
+r"""Messages without the flag ``\Flagged``."""
 unseen: Final = _key("UNSEEN", "unseen")
+r"""Messages without the flag ``\Seen``."""
 recent: Final = _key("RECENT", "recent")
+r"""Messages with the flag ``\Recent``, which IMAP4rev2 has no more."""
 new: Final = _key("NEW", "new")
+"""Messages that are recent and unseen (not in IMAP4rev2)."""
 old: Final = _key("OLD", "old")
+"""Messages that are not recent (not in IMAP4rev2)."""
 
 
 def keyword(name: str) -> Key:

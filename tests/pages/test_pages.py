@@ -77,6 +77,14 @@ def index(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert server.messages("INBOX")[0].flags == frozenset()
 
 
+@page("imaplib.md")
+def drop_in(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
+    server.append("INBOX", HELLO)
+    (session,) = python(found)
+    assert stage.run(session) == "OK 1\n"
+    assert server.messages("INBOX")[0].flags == frozenset()
+
+
 @page("limits.md")
 def limits(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     (block,) = python(found)
@@ -404,16 +412,15 @@ def tickets(file: Path) -> list[tuple[str, str]]:
 
 @page("tutorials/tickets.md")
 def a_ticket_inbox(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
-    server.create("Support")
     for subject in ("one", "two"):
         server.append("INBOX", mail("ann@example.org", subject, "Help!\r\n"))
     program, refusing, service = python(found)
     file = stage.directory / "tickets.sqlite"
     stage.when(
-        lambda: len(tickets(file)) == 2, lambda: server.append("Support", mail("bob@example.org", "three", "Help!\r\n"))
+        lambda: len(tickets(file)) == 2, lambda: server.append("INBOX", mail("bob@example.org", "three", "Help!\r\n"))
     )
     stage.when(lambda: len(tickets(file)) == 3, lambda: stage.names["mail"].stop())
-    assert stage.run(program) == "ticket: INBOX 1\nticket: INBOX 2\nticket: Support 1\n"
+    assert stage.run(program) == "ticket: INBOX 1\nticket: INBOX 2\nticket: INBOX 3\n"
 
     server.append("INBOX", mail("ann@example.org", "four", "Help!\r\n"))
     server.append("INBOX", mail("ann@example.org", "five"))
@@ -435,7 +442,7 @@ def a_ticket_inbox(stage: Stage, server: IMAPServer, found: list[Block]) -> None
 
     stage.names["service"] = there = Service()
     stage.run(service)
-    assert len(there.taken) == 3
+    assert len(there.taken) == 4
     stage.names["db"].close()
 
 

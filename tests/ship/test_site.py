@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from itertools import pairwise
 
 import pytest
 
+from fastimap import search
 from fastimap._homes import HOMES
 from tests.support import PROJECT
 from tools import site_hooks
@@ -29,6 +32,18 @@ def test_every_name_at_the_top_has_its_place_in_the_reference() -> None:
             assert f"::: fastimap{home}\n" in (own.read_text("utf-8") if own.exists() else page)
         else:
             assert f"::: fastimap{home}.{name}\n" in page or f"`{name}`" in page
+
+
+def test_every_search_key_says_what_it_finds() -> None:
+    """The reference shows no constant without a text after it."""
+    nodes = ast.parse((PROJECT / "src" / "fastimap" / "search.py").read_text("utf-8")).body
+    told = {
+        node.name for node in nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node)
+    }
+    for node, text in pairwise(nodes):
+        if isinstance(node, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(node.target, ast.Name):
+            told.add(node.target.id)
+    assert {*search.__all__} <= told
 
 
 @pytest.mark.parametrize(

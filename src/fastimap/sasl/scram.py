@@ -208,18 +208,24 @@ class ScramPlus(Scram):
 
 
 class ScramSHA1(ScramUnbound):
+    """SCRAM-SHA-1 (RFC 5802)."""
+
     name = "SCRAM-SHA-1"
     strength = 40
     _hash = "sha1"
 
 
 class ScramSHA256(ScramUnbound):
+    """SCRAM-SHA-256 (RFC 7677)."""
+
     name = "SCRAM-SHA-256"
     strength = 50
     _hash = "sha256"
 
 
 class ScramSHA512(ScramUnbound):
+    """SCRAM-SHA-512 (draft-melnikov-scram-sha-512)."""
+
     name = "SCRAM-SHA-512"
     strength = 60
     _hash = "sha512"
@@ -227,18 +233,24 @@ class ScramSHA512(ScramUnbound):
 
 # All above the mechanisms without: a server that offers one refuses a client that could bind and does not.
 class ScramSHA1Plus(ScramPlus):
+    """SCRAM-SHA-1-PLUS (RFC 5802): bound to the TLS connection."""
+
     name = "SCRAM-SHA-1-PLUS"
     strength = 70
     _hash = "sha1"
 
 
 class ScramSHA256Plus(ScramPlus):
+    """SCRAM-SHA-256-PLUS (RFC 7677): bound to the TLS connection."""
+
     name = "SCRAM-SHA-256-PLUS"
     strength = 80
     _hash = "sha256"
 
 
 class ScramSHA512Plus(ScramPlus):
+    """SCRAM-SHA-512-PLUS (draft-melnikov-scram-sha-512): bound to the TLS connection."""
+
     name = "SCRAM-SHA-512-PLUS"
     strength = 90
     _hash = "sha512"
