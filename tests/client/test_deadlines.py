@@ -125,12 +125,12 @@ def test_responses_are_progress(scripted: Callable[..., Any]) -> None:
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
         tag, *_ = peer.line().split(b" ")
         for _ in range(8):
-            time.sleep(0.1)
+            time.sleep(0.25)
             peer.send(b"* OK Still here\r\n")
         peer.send(tag + b" OK done\r\n")
         peer.log_out()
 
-    with scripted(script, timeout=Timeouts(response=0.5)) as client:
+    with scripted(script, timeout=Timeouts(response=1.5)) as client:
         assert client.noop() is None
 
 
@@ -272,10 +272,10 @@ def test_the_callers_own_time_is_no_silence_of_the_server(scripted: Callable[...
         rows = [b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (uid, uid, len(body), body) for uid in (1, 2, 3)]
         return b"".join(rows) + DONE
 
-    with scripted(converse(reply), timeout=Timeouts(response=0.5, command=1)) as client:
+    with scripted(converse(reply), timeout=Timeouts(response=1.5, command=2)) as client:
         client.select("INBOX")
         rows = client.fetch_iter("1:3", "BODY.PEEK[]")
         assert next(rows).body == body
-        time.sleep(1.2)
+        time.sleep(2.2)
         assert client.noop() is None
         assert [message.uid for message in rows] == [2, 3]

@@ -276,12 +276,16 @@ def test_asyncpool(server: IMAPServer) -> None:
 
 def test_asyncpool_a_task_that_is_cancelled_gives_its_connection_back(server: IMAPServer) -> None:
     async def body(pool: AsyncPool) -> None:
+        held = asyncio.Semaphore(0)
+
         async def hold() -> None:
             async with pool.client():
+                held.release()
                 await asyncio.sleep(60)
 
         holding = [asyncio.ensure_future(hold()) for _ in range(5)]
-        await asyncio.sleep(0.1)
+        for _ in range(3):
+            await held.acquire()
         assert (pool.stats().connections, pool.stats().waiting) == (3, 2)
         for task in holding:
             task.cancel()
