@@ -412,7 +412,7 @@ def homes(package: Path) -> str:
     return (
         f'"""Where the public names are at home. Made of `{init.relative_to(PACKAGE.parent).as_posix()}` by '
         'tools/generate_methods.py."""\n\n'
-        f"from typing import Final\n\nHOMES: Final = {{\n{lines}}}\n"
+        f"HOMES = {{\n{lines}}}\n"
     )
 
 

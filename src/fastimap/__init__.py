@@ -9,11 +9,10 @@ the values that some of them take, in ``fastimap.commands``; SASL mechanisms in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ._homes import HOMES
 from ._lazy import lazy
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from . import archive as archive
     from . import commands as commands

@@ -27,7 +27,7 @@ from cpython.unicode cimport PyUnicode_DecodeASCII
 from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
-from .errors import (
+from ._errors import (
     LineTooLong,
     LiteralTooLarge,
     NestingTooDeep,
@@ -37,8 +37,8 @@ from .errors import (
     TooManyLiterals,
 )
 from .limits import READER_LIMITS
-from .model.message import Address, BodyStructure, Envelope, FetchedMessage, Streamed, no_uid
 from .model._patterns import pattern
+from .model.row import FetchedMessage, Streamed, no_uid
 from .model.tokens import Atom
 from .model.words import MONTHS, SYSTEM_FLAGS
 

@@ -29,8 +29,23 @@ with the exception of this module as ``__cause__``.
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._errors import (
+    Advice,
+    FastimapError,
+    LimitError,
+    LineTooLong,
+    LiteralTooLarge,
+    NestingTooDeep,
+    ParseError,
+    ProtocolError,
+    ResponseTooLarge,
+    TooManyAnswers,
+    TooManyChallenges,
+    TooManyLiterals,
+    TooManyUnsolicited,
+)
 
 if TYPE_CHECKING:
     from .model.response_codes import ResponseCode
@@ -77,28 +92,6 @@ __all__ = [
 ]
 
 
-class Advice(enum.Enum):
-    """What helps against an error."""
-
-    RETRY = "retry"
-    """The same command may work later, on this connection."""
-    RECONNECT = "reconnect"
-    """This connection is closed; a new one may work."""
-    REAUTHENTICATE = "reauthenticate"
-    """Other credentials are needed, or a new token."""
-    FIX = "fix"
-    """The call, or the server, has to change: the same again fails again."""
-
-
-class FastimapError(Exception):
-    """Base of every exception that fastimap defines."""
-
-    advice: Advice = Advice.FIX
-    done: Any = None
-    """What was done before the error, as the call would have returned it, where a call takes several commands: the
-    messages that were fetched, or copied (`CopyResult`)."""
-
-
 class ConnectionLost(FastimapError, ConnectionError):
     """Base of what ends a connection from outside; it is closed, and what was in flight has no answer."""
 
@@ -141,16 +134,6 @@ class TLSError(ConnectionLost):
     """TLS was not possible as demanded: certificate, host name, handshake, or STARTTLS refused."""
 
     advice = Advice.FIX
-
-
-class ProtocolError(FastimapError):
-    """The server sent octets that cannot be framed: reconnect, the stream has lost its step."""
-
-    advice = Advice.RECONNECT
-
-
-class ParseError(FastimapError):
-    """One response is not in IMAP's grammar; the stream itself is still in step."""
 
 
 class MessageNotFound(FastimapError):
@@ -320,58 +303,3 @@ class PoolTimeout(FastimapError, TimeoutError):
     """No connection of a pool was free, or could be opened, in time; or too many wait for one."""
 
     advice = Advice.RETRY
-
-
-class LimitError(ProtocolError):
-    """The server went over a limit of :class:`fastimap.limits.Limits`: reconnect, or raise the limit."""
-
-    limit: str
-    """Name of the field of :class:`~fastimap.limits.Limits`."""
-
-
-class LineTooLong(LimitError):
-    """A line, or the part of a response between two literals, is longer than ``Limits.line``."""
-
-    limit = "line"
-
-
-class LiteralTooLarge(LimitError):
-    """A literal announces more octets than ``Limits.literal``; nothing was allocated for it."""
-
-    limit = "literal"
-
-
-class ResponseTooLarge(LimitError):
-    """The lines and literals of one response add up to more octets than ``Limits.response``."""
-
-    limit = "response"
-
-
-class TooManyLiterals(LimitError):
-    """One response holds more literals than ``Limits.literals``."""
-
-    limit = "literals"
-
-
-class NestingTooDeep(LimitError, ParseError):
-    """Parenthesised lists are nested deeper than ``Limits.depth``."""
-
-    limit = "depth"
-
-
-class TooManyUnsolicited(LimitError):
-    """During one command the server sent more unsolicited responses, or stray ``+``, than ``Limits`` allow."""
-
-    limit = "unsolicited"
-
-
-class TooManyAnswers(LimitError):
-    """To one command the server gave more answers than ``Limits.answers`` or ``Limits.answers_octets`` allow."""
-
-    limit = "answers"
-
-
-class TooManyChallenges(LimitError):
-    """The server sent more SASL challenges than ``Limits.challenges``."""
-
-    limit = "challenges"

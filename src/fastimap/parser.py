@@ -86,9 +86,10 @@ worst, and memory stays sound, on free-threaded builds too.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from .model.tokens import Atom, Sink, Token, Write, plain
+
+TYPE_CHECKING = False
 
 __all__ = [
     "IMPLEMENTATION",

@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from ..errors import ParseError
+from .._errors import ParseError
 from ..limits import READER_LIMITS
 from ..model import mailbox_name, words
-from ..model.message import (
+from ..model.row import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
     PRESENT_ENVELOPE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from ..errors import LineTooLong, ProtocolError
+from .._errors import LineTooLong, ProtocolError
 
 __all__: list[str] = []
 

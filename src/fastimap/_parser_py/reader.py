@@ -6,9 +6,9 @@ import re
 from collections.abc import Container
 from typing import Any
 
-from ..errors import LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
+from .._errors import LiteralTooLarge, ProtocolError, ResponseTooLarge, TooManyLiterals
 from ..limits import READER_LIMITS, Limits
-from ..model.message import FetchedMessage, Streamed
+from ..model.row import FetchedMessage, Streamed
 from ..model.tokens import MAX_SIZE, Sink, Write
 from .fetch import _Decoder
 from .memory import _Buffer

@@ -1,6 +1,6 @@
 """Rows, and which of them a command claims; the twin of ``_parser_pyx/rows.pxi``.
 
-The row of this twin stands with the face of both: :class:`~fastimap.model.message.FetchedMessage`.
+The row of this twin stands with the face of both: :class:`~fastimap.model.row.FetchedMessage`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from bisect import bisect_right
 from datetime import UTC, timedelta, timezone
 from functools import lru_cache
 
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 
 __all__ = ["split_rows"]
 

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import NestingTooDeep, ParseError
+from .._errors import NestingTooDeep, ParseError
 from ..limits import READER_LIMITS
 from ..model._patterns import pattern
 from ..model.tokens import Atom, Token

@@ -370,6 +370,7 @@ cdef _Decoder _shared_decoder = _Decoder(READER_LIMITS.depth)  # of fetch()
 def fetch(fragments, depth=READER_LIMITS.depth):
     """Return the FETCH response in `fragments`, or None; see :mod:`fastimap.parser`."""
     row = None
+    _load_types()
     if depth >= _shared_decoder.depth_limit:
         row = _shared_decoder.from_fragments(tuple(fragments))
     return _tolerant(fragments, depth) if row is None else row

@@ -146,6 +146,7 @@ cdef class ResponseReader(_Buffer):
         cdef list rows = None
         cdef tuple response
         cdef Py_ssize_t count = 0
+        _load_types()
         self._begin(_BATCH)
         try:
             while not most or count < most:

@@ -4,9 +4,10 @@ cdef enum:
     _PLAIN_DEPTH = 32  # of body structures
     _PLAIN_PARTS = 1000
 
-cdef object _Address = Address
-cdef object _BodyStructure = BodyStructure
-cdef object _Envelope = Envelope
+# Their types, once there is need of them: the drop-in has none. None until _load_types().
+cdef object _Address = None
+cdef object _BodyStructure = None
+cdef object _Envelope = None
 # Words that decide what follows in a body structure: a word equal to one of these is that very object.
 cdef str _TEXT = "text"
 cdef str _MULTIPART = "multipart"
@@ -14,6 +15,18 @@ cdef str _MESSAGE = "message"
 cdef str _RFC822 = "rfc822"
 cdef str _GLOBAL = "global"
 cdef dict _WORDS = {word: word for word in (_TEXT, _MULTIPART, _MESSAGE, _RFC822, _GLOBAL)}
+
+
+cdef int _load_types() except -1:
+    """Import the types, before any pointer is held: an import runs Python code."""
+    global _Address, _BodyStructure, _Envelope
+    if _Envelope is None:
+        from .model.message import Address, BodyStructure, Envelope
+
+        _Address = Address
+        _BodyStructure = BodyStructure
+        _Envelope = Envelope
+    return 0
 
 
 @cython.internal

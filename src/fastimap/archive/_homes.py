@@ -1,8 +1,6 @@
 """Where the public names are at home. Made of `fastimap/archive/__init__.py` by tools/generate_methods.py."""
 
-from typing import Final
-
-HOMES: Final = {
+HOMES = {
     "aio": ".aio",
     "Compaction": "._compact",
     "compact": "._compact",

@@ -36,7 +36,6 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
 
 from .arguments import substitute
 from .client import IMAP4, IMAP4_SSL
@@ -65,6 +64,10 @@ from .stream import IMAP4_stream
 from .tls import HAVE_SSL as HAVE_SSL
 from .tls import _create_default_ssl_context as _create_default_ssl_context
 from .tls import unverified_ssl_context as unverified_ssl_context
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _substitute = substitute  # CPython's name
 
@@ -104,8 +107,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-for _room in _rooms():
-    for _name, _value in vars(_room).items():
-        if not _name.startswith("__"):
-            globals().setdefault(_name, _value)
+# What stands in several is that of the first, and what stands here already is kept.
+_found: dict[str, Any] = {}
+for _room in reversed(_rooms()):
+    _found.update(vars(_room))
+globals().update({**_found, **globals()})
 sys.modules[__name__].__class__ = _Replaceable

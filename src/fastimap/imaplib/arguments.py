@@ -6,15 +6,18 @@ import functools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
 
 from ..model._patterns import pattern
 from .exceptions import InvalidArgument, WrongType, refusal
 
-Argument: TypeAlias = str | bytes | int | float  # a number stands for its digits
-Arguments: TypeAlias = Argument | Sequence[Argument]
-_Number: TypeAlias = int | str
-MessageSet: TypeAlias = Argument | int | Iterable[int | str | range | tuple[_Number, _Number | None]]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Argument: TypeAlias = "str | bytes | int | float"  # a number stands for its digits
+Arguments: TypeAlias = "Argument | Sequence[Argument]"
+_Number: TypeAlias = "int | str"
+MessageSet: TypeAlias = "Argument | int | Iterable[int | str | range | tuple[_Number, _Number | None]]"
 
 UNSENDABLE = pattern(rb"[\0\r\n]")
 QUOTED = pattern(rb'"(?:[^"\\]|\\.)*+"')

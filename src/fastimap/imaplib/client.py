@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
 
 from .arguments import joined
 from .idler import Idler
@@ -15,9 +14,11 @@ from .names import IMAP4_PORT, IMAP4_SSL_PORT, Commands, Data, Debug, Result
 from .session import SessionCommands
 from .tls import HAVE_SSL, _client_context
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket
     from ssl import SSLContext, SSLSocket
+    from typing import Any, Self
 
 _VARARGS = 4  # inspect.CO_VARARGS
 

@@ -10,9 +10,8 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..errors import LineTooLong, ProtocolError
+from .._errors import LineTooLong, ProtocolError
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from ..model._patterns import pattern
 from ..parser import ResponseReader
@@ -25,9 +24,11 @@ from .tls import HAVE_SSL
 if HAVE_SSL:
     import ssl
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket  # noqa: N812
     from ssl import SSLContext, SSLSocket
+    from typing import Any, NoReturn
 
 
 # OpenSSL's errors for what X509_V_FLAG_X509_STRICT demands: RFC 5280 to the letter.

@@ -4,20 +4,21 @@
 from __future__ import annotations
 
 import calendar
+import imaplib as _stdlib
 import re
 import time
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
+from ..model._patterns import pattern
 from .exceptions import InvalidArgument, refusal
 
-Flags: re.Pattern[bytes] = re.compile(rb".*FLAGS \((?P<flags>[^)]*)\)")
-InternalDate: re.Pattern[bytes] = re.compile(
-    rb'.*INTERNALDATE "(?P<day>[ 0-3]\d)-(?P<mon>[A-Z][a-z]{2})-(?P<year>\d{4})'
-    rb" (?P<hour>\d{2}):(?P<min>\d{2}):(?P<sec>\d{2})"
-    rb' (?P<zonen>[+-])(?P<zoneh>\d{2})(?P<zonem>\d{2})"'
-)
-_DATE_TIME = re.compile(r'"[^"\\\0\r\n]*"')
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Flags: re.Pattern[bytes] = _stdlib.Flags  # type: ignore[attr-defined]  # it has these, whatever typeshed says
+InternalDate: re.Pattern[bytes] = _stdlib.InternalDate  # type: ignore[attr-defined]
+_DATE_TIME = pattern(r'"[^"\\\0\r\n]*"')
 Months: list[str] = ["", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 Mon2num: dict[bytes, int] = {name.encode("ascii"): number for number, name in enumerate(Months) if name}
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from ..errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
+from .._errors import LiteralTooLarge, ResponseTooLarge, TooManyLiterals, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .connection import Connection
 from .costs import cost
 from .exceptions import shown
 from .names import CRLF, Continuation, Data, Response_code, Untagged_response, _Bare_response_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Responses that end in text for people, which may end in braces: no literal follows.
 _OF_TEXT = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any
 
 from .arguments import Argument, Arguments
 from .exceptions import WrongType
 from .functions import Time2Internaldate
 from .names import CRLF, Data, MapCRLF, Result
 from .sending import Sending
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class MailboxCommands(Sending):

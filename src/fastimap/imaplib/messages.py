@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from .arguments import Argument, Arguments, MessageSet, joined, substituted
 from .names import Commands, Result
 from .sending import Sending
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class MessageCommands(Sending):

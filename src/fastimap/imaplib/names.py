@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeAlias
+
+from ..model._patterns import pattern
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
 
 CRLF = b"\r\n"
 Debug = 0
@@ -45,10 +50,10 @@ Literal: re.Pattern[bytes] = re.compile(rb".*\{(?P<size>\d+)\+?\}$")
 # The data ends at the last bracket of the line: flags with a bracket in them are common, against the grammar.
 Response_code: re.Pattern[bytes] = re.compile(rb"\[(?P<type>[A-Z-]+)(?: (?P<data>.*))?\]", re.IGNORECASE)
 # A response code without the "* OK" that belongs before it (Exchange, home.pl).
-_Bare_response_code = re.compile(rb"(?:\* +)?(?P<data>\[[A-Z-]+(?: .*)?\].*)", re.IGNORECASE)
+_Bare_response_code = pattern(rb"(?:\* +)?(?P<data>\[[A-Z-]+(?: .*)?\].*)", re.IGNORECASE)
 
 MapCRLF: re.Pattern[bytes] = re.compile(rb"\r\n|\r|\n")
 
-Data: TypeAlias = list[Any]
-Result: TypeAlias = tuple[str, list[Any]]
-Authobject: TypeAlias = Callable[[bytes], bytes | str | None]
+Data: TypeAlias = "list[Any]"
+Result: TypeAlias = "tuple[str, list[Any]]"
+Authobject: TypeAlias = "Callable[[bytes], bytes | str | None]"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ..model import mailbox_name
 from .arguments import (
@@ -28,6 +27,10 @@ from .arguments import (
     substituted,
 )
 from .exceptions import InvalidArgument, WrongType, refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # How many arguments each command takes at least after UID.
 _UID_ARGUMENTS = {"COPY": 2, "EXPUNGE": 1, "FETCH": 2, "MOVE": 2, "SORT": 2, "STORE": 3, "THREAD": 2}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import ProtocolError, TooManyUnsolicited
+from .._errors import ProtocolError, TooManyUnsolicited
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from ..parser import ResponseReader
 from .costs import cost

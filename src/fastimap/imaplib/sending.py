@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
 
-from ..errors import TooManyChallenges
+from .._errors import TooManyChallenges
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from .arguments import ANNOUNCEMENT, NOT_IN_WORD, Argument, TextLiteral, encoded_text
 from .costs import ASKED, asked_by
@@ -14,6 +13,10 @@ from .exceptions import InvalidArgument, shown
 from .names import CRLF, Commands, Result
 from .quoting import Quoting
 from .responses import Responses
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # A literal of at most this size is sent in one piece with the CRLF after it: one segment instead of two.
 _JOINED_LITERAL = 64 * 1024

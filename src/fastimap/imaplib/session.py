@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import binascii
-import hmac
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from .arguments import Argument, encoded_text
 from .costs import asked_by
@@ -15,9 +13,11 @@ from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Comm
 from .sending import Sending, tag_prefixes
 from .tls import HAVE_SSL, _client_context
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket  # noqa: N812
     from ssl import SSLContext
+    from typing import Any
 
 # What a greeting that is not IMAP's says about the service at the port.
 _OTHER_SERVICES = {
@@ -169,6 +169,8 @@ class SessionCommands(Sending):
         return self.authenticate("CRAM-MD5", self._CRAM_MD5_AUTH)
 
     def _CRAM_MD5_AUTH(self, challenge: bytes) -> bytes:
+        import hmac
+
         try:
             digest = hmac.HMAC(self.password, challenge, "md5").hexdigest()
         except ValueError:  # a build of OpenSSL may forbid MD5

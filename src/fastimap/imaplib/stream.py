@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from ..parser import ResponseReader
 from .client import IMAP4
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket as Socket  # noqa: N812
+    from typing import Any
 
 # Seconds that the child of IMAP4_stream has to end once its pipes are closed, and again once it was told to.
 _CHILD_TIMEOUT = 5

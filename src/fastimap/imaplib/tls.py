@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 from .exceptions import InvalidArgument
 
@@ -14,6 +13,7 @@ except ImportError:
 else:
     HAVE_SSL = True
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import SSLContext
 

@@ -5,10 +5,10 @@ There are a hundred of them, and most programs use a few: to compile them all wa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from re import compile as pattern
+    from typing import Any
 else:
     import re
 

@@ -7,11 +7,17 @@ when it is imported, and there are so many classes here that a third of the impo
 from __future__ import annotations
 
 import reprlib
-from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from dataclasses import Field
     from inspect import Signature
+    from typing import Any, ClassVar, Self, dataclass_transform
+else:  # it is for type checkers alone
+
+    def dataclass_transform(**_):
+        return lambda cls: cls
+
 
 __all__ = ["Value"]
 

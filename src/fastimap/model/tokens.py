@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, TypeAlias, Union, final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final, TypeAlias
+
     from .responses import Value
 
 __all__ = ["MAX_SIZE", "Atom", "Sink", "Token", "Write", "plain"]
@@ -14,7 +16,6 @@ MAX_SIZE: Final = 2**63 - 1
 """The largest number of a grammar that says no less (RFC 9051, section 9, number64)."""
 
 
-@final
 class Atom(bytes):
     """An atom's octets, as they were sent; strings, quoted and literal, are bytes themselves.
 
@@ -34,10 +35,10 @@ class Atom(bytes):
         return len(self) == 3 and self.upper() == b"NIL"
 
 
-Token: TypeAlias = Union[Atom, bytes, "tuple[Token, ...]"]
+Token: TypeAlias = "Atom | bytes | tuple[Token, ...]"
 
-Write: TypeAlias = Callable[[memoryview], object]
-Sink: TypeAlias = Callable[[int | None, int | None, str, int], Write | None]
+Write: TypeAlias = "Callable[[memoryview], object]"
+Sink: TypeAlias = "Callable[[int | None, int | None, str, int], Write | None]"
 
 
 def plain(token: Token) -> Value:

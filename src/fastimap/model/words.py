@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 __all__ = ["FETCH_MACROS", "MAILBOX_ATTRIBUTES", "MONTHS", "SPECIAL_USES", "SYSTEM_FLAGS"]
 
