@@ -101,7 +101,9 @@ class Wire(methods.Client):
         except BaseException:
             pending.detach()
             raise
-        return pending.result()
+        if pending.error is not None:
+            raise pending.error
+        return pending.value  # type: ignore[return-value]  # it is done, so there is one
 
     def _at_once(self, pending: Pending[Any], began: float) -> None:
         """Write, wait and read once: most commands are answered then. What is left is for `_turn`."""

@@ -53,6 +53,8 @@ class State(enum.Enum):
         __hash__ = object.__hash__  # in C, which that of an Enum is not
 
 
+# By a name of its own: State.CONNECTING, asked for with each response, goes through Enum's __getattr__().
+CONNECTING = State.CONNECTING
 ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
 NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})
 AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})

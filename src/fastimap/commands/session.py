@@ -40,7 +40,7 @@ class Noop(Command[None]):
     kind: str | None = "noop"
 
     def parts(self, session: Session) -> Sequence[Part]:
-        return [self.name.encode()]
+        return (b"NOOP",)
 
     def succeed(self, tagged: Tagged, session: Session) -> None:
         return None

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..commands.base import AUTHENTICATED, Command, Session, State
+from ..commands.base import AUTHENTICATED, CONNECTING, Command, Session, State
 from ..commands.select import Close, Select, Unselect
 from ..errors import ConnectFailed, Disconnected, StateError, TLSError
 from ..limits import Limits
@@ -194,7 +194,7 @@ class Outgoing:
                 self._queue.popleft()
                 pending.finish(None, self._hung_up())
                 continue
-            if self.session.state is State.CONNECTING or not self._flight.may_start(pending.command, self.session):
+            if self.session.state is CONNECTING or not self._flight.may_start(pending.command, self.session):
                 self.interrupt()
                 return bool(self._sending.output)
             self._queue.popleft()
@@ -207,9 +207,12 @@ class Outgoing:
                 pending.finish(None, exc)
                 continue
             if encoded is not None:
-                self._counters.commands += 1
                 self._flight.start(pending, self.session)
-                pending.heard = self._counters.responses, self.octets_heard
+                counters = self._counters
+                deflate = self._sending.deflate
+                octets = counters.octets_in if deflate is None else deflate.inflated  # octets_heard, without a call
+                counters.commands += 1
+                pending.heard = counters.responses, octets
                 if self.files is not None and (pending.command.streams or not isinstance(encoded, bytes)):
                     pending.command.reports = []
                     pending.command.write_by = functools.partial(_write_elsewhere, self.files, pending)

@@ -46,6 +46,11 @@ class Flight:
         self.by_tag: dict[bytes, Pending[Any]] = {}
         self.streaming: int = 0
         """How many of them hand literals to a sink."""
+        self.one_by_one: bool = False
+        """Whether what follows a response depends on it, so that each has to be framed on its own.
+
+        After an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
+        """
         self._kinds: dict[str | None, int] = {}
         self._busy: dict[str, list[tuple[int, int]]] = {}
 
@@ -67,6 +72,7 @@ class Flight:
         command = pending.command
         kind = command.kind
         self.by_tag[command.tag] = pending
+        self.one_by_one = len(self.by_tag) == 1 and (command.ends_encoding or command.streams)
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
         self.streaming += command.streams
         if kind is not None and (spans := command.ranges(session)):
@@ -80,6 +86,9 @@ class Flight:
         command = pending.command
         kind = command.kind
         del self.by_tag[command.tag]
+        self.one_by_one = len(self.by_tag) == 1 and any(
+            left.command.ends_encoding or left.command.streams for left in self.by_tag.values()
+        )
         self.streaming -= command.streams
         count = self._kinds[kind] - 1
         if count:
@@ -95,18 +104,6 @@ class Flight:
     def claims_news(self) -> bool:
         """Whether one of them may claim what servers say at any time."""
         return any(pending.command.claims_news for pending in self.by_tag.values())
-
-    @property
-    def one_by_one(self) -> bool:
-        """Whether what follows a response depends on it, so that each has to be framed on its own.
-
-        After an OK may be TLS, or compressed octets, or a literal that is not for the file of the command it answers.
-        """
-        if len(self.by_tag) != 1:
-            return False
-        for pending in self.by_tag.values():
-            command = pending.command
-        return command.ends_encoding or command.streams
 
     def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Write | None:
         """Return where a literal of a FETCH response goes; see :mod:`fastimap.parser`."""

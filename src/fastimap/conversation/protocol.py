@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
-from ..commands.base import Session, State
+from ..commands.base import CONNECTING, Session, State
 from ..commands.session import Capability
 from ..errors import (
     CommandError,
@@ -158,14 +158,13 @@ class Protocol(Outgoing):
         reader = self._reader
         octets = reader.buffered
         while True:
-            one_by_one = self._flight.one_by_one
-            batch = reader.batch(1) if one_by_one else reader.batch()
+            batch = reader.batch(1 if self._flight.one_by_one else 0)
             if not batch:
                 break
             octets = 0
             news: list[bytes] = []
             logged = is_logged()
-            as_lines = not logged and self.session.state is not State.CONNECTING
+            as_lines = not logged and self.session.state is not CONNECTING
             for item in batch:
                 line = item[0] if as_lines and len(item) == 1 and not isinstance(item, list) else b""
                 if line[:1] == b"*" and self._is_news(line):
@@ -181,7 +180,7 @@ class Protocol(Outgoing):
                     self._take_tagged(tagged)
                 else:
                     self._take(item)
-                if self._bye is not None and self.awaited() is None and self.session.state is not State.CONNECTING:
+                if self._bye is not None and self.awaited() is None and self.session.state is not CONNECTING:
                     # Whether it hangs up or not: it has taken its leave, and has answered what it will.
                     self.eof_received()
                 if self.error is not None:
@@ -235,7 +234,7 @@ class Protocol(Outgoing):
             for row in rows:
                 logger().debug("S: %r", row)
         self._counters.responses += len(rows)
-        if self.session.state is State.CONNECTING:
+        if self.session.state is CONNECTING:
             raise no_server(b"a FETCH response")
         for pending in self._flight.by_tag.values():
             others = pending.command.take_rows(rows)
@@ -259,7 +258,7 @@ class Protocol(Outgoing):
             self._take_tagged(response)
         elif isinstance(response, ContinuationRequest):
             self._take_continuation(response)
-        elif self.session.state is State.CONNECTING:
+        elif self.session.state is CONNECTING:
             self._take_greeting(response, fragments[0])
         else:
             self._take_untagged(response, fragments)
@@ -359,6 +358,8 @@ class Protocol(Outgoing):
             self.fail(error)
         if error is None and command.changes_capabilities and self.session.listings == self._listings:
             self._ask_for_capabilities(pending, value)
+        elif self.files is None:
+            pending.finish(value, error)
         else:
             self._finish(pending, value, error)
 

@@ -16,18 +16,19 @@ __all__ = ["SEND_SIZE", "Sending", "tags"]
 
 # What data_to_send() returns at once: so much that was taken is progress, for a deadline.
 SEND_SIZE = 64 * 1024
-_TAGS_AT_ONCE = 64
+_INDICES = [b"%02X" % index for index in range(64)]
 _DIGITS = 6
 
 
 def tags() -> Iterator[bytes]:
     """Yield tags that a server, or who speaks for it, can't know before they are sent."""
-    number = 0
+    batch = 0
     while True:
-        digits = secrets.token_hex(_TAGS_AT_ONCE * _DIGITS // 2).upper()
-        for at in range(0, len(digits), _DIGITS):
-            yield b"T%X%s" % (number, digits[at : at + _DIGITS].encode("ascii"))
-            number += 1
+        digits = secrets.token_hex(len(_INDICES) * _DIGITS // 2).upper().encode("ascii")
+        start = b"T%X" % batch
+        for index, at in zip(_INDICES, range(0, len(digits), _DIGITS), strict=True):
+            yield start + index + digits[at : at + _DIGITS]
+        batch += 1
 
 
 class Sending:

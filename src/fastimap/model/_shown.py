@@ -48,6 +48,7 @@ class _Fields:
 
     def __get__(self, instance: object, owner: type[Value]) -> dict[str, Field[Any]]:
         import dataclasses
+        from typing import Any
 
         known = []
         for name in owner._positional + owner._keywords:

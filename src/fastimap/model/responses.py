@@ -112,7 +112,11 @@ class Tagged(Response):
     def __init__(
         self, tag: bytes, status: Literal["OK", "NO", "BAD"], response_code: ResponseCode | None = None, text: str = ""
     ) -> None:
-        self.__dict__.update(tag=tag, status=status, response_code=response_code, text=text)
+        values = self.__dict__
+        values["tag"] = tag
+        values["status"] = status
+        values["response_code"] = response_code
+        values["text"] = text
 
 
 class StatusResponse(Response):
