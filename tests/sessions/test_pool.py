@@ -91,7 +91,7 @@ def test_no_more_than_max_waiting_wait(server: IMAPServer) -> None:
 
 
 def test_they_are_served_in_the_order_of_asking() -> None:
-    book: Book[Client] = Book(1, 1, None)
+    book: Book[Client] = Book(1)
     served: list[int] = []
     waiters: list[Waiter[Client]] = [Waiter(None, lambda number=number: served.append(number)) for number in range(3)]  # type: ignore[misc]
     for waiter in waiters:

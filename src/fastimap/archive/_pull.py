@@ -7,7 +7,6 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from .. import search as keys
 from ..clients.blocking import Client
 from ..errors import CommandError, ConnectionLost, FastimapError
+from ..model._shown import Record
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
@@ -201,8 +201,7 @@ def opened(
         yield state
 
 
-@dataclass(slots=True)
-class _Job:
+class _Job(Record):
     """A mailbox of this run."""
 
     name: str
@@ -214,8 +213,7 @@ class _Job:
     done: bool = False
 
 
-@dataclass(slots=True)
-class _Gone:
+class _Gone(Record):
     """Messages of the store that the server has no more where they were."""
 
     place: Place
@@ -248,7 +246,7 @@ class _Pull:
         self.lost: ConnectionLost | None = None
         retry = options.retry
         self.sleep = retry.sleep or time.sleep
-        self.retry = replace(retry, sleep=self._sleep)
+        self.retry = retry.__replace__(sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
         self.adoption = _adoption(options, state)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)

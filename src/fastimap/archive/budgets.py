@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
+
+from ..model._shown import Value
 
 __all__ = ["PROFILES", "Budget", "GivenBudget", "Meter", "as_budget"]
 
@@ -13,8 +14,7 @@ _HOUR = "%Y-%m-%dT%H"
 _DAY = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Budget(Value):
     """Octets that may be received in 24 hours, whatever the clock says, and pauses on the way.
 
     :ivar octets: in any 24 hours; None: no limit. A run that comes there ends, and says when to go on.

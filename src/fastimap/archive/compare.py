@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .. import search
 from ..clients.blocking import Client
 from ..commands.select import QResync, SelectedMailbox
 from ..errors import FastimapError
+from ..model._shown import Record, fresh
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
@@ -25,8 +26,7 @@ _MANY = 100_000
 _TRIES = 5
 
 
-@dataclass(slots=True)
-class Change:
+class Change(NamedTuple):
     """Other flags, or labels."""
 
     uid: int
@@ -34,24 +34,23 @@ class Change:
     extra: str | None
 
 
-@dataclass(slots=True)
-class Comparison:
+class Comparison(Record):
     """A mailbox of the server beside the one in the store."""
 
     selected: SelectedMailbox
     found: int = 0
-    new: UIDSet = field(default_factory=UIDSet)
+    new: UIDSet = fresh(factory=UIDSet)
     """To be fetched, those too that could not be had before."""
     present: int = 0
-    gone: UIDSet = field(default_factory=UIDSet)
-    excluded: dict[str, int] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
+    gone: UIDSet = fresh(factory=UIDSet)
+    excluded: dict[str, int] = fresh(factory=dict)
+    changes: list[Change] = fresh(factory=list)
     """Other flags and labels, as far as they are known already;"""
-    unsure: UIDSet = field(default_factory=UIDSet)
+    unsure: UIDSet = fresh(factory=UIDSet)
     """and the messages that the server is to be asked for them (`flag_changes`):"""
     since: int | None = None
     """by what changed after this mod-sequence; None: by comparing all."""
-    mark: Mark = field(default_factory=Mark)
+    mark: Mark = fresh(factory=Mark)
     """What it is like now."""
     way: str = ""
     """How it was compared."""

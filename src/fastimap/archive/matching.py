@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..clients.blocking import Client
 from ..model.message import has_uid
@@ -24,8 +24,7 @@ _IDS = ("gmail_id", "email_id")
 _HEADER = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """A message of the server that is one of the store."""
 
     uid: int

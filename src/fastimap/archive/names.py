@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from ..model._patterns import pattern
+
 __all__ = ["file_key", "levels_of", "path_key", "path_of"]
 
 _LONGEST = 140
@@ -17,9 +19,9 @@ _LONGEST = 140
 _DEEPEST = 24
 """Levels on disk; what is deeper becomes one level."""
 # Not for file systems of Windows and macOS, nor for shells' first looks; % is the escape.
-_UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%~\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
+_UNSAFE = pattern(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%~\ud800-\udfff\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]')
 # Reserved by Windows, by Maildir, and by this package.
-_RESERVED = re.compile(
+_RESERVED = pattern(
     r"(con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³]|cur|new|tmp|lost\+found|fastimap)(\..*)?", re.IGNORECASE
 )
 

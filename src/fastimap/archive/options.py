@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from .. import search
+from ..model._patterns import pattern
+from ..model._shown import Value
 from ..search import SearchKey
 from ..sessions.retry import Retry
 from .budgets import GivenBudget, as_budget
@@ -19,7 +19,8 @@ from .stores.base import Store
 __all__ = ["Options", "PullOptions", "Rule", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
-_MAX_DELETE = re.compile(r"([0-9]+)(%?)")
+_RETRY = Retry()
+_MAX_DELETE = pattern(r"([0-9]+)(%?)")
 
 
 class PullOptions(TypedDict, total=False):
@@ -47,8 +48,7 @@ class PullOptions(TypedDict, total=False):
     retry: Retry | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Value):
     """A rule by which messages are left out: those that the key does not find."""
 
     name: str
@@ -56,8 +56,7 @@ class Rule:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Value, kw_only=True):
     """The parameters of `pull`, checked."""
 
     store: Store
@@ -81,7 +80,7 @@ class Options:
     max_octets: int | None = None
     adopt: Path | None = None
     name: str | None = None
-    retry: Retry = field(default_factory=Retry)
+    retry: Retry = _RETRY
     progress: Callable[[Progress], object] | None = None
     stopping: Callable[[], bool] | None = None
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ..model._shown import Record, Value, fresh
 from ..model.sequence_set import UIDSet
 
 __all__ = ["MailboxReport", "Progress", "Report"]
 
 
-@dataclass(slots=True)
-class MailboxReport:
+class MailboxReport(Record):
     """What came of one mailbox."""
 
     name: str
@@ -22,11 +21,11 @@ class MailboxReport:
     """Of these, written by this run."""
     present: int = 0
     """There already; those too that were moved here, have new UIDs, or were adopted, and so recognised."""
-    excluded: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = fresh(factory=dict)
     """Left out, by which rule: ``"since"``, ``"limit"``, ..., and ``"expunged meanwhile"``."""
-    parked: dict[int, str] = field(default_factory=dict)
+    parked: dict[int, str] = fresh(factory=dict)
     """Could not be had, by UID, and why; the next run tries them again."""
-    written_uids: UIDSet = field(default_factory=UIDSet)
+    written_uids: UIDSet = fresh(factory=UIDSet)
     octets: int = 0
     """That were written."""
     flags: int = 0
@@ -40,7 +39,7 @@ class MailboxReport:
     renamed_from: str | None = None
     error: str | None = None
     """What ended it before its end."""
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = fresh(factory=list)
 
     @property
     def accounted(self) -> int:
@@ -53,14 +52,13 @@ class MailboxReport:
         return self.error is None and not self.parked and self.accounted == self.found
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Record):
     """What came of a run."""
 
     account: str = ""
     store: str = ""
-    mailboxes: dict[str, MailboxReport] = field(default_factory=dict)
-    excluded: dict[str, str] = field(default_factory=dict)
+    mailboxes: dict[str, MailboxReport] = fresh(factory=dict)
+    excluded: dict[str, str] = fresh(factory=dict)
     """Mailboxes that were left out, and why."""
     deleted: int = 0
     """Messages that were taken out of the store, or marked, since the server has them no more."""
@@ -71,7 +69,7 @@ class Report:
     go_on_at: datetime | None = None
     """When that may be."""
     octets_received: int = 0
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = fresh(factory=list)
     dry_run: bool = False
 
     @property
@@ -161,8 +159,7 @@ class Report:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Value):
     """How far a run is; given to `progress` now and then."""
 
     mailbox: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..model._shown import Record, fresh
 from ..model.sequence_set import UIDSet
 from .errors import StoreError
 from .names import file_key, path_key, path_of
@@ -68,8 +68,7 @@ CREATE TABLE spent (
 """
 
 
-@dataclass(slots=True)
-class Mark:
+class Mark(Record):
     """What a mailbox was like on the server when all of its messages were accounted for."""
 
     exists: int = 0
@@ -77,14 +76,13 @@ class Mark:
     mod_sequence: int | None = None
     rules: str = ""
     """By which rules messages were left out."""
-    excluded: dict[str, int] = field(default_factory=dict)
+    excluded: dict[str, int] = fresh(factory=dict)
 
     def text(self) -> str:
         return json.dumps([self.exists, self.uid_next, self.mod_sequence, self.rules, self.excluded])
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Record):
     """A mailbox as the store has it: of one account, name and UIDVALIDITY."""
 
     id: int

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from .exits import FAILED, INTERRUPTED, TERMINATED, Failed, Terminated, readable
@@ -35,8 +37,28 @@ _GO_ON = "; what was done stays done, the same command goes on"
 _RESUMED = ("fastimap pull", "fastimap push", "fastimap migrate")
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Is made for each argument; the standard library's imports all archive formats to know how wide the screen is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return how wide the screen is, as `shutil.get_terminal_size` does."""
+    with suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    with suppress(AttributeError, ValueError, OSError):  # of a standard output that is closed, or no terminal
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80
+
+
 class _Parser(argparse.ArgumentParser):
     """Says a mistake in one line."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, **options)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
@@ -52,7 +74,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     commands = whole.add_subparsers(required=True, metavar="command", dest="command")
     for name, text in COMMANDS.items():
         if only in COMMANDS and name != only:
-            commands.add_parser(name, help=text)
+            commands.add_parser(name, help=text, add_help=False)  # that makes it cheap; it is never asked
             continue
         room = import_module(f".{name}", __name__)
         description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")

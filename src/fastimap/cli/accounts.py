@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,7 +88,7 @@ class Given:
         return self._with(dict([found]))
 
     def _with(self, secret: dict[str, Any]) -> Account:
-        return replace(self._plain, **({"password": None, "token": None} | secret))
+        return self._plain.__replace__(**({"password": None, "token": None} | secret))
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from ..model._patterns import pattern
 from .exits import UsageError
 
 __all__ = ["budget", "day", "merged", "number", "seconds", "shown", "size"]
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
 
 def size(text: str | int) -> int:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..model._patterns import pattern
 from ..model.headers import Headers
 
 __all__ = ["ID", "Kind", "digest", "message_id", "message_id_of", "with_crlf"]
 
 ID = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 """The data item that `message_id` needs."""
-_BARE = re.compile(rb"(?<!\r)\n")
+_BARE = pattern(rb"(?<!\r)\n")
 _HEADER = 256 * 1024
 """Octets of a message among which its Message-ID is looked for."""
-_NAMED = re.compile(rb"^message-id[ \t]*:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+_NAMED = pattern(rb"^message-id[ \t]*:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
 
 
 class Kind(NamedTuple):

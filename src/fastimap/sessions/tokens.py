@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import inspect
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 __all__ = ["AsyncTokens", "Tokens", "expiry"]
@@ -86,4 +85,4 @@ class AsyncTokens(_Kept):
 
     async def _ask(self) -> Any:
         token = self._provider()
-        return self._keep(await token if inspect.isawaitable(token) else token)
+        return self._keep(await token if isinstance(token, Awaitable) else token)

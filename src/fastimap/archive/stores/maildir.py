@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import ClassVar, Self
 
+from ...model._patterns import pattern
 from ...model.mailbox_name import decode, encode
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place, State
@@ -24,7 +24,7 @@ __all__ = ["Maildir"]
 
 _FLAGS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T", "$Forwarded": "P"}
 _LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
-_NAME = re.compile(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
+_NAME = pattern(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
 _MODE = 0o600
 _TICK = 50_000_000

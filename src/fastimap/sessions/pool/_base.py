@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import replace
 from typing import Any, Generic
 
 from ...errors import DeadlinePassed, Disconnected, PoolTimeout
@@ -63,12 +62,12 @@ class BasePool(Generic[C]):
         token = self._account.token
         if callable(token):
             tokens = self._tokens(token)
-            self._account = replace(self._account, token=tokens)
+            self._account = self._account.__replace__(token=tokens)
             self._budget.on_refusal = tokens.forget
         self._min_size = min_size
         self._max_idle = max_idle
         self._max_lifetime = max_lifetime
-        self._book: Book[C] = Book(connections, connections, max_waiting, self._budget.until_login)
+        self._book: Book[C] = Book(connections, max_waiting, self._budget.until_login)
         self._lock = threading.Lock()
 
     def stats(self) -> PoolStats:

@@ -7,9 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from ...clients.blocking import Client
 from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
@@ -21,6 +20,9 @@ from ..tokens import Tokens
 from ._base import DRAIN, FRESH, PIECE, BasePool, wanted_uids
 from .fetching import Lane, fetch
 from .lending import Resting, Result, Waiter, too_many
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 __all__ = ["Pool"]
 
@@ -306,6 +308,11 @@ class Pool(BasePool[Client]):
 
         Yields the name and the result of each, as they are done; a mailbox that fails does not stop the others.
         """
+        from concurrent.futures import (  # few need them, and they are not small
+            FIRST_COMPLETED,
+            ThreadPoolExecutor,
+            wait,
+        )
 
         def run(name: str) -> T:
             with self.selected(name, read_only=read_only, timeout=None) as client:

@@ -6,7 +6,6 @@ import selectors
 import time
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...clients.blocking import Client
@@ -25,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["Lane", "fetch"]
 
 
-@dataclass(slots=True, eq=False)
 class Lane:
     """A connection among several that fetch."""
 
-    one: Resting[Client]
-    stream: FetchStream | None = None
-    failed: Any = None
-    """The protocol of the connection that was lost."""
-    wake_at: float = 0.0
+    def __init__(self, one: Resting[Client]) -> None:
+        self.one = one
+        self.stream: FetchStream | None = None
+        self.failed: Any = None
+        """The protocol of the connection that was lost."""
+        self.wake_at = 0.0
 
     @property
     def client(self) -> Client:

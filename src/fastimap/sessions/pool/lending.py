@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ...conversation.log import logger
 from ...errors import ConnectionLost, PoolTimeout, StateError, Unavailable
+from ...model._shown import Value
 
 if TYPE_CHECKING:
     from ...clients.asyncio import AsyncClient
@@ -25,8 +25,7 @@ _RAISE_AFTER = 300.0
 """Seconds after which one connection more is tried, where the server had refused it."""
 
 
-@dataclass(frozen=True, slots=True)
-class PoolStats:
+class PoolStats(Value):
     """What a pool has and has done."""
 
     connections: int
@@ -48,41 +47,47 @@ class PoolStats:
     logins: int
 
 
-@dataclass(slots=True)
 class Resting(Generic[C]):
-    client: C
-    since: float
-    opened: float
+    def __init__(self, client: C, since: float, opened: float) -> None:
+        self.client: C = client
+        self.since = since
+        self.opened = opened
 
 
-@dataclass(slots=True, eq=False)
 class Waiter(Generic[C]):
-    mailbox: str | None
-    wake: Callable[[], object]
-    granted: bool = False
-    given: Resting[C] | None = None
-    """What is lent; None: one may be opened."""
+    def __init__(self, mailbox: str | None, wake: Callable[[], object]) -> None:
+        self.mailbox = mailbox
+        self.wake = wake
+        self.granted = False
+        self.given: Resting[C] | None = None
+        """What is lent; None: one may be opened."""
 
 
-@dataclass(slots=True)
 class Book(Generic[C]):
-    """Who has which connection, and who waits for one, in the order of asking. Waits for nothing."""
+    """Who has which connection, and who waits for one, in the order of asking. Waits for nothing.
 
-    most: int
-    limit: int
-    max_waiting: int | None
-    until_login: Callable[[], float] = lambda: 0.0
-    """Returns the seconds for which nobody may log in."""
-    idle: list[Resting[C]] = field(default_factory=list)
-    waiters: deque[Waiter[C]] = field(default_factory=deque)
-    open: int = 0
-    closed_for_good: bool = False
-    raise_at: float = 0.0
-    lent: int = 0
-    opened: int = 0
-    closed: int = 0
-    refused: int = 0
-    timeouts: int = 0
+    :param most: how many connections there may be.
+    :param max_waiting: how many may wait; None: any number.
+    :param until_login: returns the seconds for which nobody may log in.
+    """
+
+    def __init__(
+        self, most: int, max_waiting: int | None = None, until_login: Callable[[], float] = lambda: 0.0
+    ) -> None:
+        self.most = most
+        self.limit = most
+        self.max_waiting = max_waiting
+        self.until_login = until_login
+        self.idle: list[Resting[C]] = []
+        self.waiters: deque[Waiter[C]] = deque()
+        self.open = 0
+        self.closed_for_good = False
+        self.raise_at = 0.0
+        self.lent = 0
+        self.opened = 0
+        self.closed = 0
+        self.refused = 0
+        self.timeouts = 0
 
     def ask(self, waiter: Waiter[C], now: float, *, first: bool = False) -> None:
         """Grant a connection, at once or when one is free."""
@@ -157,8 +162,7 @@ class Book(Generic[C]):
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Result(Generic[T]):
+class Result(Value, Generic[T]):
     """What came of a job: its result, or its error."""
 
     value: T | None = None
