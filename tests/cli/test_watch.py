@@ -271,6 +271,39 @@ def test_a_second_signal_ends_the_command(
     assert [line["delivery"] for line in lines(ended) if line["message_type"] == "message"] == [1]
 
 
+# Two signals come when the command has begun, and the program does not know its process yet.
+SIGNALS_AT_ITS_START = """
+import signal, subprocess, sys
+from fastimap.cli import main, watch
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+
+watch.subprocess.Popen = Popen
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_second_signal_while_the_command_is_started_ends_it(
+    mail: Mail, variables: dict[str, str], script: Callable[[str], str], tmp_path: Path
+) -> None:
+    mail.fill("INBOX", 1)
+    arguments = ("watch", mail.url, "--exec", script("sleep 100; touch ended"), "--start", "all", "--json")
+    ended = subprocess.run(
+        [sys.executable, "-c", SIGNALS_AT_ITS_START, *arguments],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert (ended.returncode, ended.stderr) == (143, "fastimap watch: terminated\n")
+    assert of_messages(ended) == [(1, "later")]
+    assert not (tmp_path / "ended").exists()
+
+
 def test_what_comes_is_handled_and_health_says_how_it_is(mail: Mail, variables: dict[str, str], tmp_path: Path) -> None:
     health = tmp_path / "health"
     with watching(mail, variables, "--exec", f"cp /dev/stdin {tmp_path}/came", "--health", str(health)) as process:

@@ -241,6 +241,7 @@ class _Watcher:
         self.counts: Counter[str] = Counter(done=0, later=0, failed=0, parked=0)
         self.number: int | None = None  # of the signal that ends it
         self.busy = False
+        self.again = False  # a second signal has come
         self.hurried = False
         self.child: subprocess.Popen[bytes] | None = None
         self.mail: Follow | None = None
@@ -286,14 +287,17 @@ class _Watcher:
                 signal.signal(number, handler)
 
     def _signal(self, number: int, frame: FrameType | None) -> None:
-        again, self.number = self.number is not None, number
+        self.again, self.number = self.number is not None, number
         if not self.busy:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
         assert self.mail is not None
         self.mail.stop()
-        if again and self.child is not None:
-            _kill(self.child, _KILL if self.hurried else signal.SIGTERM)
-            self.hurried = True
+        if self.again and self.child is not None:
+            self._hurry(self.child)
+
+    def _hurry(self, child: subprocess.Popen[bytes]) -> None:
+        _kill(child, _KILL if self.hurried else signal.SIGTERM)
+        self.hurried = True
 
     # A message.
 
@@ -324,6 +328,8 @@ class _Watcher:
             message.retry(0, str(exc), counted=False)
             raise Failed(f"{self.command[0]}: {exc.strerror}") from None
         try:
+            if self.again and not self.hurried:  # the second signal came while the command was being started
+                self._hurry(child)
             child.communicate(body, timeout=self.timeout)
         except subprocess.TimeoutExpired:
             _end(child)
