@@ -69,6 +69,7 @@ class Report(Record):
     go_on_at: datetime | None = None
     """When that may be."""
     octets_received: int = 0
+    """From the server, whatever of it was written."""
     notes: list[str] = fresh(factory=list)
     dry_run: bool = False
 

@@ -87,7 +87,10 @@ def _summary(report: Report, words: Words) -> str:
         text += f" + {report.excluded_messages:,} excluded"
     if report.parked:
         text += f" + {report.parked:,} parked"
-    text += f"; {octets(report.octets)} to {report.store}"
+    if report.written and not report.octets and report.octets_received:  # of messages that are not kept whole
+        text += f"; {octets(report.octets_received)} received, to {report.store}"
+    else:
+        text += f"; {octets(report.octets)} to {report.store}"
     if report.flags:
         text += f"; flags of {report.flags:,} followed"
     if report.deleted:
