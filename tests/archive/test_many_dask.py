@@ -31,6 +31,8 @@ def cluster() -> Iterator[Any]:
         "distributed.scheduler.allowed-failures": 1,
         "distributed.scheduler.locks.lease-timeout": "3s",
         "distributed.scheduler.locks.lease-validation-interval": "250ms",
+        # Else a restarted worker is given up after 15 seconds, which a busy machine may take to start it.
+        "distributed.deploy.lost-worker-timeout": f"{PATIENCE}s",
     }
     options = {"dashboard_address": ":0", "silence_logs": 50}
     with (
