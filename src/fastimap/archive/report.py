@@ -56,8 +56,11 @@ class Report(Record):
     """What came of a run."""
 
     account: str = ""
+    """Whose mail: ``user@host``."""
     store: str = ""
+    """Where it was written."""
     mailboxes: dict[str, MailboxReport] = fresh(factory=dict)
+    """What came of each, by its name."""
     excluded: dict[str, str] = fresh(factory=dict)
     """Mailboxes that were left out, and why."""
     deleted: int = 0
@@ -71,34 +74,43 @@ class Report(Record):
     octets_received: int = 0
     """From the server, whatever of it was written."""
     notes: list[str] = fresh(factory=list)
+    """What a person should know, in sentences."""
     dry_run: bool = False
+    """Whether nothing was written, and this is what would have been."""
 
     @property
     def found(self) -> int:
+        """Messages that the server has in these mailboxes."""
         return sum(each.found for each in self.mailboxes.values())
 
     @property
     def written(self) -> int:
+        """Messages that this run has written."""
         return sum(each.written for each in self.mailboxes.values())
 
     @property
     def present(self) -> int:
+        """Messages that were there already, or were recognised."""
         return sum(each.present for each in self.mailboxes.values())
 
     @property
     def excluded_messages(self) -> int:
+        """Messages that were left out by a rule."""
         return sum(sum(each.excluded.values()) for each in self.mailboxes.values())
 
     @property
     def parked(self) -> int:
+        """Messages that could not be had; the next run tries them again."""
         return sum(len(each.parked) for each in self.mailboxes.values())
 
     @property
     def flags(self) -> int:
+        """Messages whose flags or labels followed those of the server."""
         return sum(each.flags for each in self.mailboxes.values())
 
     @property
     def octets(self) -> int:
+        """Octets that were written."""
         return sum(each.octets for each in self.mailboxes.values())
 
     @property
