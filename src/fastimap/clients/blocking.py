@@ -42,7 +42,7 @@ class Client(Wire):
     """One connection to an IMAP server; blocking, for one thread at a time.
 
     :param host: name or address of the server; its certificate must be for it. Or a `fastimap.Account`, which says all
-        of what follows but the last.
+        of what follows but the last two.
     :param port: 993, or 143 with ``tls="starttls"`` or ``tls=False``, unless given.
     :param user: the account; None: no login is tried (a server may greet with PREAUTH).
     :param password: its password; or
