@@ -139,15 +139,6 @@ def test_a_worker_that_is_killed(crowd: Crowd, tmp_path: Path, client: Any) -> N
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
 
 
-def test_the_workers_are_restarted(crowd: Crowd, tmp_path: Path, client: Any) -> None:
-    crowd.linger = 0.3
-    restarted = Once(crowd, lambda: client.restart(timeout=PATIENCE))
-    reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=client, progress=restarted)
-    assert [report.error for report in reports] == [None] * 6
-    assert restarted.done
-    assert crowd.stored(tmp_path / "Mail") == crowd.sent
-
-
 def test_the_scheduler_is_lost(crowd: Crowd, tmp_path: Path, client: Any) -> None:
     crowd.linger = 0.3
     lost = Started()
@@ -211,4 +202,14 @@ def test_an_account_that_kills_its_worker(crowd: Crowd, tmp_path: Path, client: 
     reports = list(pull_many(accounts, tmp_path / "Mail", executor=client))
     assert [(report.account[:2], report.failure) for report in reports if report.error] == [("u2", "worker")]
     crowd.sent["u2"].clear()
+    assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+def test_the_workers_are_restarted(crowd: Crowd, tmp_path: Path, client: Any) -> None:
+    crowd.linger = 0.3
+    # Whether all workers come back is Dask's matter; those that do take up what was begun.
+    restarted = Once(crowd, lambda: client.restart(wait_for_workers=False))
+    reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=client, progress=restarted)
+    assert [report.error for report in reports] == [None] * 6
+    assert restarted.done
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
