@@ -6,8 +6,8 @@ import sys
 
 def main() -> int:
     """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
-    gc.set_threshold(50_000)  # modules and rows are many objects, and none of them is garbage that only this finds
     try:
+        gc.set_threshold(50_000)  # modules and rows are many objects, and none of them is garbage that only this finds
         from .cli import main as program
 
         return program()

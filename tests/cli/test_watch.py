@@ -95,6 +95,7 @@ def test_it_begins_with_what_is_new(watch: Watch, mail: Mail) -> None:
         "later": 0,
         "failed": 0,
         "parked": 0,
+        "left": 0,
     }
 
 
@@ -128,6 +129,21 @@ def test_later_is_not_counted_and_failures_are_parked(
     assert watch("--parked").stdout == ""
     (tmp_path / "code.2").write_text("0")
     assert of_messages(watch(*options)) == [(2, "done")]
+
+
+def test_what_a_killed_watch_had_is_not_called_done(watch: Watch, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    cursor = tmp_path / "cursor"
+    arguments = ("--start", "all", "--once", "--cursor", str(cursor), "--exec")
+    killed = watch(*arguments, "sh -c 'kill -9 $PPID'")
+    assert killed.returncode == -signal.SIGKILL
+    ended = watch(*arguments, "true")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert "3 messages are left" in ended.stderr
+    assert "was killed" in ended.stderr
+    ended = watch(*arguments, "true", "--json")
+    assert ended.returncode == 3
+    assert lines(ended)[-1]["left"] == 3
 
 
 def test_done_messages_are_marked_and_moved(watch: Watch, mail: Mail) -> None:

@@ -70,8 +70,10 @@ def index(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     server.create("Archive")
     server.append("Archive", mail("bob@example.org", "kept"))
     read, copy, drop_in = python(found)
+    (shell,) = (block for block in found if block.commands)
     assert stage.run(read) == "1 hello world\n\n"
-    assert stage.run(copy) == "True 2\n"
+    assert "complete: 2 found = 2 written" in stage.run(shell)
+    assert stage.run(copy) == "True 0\n"
     assert HELLO in [path.read_bytes() for path in (stage.directory / "Mail" / "INBOX").rglob("*fastimap,*")]
     assert "fastimap" in stage.run(drop_in)
     assert server.messages("INBOX")[0].flags == frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 import threading
 import time
@@ -113,6 +114,28 @@ def test_reject_parks_and_says_so(account: Account, path: Path) -> None:
                 seen.append(event)
         assert seen == [MessageParked("INBOX", 1, 1, "spam")]
     assert all_of(account, path) == []
+
+
+def test_what_a_killed_worker_had_is_not_passed_over_in_silence(
+    account: Account, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is leased until its time is over: who does not wait for that is told so."""
+    send(account, "a")
+    assert all_of(account, path) == ["a"]
+    send(account, "b", "c")
+    killed = SQLiteCursor(path)
+    place = Place(f"{account.user}@{account.host}", "INBOX")
+    mark = killed.mark(place)
+    assert mark is not None
+    assert [lease.uid for lease in killed.lease(place, mark.uid_validity, [2, 3], 2, 300)] == [2, 3]
+    killed.close()
+    caplog.set_level(logging.INFO, "fastimap")
+    with follow(account, cursor=path, start="all", once=True) as mail:
+        assert list(mail) == []
+        assert mail.lag == 2
+    (said,) = [text for record in caplog.records if "delivered later" in (text := record.getMessage())]
+    assert said.startswith("2 messages are")
+    assert "killed" in said
 
 
 def test_retry_comes_again(account: Account, path: Path) -> None:

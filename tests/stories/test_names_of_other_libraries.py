@@ -26,7 +26,7 @@ INSIDE = {
 ROWS = [(row, name, instead) for row, names in ELSEWHERE.items() for name, instead in names.items()]
 # What users of the others call, by class; without what nobody calls: constants, classes, what their own programs read.
 LIBRARIES = {
-    "imaplib:IMAP4_SSL": {"abort", "error", "print_log", "read", "readline", "send", "socket"},
+    "imaplib:IMAP4_SSL": {"abort", "error", "file", "print_log", "read", "readline", "send", "socket"},
     "imapclient:IMAPClient": {"AbortError", "Error", "ReadOnlyError", "socket"},
     "imap_tools:MailBox": {"email_message_class", "folder_manager_class", "idle_manager_class"},
     "aioimaplib:IMAP4_SSL": {"TIMEOUT_SECONDS", "create_client"},

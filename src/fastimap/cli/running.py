@@ -58,7 +58,8 @@ def _failed(exc: Exception) -> Failed | None:
     if isinstance(exc, FollowOutage):
         return Failed(str(exc), exits.CANNOT_CONNECT)
     if isinstance(exc, ConnectionLost):
-        return Failed(f"can't connect: {exc}", exits.CANNOT_CONNECT)
+        way = "; here: SSL_CERT_FILE=FILE in the environment" if "cafile=" in str(exc) else ""
+        return Failed(f"can't connect: {exc}{way}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
         return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
     if isinstance(exc, ImportError) and "pip install" in str(exc):

@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
         print(readable(f"{name}: {error}"), file=sys.stderr)
     if not options.quiet or code != exits.DONE:
         compared = f", {result.compared:,} compared with {result.account}" if result.account else ""
-        word = "all is well" if result.good else f"{len(result.differences):,} differences"
+        repaired = sum(each.repaired for each in result.differences)
+        word = f"{len(result.differences) - repaired:,} differences" if not result.good else "all is well"
+        word += f" ({repaired:,} repaired)" if repaired else ""
         sampled = " (a sample)" if result.sampled else ""
         print(readable(f"{result.checked:,} messages checked{compared}{sampled}: {word}"))
     return code

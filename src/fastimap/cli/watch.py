@@ -239,6 +239,7 @@ class _Watcher:
         self.health = arguments.pop("health", None)
         self.arguments: dict[str, Any] = {"start": "new", "items": ("BODY.PEEK[]",), **arguments}
         self.counts: Counter[str] = Counter(done=0, later=0, failed=0, parked=0)
+        self.left = 0  # what was not delivered
         self.number: int | None = None  # of the signal that ends it
         self.busy = False
         self.again = False  # a second signal has come
@@ -261,6 +262,7 @@ class _Watcher:
                     self._state(what)
                     health.changed()
                 del what
+            self._tell_left(mail)
         if self.number == signal.SIGTERM:
             raise Terminated
         if self.number is not None:
@@ -268,11 +270,22 @@ class _Watcher:
         return self._code()
 
     def _code(self) -> int:
-        return exits.DONE if self.counts.total() == self.counts["done"] else exits.NOT_ALL
+        return exits.DONE if self.counts.total() == self.counts["done"] and not self.left else exits.NOT_ALL
+
+    def _tell_left(self, mail: Follow) -> None:
+        """Note what `--once` has left besides what it reported: messages that wait, or are another program's."""
+        if self.arguments.get("once") and self.number is None:
+            self.left = max(mail.lag - self.counts["later"] - self.counts["failed"], 0)
+        if self.left and not (self.options.json or self.options.quiet):
+            print(
+                f"{self.left} messages are left: they wait to be tried again, or are reserved for another program, or "
+                "for one that was killed, for five minutes",
+                file=sys.stderr,
+            )
 
     def _summary(self) -> None:
         if self.options.json:
-            self.show.line("summary", code=self._code(), **self.counts)
+            self.show.line("summary", code=self._code(), **self.counts, left=self.left)
 
     # Signals.
 

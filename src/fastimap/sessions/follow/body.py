@@ -66,6 +66,10 @@ _DELAY = 10.0
 """Seconds before a message that was in vain is delivered again; doubled each time."""
 _LEFT_OUT = "the server left it out of its answer"
 """Why a message was in vain that is gone, as a rule."""
+_LATER = (
+    "%d messages are to be delivered later: they wait to be tried again, or are leased to another worker, or to one "
+    "that was killed; the first in %.3g s"
+)
 
 
 @dataclass(slots=True)
@@ -149,6 +153,7 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
             for watch in due:
                 yield from _visit(follow, client, watch)
             if follow.once:
+                yield from _next_end(follow, watches)
                 return
             if not notified:
                 notified = yield from _notify(client, watches)
@@ -223,13 +228,22 @@ def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], not
 
 
 def _next_end(follow: BaseFollow, watches: Sequence[Watch]) -> Generator[Any, Any, float]:
-    """Return when a wait, or somebody's lease, ends first."""
-    ends = []
+    """Return when a wait, or somebody's lease, ends first; note in the log that there are such messages."""
+    later, until = yield from _later(follow, watches)
+    if later:
+        logger().info(_LATER, later, max(until - time.time(), 0.0))
+    return follow.clock() + max(until - time.time(), 0.2)
+
+
+def _later(follow: BaseFollow, watches: Sequence[Watch]) -> Generator[Any, Any, tuple[int, float]]:
+    """Return how many messages wait, or are somebody else's, and when the first wait or lease ends."""
+    messages, ends = -follow.held, [float("inf")]
     for watch in watches:
         count, until = yield from ask(follow.cursor.unfinished, watch.place)
         if count and until is not None:
-            ends.append(follow.clock() + max(until - time.time(), 0.2))
-    return min(ends, default=float("inf"))
+            messages += count
+            ends.append(until)
+    return max(messages, 0), min(ends)
 
 
 def _news(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], events: Any) -> Steps[list[Watch]]:
