@@ -85,16 +85,18 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return whole
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with `arguments` (None: the process's own) and return its exit code; see docs/command-line.md."""
     given = sys.argv[1:] if arguments is None else arguments
+    signals: list[int] = []
+
+    def end_by(number: int, frame: FrameType | None) -> NoReturn:
+        signals.append(number)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, _terminate)
+        signal.signal(signal.SIGINT, end_by)
+        signal.signal(signal.SIGTERM, end_by)
     command = "fastimap"
     try:
         options = parser(next((word for word in given if not word.startswith("-")), None)).parse_args(given)
@@ -108,9 +110,11 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
-    except KeyboardInterrupt:
-        print(f"{command}: interrupted{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
-        return INTERRUPTED
-    except Terminated:
-        print(f"{command}: terminated{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
-        return TERMINATED
+    except (KeyboardInterrupt, Terminated, ImportError) as exc:
+        # Where C code imports, as ssl does, a signal's exception becomes an ImportError.
+        if isinstance(exc, ImportError) and not signals:
+            raise
+        terminated = isinstance(exc, Terminated) or (isinstance(exc, ImportError) and signals[-1] == signal.SIGTERM)
+        word, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
+        print(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
+        return code
