@@ -32,7 +32,7 @@ class Lane:
         self.stream: FetchStream | None = None
         self.failed: Any = None
         """The protocol of the connection that was lost."""
-        self.wake_at = 0.0
+        self.wake_at: float = 0.0
 
     @property
     def client(self) -> Client:

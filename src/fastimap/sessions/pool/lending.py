@@ -74,20 +74,20 @@ class Book(Generic[C]):
     def __init__(
         self, most: int, max_waiting: int | None = None, until_login: Callable[[], float] = lambda: 0.0
     ) -> None:
-        self.most = most
-        self.limit = most
+        self.most: int = most
+        self.limit: int = most
         self.max_waiting = max_waiting
         self.until_login = until_login
         self.idle: list[Resting[C]] = []
         self.waiters: deque[Waiter[C]] = deque()
-        self.open = 0
+        self.open: int = 0
         self.closed_for_good = False
-        self.raise_at = 0.0
-        self.lent = 0
-        self.opened = 0
-        self.closed = 0
-        self.refused = 0
-        self.timeouts = 0
+        self.raise_at: float = 0.0
+        self.lent: int = 0
+        self.opened: int = 0
+        self.closed: int = 0
+        self.refused: int = 0
+        self.timeouts: int = 0
 
     def ask(self, waiter: Waiter[C], now: float, *, first: bool = False) -> None:
         """Grant a connection, at once or when one is free."""
