@@ -82,8 +82,8 @@ def test_every_field_of_a_message_of_imap_tools_is_here_or_says_what_is() -> Non
 
 
 def test_a_name_that_none_has_is_pythons_own_error(client: Any) -> None:
-    with pytest.raises(AttributeError, match="object has no attribute 'serch'"):
-        client.serch(search.unseen)
+    with pytest.raises(AttributeError, match="object has no attribute 'find_all'"):
+        client.find_all(search.unseen)
 
 
 def test_a_program_may_have_such_a_name_itself() -> None:
