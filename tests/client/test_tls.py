@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import socket
 import ssl
@@ -21,6 +22,7 @@ from tests.client.peers import swallow
 from tests.client.test_login import PASSWORD, scram
 from tests.imaplib.scripted import Peer, Server
 from tests.support.certificates import without_key_identifiers
+from tests.support.sockets import reset_connection
 
 Serve = Callable[..., Server]
 
@@ -124,6 +126,13 @@ def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> Non
     client = scripted(lambda peer: peer.sock.recv(10), tls=True)
     with pytest.raises(errors.ConnectionLost):
         client.connect()
+
+
+def test_the_server_goes_before_the_handshake(interface: Interface) -> None:
+    client = interface("imap.example.org", 993, socket=lambda host, port: reset_connection(), timeout=10)
+    with pytest.raises(errors.ConnectionLost):
+        client.connect()
+    gc.collect()  # a ResourceWarning is an error here
 
 
 def test_the_server_goes_without_a_close_notify(

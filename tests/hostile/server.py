@@ -262,6 +262,7 @@ class _Conversation:
             case StartTLS(certificate):
                 context = self._server.certificates.server_context(certificate)
                 # In two steps: stop() must reach a handshake that the client does not go on with.
+                self._sock.getpeername()  # where the client has gone, ssl raises too, but leaves a socket open
                 tls = context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
                 self._sock = self._server.connection = tls
                 tls.do_handshake()

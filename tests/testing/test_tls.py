@@ -1,5 +1,6 @@
 """TLS from the first octet, STARTTLS, and LOGINDISABLED, with a certificate of a private authority."""
 
+import gc
 import imaplib
 import os
 import socket
@@ -11,6 +12,8 @@ import pytest
 import trustme
 
 from fastimap.testing import IMAPServer, IMAPServerProcess
+from fastimap.testing.connection import Connection
+from tests.support.sockets import reset_connection
 from tests.testing.reading import literal
 
 
@@ -49,6 +52,17 @@ def test_tls(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> 
             client.readline()
             client.send(b"DONE\r\n")
             assert client.readline().startswith(b"x OK")
+
+
+def test_a_client_that_went_before_tls_leaves_no_socket_open(server_context: ssl.SSLContext) -> None:
+    accepted = reset_connection()
+    connection = Connection(accepted)
+    try:
+        with pytest.raises(OSError):
+            connection.start_tls(server_context)
+    finally:
+        connection.close()
+    gc.collect()  # a ResourceWarning is an error here
 
 
 def test_starttls(server_context: ssl.SSLContext, client_context: ssl.SSLContext) -> None:

@@ -136,6 +136,7 @@ class Wire(methods.Client):
             if left is not None and left <= 0:
                 raise TimeoutError
             self._socket.settimeout(left)
+            self._socket.getpeername()  # where the server has gone, ssl raises too, but leaves a socket open
             self._socket = client_context(given).wrap_socket(self._socket, server_hostname=given.host)
         except TimeoutError:
             raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None

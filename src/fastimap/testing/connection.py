@@ -41,6 +41,7 @@ class Connection:
         """Begin TLS as the server; what came in unprotected and was not yet read is dropped."""
         self._received.clear()
         with self._swap:
+            self._socket.getpeername()  # where the client has gone, ssl raises too, but leaves a socket open
             secured = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
             self._socket = secured
         secured.do_handshake()

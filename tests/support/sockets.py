@@ -1,0 +1,14 @@
+"""Sockets in states that a network brings about."""
+
+import socket
+import struct
+
+
+def reset_connection() -> socket.socket:
+    """Return a connected socket whose peer has ended the connection by RST."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        peer = socket.create_connection(listener.getsockname())
+        connection, _ = listener.accept()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.close()
+    return connection
