@@ -291,6 +291,16 @@ def test_a_mailbox_that_never_was_is_an_error(account: Account, path: Path) -> N
         all_of(account, path, mailboxes="Missing")
 
 
+def test_a_mailbox_that_never_was_is_found_before_mail_is_delivered(account: Account, path: Path) -> None:
+    send(account, "a", "b")
+    with (
+        follow(account, ["INBOX", "Missing"], cursor=path, start="all", connections=1, once=True) as mail,
+        pytest.raises(errors.MailboxNotFound, match="Missing"),
+    ):
+        next(iter(mail))
+    assert all_of(account, path) == ["a", "b"]
+
+
 def test_a_refused_password_ends_it_at_once(dovecot: Dovecot, account: Account, path: Path) -> None:
     wrong = Account(account.host, account.port, user=account.user, password="wrong", tls=False, mechanism="LOGIN")
     with follow(wrong, cursor=path, start="all") as mail:

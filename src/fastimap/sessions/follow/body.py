@@ -147,9 +147,13 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
     due = list(watches)
     notified = len(watches) == 1
     checked = False
+    there = len(watches) == 1
     while True:
         protocol = client.protocol
         try:
+            if not there:
+                yield from _all_there(watches)
+                there = True
             for watch in due:
                 yield from _visit(follow, client, watch)
             if follow.once:
@@ -179,6 +183,18 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
             with contextlib.suppress(UIDValidityChanged, MailboxNotFound, NoPermission):  # the next visit sees to it
                 yield from recover(client, protocol, attempts, exc)
             due = list(watches)
+
+
+def _all_there(watches: Sequence[Watch]) -> Steps[None]:
+    """Find a mailbox that does not exist before all that is in the others was delivered."""
+    for watch in watches:
+        try:
+            yield Status(watch.place.mailbox, "UIDVALIDITY")
+        except (MailboxNotFound, NoPermission) as exc:
+            raise _Final(exc) from exc
+        except CommandError as exc:
+            if helps(exc):
+                raise  # else selecting it shows what it is
 
 
 def _notify(client: Persistence, watches: Sequence[Watch]) -> Generator[Any, Any, bool]:
