@@ -125,6 +125,19 @@ def test_a_literal_for_the_sink_where_another_value_belongs(twin: Any, item: byt
             assert other == (b"* 2 EXISTS",)
 
 
+@pytest.mark.parametrize("section", [b'HEADER.FIELDS ("a)', b'1 "', b'"\xff\x8d" ("b)'])
+def test_a_section_that_nothing_closes_is_a_defect_with_a_sink_too(twin: Any, section: bytes) -> None:
+    """The first `]` is inside a string that has no end; what the sink was told does not make the name a good one."""
+    octets = b"* 1 FETCH (BODY[%s] {3}\r\nxyz BODY[2] {3}\r\nabc)\r\n" % section
+    sink = Sink()
+    for _ in range(2):
+        (row,) = streamed(twin, [octets], sink)
+        assert [(defect.reason, row.items) for defect in row.defects] == [
+            ("a section without its closing bracket", ())
+        ]
+    assert sink.written == [b"xyz", b"abc"] * 2
+
+
 def test_fetch_responses_of_batch_alone(twin: Any) -> None:
     sink = Sink()
     octets = (

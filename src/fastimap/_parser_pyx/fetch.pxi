@@ -29,12 +29,14 @@ cdef class _Decoder(_Structures):
     cdef Py_ssize_t depth_limit
     cdef _Cache flags
     cdef _Cache names
+    cdef _Cache odd_names  # of sections that go to a sink: not for plain responses, which may not have them
 
     def __init__(self, Py_ssize_t depth_limit):
         self.depth_limit = depth_limit
         _Structures.__init__(self, depth_limit)
         self.flags = _Cache()
         self.names = _Cache()
+        self.odd_names = _Cache()
 
     @cython.critical_section
     cdef object from_fragments(self, tuple fragments):
@@ -230,14 +232,22 @@ cdef class _Decoder(_Structures):
 
     cdef str section_name(self, bytes octets):
         """The name of a section, as rows have it."""
-        cached = self.names.get(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets))
+        cdef const char* text = PyBytes_AS_STRING(octets)
+        cdef Py_ssize_t length = PyBytes_GET_SIZE(octets)
+        cached = self.names.get(text, length)
+        if cached is None:
+            cached = self.odd_names.get(text, length)
         if cached is not None:
             return <str> cached
+        try:
+            return self._name(text, length)
+        except _Odd:
+            pass
         from ._parser_py.fetch import _Decoder as TolerantDecoder
 
         name = TolerantDecoder(self.depth_limit).section_name(octets)
-        if PyBytes_GET_SIZE(octets) <= _CACHED:
-            self.names.put(octets, name)
+        if length <= _CACHED:
+            self.odd_names.put(octets, name)
         return name
 
     cdef object _flags(self):
