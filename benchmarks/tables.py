@@ -1,7 +1,9 @@
 """Messages of a real Dovecot as columns: fetch_table beside a loop of dicts, and pulls into Parquet, on tmpfs.
 
 ``python -m benchmarks.tables`` prints a line for each: wall and client's CPU, messages a second of both, and the memory
-at most. Each runs in a process of its own. The loop makes of every row of `client.fetch` a dict with the same values.
+at most. Each runs in a process of its own. The loops make of every message a dict with the same values: of the rows of
+`client.fetch`, of what IMAPClient returns, and of imaplib's octets, which users give to `email`. The server's part of
+the wall is that of "fetch, rows kept".
 """
 
 from __future__ import annotations
@@ -16,6 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from email.header import decode_header, make_header
+from email.utils import getaddresses, parsedate_to_datetime
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,10 +35,11 @@ from tests.servers import dovecot
 
 MESSAGES = 20_000
 MAILBOX = "tables"
+ADDRESSES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
 ITEMS = ("ENVELOPE", "FLAGS", "INTERNALDATE", "RFC822.SIZE")
 
 
-def _dicts(client: Client, where: str) -> int:
+def _made(client: Client) -> list[dict[str, Any]]:
     def addresses(found: tuple[MailAddress, ...]) -> list[dict[str, str | None]]:
         return [{"name": a.name, "mailbox": a.mailbox, "host": a.host, "address": a.email} for a in found]
 
@@ -40,7 +47,6 @@ def _dicts(client: Client, where: str) -> int:
     for row in client.fetch("1:*", *ITEMS):
         envelope = row.envelope
         assert envelope is not None
-        names = ("from_", "sender", "reply_to", "to", "cc", "bcc")
         made.append(
             {
                 "uid": row.uid,
@@ -49,11 +55,113 @@ def _dicts(client: Client, where: str) -> int:
                 "size": row.size,
                 "date": envelope.date,
                 "subject": envelope.subject,
-                **{name: addresses(getattr(envelope, name)) for name in names},
+                **{name: addresses(getattr(envelope, name)) for name in ADDRESSES},
                 "message_id": envelope.message_id,
                 "in_reply_to": envelope.in_reply_to,
             }
         )
+    return made
+
+
+def _dicts(client: Client, where: str) -> int:
+    return len(_made(client))
+
+
+def _dicts_in_a_table(client: Client, where: str) -> int:
+    import pyarrow
+
+    count: int = pyarrow.Table.from_pylist(_made(client)).num_rows
+    return count
+
+
+def _decoded(octets: bytes | None) -> str | None:
+    return None if octets is None else str(make_header(decode_header(octets.decode("utf-8", "replace"))))
+
+
+def _imapclient(client: Client, where: str) -> int:
+    """Make them of what IMAPClient's `fetch` returns; it has an ENVELOPE in octets, and dates without a zone."""
+    imapclient: Any = import_module("imapclient")
+
+    def addresses(found: Any) -> list[dict[str, str | None]]:
+        return [
+            {
+                "name": _decoded(a.name),
+                "mailbox": _decoded(a.mailbox),
+                "host": _decoded(a.host),
+                "address": None if a.host is None else f"{_decoded(a.mailbox)}@{_decoded(a.host)}",
+            }
+            for a in found or ()
+        ]
+
+    account = client.account  # type: ignore[attr-defined]
+    made = []
+    with imapclient.IMAPClient(account.host, account.port, ssl=False) as peer:
+        peer.login(account.user, account.password)
+        peer.select_folder(MAILBOX, readonly=True)
+        uids = peer.search()
+        parts = (peer.fetch(uids[at : at + 1000], ITEMS) for at in range(0, len(uids), 1000))  # a line has its limit
+        for uid, row in chain.from_iterable(part.items() for part in parts):
+            envelope = row[b"ENVELOPE"]
+            made.append(
+                {
+                    "uid": uid,
+                    "flags": sorted(flag.decode() for flag in row[b"FLAGS"]),
+                    "internal_date": row[b"INTERNALDATE"],
+                    "size": row[b"RFC822.SIZE"],
+                    "date": envelope.date,
+                    "subject": _decoded(envelope.subject),
+                    **{name: addresses(getattr(envelope, name)) for name in ADDRESSES},
+                    "message_id": _decoded(envelope.message_id),
+                    "in_reply_to": _decoded(envelope.in_reply_to),
+                }
+            )
+    return len(made)
+
+
+FIELDS = "DATE SUBJECT FROM SENDER REPLY-TO TO CC BCC MESSAGE-ID IN-REPLY-TO"
+
+
+def _imaplib(client: Client, where: str) -> int:
+    """Make them of what imaplib's `fetch` returns: without a reader of ENVELOPE, the header goes through `email`."""
+    import email
+    import imaplib
+    import re
+
+    numbers = re.compile(rb"UID (\d+).*RFC822.SIZE (\d+)")
+    account = client.account  # type: ignore[attr-defined]
+    made = []
+    peer = imaplib.IMAP4(account.host, account.port)
+    peer.login(account.user, account.password)
+    peer.select(MAILBOX, readonly=True)
+    _, found = peer.uid("FETCH", "1:*", f"(FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({FIELDS})])")
+    for piece in found:
+        if not isinstance(piece, tuple):
+            continue
+        line, octets = piece
+        found_numbers = numbers.search(line)
+        assert found_numbers is not None
+        header = email.message_from_bytes(octets)
+        date = header["Date"]
+        made.append(
+            {
+                "uid": int(found_numbers[1]),
+                "flags": sorted(flag.decode() for flag in imaplib.ParseFlags(line)),
+                "internal_date": imaplib.Internaldate2tuple(line),
+                "size": int(found_numbers[2]),
+                "date": None if date is None else parsedate_to_datetime(date),
+                "subject": str(make_header(decode_header(header["Subject"] or ""))),
+                **{
+                    name: [
+                        {"name": str(make_header(decode_header(shown))), "address": address}
+                        for shown, address in getaddresses(header.get_all(name.strip("_").replace("_", "-"), []))
+                    ]
+                    for name in ADDRESSES
+                },
+                "message_id": header["Message-ID"],
+                "in_reply_to": header["In-Reply-To"],
+            }
+        )
+    peer.logout()
     return len(made)
 
 
@@ -87,8 +195,11 @@ def _read(client: Client, where: str) -> int:
 
 
 WAYS: dict[str, Callable[[Client, str], int]] = {
+    "imaplib and email, a loop of dicts": _imaplib,
+    "IMAPClient, a loop of dicts": _imapclient,
     "fetch, rows kept": _rows,
     "fetch, a loop of dicts": _dicts,
+    "fetch, dicts, from_pylist": _dicts_in_a_table,
     "fetch_table": _table,
     "fetch_table, text": _text_table,
     "pull to Parquet": _parquet(),
@@ -107,7 +218,7 @@ def one(way: str, address: dict[str, Any], where: str) -> None:
     with Client(account) as client:
         client.account = account  # type: ignore[attr-defined]
         client.select(MAILBOX, read_only=True)
-        if "table" in way or "Parquet" in way or "read" in way:
+        if "table" in way or "pylist" in way or "Parquet" in way or "read" in way:
             import pyarrow.compute
             import pyarrow.dataset
             import pyarrow.parquet  # noqa: F401
@@ -171,7 +282,7 @@ def main() -> None:
                     found = json.loads(done.stdout)
                     best = {name: min(value, best.get(name, value)) for name, value in found.items()}
                 print(
-                    f"{way:32} {best['wall']:7.3f} s wall {best['count'] / best['wall']:9,.0f}/s"
+                    f"{way:36} {best['wall']:7.3f} s wall {best['count'] / best['wall']:9,.0f}/s"
                     f" {best['cpu']:7.3f} s CPU {best['count'] / best['cpu']:9,.0f}/s"
                     f" {best['memory'] / 2**20:5.0f} MiB",
                     flush=True,

@@ -75,6 +75,10 @@ each in order. Claimed are rows whose UID (sequence number without `by_uid`) lie
 disjoint pairs (low, high), and that have all data items of the mask `need` (``PRESENT_...`` of
 :mod:`fastimap.message`).
 
+**mail_seconds(dates)** returns of Date fields, as envelopes have them, the seconds since 1970, in a list. None where a
+field is None, or not written as in nearly all mail (RFC 5322, section 3.3, without rare forms):
+:attr:`Envelope.date <fastimap.message.Envelope.date>` reads the others too.
+
 **number_bounds(octets)** returns what a SEARCH response lists, decimal numbers and spaces, as an array of the ranges'
 bounds: low, high, low, high, ascending and disjoint, both ends included. ValueError where there is anything else, or a
 number that is not in 1..4294967295.
@@ -99,6 +103,7 @@ __all__ = [
     "Token",
     "Write",
     "fetch",
+    "mail_seconds",
     "number_bounds",
     "plain",
     "split_rows",
@@ -113,12 +118,12 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, fetch, number_bounds, split_rows, tokenize
+    from ._parser_py import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
     try:
-        from ._parser import ResponseReader, fetch, number_bounds, split_rows, tokenize
+        from ._parser import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "c"
     except ImportError as exc:
@@ -127,6 +132,6 @@ else:
                 "FASTIMAP_IMPL=c, but the extension fastimap._parser is not there: "
                 "build it with a C compiler (pip install --force-reinstall --no-binary fastimap fastimap)"
             ) from exc
-        from ._parser_py import ResponseReader, fetch, number_bounds, split_rows, tokenize
+        from ._parser_py import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "py"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastimap import archive
+from fastimap import UIDSet, archive
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
 from tests.archive.conftest import Mail, stored
@@ -136,3 +139,38 @@ def test_what_makes_no_sense_or_is_in_use(mail: Mail, store: Parquet, tmp_path: 
     counted = len(files(tmp_path))
     assert archive.compact(store, accounts=["nobody"]).files == 0
     assert len(files(tmp_path)) == counted
+
+
+def test_files_of_runs_that_were_killed_are_removed(mail: Mail, store: Parquet, tmp_path: Path) -> None:
+    """A run that dies between its files and its manifest leaves files that nobody names."""
+    before = content(store)
+    account = before[0]["account"]
+    archive.compact(store)
+    named = files(tmp_path)
+    changes = [file for file in named if file.parent.name == "changes"]
+    messages = [file for file in named if file not in changes]
+    assert changes
+    assert messages
+    orphans = [shutil.copy(file, file.with_name("0" * 64 + ".parquet")) for file in (changes[0], messages[0])]
+    with store.shard(account, "INBOX", UIDSet([range(1000, 2000)])).held(account, 0):  # it may be yet to note them
+        assert archive.compact(store).orphans_removed == 0
+    assert files(tmp_path) == sorted([*named, *orphans])
+    assert archive.compact(store).orphans_removed == 2
+    assert files(tmp_path) == named
+    assert content(store) == before
+
+
+def test_where_nothing_locks_they_are_removed_after_a_day(mail: Mail, tmp_path: Path) -> None:
+    pa_fs = pytest.importorskip("pyarrow.fs")
+    filesystem = pa_fs.SubTreeFileSystem(str(tmp_path), pa_fs.LocalFileSystem())
+    store = Parquet("mail", filesystem=filesystem)
+    mail.fill("INBOX", 2)
+    pulled(mail, store)
+    named = files(tmp_path)
+    new, old = (shutil.copy(named[0], named[0].with_name(digit * 64 + ".parquet")) for digit in "01")
+    yesterday = time.time() - 90_000
+    os.utime(old, (yesterday, yesterday))
+    os.utime(named[0], (yesterday, yesterday))
+    assert archive.compact(store).orphans_removed == 1
+    assert files(tmp_path) == sorted([*named, new])
+    assert len(content(store)) == 2

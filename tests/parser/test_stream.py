@@ -132,9 +132,7 @@ def test_a_section_that_nothing_closes_is_a_defect_with_a_sink_too(twin: Any, se
     sink = Sink()
     for _ in range(2):
         (row,) = streamed(twin, [octets], sink)
-        assert [(defect.reason, row.items) for defect in row.defects] == [
-            ("a section without its closing bracket", ())
-        ]
+        assert [(defect.reason, row.items) for defect in row.defects] == [("a section without its closing bracket", ())]
     assert sink.written == [b"xyz", b"abc"] * 2
 
 

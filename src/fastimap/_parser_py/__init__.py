@@ -4,7 +4,7 @@ Both have the same parts with the same names in the same order, and give equal o
 octets however they are cut. The interface is documented in :mod:`fastimap.parser`.
 """
 
-from .fetch import fetch
+from .fetch import fetch, mail_seconds
 from .reader import ResponseReader
 from .rows import split_rows
 from .tokens import number_bounds, tokenize
@@ -12,6 +12,7 @@ from .tokens import number_bounds, tokenize
 __all__ = [
     "ResponseReader",
     "fetch",
+    "mail_seconds",
     "number_bounds",
     "split_rows",
     "tokenize",

@@ -17,6 +17,7 @@ from datetime import datetime
 from .._errors import ParseError
 from ..limits import READER_LIMITS
 from ..model import mailbox_name, words
+from ..model._dates import DATE, mail_date
 from ..model.row import (
     PRESENT_BODY,
     PRESENT_BODYSTRUCTURE,
@@ -38,7 +39,7 @@ from .outline import _FETCH
 from .rows import _zone
 from .structures import _SHOWN, _is_nil, _Structures
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "mail_seconds"]
 
 _MAX_UID = 2**32 - 1
 _BETWEEN_ITEMS = re.compile(rb"[ ()]*")
@@ -363,3 +364,14 @@ def fetch(fragments: Sequence[bytes | Streamed], depth: int = READER_LIMITS.dept
     be read is in the row's `defects`, what is nested deeper than `depth` parentheses too, the response's own counted.
     """
     return _Decoder(depth).from_fragments(fragments)
+
+
+def mail_seconds(dates: Sequence[bytes | None]) -> list[int | None]:
+    """Return the seconds since 1970 of Date fields; see :mod:`fastimap.parser`."""
+    return [octets if octets is None else _mail_seconds(octets) for octets in dates]
+
+
+def _mail_seconds(octets: bytes) -> int | None:
+    """Return those of one that is written as in nearly all mail."""
+    moment = mail_date(octets) if DATE.fullmatch(octets) else None
+    return None if moment is None else int(moment.timestamp())

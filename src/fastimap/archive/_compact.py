@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +15,9 @@ from ..columns import pyarrow
 from ..model.sequence_set import UIDSet
 from .errors import StoreError, StoreInUse
 from .filesystems import Files
+from .locks import LOCK_FILE, locked
 from .shard_rows import changes_table, put_table, with_state
-from .shards import Manifest, Now, Part, account_folder, manifests, read_manifest, table_of
+from .shards import Manifest, Now, Part, account_folder, hive_value, manifests, read_manifest, table_of
 from .state import MARKER
 from .stores.parquet import Parquet
 
@@ -22,6 +25,7 @@ __all__ = ["Compaction", "compact"]
 
 _OCTETS = 64 * 1024 * 1024
 """In memory, of the rows that become one file; one that has half of it stays as it is."""
+_A_DAY = 86_400  # seconds: no run takes as long from a file to its manifest
 
 
 @dataclass(slots=True)
@@ -32,6 +36,8 @@ class Compaction:
     files: int = 0
     rows_removed: int = 0
     """Of messages that the server has no more, where they were to be removed, and old copies of those fetched twice."""
+    orphans_removed: int = 0
+    """Files that runs wrote, and did not come to note in a manifest: nobody reads them."""
 
 
 def compact(
@@ -46,7 +52,8 @@ def compact(
     Each run writes a file for each mailbox and year in which something is new, and one for what changed; reading many
     small files takes long. This writes them anew, with what has changed since, notes them in the manifest, and then
     removes the old ones: wherever it is cut short, all is there once. A dataset that `read` gave before has to be made
-    again.
+    again. Files that no manifest names, of runs that were killed, are removed too: at once on a disk, unless another
+    run is at work on the account; elsewhere, where nothing says that, once they are a day old.
 
     :param where: the store, or where it is: a directory, or a URI.
     :param accounts: only these, by their names in the store.
@@ -68,7 +75,28 @@ def compact(
                 uids = None if manifest.high is None else UIDSet([range(manifest.low, manifest.high + 1)])
                 with store.shard(account, manifest.mailbox, uids).held(account, wait):
                     _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
+            done.orphans_removed += _without_orphans(files, account)
     return done
+
+
+def _without_orphans(files: Files, account: str) -> int:
+    """Remove the files of an account that no manifest names; return how many. The account is held."""
+    folders = (f"{account_folder(account)}/changes", f"account={hive_value(account)}")
+    found = {name for folder in folders for name in files.names(folder, ".parquet")}
+    with contextlib.ExitStack() as held:
+        if files.local is not None:  # a run that wrote one of these, and is yet to note it, holds a part of the account
+            for lock in (files.local / account_folder(account)).glob(f"locks/*/{LOCK_FILE}"):
+                try:
+                    held.enter_context(locked(lock.parent))
+                except StoreInUse:
+                    return 0
+        found -= {part.path for manifest in manifests(files, [account]) for part in manifest.parts}
+        if files.local is None:
+            yesterday = time.time() - _A_DAY
+            found = {name for name in found if files.modified(name) < yesterday}
+        for name in found:
+            files.remove(name)
+    return len(found)
 
 
 class _Shard:

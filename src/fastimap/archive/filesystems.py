@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import uuid
 from importlib import import_module
@@ -63,6 +64,11 @@ class Files:
             return (self.local / name).is_file()
         (info,) = self.filesystem.get_file_info([self.path(name)])
         return bool(info.is_file)
+
+    def modified(self, name: str) -> float:
+        """Return when a file was written, in seconds since 1970; infinity where that is not known."""
+        (info,) = self.filesystem.get_file_info([self.path(name)])
+        return math.inf if info.mtime_ns is None else float(info.mtime_ns) / 1e9
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """Return the files in a folder, and below it, that end so; in order."""

@@ -43,7 +43,10 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json:
         values = {"files_before": done.files_before, "files": done.files, "rows_removed": done.rows_removed}
-        show.line("summary", code=exits.DONE, **values)
+        show.line("summary", code=exits.DONE, **values, orphans_removed=done.orphans_removed)
     elif not options.quiet:
-        print(f"{done.files_before:,} files became {done.files:,}; {done.rows_removed:,} rows removed")
+        orphans = (
+            f"; {done.orphans_removed:,} files of runs that were cut short removed" if done.orphans_removed else ""
+        )
+        print(f"{done.files_before:,} files became {done.files:,}; {done.rows_removed:,} rows removed{orphans}")
     return exits.DONE

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from itertools import accumulate, chain
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from operator import attrgetter, methodcaller
+from typing import TYPE_CHECKING, Any, Final
 
-from ..model._dates import DATE
-from ..model.message import BodyStructure, Defect, Envelope, FetchedMessage
+from ..model._dates import mail_date
+from ..model.message import Defect, Envelope, FetchedMessage
 from ..model.text import decoded_field, plain_text
-from ..model.words import MONTHS
+from ..parser import mail_seconds
 from .schema import ADDRESSES, Columns, address_type, pyarrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from ..model.content import Attachment
+
 __all__ = ["Builder", "Values"]
 
-_V = TypeVar("_V")
 _ROWS: Final = 4000
 _OCTETS: Final = 8 * 1024 * 1024
 """So many rows, or octets in them, make a record batch."""
 _REMEMBERED: Final = 20_000
 _NOTHING: Final = Envelope(None, None, (), (), (), (), (), (), None, None)
-_EPOCH: Final = date(1970, 1, 1).toordinal()
 _SECOND: Final = 1_000_000  # microseconds
-_DAY: Final = 86_400 * _SECOND
+_TIMESTAMP: Final = methodcaller("timestamp")
 
 
 class Values(dict[Any, int]):
@@ -60,11 +59,6 @@ class Builder:
         self._large = [name for name in columns.names if name in ("text", "body")] + [*columns.sections]
         self._addresses = Values()
         self._addresses_built: Any = None
-        self._months = _Read(_month)
-        self._days = _Read(int)
-        self._clock = _Read(_clock)
-        self._seconds = _Read(_seconds)
-        self._zones = _Read(_zone)
 
     def add(self, rows: Sequence[FetchedMessage]) -> None:
         """Add rows."""
@@ -92,13 +86,12 @@ class Builder:
         """Return rows as one record batch."""
         arrow = self._pa
         arrays: dict[str, Any] = {}
-        fields: list[tuple[Any, ...]] = list(zip(*[row._values() for row in rows], strict=True)) or [()] * 12
-        _, uids, flags, sizes, dates, mod_sequences, envelopes, structures, bodies, _, defects, _ = fields
         if "subject" in self.columns.names:
-            arrays |= self._envelopes(envelopes)
+            arrays |= self._envelopes([row.envelope for row in rows])
         if "media_type" in self.columns.names:
-            arrays |= self._structures(rows, structures)
+            arrays |= self._structures(rows)
         if "body" in self.columns.names:
+            bodies = [row.body for row in rows]
             arrays["body"] = arrow.array(bodies, arrow.large_binary())
             arrays["digest"] = arrow.array([None if body is None else _digest(body) for body in bodies], arrow.binary())
         if self.columns.headers:
@@ -112,14 +105,14 @@ class Builder:
                 [value if isinstance(value, bytes) else None for value in found], arrow.large_binary()
             )
         simple: dict[str, Callable[[], Any]] = {
-            "uid": lambda: arrow.array(uids, arrow.int64()),
-            "flags": lambda: self._flags(flags),
-            "internal_date": lambda: self._moments(dates),
+            "uid": lambda: arrow.array([row._uid for row in rows], arrow.int64()),
+            "flags": lambda: self._flags([row.flags for row in rows]),
+            "internal_date": lambda: self._moments([row.internal_date for row in rows]),
             "save_date": lambda: self._moments([row.save_date for row in rows]),
-            "size": lambda: arrow.array(sizes, arrow.int64()),
-            "mod_sequence": lambda: arrow.array(mod_sequences, arrow.int64()),
+            "size": lambda: arrow.array([row.size for row in rows], arrow.int64()),
+            "mod_sequence": lambda: arrow.array([row.mod_sequence for row in rows], arrow.int64()),
             "text": lambda: self.strings([row.text for row in rows], arrow.large_string()),
-            "defects": lambda: self._defects(defects),
+            "defects": lambda: self._defects([row.defects for row in rows]),
         }
         for name in self.columns.names:
             if name in arrays:
@@ -156,8 +149,29 @@ class Builder:
         return self._taken(self._pa.array(sets, self._pa.list_(self._pa.string())), numbers)
 
     def _moments(self, moments: Sequence[datetime | None]) -> Any:
+        pa = self._pa
+        if all(moments):
+            seconds = pa.array(list(map(_TIMESTAMP, moments)), pa.float64())
+            try:
+                return seconds.cast(pa.int64()).cast(pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
+            except pa.ArrowInvalid:  # a fraction of a second, in a row that was made by hand
+                pass
         values = [None if moment is None else round(moment.timestamp()) * _SECOND for moment in moments]
-        return self._pa.array(values, self._pa.int64()).cast(self._pa.timestamp("us", tz="UTC"))
+        return pa.array(values, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+
+    def _dates(self, dates: Sequence[bytes | None]) -> Any:
+        """Return Date fields as `Envelope.date` has them."""
+        pa = self._pa
+        seconds = mail_seconds(dates)
+        if None in seconds:
+            moments = [
+                octets and mail_date(octets) if known is None else None
+                for octets, known in zip(dates, seconds, strict=True)
+            ]
+            seconds = [
+                round(moment.timestamp()) if moment else known for moment, known in zip(moments, seconds, strict=True)
+            ]
+        return pa.array(seconds, pa.timestamp("s", tz="UTC")).cast(pa.timestamp("us", tz="UTC"))
 
     def _defects(self, those: Sequence[tuple[Defect, ...]]) -> Any:
         type_ = self.columns.type_of("defects")
@@ -168,51 +182,69 @@ class Builder:
             type_,
         )
 
-    def _structures(self, rows: Sequence[FetchedMessage], structures: Sequence[BodyStructure | None]) -> dict[str, Any]:
+    def _structures(self, rows: Sequence[FetchedMessage]) -> dict[str, Any]:
         pa = self._pa
+        structures = [row.body_structure for row in rows]
         types = Values()
         numbers = [None if each is None else types[each.type, each.subtype] for each in structures]
         media_types = self.strings([f"{type_}/{subtype}" for type_, subtype in types])
-        found = [
-            None
-            if each is None
-            else []
-            if each.type == "text" and each.disposition is None
-            else [
-                {
-                    "name": file.name,
-                    "type": _clean(file.media_type),
-                    "size": file.size,
-                    "part": file.part,
-                }
-                for file in row.attachments or ()
-            ]
-            for row, each in zip(rows, structures, strict=True)
+        lengths: list[int] = []
+        files: list[Attachment] = []
+        for row, each in zip(rows, structures, strict=True):
+            before = len(files)
+            if each is not None and (each.type != "text" or each.disposition is not None):
+                files += row.attachments or ()
+            lengths.append(len(files) - before)
+        columns = [
+            self.strings([file.name for file in files]),
+            self.strings([file.media_type for file in files]),
+            pa.array([file.size for file in files], pa.int64()),
+            self.strings([file.part for file in files]),
         ]
+        absent = pa.array([each is None for each in structures])
+        type_ = self.columns.type_of("attachments")
+        values = pa.StructArray.from_arrays(columns, fields=list(type_.value_type))
         return {
             "media_type": self._taken(media_types, numbers),
-            "attachments": pa.array(found, self.columns.type_of("attachments")),
+            "attachments": self._lists(lengths, values, absent),
         }
+
+    def _lists(self, lengths: Iterable[int], values: Any, absent: Any) -> Any:
+        """Return lists that hold `values` one after the other; null where `absent` is true."""
+        pa = self._pa
+        return pa.ListArray.from_arrays(pa.array([*accumulate(lengths, initial=0)], pa.int32()), values, mask=absent)
 
     def _envelopes(self, envelopes: Sequence[Envelope | None]) -> dict[str, Any]:
         pa = self._pa
         absent = None if all(envelopes) else pa.array([each is None for each in envelopes])
         dates, subjects, *lists, in_reply_to, message_ids = zip(*[each or _NOTHING for each in envelopes], strict=True)
         arrays = {
-            "date": pa.array(list(map(self._moment, dates)), pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-            "subject": self.strings([None if octets is None else decoded_field(octets) for octets in subjects]),
-            "message_id": self.strings([None if octets is None else plain_text(octets) for octets in message_ids]),
-            "in_reply_to": self.strings([None if octets is None else plain_text(octets) for octets in in_reply_to]),
+            "date": self._dates(dates),
+            "subject": self._texts([None if octets is None else _subject(octets) for octets in subjects]),
+            "message_id": self._texts(message_ids),
+            "in_reply_to": self._texts(in_reply_to),
         }
         if len(self._addresses) > _REMEMBERED:
             self._addresses = Values()
             self._addresses_built = None
-        numbers = [list(map(self._addresses.__getitem__, chain.from_iterable(each))) for each in lists]
-        values = self._known_addresses()
-        for name, addresses, those in zip(ADDRESSES, lists, numbers, strict=True):
-            offsets = pa.array(list(accumulate(map(len, addresses), initial=0)), pa.int32())
-            arrays[name] = pa.ListArray.from_arrays(offsets, self._taken(values, those), mask=absent)
+        everyone = chain.from_iterable(chain.from_iterable(lists))
+        numbers = list(map(self._addresses.__getitem__, everyone))
+        values = self._taken(self._known_addresses(), numbers)  # all in one: each column has its part of it
+        start = 0
+        for name, addresses in zip(ADDRESSES, lists, strict=True):
+            lengths = list(map(len, addresses))
+            count = sum(lengths)
+            arrays[name] = self._lists(lengths, values.slice(start, count), absent)
+            start += count
         return arrays
+
+    def _texts(self, those: Sequence[bytes | str | None]) -> Any:
+        """Return text of octets without a label, as `plain_text` reads them; text among them stays as it is."""
+        pa = self._pa
+        try:
+            return pa.array(those, pa.binary()).cast(pa.string())
+        except (pa.ArrowInvalid, UnicodeEncodeError):
+            return self.strings([plain_text(each) if isinstance(each, bytes) else each for each in those])
 
     def _known_addresses(self) -> Any:
         """Return a column of all different addresses."""
@@ -227,54 +259,10 @@ class Builder:
             self._addresses_built = built = made if built is None else pa.concat_arrays([built, made])
         return built
 
-    def _moment(self, octets: bytes | None) -> int | None:
-        """Return a Date field in microseconds since 1970; as `Envelope.date` has it."""
-        if octets is None:
-            return None
-        found = DATE.fullmatch(octets)
-        if found is not None:
-            day, month, clock, second, zone = found.groups()
-            began, length = self._months[month]
-            days = self._days[day]
-            if 0 < days <= length:
-                return began + days * _DAY + self._clock[clock] + self._seconds[second] - self._zones[zone]
-        from ..model._email import parsed_date  # which imports the standard library's email, and that takes long
 
-        moment = parsed_date(octets)
-        return None if moment is None else round(moment.timestamp()) * _SECOND
-
-
-class _Read(dict[bytes, _V]):
-    """What pieces of dates mean, each read once."""
-
-    def __init__(self, read: Callable[[bytes], _V]) -> None:
-        self._read = read
-
-    def __missing__(self, octets: bytes) -> _V:
-        if len(self) > _REMEMBERED:
-            self.clear()
-        value = self[octets] = self._read(octets)
-        return value
-
-
-def _month(octets: bytes) -> tuple[int, int]:
-    """Return when the day before a month began, and how many days the month has."""
-    name, year = octets.decode().split()
-    month = MONTHS.index(name) + 1
-    return (date(int(year), month, 1).toordinal() - 1 - _EPOCH) * _DAY, monthrange(int(year), month)[1]
-
-
-def _seconds(octets: bytes) -> int:
-    return int(octets) * _SECOND
-
-
-def _clock(octets: bytes) -> int:
-    return (int(octets[:2]) * 60 + int(octets[3:])) * 60 * _SECOND
-
-
-def _zone(octets: bytes) -> int:
-    ahead = (int(octets[1:3]) * 60 + int(octets[3:])) * 60 * _SECOND
-    return -ahead if octets[:1] == b"-" else ahead
+def _subject(octets: bytes) -> bytes | str:
+    """Return `octets` themselves where there is nothing to decode but UTF-8."""
+    return decoded_field(octets) or "" if b"=?" in octets or b"\n" in octets else octets
 
 
 def _octets_in(row: FetchedMessage) -> int:
