@@ -41,7 +41,7 @@ ITEMS = ("ENVELOPE", "FLAGS", "INTERNALDATE", "RFC822.SIZE")
 
 def _made(client: Client) -> list[dict[str, Any]]:
     def addresses(found: tuple[MailAddress, ...]) -> list[dict[str, str | None]]:
-        return [{"name": a.name, "mailbox": a.mailbox, "host": a.host, "address": a.email} for a in found]
+        return [{"name": a.name, "mailbox": a.mailbox, "host": a.host, "email": a.email} for a in found]
 
     made = []
     for row in client.fetch("1:*", *ITEMS):
@@ -88,7 +88,7 @@ def _imapclient(client: Client, where: str) -> int:
                 "name": _decoded(a.name),
                 "mailbox": _decoded(a.mailbox),
                 "host": _decoded(a.host),
-                "address": None if a.host is None else f"{_decoded(a.mailbox)}@{_decoded(a.host)}",
+                "email": None if a.host is None else f"{_decoded(a.mailbox)}@{_decoded(a.host)}",
             }
             for a in found or ()
         ]
@@ -152,7 +152,7 @@ def _imaplib(client: Client, where: str) -> int:
                 "subject": str(make_header(decode_header(header["Subject"] or ""))),
                 **{
                     name: [
-                        {"name": str(make_header(decode_header(shown))), "address": address}
+                        {"name": str(make_header(decode_header(shown))), "email": address}
                         for shown, address in getaddresses(header.get_all(name.strip("_").replace("_", "-"), []))
                     ]
                     for name in ADDRESSES

@@ -25,7 +25,7 @@ def main(url: str, where: str) -> int:
     mail = polars.scan_pyarrow_dataset(archive.read(store))
     senders = (
         mail.select(
-            polars.col("from_").list.first().struct.field("address").str.to_lowercase().alias("sender"),
+            polars.col("from_").list.first().struct.field("email").str.to_lowercase().alias("sender"),
             polars.col("size"),
             polars.col("attachments").list.len().alias("files"),
         )

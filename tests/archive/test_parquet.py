@@ -118,15 +118,15 @@ def test_other_readers_read_the_same(mail: Mail, tmp_path: Path) -> None:
     pulled(mail, store)
     dataset = archive.read(store)
     wanted = [
-        (row["mailbox"], row["uid"], row["subject"], row["date"], row["flags"], [a["address"] for a in row["from_"]])
+        (row["mailbox"], row["uid"], row["subject"], row["date"], row["flags"], [a["email"] for a in row["from_"]])
         for row in sorted(seen_by_a_client(mail), key=lambda row: (row["mailbox"], row["uid"]))
     ]
-    query = """SELECT mailbox, uid, subject, date, flags, list_transform(from_, lambda a: a.address)
+    query = """SELECT mailbox, uid, subject, date, flags, list_transform(from_, lambda a: a.email)
                FROM dataset WHERE year >= 2019 ORDER BY mailbox, uid"""
     assert [(*r[:3], utc(r[3]), *r[4:]) for r in duckdb.sql(query).fetchall()] == wanted
     frame = (
         polars.scan_pyarrow_dataset(dataset)
-        .with_columns(polars.col("from_").list.eval(polars.element().struct.field("address")))
+        .with_columns(polars.col("from_").list.eval(polars.element().struct.field("email")))
         .sort("mailbox", "uid")
         .select("mailbox", "uid", "subject", "date", "flags", "from_")
         .collect()

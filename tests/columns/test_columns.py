@@ -34,7 +34,7 @@ def expected(row: FetchedMessage) -> dict[str, Any]:
             None
             if envelope is None
             else [
-                {"name": each.name, "mailbox": each.mailbox, "host": each.host, "address": each.email}
+                {"name": each.name, "mailbox": each.mailbox, "host": each.host, "email": each.email}
                 for each in getattr(envelope, name)
             ]
         )

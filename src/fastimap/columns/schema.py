@@ -129,4 +129,4 @@ class Columns:
 def address_type() -> Any:
     """Return the type of an address."""
     pa = pyarrow()
-    return pa.struct([(name, pa.string()) for name in ("name", "mailbox", "host", "address")])
+    return pa.struct([(name, pa.string()) for name in ("name", "mailbox", "host", "email")])
