@@ -167,7 +167,21 @@ def shown(row: Any) -> Any:
     if row is None:
         return None
     errors = [repr(getattr(value, "error", "")) for _, value in row.items]
-    return repr(row._values()), row._values(), repr(row), hash(row), errors
+    return repr(row._values()), row._values(), repr(row), hash(row), errors, *_read(row)
+
+
+def _read(row: Any) -> list[Any]:
+    """What the envelopes of a row come to when they are read: its own, and those of the messages inside."""
+    structure = row.body_structure
+    parts = [] if structure is None else list(structure.walk())
+    envelopes = [row.envelope, *(part.envelope for part in parts)]
+    read: list[Any] = []
+    for envelope in envelopes:
+        if envelope is not None:
+            read += [repr(envelope.date), envelope.subject, envelope.in_reply_to, envelope.message_id]
+            for addresses in (envelope.from_, envelope.sender, envelope.reply_to, envelope.to, envelope.cc, envelope.bcc):
+                read += [(each.name, each.mailbox, each.host, each.email) for each in addresses]
+    return read
 
 
 def tokenized(twin: Any, fragments: tuple[bytes, ...], depth: int) -> Any:
