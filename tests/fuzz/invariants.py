@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from fastimap import _parser_py as python
+from fastimap.columns.schema import ADDRESSES
 from fastimap.errors import ParseError, ProtocolError
 from fastimap.limits import READER_LIMITS, Limits
 from tests.parser.harness import framed, kinds, outcome, put
@@ -179,8 +180,8 @@ def _read(row: Any) -> list[Any]:
     for envelope in envelopes:
         if envelope is not None:
             read += [repr(envelope.date), envelope.subject, envelope.in_reply_to, envelope.message_id]
-            for addresses in (envelope.from_, envelope.sender, envelope.reply_to, envelope.to, envelope.cc, envelope.bcc):
-                read += [(each.name, each.mailbox, each.host, each.email) for each in addresses]
+            for field in ADDRESSES:
+                read += [(each.name, each.mailbox, each.host, each.email) for each in getattr(envelope, field)]
     return read
 
 
