@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,9 +41,12 @@ def test_migrate(moved: Moved, mail: Mail, other: Mail, tmp_path: Path) -> None:
     assert (ended.returncode, complaints(ended.stderr)) == (0, "")
     assert ended.stdout.startswith("complete: 5 found = 5 sent + 0 there; ")
     assert kept(other) == kept(mail)
-    *_, summary = map(json.loads, moved("migrate", mail.url, other.url, "--json").stdout.splitlines())
+    authorities = ("--ca", str(mail.server.ca_file), "--to-ca", str(other.server.ca_file))
+    again = moved("migrate", mail.url, other.url, "--json", *authorities, SSL_CERT_FILE=os.devnull)
+    *_, summary = map(json.loads, again.stdout.splitlines())
     assert (summary["complete"], summary["written"], summary["present"], summary["code"]) == (True, 0, 5, 0)
-    assert len(list((tmp_path / "fastimap").glob("migrate-*/ledger.sqlite"))) == 1
+    (ledger,) = (tmp_path / "fastimap").glob("migrate-*/ledger.sqlite")
+    assert os.name == "nt" or ledger.stat().st_mode & 0o77 == 0  # it names mailboxes
 
 
 def test_push(moved: Moved, mail: Mail, other: Mail, tmp_path: Path) -> None:

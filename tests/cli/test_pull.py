@@ -59,6 +59,30 @@ def test_configuration(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert "no account 'home'; there are work" in ended.stderr
 
 
+def test_an_authority_of_ones_own(run: Run, mail: Mail, tmp_path: Path) -> None:
+    """It is trusted by an option, and by the configuration; without either the message says how."""
+    mail.fill("INBOX", 2)
+    authority, store = str(mail.server.ca_file), tmp_path / "Mail"
+    configuration = tmp_path / "config.toml"
+    configuration.write_text(f'[accounts.work]\nurl = "{mail.url}"\nca = "{authority}"\npassword_variable = "SECRET"\n')
+    secret = {"FASTIMAP_PASSWORD": mail.server.password, "SECRET": mail.server.password}
+    refused = run("pull", mail.url, str(store), **secret)
+    assert refused.returncode == 10
+    assert "--ca FILE" in refused.stderr
+    for arguments in (["--ca", authority, mail.url], ["-c", str(configuration), "work"]):
+        ended = run("pull", *arguments, str(store), **secret)
+        assert (ended.returncode, complaints(ended.stderr)) == (0, "")
+    assert stored(store) == mail.all()
+    if os.name == "posix":  # it names mailboxes
+        assert {file.stat().st_mode & 0o77 for file in store.glob(".fastimap*")} == {0}
+    no_authority = tmp_path / "no.pem"
+    for said in (f"there is no file {no_authority}", f"{no_authority} holds no certificate in PEM"):
+        ended = run("pull", "--ca", str(no_authority), mail.url, str(store), **secret)
+        assert ended.returncode == 2
+        assert said in ended.stderr
+        no_authority.write_text("no certificate")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),

@@ -16,6 +16,7 @@ from ..model._shown import Record, fresh
 from ..model.sequence_set import UIDSet
 from .errors import StoreError
 from .names import file_key, path_key, path_of
+from .system import make_private
 from .transactions import Transactions
 
 __all__ = ["MARKER", "STATE_FILE", "Entry", "Mark", "Place", "State", "opened_to_read"]
@@ -157,6 +158,8 @@ class State(Transactions):
             if read_only and path is not None:
                 self.db: sqlite3.Connection = opened_to_read(path)
             else:
+                if path is not None:
+                    make_private(path)
                 self.db = sqlite3.connect(name, timeout=_PATIENCE, check_same_thread=False)
         except sqlite3.Error as exc:
             raise StoreError(f"{name} can't be opened: {exc}") from None

@@ -1,14 +1,25 @@
-"""Flags for opening files, which are 0 where the system has none of that kind."""
+"""Files of the owner alone; and flags for opening files, which are 0 where the system has none of that kind."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Final
 
-__all__ = ["O_BINARY", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW"]
+__all__ = ["O_BINARY", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "make_private"]
 
 O_BINARY: Final[int] = getattr(os, "O_BINARY", 0)
 """Line ends stay as they are, on Windows too."""
 O_CLOEXEC: Final[int] = getattr(os, "O_CLOEXEC", 0)
 O_DIRECTORY: Final[int] = getattr(os, "O_DIRECTORY", 0)
 O_NOFOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)
+
+
+def make_private(path: Path) -> None:
+    """Make a file that its owner alone may read, if there is none; SQLite's journal beside it gets its mode.
+
+    Where that fails, whoever opens it next says why.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | O_CLOEXEC, 0o600))

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
 from ..settings import Account
 from .exits import UsageError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 __all__ = [
     "Given",
@@ -34,7 +37,7 @@ TO_PASSWORD_COMMAND = "FASTIMAP_TO_PASSWORD_COMMAND"
 CONFIG = "FASTIMAP_CONFIG"
 _WITHOUT_SECRET = {"EXTERNAL", "GSSAPI", "ANONYMOUS"}
 _TABLES = {"pull", "push", "migrate", "watch"}
-_TEXTS = {"url", "password_file", "password_variable", "mechanism"}
+_TEXTS = {"url", "ca", "password_file", "password_variable", "mechanism"}
 _COMMANDS = {"password_command", "token_command"}
 _KEYS = _TEXTS | _COMMANDS | _TABLES
 _NO_OPTIONS = argparse.Namespace(password_file=None, password_command=None, token_command=None)
@@ -104,6 +107,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--token-command", metavar="COMMAND", help="the same with an OAuth access token")
     group.add_argument(
+        "--ca", metavar="FILE", help="the authority (PEM) that signed the server's certificate; no other is trusted"
+    )
+    group.add_argument(
         "--insecure", action="store_true", help="with an imap:// URL: no TLS; everybody on the way can read all"
     )
 
@@ -114,6 +120,7 @@ def add_destination(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--to-password-file", metavar="FILE", help="as --password-file")
     group.add_argument("--to-password-command", metavar="COMMAND", help="as --password-command")
     group.add_argument("--to-token-command", metavar="COMMAND", help="as --token-command")
+    group.add_argument("--to-ca", metavar="FILE", help="as --ca")
     group.add_argument("--to-insecure", action="store_true", help="as --insecure")
 
 
@@ -125,6 +132,7 @@ def given_destination(options: argparse.Namespace, named: str) -> Given:
         password_file=options.to_password_file,
         password_command=options.to_password_command,
         token_command=options.to_token_command,
+        ca=options.to_ca,
         insecure=options.to_insecure,
         variables=(TO_PASSWORD, TO_PASSWORD_COMMAND),
     )
@@ -212,6 +220,11 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
     if options.insecure and parts.scheme.lower() != "imap":
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
     more: dict[str, Any] = {"mechanism": table["mechanism"]} if "mechanism" in table else {}
+    ca = options.ca or table.get("ca")
+    if options.insecure and options.ca:
+        raise UsageError("--ca goes with TLS, and --insecure without")
+    if ca and not options.insecure:
+        more["ssl_context"] = _trusting(ca)
     if options.insecure:
         more |= {"tls": False, "mechanism": more.get("mechanism", "PLAIN")}
     if str(more.get("mechanism", "")).upper() not in _WITHOUT_SECRET:
@@ -220,6 +233,20 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
         return Account.from_url(url, **more)
     except ValueError as exc:
         raise UsageError(f"{url}: {exc}") from None
+
+
+def _trusting(authority: str) -> SSLContext:
+    """Return a context that trusts one authority, and verifies as ever."""
+    import ssl  # which takes long
+
+    try:
+        return ssl.create_default_context(cafile=Path(authority).expanduser())
+    except FileNotFoundError:
+        raise UsageError(f"ca: there is no file {authority}") from None
+    except ssl.SSLError:
+        raise UsageError(f"ca: {authority} holds no certificate in PEM") from None
+    except OSError as exc:
+        raise UsageError(f"ca: {exc}") from None
 
 
 def _not_yet() -> str:

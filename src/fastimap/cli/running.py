@@ -58,7 +58,7 @@ def _failed(exc: Exception) -> Failed | None:
     if isinstance(exc, FollowOutage):
         return Failed(str(exc), exits.CANNOT_CONNECT)
     if isinstance(exc, ConnectionLost):
-        way = "; here: SSL_CERT_FILE=FILE in the environment" if "cafile=" in str(exc) else ""
+        way = "; here: --ca FILE, or ca in the configuration" if "cafile=" in str(exc) else ""
         return Failed(f"can't connect: {exc}{way}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
         return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
+from ..system import make_private
 from ..transactions import Transactions
 
 __all__ = ["Intent", "Ledger", "Pair"]
@@ -95,6 +96,8 @@ class Ledger(Transactions):
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        if path is not None:
+            make_private(path)
         try:
             self.db: sqlite3.Connection = sqlite3.connect(
                 ":memory:" if path is None else path, timeout=_PATIENCE, check_same_thread=False
