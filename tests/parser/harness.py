@@ -92,19 +92,20 @@ def tokenized(twin: Any, fragments: tuple[bytes, ...]) -> Any:
         return outcome(exc)
 
 
-def kinds(token: Any) -> Any:
-    """The token with the class of each part: an atom is equal to a string of the same octets."""
-    nested: list[Any] = []
-    rest = [(token, nested)]
-    while rest:  # not recursive: lists nest deep
-        part, seen = rest.pop()
-        if type(part) is tuple:
-            inner: list[Any] = []
-            seen.append(inner)
-            rest += [(member, inner) for member in reversed(part)]
+def kinds(token: Any) -> list[Any]:
+    """The token's parts in their order, each after its class: an atom is equal to a string of the same octets."""
+    seen: list[Any] = []
+    rest = [token]
+    while rest:  # not recursive, and flat: lists nest deep
+        part = rest.pop()
+        kind = type(part)
+        seen.append(kind)
+        if kind is tuple:
+            seen.append(len(part))
+            rest += part[::-1]
         else:
-            seen.append((type(part), bytes(part)))
-    return repr(nested)
+            seen.append(part)
+    return seen
 
 
 def quirks() -> list[bytes]:

@@ -20,6 +20,8 @@ _TAGGED = pattern(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNO
 _PART = pattern(
     rb"(?:BODY|BINARY)(?:\.PEEK)?\[[^\]]*\](?:<[0-9.]*>)?|RFC822(?:\[\]|\.HEADER|\.TEXT)?", re.IGNORECASE | re.DOTALL
 )
+# Strings that are not odd, what stands between them, and no section: nothing is open after these.
+_PLAIN = pattern(rb'[^"\[]*+(?:(?<=[ ()])"[^"\\]*+"(?![^ ()])[^"\[]*+)*+\Z')
 _LITERAL = pattern(rb"\{([0-9]+)\+?\}\Z")
 
 
@@ -53,6 +55,8 @@ class _Outline:
 
     def feed(self, text: bytes, position: int = 0) -> None:
         """Take a line without its end: the one after a literal, or after a line break inside a quoted string."""
+        if not (self.quoted or text.endswith(b"}") or self.section is not None) and _PLAIN.match(text, position):
+            return  # no literal follows, and no string is open: the response ends here, and needs no outline
         length = _before_announcement(text)
         if length >= 0:
             text = text[:length]
@@ -103,7 +107,7 @@ class _Outline:
                 position += 1
             else:
                 stop = _end_of_atom(text, position)
-                if _SECTION.match(text, position):
+                if octet in b"Bb" and _SECTION.match(text, position):
                     bracket = text.find(b"]", position)
                     if bracket < 0:
                         self.section = text[position:]

@@ -234,12 +234,11 @@ class ResponseReader(_Buffer):
                     if not text:
                         self._start = self._scanned = stop
                         continue
-                    if not text.startswith(b"*") or _is_status_line(text):
-                        self._in_fetch = False
+                    self._in_fetch = text.startswith(b"*") and self._outline.begin(text)
+                    if not self._in_fetch and (not text.startswith(b"*") or _is_status_line(text)):
                         self._start = self._scanned = stop
                         self._fragments.append(text)
                         return True
-                    self._in_fetch = self._outline.begin(text)
                 elif text.startswith(b"* ") or _is_tagged(text, self._tags):
                     self._fragments.append(b"")  # the rest was left out: this is another response
                     return True

@@ -117,7 +117,7 @@ class _Scanner:
         """Return an atom; a section with what it holds is one."""
         start = self.position
         self.position = _end_of_atom(self.text, start)
-        if self.sections and _SECTION.match(self.text, start):
+        if self.sections and self.text[start] in b"Bb" and _SECTION.match(self.text, start):
             bracket = self.text.find(b"]", start)
             if bracket < 0:
                 self.sections = False  # nor does a later section in this line end
