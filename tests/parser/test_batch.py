@@ -163,8 +163,8 @@ def framed_once(twin: Any, octets: bytes) -> list[tuple[bytes, ...]]:
 def test_rows_are_of_the_classes_of_message(twin: Any) -> None:
     (((one,),),) = [batched(twin, [octets]) for octets in ROWS if b"ENVELOPE" in octets]
     assert isinstance(one, FetchedMessage)
-    assert type(one.envelope) is Envelope
-    assert type(one.envelope.to[0]) is Address
+    assert isinstance(one.envelope, Envelope)
+    assert isinstance(one.envelope.to[0], Address)
 
 
 def test_runs(twin: Any) -> None:

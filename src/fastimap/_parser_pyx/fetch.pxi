@@ -3,6 +3,7 @@
 
 cdef long long _MAX_UID = 0xFFFFFFFF
 cdef unsigned int[12] _MONTHS
+cdef signed char[63] _MONTH_BY_SUM  # the only month of which the second and the third letter have this sum
 cdef const char* _MONTH_DAYS = b"\x1f\x1d\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
 cdef dict _SYSTEM_FLAGS = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 cdef frozenset _NO_FLAGS = frozenset()
@@ -13,6 +14,7 @@ cdef int _fill_months() except -1:
     cdef int month
     for month in range(12):
         _MONTHS[month] = _three(PyBytes_AS_STRING(names) + 3 * month)
+        _MONTH_BY_SUM[(names[3 * month + 1] & 31) + (names[3 * month + 2] & 31)] = month
     return 0
 
 
@@ -277,7 +279,7 @@ cdef class _Decoder(_Structures):
         """INTERNALDATE: "dd-Mon-yyyy hh:mm:ss +zzzz" (RFC 9051, section 9, date-time)."""
         cdef char[28] text
         cdef int month, year, offset
-        cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes, name
+        cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes
         if self.end - self.at < 28:
             raise _Odd
         memcpy(text, self.at, 28)
@@ -289,10 +291,7 @@ cdef class _Decoder(_Structures):
             or text[18] != c":" or text[21] != c" " or text[27] != c'"' or (text[22] != c"+" and text[22] != c"-")
         ):
             raise _Odd
-        month = 0
-        name = _three(text + 4)
-        while month < 12 and _MONTHS[month] != name:
-            month += 1
+        month = _month(text + 4)
         # What is not two digits makes a number larger than any that is allowed.
         day = _two_digits(text + 1)
         year = <int> (100 * _two_digits(text + 8) + _two_digits(text + 10))
@@ -301,11 +300,9 @@ cdef class _Decoder(_Structures):
         second = _two_digits(text + 19)
         zone_hours = _two_digits(text + 23)
         zone_minutes = _two_digits(text + 25)
-        if month == 12 or not 1 <= year <= 9999 or hour > 23 or minute > 59 or second > 59:
+        if not 1 <= year <= 9999 or hour > 23 or minute > 59 or second > 59:
             raise _Odd
-        if zone_hours > 23 or zone_minutes > 59 or not 1 <= day <= <unsigned int> _MONTH_DAYS[month]:
-            raise _Odd
-        if month == 1 and day == 29 and (year % 4 != 0 or (year % 100 == 0 and year % 400 != 0)):
+        if zone_hours > 23 or zone_minutes > 59 or not _is_day(year, month, day):
             raise _Odd
         offset = <int> (60 * zone_hours + zone_minutes)
         if text[22] == c"-":
@@ -321,6 +318,18 @@ cdef class _Decoder(_Structures):
 
 cdef inline unsigned int _three(const char* text) noexcept:
     return <unsigned char> text[0] << 16 | <unsigned char> text[1] << 8 | <unsigned char> text[2]
+
+
+cdef inline int _month(const char* text) noexcept:
+    """The month by its name, from 0; 12 where it is none."""
+    cdef int month = _MONTH_BY_SUM[(text[1] & 31) + (text[2] & 31)]
+    return month if _MONTHS[month] == _three(text) else 12
+
+
+cdef inline bint _is_day(int year, int month, unsigned int day) noexcept:
+    if month == 12 or not 1 <= day <= <unsigned int> _MONTH_DAYS[month]:
+        return False
+    return month != 1 or day != 29 or (year % 4 == 0 and (year % 100 != 0 or year % 400 == 0))
 
 
 cdef inline unsigned int _two_digits(const char* text) noexcept:

@@ -25,7 +25,15 @@ cdef struct _Date:
 
 cdef object _FetchedMessage = FetchedMessage
 cdef object _no_uid = no_uid
-cdef dict _ZONES = {}  # by minutes: less than 48 hours of them are grammatical
+# Names of fields are interned, here and where they are read.
+cdef str _UID = "uid"
+cdef str _FLAGS = "flags"
+cdef str _SIZE = "size"
+cdef str _INTERNAL_DATE = "internal_date"
+cdef str _ENVELOPE = "envelope"
+cdef enum:
+    _FARTHEST = 24 * 60 - 1  # minutes of a zone
+cdef list _ZONES = [None] * (2 * _FARTHEST + 1)  # by minutes, the farthest west of UTC first
 
 
 import_datetime()
@@ -56,12 +64,29 @@ cdef class _Values:
 cdef class _Row(_Values, FetchedMessage):
     """One plain FETCH response."""
 
+    def __getattribute__(self, name):
+        # What is read most at once: looking an attribute up takes longer than making its value.
+        if name is _UID:
+            return self._read_uid()
+        if name is _FLAGS:
+            return self.c_flags
+        if name is _SIZE:
+            return self.c_size if self.c_present & _HAS_SIZE else None
+        if name is _INTERNAL_DATE:
+            return self._read_internal_date()
+        if name is _ENVELOPE:
+            return self.c_envelope
+        return PyObject_GenericGetAttr(self, name)
+
     @property
     def sequence_number(self):
         return self.c_number or None
 
     @property
     def uid(self):
+        return self._read_uid()
+
+    cdef object _read_uid(self):
         if not self.c_present & _HAS_UID:
             raise _no_uid(self)
         return self.c_uid
@@ -76,6 +101,9 @@ cdef class _Row(_Values, FetchedMessage):
 
     @property
     def internal_date(self):
+        return self._read_internal_date()
+
+    cdef object _read_internal_date(self):
         cdef _Date* date = &self.c_date
         if not self.c_present & _HAS_DATE:
             return None
@@ -156,9 +184,9 @@ cdef class _Row(_Values, FetchedMessage):
 
 cdef object _zone(int minutes):
     """The zone with this offset; each is made once, mostly."""
-    zone = _ZONES.get(minutes)
+    zone = _ZONES[minutes + _FARTHEST]
     if zone is None:
-        zone = _ZONES[minutes] = timezone_new(timedelta_new(0, 60 * minutes, 0))
+        zone = _ZONES[minutes + _FARTHEST] = timezone_new(timedelta_new(0, 60 * minutes, 0))
     return zone
 
 

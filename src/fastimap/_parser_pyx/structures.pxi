@@ -1,13 +1,30 @@
 # Envelopes and body structures.
 
+cdef extern from "Python.h":
+    ctypedef object (*getter)(object, void*)
+
+    ctypedef struct PyGetSetDef:
+        const char* name
+        getter get
+        void* closure
+
+    object PyDescr_NewGetSet(PyTypeObject* type, PyGetSetDef* field)
+
+
 cdef enum:
     _PLAIN_DEPTH = 32  # of body structures
     _PLAIN_PARTS = 1000
+    _PLAIN_TEXT = 512  # octets of a field with encoded words, and of an address
+
+cdef PyGetSetDef[8] _FIELDS  # that are read in C
 
 # Their types, once there is need of them: the drop-in has none. None until _load_types().
 cdef object _Address = None
 cdef object _BodyStructure = None
 cdef object _Envelope = None
+cdef object _decoded_field = None
+cdef object _mail_date = None
+cdef object _plain_text = None
 # Words that decide what follows in a body structure: a word equal to one of these is that very object.
 cdef str _TEXT = "text"
 cdef str _MULTIPART = "multipart"
@@ -19,13 +36,50 @@ cdef dict _WORDS = {word: word for word in (_TEXT, _MULTIPART, _MESSAGE, _RFC822
 
 cdef int _load_types() except -1:
     """Import the types, before any pointer is held: an import runs Python code."""
-    global _Address, _BodyStructure, _Envelope
+    global _Address, _BodyStructure, _Envelope, _decoded_field, _mail_date, _plain_text
     if _Envelope is None:
+        from .model._dates import mail_date
         from .model.message import Address, BodyStructure, Envelope
+        from .model.text import decoded_field, plain_text
 
-        _Address = Address
+        _decoded_field = decoded_field
+        _mail_date = mail_date
+        _plain_text = plain_text
+        address = _read_in_c(Address)
+        _add_field(address, 0, b"name", _text_field, 0)
+        _add_field(address, 1, b"mailbox", _mailbox_field, 2)
+        _add_field(address, 2, b"host", _mailbox_field, 3)
+        _add_field(address, 3, b"email", _email_field, 0)
+        envelope = _read_in_c(Envelope)
+        _add_field(envelope, 4, b"date", _date_field, 0)
+        _add_field(envelope, 5, b"subject", _text_field, 1)
+        _add_field(envelope, 6, b"in_reply_to", _plain_field, 8)
+        _add_field(envelope, 7, b"message_id", _plain_field, 9)
+        _fill_tables()
+        _Address = address
         _BodyStructure = BodyStructure
-        _Envelope = Envelope
+        _Envelope = envelope
+    return 0
+
+
+cdef object _read_in_c(object base):
+    """A class like `base`, for fields that are read in C; its objects are pickled and copied as those of `base`."""
+    return type(base)(base.__name__, (base,), {
+        "__slots__": (), "__module__": base.__module__, "__doc__": base.__doc__, "__reduce__": _reduced,
+    })
+
+
+def _reduced(self):
+    return type(self).__base__, tuple(self)
+
+
+cdef int _add_field(object made, Py_ssize_t slot, const char* name, getter get, Py_ssize_t index) except -1:
+    """Have `get` read the field `name`, from the item at `index`."""
+    cdef PyGetSetDef* field = &_FIELDS[slot]
+    field.name = name
+    field.get = get
+    field.closure = <void*> index
+    setattr(made, name.decode("ascii"), PyDescr_NewGetSet(<PyTypeObject*> made, field))
     return 0
 
 
@@ -355,3 +409,276 @@ cdef class _Structures(_Scanner):
         if not octets.isascii():
             raise _Odd
         return octets.decode("ascii")
+
+
+# What is read of an envelope. What is plain is decoded here; all else by Python, in `model`.
+
+cdef object _plain_value(object octets):
+    if type(octets) is bytes and _is_ascii(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets)):
+        return _ascii_text(octets)
+    return _plain_text(octets)
+
+
+cdef inline bint _is_ascii(const char* text, Py_ssize_t length) noexcept:
+    cdef unsigned long long eight
+    while length >= 8:
+        memcpy(&eight, text, 8)
+        if eight & <unsigned long long> 0x8080808080808080:
+            return False
+        text += 8
+        length -= 8
+    while length:
+        length -= 1
+        if text[length] & 0x80:
+            return False
+    return True
+
+
+cdef inline object _ascii_text(object octets):
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(octets)
+    text = PyUnicode_New(length, 127)
+    memcpy(PyUnicode_DATA(text), PyBytes_AS_STRING(octets), length)
+    return text
+
+
+cdef object _plain_field(object self, void* closure):
+    octets = (<tuple> self)[<Py_ssize_t> closure]
+    return None if octets is None else _plain_value(octets)
+
+
+cdef object _text_field(object self, void* closure):
+    """A field that may have encoded words."""
+    cdef const char* at
+    cdef const char* end
+    octets = (<tuple> self)[<Py_ssize_t> closure]
+    if type(octets) is not bytes:
+        return _decoded_field(octets)
+    at = PyBytes_AS_STRING(octets)
+    end = at + PyBytes_GET_SIZE(octets)
+    while at < end:
+        if at[0] & 0x80 or at[0] == c"\n":
+            return _decoded_field(octets)
+        if at[0] == c"=" and at + 1 < end and at[1] == c"?":
+            found = _usual_words(PyBytes_AS_STRING(octets), end)
+            return _decoded_field(octets) if found is None else found
+        at += 1
+    return _ascii_text(octets)
+
+
+cdef object _usual_words(const char* at, const char* end):
+    """US-ASCII with encoded words of UTF-8 in it, as text; None where it is anything else."""
+    cdef char[_PLAIN_TEXT] text
+    cdef char* out = text
+    cdef const char* stop
+    cdef const char* payload
+    cdef char* after_word = NULL  # where text after a word began
+    cdef bint blank = True  # there are only spaces since then
+    cdef int octet
+    if end - at > _PLAIN_TEXT:
+        return None
+    while at < end:
+        octet = at[0]
+        if octet != c"=" or end - at < 2 or at[1] != c"?":
+            if octet < 32 or octet > 126:
+                return None
+            blank = blank and octet == c" "
+            out[0] = octet
+            out += 1
+            at += 1
+            continue
+        if end - at < 12 or not _is_utf_8(at + 2) or at[7] != c"?" or at[9] != c"?":
+            return None
+        if after_word != NULL and blank:
+            if out == after_word:
+                return None
+            out = after_word  # spaces between words are not shown
+        payload = at + 10
+        stop = <const char*> memchr(payload, c"?", end - payload)
+        if stop == NULL or stop == payload or end - stop < 2 or stop[1] != c"=":
+            return None
+        if at[8] == c"Q" or at[8] == c"q":
+            out = _decode_q(payload, stop, out)
+        elif at[8] == c"B" or at[8] == c"b":
+            out = _decode_base64(payload, stop, out)
+        else:
+            return None
+        if out == NULL:
+            return None
+        at = stop + 2
+        after_word = out
+        blank = True
+    if memchr(text, c"\n", out - text) != NULL:
+        return None
+    try:
+        return PyUnicode_DecodeUTF8(text, out - text, NULL)
+    except UnicodeDecodeError:
+        return None
+
+
+cdef inline bint _is_utf_8(const char* text) noexcept:
+    return (text[0] | 32) == c"u" and (text[1] | 32) == c"t" and (text[2] | 32) == c"f" and text[3] == c"-" and (
+        text[4] == c"8"
+    )
+
+
+cdef char* _decode_q(const char* at, const char* stop, char* out) noexcept:
+    """Decode the Q encoding (RFC 2047, section 4.2), to the position after what was written; NULL if it is not plain."""
+    cdef int octet, high, low
+    while at < stop:
+        octet = at[0]
+        at += 1
+        if octet == c"=":
+            if stop - at < 2:
+                return NULL
+            high = _hexadecimal(at[0])
+            low = _hexadecimal(at[1])
+            if high < 0 or low < 0:
+                return NULL
+            octet = 16 * high + low
+            at += 2
+        elif octet == c"_":
+            octet = c" "
+        elif octet <= 32 or octet > 126:
+            return NULL
+        out[0] = <char> octet
+        out += 1
+    return out
+
+
+cdef inline int _hexadecimal(int octet) noexcept:
+    if c"0" <= octet <= c"9":
+        return octet - c"0"
+    octet |= 32
+    return octet - c"a" + 10 if c"a" <= octet <= c"f" else -1
+
+
+cdef char* _decode_base64(const char* at, const char* stop, char* out) noexcept:
+    """Decode base64 that is whole, to the position after what was written; NULL if it is not."""
+    cdef unsigned int group
+    cdef int index, digit, padding = 0
+    if (stop - at) % 4 != 0:
+        return NULL
+    if (stop - 1)[0] == c"=":
+        padding = 2 if (stop - 2)[0] == c"=" else 1
+    while at < stop:
+        group = 0
+        for index in range(4):
+            digit = _BASE64[<unsigned char> at[index]]
+            if digit < 0:
+                if at + index < stop - padding:
+                    return NULL
+                digit = 0
+            group = group << 6 | <unsigned int> digit
+        at += 4
+        out[0] = <char> (group >> 16)
+        out[1] = <char> (group >> 8)
+        out[2] = <char> group
+        out += 3
+    return out - padding
+
+
+cdef object _date_field(object self, void* closure):
+    octets = (<tuple> self)[<Py_ssize_t> closure]
+    if octets is None:
+        return None
+    date = None
+    if type(octets) is bytes:
+        date = _usual_date(PyBytes_AS_STRING(octets), PyBytes_AS_STRING(octets) + PyBytes_GET_SIZE(octets))
+    return _mail_date(octets) if date is None else date
+
+
+cdef object _usual_date(const char* at, const char* end):
+    """A date-time of RFC 5322, section 3.3, as nearly all mail writes it; None where it is anything else.
+
+    It takes what the pattern in `model/_dates.py` takes, but for comments.
+    """
+    cdef int month, year, offset
+    cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes
+    if end - at > 4 and at[3] == c",":
+        if not (c"A" <= at[0] <= c"Z" and c"a" <= at[1] <= c"z" and c"a" <= at[2] <= c"z"):
+            return None
+        at += 4
+        if at[0] == c" ":
+            at += 1
+    if end - at == 25:
+        day = <unsigned int> (<unsigned char> at[0]) - c"0"
+        if day > 9:
+            return None
+        at += 1
+    elif end - at == 26:
+        day = _two_digits(at)
+        at += 2
+    else:
+        return None
+    if at[0] != c" " or at[4] != c" " or at[9] != c" " or at[12] != c":" or at[15] != c":" or at[18] != c" ":
+        return None
+    month = _month(at + 1)
+    year = <int> (100 * _two_digits(at + 5) + _two_digits(at + 7))
+    hour = _two_digits(at + 10)
+    minute = _two_digits(at + 13)
+    second = _two_digits(at + 16)
+    zone_hours = _two_digits(at + 20)
+    zone_minutes = _two_digits(at + 22)
+    if not 1000 <= year <= 9999 or hour > 23 or minute > 59 or second > 59 or zone_hours > 14 or zone_minutes > 59:
+        return None
+    if not _is_day(year, month, day) or (at[19] != c"+" and at[19] != c"-"):
+        return None
+    offset = <int> (60 * zone_hours + zone_minutes)
+    return datetime_new(
+        year, month + 1, <int> day, <int> hour, <int> minute, <int> second, 0, _zone(-offset if at[19] == c"-" else offset)
+    )
+
+
+cdef object _mailbox_field(object self, void* closure):
+    """The mailbox of an address, or its host."""
+    mailbox = (<tuple> self)[2]
+    if mailbox is None or (type(mailbox) is bytes and PyBytes_AS_STRING(mailbox)[0] != c"<"):
+        return _plain_field(self, closure)
+    base = type(self).__base__
+    return (base.mailbox if <Py_ssize_t> closure == 2 else base.host).fget(self)
+
+
+cdef object _email_field(object self, void* closure):
+    cdef char[_PLAIN_TEXT] text
+    cdef Py_ssize_t before, after
+    mailbox = (<tuple> self)[2]
+    host = (<tuple> self)[3]
+    if type(mailbox) is bytes and type(host) is bytes:
+        before = PyBytes_GET_SIZE(mailbox)
+        after = PyBytes_GET_SIZE(host)
+        if before + 1 + after <= _PLAIN_TEXT:
+            memcpy(text, PyBytes_AS_STRING(mailbox), before)
+            text[before] = c"@"
+            memcpy(text + before + 1, PyBytes_AS_STRING(host), after)
+            if _is_dotted(text, before, _IN_ATOM) and _is_dotted(text + before + 1, after, _IN_LABEL):
+                return PyUnicode_DecodeASCII(text, before + 1 + after, NULL)
+    return type(self).__base__.email.fget(self)
+
+
+cdef bint _is_dotted(const char* text, Py_ssize_t length, const bint* among) noexcept:
+    """Whether it is words of these octets, with dots between them."""
+    cdef Py_ssize_t index
+    cdef bint word = False
+    for index in range(length):
+        if among[<unsigned char> text[index]]:
+            word = True
+        elif word and text[index] == c".":
+            word = False
+        else:
+            return False
+    return word
+
+
+cdef bint[256] _IN_ATOM  # octets of an address's mailbox (RFC 5322, section 3.2.3, atext)
+cdef bint[256] _IN_LABEL  # and of its host
+cdef signed char[256] _BASE64  # what the digits mean; -1
+
+
+cdef int _fill_tables() except -1:
+    cdef int octet
+    cdef bytes digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for octet in range(256):
+        _BASE64[octet] = digits.find(octet)
+        _IN_LABEL[octet] = octet in b"_-" or (octet < 128 and chr(octet).isalnum())
+        _IN_ATOM[octet] = _IN_LABEL[octet] or octet in b"!#$%&'*+/=?^`{|}~"
+    return 0
