@@ -7,9 +7,9 @@
     python -m benchmarks.instructions --record                       make this tree the base
 
 The extension has to be built in place (`make check` does it) and valgrind installed (`tools/install-valgrind`). What is
-counted is in `benchmarks.operations`: a command (noop, message), rows of the workloads a, b and d kept, a turn of the
-loop (a TLS record), rows streamed, and the imports. Each is done by processes of the client alone against the
-replaying server, once so many times and once half as often; the difference is the operation's own, without start-up
+counted is in `benchmarks.operations`: a command (noop, message), rows of the workloads a, b and d kept, and read, a
+turn of the loop (a TLS record), rows streamed, and the imports. Each is done by processes of the client alone against
+the replaying server, once so many times and once half as often; the difference is the operation's own, without start-up
 and login. What the kernel does is not counted.
 
 Counts depend on the build of Python, so each table has the ratio to imaplib, counted in the same run, and compares

@@ -522,7 +522,7 @@ cdef inline bint _is_utf_8(const char* text) noexcept:
 
 
 cdef char* _decode_q(const char* at, const char* stop, char* out) noexcept:
-    """Decode the Q encoding (RFC 2047, section 4.2), to the position after what was written; NULL if it is not plain."""
+    """Decode the Q encoding (RFC 2047, section 4.2), to the position after what was written; NULL if it is odd."""
     cdef int octet, high, low
     while at < stop:
         octet = at[0]
@@ -624,9 +624,9 @@ cdef object _usual_date(const char* at, const char* end):
     if not _is_day(year, month, day) or (at[19] != c"+" and at[19] != c"-"):
         return None
     offset = <int> (60 * zone_hours + zone_minutes)
-    return datetime_new(
-        year, month + 1, <int> day, <int> hour, <int> minute, <int> second, 0, _zone(-offset if at[19] == c"-" else offset)
-    )
+    if at[19] == c"-":
+        offset = -offset
+    return datetime_new(year, month + 1, <int> day, <int> hour, <int> minute, <int> second, 0, _zone(offset))
 
 
 cdef object _mailbox_field(object self, void* closure):
