@@ -211,8 +211,8 @@ ALONE = {
         "_Decoder.decode": "from the receive buffer, before there are fragments",
         "_Decoder._once _Decoder._whole _Decoder._with_other _Decoder._other": "the items of a plain row, one by one",
         "_tolerant": "what is odd is handed to Python",
-        "_fill_months _month _is_day _three _two_digits _flags_of _is_plain_flag _canonical_name _is_upper _is_lower": ""
-        "regular expressions and tables",
+        "_fill_months _month _is_day _three _two_digits _flags_of _is_plain_flag _canonical_name _is_upper "
+        "_is_lower": "regular expressions and tables",
     },
     ("py", "fetch"): {
         "_Decoder._clear _Decoder._at_end _Decoder._has_value _Decoder._item _Decoder._value _Decoder._state "
