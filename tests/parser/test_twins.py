@@ -191,14 +191,14 @@ ALONE = {
     ("c", "rows"): {
         "_Values _Row _Row.sequence_number _Row.uid _Row.flags _Row.size _Row.internal_date _Row.mod_sequence "
         "_Row._read_uid _Row._read_internal_date _Row.envelope _Row.body_structure _Row.body _Row.items _Row.defects "
-        "_Row._sequence_number _Row._uid _Row._size _Row._present _Row._values": "Python's row stands with the face of "
-        "both, in model/row.py, as users make rows too",
+        "_Row._sequence_number _Row._uid _Row._size _Row._present _Row._values _moment": "Python's row stands with the "
+        "face of both, in model/row.py, as users make rows too",
     },
     ("py", "rows"): {},
     ("c", "structures"): {
         "_load_types": "the drop-in, which decodes no row, does without the types",
         "_read_in_c _reduced _add_field _plain_value _is_ascii _ascii_text _plain_field _text_field _usual_words "
-        "_is_utf_8 _decode_q _hexadecimal _decode_base64 _date_field _usual_date _mailbox_field _email_field "
+        "_is_utf_8 _decode_q _hexadecimal _decode_base64 _date_field _mailbox_field _email_field "
         "_is_dotted _fill_tables": "Python's envelopes and addresses, in model/message.py, read what they hold",
         "_Structures._repeats _Structures._tag": "octets are compared before they are an object",
     },
@@ -211,8 +211,8 @@ ALONE = {
         "_Decoder.decode": "from the receive buffer, before there are fragments",
         "_Decoder._once _Decoder._whole _Decoder._with_other _Decoder._other": "the items of a plain row, one by one",
         "_tolerant": "what is odd is handed to Python",
-        "_fill_months _month _is_day _three _two_digits _flags_of _is_plain_flag _canonical_name _is_upper "
-        "_is_lower": "regular expressions and tables",
+        "_fill_months _month _is_day _three _two_digits _flags_of _is_plain_flag _canonical_name _usual_date "
+        "_is_upper _is_lower": "regular expressions and tables",
     },
     ("py", "fetch"): {
         "_Decoder._clear _Decoder._at_end _Decoder._has_value _Decoder._item _Decoder._value _Decoder._state "

@@ -415,11 +415,24 @@ def mail_seconds(dates):
 
 
 cdef bint _mail_seconds(const char* at, Py_ssize_t size, long long* seconds) noexcept:
+    """Whether a Date field is as nearly all mail writes it; see _usual_date()."""
+    cdef _Date date
+    cdef long long days, years
+    if not _usual_date(at, size, &date):
+        return False
+    # Days since 1 March of the year 0, so that a leap day is a year's last one.
+    years = date.year - 1 if date.month < 3 else date.year
+    days = 365 * years + years // 4 - years // 100 + years // 400
+    days += (153 * ((date.month + 9) % 12) + 2) // 5 + date.day - 1
+    seconds[0] = 86400 * (days - 719468) + 3600 * date.hour + 60 * (date.minute - date.offset) + date.second
+    return True
+
+
+cdef bint _usual_date(const char* at, Py_ssize_t size, _Date* date) noexcept:
     """Whether a Date field, with the NUL after it, is as nearly all mail writes it; the twin of DATE in _dates.py."""
     cdef const char* end = at + size
-    cdef int month = 0
-    cdef unsigned int day, year, hour, minute, second, zone_hours, zone_minutes, name, length, letters
-    cdef long long days, years
+    cdef int month, year, offset
+    cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes, length, letters
     if _is_upper(at[0]) and _is_lower(at[1]) and _is_lower(at[2]) and at[3] == c",":
         at += 4
         if at[0] == c" ":
@@ -436,20 +449,16 @@ cdef bint _mail_seconds(const char* at, Py_ssize_t size, long long* seconds) noe
         return False
     if at[18] != c" " or (at[19] != c"+" and at[19] != c"-"):
         return False
-    name = _three(at + 1)
-    while month < 12 and _MONTHS[month] != name:
-        month += 1
-    year = 100 * _two_digits(at + 5) + _two_digits(at + 7)
+    month = _month(at + 1)
+    year = <int> (100 * _two_digits(at + 5) + _two_digits(at + 7))
     hour = _two_digits(at + 10)
     minute = _two_digits(at + 13)
     second = _two_digits(at + 16)
     zone_hours = _two_digits(at + 20)
     zone_minutes = _two_digits(at + 22)
-    if month == 12 or not 1000 <= year <= 9999 or hour > 23 or minute > 59 or second > 59:
+    if not 1000 <= year <= 9999 or hour > 23 or minute > 59 or second > 59:
         return False
-    if zone_hours > 14 or zone_minutes > 59 or not 1 <= day <= <unsigned int> _MONTH_DAYS[month]:
-        return False
-    if month == 1 and day == 29 and (year % 4 != 0 or (year % 100 == 0 and year % 400 != 0)):
+    if zone_hours > 14 or zone_minutes > 59 or not _is_day(year, month, day):
         return False
     length = <unsigned int> (end - at) - 24
     if length:  # " (CET)"
@@ -458,14 +467,14 @@ cdef bint _mail_seconds(const char* at, Py_ssize_t size, long long* seconds) noe
         for letters in range(26, 24 + length - 1):
             if not _is_upper(at[letters]) and not _is_lower(at[letters]):
                 return False
-    # Days since 1 March of the year 0, so that a leap day is a year's last one.
-    years = year - 1 if month < 2 else year
-    days = 365 * years + years // 4 - years // 100 + years // 400 + (153 * ((month + 10) % 12) + 2) // 5 + day - 1
-    seconds[0] = 86400 * (days - 719468) + 3600 * hour + 60 * minute + second
-    if at[19] == c"-":
-        seconds[0] += 3600 * zone_hours + 60 * zone_minutes
-    else:
-        seconds[0] -= 3600 * zone_hours + 60 * zone_minutes
+    offset = <int> (60 * zone_hours + zone_minutes)
+    date.year = <short> year
+    date.month = <signed char> (month + 1)
+    date.day = <signed char> day
+    date.hour = <signed char> hour
+    date.minute = <signed char> minute
+    date.second = <signed char> second
+    date.offset = <short> (-offset if at[19] == c"-" else offset)
     return True
 
 

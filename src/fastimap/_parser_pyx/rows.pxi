@@ -104,12 +104,7 @@ cdef class _Row(_Values, FetchedMessage):
         return self._read_internal_date()
 
     cdef object _read_internal_date(self):
-        cdef _Date* date = &self.c_date
-        if not self.c_present & _HAS_DATE:
-            return None
-        return datetime_new(
-            date.year, date.month, date.day, date.hour, date.minute, date.second, 0, _zone(date.offset)
-        )
+        return _moment(&self.c_date) if self.c_present & _HAS_DATE else None
 
     @property
     def mod_sequence(self):
@@ -180,6 +175,12 @@ cdef class _Row(_Values, FetchedMessage):
 
 
 (<PyTypeObject*> _Row).tp_name = "FetchedMessage"  # for Python's own messages, which say the class
+
+
+cdef object _moment(_Date* date):
+    return datetime_new(
+        date.year, date.month, date.day, date.hour, date.minute, date.second, 0, _zone(date.offset)
+    )
 
 
 cdef object _zone(int minutes):

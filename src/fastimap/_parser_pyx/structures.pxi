@@ -578,55 +578,13 @@ cdef char* _decode_base64(const char* at, const char* stop, char* out) noexcept:
 
 
 cdef object _date_field(object self, void* closure):
+    cdef _Date date
     octets = (<tuple> self)[<Py_ssize_t> closure]
     if octets is None:
         return None
-    date = None
-    if type(octets) is bytes:
-        date = _usual_date(PyBytes_AS_STRING(octets), PyBytes_AS_STRING(octets) + PyBytes_GET_SIZE(octets))
-    return _mail_date(octets) if date is None else date
-
-
-cdef object _usual_date(const char* at, const char* end):
-    """A date-time of RFC 5322, section 3.3, as nearly all mail writes it; None where it is anything else.
-
-    It takes what the pattern in `model/_dates.py` takes, but for comments.
-    """
-    cdef int month, year, offset
-    cdef unsigned int day, hour, minute, second, zone_hours, zone_minutes
-    if end - at > 4 and at[3] == c",":
-        if not (c"A" <= at[0] <= c"Z" and c"a" <= at[1] <= c"z" and c"a" <= at[2] <= c"z"):
-            return None
-        at += 4
-        if at[0] == c" ":
-            at += 1
-    if end - at == 25:
-        day = <unsigned int> (<unsigned char> at[0]) - c"0"
-        if day > 9:
-            return None
-        at += 1
-    elif end - at == 26:
-        day = _two_digits(at)
-        at += 2
-    else:
-        return None
-    if at[0] != c" " or at[4] != c" " or at[9] != c" " or at[12] != c":" or at[15] != c":" or at[18] != c" ":
-        return None
-    month = _month(at + 1)
-    year = <int> (100 * _two_digits(at + 5) + _two_digits(at + 7))
-    hour = _two_digits(at + 10)
-    minute = _two_digits(at + 13)
-    second = _two_digits(at + 16)
-    zone_hours = _two_digits(at + 20)
-    zone_minutes = _two_digits(at + 22)
-    if not 1000 <= year <= 9999 or hour > 23 or minute > 59 or second > 59 or zone_hours > 14 or zone_minutes > 59:
-        return None
-    if not _is_day(year, month, day) or (at[19] != c"+" and at[19] != c"-"):
-        return None
-    offset = <int> (60 * zone_hours + zone_minutes)
-    if at[19] == c"-":
-        offset = -offset
-    return datetime_new(year, month + 1, <int> day, <int> hour, <int> minute, <int> second, 0, _zone(offset))
+    if type(octets) is bytes and _usual_date(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets), &date):
+        return _moment(&date)
+    return _mail_date(octets)
 
 
 cdef object _mailbox_field(object self, void* closure):
