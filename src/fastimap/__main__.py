@@ -1,12 +1,19 @@
 """``python -m fastimap``, and the command ``fastimap``."""
 
+from __future__ import annotations
+
+import _thread
 import gc
 import sys
+import time
+
+_SIGNALS = {"KeyboardInterrupt": "SIGINT", "Terminated": "SIGTERM"}
 
 
 def main() -> int:
     """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
     try:
+        sys.unraisablehook = _send_again
         gc.set_threshold(50_000)  # modules and rows are many objects, and none of them is garbage that only this finds
         from .cli import main as program
 
@@ -16,6 +23,25 @@ def main() -> int:
         return 130
     finally:
         gc.freeze()  # the process ends: nothing is gained by looking through all that was imported
+
+
+def _send_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send a signal again whose exception Python drops: amid a callback, as each import has one, it goes nowhere."""
+    name = _SIGNALS.get(unraisable.exc_type.__name__)
+    if name is None:
+        sys.__unraisablehook__(unraisable)
+    else:
+        _thread.start_new_thread(_after_the_callback, (name, _thread.get_ident()))
+
+
+def _after_the_callback(name: str, thread: int) -> None:
+    import signal  # not before main() can catch an interrupt: it takes a while
+
+    time.sleep(0.01)
+    if sys.platform == "win32":
+        signal.raise_signal(getattr(signal, name))
+    else:
+        signal.pthread_kill(thread, getattr(signal, name))  # which ends a wait of that thread, too
 
 
 if __name__ == "__main__":
