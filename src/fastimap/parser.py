@@ -76,7 +76,7 @@ disjoint pairs (low, high), and that have all data items of the mask `need` (``P
 :mod:`fastimap.message`).
 
 **mail_seconds(dates)** returns of Date fields, as envelopes have them, the seconds since 1970, in a list. None where a
-field is None, or not written as in nearly all mail (RFC 5322, section 3.3, without rare forms):
+field is no octets, or not written as in nearly all mail (RFC 5322, section 3.3, without rare forms):
 :attr:`Envelope.date <fastimap.message.Envelope.date>` reads the others too.
 
 **number_bounds(octets)** returns what a SEARCH response lists, decimal numbers and spaces, as an array of the ranges'

@@ -56,6 +56,14 @@ def test_of_many_each_has_its_own(twin: str) -> None:
     assert importlib.import_module(TWINS[twin]).mail_seconds(dates) == [None, 10, None, 20]
 
 
+@pytest.mark.parametrize("twin", built())
+def test_what_is_no_octets(twin: str) -> None:
+    """Of a row that was made by hand."""
+    date = "1 Jan 1970 00:00:10 +0000"
+    dates = [date, bytearray(date.encode()), memoryview(date.encode()), 5, object()]
+    assert importlib.import_module(TWINS[twin]).mail_seconds(dates) == [None] * 5
+
+
 PIECES = [
     "Mon",
     "Jan",

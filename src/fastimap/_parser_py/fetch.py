@@ -368,7 +368,7 @@ def fetch(fragments: Sequence[bytes | Streamed], depth: int = READER_LIMITS.dept
 
 def mail_seconds(dates: Sequence[bytes | None]) -> list[int | None]:
     """Return the seconds since 1970 of Date fields; see :mod:`fastimap.parser`."""
-    return [octets if octets is None else _mail_seconds(octets) for octets in dates]
+    return [_mail_seconds(octets) if isinstance(octets, bytes) else None for octets in dates]
 
 
 def _mail_seconds(octets: bytes) -> int | None:

@@ -407,7 +407,7 @@ def mail_seconds(dates):
     cdef list found = []
     cdef long long seconds
     for octets in dates:
-        if octets is not None and _mail_seconds(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets), &seconds):
+        if isinstance(octets, bytes) and _mail_seconds(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets), &seconds):
             found.append(seconds)
         else:
             found.append(None)
