@@ -22,6 +22,9 @@ def main() -> int:
         print("fastimap: interrupted", file=sys.stderr)
         return 130
     finally:
+        # Where an interrupt got out of an eval(), as imports have them, `python -m` ends by SIGINT whatever main()
+        # returns, though it was handled; but not if another eval() came to its end since.
+        eval("0")
         gc.freeze()  # the process ends: nothing is gained by looking through all that was imported
 
 

@@ -166,6 +166,19 @@ sys.exit(__main__.main())
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
 
 
+def test_an_interrupt_in_an_eval(tmp_path: Path) -> None:
+    """`python -m` ends by SIGINT after that, though it was handled: where it came should not decide the exit code."""
+    (tmp_path / "program.py").write_text(
+        "import signal, sys\n"
+        "from fastimap import __main__, cli\n"
+        "cli.main = lambda: eval('signal.raise_signal(signal.SIGINT)')\n"
+        "sys.exit(__main__.main())\n"
+    )
+    command = [sys.executable, "-m", "program"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "fastimap: interrupted\n")
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_c_code_imports(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
     """CPython's `PyCapsule_Import`, by which ssl gets at socket, makes an ImportError of whatever is raised in it."""
