@@ -173,6 +173,7 @@ def _run(job: Job, advance: Callable[[int], None]) -> Run:
         stderr=subprocess.PIPE,
         text=True,
         env=child_environment(),
+        process_group=0,  # Ctrl-C is for this process, which kills that one: else it may be gone amid what it is sent
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
