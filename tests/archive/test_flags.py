@@ -71,7 +71,7 @@ def test_a_directory_is_not_listed_for_each(
 
     monkeypatch.setattr("os.listdir", noting)
     assert archive.pull(mail.account, tmp_path).flags == MANY
-    assert len(listed) < 50
+    assert len(listed) <= 8  # two directories, twice, for each thousand that are changed together
     assert Counter(path.name.rpartition(",")[2] for path in cur.iterdir()) == {"S": MANY - taken_out}
 
 

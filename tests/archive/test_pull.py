@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -184,11 +185,8 @@ def test_a_state_that_is_lost_is_rebuilt_from_names(mail: Mail, tmp_path: Path) 
 def test_what_was_not_committed_is_written_over(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mail.fill("INBOX", 30)
 
-    def broken(*arguments: Any) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as patched:
-        patched.setattr(maildir, "make_durable", broken)
+        patched.setattr(maildir, "make_durable", full)
         with pytest.raises(OSError, match="No space"):
             archive.pull(mail.account, tmp_path)
     cur = tmp_path / "INBOX" / "cur"
@@ -199,6 +197,109 @@ def test_what_was_not_committed_is_written_over(mail: Mail, tmp_path: Path, monk
     assert (report.complete, report.written) == (True, 30)
     assert len([*cur.iterdir()]) == 30
     assert stored(tmp_path) == mail.all()
+
+
+@pytest.fixture(params=["maildir", "eml"])
+def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
+    return Files(tmp_path / "store", request.param)
+
+
+@dataclass
+class Files:
+    """A store of one file a message."""
+
+    root: Path
+    kind: str
+
+    def pull(self, mail: Mail, **options: Any) -> archive.Report:
+        return archive.pull(mail.account, store_at(self.root, self.kind), **options)
+
+    def all(self) -> list[str]:
+        """Return the mailboxes' directories that the files are in, one for each file."""
+        found = (path.relative_to(self.root) for path in self.root.rglob("*") if path.is_file())
+        return sorted(path.parts[0] for path in found if path.name[0] != "." and "tmp" not in path.parts)
+
+    def die(self, mail: Mail, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        """Pull, and find the disk full after a method of the store was called."""
+        kind = type(store_at(self.root, self.kind))
+        done = getattr(kind, method)
+
+        def last(*arguments: Any) -> None:
+            done(*arguments)
+            full()
+
+        with monkeypatch.context() as patched:
+            patched.setattr(kind, method, last)
+            with pytest.raises(OSError, match="No space"):
+                self.pull(mail)
+
+
+def full(*arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("change", ["moved", "deleted", "mailbox deleted", "mailbox made anew"])
+def test_what_was_not_committed_and_is_not_there_by_now(
+    mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    mail.fill("a", 1, create=True)
+    files.pull(mail)
+    mail.fill("a", 2)
+    files.die(mail, monkeypatch, "sync")
+    assert files.all() == ["a"] * 3
+    mail.client.select("a")
+    if change == "moved":
+        mail.client.move("2:3", "INBOX")
+    elif change == "deleted":
+        mail.client.delete_messages("2:3")
+    mail.client.unselect()
+    if change.startswith("mailbox"):
+        mail.client.delete_mailbox("a")
+    if change == "mailbox made anew":
+        mail.client.create_mailbox("a")
+    report = files.pull(mail)
+    moved = 2 * (change == "moved")
+    assert (report.complete, report.written) == (True, moved)
+    assert files.all() == ["INBOX"] * moved + ["a"]
+    ours, theirs = stored(files.root), mail.all()
+    assert ours.pop("a", []) == theirs.pop("a", []) or change.startswith("mailbox")
+    assert ours == theirs
+
+
+def test_a_move_that_was_cut_short_goes_back(mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = mail.fill("INBOX", 3)
+    mail.client.create_mailbox("a")
+    files.pull(mail)
+    mail.client.select("INBOX")
+    mail.client.move("1:3", "a")
+    files.die(mail, monkeypatch, "move")
+    assert files.all() == ["INBOX", "INBOX", "a"]
+    mail.client.select("a")
+    mail.client.delete_messages("1:2")
+    mail.client.unselect()
+    report = files.pull(mail)
+    assert (report.complete, report.written, report.mailboxes["a"].moved) == (True, 0, 1)
+    assert stored(files.root) == mail.all()
+    assert files.all() == ["INBOX", "INBOX", "a"]
+    assert {octets for _, octets, *_ in stored(files.root, gone=True)["INBOX"]} == {*made[:2]}
+    assert archive.verify(files.root).good
+
+
+def test_what_a_lost_state_knew_outlives_a_run_that_dies(
+    mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = mail.fill("INBOX", 4)
+    files.pull(mail)
+    mail.expunge("INBOX", [1, 2])
+    files.pull(mail)
+    (files.root / ".fastimap.sqlite").unlink()
+    mail.fill("INBOX", 1)
+    files.die(mail, monkeypatch, "sync")
+    report = files.pull(mail)
+    assert report.complete
+    assert stored(files.root) == mail.all()
+    assert {octets for _, octets, *_ in stored(files.root, gone=True)["INBOX"]} == {*made[:2]}
+    assert files.all() == ["INBOX"] * 5
 
 
 def test_a_new_uidvalidity(mail: Mail, tmp_path: Path) -> None:

@@ -367,6 +367,8 @@ class _Pull:
     def _look(self, jobs: list[_Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
+        if not self.options.dry_run:
+            self.copies.restore()
         for job in jobs:
             place = job.place
             if place is None or job.status is None:
@@ -450,13 +452,8 @@ class _Pull:
                 return
             state.set_mark(place, None)
             parked = state.parked(place)
-            there = self.store.begin(place, found.new) if found.new else {}
-            new = found.new
-            if there:
-                state.insert((place.id, *entry[:7]) for entry in there.values())
-                report.present += len(there)
-                new -= UIDSet(there)
-                report.notes.append(f"{len(there)} messages were found by their names")
+            there = self._found_by_name(place, report, found.new) if found.new else UIDSet()
+            new = found.new - there
             state.set_dirty(place, True)
             state.commit()
             self.current = (job.name, 0, len(new), 0)
@@ -464,7 +461,7 @@ class _Pull:
             new -= self._adopt(client, job, place, new)
             self._follow(client, place, report, found)
             if there:  # flags of what was found by names are the reader's
-                self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
+                self._follow(client, place, report, Comparison(found.selected, unsure=there))
             gone_while = UIDSet()
             items = self.store.items(client)
             blocks = _blocks(new, options.newest_first)
@@ -483,6 +480,19 @@ class _Pull:
             state.unpark(place, still)
         self.copies.flush()
         self._account(job, place)
+
+    def _found_by_name(self, place: Place, report: MailboxReport, new: UIDSet) -> UIDSet:
+        """Note messages that are there though the state knows nothing of them; return those that are new."""
+        found = self.store.begin(place, new).values()
+        entries = [] if place.dirty else [entry for entry in found if entry.digest]
+        self.state.insert((place.id, *entry[:7]) for entry in entries)
+        there = UIDSet(entry.uid for entry in entries)
+        self.state.set_gone(place, there - new)
+        there &= new
+        if entries:
+            report.notes.append(f"{len(entries)} messages were found by their names")
+        report.present += len(there)
+        return there
 
     def _account(self, job: _Job, place: Place) -> None:
         """Check the sum, and note that the mailbox is done."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ __all__ = ["Copies"]
 class Copies:
     """The copies of messages that one run makes, moves, marks and removes.
 
-    What was written and is not noted when a run ends is written again by the next one, under the same name.
+    What was written and is not noted when a run ends is taken out by the next one (`restore`), and written again.
     """
 
     def __init__(self, store: Store, state: State, meter: Meter, account: str, adoption: Adoption | None) -> None:
@@ -40,6 +40,42 @@ class Copies:
         self._flushed_at = time.monotonic()
         self._replaced: list[Path] = []
         self._broken = False
+
+    def restore(self) -> None:
+        """Have of the mailboxes in which a run did not end what is noted of them, and nothing else.
+
+        What it wrote last may not be durable, and may be in another mailbox on the server by now, or gone. What it was
+        moving goes back. While mail of another program is adopted, nothing is taken out: its own files may be away.
+        """
+        if self._adoption is not None:
+            return
+        for place in self._state.places(self._account, former=True):
+            if not place.dirty:
+                continue
+            left = self._store.begin(place, UIDSet())
+            lost = [(home, entry) for home, entry in self._noted_elsewhere(left.values()) if self._missing(home, entry)]
+            for there in left.values():
+                home = next((each for each in lost if each[1].digest == there.digest), None)
+                if home is None:
+                    self._store.remove(place, [there])
+                else:
+                    lost.remove(home)
+                    self._store.move(place, there, home[0], home[1].uid)
+            self._store.sync()
+            if not place.current:
+                self._state.set_dirty(place, False)
+        self._commit()
+
+    def _noted_elsewhere(self, there: Iterable[Entry]) -> Iterator[tuple[Place, Entry]]:
+        digests = {entry.digest for entry in there if entry.digest}
+        return self._state.with_digests(self._account, digests) if digests else iter(())
+
+    def _missing(self, place: Place, entry: Entry) -> bool:
+        try:
+            self._store.read(place, entry)
+        except LookupError:
+            return True
+        return False
 
     # Messages that arrive.
 

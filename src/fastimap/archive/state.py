@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -304,6 +304,17 @@ class State(Transactions):
         if low > 0:
             ranges.append((low, high))
         return UIDSet.from_ranges(tuple(ranges))
+
+    def noted(self, place: Place) -> UIDSet:
+        """Return the UIDs of all messages of a mailbox that are in the store."""
+        return self.uids(place) | self.uids(place, gone=True)
+
+    def with_digests(self, account: str, digests: Collection[bytes]) -> Iterator[tuple[Place, Entry]]:
+        """Yield the messages of an account that have one of these digests."""
+        for place in self.places(account, former=True):
+            for entry in self.entries(place, gone=None):
+                if entry.digest in digests:
+                    yield place, entry
 
     def flags(self, place: Place, low: int, high: int) -> dict[int, str]:
         """Return the flags of the messages from one UID to another."""

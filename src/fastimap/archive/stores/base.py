@@ -63,7 +63,7 @@ class Store:
 
     The calls come in this order, from one thread: `open`; `begin` for each mailbox that is written to; `write`, any
     number of times; `sync`, after which all of that must be durable; then the state is committed, and `committed`
-    called; `close`. After a crash the messages that were written and not committed come again.
+    called; `close`. After a crash the messages that were written and not committed are removed, and come again.
 
     :param root: the directory that it is in; the state is there too.
     """
@@ -185,7 +185,11 @@ class Store:
     # Writing and reading.
 
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
-        """Prepare to write to a mailbox. Return those of `uids` that are there already, whole, if names can tell."""
+        """Prepare to write messages of these UIDs to a mailbox.
+
+        Return the messages that are there and that the state does not have, if names can tell: by UID, with an empty
+        digest where they are not whole.
+        """
         return {}
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:

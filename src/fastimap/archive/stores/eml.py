@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import ClassVar
 
 from ...model.sequence_set import UIDSet
@@ -37,11 +38,17 @@ class EmlDirectory(Store):
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        with os.scandir(directory) as files:
-            left = [file.path for file in files if file.name.endswith(f".{place.key}.tmp")]
-        for path in left:
-            os.unlink(path)
-        return {}
+        noted = self.state.noted(place)
+        there = {}
+        for name in os.listdir(directory):
+            number, _, rest = name.partition(".")
+            if rest == f"{place.key}.tmp":
+                os.unlink(os.path.join(directory, name))
+            elif rest == f"{place.key}.eml" and number.isdecimal() and (uid := int(number)) not in noted:
+                with open(os.path.join(directory, name), "rb") as file:
+                    octets, date = file.read(), int(os.fstat(file.fileno()).st_mtime)
+                there[uid] = Entry(uid, len(octets), date, "", sha256(octets).digest(), None, None)
+        return there
 
     def _directory(self, place: Place) -> str:
         return os.path.join(self.root, place.path)

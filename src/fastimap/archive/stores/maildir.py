@@ -50,7 +50,7 @@ class _Directory:
             raise
         self.tmp, self.new, self.cur = self.descriptors
         self.strays: dict[int, tuple[int, str]] = {}
-        """Messages that are there and not in the state, by UID: which directory, and the name."""
+        """Messages that are there and may be written anew, by UID: which directory, and the name."""
         self.listed: dict[tuple[str, int], tuple[int, str]] | None = None
         self.listed_as: tuple[int, ...] = ()
         """The times of `new` and `cur` when they were listed; none where a change since then may not show in them."""
@@ -77,15 +77,18 @@ class _Directory:
     def _times(self) -> tuple[int, ...]:
         return tuple(os.stat(descriptor).st_mtime_ns for descriptor in (self.new, self.cur))
 
-    def some(self, key: str, uids: UIDSet) -> dict[int, tuple[int, str]]:
-        """Return those messages of a mailbox that are there, by UID: which directory and the name."""
+    def some(self, key: str, uids: UIDSet, noted: UIDSet) -> dict[int, tuple[int, str]]:
+        """Return the messages of a mailbox that are there, by UID: which directory and the name.
+
+        Those of `uids`, and those that are not noted.
+        """
         there = {}
         for descriptor in (self.new, self.cur):
             with os.scandir(descriptor) as entries:
                 for entry in entries:
                     found = _NAME.fullmatch(entry.name)
-                    if found and found[2] == key and int(found[1]) in uids:
-                        there[int(found[1])] = descriptor, entry.name
+                    if found and found[2] == key and ((uid := int(found[1])) in uids or uid not in noted):
+                        there[uid] = descriptor, entry.name
         return there
 
     def note(self, key: str, uid: int, where: tuple[int, str] | None) -> None:
@@ -99,21 +102,42 @@ class _Directory:
 
     def find(self, place: Place, entry: Entry) -> tuple[int, str]:
         """Return where a message is; raises LookupError where it is not."""
+        for _, descriptor, name in self.found(place, [entry]):
+            return descriptor, name
+        raise LookupError(f"{place.path}: no file of UID {entry.uid}")
+
+    def found(self, place: Place, entries: Sequence[Entry]) -> list[tuple[Entry, int, str]]:
+        """Return which directory messages are in, and their names; not those that a person took out.
+
+        The directory is listed once for all that are not where they were, and once more if it may have changed since.
+        """
+        there: list[tuple[Entry, int, str]] = []
+        missing = entries
+        for again in (False, True):
+            if again:
+                if not missing or (self.listed_as and self.listed_as == self._times()):
+                    break
+                self.listed = None
+            looked_for, missing = missing, []
+            for entry in looked_for:
+                where = self._look(place, entry)
+                if where is None:
+                    missing.append(entry)
+                else:
+                    there.append((entry, *where))
+        return there
+
+    def _look(self, place: Place, entry: Entry) -> tuple[int, str] | None:
         name = _unique(place.key, entry.uid, entry.size) + _info(entry.flags)
         with contextlib.suppress(FileNotFoundError):
             os.stat(name, dir_fd=self.cur, follow_symlinks=False)
             return self.cur, name
-        for again in (False, True):
-            if again:
-                if self.listed_as and self.listed_as == self._times():
-                    break
-                self.listed = None
-            found = self.listing().get((place.key, entry.uid))
-            if found is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.stat(found[1], dir_fd=found[0], follow_symlinks=False)
-                    return found
-        raise LookupError(f"{place.path}: no file of UID {entry.uid}")
+        found = self.listing().get((place.key, entry.uid))
+        if found is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat(found[1], dir_fd=found[0], follow_symlinks=False)
+                return found
+        return None
 
 
 class Maildir(Store):
@@ -206,19 +230,20 @@ class Maildir(Store):
         for name in os.listdir(directory.tmp):
             if (found := _NAME.fullmatch(name)) and found[2] == place.key:
                 os.unlink(name, dir_fd=directory.tmp)
-        directory.strays = directory.some(place.key, uids)
+        noted = self.state.noted(place)
+        directory.strays = directory.some(place.key, uids, noted)
         directory.listed = None
-        if place.dirty:  # of a run that did not end: what it wrote last may not be durable
-            return {}
         there = {}
         for uid, (descriptor, name) in directory.strays.items():
             found = _NAME.fullmatch(name)
             assert found is not None
+            if uid in noted:
+                continue
             octets = _read(descriptor, name)
-            if len(octets) == int(found[3]):
-                flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
-                date = int(os.stat(name, dir_fd=descriptor).st_mtime)
-                there[uid] = Entry(uid, len(octets), date, flags, sha256(octets).digest(), None, None)
+            flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
+            date = int(os.stat(name, dir_fd=descriptor).st_mtime)
+            digest = sha256(octets).digest() if len(octets) == int(found[3]) else b""
+            there[uid] = Entry(uid, int(found[3]), date, flags, digest, None, None)
         return there
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
@@ -266,7 +291,7 @@ class Maildir(Store):
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         directory = self._directory(place)
         wanted = {entry.uid: flags for entry, flags, _ in changes}
-        for entry, descriptor, name in self._found(directory, place, [entry for entry, *_ in changes]):
+        for entry, descriptor, name in directory.found(place, [entry for entry, *_ in changes]):
             new_name = _unique(place.key, entry.uid, entry.size) + _info(wanted[entry.uid])
             if (descriptor, name) == (directory.cur, new_name):
                 continue
@@ -279,25 +304,13 @@ class Maildir(Store):
             directory.changed = True
             directory.note(place.key, entry.uid, (directory.cur, new_name))
 
-    def _found(self, directory: _Directory, place: Place, entries: Sequence[Entry]) -> Iterator[tuple[Entry, int, str]]:
-        """Yield which directory messages are in, and their names; not those that a person took out.
-
-        All are looked for before the first is changed: a directory that changes has to be listed again for each that
-        is not there.
-        """
-        found = []
-        for entry in entries:
-            with contextlib.suppress(LookupError):
-                found.append((entry, *directory.find(place, entry)))
-        yield from found
-
     def mark(self, place: Place, entries: Sequence[Entry]) -> None:
         changes = [(entry, " ".join(sorted({*entry.flags.split(), "\\Deleted"})), entry.extra) for entry in entries]
         self.set_flags(place, changes)
 
     def remove(self, place: Place, entries: Sequence[Entry]) -> None:
         directory = self._directory(place)
-        for entry, descriptor, name in self._found(directory, place, entries):
+        for entry, descriptor, name in directory.found(place, entries):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=descriptor)
                 directory.changed = True
