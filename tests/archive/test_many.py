@@ -12,8 +12,10 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +291,42 @@ def test_a_process_that_is_killed(crowd: Crowd, tmp_path: Path) -> None:
     with processes(2) as pool:
         assert all(report.complete for report in pull_many(crowd.accounts(), tmp_path / "Mail", executor=pool))
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
+
+
+class Dying(SpawnContext):
+    """The first process of a pool is killed, and the pool has seen that, while the second is being started."""
+
+    pool: Any = None
+
+    def Process(self, *arguments: Any, **options: Any) -> SpawnProcess:  # type: ignore[override]  # noqa: N802
+        for first in [*self.pool._processes.values()]:
+            first.kill()
+            while not self.pool._broken:
+                time.sleep(0.001)
+        return SpawnProcess(*arguments, **options)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_while_another_is_started(crowd: Crowd, tmp_path: Path) -> None:
+    """CPython forgets the other one, and would wait for its end as long as it lives."""
+    context = Dying()
+    with ProcessPoolExecutor(2, context) as context.pool, pytest.raises(WorkersLost, match="run it again"):
+        list(pull_many(crowd.accounts(), tmp_path / "Mail", executor=context.pool))
+
+
+class Silent(Executor):
+    """As a pool that breaks while it is given something: CPython never says what came of that."""
+
+    _broken: Any = False
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        self._broken = "A child process terminated abruptly"
+        return Future()
+
+
+def test_a_pool_that_breaks_while_it_is_given_something(crowd: Crowd, tmp_path: Path) -> None:
+    with pytest.raises(WorkersLost, match="run it again"):
+        list(pull_many(crowd.accounts(), tmp_path / "Mail", executor=Silent()))
 
 
 def test_the_options_are_those_of_pull() -> None:

@@ -52,7 +52,7 @@ class Crew(Protocol):
         """Have those not done that have not begun."""
 
     def look(self) -> None:
-        """Have it noted how far the tasks are that are out, where they don't say so themselves."""
+        """Have it noted how far the tasks are that are out, where they don't say so themselves. Raises WorkersLost."""
 
     def close(self) -> None:
         """End: nobody waits for a task any more."""
@@ -80,14 +80,18 @@ class Pool:
                 return future
             return self.executor.submit(work, task, self._stopping, self._noting(task.key))
         except BrokenExecutor as exc:
-            raise _broken(exc) from exc
-        except RuntimeError as exc:
+            raise self._lost(exc) from exc
+        except (RuntimeError, OSError) as exc:  # OSError: it broke in this very moment
+            if broken := self._broken():
+                raise self._lost(broken) from exc
             raise WorkersLost(f"the executor takes no more work: {exc}") from exc
 
     def _noting(self, key: str) -> Callable[[Progress], object]:
         return lambda now: self._note(key, now.all_done, now.all_octets)
 
     def look(self) -> None:
+        if broken := self._broken():  # what was given out in that very moment gets no answer
+            raise self._lost(broken)
         for key, gauge in self._out.values():
             self._note(key, *self._gauges.read(gauge))
 
@@ -99,7 +103,7 @@ class Pool:
         try:
             made: Outcome = future.result(timeout=0)
         except BrokenExecutor as exc:
-            raise _broken(exc) from exc
+            raise self._lost(exc) from exc
         except CancelledError:
             if self._stopping():
                 raise Again from None
@@ -112,12 +116,18 @@ class Pool:
         for future in futures:
             future.cancel()
 
+    def _broken(self) -> object:
+        """Return why it takes no more work, as CPython has it; what is false where it does."""
+        return getattr(self.executor, "_broken", None)
 
-def _broken(exc: BrokenExecutor) -> WorkersLost:
-    return WorkersLost(
-        f"a process of the pool died, and the pool with it ({exc}); "
-        "what was done stays done: run it again, with a new pool"
-    )
+    def _lost(self, why: object) -> WorkersLost:
+        """Return the error. CPython forgets a process that was just being started; the pool would wait for its end."""
+        for process in [*(getattr(self.executor, "_processes", None) or {}).values()]:
+            process.terminate()
+        return WorkersLost(
+            f"a process of the pool died, and the pool with it ({why}); "
+            "what was done stays done: run it again, with a new pool"
+        )
 
 
 class Dask:
