@@ -11,6 +11,7 @@ while a view of them lives; and positions are checked before use.
 """
 
 import re
+from _thread import allocate_lock
 from array import array
 
 cimport cython
@@ -22,7 +23,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.object cimport PyObject, PyObject_GenericGetAttr, PyTypeObject
 from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from cpython.tuple cimport PyTuple_GET_SIZE, PyTuple_New, PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_DATA, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8, PyUnicode_New
 from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcmp, memcpy, memmove

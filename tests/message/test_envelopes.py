@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from types import ModuleType
@@ -247,3 +249,35 @@ def test_envelopes_are_values(twin: ModuleType) -> None:
     assert anything._replace(subject_octets=bytearray(b"x")).subject == "x"
     with pytest.raises(AttributeError):
         anything.subject = "x"
+
+
+def test_what_is_made_of_the_class_of_an_envelope(twin: ModuleType) -> None:
+    """A subclass, and tuples that are too short, of which nothing is read that they do not have."""
+    envelope = sent(twin)
+    kind = type(envelope.from_[0])
+    made = type("Made", (kind,), {})(b"n", None, b"<m", b"a b>")
+    plain = Address(*made)
+    assert [getattr(made, name) for name in READ_OF_ADDRESSES] == [getattr(plain, name) for name in READ_OF_ADDRESSES]
+    for short, names in ((type(envelope), READ[:-1]), (kind, READ_OF_ADDRESSES)):
+        for name in names:
+            with pytest.raises(IndexError):
+                getattr(tuple.__new__(short, ()), name)
+
+
+def test_threads_that_read_the_first_envelopes() -> None:
+    program = """if True:
+        import sys, threading
+        from fastimap import parser
+        octets = b"* 1 FETCH (ENVELOPE (NIL NIL ((NIL NIL NIL NIL)) NIL NIL NIL NIL NIL NIL NIL))\\r\\n"
+        start, found = threading.Barrier(8), []
+        def read():
+            start.wait()
+            found.append(parser.fetch((octets,)).envelope)
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(len({type(each) for each in found}), len({type(each.from_[0]) for each in found}))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]

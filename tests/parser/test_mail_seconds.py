@@ -34,6 +34,8 @@ def seconds(octets: bytes) -> int | None:
         ("Thu, 29 Feb 2001 00:00:00 +0000", None),
         ("Thu, 31 Apr 2001 00:00:00 +0000", None),
         ("Thu, 0 Apr 2001 00:00:00 +0000", None),
+        ("Mon, A Nov 1997 09:55:06 -0600", None),
+        (": Nov 1997 09:55:06 -0600", None),
         ("Fri, 21 Nov 97 09:55:06 -0600", None),
         ("Fri, 21 Nov 1997 24:00:00 -0600", None),
         ("Fri, 21 Nov 1997 09:55:60 -0600", None),
@@ -101,6 +103,18 @@ def test_almost_a_date(at: int, out: int, put: str) -> None:
         moment = mail_date(octets)
         assert moment is not None
         assert EPOCH + timedelta(seconds=found) == moment
+
+
+@pytest.mark.parametrize("usual", [USUAL, "Sat, 1 Nov 1997 09:55:06 -0600", "1 Nov 1997 09:55:06 -0600 (CST)"])
+def test_any_octet_in_any_place_of_a_date(usual: str) -> None:
+    for at in range(len(usual)):
+        for octet in range(256):
+            octets = usual[:at].encode() + bytes([octet]) + usual[at + 1 :].encode()
+            found = seconds(octets)
+            if found is not None:
+                moment = mail_date(octets)
+                assert moment is not None, octets
+                assert EPOCH + timedelta(seconds=found) == moment, octets
 
 
 @given(

@@ -197,8 +197,8 @@ ALONE = {
     ("py", "rows"): {},
     ("c", "structures"): {
         "_load_types": "the drop-in, which decodes no row, does without the types",
-        "_read_in_c _reduced _add_field _plain_value _is_ascii _ascii_text _plain_field _text_field _usual_words "
-        "_is_utf_8 _decode_q _hexadecimal _decode_base64 _date_field _mailbox_field _email_field "
+        "_read_in_c _reduced _add_field _plain_value _is_ascii _ascii_text _field_at _plain_field _text_field "
+        "_usual_words _is_utf_8 _decode_q _hexadecimal _decode_base64 _date_field _mailbox_field _email_field "
         "_is_dotted _fill_tables": "Python's envelopes and addresses, in model/message.py, read what they hold",
         "_Structures._repeats _Structures._tag": "octets are compared before they are an object",
     },

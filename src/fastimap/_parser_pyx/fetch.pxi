@@ -441,11 +441,13 @@ cdef bint _usual_date(const char* at, Py_ssize_t size, _Date* date) noexcept:
         return False
     if at[1] == c" ":
         day = <unsigned int> (<unsigned char> at[0]) - c"0"
+        if day > 9:
+            return False
         at += 1
     else:
         day = _two_digits(at)
         at += 2
-    if end - at < 24 or at[0] != c" " or at[4] != c" " or at[9] != c" " or at[12] != c":" or at[15] != c":":
+    if not 24 <= end - at <= 32 or at[0] != c" " or at[4] != c" " or at[9] != c" " or at[12] != c":" or at[15] != c":":
         return False
     if at[18] != c" " or (at[19] != c"+" and at[19] != c"-"):
         return False
@@ -462,7 +464,7 @@ cdef bint _usual_date(const char* at, Py_ssize_t size, _Date* date) noexcept:
         return False
     length = <unsigned int> (end - at) - 24
     if length:  # " (CET)"
-        if not 4 <= length <= 8 or at[24] != c" " or at[25] != c"(" or at[23 + length] != c")":
+        if length < 4 or at[24] != c" " or at[25] != c"(" or at[23 + length] != c")":
             return False
         for letters in range(26, 24 + length - 1):
             if not _is_upper(at[letters]) and not _is_lower(at[letters]):

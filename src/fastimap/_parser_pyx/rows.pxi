@@ -184,10 +184,14 @@ cdef object _moment(_Date* date):
 
 
 cdef object _zone(int minutes):
-    """The zone with this offset; each is made once, mostly."""
+    """The zone with this offset. What is in the list stays in it, so that it can be read without a lock."""
     zone = _ZONES[minutes + _FARTHEST]
     if zone is None:
-        zone = _ZONES[minutes + _FARTHEST] = timezone_new(timedelta_new(0, 60 * minutes, 0))
+        made = timezone_new(timedelta_new(0, 60 * minutes, 0))
+        with cython.critical_section(_ZONES):
+            zone = _ZONES[minutes + _FARTHEST]
+            if zone is None:
+                zone = _ZONES[minutes + _FARTHEST] = made
     return zone
 
 

@@ -22,6 +22,9 @@ cdef PyGetSetDef[8] _FIELDS  # that are read in C
 cdef object _Address = None
 cdef object _BodyStructure = None
 cdef object _Envelope = None
+cdef object _PlainAddress = None
+cdef object _PlainEnvelope = None
+cdef object _LOADING = allocate_lock()
 cdef object _decoded_field = None
 cdef object _mail_date = None
 cdef object _plain_text = None
@@ -36,15 +39,21 @@ cdef dict _WORDS = {word: word for word in (_TEXT, _MULTIPART, _MESSAGE, _RFC822
 
 cdef int _load_types() except -1:
     """Import the types, before any pointer is held: an import runs Python code."""
-    global _Address, _BodyStructure, _Envelope, _decoded_field, _mail_date, _plain_text
-    if _Envelope is None:
-        from .model._dates import mail_date
-        from .model.message import Address, BodyStructure, Envelope
-        from .model.text import decoded_field, plain_text
+    global _Address, _BodyStructure, _Envelope, _PlainAddress, _PlainEnvelope, _decoded_field, _mail_date, _plain_text
+    if _Envelope is not None:
+        return 0
+    from .model._dates import mail_date
+    from .model.message import Address, BodyStructure, Envelope
+    from .model.text import decoded_field, plain_text
 
+    with _LOADING:
+        if _Envelope is not None:  # another thread was faster
+            return 0
         _decoded_field = decoded_field
         _mail_date = mail_date
         _plain_text = plain_text
+        _PlainAddress = Address
+        _PlainEnvelope = Envelope
         address = _read_in_c(Address)
         _add_field(address, 0, b"name", _text_field, 0)
         _add_field(address, 1, b"mailbox", _mailbox_field, 2)
@@ -70,7 +79,7 @@ cdef object _read_in_c(object base):
 
 
 def _reduced(self):
-    return type(self).__base__, tuple(self)
+    return _PlainEnvelope if isinstance(self, _PlainEnvelope) else _PlainAddress, tuple(self)
 
 
 cdef int _add_field(object made, Py_ssize_t slot, const char* name, getter get, Py_ssize_t index) except -1:
@@ -441,8 +450,15 @@ cdef inline object _ascii_text(object octets):
     return text
 
 
+cdef inline object _field_at(object self, Py_ssize_t index):
+    """An item of a tuple, which `tuple.__new__()` makes of any length."""
+    if index >= PyTuple_GET_SIZE(self):
+        raise IndexError("tuple index out of range")
+    return (<tuple> self)[index]
+
+
 cdef object _plain_field(object self, void* closure):
-    octets = (<tuple> self)[<Py_ssize_t> closure]
+    octets = _field_at(self, <Py_ssize_t> closure)
     return None if octets is None else _plain_value(octets)
 
 
@@ -450,7 +466,7 @@ cdef object _text_field(object self, void* closure):
     """A field that may have encoded words."""
     cdef const char* at
     cdef const char* end
-    octets = (<tuple> self)[<Py_ssize_t> closure]
+    octets = _field_at(self, <Py_ssize_t> closure)
     if type(octets) is not bytes:
         return _decoded_field(octets)
     at = PyBytes_AS_STRING(octets)
@@ -579,7 +595,7 @@ cdef char* _decode_base64(const char* at, const char* stop, char* out) noexcept:
 
 cdef object _date_field(object self, void* closure):
     cdef _Date date
-    octets = (<tuple> self)[<Py_ssize_t> closure]
+    octets = _field_at(self, <Py_ssize_t> closure)
     if octets is None:
         return None
     if type(octets) is bytes and _usual_date(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets), &date):
@@ -589,18 +605,17 @@ cdef object _date_field(object self, void* closure):
 
 cdef object _mailbox_field(object self, void* closure):
     """The mailbox of an address, or its host."""
-    mailbox = (<tuple> self)[2]
+    mailbox = _field_at(self, 2)
     if mailbox is None or (type(mailbox) is bytes and PyBytes_AS_STRING(mailbox)[0] != c"<"):
         return _plain_field(self, closure)
-    base = type(self).__base__
-    return (base.mailbox if <Py_ssize_t> closure == 2 else base.host).fget(self)
+    return (_PlainAddress.mailbox if <Py_ssize_t> closure == 2 else _PlainAddress.host).fget(self)
 
 
 cdef object _email_field(object self, void* closure):
     cdef char[_PLAIN_TEXT] text
     cdef Py_ssize_t before, after
-    mailbox = (<tuple> self)[2]
-    host = (<tuple> self)[3]
+    mailbox = _field_at(self, 2)
+    host = _field_at(self, 3)
     if type(mailbox) is bytes and type(host) is bytes:
         before = PyBytes_GET_SIZE(mailbox)
         after = PyBytes_GET_SIZE(host)
@@ -610,7 +625,7 @@ cdef object _email_field(object self, void* closure):
             memcpy(text + before + 1, PyBytes_AS_STRING(host), after)
             if _is_dotted(text, before, _IN_ATOM) and _is_dotted(text + before + 1, after, _IN_LABEL):
                 return PyUnicode_DecodeASCII(text, before + 1 + after, NULL)
-    return type(self).__base__.email.fget(self)
+    return _PlainAddress.email.fget(self)
 
 
 cdef bint _is_dotted(const char* text, Py_ssize_t length, const bint* among) noexcept:
