@@ -155,8 +155,10 @@ def test_files_of_runs_that_were_killed_are_removed(mail: Mail, store: Parquet, 
     with store.shard(account, "INBOX", UIDSet([range(1000, 2000)])).held(account, 0):  # it may be yet to note them
         assert archive.compact(store).orphans_removed == 0
     assert files(tmp_path) == sorted([*named, *orphans])
+    mine = Path(shutil.copy(messages[0], messages[0].with_name("mine.parquet")))
     assert archive.compact(store).orphans_removed == 2
-    assert files(tmp_path) == named
+    assert files(tmp_path) == sorted([*named, mine])
+    mine.unlink()
     assert content(store) == before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -238,13 +239,15 @@ def full(*arguments: Any) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.parametrize("deleted", ["keep", "delete"])
 @pytest.mark.parametrize("change", ["moved", "deleted", "mailbox deleted", "mailbox made anew"])
 def test_what_was_not_committed_and_is_not_there_by_now(
-    mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch, change: str
+    mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch, change: str, deleted: Any
 ) -> None:
+    """It is a message that was pulled, though nothing knew of it, and goes the way of those that are gone."""
     mail.fill("a", 1, create=True)
     files.pull(mail)
-    mail.fill("a", 2)
+    made = mail.fill("a", 2)
     files.die(mail, monkeypatch, "sync")
     assert files.all() == ["a"] * 3
     mail.client.select("a")
@@ -257,13 +260,20 @@ def test_what_was_not_committed_and_is_not_there_by_now(
         mail.client.delete_mailbox("a")
     if change == "mailbox made anew":
         mail.client.create_mailbox("a")
-    report = files.pull(mail)
-    moved = 2 * (change == "moved")
-    assert (report.complete, report.written) == (True, moved)
-    assert files.all() == ["INBOX"] * moved + ["a"]
+    report = files.pull(mail, deleted=deleted, max_delete=10)
+    assert (report.complete, report.written) == (True, 0)
     ours, theirs = stored(files.root), mail.all()
-    assert ours.pop("a", []) == theirs.pop("a", []) or change.startswith("mailbox")
-    assert ours == theirs
+    assert {name: messages for name, messages in ours.items() if messages or theirs.get(name)} == {
+        name: messages for name, messages in theirs.items() if messages
+    }
+    known = [octets for messages in stored(files.root, gone=None).values() for _, octets, *_ in messages]
+    assert len(files.all()) == len(known)
+    assert archive.verify(files.root).good
+    if change == "moved":
+        assert report.mailboxes["INBOX"].moved == 2
+        assert files.all() == ["INBOX", "INBOX", "a"]
+    elif deleted == "keep":
+        assert {*made} <= {*known}
 
 
 def test_a_move_that_was_cut_short_goes_back(mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,6 +310,102 @@ def test_what_a_lost_state_knew_outlives_a_run_that_dies(
     assert stored(files.root) == mail.all()
     assert {octets for _, octets, *_ in stored(files.root, gone=True)["INBOX"]} == {*made[:2]}
     assert files.all() == ["INBOX"] * 5
+
+
+def test_what_a_state_of_yesterday_does_not_know_stays(
+    mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a backup that copied the state while a pull wrote, and the mail after it."""
+    made = mail.fill("INBOX", 1)
+    files.pull(mail)
+    mail.fill("INBOX", 1)
+    files.die(mail, monkeypatch, "write")
+    yesterday = (files.root / ".fastimap.sqlite").read_bytes()
+    made += mail.fill("INBOX", 10)
+    files.pull(mail)
+    mail.expunge("INBOX", [*range(3, 12)])
+    (files.root / ".fastimap.sqlite").write_bytes(yesterday)
+    report = files.pull(mail)
+    assert report.complete
+    assert files.all() == ["INBOX"] * 12
+    assert stored(files.root) == mail.all()
+    assert {*made} <= {octets for _, octets, *_ in stored(files.root, gone=None)["INBOX"]}
+
+
+def test_files_that_can_not_be_read_stop_nothing(mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.fill("INBOX", 2)
+    files.die(mail, monkeypatch, "sync")
+    one, *_ = (path for path in files.root.rglob("*") if path.is_file() and path.parent.name in ("cur", "INBOX"))
+    one.unlink()
+    one.with_name(one.name.replace("1.", "7.", 1).replace("U=1", "U=7")).mkdir()
+    report = files.pull(mail)
+    assert report.complete
+    assert stored(files.root) == mail.all()
+
+
+def test_a_file_that_was_cut_is_not_taken_for_whole(mail: Mail, files: Files) -> None:
+    mail.fill("INBOX", 3)
+    files.pull(mail)
+    one, *_ = (path for path in files.root.rglob("*") if path.is_file() and path.parent.name in ("cur", "INBOX"))
+    one.write_bytes(one.read_bytes()[:10])
+    (files.root / ".fastimap.sqlite").unlink()
+    assert files.pull(mail).complete
+    assert stored(files.root) == mail.all()
+
+
+def test_messages_of_a_former_mailbox_stay_where_they_are_when_it_is_renamed(mail: Mail, files: Files) -> None:
+    mail.fill("a", 3, create=True)
+    files.pull(mail)
+    mail.client.delete_mailbox("a")
+    mail.fill("a", 2, create=True)
+    files.pull(mail)
+    mail.client.rename_mailbox("a", "b")
+    report = files.pull(mail)
+    assert (report.complete, report.written, report.mailboxes["b"].renamed_from) == (True, 0, "a")
+    assert archive.verify(files.root).good
+    assert {name: len(messages) for name, messages in stored(files.root, gone=None).items() if messages} == {
+        "a": 3,
+        "b": 2,
+    }
+
+
+def test_another_file_system(mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.fill("INBOX", 2)
+    mail.client.create_mailbox("a")
+    files.pull(mail)
+    mail.client.select("INBOX")
+    mail.client.move("1:2", "a")
+    mail.client.unselect()
+
+    rename = os.rename
+
+    def elsewhere(source: Any, target: Any, **options: Any) -> None:
+        """Rename within a mailbox alone."""
+        if {"INBOX", "a"} == {
+            mailbox_of(source, options.get("src_dir_fd")),
+            mailbox_of(target, options.get("dst_dir_fd")),
+        }:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target, **options)
+
+    def mailbox_of(path: str, directory: int | None) -> str:
+        where = Path(path).parent if directory is None else Path(os.readlink(f"/proc/self/fd/{directory}"))
+        return where.relative_to(files.root).parts[0]
+
+    monkeypatch.setattr(os, "rename", elsewhere)
+    report = files.pull(mail)
+    assert (report.complete, report.written, report.mailboxes["a"].moved) == (True, 2, 0)
+    assert stored(files.root) == mail.all()
+
+
+def test_a_directory_that_is_not_there_any_more(mail: Mail, files: Files) -> None:
+    mail.fill("a", 2, create=True)
+    files.pull(mail)
+    shutil.rmtree(files.root / "a")
+    mail.expunge("a", [1, 2])
+    report = files.pull(mail, deleted="delete", max_delete=10)
+    assert (report.complete, report.deleted) == (True, 2)
+    assert stored(files.root) == mail.all()
 
 
 def test_a_new_uidvalidity(mail: Mail, tmp_path: Path) -> None:

@@ -97,6 +97,8 @@ def test_an_authority_of_ones_own(run: Run, mail: Mail, tmp_path: Path) -> None:
         (["imaps://ann@localhost", "x", "--max-delete", "some"], "max_delete"),
         (["imaps://ann@localhost", "x", "--insecure"], "needs an imap:// URL"),
         (["imaps://ann@localhost", "x", "--password-file", "/nowhere"], "can't be read"),
+        (["imaps://ann@localhost", "x", "--ca", ""], "the name of a file is missing"),
+        (["imaps://ann@localhost", "x", "--ca", "~nobody-of-this-name/x"], "there is no file ~nobody-of-this-name/x"),
         (["nobody", "x"], "no account 'nobody'"),
     ],
 )

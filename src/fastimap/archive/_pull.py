@@ -367,8 +367,7 @@ class _Pull:
     def _look(self, jobs: list[_Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
-        if not self.options.dry_run:
-            self.copies.restore()
+        restored = [] if self.options.dry_run else self.copies.restore()
         for job in jobs:
             place = job.place
             if place is None or job.status is None:
@@ -387,6 +386,8 @@ class _Pull:
                         self.gone[place.id] = _Gone(place, job.comparison.gone, "expunged", job)
             else:
                 self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY", job)
+        for place, entries in restored:
+            self._keep(place, entries, jobs)
         for place in state.places(self.name, former=True):
             if not place.current and place.id not in self.gone and state.count(place):  # it was held back
                 self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
@@ -395,6 +396,24 @@ class _Pull:
         if not all(job.done for job in jobs):
             for gone in self.gone.values():
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
+
+    def _keep(self, place: Place, entries: list[Entry], jobs: list[_Job]) -> None:
+        """Note what a run that did not end has written and the server has no more, as a message that is gone."""
+        gone = self.gone.get(place.id)
+        for job in jobs:
+            if job.place is not None and job.place.id == place.id and (found := job.comparison) is not None:
+                entries = [entry for entry in entries if entry.uid not in found.new]
+                gone = gone or _Gone(place, UIDSet(), "expunged", job)
+        if gone is None:
+            if place.current:  # it is not looked at in this run
+                return
+            gone = _Gone(place, UIDSet(), "new UIDVALIDITY")
+        if entries:
+            gone.uids |= UIDSet(entry.uid for entry in entries)
+            self.gone[place.id] = gone
+        if not place.current:
+            self.state.set_dirty(place, False)
+        self.copies.keep(place, entries)
 
     # A mailbox.
 
@@ -452,8 +471,13 @@ class _Pull:
                 return
             state.set_mark(place, None)
             parked = state.parked(place)
-            there = self._found_by_name(place, report, found.new) if found.new else UIDSet()
-            new = found.new - there
+            there = self.store.begin(place, found.new) if found.new else {}
+            new = found.new
+            if there:
+                state.insert((place.id, *entry[:7]) for entry in there.values())
+                report.present += len(there)
+                new -= UIDSet(there)
+                report.notes.append(f"{len(there)} messages were found by their names")
             state.set_dirty(place, True)
             state.commit()
             self.current = (job.name, 0, len(new), 0)
@@ -461,7 +485,7 @@ class _Pull:
             new -= self._adopt(client, job, place, new)
             self._follow(client, place, report, found)
             if there:  # flags of what was found by names are the reader's
-                self._follow(client, place, report, Comparison(found.selected, unsure=there))
+                self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
             gone_while = UIDSet()
             items = self.store.items(client)
             blocks = _blocks(new, options.newest_first)
@@ -480,19 +504,6 @@ class _Pull:
             state.unpark(place, still)
         self.copies.flush()
         self._account(job, place)
-
-    def _found_by_name(self, place: Place, report: MailboxReport, new: UIDSet) -> UIDSet:
-        """Note messages that are there though the state knows nothing of them; return those that are new."""
-        found = self.store.begin(place, new).values()
-        entries = [] if place.dirty else [entry for entry in found if entry.digest]
-        self.state.insert((place.id, *entry[:7]) for entry in entries)
-        there = UIDSet(entry.uid for entry in entries)
-        self.state.set_gone(place, there - new)
-        there &= new
-        if entries:
-            report.notes.append(f"{len(entries)} messages were found by their names")
-        report.present += len(there)
-        return there
 
     def _account(self, job: _Job, place: Place) -> None:
         """Check the sum, and note that the mailbox is done."""

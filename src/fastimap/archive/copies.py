@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ __all__ = ["Copies"]
 class Copies:
     """The copies of messages that one run makes, moves, marks and removes.
 
-    What was written and is not noted when a run ends is taken out by the next one (`restore`), and written again.
+    What was written and is not noted when a run ends is written again by the next one, under the same name.
     """
 
     def __init__(self, store: Store, state: State, meter: Meter, account: str, adoption: Adoption | None) -> None:
@@ -41,41 +42,53 @@ class Copies:
         self._replaced: list[Path] = []
         self._broken = False
 
-    def restore(self) -> None:
-        """Have of the mailboxes in which a run did not end what is noted of them, and nothing else.
+    def restore(self) -> list[tuple[Place, list[Entry]]]:
+        """Return what is there of runs that did not end, and not noted, by mailboxes. What they were moving goes back.
 
-        What it wrote last may not be durable, and may be in another mailbox on the server by now, or gone. What it was
-        moving goes back. While mail of another program is adopted, nothing is taken out: its own files may be away.
+        What they wrote last may not be durable: what the server has is fetched again.
         """
-        if self._adoption is not None:
-            return
-        for place in self._state.places(self._account, former=True):
-            if not place.dirty:
-                continue
-            left = self._store.begin(place, UIDSet())
-            lost = [(home, entry) for home, entry in self._noted_elsewhere(left.values()) if self._missing(home, entry)]
-            for there in left.values():
-                home = next((each for each in lost if each[1].digest == there.digest), None)
-                if home is None:
-                    self._store.remove(place, [there])
-                else:
-                    lost.remove(home)
-                    self._store.move(place, there, home[0], home[1].uid)
-            self._store.sync()
-            if not place.current:
-                self._state.set_dirty(place, False)
-        self._commit()
+        dirty = [place for place in self._state.places(self._account, former=True) if place.dirty]
+        left = [(place, list(self._store.unnoted(place))) for place in dirty]
+        digests = {entry.digest for _, entries in left for entry in entries}
+        homes: dict[bytes, list[tuple[Place, Entry]]] = {}
+        if digests:
+            for home, noted in self._state.with_digests(self._account, digests):
+                if self._is_missing(home, noted):
+                    homes.setdefault(noted.digest, []).append((home, noted))
+        if homes:
+            with held():
+                for place, entries in left:
+                    entries[:] = [entry for entry in entries if not self._gone_home(place, entry, homes)]
+                self._store.sync()
+        return [(place, entries) for place, entries in left if entries]
 
-    def _noted_elsewhere(self, there: Iterable[Entry]) -> Iterator[tuple[Place, Entry]]:
-        digests = {entry.digest for entry in there if entry.digest}
-        return self._state.with_digests(self._account, digests) if digests else iter(())
+    def _gone_home(self, place: Place, entry: Entry, homes: dict[bytes, list[tuple[Place, Entry]]]) -> bool:
+        missing = homes.get(entry.digest)
+        if not missing:
+            return False
+        home, noted = missing.pop()
+        try:
+            self._store.move(place, entry._replace(flags=noted.flags), home, noted.uid)
+        except LookupError:
+            return False
+        return True
 
-    def _missing(self, place: Place, entry: Entry) -> bool:
+    def _is_missing(self, place: Place, entry: Entry) -> bool:
         try:
             self._store.read(place, entry)
-        except LookupError:
+        except (LookupError, FileNotFoundError):
             return True
+        except OSError:
+            return False
         return False
+
+    def keep(self, place: Place, entries: Sequence[Entry]) -> None:
+        """Note messages that a run that did not end has written, and that can't be fetched any more."""
+        if entries:
+            if hasattr(os, "sync"):  # few crashes leave any
+                os.sync()
+            self._state.insert((place.id, *entry[:7]) for entry in entries)
+        self._state.commit()
 
     # Messages that arrive.
 

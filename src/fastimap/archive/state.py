@@ -310,7 +310,7 @@ class State(Transactions):
         return self.uids(place) | self.uids(place, gone=True)
 
     def with_digests(self, account: str, digests: Collection[bytes]) -> Iterator[tuple[Place, Entry]]:
-        """Yield the messages of an account that have one of these digests."""
+        """Yield the messages of an account that have one of these digests; gone ones too."""
         for place in self.places(account, former=True):
             for entry in self.entries(place, gone=None):
                 if entry.digest in digests:

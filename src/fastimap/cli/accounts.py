@@ -220,10 +220,12 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
     if options.insecure and parts.scheme.lower() != "imap":
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
     more: dict[str, Any] = {"mechanism": table["mechanism"]} if "mechanism" in table else {}
-    ca = options.ca or table.get("ca")
-    if options.insecure and options.ca:
+    ca = table.get("ca") if options.ca is None else options.ca
+    if options.insecure and options.ca is not None:
         raise UsageError("--ca goes with TLS, and --insecure without")
-    if ca and not options.insecure:
+    if ca == "":
+        raise UsageError("ca: the name of a file is missing")
+    if ca is not None and not options.insecure:
         more["ssl_context"] = _trusting(ca)
     if options.insecure:
         more |= {"tls": False, "mechanism": more.get("mechanism", "PLAIN")}
@@ -240,7 +242,7 @@ def _trusting(authority: str) -> SSLContext:
     import ssl  # which takes long
 
     try:
-        return ssl.create_default_context(cafile=Path(authority).expanduser())
+        return ssl.create_default_context(cafile=os.path.expanduser(authority))
     except FileNotFoundError:
         raise UsageError(f"ca: there is no file {authority}") from None
     except ssl.SSLError:

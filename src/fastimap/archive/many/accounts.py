@@ -90,7 +90,7 @@ def sendable(name: str, account: Account, store: Store) -> None:
                 raise ValueError(f"{name}: its function for the {what} can't be sent ({reason}): {_INSTEAD}") from None
     if account.ssl_context is not None:
         raise ValueError(
-            f"{name}: its ssl_context can't be sent to other processes: set SSL_CERT_FILE where the workers run"
+            f"{name}: its ssl_context, or `ca`, can't be sent to other processes: set SSL_CERT_FILE for the workers"
         )
     if account.proxy is not None and _PASSWORD_OF_A_PROXY.match(account.proxy):
         raise ValueError(f"{name}: its proxy has a user or a password, which can't be sent: use one that needs none")

@@ -25,7 +25,7 @@ from ..system import O_CLOEXEC
 if TYPE_CHECKING:
     from ...clients.blocking import Client
 
-__all__ = ["Message", "Store", "made_message", "make_durable"]
+__all__ = ["Message", "Store", "made_message", "make_durable", "raise_if_elsewhere"]
 
 
 class Message(NamedTuple):
@@ -63,7 +63,7 @@ class Store:
 
     The calls come in this order, from one thread: `open`; `begin` for each mailbox that is written to; `write`, any
     number of times; `sync`, after which all of that must be durable; then the state is committed, and `committed`
-    called; `close`. After a crash the messages that were written and not committed are removed, and come again.
+    called; `close`. After a crash the messages that were written and not committed come again.
 
     :param root: the directory that it is in; the state is there too.
     """
@@ -185,12 +185,12 @@ class Store:
     # Writing and reading.
 
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
-        """Prepare to write messages of these UIDs to a mailbox.
-
-        Return the messages that are there and that the state does not have, if names can tell: by UID, with an empty
-        digest where they are not whole.
-        """
+        """Prepare to write to a mailbox. Return those of `uids` that are there already, whole, if names can tell."""
         return {}
+
+    def unnoted(self, place: Place) -> Iterator[Entry]:
+        """Yield the messages of a mailbox that are there, whole by what names say, and that the state does not have."""
+        return iter(())
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
         """Write messages; return for each what `read` needs to find it (`Entry.place`)."""
@@ -293,3 +293,9 @@ def make_durable(directory: int, names: Sequence[str], directories: Iterable[int
             os.close(file)
     for each in directories:
         os.fsync(each)
+
+
+def raise_if_elsewhere(exc: OSError) -> None:
+    """Raise LookupError where a directory is on another file system: then a message is fetched instead of moved."""
+    if exc.errno == errno.EXDEV:
+        raise LookupError("it is on another file system") from exc

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import ClassVar
 
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place
 from ..system import O_BINARY, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
-from .base import Message, Store, make_durable
+from .base import Message, Store, make_durable, raise_if_elsewhere
 
 __all__ = ["EmlDirectory"]
 
@@ -38,17 +38,22 @@ class EmlDirectory(Store):
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        with os.scandir(directory) as files:
+            left = [file.path for file in files if file.name.endswith(f".{place.key}.tmp")]
+        for path in left:
+            os.unlink(path)
+        return {}
+
+    def unnoted(self, place: Place) -> Iterator[Entry]:
         noted = self.state.noted(place)
-        there = {}
-        for name in os.listdir(directory):
-            number, _, rest = name.partition(".")
-            if rest == f"{place.key}.tmp":
-                os.unlink(os.path.join(directory, name))
-            elif rest == f"{place.key}.eml" and number.isdecimal() and (uid := int(number)) not in noted:
-                with open(os.path.join(directory, name), "rb") as file:
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self._directory(place)):
+                number, _, rest = name.partition(".")
+                if rest != f"{place.key}.eml" or not number.isdecimal() or int(number) in noted:
+                    continue
+                with contextlib.suppress(OSError), open(self._path(place, int(number)), "rb") as file:
                     octets, date = file.read(), int(os.fstat(file.fileno()).st_mtime)
-                there[uid] = Entry(uid, len(octets), date, "", sha256(octets).digest(), None, None)
-        return there
+                    yield Entry(int(number), len(octets), date, "", sha256(octets).digest(), None, None)
 
     def _directory(self, place: Place) -> str:
         return os.path.join(self.root, place.path)
@@ -80,7 +85,10 @@ class EmlDirectory(Store):
 
     def sync(self) -> None:
         for directory, names in self._written.items():
-            opened = os.open(directory, os.O_RDONLY | O_DIRECTORY)
+            try:
+                opened = os.open(directory, os.O_RDONLY | O_DIRECTORY)
+            except FileNotFoundError:  # a person took it out
+                continue
             try:
                 make_durable(
                     opened, [name for name in names if os.path.exists(os.path.join(directory, name))], (opened,)
@@ -110,6 +118,9 @@ class EmlDirectory(Store):
         except FileNotFoundError:
             if not os.path.exists(path):  # else a run that was cut short did it
                 raise LookupError(f"{source.path}: no file of UID {entry.uid}") from None
+        except OSError as exc:
+            raise_if_elsewhere(exc)
+            raise
         for place in (source, target):
             self._written.setdefault(self._directory(place), [])
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import ClassVar, Self
 
@@ -18,7 +18,7 @@ from ...model.mailbox_name import decode, encode
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place, State
 from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
-from .base import Message, Store, make_durable
+from .base import Message, Store, make_durable, raise_if_elsewhere
 
 __all__ = ["Maildir"]
 
@@ -77,17 +77,14 @@ class _Directory:
     def _times(self) -> tuple[int, ...]:
         return tuple(os.stat(descriptor).st_mtime_ns for descriptor in (self.new, self.cur))
 
-    def some(self, key: str, uids: UIDSet, noted: UIDSet) -> dict[int, tuple[int, str]]:
-        """Return the messages of a mailbox that are there, by UID: which directory and the name.
-
-        Those of `uids`, and those that are not noted.
-        """
+    def some(self, key: str, wanted: Callable[[int], bool]) -> dict[int, tuple[int, str]]:
+        """Return those messages of a mailbox that are there, by UID: which directory and the name."""
         there = {}
         for descriptor in (self.new, self.cur):
             with os.scandir(descriptor) as entries:
                 for entry in entries:
                     found = _NAME.fullmatch(entry.name)
-                    if found and found[2] == key and ((uid := int(found[1])) in uids or uid not in noted):
+                    if found and found[2] == key and wanted(uid := int(found[1])):
                         there[uid] = descriptor, entry.name
         return there
 
@@ -230,21 +227,19 @@ class Maildir(Store):
         for name in os.listdir(directory.tmp):
             if (found := _NAME.fullmatch(name)) and found[2] == place.key:
                 os.unlink(name, dir_fd=directory.tmp)
-        noted = self.state.noted(place)
-        directory.strays = directory.some(place.key, uids, noted)
+        directory.strays = directory.some(place.key, uids.__contains__)
         directory.listed = None
-        there = {}
-        for uid, (descriptor, name) in directory.strays.items():
-            found = _NAME.fullmatch(name)
-            assert found is not None
-            if uid in noted:
-                continue
-            octets = _read(descriptor, name)
-            flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
-            date = int(os.stat(name, dir_fd=descriptor).st_mtime)
-            digest = sha256(octets).digest() if len(octets) == int(found[3]) else b""
-            there[uid] = Entry(uid, int(found[3]), date, flags, digest, None, None)
+        if place.dirty:  # of a run that did not end: what it wrote last may not be durable
+            return {}
+        there = {entry.uid: entry for entry in _entries(directory.strays)}
+        for uid in there:
+            del directory.strays[uid]
         return there
+
+    def unnoted(self, place: Place) -> Iterator[Entry]:
+        if os.path.isdir(self.directory_of(place.path)):
+            noted = self.state.noted(place)
+            yield from _entries(self._directory(place).some(place.key, lambda uid: uid not in noted))
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
         directory = self._directory(place)
@@ -324,7 +319,11 @@ class Maildir(Store):
         except LookupError:
             theirs.find(target, entry._replace(uid=uid))  # a run that was cut short did it
             return None
-        os.rename(old, name, src_dir_fd=descriptor, dst_dir_fd=theirs.cur)
+        try:
+            os.rename(old, name, src_dir_fd=descriptor, dst_dir_fd=theirs.cur)
+        except OSError as exc:
+            raise_if_elsewhere(exc)
+            raise
         ours.changed = theirs.changed = True
         ours.note(source.key, entry.uid, None)
         theirs.note(target.key, uid, (theirs.cur, name))
@@ -338,7 +337,10 @@ class Maildir(Store):
             source, target = os.path.join(before, part), os.path.join(after, part)
             with contextlib.suppress(FileNotFoundError):
                 for name in os.listdir(source):
-                    os.rename(os.path.join(source, name), os.path.join(target, name))
+                    found = _NAME.fullmatch(name)
+                    if not found or found[2] == place.key:  # else of a former mailbox of this name
+                        os.rename(os.path.join(source, name), os.path.join(target, name))
+            with contextlib.suppress(OSError):
                 os.rmdir(source)
         with contextlib.suppress(OSError):
             os.rmdir(before)
@@ -356,6 +358,21 @@ def _unique(key: str, uid: int, size: int) -> str:
 
 def _info(flags: str) -> str:
     return ":2," + "".join(sorted(_FLAGS[flag] for flag in flags.split() if flag in _FLAGS))
+
+
+def _entries(files: dict[int, tuple[int, str]]) -> Iterator[Entry]:
+    """Yield what files say of their messages, as far as they can be read, and are as long as their names say."""
+    for uid, (descriptor, name) in files.items():
+        found = _NAME.fullmatch(name)
+        assert found is not None
+        try:
+            octets = _read(descriptor, name)
+            date = int(os.stat(name, dir_fd=descriptor).st_mtime)
+        except OSError:  # a mail program has renamed it meanwhile, or it is another user's
+            continue
+        if len(octets) == int(found[3]):
+            flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
+            yield Entry(uid, len(octets), date, flags, sha256(octets).digest(), None, None)
 
 
 def _read(descriptor: int, name: str) -> bytes:
