@@ -45,6 +45,10 @@ _BLOCKS = (100, 1000)
 """Messages in the first blocks, from the newest on; all that follow have the next number."""
 _BLOCK = 5000
 _TOGETHER = 100
+_GATHERED = 256 * 1024
+"""Octets of messages that are written together, where they come in smaller pieces,"""
+_GATHER = 0.25
+"""unless that takes so many seconds."""
 _LEFT_OUT = "the server leaves it out of its answers"
 _EXPUNGED = "expunged meanwhile"
 
@@ -492,7 +496,8 @@ class _Pull:
             if options.connections == 1 or not self.store.together:
                 _examine(client, job.name, uid_validity)
                 for block in blocks:
-                    gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
+                    batches = _gathered(self.store.fetch(client, block), options.bwlimit)
+                    gone_while |= self._fetch(job, place, block, batches, client)
             else:
                 stack.close()
                 for block in blocks:
@@ -794,6 +799,29 @@ def _blocks(uids: UIDSet, newest_first: bool) -> Iterator[UIDSet]:
             if start > low:
                 ranges.append((low, start - 1))
         yield UIDSet.from_ranges(tuple(reversed(taken)))
+
+
+def _gathered(batches: Iterable[list[FetchedMessage]], bwlimit: int | None) -> Iterator[list[FetchedMessage]]:
+    """Yield larger batches, as each has its cost; an error comes after what has arrived."""
+    most = _GATHERED if bwlimit is None else min(_GATHERED, bwlimit // 4)
+    gathered: list[FetchedMessage] = []
+    octets, until = 0, 0.0
+    try:
+        for rows in batches:
+            now = time.monotonic()
+            if not gathered:
+                until = now + _GATHER
+            gathered += rows
+            octets += sum([len(row.body or b"") for row in rows])
+            if octets >= most or len(gathered) >= _TOGETHER or now >= until:
+                yield gathered
+                gathered, octets = [], 0
+    except FastimapError:
+        if gathered:
+            yield gathered
+        raise
+    if gathered:
+        yield gathered
 
 
 def _batched(rows: Iterable[FetchedMessage]) -> Iterator[list[FetchedMessage]]:
