@@ -335,7 +335,7 @@ def test_what_a_state_of_yesterday_does_not_know_stays(
 def test_files_that_can_not_be_read_stop_nothing(mail: Mail, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     mail.fill("INBOX", 2)
     files.die(mail, monkeypatch, "sync")
-    one, *_ = (path for path in files.root.rglob("*") if path.is_file() and path.parent.name in ("cur", "INBOX"))
+    one = min(path for path in files.root.rglob("*") if path.is_file() and path.name.startswith("1."))
     one.unlink()
     one.with_name(one.name.replace("1.", "7.", 1).replace("U=1", "U=7")).mkdir()
     report = files.pull(mail)
