@@ -496,13 +496,12 @@ class _Pull:
             if options.connections == 1 or not self.store.together:
                 _examine(client, job.name, uid_validity)
                 for block in blocks:
-                    batches = _gathered(self.store.fetch(client, block), options.bwlimit)
-                    gone_while |= self._fetch(job, place, block, batches, client)
+                    gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
             else:
                 stack.close()
                 for block in blocks:
                     rows = self.pool.fetch_iter(job.name, block, *items, timeout=None)
-                    gone_while |= self._fetch(job, place, block, _batched(rows), None)
+                    gone_while |= self._fetch(job, place, block, ([row] for row in rows), None)
             if gone_while:
                 report.excluded[_EXPUNGED] = len(gone_while)
             still = {uid: reason for uid, reason in parked.items() if uid in gone_while}
@@ -637,7 +636,7 @@ class _Pull:
         got: list[int] = []
         report = job.report
         parked = self.state.parked(place)
-        for rows in batches:
+        for rows in _gathered(batches, self.options.bwlimit):
             with held():
                 got += self._take(place, report, rows, parked)
             self._tell()
@@ -822,16 +821,3 @@ def _gathered(batches: Iterable[list[FetchedMessage]], bwlimit: int | None) -> I
         raise
     if gathered:
         yield gathered
-
-
-def _batched(rows: Iterable[FetchedMessage]) -> Iterator[list[FetchedMessage]]:
-    batch: list[FetchedMessage] = []
-    octets = 0
-    for row in rows:
-        batch.append(row)
-        octets += len(row.body or b"")
-        if len(batch) >= _TOGETHER or octets >= 1024 * 1024:
-            yield batch
-            batch, octets = [], 0
-    if batch:
-        yield batch

@@ -121,7 +121,7 @@ class Pool:
         return getattr(self.executor, "_broken", None)
 
     def _lost(self, why: object) -> WorkersLost:
-        """Return the error. CPython forgets a process that was just being started; the pool would wait for its end."""
+        """Return the error. CPython 3.11 forgets a process that was just being started, and would wait for its end."""
         for process in [*(getattr(self.executor, "_processes", None) or {}).values()]:
             process.terminate()
         return WorkersLost(
