@@ -78,6 +78,8 @@ def _own_terminal() -> None:
     import fcntl
     import termios
 
+    # As a shell starts what runs in its foreground; these tests may run in the background, where SIGINT is ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
