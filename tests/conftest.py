@@ -18,6 +18,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.server import Server
 from tests.support import Unavailable, corpora, debian, imapclient
 from tests.support.effort import load_profile
+from tests.support.sockets import nobody_listens
 
 load_profile()
 
@@ -120,6 +121,13 @@ def started(
         except Unavailable as reason:
             unavailable(what, reason, required)
         yield server
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that refuses connections; no other test is given it meanwhile."""
+    with nobody_listens() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

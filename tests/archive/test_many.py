@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import socket
 import ssl
 import tempfile
 import threading
@@ -79,14 +78,14 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor | None]:
 
 
 def test_all_is_there_once_and_one_that_fails_stops_no_other(
-    crowd: Crowd, tmp_path: Path, executor: Executor | None
+    crowd: Crowd, tmp_path: Path, executor: Executor | None, refused_port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     (tmp_path / "wrong").write_text("wrong\n")
     accounts = crowd.accounts()
     accounts[1] = crowd.account("u1", password=FromFile(tmp_path / "wrong"))
-    accounts[2] = Account("127.0.0.1", port, user="u2", password=FromFile(crowd.file), tls=False, mechanism="PLAIN")
+    accounts[2] = Account(
+        "127.0.0.1", refused_port, user="u2", password=FromFile(crowd.file), tls=False, mechanism="PLAIN"
+    )
     accounts[3] = crowd.account("u3", password=FromEnvironment("FASTIMAP_NOT_SET"))
     busy = tmp_path / "Mail" / "u4@127.0.0.1"
     busy.mkdir(parents=True)

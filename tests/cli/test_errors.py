@@ -105,11 +105,9 @@ def test_wrong_host(run: Run) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["imap", "imaps"])
-def test_refused_port(run: Run, scheme: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    line = demo(run, f"{scheme}://user@127.0.0.1:{port}/")
-    assert f"127.0.0.1:{port} refuses the connection: check the port" in line
+def test_refused_port(run: Run, scheme: str, refused_port: int) -> None:
+    line = demo(run, f"{scheme}://user@127.0.0.1:{refused_port}/")
+    assert f"127.0.0.1:{refused_port} refuses the connection: check the port" in line
 
 
 @pytest.mark.slow

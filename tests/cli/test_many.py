@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -54,15 +53,13 @@ def stored(crowd: Crowd, root: Path) -> dict[str, Counter[bytes]]:
 @pytest.mark.parametrize("how", [(), ("--jobs", "2", "--per-host", "2")])
 @pytest.mark.slow
 def test_failures_stand_at_the_end_with_their_codes(
-    run: Run, crowd: Crowd, tmp_path: Path, how: tuple[str, ...]
+    run: Run, crowd: Crowd, tmp_path: Path, how: tuple[str, ...], refused_port: int
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     accounts = written(
         tmp_path,
         table(crowd, "u0"),
         table(crowd, "u1", password='password_command = ["echo", "wrong"]'),
-        table(crowd, "u2", port=port),
+        table(crowd, "u2", port=refused_port),
         table(crowd, "u3", password='password_variable = "OF_U3"'),
     )
     ended = pull(run, accounts, str(tmp_path / "Mail"), *how, OF_U3=SECRET)

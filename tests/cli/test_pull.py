@@ -7,7 +7,6 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -110,10 +109,8 @@ def test_mistakes(run: Run, tmp_path: Path, arguments: list[str], said: str) -> 
     assert not Path("x").exists()
 
 
-def test_nobody_listens(run: Run, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    ended = run("pull", f"imaps://ann@127.0.0.1:{port}", str(tmp_path), FASTIMAP_PASSWORD="x")
+def test_nobody_listens(run: Run, tmp_path: Path, refused_port: int) -> None:
+    ended = run("pull", f"imaps://ann@127.0.0.1:{refused_port}", str(tmp_path), FASTIMAP_PASSWORD="x")
     assert ended.returncode == 10
     assert ended.stderr.startswith("fastimap pull: can't connect: ")
 

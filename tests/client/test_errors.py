@@ -36,11 +36,9 @@ def test_an_unknown_host(interface: Interface) -> None:
     is_closed(client)
 
 
-def test_a_refused_port(interface: Interface) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    client = interface("127.0.0.1", port, tls=False)
-    with pytest.raises(errors.ConnectFailed, match=rf"no connection to 127\.0\.0\.1 port {port}"):
+def test_a_refused_port(interface: Interface, refused_port: int) -> None:
+    client = interface("127.0.0.1", refused_port, tls=False)
+    with pytest.raises(errors.ConnectFailed, match=rf"no connection to 127\.0\.0\.1 port {refused_port}"):
         client.noop()
     is_closed(client)
 

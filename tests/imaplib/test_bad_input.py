@@ -18,12 +18,6 @@ from tests.support.certificates import without_key_identifiers
 pytestmark = pytest.mark.usefixtures("implementation", "nothing_left_open")
 
 
-def refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def test_a_host_that_does_not_exist() -> None:
     with pytest.raises(socket.gaierror, match=r"nowhere\.invalid:143"):
         imaplib.IMAP4("nowhere.invalid")
@@ -31,10 +25,9 @@ def test_a_host_that_does_not_exist() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cls", [imaplib.IMAP4, imaplib.IMAP4_SSL])
-def test_a_port_where_nobody_listens(cls: type[imaplib.IMAP4]) -> None:
-    port = refused_port()
-    with pytest.raises(ConnectionRefusedError, match=f"connecting to 127.0.0.1:{port}"):
-        cls("127.0.0.1", port)
+def test_a_port_where_nobody_listens(cls: type[imaplib.IMAP4], refused_port: int) -> None:
+    with pytest.raises(ConnectionRefusedError, match=f"connecting to 127.0.0.1:{refused_port}"):
+        cls("127.0.0.1", refused_port)
 
 
 def test_a_connection_that_does_not_come_about_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ import imaplib
 import importlib
 import inspect
 import re
-import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -211,14 +210,9 @@ def test_a_message_of_imap_tools(dovecot: Dovecot) -> None:
 NOBODY = "nobody listens there"
 
 
-def failing(old: dict[str, Any], server: IMAPServer, library: str, wrong: str) -> Any:
+def failing(old: dict[str, Any], server: IMAPServer, port: int, library: str, wrong: str) -> Any:
     """Do what is wrong by an old library; return what it returns."""
     password = "wrong" if wrong == "the password" else "password"
-    port = server.port
-    if wrong == NOBODY:
-        with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            port = closed.getsockname()[1]
     if library == "imap_tools":
         mailbox = old["imap_tools"].MailBoxUnencrypted(server.host, port).login("user", password)
         if wrong == "no such mailbox":
@@ -245,7 +239,7 @@ def failing_here(client: Client, server: IMAPServer, wrong: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
-def test_errors() -> None:
+def test_errors(refused_port: int) -> None:
     (table,) = re.findall(r"^## Errors\n\n(.*?)\n\n", PAGE, re.MULTILINE | re.DOTALL)
     head, _, *lines = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table.split("\n")]
     old: dict[str, Any] = {name: pytest.importorskip(name) for name in ("imapclient", "imap_tools")}
@@ -255,14 +249,14 @@ def test_errors() -> None:
     for wrong, *cells, here in lines:
         for library, cell in zip(("imaplib", "imapclient", "imap_tools"), cells, strict=True):
             with IMAPServer() as server:
+                port = refused_port if wrong == NOBODY else server.port
                 if cell == '"NO"` is returned':
-                    assert failing(old, server, library, wrong)[0] == "NO"
+                    assert failing(old, server, port, library, wrong)[0] == "NO"
                 else:
                     with pytest.raises(known[cell]):
-                        failing(old, server, library, wrong)
-        with IMAPServer() as server, socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))
-            port = closed.getsockname()[1] if wrong == NOBODY else server.port
+                        failing(old, server, port, library, wrong)
+        with IMAPServer() as server:
+            port = refused_port if wrong == NOBODY else server.port
             password = "wrong" if wrong == "the password" else "password"
             client = Client(server.host, port, user="user", password=password, tls=False, mechanism="PLAIN")
             with pytest.raises(getattr(errors, here)):

@@ -2,6 +2,16 @@
 
 import socket
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def nobody_listens() -> Iterator[int]:
+    """Yield a port of 127.0.0.1 that refuses connections, and that nobody else is given before the block ends."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def reset_connection() -> socket.socket:
