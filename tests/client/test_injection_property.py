@@ -1176,7 +1176,7 @@ class Blocking(Client):
     def _at_once(self, pending: Pending[Any], began: float) -> None:
         pass
 
-    def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
+    def _turn(self, *arguments: Any, **keywords: Any) -> None:
         exchange(self._protocol, self.server)
 
     def call(self, method: str, args: list[Any], keywords: dict[str, Any]) -> None:

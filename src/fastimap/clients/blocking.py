@@ -105,9 +105,9 @@ class Client(Wire):
             self._socket = connect(given.__replace__(timeouts=given.timeouts.__replace__(connect=timeout)))
             if given.tls is True and not isinstance(self._socket, ssl.SSLSocket):
                 self._wrap(deadline)
-            if isinstance(self._socket, ssl.SSLSocket):
-                self._protocol.tls_started()
             self._watch()
+            if self._tls:
+                self._protocol.tls_started()
             greeting = self._protocol.greeting
             while not greeting.done:
                 self._turn(deadline)

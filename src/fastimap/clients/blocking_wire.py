@@ -17,6 +17,7 @@ from ..conversation.sending import SEND_SIZE
 from ..errors import DeadlinePassed, Disconnected, StateError, Timeout
 from . import _blocking_methods as methods
 from .connecting import channel_bindings, client_context, tls_error
+from .tls import TLSConnection
 
 __all__ = ["Wire"]
 
@@ -38,9 +39,10 @@ class _Select:
 
     modify = register
 
-    def poll(self, milliseconds: int | None) -> None:
+    def poll(self, milliseconds: int | None) -> list[Any]:
         writable = [self._connection] if self._interest == _READ_WRITE else []
-        select.select([self._connection], writable, writable, None if milliseconds is None else milliseconds / 1000)
+        seconds = None if milliseconds is None else milliseconds / 1000
+        return [*filter(None, select.select([self._connection], writable, writable, seconds))]
 
 
 _READ: int = getattr(select, "POLLIN", 1)
@@ -88,7 +90,7 @@ class Wire(methods.Client):
         """Wait until `pending` is answered."""
         self._deadlines.rest(time.monotonic())
         while not pending.done:
-            self._turn(None, lambda: pending.done)
+            self._turn(None, pending=pending)
 
     def _await(self, pending: Pending[R]) -> R:
         began = time.monotonic()
@@ -97,7 +99,7 @@ class Wire(methods.Client):
             if self._call_ends is None and not self._in_use.locked():
                 self._at_once(pending, began)
             while not pending.done:
-                self._turn(None)
+                self._turn(None, pending=pending)
         except BaseException:
             pending.detach()
             raise
@@ -131,20 +133,15 @@ class Wire(methods.Client):
 
     def _wrap(self, deadline: float | None) -> None:
         given = self._settings
-        left = None if deadline is None else deadline - time.monotonic()
         try:
-            if left is not None and left <= 0:
-                raise TimeoutError
-            self._socket.settimeout(left)
-            self._socket.getpeername()  # where the server has gone, ssl raises too, but leaves a socket open
-            self._socket = client_context(given).wrap_socket(self._socket, server_hostname=given.host)
+            self._socket = TLSConnection(self._socket, client_context(given), given.host, deadline)
         except TimeoutError:
             raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
         except (OSError, ValueError) as exc:
             raise tls_error(given, exc) from exc
 
     def _bindings(self) -> dict[str, bytes]:
-        return channel_bindings(self._settings, self._socket if isinstance(self._socket, ssl.SSLSocket) else None)
+        return channel_bindings(self._settings, self._socket if self._tls else None)
 
     def _watch(self) -> None:
         self._socket.setblocking(False)
@@ -154,10 +151,18 @@ class Wire(methods.Client):
         self._poll.register(self._socket, _READ)
         seconds = self._deadlines.shortest
         self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
-        self._tls = isinstance(self._socket, ssl.SSLSocket)
+        self._tls = isinstance(self._socket, (TLSConnection, ssl.SSLSocket))
 
-    def _turn(self, until: float | None, ready: Callable[[], bool] | None = None) -> None:
-        """Write what is ready and read once; wait for that until the time `until` at most, or not if `ready` then."""
+    def _turn(
+        self,
+        until: float | None,
+        ready: Callable[[], bool] | None = None,
+        pending: Pending[Any] | None = None,
+    ) -> None:
+        """Write what is ready and read once; wait for that until the time `until` at most, or not if `ready` then.
+
+        Where `pending` is given, and nothing else to do, it goes on until that is answered.
+        """
         if self._in_use.locked():
             raise StateError("this client is at work already: a thread has to have a client of its own")
         with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
@@ -167,12 +172,20 @@ class Wire(methods.Client):
                 until = limit[0]
             else:
                 limit = None
+            protocol = self._protocol
+            waits = until is None
             while True:
+                if waits and self._drained and protocol.listening:  # to wait is all there is to do
+                    waits = self._wait(_READ, _LOOK)  # here a signal does no harm
+                    interest = _READ
                 try:
                     interest = self._exchange(until, ready, interest)
                     now = time.monotonic()
                     if not interest and now < self._look_at and limit is None:
-                        return
+                        if pending is None or pending.done:
+                            return
+                        interest = _READ_WRITE
+                        continue
                     self._look_at = now + _LOOK
                     ends = self._deadlines.until(now)
                     if ends is not None and now >= ends:  # also where the server never pauses
@@ -232,12 +245,16 @@ class Wire(methods.Client):
     def _read(self, buffer: memoryview | bytearray) -> int:
         """Receive into `buffer`; return how much.
 
-        TLS hands out a record at a time, of 4 KiB from some servers, and a slow link what has arrived: all that is
-        there, up to 64 KiB, is worth one turn together.
+        A slow link hands out what has arrived, and an SSLSocket of the caller's a record at a time: all that is there,
+        up to 64 KiB, is worth one turn together.
         """
+        if isinstance(self._socket, TLSConnection):
+            size: int = self._socket.receive(buffer, _GATHERED)
+            self._drained = self._socket.drained
+            return size
         receive = self._socket.recv_into
         self._drained = False
-        size: int = receive(buffer)
+        size = receive(buffer)
         if size < _SMALL:
             return size
         view = memoryview(buffer)
@@ -286,12 +303,13 @@ class Wire(methods.Client):
             self._unsent = b"" if size == len(octets) else memoryview(octets)[size:]
         return _READ
 
-    def _wait(self, interest: int, timeout: float | None) -> None:
+    def _wait(self, interest: int, timeout: float | None) -> bool:
+        """Wait `timeout` seconds at most; return whether there is something to do."""
         if interest != self._interest:
             self._interest = 0  # not known, should a signal come in between
             self._poll.modify(self._socket, interest)
             self._interest = interest
-        self._poll.poll(None if timeout is None else min(math.ceil(timeout * 1000), _LONGEST_WAIT))
+        return bool(self._poll.poll(None if timeout is None else min(math.ceil(timeout * 1000), _LONGEST_WAIT)))
 
     def _fail(self, error: Exception) -> None:
         self._protocol.fail(error)

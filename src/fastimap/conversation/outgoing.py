@@ -121,6 +121,12 @@ class Outgoing:
         return not (self._queue or self._flight.by_tag or self._sending.output)
 
     @property
+    def listening(self) -> bool:
+        """Whether something is in flight, and nothing to send until more is received."""
+        sending = self._sending
+        return bool(self._flight.by_tag) and not (self._queue or sending.output or sending.pending is not None)
+
+    @property
     def in_flight(self) -> int:
         """Number of commands sent, or being sent, and not answered."""
         return len(self._flight.by_tag)
