@@ -187,7 +187,7 @@ ALONE = {
         "a loop of its own, over the same functions",
     },
     ("c", "outline"): {"_has_lone_backslash _small_number _after_spaces": "find(), int() and strip(), spelled out"},
-    ("py", "outline"): {},
+    ("py", "outline"): {"_is_closed": "C scans every line: that costs it less than the question"},
     ("c", "rows"): {
         "_Values _Row _Row.sequence_number _Row.uid _Row.flags _Row.size _Row.internal_date _Row.mod_sequence "
         "_Row._read_uid _Row._read_internal_date _Row.envelope _Row.body_structure _Row.body _Row.items _Row.defects "
@@ -224,7 +224,7 @@ ALONE = {
         "ResponseReader._whole_row _append_pairs": "what is whole in the buffer, without a copy",
         "ResponseReader._append_fragments _is_status _is_condition _joined": "slices, sets and +, spelled out",
     },
-    ("py", "reader"): {},
+    ("py", "reader"): {"ResponseReader._next_response": "what is whole in the buffer is framed at once, and copied"},
 }
 PARTS = ["memory", "tokens", "outline", "rows", "structures", "fetch", "reader"]
 _DEFINITION = re.compile(

@@ -132,8 +132,8 @@ class _Buffer:
 
     def _text(self, stop: int) -> bytes:
         """Return the line at _start without its end."""
-        line = bytes(self._view[self._start : stop])
-        return line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        end = stop - 2 if stop - 2 >= self._start and self._buffer[stop - 2] == 0x0D else stop - 1
+        return bytes(self._view[self._start : end])
 
     def _take_literal(self, size: int) -> bytes | None:
         if self._in_place is not None:

@@ -13,15 +13,13 @@ __all__: list[str] = []
 
 _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
-_FETCH = pattern(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
+_FETCH = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
 _STATUS = pattern(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
 _TAGGED = pattern(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNORECASE)
 # An item whose value is a part of the message itself.
 _PART = pattern(
     rb"(?:BODY|BINARY)(?:\.PEEK)?\[[^\]]*\](?:<[0-9.]*>)?|RFC822(?:\[\]|\.HEADER|\.TEXT)?", re.IGNORECASE | re.DOTALL
 )
-# Strings that are not odd, what stands between them, and no section: nothing is open after these.
-_PLAIN = pattern(rb'[^"\[]*+(?:(?<=[ ()])"[^"\\]*+"(?![^ ()])[^"\[]*+)*+\Z')
 _LITERAL = pattern(rb"\{([0-9]+)\+?\}\Z")
 
 
@@ -55,7 +53,7 @@ class _Outline:
 
     def feed(self, text: bytes, position: int = 0) -> None:
         """Take a line without its end: the one after a literal, or after a line break inside a quoted string."""
-        if not (self.quoted or text.endswith(b"}") or self.section is not None) and _PLAIN.match(text, position):
+        if not (self.quoted or text.endswith(b"}") or self.section is not None) and _is_closed(text):
             return  # no literal follows, and no string is open: the response ends here, and needs no outline
         length = _before_announcement(text)
         if length >= 0:
@@ -129,6 +127,14 @@ class _Outline:
     def is_part(self) -> bool:
         """Whether the item at the end of the last line is a part of the message itself, as against ENVELOPE, say."""
         return _PART.fullmatch(self.name) is not None
+
+
+def _is_closed(text: bytes) -> bool:
+    """Whether no quoted string is open after `text`, for sure: if one was, its last quote closed it, and opens none."""
+    quote = text.rfind(b'"')
+    if quote <= 0:
+        return quote < 0
+    return text[quote - 1] not in b" ()\\" and (quote + 1 == len(text) or text[quote + 1] in b" ()")
 
 
 def _announced(text: bytes) -> int:

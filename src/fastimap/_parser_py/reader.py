@@ -12,7 +12,7 @@ from ..model.row import FetchedMessage, Streamed
 from ..model.tokens import MAX_SIZE, Sink, Write
 from .fetch import _Decoder
 from .memory import _Buffer
-from .outline import _announced, _is_status_line, _is_tagged, _Outline
+from .outline import _announced, _is_closed, _is_status_line, _is_tagged, _Outline
 from .tokens import _shown
 
 __all__ = ["ResponseReader"]
@@ -111,8 +111,8 @@ class ResponseReader(_Buffer):
         self._begin(_RESPONSES)
         batch: list[tuple[bytes, ...]] = []
         try:
-            while self._next_fragment(self._line_limit):
-                batch.append(self._taken())
+            while (response := self._next_response()) is not None:
+                batch.append(response)
         except ProtocolError as exc:
             self._failure = exc
             if not batch:
@@ -125,10 +125,9 @@ class ResponseReader(_Buffer):
         rows: list[FetchedMessage] | None = None
         count = 0
         try:
-            while (not most or count < most) and self._next_fragment(self._line_limit):
+            while (not most or count < most) and (response := self._next_response()) is not None:
                 count += 1
-                response = self._taken()
-                row = self._decoder.from_fragments(response) if self._in_fetch else None
+                row = self._decoder.from_fragments(response)
                 if row is None:
                     rows = None
                     batch.append(response)
@@ -187,11 +186,35 @@ class ResponseReader(_Buffer):
         self._fragments = []
         return fragments
 
+    def _next_response(self) -> tuple[Any, ...] | None:
+        """Take the next response; None where it has not all arrived.
+
+        Most are whole in the buffer, and no string is open at the end of a line of theirs.
+        """
+        limit = self._line_limit
+        if not self._fragments and not self._joined:
+            stop = self._find_line(limit)
+            if stop < 0:
+                return None
+            line = self._text(stop)
+            if line and line[0] == 0x2A and _is_closed(line):
+                if line[-1] != 0x7D:
+                    self._start = self._scanned = stop
+                    return (line,)
+                fragments = self._frame(line, stop, limit)
+                if fragments is not None:
+                    return tuple(fragments)
+        return self._taken() if self._next_fragment(limit) else None
+
     def _frame(self, line: bytes, stop: int, limit: int) -> list[bytes] | None:
         """Take the response that `line` begins, up to `stop`, where all of it has arrived; return its fragments.
 
-        None, and nothing is taken, where a line or a literal of it is a question for _next_fragment().
+        None, and nothing is taken, where a line or a literal of it is a question for _next_fragment(). That a string
+        may go on in the next line is none for drain().
         """
+        draining = self._mode == _DRAIN
+        if not draining and (_is_status_line(line) or (self._sink is not None and self._mode == _BATCH)):
+            return None
         fragments = [line]
         while (size := _announced(line) if line.endswith(b"}") else -1) >= 0:
             if size > self._other_literal_limit or len(fragments) // 2 >= self._literals_limit:
@@ -203,6 +226,8 @@ class ResponseReader(_Buffer):
             literal = bytes(self._view[stop:start])
             stop = lf + 1
             line = bytes(self._view[start : lf - 1])
+            if not draining and not _is_closed(line):
+                return None
             fragments += literal, line
         if len(fragments) > 1 and stop - self._start > self._response_limit:
             return None
