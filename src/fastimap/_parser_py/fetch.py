@@ -113,12 +113,14 @@ class _Decoder(_Structures):
         skipped = _BETWEEN_ITEMS.match(self.text, self.position)
         assert skipped is not None
         self.position = skipped.end()
+        if self.position < len(self.text) or self.index + 1 < len(self.fragments):
+            return False
         self.closed = b")" in skipped[0]
-        return self.position == len(self.text) and self.index + 1 >= len(self.fragments)
+        return True
 
     def _has_value(self) -> bool:
         """Skip spaces; whether a value comes before the list's end."""
-        return self.has_token() and not self.text.startswith(b")", self.position)
+        return self.has_token() and (self.position == len(self.text) or self.text[self.position] != 0x29)
 
     def _item(self) -> None:
         self.name = field = ""
@@ -203,7 +205,7 @@ class _Decoder(_Structures):
             raise ParseError("no name of an item")
         self.position = found.end()
         name = found[0].decode("ascii").upper()
-        if not self.text.startswith(b"[", self.position):
+        if self.position == len(self.text) or self.text[self.position] != 0x5B:
             return name
         section = _SECTION.match(self.text, self.position) or self._section_with_literals()
         if section is None:
@@ -251,7 +253,7 @@ class _Decoder(_Structures):
         flags: list[bytes] = []
         bracketed: list[bytes] = []  # words from one with "[" on, up to one with "]"
         for word in self._atoms(value):
-            if bracketed or word.rfind(b"[") > word.rfind(b"]"):
+            if bracketed or (0x5B in word and word.rfind(b"[") > word.rfind(b"]")):
                 bracketed.append(word)
                 if len(bracketed) > 1 and b"]" in word:
                     flags.append(b" ".join(bracketed))
@@ -259,7 +261,7 @@ class _Decoder(_Structures):
             elif word.upper() != b"NIL":
                 flags.append(word)
         flags += bracketed
-        return frozenset(_SYSTEM_FLAGS.get(flag.lower()) or flag.decode("utf-8", "surrogateescape") for flag in flags)
+        return frozenset([_SYSTEM_FLAGS.get(flag.lower()) or flag.decode("utf-8", "surrogateescape") for flag in flags])
 
     def _date(self, value: Token) -> datetime | None:
         found = _DATE_TIME.match(value.strip(b" ")) if isinstance(value, bytes) else None
@@ -268,9 +270,10 @@ class _Decoder(_Structures):
             return None
         day, month, year, hour, minute, second, sign, hours, minutes, word = found.groups()
         try:
-            if int(minutes or 0) > 59:
+            offset = int(minutes or 0)
+            if offset > 59:
                 raise ValueError
-            offset = 60 * int(hours or 0) + int(minutes or 0)
+            offset += 60 * int(hours or 0)
             zone = _zone(-offset if sign == b"-" else offset)
             date = datetime(
                 int(year), _MONTHS[month.lower()], int(day), int(hour), int(minute), int(second or 0), tzinfo=zone

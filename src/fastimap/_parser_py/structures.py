@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..model.message import Address, BodyStructure, Defect, Disposition, Envelope, Parameters
 from ..model.tokens import MAX_SIZE, Atom, Token, plain
-from .tokens import _Scanner
+from .tokens import _NIL, _Scanner
 
 if TYPE_CHECKING:
     from ..model.responses import Value
@@ -17,7 +17,6 @@ __all__: list[str] = []
 
 _SHOWN = 80
 _MAX_DEFECTS = 100  # of one row: a defect takes far more memory than the two octets that may cause it
-_NIL = Atom(b"NIL")  # what stands for a value that was left out
 _INTEGER = re.compile(rb" *([0-9]{1,19}) *\Z")
 _TYPES = {"application", "audio", "font", "image", "message", "model", "multipart", "text", "video"}
 _MAX_PARTS = 10_000  # Dovecot stops there. "()" is a part too, and would take 500 times its two octets.
@@ -49,6 +48,8 @@ class _Structures(_Scanner):
 
     def _nstring(self, value: Token) -> bytes | None:
         """Return a string inside an envelope or a body structure; an atom or a number counts as one, () as NIL."""
+        if type(value) is bytes:
+            return value
         if _is_nil(value) or value == ():
             return None
         if isinstance(value, bytes):
@@ -62,10 +63,10 @@ class _Structures(_Scanner):
             return None
         if len(value) != 10:
             self.note(f"an envelope of {len(value)} fields, not 10")
-        value = (*value[:10], *[_NIL] * (10 - len(value)))
-        date, subject = (self._nstring(field) for field in value[:2])
-        from_, sender, reply_to, to, cc, bcc = (self._addresses(field) for field in value[2:8])
-        in_reply_to, message_id = (self._nstring(field) for field in value[8:])
+            value = (*value[:10], *[_NIL] * (10 - len(value)))
+        date, subject = map(self._nstring, value[:2])
+        from_, sender, reply_to, to, cc, bcc = map(self._addresses, value[2:8])
+        in_reply_to, message_id = map(self._nstring, value[8:])
         return Envelope(date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id)
 
     def _addresses(self, value: Token) -> tuple[Address, ...]:
@@ -76,7 +77,7 @@ class _Structures(_Scanner):
             return ()
         if len(value) == 4 and not any(isinstance(member, tuple) for member in value):
             value = (value,)  # an address alone, without the parentheses of the list
-        return tuple(address for member in value if not _is_nil(member) and (address := self._address(member)))
+        return tuple([address for member in value if not _is_nil(member) and (address := self._address(member))])
 
     def _address(self, value: Token) -> Address | None:
         if not isinstance(value, tuple) or len(value) < 4:
@@ -85,7 +86,7 @@ class _Structures(_Scanner):
         if len(value) > 4:
             self.note(f"an address of {len(value)} fields, not 4")
             value = (_NIL, _NIL, *value[-2:])
-        return Address(*(self._nstring(field) for field in value))
+        return Address(*map(self._nstring, value))
 
     def _word(self, value: Token) -> str:
         """Return a word that MIME compares without regard to case, in lower case; "" for NIL."""
@@ -100,7 +101,7 @@ class _Structures(_Scanner):
             self.note("a string where a list of parameters belongs")
             return ()
         pairs = zip(value[::2], (*value[1::2], _NIL), strict=False)
-        return tuple((self._word(name), self._nstring(octets) or b"") for name, octets in pairs if _is_string(name))
+        return tuple([(self._word(name), self._nstring(octets) or b"") for name, octets in pairs if _is_string(name)])
 
     def _part(self, parent: str, number: int) -> str:
         """Return the path of a part: that of its parent and its number."""
@@ -134,6 +135,8 @@ class _Structures(_Scanner):
         return None
 
     def _language(self, value: Token) -> tuple[str, ...]:
+        if _is_nil(value):
+            return ()
         tags = value if isinstance(value, tuple) else (value,)
         if not all(isinstance(tag, bytes) for tag in tags):
             self.note("no language")
@@ -146,27 +149,28 @@ class _Structures(_Scanner):
 class _Part:
     """A BodyStructure in the making."""
 
+    inner: Sequence[Token] = ()  # values of the parts inside
+    subtype = "octet-stream"
+    parameters: Parameters = ()
+    content_id: bytes | None = None
+    description: bytes | None = None
+    encoding = ""
+    size: int | None = None
+    lines: int | None = None
+    envelope: Envelope | None = None
+    md5: bytes | None = None
+    disposition: Disposition | None = None
+    language: tuple[str, ...] = ()
+    location: bytes | None = None
+    extensions: tuple[Value, ...] = ()
+
     def __init__(
         self, reader: _Structures, value: tuple[Token, ...], number: str = "", *, is_whole: bool = True
     ) -> None:
         self.reader = reader
         self.number = number  # of the message, where it is a whole one
         self.is_whole = is_whole
-        self.inner: Sequence[Token] = ()  # values of the parts inside
         self.children: list[_Part] = []
-        self.subtype = "octet-stream"
-        self.parameters: Parameters = ()
-        self.content_id: bytes | None = None
-        self.description: bytes | None = None
-        self.encoding = ""
-        self.size: int | None = None
-        self.lines: int | None = None
-        self.envelope: Envelope | None = None
-        self.md5: bytes | None = None
-        self.disposition: Disposition | None = None
-        self.language: tuple[str, ...] = ()
-        self.location: bytes | None = None
-        self.extensions: tuple[Value, ...] = ()
         self._read(value)
 
     def take_number_and_open(self) -> list[_Part]:
@@ -193,7 +197,7 @@ class _Part:
             self.size,
             self.lines,
             self.envelope,
-            tuple(child.built for child in self.children),
+            tuple([child.built for child in self.children]),
             self.md5,
             self.disposition,
             self.language,
@@ -264,6 +268,8 @@ class _Part:
 
     def _read_extension_data(self, data: Sequence[Token]) -> None:
         """Read what both kinds end in: disposition, language, location, and what is not defined yet."""
+        if not data:
+            return
         disposition, language, location, *_ = *data, _NIL, _NIL, _NIL
         if _is_string(disposition) and self.reader._word(disposition) not in _DISPOSITIONS and self.description is None:
             self.description, disposition = self.reader._nstring(disposition), _NIL
@@ -277,7 +283,11 @@ class _Part:
 
 def _integer(value: Token) -> int | None:
     """Return the number that `value` is, or holds as a string."""
-    found = _INTEGER.match(value) if isinstance(value, bytes) else None
+    if not isinstance(value, bytes):
+        return None
+    if value.isdigit() and len(value) <= 19:
+        return int(value)
+    found = _INTEGER.match(value)
     return int(found[1]) if found else None
 
 
@@ -286,12 +296,12 @@ def _list(value: Token) -> tuple[Token, ...]:
 
 
 def _is_nil(value: Token) -> bool:
-    return isinstance(value, Atom) and value.is_nil
+    return value is _NIL or (isinstance(value, Atom) and value.is_nil)
 
 
 def _is_string(value: Token) -> bool:
     """Whether it is a string, or an atom in the place of one: no number, and not NIL."""
-    return isinstance(value, bytes) and not (isinstance(value, Atom) and (value.is_nil or value.isdigit()))
+    return type(value) is bytes or (isinstance(value, Atom) and not (_is_nil(value) or value.isdigit()))
 
 
 def _text(value: bytes) -> str:

@@ -25,6 +25,10 @@ _QUOTED = pattern(rb'((?:[^"\\]|\\.|"(?![ ()]|\Z))*+)"', re.DOTALL)
 _LONE = pattern(rb'((?:[^"\\]|\\"(?![ ()]|\Z)|\\[^"]|\\(?="(?:[ ()]|\Z))|"(?![ ()]|\Z))*+)"', re.DOTALL)
 _ESCAPED = pattern(rb'\\(["\\])')
 _ATOM = pattern(rb"[^ ()]+")
+# A token that can be read in one way only, by its group, after spaces; nothing where any other comes, or the end.
+_PLAIN = re.compile(rb' *+(?:(\()|(\))|"([^"\\\n]*+)"(?![^ ()])|([^ ()"\[]++)(?![^ ()]))?+')
+_OPENED, _CLOSED, _PLAIN_STRING, _PLAIN_ATOM = range(1, 5)
+_NIL = Atom(b"NIL")
 _SECTION = pattern(rb"(?:BODY(?:\.PEEK)?|BINARY(?:\.PEEK|\.SIZE)?)\[", re.IGNORECASE)
 
 
@@ -64,39 +68,45 @@ class _Scanner:
 
     def has_token(self) -> bool:
         """Skip spaces; whether anything comes after them."""
-        while self.text.startswith(b" ", self.position):
+        text = self.text
+        while self.position < len(text) and text[self.position] == 0x20:
             self.position += 1
-        return self.position < len(self.text) or self.index + 1 < len(self.fragments)
+        return self.position < len(text) or self.index + 1 < len(self.fragments)
 
     def token(self) -> Token:
         """Return the token that begins here."""
         lists: list[list[Token]] = []
         token: Token
         while True:
-            if self.position == len(self.text):
-                if self.index + 1 >= len(self.fragments):
-                    raise ParseError(f"{len(lists)} parentheses not closed")
-                token = self.literal()
-            else:
-                octet = self.text[self.position]
-                if octet == 0x20:
-                    self.position += 1
-                    continue
-                if octet == 0x28:
+            for found in _PLAIN.finditer(self.text, self.position):
+                kind = found.lastindex
+                if kind == _PLAIN_STRING:
+                    token = found[_PLAIN_STRING]
+                elif kind == _PLAIN_ATOM:
+                    octets = found[_PLAIN_ATOM]
+                    token = _NIL if octets == b"NIL" else Atom(octets)
+                elif kind == _OPENED:
                     if len(lists) >= self.depth:
                         raise NestingTooDeep(f"parentheses nested deeper than {self.depth}")
                     lists.append([])
-                    self.position += 1
                     continue
-                if octet == 0x29:
+                elif kind == _CLOSED:
                     if not lists:
-                        raise ParseError(f"unexpected ')' at octet {self.position} of line {self.index // 2}")
+                        raise ParseError(f"unexpected ')' at octet {found.end() - 1} of line {self.index // 2}")
                     token = tuple(lists.pop())
-                    self.position += 1
-                elif octet == 0x22:
-                    token = self.quoted()
                 else:
-                    token = self.atom()
+                    break
+                if not lists:
+                    self.position = found.end()
+                    return token
+                lists[-1].append(token)
+            self.position = found.end()
+            if self.position < len(self.text):
+                token = self.quoted() if self.text[self.position] == 0x22 else self.atom()
+            elif self.index + 1 < len(self.fragments):
+                token = self.literal()
+            else:
+                raise ParseError(f"{len(lists)} parentheses not closed")
             if not lists:
                 return token
             lists[-1].append(token)

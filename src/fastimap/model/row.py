@@ -451,6 +451,13 @@ class _Row(FetchedMessage):
 
 _Row.__name__ = _Row.__qualname__ = FetchedMessage.__name__  # for Python's own messages, which say the class
 
+
+class _OpenRow(FetchedMessage):
+    """A row in the making: its values can be set, which is cheaper than around the refusal of `_Row`."""
+
+    __slots__ = _Row.__slots__
+
+
 VALUE_FIELDS: Final = (
     "sequence_number",
     "uid",
@@ -464,14 +471,26 @@ VALUE_FIELDS: Final = (
 )
 """The number of a row, and the values that have a field each, in the order of `made_row`."""
 _ROW_FIELDS = (*VALUE_FIELDS, "items", "defects", "present")
-_SET = tuple(vars(_Row)[f"_{name}"].__set__ for name in _ROW_FIELDS)
 
 
 def made_row(values: Iterable[Any]) -> FetchedMessage:
     """Make a row of all its fields, in order: for the parser."""
-    row = object.__new__(_Row)
-    for put, value in zip(_SET, values, strict=True):
-        put(row, value)
+    row = object.__new__(_OpenRow)
+    (
+        row._sequence_number,
+        row._uid,
+        row._flags,
+        row._size,
+        row._internal_date,
+        row._mod_sequence,
+        row._envelope,
+        row._body_structure,
+        row._body,
+        row._items,
+        row._defects,
+        row._present,
+    ) = values
+    row.__class__ = _Row  # type: ignore[assignment]  # a class of the same layout
     return row
 
 
