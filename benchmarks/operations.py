@@ -16,7 +16,10 @@ from typing import Any
 
 from benchmarks.workloads import FIRST_UID, WORKLOADS
 
-CLIENTS = ("imaplib", "drop-in", "Client", "AsyncClient", "IMAPClient")
+CLIENTS = ("imaplib", "drop-in", "Client", "AsyncClient", "IMAPClient", "drop-in, Python", "Client, Python")
+"""By the extension, where nothing else is said; "Python" is by its twin, on which only PARSED are counted."""
+
+PARSED = ("a", "b", "d")
 
 MESSAGE = "d/16"
 """The mailbox of which one message is fetched: the sixteen together have 80 KiB."""
@@ -69,7 +72,8 @@ def _read(operation: str, rows: Any) -> Any:
 
 
 def _module(client: str) -> Any:
-    return importlib.import_module({"imaplib": "imaplib", "drop-in": "fastimap.imaplib"}.get(client, client))
+    name = client.removesuffix(", Python")
+    return importlib.import_module({"imaplib": "imaplib", "drop-in": "fastimap.imaplib"}.get(name, name))
 
 
 def _imaplib(client: str, operation: str, times: int, port: int, context: ssl.SSLContext | None) -> Callable[[], Any]:
@@ -161,6 +165,8 @@ _CLIENTS = {
     "Client": _client,
     "AsyncClient": _async_client,
     "IMAPClient": _imapclient,
+    "drop-in, Python": _imaplib,
+    "Client, Python": _client,
 }
 
 
