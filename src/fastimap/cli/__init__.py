@@ -67,15 +67,12 @@ class _Parser(argparse.ArgumentParser):
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the arguments.
 
-    :param only: the command whose arguments are needed; the others are not imported.
+    :param only: the one command that is asked for: the others are not there; None: all of them.
     """
     whole = _Parser(prog="fastimap", description="A fast IMAP client for Python.", allow_abbrev=False)
     whole.add_argument("--version", action="version", version=f"fastimap {__version__}")
     commands = whole.add_subparsers(required=True, metavar="command", dest="command")
-    for name, text in COMMANDS.items():
-        if only in COMMANDS and name != only:
-            commands.add_parser(name, help=text, add_help=False)  # that makes it cheap; it is never asked
-            continue
+    for name, text in COMMANDS.items() if only is None else [(only, COMMANDS[only])]:
         room = import_module(f".{name}", __name__)
         description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")
         epilog = getattr(room, "EPILOG", None)
@@ -99,7 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, end_by)
     command = "fastimap"
     try:
-        options = parser(next((word for word in given if not word.startswith("-")), None)).parse_args(given)
+        # Where the command comes first nothing lists the others, and to make all of their parsers takes a while.
+        options = parser(given[0] if given and given[0] in COMMANDS else None).parse_args(given)
         command = f"fastimap {options.command}"
         code: int = options.run(options)
         sys.stdout.flush()
