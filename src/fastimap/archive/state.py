@@ -285,8 +285,11 @@ class State(Transactions):
 
     def count(self, place: Place, *, gone: bool = False) -> int:
         """Return how many messages of a mailbox there are, that the server has, or has no more."""
-        query = "SELECT count(*) FROM message WHERE mailbox = ? AND gone = ?"
-        number: int = self.db.execute(query, (place.id, gone)).fetchone()[0]
+        # Few are gone, and they have an index; to look at that column of each row takes twice the time of counting all.
+        query = "SELECT count(*) FROM message INDEXED BY message_gone WHERE mailbox = ?1 AND gone"
+        if not gone:
+            query = f"SELECT (SELECT count(*) FROM message WHERE mailbox = ?1) - ({query})"
+        number: int = self.db.execute(query, (place.id,)).fetchone()[0]
         return number
 
     def uids(self, place: Place, *, gone: bool = False) -> UIDSet:
