@@ -121,7 +121,7 @@ class Wire(methods.Client):
                 raise
             if interest != _READ or pending.done:
                 return
-            if not self._tls or not self._socket.pending():
+            if not self._has_more():
                 self._poll.poll(self._longest_wait)  # here a signal does no harm
             try:
                 self._exchange(None, None, _READ, gather=self._tls)  # without TLS most answers come whole
@@ -152,6 +152,10 @@ class Wire(methods.Client):
         seconds = self._deadlines.shortest
         self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
         self._tls = isinstance(self._socket, (TLSConnection, ssl.SSLSocket))
+
+    def _has_more(self) -> bool:
+        """Whether there is something to read that no waiting for the socket shows: TLS has received it already."""
+        return self._tls and bool(self._socket.pending())
 
     def _turn(
         self,

@@ -52,6 +52,7 @@ class TLSConnection:
         self.setblocking = connection.setblocking
         self.close = connection.close
         self.version = self._object.version
+        self.cipher = self._object.cipher
         self.getpeercert = self._object.getpeercert
         self.get_channel_binding = self._object.get_channel_binding
 

@@ -324,6 +324,8 @@ class Follow(BaseFollow):
                     if one.client._socket is not None:
                         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if one.client._unsent else 0)
                         self._selector.register(one.client._socket, events)
+                        if one.client._has_more():
+                            due.append(now)
             ready = self._selector.select(max(0.0, min(due) - now) if due else None)
         finally:
             for key in [*self._selector.get_map().values()]:

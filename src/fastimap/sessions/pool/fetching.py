@@ -128,6 +128,8 @@ def _wait_for(selector: selectors.BaseSelector, lanes: list[Lane], work: bool) -
         if lane.client._socket is not None:
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if lane.client._unsent else 0)
             selector.register(lane.client._socket, events)
+            if lane.client._has_more():
+                due.append(now)
         else:
             due.append(now)
     timeout = max(0.0, min(due) - now) if due else None
