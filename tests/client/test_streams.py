@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from fastimap import Client, Limits, SequenceSet, UIDSet, errors
+from fastimap.clients import blocking_wire
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, FetchResult
@@ -726,6 +727,61 @@ class _Pieces:
         piece, self._rest = self._rest[:4096], self._rest[4096:]
         buffer[: len(piece)] = piece
         return len(piece)
+
+
+class _Drip(_Pieces):
+    """After each piece there is nothing, until it is waited for."""
+
+    _waited = True
+
+    def recv_into(self, buffer: Any) -> int:
+        if not self._waited and self._rest:
+            raise BlockingIOError
+        self._waited = False
+        return super().recv_into(buffer)
+
+    def poll(self, milliseconds: int | None) -> list[int]:
+        self._waited = True
+        return [1]
+
+
+class _Clock:
+    """The module `time`, but that sleeping is noted and takes no time."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+@pytest.mark.parametrize(("messages", "pauses"), [(40, 0), (150, 750_000 / 4096 - 64)])
+def test_of_a_long_answer_more_is_waited_for_than_the_next_piece(
+    implementation: str,
+    serve: Callable[..., Server],
+    monkeypatch: pytest.MonkeyPatch,
+    messages: int,
+    pauses: float,
+) -> None:
+    body = b"x" * 5000
+
+    def reply(command: bytes) -> bytes:
+        rows = (b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, body) for uid in asked_for(command))
+        return b"".join(rows) + DONE
+
+    uids = range(1, messages + 1)
+    clock = _Clock()
+    with Client("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=10) as client:
+        client.select("INBOX")
+        client._socket = client._poll = _Drip(client._socket)
+        monkeypatch.setattr(blocking_wire, "time", clock)
+        assert [row.body for row in client.fetch(uids, "BODY.PEEK[]")] == [body] * messages
+        assert [row.body for row in client.fetch_iter(uids[:1], "BODY.PEEK[]")] == [body]  # a short one again
+    assert clock.slept == pytest.approx([blocking_wire._PAUSE] * len(clock.slept))
+    assert len(clock.slept) == pytest.approx(pauses, abs=3)
 
 
 def test_all_that_a_slow_link_has_brought_is_looked_at_once(

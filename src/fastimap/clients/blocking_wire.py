@@ -26,6 +26,10 @@ _LOOK = 0.25
 # Fewer octets are an answer of its own; with more, others may have come.
 _SMALL = 1024
 _GATHERED = 64 * 1024
+# Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up, look and
+# go on for each takes longer than to parse it. So many octets make it long, and so many seconds are waited.
+_LONG = 256 * 1024
+_PAUSE = 0.00025
 _INTERRUPTED = "the program was interrupted while octets were on their way"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
@@ -64,6 +68,7 @@ class Wire(methods.Client):
         self._all_said = False  # whether what is being written is all that there was to say
         self._unsent: bytes | memoryview = b""
         self._drained = False  # whether the last read found that nothing more was there
+        self._flowed = 0  # octets of the last reads, since anything was written, or a read found little
         self._unwritable = False
         self._in_use = threading.Lock()
 
@@ -181,6 +186,8 @@ class Wire(methods.Client):
             while True:
                 if waits and self._drained and protocol.listening:  # to wait is all there is to do
                     waits = self._wait(_READ, _LOOK)  # here a signal does no harm
+                    if waits and self._flowed >= _LONG:
+                        time.sleep(_PAUSE)
                     interest = _READ
                 try:
                     interest = self._exchange(until, ready, interest)
@@ -239,6 +246,7 @@ class Wire(methods.Client):
             self._fail(Disconnected(f"the connection was cut: {exc}"))
             return 0
         if size:
+            self._flowed = self._flowed + size if size >= _SMALL else 0
             protocol.buffer_updated(size)
         else:
             protocol.eof_received()
@@ -304,6 +312,7 @@ class Wire(methods.Client):
                 self._unwritable = True
                 break
             self._written = True
+            self._flowed = 0
             self._unsent = b"" if size == len(octets) else memoryview(octets)[size:]
         return _READ
 
