@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from fastimap.testing import IMAPServer
 from fastimap.types import Exists, ExpungeResponse, MailboxStatus, Recent
 from tests.client.peers import DONE, converse, flags_row
 from tests.client.test_commands import MESSAGE, fill
-from tests.imaplib.scripted import Peer
+from tests.imaplib.scripted import Peer, Server
 
 
 def test_idle_tells_what_is_new(server: IMAPServer, client: Any) -> None:
@@ -334,6 +335,34 @@ def test_pending_results_tell_their_state(client: Any) -> None:
     assert repr(missing).startswith("<Pending STATUS: failed: STATUS: the server answered NO")
     with pytest.raises(errors.CommandError):
         missing.result()
+
+
+def test_a_command_that_is_refused_at_its_turn_does_not_wait_for_the_next(
+    implementation: str, serve: Callable[..., Server]
+) -> None:
+    asked = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 UNSELECT] hello\r\n")
+        for answer in (b"* 1 EXISTS\r\n", b"* 1 FETCH (UID 1 FLAGS ())\r\n", b""):
+            peer.send(answer + peer.line().split()[0] + b" OK done\r\n")
+        tag = peer.line().split()[0]
+        asked.wait(10)
+        peer.send(tag + b" OK done\r\n")
+        peer.log_out()
+
+    with Client("127.0.0.1", serve(script).port, tls=False, timeout=3) as client:
+        client.select("INBOX")
+        with client.pipeline() as pipeline:
+            first = pipeline.fetch([1], "FLAGS")
+            pipeline.close_mailbox()
+            refused = pipeline.fetch([1], "FLAGS")
+            slow = pipeline.noop()
+            first.result()
+            with pytest.raises(errors.StateError):
+                refused.result()
+            assert not slow.done
+            asked.set()
 
 
 def test_a_pipeline_that_is_interrupted_sends_no_more(

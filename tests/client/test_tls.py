@@ -6,6 +6,7 @@ import gc
 import hashlib
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import trustme
 
-from fastimap import errors
+from fastimap import Client, errors
 from fastimap.sasl import MechanismError
 from fastimap.testing import IMAPServer
 from tests.client.interfaces import Interface
@@ -307,3 +308,40 @@ def test_scram_plus_needs_tls(scripted: Callable[..., Any]) -> None:
     client = scripted(script, mechanism="SCRAM-SHA-256-PLUS", **PASSWORD)
     with pytest.raises(MechanismError):
         client.connect()
+
+
+@pytest.mark.parametrize("secured", [True, False])
+def test_what_the_socket_refused_is_written_when_it_takes_more(
+    implementation: str, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, secured: bool
+) -> None:
+    """The end of a message that all but fits the socket's memory, after an answer that was read to its end."""
+    size = 60_000
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1 LITERAL+] hello\r\n")
+        tag = peer.line().split()[0]
+        peer.send(b"* OK " + b"x" * 2000 + b"\r\n" + tag + b" OK done\r\n")
+        for _ in range(3):
+            tag = peer.line().split()[0]
+            for start in range(0, size, 8192):
+                time.sleep(0.01)
+                peer.octets(min(8192, size - start))
+            assert peer.line() == b"\r\n"
+            peer.send(tag + b" OK done\r\n")
+        peer.log_out()
+
+    def connected(host: str, port: int) -> socket.socket:
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        made.connect(("127.0.0.1", port))
+        return made
+
+    server = serve(script, tls_server if secured else None)
+    server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    given: dict[str, Any] = {"tls": secured, "ssl_context": trusting if secured else None}
+    with Client("localhost", server.port, socket=connected, timeout=5, **given) as client:
+        client.noop()
+        client.append("INBOX", b"x" * size)
+        with client.pipeline() as pipeline:
+            for _ in range(2):
+                pipeline.append("INBOX", b"x" * size)

@@ -195,6 +195,17 @@ def test_the_end(pair: Pair, announced: bool) -> None:
         assert pair.ours.recv_into(bytearray(10)) == 0
 
 
+def test_an_end_that_came_with_what_is_read_needs_no_waiting(pair: Pair) -> None:
+    pair.server.sendall(b"goodbye")
+    pair.server.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        pair.server.unwrap()
+    assert pair.read(7) == b"goodbye"
+    assert pair.ours.pending()  # the connection is open, and nothing more comes that a poll() would see
+    assert not pair.ours.drained
+    assert pair.ours.recv_into(bytearray(10)) == 0
+
+
 def test_an_end_amid_a_record(pair: Pair) -> None:
     """What is cut off is no end that TLS knows, and is none of an error either: imaplib's sockets say it so."""
     raw = socket.socket(fileno=pair.server.detach())
@@ -208,6 +219,8 @@ def test_octets_that_are_no_record(pair: Pair) -> None:
     raw = socket.socket(fileno=pair.server.detach())
     raw.sendall(bytes((23, 3, 3, 0, 32)) + b"x" * 32)
     assert pair.read(6) == b"before"  # what was there before counts
+    assert pair.ours.pending()
+    assert not pair.ours.drained
     with pytest.raises(ssl.SSLError) as caught:
         pair.read(1)
     assert caught.value.reason == "DECRYPTION_FAILED_OR_BAD_RECORD_MAC"
@@ -222,6 +235,37 @@ def test_a_server_that_never_speaks_tls() -> None:
     with pytest.raises(TimeoutError):
         TLSConnection(ours, ssl.create_default_context(), "localhost", began + 0.2)
     assert ours.fileno() == -1
+    theirs.close()
+
+
+class _Gone(_Counting):
+    """A socket whose peer takes one thing, and resets the connection."""
+
+    said = 0
+
+    def sendall(self, octets: bytes) -> None:
+        self.said += 1
+        if self.said > 1:
+            raise ConnectionResetError(104, "Connection reset by peer")
+        self._given.sendall(octets)
+
+
+def test_what_is_wrong_is_said_where_the_server_is_not_there_to_be_told(tls_server: ssl.SSLContext) -> None:
+    ours, theirs = socket.socketpair()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = tls_server.wrap_bio(incoming, outgoing, server_side=True)
+
+    def accept() -> None:
+        incoming.write(theirs.recv(65536))
+        with pytest.raises(ssl.SSLWantReadError):
+            server.do_handshake()
+        theirs.sendall(outgoing.read())
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        TLSConnection(_Gone(ours), ssl.create_default_context(), "localhost", None)  # type: ignore[arg-type]
+    thread.join()
     theirs.close()
 
 

@@ -95,7 +95,8 @@ class Wire(methods.Client):
         """Wait until `pending` is answered."""
         self._deadlines.rest(time.monotonic())
         while not pending.done:
-            self._turn(None, pending=pending)
+            # That another command has been answered may be the moment when this one is refused unsent.
+            self._turn(None, lambda: pending.done, pending)
 
     def _await(self, pending: Pending[R]) -> R:
         began = time.monotonic()
@@ -155,6 +156,7 @@ class Wire(methods.Client):
         self._interest = _READ
         self._poll.register(self._socket, _READ)
         seconds = self._deadlines.shortest
+        self._first_wait = _LOOK if seconds is None else min(_LOOK, seconds)
         self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
         self._tls = isinstance(self._socket, (TLSConnection, ssl.SSLSocket))
 
@@ -184,8 +186,8 @@ class Wire(methods.Client):
             protocol = self._protocol
             waits = until is None
             while True:
-                if waits and self._drained and protocol.listening:  # to wait is all there is to do
-                    waits = self._wait(_READ, _LOOK)  # here a signal does no harm
+                if waits and self._drained and not self._unsent and protocol.listening:  # there is only to wait
+                    waits = self._wait(_READ, self._first_wait)  # here a signal does no harm
                     if waits and self._flowed >= _LONG:
                         time.sleep(_PAUSE)
                     interest = _READ

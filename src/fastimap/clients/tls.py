@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
@@ -64,7 +65,8 @@ class TLSConnection:
                 self._in_time(self._send_all, deadline)
                 self._in_time(self._receive_some, deadline)
             except ssl.SSLError:
-                self._in_time(self._send_all, deadline)  # the server is to know why
+                with contextlib.suppress(OSError):  # of a server that has gone: what is wrong with it says more
+                    self._in_time(self._send_all, deadline)  # it is to know why
                 raise
             else:
                 self._in_time(self._send_all, deadline)
@@ -106,38 +108,42 @@ class TLSConnection:
         """
         self.drained = False
         if self._error is not None:
-            raise self._error
+            error, self._error = self._error, None
+            raise error
         if not self._more:
             self._receive_some()  # once: who sends much that says nothing must not keep the caller from its deadlines
         read, incoming = self._read, self._incoming
         view = memoryview(buffer)[:most]
         size = 0
         self._more = False
+        ended = False
         try:
             while size < len(view):
                 more: int = read(most, view[size:])  # type: ignore[assignment]  # with a buffer it is how many
                 size += more
-                if not more or not incoming.pending:
+                ended = not more
+                if ended or not incoming.pending:
                     break
         except ssl.SSLWantReadError:
             self._reply()
             if not size:
                 raise
         except ssl.SSLEOFError:  # the end came without its announcement, as from many servers
-            pass
+            ended = True
         except (OSError, ValueError) as exc:
             self._reply()  # the server is to know why
-            self._error = exc  # for the next call, where there is something before it
             if not size:
                 raise
-        if size == len(view):
+            # For the next call; without the frames, in which a view of the buffer would live on.
+            self._error = exc.with_traceback(None)
+        if size == len(view) or ended or self._error is not None:
             self._more = True
             self.drained = False
         return size
 
     def _reply(self) -> None:
         """Send what TLS itself has to say: new keys, an alert."""
-        if not self._outgoing.pending:
+        if not (self._leaving or self._outgoing.pending):
             return
         try:
             self._flush()
