@@ -13,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..clients.tls import TLSConnection
 from . import accounts, exits
 from .arguments import shown
 from .exits import Failed, readable
@@ -159,8 +158,8 @@ def _look(account: Account, found: Findings) -> None:
 
 
 def _tls(client: Client, found: Findings) -> None:
-    made = client._socket
-    if not isinstance(made, (TLSConnection, ssl.SSLSocket)):
+    made = client._ssl()
+    if made is None:
         found.facts["TLS"] = "none: everybody on the way can read all"
         return
     cipher = made.cipher()

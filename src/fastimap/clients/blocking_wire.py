@@ -147,7 +147,12 @@ class Wire(methods.Client):
             raise tls_error(given, exc) from exc
 
     def _bindings(self) -> dict[str, bytes]:
-        return channel_bindings(self._settings, self._socket if self._tls else None)
+        return channel_bindings(self._settings, self._ssl())
+
+    def _ssl(self) -> ssl.SSLObject | ssl.SSLSocket | None:
+        """Return what knows the connection's certificate and cipher, or None without TLS."""
+        made = self._socket.tls if isinstance(self._socket, TLSConnection) else self._socket
+        return made if isinstance(made, (ssl.SSLObject, ssl.SSLSocket)) else None
 
     def _watch(self) -> None:
         self._socket.setblocking(False)

@@ -23,6 +23,7 @@ class TLSConnection:
     receives all that has arrived, and OpenSSL finds its records there.
 
     Attributes:
+        tls: What knows the version, the cipher and the certificate.
         drained: Whether the last `receive` has found that nothing more was there.
     """
 
@@ -41,26 +42,19 @@ class TLSConnection:
         self._taken = 0  # octets in those records, of which the sender does not know yet
         self._more = True  # whether OpenSSL may have something to read, without the socket
         self._error: Exception | None = None
-        self.drained = False
+        self.drained: bool = False
         try:
-            self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+            self.tls: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
             self._shake_hands(deadline)
         except BaseException:
             connection.close()
             raise
-        self._read = self._object.read
-        self.fileno = connection.fileno
-        self.setblocking = connection.setblocking
-        self.close = connection.close
-        self.version = self._object.version
-        self.cipher = self._object.cipher
-        self.getpeercert = self._object.getpeercert
-        self.get_channel_binding = self._object.get_channel_binding
+        self._read = self.tls.read
 
     def _shake_hands(self, deadline: float | None) -> None:
         while True:
             try:
-                self._object.do_handshake()
+                self.tls.do_handshake()
             except ssl.SSLWantReadError:
                 self._in_time(self._send_all, deadline)
                 self._in_time(self._receive_some, deadline)
@@ -91,6 +85,18 @@ class TLSConnection:
         self._incoming.write(memoryview(self._received)[:size])
         if not self.drained and size < _MOST_RECEIVED:
             self._received = bytearray(2 * size)
+
+    def fileno(self) -> int:
+        """As of a socket."""
+        return self._socket.fileno()
+
+    def setblocking(self, flag: bool) -> None:
+        """As of a socket."""
+        self._socket.setblocking(flag)
+
+    def close(self) -> None:
+        """Close the socket, without a word to the server."""
+        self._socket.close()
 
     def pending(self) -> bool:
         """Return whether to read before the socket is waited for."""
@@ -160,7 +166,7 @@ class TLSConnection:
         if self._leaving or self._outgoing.pending:
             self._flush()
         if not self._leaving and not self._taken:
-            self._taken = self._object.write(octets)
+            self._taken = self.tls.write(octets)
             self._flush()
         if self._leaving:
             raise ssl.SSLWantWriteError
