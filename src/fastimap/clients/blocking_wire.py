@@ -203,6 +203,7 @@ class Wire(methods.Client):
                         if pending is None or pending.done:
                             return
                         interest = _READ_WRITE
+                        waits = until is None
                         continue
                     self._look_at = now + _LOOK
                     ends = self._deadlines.until(now)

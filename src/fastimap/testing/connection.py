@@ -5,8 +5,11 @@ from __future__ import annotations
 import selectors
 import socket
 import ssl
-import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeVar
+
+_Result = TypeVar("_Result")
 
 RECEIVE_SIZE = 65536
 FLUSH_SIZE = 131072
@@ -19,6 +22,53 @@ class HangUpError(Exception):
     """The client sent what no server need bear; the text is that of the BYE which ends its session."""
 
 
+class _TLS:
+    """A server's side of TLS, through memory.
+
+    `ssl.SSLContext.wrap_socket` leaves a socket open where the client goes at the wrong moment.
+    """
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._socket = sock
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+
+    def do_handshake(self) -> None:
+        self._do(self._tls.do_handshake)
+
+    def recv(self, size: int) -> bytes:
+        """Receive up to `size` octets, and return all that could be read of them: b"" at the end of the stream."""
+        pieces: list[bytes] = []
+        try:
+            while piece := self._do(lambda: self._tls.read(size), wait=not pieces):
+                pieces.append(piece)
+        except (ssl.SSLWantReadError, ssl.SSLEOFError):  # many clients end without announcing it
+            pass
+        return b"".join(pieces)
+
+    def sendall(self, octets: bytes) -> None:
+        left = memoryview(octets)
+        while left:
+            left = left[self._tls.write(left[:FLUSH_SIZE]) :]
+            self._socket.sendall(self._outgoing.read())
+
+    def _do(self, step: Callable[[], _Result], wait: bool = True) -> _Result:
+        """Return what `step` does, once all that it has to read has come, and send what TLS itself has to say."""
+        while True:
+            try:
+                return step()
+            except ssl.SSLWantReadError:
+                if not wait:
+                    raise
+            finally:
+                if self._outgoing.pending:
+                    self._socket.sendall(self._outgoing.read())
+            octets = self._socket.recv(RECEIVE_SIZE)
+            self._incoming.write(octets)
+            if not octets:
+                self._incoming.write_eof()
+
+
 class Connection:
     """A socket with buffers for both directions.
 
@@ -27,7 +77,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._swap = threading.Lock()
+        self._stream: socket.socket | _TLS = sock
         self._received = bytearray()
         self._to_send: list[bytes] = []
         self._woken, self._waker = socket.socketpair()
@@ -35,16 +85,13 @@ class Connection:
 
     @property
     def secure(self) -> bool:
-        return isinstance(self._socket, ssl.SSLSocket)
+        return isinstance(self._stream, _TLS)
 
     def start_tls(self, context: ssl.SSLContext) -> None:
         """Begin TLS as the server; what came in unprotected and was not yet read is dropped."""
         self._received.clear()
-        with self._swap:
-            self._socket.getpeername()  # where the client has gone, ssl raises too, but leaves a socket open
-            secured = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
-            self._socket = secured
-        secured.do_handshake()
+        self._stream = tls = _TLS(self._socket, context)
+        tls.do_handshake()
 
     def read_line(self) -> bytes:
         """Return the next line without its CRLF or bare LF."""
@@ -67,7 +114,7 @@ class Connection:
         return octets
 
     def _receive(self) -> None:
-        octets = self._socket.recv(RECEIVE_SIZE)
+        octets = self._stream.recv(RECEIVE_SIZE)
         if not octets:
             raise EOFError
         self._received += octets
@@ -83,19 +130,19 @@ class Connection:
         size = 0
         for piece in pieces:
             if len(piece) >= FLUSH_SIZE or size >= FLUSH_SIZE:
-                self._socket.sendall(b"".join(together))
+                self._stream.sendall(b"".join(together))
                 together, size = [], 0
             if len(piece) >= FLUSH_SIZE:
-                self._socket.sendall(piece)
+                self._stream.sendall(piece)
             else:
                 together.append(piece)
                 size += len(piece)
         if together:
-            self._socket.sendall(b"".join(together))
+            self._stream.sendall(b"".join(together))
 
     def wait(self) -> bool:
         """Wait until octets come in or :meth:`wake` is called, and say whether it was the octets."""
-        if self._received or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+        if self._received:
             return True
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
@@ -115,9 +162,8 @@ class Connection:
 
     def hang_up(self) -> None:
         """End the connection under the thread that uses it; any thread may call this."""
-        with self._swap, suppress(OSError):
-            # Not SSLSocket.shutdown(), which takes the TLS object away from under that thread.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         for sock in (self._socket, self._woken, self._waker):
