@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Client, SequenceSet, Timeouts, UIDSet, errors
+from fastimap import Client, SequenceSet, UIDSet, errors
 from fastimap.sessions.retry import Retry, no_waits
 from tests.client.interfaces import Interface, opened
 from tests.client.peers import DONE, converse, in_turn
@@ -24,7 +24,6 @@ from tests.support.cuts import Cut, Proxy, proxied
 
 RUNS = 8
 MESSAGE = b"Message-ID: <1@example.org>\r\nSubject: x\r\n\r\n" + b"text\r\n" * 400
-TIMEOUTS = Timeouts(connect=5, response=0.5)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def appended(
     make: Interface, server: Dovecot, user: str, proxy: Proxy, data: Any, **more: Any
 ) -> tuple[Any, list[int]]:
     """Append by a client without retry of its own; return the result, and the octets to the server before and after."""
-    with make(proxy.host, proxy.port, **login(server, user), timeout=TIMEOUTS) as client:
+    with make(proxy.host, proxy.port, **login(server, user)) as client:
         client.select("Drafts")
         before = proxy.octets[0]
         result = client.append("INBOX", data, **more)
