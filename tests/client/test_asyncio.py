@@ -7,9 +7,11 @@ import contextlib
 import gc
 import io
 import random
+import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -492,3 +494,75 @@ def test_closing_ends_a_task_that_waits_for_an_answer(serve: Callable[..., Serve
             await waiting
 
     run(main())
+
+
+def test_what_tls_has_is_read_when_rows_are_asked_for(tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    """While a row is used the end of the next one arrives, and of the answer: the latter waits in the memory of TLS."""
+    bodies = [b"a" * 200_000, b"b" * 100, b"c" * 70_000]
+    rows = [b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (n, n, len(body), body) for n, body in enumerate(bodies, 1)]
+    in_use = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        peer.answer(b"SELECT INBOX", b"* 3 EXISTS", b"* OK [UIDVALIDITY 1] x", b"* OK [UIDNEXT 4] x")
+        peer.answer(b"UID FETCH 1 (BODY.PEEK[])", rows[0].removesuffix(b"\r\n"))
+        peer.answer(b"UID FETCH 2:3 (RFC822.SIZE)", *(b"* %d FETCH (UID %d RFC822.SIZE 100)" % (n, n) for n in (2, 3)))
+        tag = peer.expect(b"UID FETCH 2:3 (BODY.PEEK[])")
+        peer.send(rows[1] + rows[2][:16_000])  # one record
+        assert in_use.wait(5)
+        peer.send(rows[2][16_000:] + tag + b" OK done\r\n")
+        peer.log_out()
+
+    async def main() -> None:
+        async with AsyncClient("localhost", server.port, ssl_context=trusting, timeout=5) as client:
+            await client.select("INBOX")
+            received = [message.body for message in await client.fetch(1, "BODY.PEEK[]")]
+            async for message in client.fetch_iter(UIDSet("2:3"), "BODY.PEEK[]"):
+                received.append(message.body)
+                in_use.set()
+                time.sleep(0.1)  # noqa: ASYNC251 - so that all of it is received at once
+                await asyncio.sleep(0.01)
+            assert received == bodies
+
+    with Server(script, tls_server) as server:
+        run(main())
+
+
+def test_octets_in_clear_before_tls(tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    """They are in the socket before there is a transport: no greeting, whatever they say."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] somebody is in between\r\n")
+        with contextlib.suppress(OSError):  # the client goes
+            peer.start_tls(tls_server)
+
+    def connected(host: str, port: int) -> socket.socket:
+        made = socket.create_connection(("127.0.0.1", port))
+        select.select([made], [], [], 30)
+        return made
+
+    async def main() -> None:
+        client = AsyncClient("localhost", server.port, ssl_context=trusting, socket=connected, timeout=30)
+        with pytest.raises(errors.TLSError, match="does not speak TLS from the start"):
+            await client.connect()
+
+    with Server(script) as server:
+        run(main())
+
+
+def test_what_was_written_is_not_kept(tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.answer(b'LOGIN user "unlikely words"', status=b"OK [CAPABILITY IMAP4rev1] done")
+        peer.log_out()
+
+    async def main() -> None:
+        given: dict[str, Any] = {"user": "user", "password": "unlikely words", "mechanism": "LOGIN"}
+        async with AsyncClient("localhost", server.port, ssl_context=trusting, timeout=30, **given) as client:
+            link = client._link
+            assert link is not None
+            kept = [value.obj if isinstance(value, memoryview) else value for value in vars(link).values()]
+            assert not any(b"unlikely" in value for value in kept if isinstance(value, (bytes, bytearray)))
+
+    with Server(script, tls_server) as server:
+        run(main())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import io
 import pickle
+import socket
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Client, Limits, SequenceSet, UIDSet, errors
+from fastimap import AsyncClient, Client, Limits, SequenceSet, UIDSet, errors
 from fastimap.clients import blocking_wire
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
@@ -782,6 +784,75 @@ def test_of_a_long_answer_more_is_waited_for_than_the_next_piece(
         assert [row.body for row in client.fetch_iter(uids[:1], "BODY.PEEK[]")] == [body]  # a short one again
     assert clock.slept == pytest.approx([blocking_wire._PAUSE] * len(clock.slept))
     assert len(clock.slept) == pytest.approx(pauses, abs=3)
+
+
+class _Little(socket.socket):
+    """A socket that gives 4 KiB at a time, and after a pause what it is told to."""
+
+    after_pause = 4096
+    _next = 4096
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        size, self._next = self._next, 4096
+        return super().recv_into(buffer, min(len(buffer), size), flags)
+
+    def paused(self) -> None:
+        self._next = self.after_pause
+
+
+class _Transport:
+    """A transport that counts how often it is to pause."""
+
+    def __init__(self, given: Any, connection: _Little) -> None:
+        self._given = given
+        self._connection = connection
+        self.pauses = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._given, name)
+
+    def pause_reading(self) -> None:
+        self.pauses += 1
+        self._connection.paused()
+        self._given.pause_reading()
+
+
+@pytest.mark.parametrize(
+    ("messages", "after_pause", "pauses"),
+    [
+        pytest.param(40, 65536, range(1), id="a short answer"),
+        # 256 KiB at first; then 4 KiB that are waited after, and 16 KiB to 64 KiB, as there is room.
+        pytest.param(150, 65536, range(494 // 68, 494 // 20), id="more has come"),
+        pytest.param(150, 4096, range(1, 2), id="no more has come"),
+    ],
+)
+def test_asyncio_waits_for_more_than_the_next_piece(
+    implementation: str, serve: Callable[..., Server], messages: int, after_pause: int, pauses: range
+) -> None:
+    body = b"x" * 5000
+    made: list[_Little] = []
+
+    def reply(command: bytes) -> bytes:
+        rows = (b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, body) for uid in asked_for(command))
+        return b"".join(rows) + DONE
+
+    def connected(host: str, port: int) -> _Little:
+        made.append(_Little())
+        made[0].after_pause = after_pause
+        made[0].connect((host, port))
+        return made[0]
+
+    async def main() -> None:
+        port = serve(converse(reply)).port
+        async with AsyncClient("127.0.0.1", port, tls=False, socket=connected, timeout=10) as client:
+            await client.select("INBOX")
+            assert client._link is not None
+            client._link.transport = transport = _Transport(client._link.transport, made[0])
+            rows = await client.fetch(range(1, messages + 1), "BODY.PEEK[]")
+            assert [row.body for row in rows] == [body] * messages
+            assert transport.pauses in pauses
+
+    asyncio.run(main())
 
 
 def test_all_that_a_slow_link_has_brought_is_looked_at_once(

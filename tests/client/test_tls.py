@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import select
 import socket
 import ssl
 import time
@@ -15,8 +16,11 @@ from typing import Any
 import pytest
 import trustme
 
-from fastimap import Client, errors
+import fastimap.clients.asyncio
+import fastimap.clients.blocking_wire
+from fastimap import Client, UIDSet, errors
 from fastimap.sasl import MechanismError
+from fastimap.settings import Settings
 from fastimap.testing import IMAPServer
 from tests.client.interfaces import Interface
 from tests.client.peers import swallow
@@ -129,6 +133,18 @@ def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> Non
         client.connect()
 
 
+def test_a_name_that_no_certificate_has(interface: Interface) -> None:
+    def connected(host: str, port: int) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        return ours
+
+    client = interface(".example.org", 993, socket=connected, timeout=10)
+    with pytest.raises(errors.TLSError, match=r"no TLS with \.example\.org"):
+        client.connect()
+    gc.collect()  # a ResourceWarning is an error here
+
+
 def test_the_server_goes_before_the_handshake(interface: Interface) -> None:
     client = interface("imap.example.org", 993, socket=lambda host, port: reset_connection(), timeout=10)
     with pytest.raises(errors.ConnectionLost):
@@ -167,6 +183,89 @@ def test_much_over_tls(interface: Interface, tls_server: ssl.SSLContext, trustin
             assert message.body == octets
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_long_answer_in_pieces(
+    interface: Interface,
+    serve: Serve,
+    tls_server: ssl.SSLContext,
+    trusting: ssl.SSLContext,
+    version: ssl.TLSVersion,
+) -> None:
+    """Records that a system call brings many of, half of, and some of, while the client is faster than the server."""
+    bodies = [bytes([65 + number % 26]) * (number * 37 % 5000) for number in range(400)]
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        peer.answer(b"SELECT INBOX", b"* 400 EXISTS", b"* OK [UIDVALIDITY 1] x", b"* OK [UIDNEXT 401] x")
+        tag = peer.line().split()[0]
+        for number, body in enumerate(bodies, 1):
+            row = b"* %d FETCH (UID %d BODY[] {%d}\r\n%b)\r\n" % (number, number, len(body), body)
+            for start in range(0, len(row), 3000):
+                peer.send(row[start : start + 3000])
+        peer.send(tag + b" OK done\r\n")
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    tls_server.maximum_version = version
+    with interface("localhost", serve(script, tls_server).port, ssl_context=trusting, timeout=30) as client:
+        client.select("INBOX")
+        assert [message.body for message in client.fetch(UIDSet("1:400"), "BODY.PEEK[]")] == bodies
+        assert client.noop() is None
+
+
+def test_the_greeting_comes_with_the_end_of_the_handshake(
+    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    tls_server.maximum_version = ssl.TLSVersion.TLSv1_2  # there the server has the last word
+
+    def script(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = tls_server.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                peer.send(outgoing.read())
+                incoming.write(peer.sock.recv(65536))
+        tls.write(b"* PREAUTH [CAPABILITY IMAP4rev1 X-EARLY] hello\r\n")
+        peer.send(outgoing.read())
+        peer.sock.recv(65536)  # LOGOUT, or the end
+
+    with interface("localhost", serve(script).port, ssl_context=trusting, timeout=5) as client:
+        assert "X-EARLY" in client.capabilities
+
+
+def test_tls_itself_is_answered(
+    interface: Interface, serve: Serve, authority: trustme.CA, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    """The server asks for a certificate amid an answer (RFC 8446, section 4.6.2), and goes on once it has it."""
+    asked: list[Any] = []
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        tag = peer.line().split()[0]
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        peer.sock.verify_client_post_handshake()
+        peer.send(b"* OK who are you?\r\n")
+        asked.append(select.select([peer.sock], [], [], 10)[0])
+        peer.send(tag + b" OK done\r\n")
+        peer.answer(b"NOOP")
+        asked.append(peer.sock.getpeercert())
+        peer.log_out()
+
+    tls_server.verify_mode = ssl.CERT_OPTIONAL
+    authority.configure_trust(tls_server)
+    tls_server.post_handshake_auth = trusting.post_handshake_auth = True
+    authority.issue_cert("client.example.org").configure_cert(trusting)
+    with interface("localhost", serve(script, tls_server).port, ssl_context=trusting, timeout=15) as client:
+        assert client.noop() is None
+        assert client.noop() is None
+    answered, certificate = asked
+    assert answered
+    assert certificate["subjectAltName"] == (("DNS", "client.example.org"),)
+
+
 # STARTTLS.
 
 
@@ -179,6 +278,32 @@ def test_starttls(interface: Interface, tls_server: ssl.SSLContext, trusting: ss
             assert client.session.tls is True
             assert "STARTTLS" not in client.capabilities
             assert client.select("INBOX").exists == 0
+
+
+@pytest.mark.parametrize("octets", [b"", b"* 5 EXISTS\r\n"])
+def test_what_comes_between_the_ok_and_the_handshake(
+    scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, octets: bytes
+) -> None:
+    """The end of the connection, or octets in clear, while the client makes ready: it says so at once."""
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"STARTTLS")
+        if octets:
+            peer.send(octets)
+            swallow(peer)
+
+    def slowly(given: Settings) -> ssl.SSLContext:
+        time.sleep(0.05)
+        return ssl.create_default_context()
+
+    monkeypatch.setattr(fastimap.clients.asyncio, "client_context", slowly)
+    monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", slowly)
+    client = scripted(script, tls="starttls", timeout=20)
+    began = time.monotonic()
+    with pytest.raises(errors.TLSError, match="in clear" if octets else "EOF"):
+        client.connect()
+    assert time.monotonic() - began < 15  # not the deadline
 
 
 def test_what_was_learnt_before_tls_is_forgotten(
@@ -241,7 +366,7 @@ def test_a_handshake_that_fails_behind_starttls(scripted: Callable[..., Any]) ->
         swallow(peer)
 
     client = scripted(script, tls="starttls", timeout=5)
-    with pytest.raises(errors.TLSError):
+    with pytest.raises(errors.TLSError, match="goes on in clear after its OK to STARTTLS"):
         client.connect()
     with pytest.raises(errors.TLSError, match="closed"):
         client.noop()

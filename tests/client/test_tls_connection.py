@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap.clients.tls import TLSConnection
+from fastimap.clients.tls import TLS, TLSConnection
 
 RECORD = 16 * 1024
 
@@ -80,6 +80,8 @@ def test_records_that_have_arrived_are_received_together(pair: Pair) -> None:
     with pytest.raises((BlockingIOError, ssl.SSLWantReadError)):
         pair.ours.recv_into(bytearray(10))  # the server's session tickets, which are nothing to read
     sent = bytes(range(256)) * 16  # a record of 4 KiB
+    pair.server.sendall(sent * 16)
+    assert pair.read(16 * len(sent)) == sent * 16  # there is memory for more now than for the first
     for _ in range(3):
         pair.server.sendall(sent)
     pair.socket.received = 0
@@ -230,6 +232,16 @@ def test_octets_that_are_no_record(pair: Pair) -> None:
     raw.settimeout(10)
     assert raw.recv(100)  # an alert: the server learns why
     raw.close()
+
+
+def test_answers_that_the_server_does_not_read(trusting: ssl.SSLContext) -> None:
+    """As many as no server has a use for: their memory has a bound. Python's servers can't demand any."""
+    tls = TLS(trusting, "localhost")
+    tls._outgoing.write(b"x" * 64 * 1024)
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.read(bytearray(10), 10)  # it says hello, too
+    with pytest.raises(ssl.SSLError, match="without end"):
+        tls.read(bytearray(10), 10)
 
 
 def test_a_server_that_never_speaks_tls() -> None:

@@ -18,7 +18,6 @@ from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
-from ..conversation.files import Files
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError, Timeout
@@ -29,7 +28,8 @@ from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
-from .connecting import attempts, channel_bindings, client_context, connect, connect_error, tls_error, tune
+from .asyncio_wire import Link
+from .connecting import attempts, client_context, connect, connect_error, tls_error, tune
 from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
 
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 _LOGOUT_TIMEOUT = 5.0
-# How often deadlines are looked at while something is in flight.
-_WATCH = 0.5
-# The deadline of the handshake is that of connecting, which holds all around it.
-_FOR_EVER = 365 * 86400.0
 
 
 @named
@@ -58,7 +54,7 @@ class AsyncClient(methods.AsyncClient):
     def _set_up(self) -> None:
         self._connecting = asyncio.Lock()
         self._selecting = asyncio.Lock()  # that of asyncio is fair
-        self._link: _Link | None = None
+        self._link: Link | None = None
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -147,20 +143,20 @@ class AsyncClient(methods.AsyncClient):
         given = self._settings
         timeout = given.timeouts.connect
         loop = asyncio.get_running_loop()
-        link = _Link(self._protocol, Deadlines(self._protocol, given.timeouts), loop)
         stage = "no connection to"
         try:
             async with asyncio.timeout(timeout):
-                tls: dict[str, Any] = {}
+                # It reads the system's certificates; nothing is to come between the OK of STARTTLS and the handshake.
+                context = await asyncio.to_thread(client_context, given) if given.tls else None
+                link = Link(self._protocol, Deadlines(self._protocol, given.timeouts), loop, given, context)
                 if given.tls is True:
-                    # It reads the system's certificates.
-                    context = await asyncio.to_thread(client_context, given)
-                    tls = {"ssl": context, "server_hostname": given.host, "ssl_handshake_timeout": _FOR_EVER}
+                    self._begin_tls(link)
                 connection = await (_connected(given) if given.socket is None and given.proxy is None else _made(given))
-                await loop.create_connection(lambda: link, sock=connection, **tls)
+                await loop.create_connection(lambda: link, sock=connection)
                 self._link = link
-                if tls:
-                    self._protocol.tls_started()
+                if given.tls is True:
+                    stage = "no TLS with"
+                    await self._secured(link)
                 stage = "no greeting from"
                 await link.wait(self._protocol.greeting)
                 self._protocol.greeting.result()
@@ -168,12 +164,10 @@ class AsyncClient(methods.AsyncClient):
             raise
         except TimeoutError:
             raise Timeout(f"{stage} {given.host} port {given.port} within {timeout} s") from None
-        except ssl.SSLError as exc:
-            raise tls_error(given, exc) from exc
         except OSError as exc:
             raise connect_error(given, exc) from exc
         resolved = await _with_secrets(given)
-        await self._run_flow(prepare.prepare(self._protocol, resolved, lambda: channel_bindings(given, link.tls)))
+        await self._run_flow(prepare.prepare(self._protocol, resolved, link.bindings))
         self._protocol.established = True
 
     async def reconnect(self) -> None:
@@ -443,7 +437,7 @@ class AsyncClient(methods.AsyncClient):
 
     # The wire.
 
-    def _linked(self) -> _Link:
+    def _linked(self) -> Link:
         if self._link is None:
             raise self._protocol.dead()
         return self._link
@@ -484,258 +478,29 @@ class AsyncClient(methods.AsyncClient):
         given = self._settings
         try:
             async with asyncio.timeout(given.timeouts.connect):
-                await self._wrap(self._linked())
+                self._begin_tls(self._linked())
+                await self._secured(self._linked())
         except TimeoutError:
             raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
-        self._protocol.tls_started()
         return None
 
-    async def _wrap(self, link: _Link) -> None:
-        given = self._settings
-        assert link.transport is not None
-        link.upgrading = True
+    def _begin_tls(self, link: Link) -> None:
+        if self._protocol.error is not None:
+            raise self._protocol.error
         try:
-            transport = await asyncio.get_running_loop().start_tls(
-                link.transport,
-                link,
-                await asyncio.to_thread(client_context, given),
-                server_hostname=given.host,
-                ssl_handshake_timeout=_FOR_EVER,
-            )
-        except ConnectionAbortedError as exc:
-            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from exc
-        except TimeoutError:
-            raise
+            link.begin_tls()
         except (OSError, ValueError) as exc:
-            raise tls_error(given, exc) from exc
-        if transport is None:
-            raise tls_error(given, Disconnected("the connection was cut amid the handshake"))
-        link.transport = transport
-        link.upgrading = False
+            raise tls_error(self._settings, exc) from exc
+
+    async def _secured(self, link: Link) -> None:
+        error = await link.secured()
+        if error is not None:
+            raise tls_error(self._settings, error) from error
 
     async def _drop(self) -> None:
         link, self._link = self._link, None
         if link is not None:
             await link.abort()
-
-
-class _Link(asyncio.BufferedProtocol):
-    """The transport's side: octets between the transport and the protocol, and who waits for them."""
-
-    def __init__(self, protocol: Protocol, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport: Any = None
-        self.ready = False
-        """Whether the client's beginning (greeting, TLS, login) is done."""
-        self.upgrading = False
-        """Whether a TLS handshake is under way: what becomes of the transport is told to it, not here."""
-        self._protocol = protocol
-        self._deadlines = deadlines
-        self._loop = loop
-        self._waiting: set[asyncio.Future[None]] = set()
-        self._waiters = 0
-        self._soon = False
-        self._held = False
-        self._paused = False
-        self._full = False
-        self._watch: asyncio.TimerHandle | None = None
-        self._lost = loop.create_future()
-        protocol.files = Files(self._elsewhere, self._on)
-
-    @property
-    def tls(self) -> Any:
-        return self.transport.get_extra_info("ssl_object") if self.transport is not None else None
-
-    # Called by the transport.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def get_buffer(self, sizehint: int) -> Any:
-        return self._protocol.get_buffer(sizehint)
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._protocol.buffer_updated(nbytes)
-        self._deadlines.until(self._loop.time())  # progress counts from when it is made
-        if (self._held or self._behind()) and not self._paused and self._protocol.error is None:
-            self._paused = True
-            self.transport.pause_reading()
-        self.flush()
-        self._tell()
-
-    def eof_received(self) -> bool:
-        self._protocol.eof_received()
-        self._tell()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._protocol.error is None:
-            self._protocol.fail(Disconnected(f"the connection was cut: {exc}" if exc else "the connection was closed"))
-        if not self._lost.done():
-            self._lost.set_result(None)
-        self._tell()
-
-    def pause_writing(self) -> None:
-        self._full = True
-
-    def resume_writing(self) -> None:
-        self._full = False
-        self.flush()
-
-    # Called by the client.
-
-    def flush(self) -> None:
-        """Hand the transport what there is to send; watch over what is awaited."""
-        protocol = self._protocol
-        while not self._full:
-            chunks = protocol.data_to_send()
-            if not chunks:
-                break
-            self.transport.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        if protocol.error is not None:
-            self._end()
-        elif self._watch is None and protocol.awaited() is not None:
-            self._look()
-
-    def flush_soon(self) -> None:
-        """Flush in the loop's next round, all that is asked for until then in one write."""
-        if not self._soon:
-            self._soon = True
-            self._loop.call_soon(self._flush_now)
-
-    def _flush_now(self) -> None:
-        self._soon = False
-        if self._protocol.error is None:
-            self.flush()
-
-    async def wait(self, pending: Pending[Any]) -> None:
-        """Wait for a command's answer; when cancelled, leave it to be drained."""
-        self.flush()
-        if not pending.done:
-            answered: asyncio.Future[None] = self._loop.create_future()
-            earlier = pending.on_done  # somebody else may wait for it too
-
-            def done() -> None:
-                if earlier is not None:
-                    earlier()
-                _resolve(answered)
-
-            pending.on_done = done
-            self._waiters += 1
-            self.release()
-            try:
-                await answered
-            except asyncio.CancelledError:
-                pending.detach()
-                await self._settle()
-                raise
-            finally:
-                self._waiters -= 1
-
-    async def _settle(self) -> None:
-        """Wait for the piece of a file that is being read or written: the file is its owner's again."""
-        files = self._protocol.files
-        while files is not None and files.at_work:
-            settled: asyncio.Future[None] = self._loop.create_future()
-            files.when_settled(functools.partial(_resolve, settled))
-            with contextlib.suppress(asyncio.CancelledError):  # the caller is being cancelled already
-                await settled
-
-    def _elsewhere(self, work: Callable[[], object], done: Callable[[], object]) -> None:
-        """Have a thread do `work`, which is on files; then call `done`."""
-        self._loop.run_in_executor(None, work).add_done_callback(lambda _: done())
-
-    def _on(self, read: bool) -> None:
-        """Go on after a piece of a file was read, or written."""
-        if read or self._paused:
-            self._deadlines.go_on(self._loop.time())  # the server had to wait, and not the client
-        if not self._held and not self._behind():
-            self._read_on()
-        self.flush()
-        self._tell()
-
-    def _behind(self) -> bool:
-        """Whether what has arrived is still being written to files."""
-        return self._protocol.files is not None and self._protocol.files.full
-
-    async def moved(self, until: float | None, ready: Callable[[], bool]) -> None:
-        """Write what there is; wait until something was received, or until the loop's time `until`; not if `ready`."""
-        self.flush()
-        if self._protocol.error is not None or ready():
-            return
-        self.release()
-        news: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.add(news)
-        timer = None if until is None else self._loop.call_at(until, _resolve, news)
-        self._waiters += 1
-        try:
-            await news
-        finally:
-            self._waiters -= 1
-            self._waiting.discard(news)
-            if timer is not None:
-                timer.cancel()
-
-    def hold(self) -> None:
-        """Read no more for now: what has arrived is being used, and nobody waits for anything else.
-
-        One buffer may still come: most users of rows do not let the loop run meanwhile, so that it need not be told.
-        """
-        if not self._waiters and self._protocol.error is None:
-            self._held = True
-
-    def release(self) -> None:
-        if self._held:
-            self._held = False
-            self._deadlines.rest(self._loop.time())
-        if not self._behind():
-            self._read_on()
-
-    def _read_on(self) -> None:
-        if self._paused:
-            self._paused = False
-            if not self.transport.is_closing():
-                self.transport.resume_reading()
-
-    async def abort(self) -> None:
-        """Close the transport at once; return when it is."""
-        self._end()
-        if self.upgrading:
-            await asyncio.sleep(0)  # the loop closes the transport in its next round
-        elif self.transport is not None:
-            await self._lost
-
-    def _tell(self) -> None:
-        if self._waiting:
-            for news in self._waiting:
-                _resolve(news)
-            self._waiting.clear()
-        if self._protocol.error is not None:
-            self._end()
-
-    def _end(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        if self.transport is not None:
-            self.transport.abort()
-
-    def _look(self) -> None:
-        now = self._loop.time()
-        until = self._deadlines.until(now)
-        if until is None:
-            self._watch = None
-        elif self._held or self._behind() or (self._protocol.files is not None and self._protocol.files.reading):
-            self._watch = self._loop.call_at(now + _WATCH, self._look)
-        elif now < until:
-            self._watch = self._loop.call_at(min(until, now + _WATCH), self._look)
-        else:
-            self._protocol.fail(self._deadlines.error())
-            self._tell()
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 async def _connected(given: Settings) -> sockets.socket:

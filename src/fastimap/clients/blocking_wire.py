@@ -151,7 +151,7 @@ class Wire(methods.Client):
 
     def _ssl(self) -> ssl.SSLObject | ssl.SSLSocket | None:
         """Return what knows the connection's certificate and cipher, or None without TLS."""
-        made = self._socket.tls if isinstance(self._socket, TLSConnection) else self._socket
+        made = self._socket.ssl_object if isinstance(self._socket, TLSConnection) else self._socket
         return made if isinstance(made, (ssl.SSLObject, ssl.SSLSocket)) else None
 
     def _watch(self) -> None:

@@ -201,6 +201,8 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
             "authority with ssl_context=ssl.create_default_context(cafile=...)"
         )
     if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        if settings.tls == "starttls":
+            return TLSError(f"{where} goes on in clear after its OK to STARTTLS: it has no TLS, or somebody is between")
         return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
     error = TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
     if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):  # cut amid the handshake

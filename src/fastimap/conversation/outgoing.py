@@ -169,7 +169,7 @@ class Outgoing:
     def data_to_send(self) -> list[bytes | memoryview]:
         """Return what to write now, 64 KiB at most; the caller writes all of it, and asks again."""
         out: list[bytes | memoryview] = []
-        if self.error is not None:
+        if self.error is not None or self._tls_next:  # a command of another task must not leave in clear
             return out
         sending = self._sending
         size = 0
