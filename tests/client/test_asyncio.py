@@ -509,12 +509,12 @@ def test_what_tls_has_is_read_when_rows_are_asked_for(tls_server: ssl.SSLContext
         peer.answer(b"UID FETCH 2:3 (RFC822.SIZE)", *(b"* %d FETCH (UID %d RFC822.SIZE 100)" % (n, n) for n in (2, 3)))
         tag = peer.expect(b"UID FETCH 2:3 (BODY.PEEK[])")
         peer.send(rows[1] + rows[2][:16_000])  # one record
-        assert in_use.wait(5)
+        assert in_use.wait(30)
         peer.send(rows[2][16_000:] + tag + b" OK done\r\n")
         peer.log_out()
 
     async def main() -> None:
-        async with AsyncClient("localhost", server.port, ssl_context=trusting, timeout=5) as client:
+        async with AsyncClient("localhost", server.port, ssl_context=trusting, timeout=30) as client:
             await client.select("INBOX")
             received = [message.body for message in await client.fetch(1, "BODY.PEEK[]")]
             async for message in client.fetch_iter(UIDSet("2:3"), "BODY.PEEK[]"):
@@ -565,4 +565,30 @@ def test_what_was_written_is_not_kept(tls_server: ssl.SSLContext, trusting: ssl.
             assert not any(b"unlikely" in value for value in kept if isinstance(value, (bytes, bytearray)))
 
     with Server(script, tls_server) as server:
+        run(main())
+
+
+@pytest.mark.parametrize("tls", [True, "starttls"])
+def test_closed_amid_the_handshake(monkeypatch: pytest.MonkeyPatch, tls: Any) -> None:
+    hello = threading.Event()
+
+    def script(peer: Peer) -> None:
+        if tls == "starttls":
+            peer.greet(b"IMAP4rev1 STARTTLS")
+            peer.answer(b"STARTTLS")
+        peer.sock.recv(1)
+        hello.set()
+        silent(peer)
+
+    async def main() -> None:
+        client = AsyncClient("localhost", server.port, tls=tls, timeout=60)
+        connecting = asyncio.create_task(client.connect())
+        await asyncio.to_thread(hello.wait, 30)
+        async with asyncio.timeout(30):
+            await client.close()  # no LOGOUT, which would wait for the handshake
+        with pytest.raises(errors.Disconnected, match="logged out"):
+            await connecting
+
+    monkeypatch.setattr("fastimap.clients.asyncio._LOGOUT_TIMEOUT", 60)
+    with Server(script) as server:
         run(main())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import hashlib
+import os
 import select
 import socket
 import ssl
@@ -18,9 +20,10 @@ import trustme
 
 import fastimap.clients.asyncio
 import fastimap.clients.blocking_wire
-from fastimap import Client, UIDSet, errors
+from fastimap import Account, Client, UIDSet, commands, errors
+from fastimap.clients.connecting import tls_error
 from fastimap.sasl import MechanismError
-from fastimap.settings import Settings
+from fastimap.settings import Settings, settings
 from fastimap.testing import IMAPServer
 from tests.client.interfaces import Interface
 from tests.client.peers import swallow
@@ -133,16 +136,43 @@ def test_the_server_goes_amid_the_handshake(scripted: Callable[..., Any]) -> Non
         client.connect()
 
 
-def test_a_name_that_no_certificate_has(interface: Interface) -> None:
-    def connected(host: str, port: int) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        theirs.close()
-        return ours
+def _alone(host: str, port: int) -> socket.socket:
+    """A socket whose peer has gone."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    return ours
 
-    client = interface(".example.org", 993, socket=connected, timeout=10)
-    with pytest.raises(errors.TLSError, match=r"no TLS with \.example\.org"):
-        client.connect()
+
+def test_a_name_that_no_certificate_has(interface: Interface) -> None:
+    for given in (_alone, _alone("", 0)):
+        client = interface(".example.org", 993, socket=given, timeout=10)
+        with pytest.raises(errors.TLSError, match=r"no TLS with \.example\.org"):
+            client.connect()
     gc.collect()  # a ResourceWarning is an error here
+
+
+def test_a_context_that_can_not_be_made(interface: Interface, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from a bad certificate in the store of Windows; to connect again does not help."""
+
+    def made(given: Settings) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        context.load_verify_locations(cadata="no certificate")
+        return context
+
+    monkeypatch.setattr(fastimap.clients.asyncio, "client_context", made)
+    monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", made)
+    client = interface("imap.example.org", 993, socket=_alone, timeout=10)
+    with pytest.raises(errors.TLSError, match=r"no TLS with imap\.example\.org") as caught:
+        client.connect()
+    assert caught.value.advice is errors.Advice.FIX
+    gc.collect()  # a ResourceWarning is an error here
+
+
+@pytest.mark.parametrize("number", [errno.EHOSTUNREACH, errno.ENETDOWN])
+def test_a_network_that_fails_amid_the_handshake(number: int) -> None:
+    """To connect again may help."""
+    error = tls_error(settings(Account("imap.example.org")), OSError(number, os.strerror(number)))
+    assert error.advice is errors.Advice.RECONNECT
 
 
 def test_the_server_goes_before_the_handshake(interface: Interface) -> None:
@@ -227,7 +257,9 @@ def test_the_greeting_comes_with_the_end_of_the_handshake(
                 break
             except ssl.SSLWantReadError:
                 peer.send(outgoing.read())
-                incoming.write(peer.sock.recv(65536))
+                octets = peer.sock.recv(65536)
+                assert octets
+                incoming.write(octets)
         tls.write(b"* PREAUTH [CAPABILITY IMAP4rev1 X-EARLY] hello\r\n")
         peer.send(outgoing.read())
         peer.sock.recv(65536)  # LOGOUT, or the end
@@ -301,9 +333,24 @@ def test_what_comes_between_the_ok_and_the_handshake(
     monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", slowly)
     client = scripted(script, tls="starttls", timeout=20)
     began = time.monotonic()
-    with pytest.raises(errors.TLSError, match="in clear" if octets else "EOF"):
+    with pytest.raises(errors.TLSError, match="in clear" if octets else "no TLS with") as caught:
         client.connect()
+    assert caught.value.advice is (errors.Advice.FIX if octets else errors.Advice.RECONNECT)
     assert time.monotonic() - began < 15  # not the deadline
+
+
+def test_starttls_is_the_client_s_own(scripted: Callable[..., Any]) -> None:
+    """By hand it would be half of it: the server waits for TLS then, and the client for nothing."""
+
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 STARTTLS")
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    with scripted(script, tls=False, timeout=20) as client:
+        with pytest.raises(errors.StateError, match='tls="starttls"'):
+            client.run(commands.StartTLS())
+        client.noop()
 
 
 def test_what_was_learnt_before_tls_is_forgotten(

@@ -146,12 +146,15 @@ class AsyncClient(methods.AsyncClient):
         stage = "no connection to"
         try:
             async with asyncio.timeout(timeout):
-                # It reads the system's certificates; nothing is to come between the OK of STARTTLS and the handshake.
-                context = await asyncio.to_thread(client_context, given) if given.tls else None
+                context = await _context(given) if given.tls else None
+                connection = await (_connected(given) if given.socket is None and given.proxy is None else _made(given))
                 link = Link(self._protocol, Deadlines(self._protocol, given.timeouts), loop, given, context)
                 if given.tls is True:
-                    self._begin_tls(link)
-                connection = await (_connected(given) if given.socket is None and given.proxy is None else _made(given))
+                    try:
+                        self._begin_tls(link)
+                    except BaseException:
+                        connection.close()
+                        raise
                 await loop.create_connection(lambda: link, sock=connection)
                 self._link = link
                 if given.tls is True:
@@ -494,6 +497,8 @@ class AsyncClient(methods.AsyncClient):
 
     async def _secured(self, link: Link) -> None:
         error = await link.secured()
+        if isinstance(error, (ConnectionLost, TimeoutError)):
+            raise error
         if error is not None:
             raise tls_error(self._settings, error) from error
 
@@ -501,6 +506,14 @@ class AsyncClient(methods.AsyncClient):
         link, self._link = self._link, None
         if link is not None:
             await link.abort()
+
+
+async def _context(given: Settings) -> ssl.SSLContext:
+    """Return the TLS context, for STARTTLS too: between its OK and the handshake there is to be no waiting."""
+    try:
+        return await asyncio.to_thread(client_context, given)  # it reads the system's certificates
+    except ssl.SSLError as exc:
+        raise tls_error(given, exc) from exc
 
 
 async def _connected(given: Settings) -> sockets.socket:

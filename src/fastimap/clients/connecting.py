@@ -205,7 +205,8 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
             return TLSError(f"{where} goes on in clear after its OK to STARTTLS: it has no TLS, or somebody is between")
         return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
     error = TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
-    if isinstance(exc, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)):  # cut amid the handshake
+    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError) if isinstance(exc, ssl.SSLError) else OSError
+    if isinstance(exc, cut):  # amid the handshake
         error.advice = Advice.RECONNECT
     return error
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ..commands.base import AUTHENTICATED, CONNECTING, Command, Session, State
 from ..commands.select import Close, Select, Unselect
+from ..commands.session import StartTLS
 from ..errors import ConnectFailed, Disconnected, StateError, TLSError
 from ..limits import Limits
 from ..model.responses import StatusResponse, Tagged
@@ -91,6 +92,8 @@ class Outgoing:
         """Put `command` in the queue; it is sent as soon as what is in flight allows."""
         if self.error is not None:
             raise self.dead()
+        if self.established and isinstance(command, StartTLS):
+            raise StateError('the client begins TLS itself, before it logs in: give it tls="starttls"')
         pending = kind(command)
         holding = self.holding
         if (holding.hold is None and not holds.get()) or (refusal := holding.refusal(command, self.session)) is None:
@@ -117,8 +120,8 @@ class Outgoing:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is queued, in flight or half written."""
-        return not (self._queue or self._flight.by_tag or self._sending.output)
+        """Whether nothing is queued, in flight or half written, and no TLS is to be begun."""
+        return not (self._queue or self._flight.by_tag or self._sending.output or self._tls_next)
 
     @property
     def listening(self) -> bool:
@@ -310,6 +313,7 @@ class Outgoing:
         self._reader.set_tags(self._flight.by_tag)
         self._queue.clear()
         self._sending.clear()
+        self._tls_next = False
         self.session.state = State.LOGOUT
         for pending in pendings:
             self._finish(pending, None, error)
