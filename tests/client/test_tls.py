@@ -438,7 +438,7 @@ def test_silence_behind_starttls(scripted: Callable[..., Any]) -> None:
         peer.answer(b"STARTTLS")
         swallow(peer)
 
-    client = scripted(script, tls="starttls", timeout=0.4)
+    client = scripted(script, tls="starttls", timeout=2)  # all before the handshake is to be done by then
     with pytest.raises(errors.Timeout, match="no TLS with"):
         client.connect()
 
