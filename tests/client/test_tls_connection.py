@@ -124,8 +124,8 @@ def test_what_comes_with_the_handshake_is_there(tls_server: ssl.SSLContext, trus
     def pass_on() -> None:
         """Hold the server's octets back until all are there."""
         relay.sendall(theirs.recv(65536))
+        held = relay.recv(65536)
         relay.settimeout(0.2)
-        held = b""
         while True:
             try:
                 held += relay.recv(65536)
