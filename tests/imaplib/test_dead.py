@@ -173,10 +173,10 @@ def test_logout_on_a_connection_that_is_gone(connect: Connect) -> None:
 class Interrupting(Canned):
     """Ctrl-C comes after the octets."""
 
-    def _receive(self, reader: Any, more: bool = False) -> bool:
+    def _receive(self, reader: Any) -> bool:
         if not self.canned.octets:
             raise KeyboardInterrupt
-        return super()._receive(reader, more)
+        return super()._receive(reader)
 
 
 def test_an_interrupt_in_the_middle_of_a_command() -> None:

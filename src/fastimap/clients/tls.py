@@ -1,8 +1,4 @@
-"""TLS of the clients, through memory: what has arrived is received at once, and its records are read there.
-
-An `ssl.SSLSocket` makes two system calls for each record, and some servers send records of 4 KiB; asyncio's TLS keeps a
-buffer of 256 KiB for each connection.
-"""
+"""TLS of a blocking client: a connection for one who waits for it as for a non-blocking socket."""
 
 from __future__ import annotations
 
@@ -13,103 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["TLS", "TLSConnection"]
+from .._tls import TLS
 
-# Octets that are received at once, at most: few at first, for a client that asks for little.
-_RECEIVED = 4 * 1024
-_MOST_RECEIVED = 64 * 1024
-# Octets of TLS's own answers that a server may leave unread: one that demands new keys has few to wait for.
-_MOST_REPLIES = 64 * 1024
-
-
-class TLS:
-    """The client's side of TLS: records that have arrived go in, records to send come out, and nobody waits.
-
-    Attributes:
-        ssl_object: What knows the version, the cipher and the certificate.
-        buffer: Where to put what arrives, before `arrived` is called.
-        more: Whether there may be something to read, though nothing more arrives.
-    """
-
-    def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
-        """Raises ValueError and SSLError as `ssl.SSLContext.wrap_bio` does."""
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._error: Exception | None = None
-        self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
-        self.buffer: bytearray = bytearray(_RECEIVED)
-        self.more: bool = True
-        self._read = self.ssl_object.read
-
-    def handshake(self) -> bool:
-        """Go on with the handshake, and return whether it is done. Raises SSLError where it failed."""
-        try:
-            self.ssl_object.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        return True
-
-    def arrived(self, size: int) -> bool:
-        """Take the `size` octets that were received into `buffer`, none at the end; return whether they filled it."""
-        if not size:
-            self._incoming.write_eof()
-            return False
-        self._incoming.write(memoryview(self.buffer)[:size])
-        if size < len(self.buffer):
-            return False
-        if size < _MOST_RECEIVED:
-            self.buffer = bytearray(4 * size)
-        return True
-
-    @property
-    def to_send(self) -> bool:
-        """Whether there are records to send."""
-        return self._outgoing.pending > 0
-
-    def records(self) -> bytes:
-        """Return the records to send: they are the caller's now."""
-        return self._outgoing.read()
-
-    def read(self, buffer: memoryview | bytearray, most: int) -> int:
-        """Read what has arrived, up to `most` octets, into `buffer`, and return how many.
-
-        It is 0 at the end of the stream, whether TLS announced it or not. Raises SSLWantReadError where nothing is
-        there now; other errors of the stream after what came before them.
-        """
-        if self._error is not None:
-            error, self._error = self._error, None
-            raise error
-        if self._outgoing.pending > _MOST_REPLIES:
-            raise ssl.SSLError("the server makes TLS answer without end, and reads no answer")
-        read, incoming = self._read, self._incoming
-        view = memoryview(buffer)[:most]
-        size = 0
-        self.more = False
-        ended = False
-        try:
-            while size < len(view):
-                more: int = read(most, view[size:])  # type: ignore[assignment]  # with a buffer it is how many
-                size += more
-                ended = not more
-                if ended or not incoming.pending:
-                    break
-        except ssl.SSLWantReadError:
-            if not size:
-                raise
-        except ssl.SSLEOFError:  # the end came without its announcement, as from many servers
-            ended = True
-        except (OSError, ValueError) as exc:
-            if not size:
-                raise
-            # For the next call; without the frames, in which a view of the buffer would live on.
-            self._error = exc.with_traceback(None)
-        # An end that nothing came after is there to be read, too.
-        self.more = size == len(view) or ended or incoming.eof or self._error is not None
-        return size
-
-    def write(self, octets: bytes | memoryview) -> int:
-        """Make records of the first of `octets`, and return of how many. Raises SSLWantReadError, SSLError."""
-        return self.ssl_object.write(octets)
+__all__ = ["TLSConnection"]
 
 
 class TLSConnection:

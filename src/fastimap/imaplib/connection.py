@@ -162,12 +162,8 @@ class Connection(Log):
             self._reader_sock = self.sock
         return self._reader
 
-    def _receive(self, reader: ResponseReader, more: bool = False) -> bool:
-        """Give `reader` what one read from the server brings; whether the connection goes on.
-
-        `more`: a long answer is coming. TLS hands out one record at a time, often of 4 KiB: all those that have
-        arrived are read then, so that they are parsed at once.
-        """
+    def _receive(self, reader: ResponseReader) -> bool:
+        """Give `reader` what one read from the server brings; whether the connection goes on."""
         sock, patience = self.sock, self._patience
         try:
             patience.limit(sock, begun=reader.buffered > 0)
@@ -188,30 +184,10 @@ class Connection(Log):
         if not received:
             return False
         reader.buffer_updated(received)
-        if more and HAVE_SSL and isinstance(sock, ssl.SSLSocket):
-            received += self._receive_arrived(reader, sock, _PIECE - received)
         patience.moved(received)
         self._in_hand += received
         self._received += received
         return True
-
-    def _receive_arrived(self, reader: ResponseReader, sock: SSLSocket, most: int) -> int:
-        """Give `reader` up to some `most` octets that are there already; return how many came."""
-        total = 0
-        timeout = sock.gettimeout()
-        try:
-            sock.settimeout(0)
-            while total < most:
-                received = sock.recv_into(reader.get_buffer())
-                if not received:
-                    break
-                reader.buffer_updated(received)
-                total += received
-        except OSError:  # nothing is there; or the next read, which waits, will meet it again
-            pass
-        finally:
-            sock.settimeout(timeout)
-        return total
 
     @functools.cached_property
     def _patience(self) -> Patience:
@@ -270,7 +246,12 @@ class Connection(Log):
 
     def _wrap_socket(self, sock: Socket, context: SSLContext) -> SSLSocket:
         try:
-            return context.wrap_socket(sock, server_hostname=self.host or "localhost")
+            host = self.host or "localhost"
+            if _is_plain(context):
+                from .._tls import TLSSocket
+
+                return TLSSocket(sock, context, host)
+            return context.wrap_socket(sock, server_hostname=host)  # of one who has another TLS
         except BaseException as exc:
             sock.close()
             if isinstance(exc, ssl.SSLCertVerificationError):
@@ -346,6 +327,14 @@ class Connection(Log):
             return f"{self.sock.gettimeout():g}"
         except (AttributeError, OSError, TypeError, ValueError):  # no socket, or none with a timeout
             return "?"
+
+
+def _is_plain(context: SSLContext) -> bool:
+    """Whether it is the standard library that wraps sockets here, and not one in its place, or the kernel."""
+    wrapping = getattr(context, "wrap_socket", None), getattr(context, "sslsocket_class", None)
+    if any(getattr(made, "__module__", "") != "ssl" for made in wrapping):
+        return False
+    return not context.options & getattr(ssl, "OP_ENABLE_KTLS", 0)
 
 
 def _way_back(exc: ssl.SSLCertVerificationError, context: SSLContext) -> str:

@@ -73,11 +73,9 @@ class Responses(Hooks):
             reader = self._current_reader()
         try:
             line = self._drained(reader) if reader.buffered else None
-            more = False
             while line is None:
-                if not self._receive(reader, more):
+                if not self._receive(reader):
                     raise self._end_of_file(reader)
-                more = True
                 line = self._drained(reader)
         except ProtocolError as exc:
             self._refuse(exc)

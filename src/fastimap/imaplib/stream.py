@@ -53,7 +53,7 @@ class IMAP4_stream(IMAP4):
     def _peer(self) -> str:
         return repr(self.command)
 
-    def _receive(self, reader: ResponseReader, more: bool = False) -> bool:
+    def _receive(self, reader: ResponseReader) -> bool:
         room = reader.get_buffer()
         # What is there, not more, or a line, as no response ends elsewhere: it waits for nothing that will not come.
         # readinto1() does: it reads on where its file holds less than there is room for.
