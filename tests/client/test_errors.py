@@ -190,6 +190,19 @@ def test_a_refused_command_leaves_the_connection_in_step(scripted: Callable[...,
         assert client.noop() is None
 
 
+@pytest.mark.parametrize("seconds", [None, 20.0])
+def test_the_system_gives_up_first(interface: Interface, seconds: float | None) -> None:
+    """What it says is no deadline of ours, of which there may be none."""
+
+    def connect(host: str, port: int) -> socket.socket:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    client = interface("imap.example.org", socket=connect, timeout=Timeouts(connect=seconds))
+    with pytest.raises(errors.Timeout) as caught:
+        client.connect()
+    assert str(caught.value) == "no connection to imap.example.org port 993: Connection timed out"
+
+
 def test_a_socket_of_the_callers(interface: Interface) -> None:
     ours, theirs = socket.socketpair()
     with theirs:

@@ -20,7 +20,7 @@ from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
 from ..conversation.streams import FetchStream, IdleStream
-from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError, Timeout
+from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions import resume
@@ -29,7 +29,7 @@ from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
-from .connecting import attempts, client_context, connect, connect_error, tls_error, tune
+from .connecting import attempts, client_context, connect, connect_error, late, tls_error, tune
 from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
 
@@ -141,11 +141,10 @@ class AsyncClient(methods.AsyncClient):
 
     async def _connect(self) -> None:
         given = self._settings
-        timeout = given.timeouts.connect
         loop = asyncio.get_running_loop()
         stage = "no connection to"
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(given.timeouts.connect):
                 context = await _context(given) if given.tls else None
                 connection = await (_connected(given) if given.socket is None and given.proxy is None else _made(given))
                 link = Link(self._protocol, Deadlines(self._protocol, given.timeouts), loop, given, context)
@@ -165,8 +164,8 @@ class AsyncClient(methods.AsyncClient):
                 self._protocol.greeting.result()
         except ConnectionLost:
             raise
-        except TimeoutError:
-            raise Timeout(f"{stage} {given.host} port {given.port} within {timeout} s") from None
+        except TimeoutError as exc:
+            raise late(given, stage, exc) from None
         except OSError as exc:
             raise connect_error(given, exc) from exc
         resolved = await _with_secrets(given)
@@ -483,8 +482,8 @@ class AsyncClient(methods.AsyncClient):
             async with asyncio.timeout(given.timeouts.connect):
                 self._begin_tls(self._linked())
                 await self._secured(self._linked())
-        except TimeoutError:
-            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
+        except TimeoutError as exc:
+            raise late(given, "no TLS with", exc) from None
         return None
 
     def _begin_tls(self, link: Link) -> None:

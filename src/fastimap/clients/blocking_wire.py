@@ -14,9 +14,9 @@ from ..commands.base import R
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Pending, Protocol
 from ..conversation.sending import SEND_SIZE
-from ..errors import DeadlinePassed, Disconnected, StateError, Timeout
+from ..errors import DeadlinePassed, Disconnected, StateError
 from . import _blocking_methods as methods
-from .connecting import channel_bindings, client_context, tls_error
+from .connecting import channel_bindings, client_context, late, tls_error
 from .tls import TLSConnection
 
 __all__ = ["Wire"]
@@ -141,8 +141,8 @@ class Wire(methods.Client):
         given = self._settings
         try:
             self._socket = TLSConnection(self._socket, client_context(given), given.host, deadline)
-        except TimeoutError:
-            raise Timeout(f"no TLS with {given.host} port {given.port} within {given.timeouts.connect} s") from None
+        except TimeoutError as exc:
+            raise late(given, "no TLS with", exc) from None
         except (OSError, ValueError) as exc:
             raise tls_error(given, exc) from exc
 

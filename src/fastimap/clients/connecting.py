@@ -127,12 +127,20 @@ def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
     """Return the error for a connection that did not come about."""
     where = f"{settings.host} port {settings.port}"
     if isinstance(exc, TimeoutError):
-        return Timeout(f"no connection to {where} within {settings.timeouts.connect} s")
+        return late(settings, "no connection to", exc)
     if isinstance(exc, socket.gaierror) and exc.errno == socket.EAI_AGAIN:
         return ConnectFailed(f"the name {settings.host!r} can't be looked up now: {exc.strerror}")
     if isinstance(exc, socket.gaierror):
         return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}", Advice.FIX)
     return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
+
+
+def late(settings: Settings, what: str, exc: TimeoutError) -> Timeout:
+    """Return the error for a step of connecting, `what`, that took too long."""
+    where = f"{what} {settings.host} port {settings.port}"
+    if exc.errno is not None:  # the system gave up first
+        return Timeout(f"{where}: {exc.strerror}")
+    return Timeout(f"{where} within {settings.timeouts.connect} s")
 
 
 def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[tuple[_Address, float | None]]:
