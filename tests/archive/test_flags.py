@@ -46,6 +46,46 @@ def test_flags_of_all_change(mail: Mail, tmp_path: Path, hidden: tuple[str, ...]
         assert letters == {"F": 1000, "S": MANY - 1000}
 
 
+@pytest.mark.parametrize("kind", ["maildir", "jsonl", "sqlite"])
+@pytest.mark.parametrize("hidden", [(), ("QRESYNC", "CONDSTORE")], ids=str)
+@pytest.mark.parametrize(("first", "then"), [((), ("\\Seen",)), (("\\Seen", "$Junk"), ())], ids=["set", "taken"])
+def test_flags_that_a_run_died_of_and_that_are_back_at_the_server(
+    mail: Mail,
+    tmp_path: Path,
+    hidden: tuple[str, ...],
+    kind: str,
+    first: Any,
+    then: Any,
+    without: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The store has a change, the run died before that was noted, and the change was taken back."""
+    without(*hidden)
+    mail.fill("INBOX", 3, flags=first)
+    archive.pull(mail.account, store_at(tmp_path, kind))
+    mail.client.select("INBOX")
+    mail.client.set_flags(2, then)
+    store = store_at(tmp_path, kind)
+    change = store.set_flags
+
+    def die(*args: Any) -> None:
+        change(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "set_flags", die)
+    with pytest.raises(KeyboardInterrupt):
+        archive.pull(mail.account, store)
+    mail.client.set_flags(2, first)
+    mail.client.unselect()
+    report = archive.pull(mail.account, store_at(tmp_path, kind))
+    assert (report.complete, report.written) == (True, 0)
+    assert stored(tmp_path) == mail.all()
+    assert archive.pull(mail.account, store_at(tmp_path, kind)).flags == 0
+    if kind == "maildir":
+        letters = [path.name.rpartition(",")[2] for path in (tmp_path / "INBOX/cur").iterdir()]
+        assert letters == ["S" if first else ""] * 3
+
+
 @pytest.mark.parametrize("taken_out", [0, 600])
 def test_a_directory_is_not_listed_for_each(
     mail: Mail, tmp_path: Path, taken_out: int, monkeypatch: pytest.MonkeyPatch

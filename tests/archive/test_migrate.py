@@ -233,6 +233,36 @@ def test_flags_that_were_sent_and_are_gone_since_follow(mail: Mail, other: Mail,
     assert flags[2] == {"$Junk", "\\Flagged", "\\Answered"}
 
 
+@pytest.mark.parametrize(("first", "then"), [((), ("\\Seen",)), (("\\Seen", "$Junk"), ())])
+def test_flags_that_a_run_died_of_and_that_are_back_at_the_source(
+    mail: Mail, other: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: Any, then: Any
+) -> None:
+    """The destination was told of a change, the run died before that was noted, and the change was taken back."""
+    mail.fill("INBOX", 3, flags=first)
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    mail.client.select("INBOX")
+    mail.client.set_flags(2, then)
+    tell = Client.store
+
+    def die(self: Client, *args: Any, **kwargs: Any) -> Any:
+        tell(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "store", die)
+        with pytest.raises(KeyboardInterrupt):
+            archive.migrate(mail.account, other.account, state=tmp_path)
+    assert [flags for _, _, flags, _ in other.all()["INBOX"]][1] == then
+    mail.client.set_flags(2, first)
+    mail.client.unselect()
+    other.client.select("INBOX")
+    other.client.add_flags(2, "\\Answered")  # by others
+    other.client.unselect()
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    flags = {uid: set(flags) for uid, _, flags, _ in other.all()["INBOX"]}
+    assert flags == {1: set(first), 2: {*first, "\\Answered"}, 3: set(first)}
+
+
 @pytest.mark.parametrize("on_doubt", ["report", "send"])
 def test_what_the_server_may_have_changed_is_never_sent_in_silence(
     mail: Mail, other: Mail, tmp_path: Path, on_doubt: Any

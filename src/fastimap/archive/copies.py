@@ -183,6 +183,11 @@ class Copies:
         by_uid = {change.uid: change for change in changes}
         entries = [entry for entry in self._state.some(place, UIDSet(by_uid)) if not entry.gone]
         with held():
+            if self._store.flags_at_once:
+                # Should this run die of it, nobody knows what the store has, and the server may take it back: no server
+                # has flags that end with a space, so that these are other ones in any case.
+                self._state.set_flags(place, [(f"{entry.flags} ", entry.extra, entry.uid) for entry in entries])
+                self._state.commit()
             self._store.set_flags(
                 place, [(entry, by_uid[entry.uid].flags, by_uid[entry.uid].extra) for entry in entries]
             )

@@ -221,7 +221,7 @@ class Ledger(Transactions):
         )
 
     def set_flags(self, pair: Pair, flags: Iterable[tuple[str, int]]) -> None:
-        """Note the flags that messages of the source have."""
+        """Note the flags that messages of the source have, or those that the destination has or may have by now."""
         self.begin()
         self.db.executemany(f"UPDATE message SET flags = ? WHERE pair = {pair.id:d} AND uid = ?", flags)
 

@@ -317,6 +317,7 @@ class Run:
             before = {uid: (there, flags) for uid, there, flags in ledger.some(pair, block)}
             changes: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
             noted: list[tuple[str, int]] = []
+            doubted: list[tuple[str, int]] = []
             for uid, flags in source.flags(block, since):
                 there, old = before.get(uid, (None, ""))
                 if flags == old:
@@ -324,11 +325,17 @@ class Run:
                 noted.append((flags, uid))
                 if there is None:
                     continue
-                now, then = set(flags.split()), set(old.split())
-                for action, which in (("add", now - then), ("remove", then - now)):
+                now = set(flags.split())
+                then, perhaps = _told(old)
+                for action, which in (("add", now - then), ("remove", (then | perhaps) - now)):
                     if allowed := tuple(sorted(job.allowed(which))):
                         changes[action, allowed].append(there)
+                doubted.append((_in_doubt(then & now, (then | perhaps | now) - (then & now)), uid))
                 job.report.flags += 1
+            if changes:
+                # Should this run die of it, nobody knows what the destination has; the source may take it back.
+                ledger.set_flags(pair, doubted)
+                ledger.commit()
             for (action, some), uids in changes.items():
                 self.client.store(UIDSet(uids), some, action=action, silent=True)  # type: ignore[arg-type]
             ledger.set_flags(pair, noted)
@@ -402,3 +409,14 @@ class Run:
             self.report.notes.append(
                 f"it would take {-(-octets // self.sender.budget)} days, with {self.sender.budget} octets a day"
             )
+
+
+def _in_doubt(there: set[str], perhaps: set[str]) -> str:
+    """Return, for the ledger, the flags that a message has at the destination, and those that it may have."""
+    return " ".join([*sorted(there), *(f"%{flag}" for flag in sorted(perhaps))])  # no flag begins with that
+
+
+def _told(flags: str) -> tuple[set[str], set[str]]:
+    """Return what `_in_doubt` was given."""
+    words = flags.split()
+    return {word for word in words if word[0] != "%"}, {word[1:] for word in words if word[0] == "%"}

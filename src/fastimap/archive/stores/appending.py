@@ -30,6 +30,7 @@ class AppendingStore(Store):
     """A store of files that grow, one a mailbox."""
 
     suffix: ClassVar[str]
+    flags_at_once: ClassVar[bool] = False
 
     def open(self, state: State) -> None:
         super().open(state)

@@ -80,6 +80,8 @@ class Store:
     """So many messages that are in another mailbox by now are moved, and made durable, together;"""
     flags_together: ClassVar[int] = 1000
     """and so many that have other flags follow."""
+    flags_at_once: ClassVar[bool] = True
+    """Whether other flags are in it at once, also where the run dies before the state is committed."""
     commit_messages: ClassVar[int] = 1000
     """So many messages are made durable together,"""
     commit_octets: ClassVar[int] = 32 * 1024 * 1024

@@ -26,6 +26,7 @@ class EmlDirectory(Store):
 
     kind: ClassVar[str] = "eml"
     removes: ClassVar[bool] = True
+    flags_at_once: ClassVar[bool] = False
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         super().__init__(root)

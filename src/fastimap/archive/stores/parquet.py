@@ -96,6 +96,7 @@ class Parquet(Store):
     adopts: ClassVar[bool] = False
     moves_together: ClassVar[int] = 50_000
     flags_together: ClassVar[int] = 50_000
+    flags_at_once: ClassVar[bool] = False
     commit_messages: ClassVar[int] = 50_000
     commit_seconds: ClassVar[float] = 60.0
 
