@@ -7,7 +7,9 @@ buffer of 256 KiB for each connection.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
+import os
 import socket
 import ssl
 import threading
@@ -44,13 +46,14 @@ class TLS:
         ssl_object: What knows the version, the cipher and the certificate.
         buffer: Where to put what arrives, before `arrived` is called.
         more: Whether there may be something to read, though nothing more arrives.
+        error: What the next `read` raises: it came after what was read last.
     """
 
     def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
         """Raises ValueError and SSLError as `ssl.SSLContext.wrap_bio` does."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._error: Exception | None = None
+        self.error: Exception | None = None
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True
@@ -91,8 +94,8 @@ class TLS:
         It is 0 at the end of the stream, whether TLS announced it or not. Raises SSLWantReadError where nothing is
         there now; other errors of the stream after what came before them.
         """
-        if self._error is not None:
-            error, self._error = self._error, None
+        if self.error is not None:
+            error, self.error = self.error, None
             raise error
         if self._outgoing.pending > _MOST_REPLIES:
             raise ssl.SSLError("the server makes TLS answer without end, and reads no answer")
@@ -111,15 +114,16 @@ class TLS:
         except ssl.SSLWantReadError:
             if not size:
                 raise
-        except ssl.SSLEOFError:  # the end came without its announcement, as from many servers
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # many servers end without an announcement
             ended = True
         except (OSError, ValueError) as exc:
+            self.more = True  # an end is, after an error
             if not size:
                 raise
             # For the next call; without the frames, in which a view of the buffer would live on.
-            self._error = exc.with_traceback(None)
+            self.error = exc.with_traceback(None)
         # An end that nothing came after is there to be read, too.
-        self.more = size == len(view) or ended or incoming.eof or self._error is not None
+        self.more = self.more or size == len(view) or ended or incoming.eof
         return size
 
     def write(self, octets: bytes | memoryview) -> int:
@@ -130,7 +134,8 @@ class TLS:
 class TLSSocket(ssl.SSLSocket):
     """A client's socket with TLS, connected: in the place of what `ssl.SSLContext.wrap_socket` gives, and used as that.
 
-    One thread may receive while another one sends.
+    What there is to read may be in memory, where select() does not see it: `pending` says so. One thread may receive
+    while another one sends.
     """
 
     do_handshake_on_connect = True
@@ -145,11 +150,14 @@ class TLSSocket(ssl.SSLSocket):
         socket.socket.__init__(self, connection.family, connection.type, connection.proto, connection.detach())
         self._leaving: bytes | memoryview = b""  # of records: what is not sent yet
         self._taken = 0  # octets in those records, of which the sender does not know yet
+        self._begun = 0  # a hash of these
         self._flowed = 0  # octets that were received since something was sent, or little was received
         self._drained = False  # whether nothing more was there
         self._ahead = b""  # what was read to see how much there is
-        self._using = threading.Lock()  # OpenSSL's object, which is for one thread at a time
-        self._sending = threading.Lock()
+        # A signal's handler may come in between, in the same thread.
+        self._using = threading.RLock()  # OpenSSL's object, which is for one thread at a time; it never waits
+        self._sending = threading.RLock()
+        self._transmitting = self._receiving = False
         try:
             self.settimeout(timeout)
             self._tls = TLS(context, host)
@@ -169,41 +177,44 @@ class TLSSocket(ssl.SSLSocket):
             self.settimeout(timeout)
 
     def unwrap(self) -> socket.socket:
-        """End TLS on both sides, and return the connection without it. RFC 8446, section 6.1."""
+        """End TLS on both sides (RFC 8446, section 6.1), and return the socket.
+
+        There is only to close it then: IMAP has no way back from TLS, and neither has this socket.
+        """
         self._finish(self._tls.ssl_object.unwrap)
-        timeout = self.gettimeout()
-        connection = socket.socket(self.family, self.type, self.proto, self.detach())
-        connection.settimeout(timeout)
-        return connection
+        return self
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         """Read what has arrived, or what comes first, into `buffer`; return how many octets: 0 at the end."""
         _without(flags)
-        view = memoryview(buffer)
-        if view.itemsize != 1:
-            view = view.cast("B")
-        most = min(nbytes, len(view)) if nbytes else len(view)
-        if not most:
-            return 0
-        if self._ahead:
-            ahead, self._ahead = self._ahead[:most], self._ahead[most:]
-            view[: len(ahead)] = ahead
-            return len(ahead)
-        tls = self._tls
-        timeout = self.gettimeout()
-        ends = time.monotonic() + timeout if timeout else None
-        while True:
-            if not tls.more:
-                self._arrive(ends)
-            try:
-                with self._using:
-                    return tls.read(view, most)
-            except ssl.SSLWantReadError:
-                if timeout == 0:
-                    raise
-            finally:
-                if tls.to_send:
-                    self._reply()
+        if nbytes is not None and nbytes < 0:
+            raise ValueError(f"{nbytes} octets can't be read")
+        # Released at once: an exception that is kept would keep them.
+        with memoryview(buffer) as given, given.cast("B") as view:
+            most = min(nbytes or len(view), len(view))
+            if not most:
+                return 0
+            if self.fileno() == -1:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            if self._ahead:
+                size = min(most, len(self._ahead))
+                view[:size] = self._ahead[:size]
+                self._ahead = self._ahead[size:]
+                return size
+            tls = self._tls
+            ends = self._ends()
+            while True:
+                if not tls.more:
+                    self._arrive(ends)
+                try:
+                    with self._using:
+                        return tls.read(view, most)
+                except ssl.SSLWantReadError:
+                    if self.gettimeout() == 0:
+                        raise
+                finally:
+                    if tls.to_send:
+                        self._reply()
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Return what has arrived, or what comes first, up to `buflen` octets: none at the end."""
@@ -217,28 +228,42 @@ class TLSSocket(ssl.SSLSocket):
 
     def pending(self) -> int:
         """Return how many octets can be read without waiting for the connection."""
-        if not self._ahead and self._tls.more:
+        if self.fileno() == -1:
+            return 0
+        tls = self._tls
+        if not self._ahead and tls.more:
             buffer = bytearray(_MOST_RECEIVED)
-            with contextlib.suppress(ssl.SSLWantReadError), self._using:
-                self._ahead = bytes(memoryview(buffer)[: self._tls.read(buffer, len(buffer))])
+            try:
+                with self._using:
+                    size = tls.read(buffer, len(buffer))
+                self._ahead = bytes(memoryview(buffer)[:size])
+            except ssl.SSLWantReadError:
+                pass
+            except (OSError, ValueError) as exc:
+                tls.error = exc.with_traceback(None)
         return len(self._ahead)
 
     def send(self, data: Any, flags: int = 0) -> int:
-        """Send the first of `data`, and return how many octets.
+        """Send the first of `data`, 64 KiB at most, within the socket's timeout; return how many octets.
 
-        Where it breaks off, for a timeout or on a socket that does not wait, call it again with the same `data`.
+        Where it breaks off, for that or on a socket that does not wait, call it again with the same `data`.
         """
         _without(flags)
-        with self._sending, memoryview(data) as view, view.cast("B") as octets:
-            self._transmit()
+        with memoryview(data) as view, view.cast("B") as octets, self._sending:
+            if self._transmitting:
+                raise ssl.SSLError("a signal's handler can't send amid what is being sent")
+            ends = self._ends()
             self._flowed = 0
-            if not self._taken and octets:
-                with self._using:
-                    self._taken = self._tls.write(octets[:_MOST_SENT])
-                    self._leaving = self._tls.records()
-                self._transmit()
-            if self._taken > len(octets):
+            self._transmit(ends)
+            if self._taken and hash(bytes(octets[: self._taken])) != self._begun:
                 raise ssl.SSLError("what broke off is to be sent again, and not something else")
+            if not self._taken and octets:
+                self._encrypt(octets[:_MOST_SENT], ends)
+                try:
+                    self._transmit(ends)
+                except BaseException:
+                    self._begun = hash(bytes(octets[: self._taken]))
+                    raise
             taken, self._taken = self._taken, 0
             return taken
 
@@ -255,78 +280,106 @@ class TLSSocket(ssl.SSLSocket):
 
     def _finish(self, step: Callable[[], object]) -> None:
         """Do `step`, which is one of both sides', to its end."""
-        timeout = self.gettimeout()
-        ends = time.monotonic() + timeout if timeout else None
-        while True:
+        ends = self._ends()
+        done = False
+        while not done:
             try:
                 with self._using:
                     step()
+                done = True
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError:
                 with contextlib.suppress(OSError), self._sending:
-                    self._transmit()  # the server is to know why
+                    self._transmit(ends)  # the server is to know why
                 raise
-            else:
-                with self._sending:
-                    self._transmit()
-                return
             with self._sending:
-                self._transmit()
+                self._transmit(ends)
+            if not done:
+                self._arrive(ends)
+
+    def _encrypt(self, octets: memoryview, ends: float | None) -> None:
+        """Make records of `octets`, which are to be sent."""
+        while True:
+            try:
+                with self._using:
+                    self._taken = self._tls.write(octets)
+                    self._leaving = self._tls.records()
+                    return
+            except ssl.SSLWantReadError:  # the server wants another handshake, in TLS 1.2
+                if self.gettimeout() == 0 or self._receiving:
+                    raise
+            self._transmit(ends)
             self._arrive(ends)
+            self._tls.more = True
+
+    def _ends(self) -> float | None:
+        """Return the time when what begins now has had the socket's timeout."""
+        timeout = self.gettimeout()
+        return time.monotonic() + timeout if timeout else None
+
+    def _within(self, ends: float | None, call: Callable[[socket.socket, Any], int], argument: object) -> int:
+        """Do a call of the socket, until the time `ends` at most: so drips do not outlast its timeout."""
+        timeout = self.gettimeout()
+        left = None if ends is None or not timeout else ends - time.monotonic()
+        if left is None or timeout is None or left > timeout - _GRACE:
+            return call(self, argument)
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self.settimeout(left)
+        try:
+            return call(self, argument)
+        finally:
+            self.settimeout(timeout)
 
     def _arrive(self, ends: float | None) -> None:
-        """Receive once, until the time `ends` at most: so a drip of octets does not outlast the socket's timeout."""
-        timeout = self.gettimeout()
-        if self._drained and self._flowed >= _LONG and timeout != 0:
+        """Receive once."""
+        if self._drained and self._flowed >= _LONG and self.gettimeout() != 0:
             time.sleep(_PAUSE)
-        left = timeout if ends is None else ends - time.monotonic()
-        if not timeout or not left or left > timeout - _GRACE:
-            size = self._receive()
-        elif left < 0:
-            raise TimeoutError("timed out")
-        else:
-            self.settimeout(left)
-            try:
-                size = self._receive()
-            finally:
-                self.settimeout(timeout)
-        self._flowed = self._flowed + size if size >= _SMALL else 0
-        with self._using:
-            self._drained = not self._tls.arrived(size)
-
-    def _receive(self) -> int:
+        tls = self._tls
+        self._receiving = True
         try:
-            return socket.socket.recv_into(self, self._tls.buffer)
+            size = self._within(ends, socket.socket.recv_into, tls.buffer)
         except BlockingIOError:
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "nothing has arrived") from None
+        finally:
+            self._receiving = False
+        self._flowed = self._flowed + size if size >= _SMALL else 0
+        with self._using:
+            self._drained = not tls.arrived(size)
 
     def _reply(self) -> None:
-        """Send what TLS itself has to say, such as new keys; a thread that is sending does that, too."""
-        if not self._sending.acquire(blocking=False):
+        """Send what TLS itself has to say, such as new keys, as far as the socket takes it; the rest goes later."""
+        if self._transmitting:  # another thread does, or what a signal's handler has come into
             return
-        try:
-            self._transmit()
-        except OSError as exc:
-            # What the server said before it went is still to be read.
-            if exc.errno is None:
-                raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
-        finally:
-            self._sending.release()
-
-    def _transmit(self) -> None:
-        """Send the records that there are."""
-        while True:
-            if not self._leaving:
-                with self._using:
-                    self._leaving = self._tls.records()
-                if not self._leaving:
-                    return
+        with self._sending:
+            timeout = self.gettimeout()
+            self.settimeout(0)
             try:
-                size = socket.socket.send(self, self._leaving)
-            except BlockingIOError:
-                raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the socket takes no more now") from None
-            self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""
+                self._transmit(None)
+            except OSError as exc:
+                # What the server said before it went is still to be read.
+                if exc.errno is None:
+                    raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
+            finally:
+                self.settimeout(timeout)
+
+    def _transmit(self, ends: float | None) -> None:
+        """Send the records that there are."""
+        self._transmitting = True
+        try:
+            while True:
+                if not self._leaving:
+                    with self._using:
+                        self._leaving = self._tls.records()
+                    if not self._leaving:
+                        return
+                size = self._within(ends, socket.socket.send, self._leaving)
+                self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""
+        except BlockingIOError:
+            raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the socket takes no more now") from None
+        finally:
+            self._transmitting = False
 
 
 def _without(flags: int) -> None:

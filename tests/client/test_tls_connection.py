@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from fastimap.clients.tls import TLS, TLSConnection
+from fastimap._tls import TLS
+from fastimap.clients.tls import TLSConnection
 
 RECORD = 16 * 1024
 

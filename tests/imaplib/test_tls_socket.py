@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import signal
 import socket
 import ssl
 import threading
@@ -113,17 +115,17 @@ def test_records_that_have_arrived_are_received_together(
     pair: tuple[TLSSocket, ssl.SSLSocket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, server = pair
-    calls: list[int] = []
-    receive = ours._receive
+    calls: list[float | None] = []
+    arrive = ours._arrive
 
-    def counting() -> int:
-        calls.append(receive())
-        return calls[-1]
+    def counting(ends: float | None) -> None:
+        calls.append(ends)
+        arrive(ends)
 
     record = bytes(range(256)) * 16
     server.sendall(record * 16)
     assert exactly(ours.recv, 16 * len(record)) == record * 16  # there is memory for more now than for the first
-    monkeypatch.setattr(ours, "_receive", counting)
+    monkeypatch.setattr(ours, "_arrive", counting)
     for _ in range(3):
         server.sendall(record)
     assert ours.recv(65536) == record * 3
@@ -225,6 +227,7 @@ def test_one_thread_receives_while_another_sends(pair: tuple[TLSSocket, ssl.SSLS
 # Time.
 
 
+@pytest.mark.slow
 def test_the_timeout_is_for_the_whole_wait(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
     """A record that comes in drips does not outlast it."""
     ours, server = pair
@@ -283,20 +286,88 @@ def test_a_socket_that_does_not_wait(pair: tuple[TLSSocket, ssl.SSLSocket]) -> N
     assert refused
 
 
-def test_what_broke_off_is_not_followed_by_something_else(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
-    """Its records are on their way: something shorter would be taken for sent."""
+@pytest.mark.parametrize("other", [b"y", b"y" * 64 * 1024], ids=["shorter", "as long"])
+def test_what_broke_off_is_not_followed_by_something_else(pair: tuple[TLSSocket, ssl.SSLSocket], other: bytes) -> None:
+    """Its records are on their way: something else would be taken for sent."""
     ours, server = pair
-    ours.setblocking(False)
-    with contextlib.suppress(ssl.SSLWantWriteError):
+    ours.settimeout(0.05)
+    with contextlib.suppress(TimeoutError):
         while True:
-            ours.send(bytes(RECORD))
+            ours.send(b"x" * 64 * 1024)
     reader = threading.Thread(target=lambda: exactly(server.recv, 1 << 30))
     reader.start()
     ours.settimeout(LONG)
     with pytest.raises(ssl.SSLError, match="not something else"):
-        ours.send(b"x")
+        ours.send(other)
+    assert ours.send(b"x" * 64 * 1024) == 64 * 1024
     ours.shutdown(socket.SHUT_RDWR)
     reader.join()
+
+
+@pytest.mark.slow
+def test_sending_has_the_timeout_though_some_is_taken(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    ours, server = pair
+    raw = socket.socket(fileno=server.detach())
+    ours.settimeout(0.05)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            ours.send(b"x" * 64 * 1024)
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.02):
+            raw.recv(2048)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    ours.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        ours.sendall(b"x" * (4 << 20))
+    assert ours.gettimeout() == 0.5
+    over.set()
+    thread.join()
+    raw.close()
+
+
+@pytest.mark.slow
+def test_a_handler_that_sends_amid_what_is_sent(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    """It is told that it can't: what it comes into would be sent twice, or for ever."""
+    ours, server = pair
+    said: list[str] = []
+
+    def handle(*_: object) -> None:
+        try:
+            ours.sendall(b"LOGOUT")
+        except ssl.SSLError as exc:
+            said.append(str(exc))
+        threading.Thread(target=lambda: received.append(exactly(server.recv, 8 << 20))).start()
+
+    received: list[bytes] = []
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        ours.sendall(b"x" * (8 << 20))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    end = time.monotonic() + LONG
+    while not received and time.monotonic() < end:
+        time.sleep(0.001)
+    assert received == [b"x" * (8 << 20)]
+    assert len(said) == 1
+    assert "handler" in said[0]
+
+
+def test_an_answer_of_tls_itself_is_not_waited_for(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    """What was read counts, though the server takes no answer, such as new keys. Python's can't demand any."""
+    ours, server = pair
+    ours.setblocking(False)
+    with contextlib.suppress(ssl.SSLWantWriteError):
+        while True:
+            ours.send(b"x" * 64 * 1024)
+    ours.settimeout(LONG)
+    ours._tls._outgoing.write(b"x" * 100)
+    server.sendall(b"precious")
+    assert exactly(ours.recv, 8) == b"precious"
 
 
 def test_a_handshake_that_never_comes(trusting: ssl.SSLContext) -> None:
@@ -315,16 +386,38 @@ def test_a_handshake_that_never_comes(trusting: ssl.SSLContext) -> None:
 
 def test_the_end_of_tls(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
     ours, server = pair
-    plain: list[socket.socket] = []
-    thread = threading.Thread(target=lambda: plain.append(server.unwrap()))
+    thread = threading.Thread(target=server.unwrap)
     thread.start()
-    left = ours.unwrap()
+    assert ours.unwrap() is ours
     thread.join()
-    assert type(left) is socket.socket
-    assert left.gettimeout() == LONG
-    left.sendall(b"in clear")
-    assert exactly(plain[0].recv, 8) == b"in clear"
-    left.close()
+    assert ours.recv(10) == b""
+    with pytest.raises(ssl.SSLError):
+        ours.send(b"in clear")
+
+
+def test_after_its_end(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    ours, server = pair
+    server.sendall(b"0123456789")
+    assert ours.recv(4) == b"0123"
+    assert ours.pending() == 6
+    ours.close()
+    assert ours.pending() == 0
+    for call in (lambda: ours.recv(1), lambda: ours.send(b"x")):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            call()
+
+
+def test_octets_that_are_no_record(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    ours, server = pair
+    server.sendall(b"before")
+    raw = socket.socket(fileno=server.detach())
+    raw.sendall(bytes((23, 3, 3, 0, 32)) + b"x" * 32)
+    assert exactly(ours.recv, 6) == b"before"  # what was there before counts
+    assert ours.pending() == 0  # and asking is no reading
+    with pytest.raises(ssl.SSLError):
+        ours.recv(10)
+    assert ours.recv(10) == b""  # nothing is waited for
+    raw.close()
 
 
 def test_a_server_that_ends_tls(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
@@ -371,8 +464,18 @@ class _OwnSocket(ssl.SSLSocket):
     pass
 
 
+def _watched(function: Any) -> Any:
+    """As instruments do it."""
+
+    @functools.wraps(function)
+    def watching(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return watching
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["context", "socket", "kernel"])
+@pytest.mark.parametrize("kind", ["context", "socket", "kernel", "watched"])
 def test_a_tls_of_the_callers_own(
     serve: Serve, tls_server: ssl.SSLContext, authority: trustme.CA, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +483,8 @@ def test_a_tls_of_the_callers_own(
     authority.configure_trust(context)
     if kind == "socket":
         context.sslsocket_class = _OwnSocket
+    elif kind == "watched":
+        monkeypatch.setattr(ssl.SSLContext, "wrap_socket", _watched(ssl.SSLContext.wrap_socket))
     elif kind == "kernel":
         monkeypatch.setattr(ssl, "OP_ENABLE_KTLS", 8, raising=False)  # Python 3.11 has no name for it
         context.options |= 8

@@ -332,7 +332,7 @@ class Connection(Log):
 def _is_plain(context: SSLContext) -> bool:
     """Whether it is the standard library that wraps sockets here, and not one in its place, or the kernel."""
     wrapping = getattr(context, "wrap_socket", None), getattr(context, "sslsocket_class", None)
-    if any(getattr(made, "__module__", "") != "ssl" for made in wrapping):
+    if any(getattr(made, "__module__", "") != "ssl" or hasattr(made, "__wrapped__") for made in wrapping):
         return False
     return not context.options & getattr(ssl, "OP_ENABLE_KTLS", 0)
 
