@@ -37,7 +37,7 @@ class Crowd:
         self.linger = 0.0
         """Seconds that each login and each FETCH take longer."""
         self.held: dict[str, threading.Event] = {}
-        """By mailbox: until then no FETCH of it ends."""
+        """By mailbox, which not every user has: until then no FETCH of it ends."""
         self.fetching = threading.Event()
         """Bodies are being fetched."""
         self._lock = threading.Lock()
@@ -69,6 +69,24 @@ class Crowd:
     def accounts(self) -> list[Account]:
         return [self.account(user) for user in self.users]
 
+    @contextlib.contextmanager
+    def together(self, number: int) -> Iterator[None]:
+        """Hold each FETCH of INBOX while the block runs, until so many have been logged in at once."""
+        until = self.held["INBOX"] = threading.Event()
+
+        def watch() -> None:
+            while self.most < number and not until.wait(0.01):
+                pass
+            until.set()
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        try:
+            yield
+        finally:
+            until.set()
+            watching.join()
+
     def carry_out(self, session: Session, arguments: Any) -> str:
         before = session.state
         text = self._really(session, arguments)
@@ -84,7 +102,7 @@ class Crowd:
             self.fetching.set()
             time.sleep(self.linger)
             for name, until in self.held.items():
-                if session.account.mailboxes[name] is session.view.mailbox:
+                if session.account.mailboxes.get(name) is session.view.mailbox:
                     until.wait(60)
         return text
 

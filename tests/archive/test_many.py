@@ -112,7 +112,7 @@ def test_all_is_there_once_and_one_that_fails_stops_no_other(
 @pytest.mark.slow
 def test_the_cap_on_a_host(crowd: Crowd, tmp_path: Path, connections: int, per_host: int, most: int) -> None:
     crowd.linger = 0.05
-    with ThreadPoolExecutor(8) as executor:
+    with ThreadPoolExecutor(8) as executor, crowd.together(most if connections == 1 else 2):
         reports = pull_many(
             crowd.accounts(), tmp_path / "Mail", executor=executor, per_host=per_host, connections=connections
         )
@@ -280,10 +280,15 @@ def test_progress_of_other_processes_while_they_work(
 @pytest.mark.slow
 def test_a_process_that_is_killed(crowd: Crowd, tmp_path: Path) -> None:
     crowd.linger = 0.3
+    # The last account is not done before the process is killed, however long that takes.
+    killed = crowd.held["Held"] = threading.Event()
+    crowd.server.create("Held", user="u5")
+    crowd.fill("u5", 1, 9000, mailboxes=("Held",))
     with processes(2) as pool:
         reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=pool)
         next(reports)
         os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        killed.set()
         with pytest.raises(WorkersLost, match="run it again"):
             list(reports)
     crowd.linger = 0

@@ -101,9 +101,10 @@ def test_two_programs_of_one_scheduler_keep_the_cap_together(
             ended.extend(pull_many(crowd.accounts()[3:], tmp_path / "Mail", executor=own, per_host=2))
 
     thread = threading.Thread(target=other)
-    thread.start()
-    ended += pull_many(crowd.accounts()[:3], tmp_path / "Mail", executor=client, per_host=2)
-    thread.join()
+    with crowd.together(2):
+        thread.start()
+        ended += pull_many(crowd.accounts()[:3], tmp_path / "Mail", executor=client, per_host=2)
+        thread.join()
     assert [report.error for report in ended] == [None] * 6
     assert crowd.most == 2
     assert crowd.stored(tmp_path / "Mail") == crowd.sent
@@ -144,7 +145,7 @@ def test_the_scheduler_is_lost(crowd: Crowd, tmp_path: Path, client: Any) -> Non
     lost = Started()
     try:
         lost.worker()
-        with distributed.Client(lost.address, timeout=10) as own:
+        with distributed.Client(lost.address, timeout=PATIENCE) as own:
             own.wait_for_workers(1, timeout=PATIENCE)
             reports = pull_many(crowd.accounts(), tmp_path / "Mail", executor=own)
             assert next(reports).complete

@@ -8,7 +8,9 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import trustme
@@ -252,6 +254,13 @@ def test_interrupt() -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
+        # It is at work when it has started its server; before that, on a busy machine, even Python may not be there.
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        end = time.monotonic() + 60
+        while children.exists() and not children.read_text():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.01)
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=3)
         os.killpg(process.pid, signal.SIGINT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -347,11 +346,11 @@ def test_a_command_that_is_refused_at_its_turn_does_not_wait_for_the_next(
         for answer in (b"* 1 EXISTS\r\n", b"* 1 FETCH (UID 1 FLAGS ())\r\n", b""):
             peer.send(answer + peer.line().split()[0] + b" OK done\r\n")
         tag = peer.line().split()[0]
-        asked.wait(10)
+        asked.wait(30)
         peer.send(tag + b" OK done\r\n")
         peer.log_out()
 
-    with Client("127.0.0.1", serve(script).port, tls=False, timeout=3) as client:
+    with Client("127.0.0.1", serve(script).port, tls=False, timeout=10) as client:
         client.select("INBOX")
         with client.pipeline() as pipeline:
             first = pipeline.fetch([1], "FLAGS")
@@ -369,10 +368,11 @@ def test_a_pipeline_that_is_interrupted_sends_no_more(
     monkeypatch: pytest.MonkeyPatch, serve: Callable[..., Any]
 ) -> None:
     commands: list[bytes] = []
+    interrupted = threading.Event()
 
     def reply(command: bytes) -> bytes:
         commands.append(command)
-        time.sleep(0.1)  # so that the client waits
+        assert interrupted.wait(30)  # so that the client waits
         return DONE
 
     client = Client("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=10)
@@ -380,6 +380,7 @@ def test_a_pipeline_that_is_interrupted_sends_no_more(
 
     def interrupt(*args: Any) -> None:
         monkeypatch.undo()
+        interrupted.set()
         raise KeyboardInterrupt
 
     def use() -> None:

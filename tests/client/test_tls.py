@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ import trustme
 import fastimap.clients.asyncio
 import fastimap.clients.blocking_wire
 from fastimap import Account, Client, UIDSet, commands, errors
+from fastimap.clients.asyncio_wire import Link
 from fastimap.clients.connecting import tls_error
 from fastimap.sasl import MechanismError
 from fastimap.settings import Settings, settings
@@ -317,19 +319,29 @@ def test_what_comes_between_the_ok_and_the_handshake(
     scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, octets: bytes
 ) -> None:
     """The end of the connection, or octets in clear, while the client makes ready: it says so at once."""
+    come = threading.Event()
 
     def script(peer: Peer) -> None:
         peer.greet(b"IMAP4rev1 STARTTLS")
         peer.answer(b"STARTTLS")
         if octets:
             peer.send(octets)
+            come.set()
             swallow(peer)
+        else:
+            peer.close()
+            come.set()
 
     def slowly(given: Settings) -> ssl.SSLContext:
-        time.sleep(0.05)
+        assert come.wait(30)
         return ssl.create_default_context()
 
-    monkeypatch.setattr(fastimap.clients.asyncio, "client_context", slowly)
+    def begin_slowly(link: Link) -> None:
+        assert come.wait(30)
+        begin(link)
+
+    begin = Link.begin_tls
+    monkeypatch.setattr(Link, "begin_tls", begin_slowly)
     monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", slowly)
     client = scripted(script, tls="starttls", timeout=20)
     began = time.monotonic()

@@ -165,8 +165,10 @@ def test_more_than_the_socket_takes(pair: Pair) -> None:
     sent = bytes(range(256)) * 8000
     received = bytearray()
 
+    full = threading.Event()
+
     def take() -> None:
-        time.sleep(0.1)
+        full.wait(30)
         while len(received) < len(sent):
             received.extend(pair.server.recv(65536))
 
@@ -180,6 +182,7 @@ def test_more_than_the_socket_takes(pair: Pair) -> None:
             rest = rest[pair.ours.send(rest) :]
         except ssl.SSLWantWriteError:  # nothing of `rest` counts as sent yet, though its records may be on their way
             refusals += 1
+            full.set()
             time.sleep(0.001)
     reader.join()
     assert bytes(received) == sent

@@ -87,5 +87,7 @@ def test_the_bed_notices() -> None:
 
 
 def test_the_bed_goes_on_behind_a_scenario_that_does_not_end() -> None:
-    jobs = [(scenario, False) for scenario in SCENARIOS[:2]]
+    # They take the standard library seconds, so that no answer is there in time, however busy the machine is.
+    names = ("time: a greeting octet by octet", "time: a tagged answer octet by octet")
+    jobs = [(scenario, False) for scenario in SCENARIOS if str(scenario) in names]
     assert run("imaplib", "", jobs, wall_limit=0.001) == [("took more than 0.001 seconds", 0.0)] * 2

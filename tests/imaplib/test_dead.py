@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import threading
 from types import FrameType
@@ -14,7 +15,7 @@ from fastimap.imaplib import sending
 from fastimap.testing import IMAPServer
 from tests.imaplib.canned import Canned
 from tests.imaplib.conftest import Connect, Serve
-from tests.imaplib.scripted import Peer
+from tests.imaplib.scripted import PATIENCE, Peer, Script
 
 pytestmark = pytest.mark.usefixtures("implementation", "nothing_left_open")
 
@@ -60,9 +61,17 @@ class Waiting:
         peer.expect_end()
 
 
+def impatient(connect: Connect, script: Script, timeout: float = 0.5) -> imaplib.IMAP4:
+    """A client whose timeout holds from here on: a busy machine has time for the greeting."""
+    client = connect(script, timeout=PATIENCE)
+    assert client.sock.gettimeout() == PATIENCE
+    client.sock.settimeout(timeout)
+    return client
+
+
 @pytest.mark.slow
 def test_a_timeout(connect: Connect) -> None:
-    client = connect(Waiting(), timeout=0.5)
+    client = impatient(connect, Waiting())
     with pytest.raises(imaplib.IMAP4.abort) as caught:
         client.noop()
     assert isinstance(caught.value, TimeoutError)
@@ -79,7 +88,7 @@ def test_a_timeout(connect: Connect) -> None:
     "octets", [b"* 1 FETCH (X {10}\r\nabc", b"* 1 FETCH (X {3}\r\nabc)", b"* 1 EX", b"* 1 EXISTS\r\n"]
 )
 def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) -> None:
-    client = connect(Waiting(octets), timeout=0.5)
+    client = impatient(connect, Waiting(octets))
     with pytest.raises(imaplib.IMAP4.abort, match=r"command: NOOP => timed out after 0\.5 seconds"):
         client.noop()
     assert client.sock.fileno() == -1
@@ -89,8 +98,9 @@ def test_a_timeout_in_the_middle_of_a_response(connect: Connect, octets: bytes) 
 @pytest.mark.slow
 def test_a_timeout_in_the_middle_of_a_response_read_directly(connect: Connect) -> None:
     """Without a command, only the first line can be read again."""
-    client = connect(Waiting(b"* 1 FETCH (X {10}\r\nabc"), timeout=0.5)
+    client = impatient(connect, Waiting(b"* 1 FETCH (X {10}\r\nabc"))
     client.send(b"x IDLE\r\n")
+    assert select.select([client.sock], [], [], PATIENCE)[0]
     with pytest.raises(imaplib.IMAP4.abort, match=r"\Atimed out after 0\.5 seconds") as caught:
         client._get_response()
     assert isinstance(caught.value, TimeoutError)
@@ -100,7 +110,7 @@ def test_a_timeout_in_the_middle_of_a_response_read_directly(connect: Connect) -
 
 @pytest.mark.slow
 def test_a_timeout_while_waiting_for_a_continuation_request(connect: Connect) -> None:
-    client = connect(Waiting(), timeout=0.5)
+    client = impatient(connect, Waiting())
     client.state = "AUTH"
     with pytest.raises(TimeoutError, match="command: APPEND => timed out"):
         client.append("INBOX", None, None, b"x")
@@ -117,7 +127,7 @@ def test_a_timeout_while_sending(connect: Connect) -> None:
         peer.send(b"+ go\r\n")
         over.wait()  # and read nothing
 
-    client = connect(script, timeout=0.2)
+    client = impatient(connect, script, 0.2)
     client.state = "AUTH"
     with pytest.raises(TimeoutError, match="command: APPEND => timed out"):
         client.append("INBOX", None, None, 50_000_000 * b"x", translate_line_endings=False)
@@ -269,7 +279,7 @@ def test_a_socket_error(connect: Connect) -> None:
 @pytest.mark.slow
 def test_connecting_again(connect: Connect, serve: Serve) -> None:
     """The same object will do, as some libraries do it."""
-    client = connect(Waiting(), timeout=0.5)
+    client = impatient(connect, Waiting())
     with pytest.raises(TimeoutError):
         client.noop()
 

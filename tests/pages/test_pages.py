@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import ssl
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,10 +56,12 @@ def coming_from(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
         stage.names["client"].select("INBOX")
         server.append("INBOX", mail("ann@example.org", "before"))
         stage.names["client"].noop()  # brings the events of an earlier command
-        later = threading.Timer(0.5, server.append, ("INBOX", mail("bob@example.org", "new")))
-        later.start()
+        commands = stage.names["client"].counters.commands
+        stage.when(  # it waits, and has forgotten what the SELECT has brought
+            lambda: stage.names["client"].counters.commands >= commands + 2,
+            lambda: server.append("INBOX", mail("bob@example.org", "new")),
+        )
         assert stage.run(wait) == "1 hello\n2 before\n3 new\n"
-        later.join()
         assert not stage.names["client"].search(stage.names["unseen"])
 
 

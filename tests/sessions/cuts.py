@@ -180,7 +180,7 @@ def measure(kind: Kind, mailbox: Mailbox) -> None:
 
 def strike(server: Server, way: Way) -> None:
     """Kill the server's IMAP processes, or stop them for longer than the deadlines."""
-    struck = server.processes() if isinstance(server, Cyrus) else _processes_of_dovecot(server)
+    struck = _processes(server)
     for process in struck:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL if way == "kill" else signal.SIGSTOP)
@@ -196,6 +196,20 @@ def thawed() -> None:
     """Wait until the processes that were stopped have gone on."""
     while _thaws:
         _thaws.pop().join()
+
+
+def at_work(server: Server) -> bool:
+    """Return whether one of the server's IMAP processes runs, or waits for a processor or the disk."""
+    for process in _processes(server):
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            if state not in ("S", "I", "Z"):
+                return True
+    return False
+
+
+def _processes(server: Server) -> list[int]:
+    return server.processes() if isinstance(server, Cyrus) else _processes_of_dovecot(server)
 
 
 def _processes_of_dovecot(server: Server) -> list[int]:

@@ -20,6 +20,7 @@ from fastimap.sessions.follow import Follow, LateMessages, MailboxGone, MailboxR
 from fastimap.sessions.retry import no_waits
 from fastimap.testing import IMAPServer
 from tests.servers.dovecot import Dovecot
+from tests.sessions.test_cursor import Clock
 from tests.support.cuts import Cut, proxied
 
 pytestmark = pytest.mark.usefixtures("implementation")
@@ -50,7 +51,7 @@ def subject(message: Any) -> str:
     return message.envelope.subject or ""
 
 
-def all_of(account: Account, path: Path, **options: Any) -> list[str]:
+def all_of(account: Account, path: Path | SQLiteCursor, **options: Any) -> list[str]:
     """Do everything that there is; return the subjects."""
     found = []
     with follow(account, cursor=path, **{"start": "all", **options}, once=True) as mail:
@@ -363,7 +364,7 @@ def test_cuts_while_it_fetches_and_waits(dovecot: Dovecot, account: Account, pat
             password=account.password,
             tls=False,
             mechanism="LOGIN",
-            timeout=2,
+            timeout=20,
         )
         found = []
         with follow(there, cursor=path, start="all", retry=Retry(burst=1000), **QUICK) as mail:
@@ -377,14 +378,31 @@ def test_cuts_while_it_fetches_and_waits(dovecot: Dovecot, account: Account, pat
         assert found == [*map(str, range(20)), "more"]
 
 
+def renewed(path: Path, clock: Clock, lease: float) -> bool:
+    """Return whether all leases were renewed at the present time of a cursor's clock."""
+    db = sqlite3.connect(path, timeout=30)
+    (ends,) = db.execute("SELECT min(until) FROM fastimap_messages WHERE state = 'leased'").fetchone()
+    db.close()
+    return float(ends) >= clock.now + lease
+
+
 def test_a_slow_handler_keeps_its_lease(account: Account, path: Path) -> None:
+    """Of three leases' time by the cursors' clock, which goes on where it was renewed: a machine may be slow."""
     send(account, "a")
-    with follow(account, cursor=path, start="all", lease=2) as mail:
+    clock, lease = Clock(), 0.6
+    mine, others = SQLiteCursor(path, clock=clock), SQLiteCursor(path, clock=clock)
+    with follow(account, cursor=mine, start="all", lease=lease) as mail:
         for message in mail:
-            time.sleep(3)
-            assert all_of(account, path) == []  # another worker does not get it
+            for _ in range(4):
+                clock.now += 0.75 * lease
+                end = time.monotonic() + 30
+                while not renewed(path, clock, lease) and time.monotonic() < end:
+                    time.sleep(0.01)
+            assert all_of(account, others) == []  # another worker does not get it
             message.done()
             mail.stop()
+    mine.close()
+    others.close()
 
 
 def test_asyncfollow(account: Account, path: Path) -> None:
@@ -490,14 +508,17 @@ def test_asyncfollow_that_is_cancelled_gives_all_back(account: Account, path: Pa
     send(account, "a", "b")
 
     async def main() -> None:
+        at_work = asyncio.Event()
+
         async def work() -> None:
             async with AsyncFollow(account, cursor=path, start="all") as mail:
                 async for message in mail:
+                    at_work.set()
                     await asyncio.sleep(60)
                     await message.done()
 
         task = asyncio.ensure_future(work())
-        await asyncio.sleep(1)
+        await asyncio.wait_for(at_work.wait(), 30)
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,8 +41,7 @@ def appended(
         client.select("Drafts")
         before = proxy.octets[0]
         result = client.append("INBOX", data, **more)
-        time.sleep(0.05)  # the proxy counts after it has sent
-        octets = [before, proxy.octets[0], proxy.octets[1]]
+        octets = [before, *proxy.octets]
         assert client.session.mailbox == "Drafts"
         client.noop()
         return result, octets

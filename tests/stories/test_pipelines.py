@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, errors
+from fastimap import AsyncClient, Client, Timeouts, errors
 from fastimap.testing import IMAPServer
 from tests.client.peers import DONE, converse, flags_row
 
@@ -59,23 +59,24 @@ def test_a_search_that_reports_how_far_it_is(scripted: Callable[..., Any]) -> No
         peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
         peer.select()
         tag = peer.expect(b"UID FETCH 1 (FLAGS)")
-        for _ in range(4):
-            time.sleep(0.3)
+        for _ in range(5):
+            time.sleep(0.5)
             peer.send(b"* OK Searched 39% of the mailbox\r\n")
         peer.send(flags_row(1) + tag + b" OK done\r\n")
         peer.expect(b"UID FETCH 2 (FLAGS)")
         peer.expect_end()
 
-    client = scripted(script, timeout=1)
+    client = scripted(script, timeout=Timeouts(connect=30, response=2))
     client.select("INBOX")
-    assert client.fetch(1, "FLAGS")[0].uid == 1  # after 1.2 s
-    with pytest.raises(errors.Timeout, match=r"no answer within 1 s .*; nothing had arrived"):
+    assert client.fetch(1, "FLAGS")[0].uid == 1  # after 2.5 s
+    with pytest.raises(errors.Timeout, match=r"no answer within 2 s .*; nothing had arrived"):
         client.fetch(2, "FLAGS")
 
 
 @pytest.mark.slow
 def test_what_had_arrived(scripted: Callable[..., Any]) -> None:
-    client = scripted(converse(lambda command: flags_row(1) + flags_row(2) if b"FETCH" in command else DONE), timeout=1)
+    script = converse(lambda command: flags_row(1) + flags_row(2) if b"FETCH" in command else DONE)
+    client = scripted(script, timeout=Timeouts(connect=30, response=2))
     client.select("INBOX")
     with pytest.raises(errors.Timeout, match=r"2 responses \(\d+ octets\) had arrived"):
         client.fetch("1:3", "FLAGS")

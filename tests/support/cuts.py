@@ -84,16 +84,24 @@ class Proxy:
         self._selector.register(self._alarm, selectors.EVENT_READ)
         self._connections: list[_Connection] = []
         self.cuts: deque[Cut | None] = deque()
+        self.once: Cut | None = None
+        """What happens to each further connection until it was done to one: some may end before it comes to that."""
         self.at_server: Callable[[Way], None] = lambda way: None
         """Does what "kill" and "freeze" say to the server's processes."""
         self.connections = 0
         """Number of connections that were accepted."""
-        self.octets = [0, 0]
-        """Octets passed on to servers, and to clients."""
+        self._passed_on = [0, 0]
+        self._passing_on = threading.Lock()
         self.done: list[Cut] = []
         """The cuts that were made."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    @property
+    def octets(self) -> list[int]:
+        """Octets passed on to servers, and to clients: those that somebody has received are counted."""
+        with self._passing_on:
+            return [*self._passed_on]
 
     def close(self) -> None:
         self._bell.send(b"x")
@@ -145,7 +153,8 @@ class Proxy:
         for sock in (client, server):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(client, server, self.cuts.popleft() if self.cuts else None)
+        cut = self.cuts.popleft() if self.cuts else None if self.done else self.once
+        connection = _Connection(client, server, cut)
         self._connections.append(connection)
         self._watch(connection)
 
@@ -209,11 +218,12 @@ class Proxy:
                 self._flush(connection, half)
                 return
             half.waiting = octets[:before]
-            with contextlib.suppress(OSError):
-                half.target.setblocking(True)
-                half.target.sendall(half.waiting)
-            half.waiting = b""
-            self.octets[half.to_client] += before
+            with self._passing_on:
+                with contextlib.suppress(OSError):
+                    half.target.setblocking(True)
+                    half.target.sendall(half.waiting)
+                half.waiting = b""
+                self._passed_on[half.to_client] += before
             if cut.way == "rst":
                 connection.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self._close(connection)
@@ -231,7 +241,9 @@ class Proxy:
         if not half.waiting or connection.resume_at:
             return
         try:
-            size = half.target.send(half.waiting)
+            with self._passing_on:
+                size = half.target.send(half.waiting)
+                self._passed_on[half.to_client] += size
         except BlockingIOError:
             return
         except OSError:
@@ -239,7 +251,6 @@ class Proxy:
             return
         half.waiting = half.waiting[size:]
         half.passed += size
-        self.octets[half.to_client] += size
 
     def _close(self, connection: _Connection) -> None:
         self._connections.remove(connection)

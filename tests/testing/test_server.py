@@ -61,7 +61,7 @@ def test_close_ends_every_session_and_thread() -> None:
         idle.send(b"x IDLE\r\n")
         idle.readline()
         silent = imaplib.IMAP4(server.host, server.port, timeout=10)
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before  # of those, some may just end
     assert idle.readline() == silent.readline() == b""
     idle.shutdown()
     silent.shutdown()
