@@ -120,6 +120,52 @@ def test_wake_looks_now(server: IMAPServer, path: Path) -> None:
     assert seen == ["wake", "a"]
 
 
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+def test_a_wake_that_comes_as_the_wait_begins(
+    server: IMAPServer, path: Path, monkeypatch: pytest.MonkeyPatch, colour: str
+) -> None:
+    """All has been looked at, and nothing is waited for yet: it counts as one that comes a moment later."""
+    account = Account(server.host, server.port, user="user", password="password", tls=False, mechanism="LOGIN")
+    with Client(account) as client:
+        client.create_mailbox("Support")
+    seen: list[str] = []
+
+    def woken(mail: Any) -> Any:
+        note = mail.at
+
+        def at(connection: Any, name: Any, until: float | None = None) -> None:
+            note(connection, name, until)
+            if name == "waiting" and not seen:
+                seen.append("wake")
+                send(account, "a", mailbox="Support")
+                mail.wake()
+
+        monkeypatch.setattr(mail, "at", at)
+        return mail
+
+    options: dict[str, Any] = {"cursor": path, "start": "new", "connections": 1, **FOR_EVER}
+
+    async def main() -> None:
+        async with asyncio.timeout(60), AsyncFollow(account, ["Support", "INBOX"], **options) as mail:
+            async for message in woken(mail):
+                seen.append(subject(message))
+                await message.done()
+                mail.stop()
+
+    if colour == "asyncio":
+        asyncio.run(main())
+    else:
+        with follow(account, ["Support", "INBOX"], **options) as mail:
+            overdue = threading.Timer(60, mail.stop)
+            overdue.start()
+            for message in woken(mail):
+                seen.append(subject(message))
+                message.done()
+                mail.stop()
+            overdue.cancel()
+    assert seen == ["wake", "a"]
+
+
 def test_an_extended_lease_outlives_the_program(account: Account, path: Path) -> None:
     """Two messages of a program that died: the one that it extended is its own longer than the other."""
     send(account, "kept", "lost")

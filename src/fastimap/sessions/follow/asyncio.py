@@ -211,7 +211,7 @@ class AsyncFollow(BaseFollow):
                 await self._pause(seconds)
             return None
         if isinstance(step, Rest):
-            return await self._rest(client, step.seconds)
+            return await self._rest(client, step.seconds, step.wakes)
         if isinstance(step, Rows):
             rows = step.stream.take()
             while not rows and not step.stream.done:
@@ -222,12 +222,12 @@ class AsyncFollow(BaseFollow):
             self.at(connection, "connecting")
         return await client._do(step)
 
-    async def _rest(self, client: AsyncClient, seconds: float) -> Any:
+    async def _rest(self, client: AsyncClient, seconds: float, wakes: int) -> Any:
         events = client.take_events()
         if events:
             return events
         clock = asyncio.get_running_loop().time
-        deadline, wakes = clock() + seconds, self.wakes
+        deadline = clock() + seconds
         stream = IdleStream(client._protocol, renew=RENEW, poll=_NOOP)
         link = client._linked()
         try:

@@ -300,7 +300,7 @@ class Follow(BaseFollow):
         except Exception as exc:
             one.error = exc
             return
-        one.until = time.monotonic() + step.seconds
+        one.until = time.monotonic() + step.seconds if self.wakes == step.wakes else 0.0
         self._hear(one)
 
     def _wait(self, deadline: float | None) -> None:

@@ -95,6 +95,8 @@ class Rest:
     """
 
     seconds: float
+    wakes: int
+    """The wakes that all was looked at after: with another one there is nothing to wait for."""
 
 
 @dataclass(slots=True)
@@ -148,12 +150,15 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
     notified = len(watches) == 1
     checked = False
     there = len(watches) == 1
+    wakes = follow.wakes
     while True:
         protocol = client.protocol
         try:
             if not there:
                 yield from _all_there(watches)
                 there = True
+            if len(due) == len(watches):
+                wakes = follow.wakes
             for watch in due:
                 yield from _visit(follow, client, watch)
             if follow.once:
@@ -170,7 +175,7 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
                 if due:
                     continue
             checked = False
-            due = yield from _wait(follow, client, watches, notified)
+            due = yield from _wait(follow, client, watches, notified, wakes)
             attempts.progress()
         except _Final as final:
             raise final.error from None
@@ -214,18 +219,19 @@ def _notify(client: Persistence, watches: Sequence[Watch]) -> Generator[Any, Any
     return True
 
 
-def _wait(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], notified: bool) -> Steps[list[Watch]]:
-    """Wait until there is something to look at; return where."""
+def _wait(
+    follow: BaseFollow, client: Persistence, watches: Sequence[Watch], notified: bool, wakes: int
+) -> Steps[list[Watch]]:
+    """Wait until there is something to look at; return where. All was looked at after so many `wakes`."""
     poll = follow.poll if notified else min(follow.poll, follow.status_poll)
     poll_at = follow.clock() + poll
     wall = time.time() - follow.clock()
     retry_at = yield from _next_end(follow, watches)
     follow.at(client, "waiting")
     while True:
-        wakes = follow.wakes
         until = min(poll_at, retry_at)
         left = min(until - follow.clock(), _LOOK_AT_CLOCK)
-        events = yield Rest(max(left, 0.0))
+        events = yield Rest(max(left, 0.0), wakes)
         due = yield from _news(follow, client, watches, events)
         now = follow.clock()
         if abs(time.time() - now - wall) > _JUMP or follow.wakes != wakes:
