@@ -196,14 +196,6 @@ def left(group: int) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
-def heed_ctrl_c(parent: int) -> list[str]:
-    """Return the processes for accounts that do not yet leave Ctrl-C to their parent: Python itself is beginning."""
-    command = ["pgrep", "-P", str(parent), "-f", "spawn_main"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    ignored = {pid: Path(f"/proc/{pid}/status").read_text().partition("SigIgn:")[2].split()[0] for pid in found}
-    return [pid for pid, signals in ignored.items() if not int(signals, 16) & 1 << signal.SIGINT - 1]
-
-
 @pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.slow
@@ -220,10 +212,6 @@ def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: sig
     )
     assert crowd.fetching.wait(60)
     if number is signal.SIGINT:
-        end = time.monotonic() + 30
-        while heed_ctrl_c(program.pid):  # one may be at work long before another
-            assert time.monotonic() < end
-            time.sleep(0.05)
         os.killpg(program.pid, number)  # as a terminal does
     else:
         program.send_signal(number)
@@ -239,6 +227,24 @@ def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: sig
     crowd.linger = 0
     assert pull(run, accounts, str(tmp_path / "Mail")).returncode == 0
     assert stored(crowd, tmp_path / "Mail") == crowd.sent
+
+
+@pytest.mark.slow
+def test_ctrl_c_as_the_processes_begin(crowd: Crowd, tmp_path: Path) -> None:
+    """Python itself begins in them, and says nothing of it."""
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    arguments = ["pull", "--insecure", "--accounts", accounts, str(tmp_path / "Mail"), "--jobs", "2"]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "fastimap", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    command = ["pgrep", "-P", str(program.pid), "-f", "spawn_main"]
+    while program.poll() is None and len(subprocess.run(command, capture_output=True, check=False).stdout.split()) < 1:
+        pass
+    os.killpg(program.pid, signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert len(said.splitlines()) == 1
+    assert "the same command goes on" in said
 
 
 @pytest.mark.slow

@@ -150,25 +150,20 @@ def _executor(options: argparse.Namespace) -> Iterator[Any]:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
-        pool = ProcessPoolExecutor(
-            options.jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_leave_signals_to_the_parent
-        )
+        from .processes import Processes, leave_interrupts_to_the_parent, without_complaints
+
+        pool = ProcessPoolExecutor(options.jobs, mp_context=Processes(), initializer=leave_interrupts_to_the_parent)
         try:
             yield pool
             pool.shutdown()
         except BaseException:
+            without_complaints()
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()  # what it has done stays done
             raise
     else:
         yield None
-
-
-def _leave_signals_to_the_parent() -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _dask(options: argparse.Namespace) -> Any:
