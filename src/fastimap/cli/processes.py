@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.context
 import signal
+import sys
 import threading
 from concurrent.futures import InvalidStateError
 
@@ -12,13 +13,15 @@ __all__ = ["Processes", "leave_interrupts_to_the_parent", "without_complaints"]
 
 class _Process(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
-        # A process has its parent's mask: that of a terminal's signals comes to it too, and Python itself is beginning.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+        if sys.platform == "win32":
+            super().start()
+            return
+        # A process has its parent's mask: what a terminal says to all comes to it too, and Python itself is beginning.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             super().start()
         finally:
-            if mask is not None:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Processes(multiprocessing.context.SpawnContext):
