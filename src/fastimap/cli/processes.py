@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from concurrent.futures import InvalidStateError
+from typing import ClassVar
 
 __all__ = ["Processes", "leave_interrupts_to_the_parent", "without_complaints"]
 
@@ -27,7 +28,7 @@ class _Process(multiprocessing.context.SpawnProcess):
 class Processes(multiprocessing.context.SpawnContext):
     """What `concurrent.futures.ProcessPoolExecutor` makes its processes by."""
 
-    Process = _Process
+    Process: ClassVar[type[_Process]] = _Process
 
 
 def leave_interrupts_to_the_parent() -> None:
