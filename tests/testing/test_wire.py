@@ -127,9 +127,9 @@ def test_limits_end_the_session_with_a_bye(server: IMAPServer, wire: Wire) -> No
     other = Wire(server)
     with other.socket, other.lines:
         other.line()
-        other.send(b"a " + b"x" * 2_000_000)
         # The server may reset the connection for what it has not read.
         with suppress(ConnectionError):
+            other.send(b"a " + b"x" * 2_000_000)
             assert other.line().startswith(b"* BYE [TOOBIG] ")
 
 
