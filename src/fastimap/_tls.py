@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import math
 import os
+import select
 import socket
 import ssl
+import sys
 import threading
 import time
 
@@ -31,6 +34,7 @@ _MOST_SENT = 64 * 1024
 _MOST_REPLIES = 64 * 1024
 # Seconds by which a wait may be late, so that a socket's timeout need not be set for each receiving.
 _GRACE = 0.1
+_DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up and go on
 # for each takes longer than to parse it. So many octets make it long, fewer are an answer of its own, and so many
 # seconds are waited.
@@ -213,7 +217,7 @@ class TLSSocket(ssl.SSLSocket):
                     if self.gettimeout() == 0:
                         raise
                 finally:
-                    if tls.to_send:
+                    if self._leaving or tls.to_send:
                         self._reply()
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
@@ -258,8 +262,8 @@ class TLSSocket(ssl.SSLSocket):
             if self._taken and hash(bytes(octets[: self._taken])) != self._begun:
                 raise ssl.SSLError("what broke off is to be sent again, and not something else")
             if not self._taken and octets:
-                self._encrypt(octets[:_MOST_SENT], ends)
                 try:
+                    self._encrypt(octets[:_MOST_SENT], ends)
                     self._transmit(ends)
                 except BaseException:
                     self._begun = hash(bytes(octets[: self._taken]))
@@ -324,13 +328,18 @@ class TLSSocket(ssl.SSLSocket):
         left = None if ends is None or not timeout else ends - time.monotonic()
         if left is None or timeout is None or left > timeout - _GRACE:
             return call(self, argument)
-        if left <= 0:
+        # Not by a shorter timeout of the socket: another thread may be waiting by it.
+        if left <= 0 or not self._ready(left, writing=call is socket.socket.send):
             raise TimeoutError("timed out")
-        self.settimeout(left)
-        try:
-            return call(self, argument)
-        finally:
-            self.settimeout(timeout)
+        return call(self, argument)
+
+    def _ready(self, seconds: float, *, writing: bool) -> bool:
+        """Wait so long at most; return whether the socket has something, or takes something."""
+        if sys.platform == "win32":
+            return any(select.select([] if writing else [self], [self] if writing else [], [], seconds))
+        poll = select.poll()
+        poll.register(self, select.POLLOUT if writing else select.POLLIN)
+        return bool(poll.poll(math.ceil(seconds * 1000)))
 
     def _arrive(self, ends: float | None) -> None:
         """Receive once."""
@@ -350,22 +359,20 @@ class TLSSocket(ssl.SSLSocket):
 
     def _reply(self) -> None:
         """Send what TLS itself has to say, such as new keys, as far as the socket takes it; the rest goes later."""
-        if self._transmitting:  # another thread does, or what a signal's handler has come into
+        if not self._sending.acquire(blocking=False):  # another thread sends these too, and may wait for the server
             return
-        with self._sending:
-            timeout = self.gettimeout()
-            self.settimeout(0)
-            try:
-                self._transmit(None)
-            except OSError as exc:
-                # What the server said before it went is still to be read.
-                if exc.errno is None:
-                    raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
-            finally:
-                self.settimeout(timeout)
+        try:
+            if not self._transmitting:  # else this is a signal's handler, which has come into that
+                self._transmit(None, waits=False)
+        except OSError as exc:
+            # What the server said before it went is still to be read.
+            if exc.errno is None:
+                raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
+        finally:
+            self._sending.release()
 
-    def _transmit(self, ends: float | None) -> None:
-        """Send the records that there are."""
+    def _transmit(self, ends: float | None, *, waits: bool = True) -> None:
+        """Send the records that there are; unless it `waits`, as far as the socket takes them."""
         self._transmitting = True
         try:
             while True:
@@ -374,7 +381,12 @@ class TLSSocket(ssl.SSLSocket):
                         self._leaving = self._tls.records()
                     if not self._leaving:
                         return
-                size = self._within(ends, socket.socket.send, self._leaving)
+                if waits:
+                    size = self._within(ends, socket.socket.send, self._leaving)
+                elif self._ready(0, writing=True):
+                    size = socket.socket.send(self, self._leaving, _DO_NOT_WAIT)
+                else:
+                    return
                 self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""
         except BlockingIOError:
             raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the socket takes no more now") from None

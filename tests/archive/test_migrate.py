@@ -263,6 +263,37 @@ def test_flags_that_a_run_died_of_and_that_are_back_at_the_source(
     assert flags == {1: set(first), 2: {*first, "\\Answered"}, 3: set(first)}
 
 
+@pytest.mark.parametrize(
+    "dies", [KeyboardInterrupt, errors.CommandError("STORE", b"a", "NO", None, "not now")], ids=["dies", "refused"]
+)
+def test_flags_of_what_was_found_are_told_though_a_run_dies_of_them(
+    mail: Mail, other: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: Any
+) -> None:
+    """The source has said nothing of them since a run that was complete, and never will."""
+    octets = mail.fill("INBOX", 3, flags=("\\Flagged",))
+    archive.migrate(mail.account, other.account, state=tmp_path)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.db.execute("DELETE FROM message WHERE uid = 2")  # of another program, as it seems
+    ledger.close()
+    other.client.select("INBOX")
+    other.client.remove_flags(2, "\\Flagged")
+    other.client.unselect()
+
+    def die(*args: Any, **kwargs: Any) -> Any:
+        raise dies
+
+    with no_waits(), monkeypatch.context() as patched:
+        patched.setattr(Client, "store", die)
+        if dies is KeyboardInterrupt:
+            with pytest.raises(KeyboardInterrupt):
+                archive.migrate(mail.account, other.account, state=tmp_path)
+        else:
+            assert not archive.migrate(mail.account, other.account, state=tmp_path).complete
+    assert archive.migrate(mail.account, other.account, state=tmp_path).complete
+    assert kept(other) == kept(mail)
+    assert len(octets) == 3
+
+
 @pytest.mark.parametrize("on_doubt", ["report", "send"])
 def test_what_the_server_may_have_changed_is_never_sent_in_silence(
     mail: Mail, other: Mail, tmp_path: Path, on_doubt: Any

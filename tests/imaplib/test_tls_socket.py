@@ -335,6 +335,41 @@ def test_sending_has_the_timeout_though_some_is_taken(pair: tuple[TLSSocket, ssl
 
 
 @pytest.mark.slow
+def test_two_threads_leave_the_timeout_as_it_is(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    """Both wait for drips, and for a part of the time each."""
+    ours, server = pair
+    server.sendall(b"x")
+    assert ours.recv(1) == b"x"
+    raw = socket.socket(fileno=server.detach())
+    ours.settimeout(1.0)
+    over = threading.Event()
+
+    def drip() -> None:
+        raw.settimeout(0.05)
+        raw.sendall(bytes((23, 3, 3, 64, 0)))
+        while not over.wait(0.01):
+            with contextlib.suppress(TimeoutError):
+                raw.sendall(b"x")
+                raw.recv(2048)
+
+    def send() -> None:
+        with contextlib.suppress(TimeoutError):
+            ours.sendall(b"x" * (8 << 20))
+
+    threads = [threading.Thread(target=drip), threading.Thread(target=send)]
+    for thread in threads:
+        thread.start()
+    with pytest.raises(TimeoutError):
+        ours.recv(10)
+    assert ours.gettimeout() == 1.0
+    threads[1].join()
+    assert ours.gettimeout() == 1.0
+    over.set()
+    threads[0].join()
+    raw.close()
+
+
+@pytest.mark.slow
 def test_a_handler_that_sends_amid_what_is_sent(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
     """It is told that it can't: what it comes into would be sent twice, or for ever."""
     ours, server = pair

@@ -17,9 +17,11 @@ from ..errors import StoreError
 from ..system import make_private
 from ..transactions import Transactions
 
-__all__ = ["Intent", "Ledger", "Pair"]
+__all__ = ["IN_DOUBT", "Intent", "Ledger", "Pair"]
 
 FORMAT = 2
+IN_DOUBT = "%"
+"""Among the flags of a message: those before it are there, those behind it perhaps. No flag is that."""
 _PATIENCE = 60.0
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -185,6 +187,11 @@ class Ledger(Transactions):
                 "SELECT uid, there, flags FROM message WHERE pair = ? AND uid BETWEEN ? AND ? ORDER BY uid",
                 (pair.id, low, high),
             ).fetchall()
+
+    def in_doubt(self, pair: Pair) -> UIDSet:
+        """Return the messages of which it is not known what flags they have at the destination."""
+        query = "SELECT uid FROM message WHERE pair = ? AND instr(' ' || flags || ' ', ?)"
+        return UIDSet(uid for (uid,) in self.db.execute(query, (pair.id, f" {IN_DOUBT} ")))
 
     def intend(self, pair: Pair, intents: Iterable[Intent]) -> None:
         """Note messages that are about to be sent, durably; those that were before stay as they are."""

@@ -19,7 +19,7 @@ from ..options import most_deleted
 from ..report import MailboxReport, Report
 from .besides import annotated, granted
 from .jobs import Job
-from .ledger import Ledger
+from .ledger import IN_DOUBT, Ledger
 from .matching import Destined, paired
 from .names import Shape, mapped
 from .options import Options
@@ -181,7 +181,7 @@ class Run:
             return
         self.watch.begin(job.box.name, len(todo))
         self._follow(source, job, known, pair.mod_sequence)
-        self._follow(source, job, matched & ledger.uids(pair), None)
+        self._follow(source, job, ledger.in_doubt(pair) & uids, None)
         got: set[int] = set()
 
         def batches() -> Generator[list[Taken], None, None]:
@@ -284,8 +284,8 @@ class Run:
                 ledger.place(pair, {uid: at for uid, at in pairs.items() if uid in unplaced})
                 new = [uid for uid in pairs if uid in todo and uid not in unplaced]
                 # Flags follow, from those on with which we sent it; those that others gave it stay.
-                flags = {uid: intent.flags for uid, intent in intents.items()}
-                ledger.insert(pair, [(uid, pairs[uid], flags.get(uid, "")) for uid in new])
+                flags = {uid: _in_doubt((), intent.flags.split()) for uid, intent in intents.items()}
+                ledger.insert(pair, [(uid, pairs[uid], flags.get(uid, IN_DOUBT)) for uid in new])
                 report.present += len(new)
                 report.moved += len(new)
                 done |= UIDSet(new)
@@ -322,15 +322,17 @@ class Run:
                 there, old = before.get(uid, (None, ""))
                 if flags == old:
                     continue
-                noted.append((flags, uid))
-                if there is None:
-                    continue
                 now = set(flags.split())
                 then, perhaps = _told(old)
+                doubt = _in_doubt(then & now, (then | perhaps | now) - (then & now))
+                if there is None:  # where it is, a later run may know
+                    noted.append((doubt, uid))
+                    continue
+                noted.append((flags, uid))
                 for action, which in (("add", now - then), ("remove", (then | perhaps) - now)):
                     if allowed := tuple(sorted(job.allowed(which))):
                         changes[action, allowed].append(there)
-                doubted.append((_in_doubt(then & now, (then | perhaps | now) - (then & now)), uid))
+                doubted.append((doubt, uid))
                 job.report.flags += 1
             if changes:
                 # Should this run die of it, nobody knows what the destination has; the source may take it back.
@@ -411,12 +413,13 @@ class Run:
             )
 
 
-def _in_doubt(there: set[str], perhaps: set[str]) -> str:
+def _in_doubt(there: Iterable[str], perhaps: Iterable[str]) -> str:
     """Return, for the ledger, the flags that a message has at the destination, and those that it may have."""
-    return " ".join([*sorted(there), *(f"%{flag}" for flag in sorted(perhaps))])  # no flag begins with that
+    return " ".join([*sorted(there), IN_DOUBT, *sorted(perhaps)])
 
 
 def _told(flags: str) -> tuple[set[str], set[str]]:
     """Return what `_in_doubt` was given."""
     words = flags.split()
-    return {word for word in words if word[0] != "%"}, {word[1:] for word in words if word[0] == "%"}
+    end = words.index(IN_DOUBT) if IN_DOUBT in words else len(words)
+    return set(words[:end]), set(words[end + 1 :])

@@ -411,7 +411,7 @@ class StoreSource(Source):
         for entry in self._entries(uids):
             octets = self.octets(entry.uid) or b""
             found = message_id_of(octets)
-            yield About(entry.uid, entry.size, found, entry.flags, _moment(entry.date))
+            yield About(entry.uid, entry.size, found, entry.flags.rstrip(), _moment(entry.date))
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         taken: list[Taken] = []
@@ -422,7 +422,7 @@ class StoreSource(Source):
                 reason = ""
             except LookupError as exc:
                 octets, reason = None, f"the store has it no more: {exc}"
-            taken.append(Taken(entry.uid, octets, entry.flags, _moment(entry.date), reason))
+            taken.append(Taken(entry.uid, octets, entry.flags.rstrip(), _moment(entry.date), reason))
             size += len(octets or b"")
             if len(taken) >= _TOGETHER or size >= _OCTETS:
                 yield taken
@@ -440,7 +440,7 @@ class StoreSource(Source):
 
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
         for entry in self._entries(uids):
-            yield entry.uid, entry.flags
+            yield entry.uid, entry.flags.rstrip()
 
 
 def _moment(seconds: int | None) -> datetime | None:
