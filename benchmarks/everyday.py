@@ -68,6 +68,8 @@ ROWS = {
     for row in (
         Row("one NOOP, µs", "noop", operations.MESSAGE, 1000, goal="1x"),
         Row("FETCH of one message of 5 KB, µs", "message", operations.MESSAGE, 1000, goal="1x"),
+        Row("one NOOP over TLS, µs", "noop", operations.MESSAGE, 1000, goal="1x", link="tls"),
+        Row("FETCH of one message over TLS, µs", "message", operations.MESSAGE, 1000, goal="1x", link="tls"),
         Row("bodies over TLS from Dovecot, µs each", "bodies", "", 5000, goal="2x", link="dovecot"),
         Row("bodies, reads of 4 KiB, µs each", "bodies", BODIES, 5000, goal="2x", link="4 KiB", clients=CLIENTS[:-1]),
         Row("bodies, full reads, µs each", "bodies", BODIES, 5000, goal="10x", clients=CLIENTS[:-1]),

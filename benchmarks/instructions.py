@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.client import Job, Unavailable, last_line
-from benchmarks.operations import CLIENTS, OPERATIONS, PARSED
+from benchmarks.operations import CLIENTS, OPERATIONS, PARSED, TLS
 from benchmarks.replay import Account, replay_server
 from benchmarks.workloads import record
 
@@ -101,7 +101,7 @@ def _environment(tree: Path, client: str) -> dict[str, str]:
 
 
 def _operation(tree: Path, plain: Account, tls: Account, operation: str, client: str) -> float:
-    account = tls if operation == "record" else plain
+    account = tls if operation == "record" or operation.endswith(TLS) else plain
     job = {"client": client, "operation": operation, "port": account.port, "cafile": account.cafile}
     counts = []
     # The Python twin's rows take hundreds of times the instructions: an eighth of them is counted as exactly.
@@ -175,7 +175,7 @@ def _show(operation: str, counts: Counts, base: Counts) -> dict[str, float]:
         if change is not None:
             changes[f"{operation} by {client}"] = change
         cells = [_cell(now, 14, 0), _cell(now_ratio, 11), _cell(then, 14, 0), _cell(then_ratio, 11), _cell(change, 9)]
-        print(f"{operation:10} {client:15}", *cells, flush=True)
+        print(f"{operation:12} {client:15}", *cells, flush=True)
     return changes
 
 
@@ -207,7 +207,7 @@ def main() -> int:
     counts: Counts = {}
     grown = []
     wanted = [operation.removeprefix("iter ") for operation in options.only] + options.only
-    print(f"{'':10} {'':15} {'instructions':>14} {'to imaplib':>11} {'base':>14} {'to imaplib':>11} {'now/base':>9}")
+    print(f"{'':12} {'':15} {'instructions':>14} {'to imaplib':>11} {'base':>14} {'to imaplib':>11} {'now/base':>9}")
     for operation, row in count(options.tree.resolve(), dict.fromkeys(wanted), clients, notes):
         counts[operation] = row
         changes = _show(operation, counts, base["counts"])

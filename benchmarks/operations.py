@@ -24,9 +24,13 @@ PARSED = ("a", "b", "d")
 MESSAGE = "d/16"
 """The mailbox of which one message is fetched: the sixteen together have 80 KiB."""
 
+TLS = ", TLS"
+
 OPERATIONS = {
     "noop": 400,
     "message": 200,
+    "noop, TLS": 400,
+    "message, TLS": 200,
     "a": 4000,
     "b": 2000,
     "d": 2000,
@@ -38,16 +42,16 @@ OPERATIONS = {
 }
 """How often each is done.
 
-"noop" is a NOOP; "message" a FETCH of one message of some 5 KB; "a", "b", "d" are rows of the workload, of one FETCH,
-kept; "read" are rows of which every value is read that IMAPClient's have, made to the same extent: dates are datetimes,
-addresses octets; "record" is a TLS record of 4 KiB of d: a turn of the loop; "iter" are rows by fetch_iter(), none
-kept.
+"noop" is a NOOP; "message" a FETCH of one message of some 5 KB, both also over TLS; "a", "b", "d" are rows of the
+workload, of one FETCH, kept; "read" are rows of which every value is read that IMAPClient's have, made to the same
+extent: dates are datetimes, addresses octets; "record" is a TLS record of 4 KiB of d: a turn of the loop; "iter" are
+rows by fetch_iter(), none kept.
 """
 
 
 def mailbox(operation: str, times: int) -> str:
     """The recording that an operation is done on."""
-    if operation in ("noop", "message"):
+    if operation.removesuffix(TLS) in ("noop", "message"):
         return MESSAGE
     if operation == "record":
         return f"d/{max(times * 4 // 5, 1)}"  # a message of 5 KiB and its framing
@@ -83,7 +87,7 @@ def _imaplib(client: str, operation: str, times: int, port: int, context: ssl.SS
     connection.login("user", "secret")
     connection.select(mailbox(operation, times), readonly=True)
     items = _items(operation)
-    match operation:
+    match operation.removesuffix(TLS):
         case "noop":
             return lambda: [connection.noop() for _ in range(times)]
         case "message":
@@ -97,7 +101,7 @@ def _imapclient(client: str, operation: str, times: int, port: int, context: Any
     connection.login("user", "secret")
     exists = connection.select_folder(mailbox(operation, times), readonly=True)[b"EXISTS"]
     items = _items(operation).strip("()").split()
-    match operation:
+    match operation.removesuffix(TLS):
         case "noop":
             return lambda: [connection.noop() for _ in range(times)]
         case "message":
@@ -127,7 +131,7 @@ def _client(client: str, operation: str, times: int, port: int, context: Any) ->
         for _ in connection.fetch_iter(every, *items):
             pass
 
-    match operation:
+    match operation.removesuffix(TLS):
         case "noop":
             return lambda: [connection.noop() for _ in range(times)]
         case "message":
@@ -155,7 +159,8 @@ def _async_client(client: str, operation: str, times: int, port: int, context: A
         async for _ in connection.fetch_iter(every, *items):
             pass
 
-    chosen = iterate if operation.startswith("iter") else {"noop": noops, "message": messages}.get(operation, rows)
+    one = {"noop": noops, "message": messages}.get(operation.removesuffix(TLS), rows)
+    chosen = iterate if operation.startswith("iter") else one
     return lambda: runner.run(chosen())
 
 

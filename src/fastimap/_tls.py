@@ -41,6 +41,9 @@ _DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _LONG = 256 * 1024
 _SMALL = 1024
 _PAUSE = 0.00025
+# What a socket does without TLS.
+_RECEIVE: Any = socket.socket.recv_into
+_SEND: Any = socket.socket.send
 
 
 class TLS:
@@ -48,6 +51,8 @@ class TLS:
 
     Attributes:
         ssl_object: What knows the version, the cipher and the certificate.
+        outgoing: The records to send.
+        write: A function that makes records of octets, and returns of how many. Raises SSLWantReadError, SSLError.
         buffer: Where to put what arrives, before `arrived` is called.
         more: Whether there may be something to read, though nothing more arrives.
         error: What the next `read` raises: it came after what was read last.
@@ -56,12 +61,14 @@ class TLS:
     def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
         """Raises ValueError and SSLError as `ssl.SSLContext.wrap_bio` does."""
         self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
+        self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()
         self.error: Exception | None = None
-        self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=host)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True
-        self._read = self.ssl_object.read
+        self._view = memoryview(self.buffer)
+        self._read: Callable[[int, memoryview | bytearray], int] = self.ssl_object.read  # type: ignore[assignment]
+        self.write: Callable[[bytes | memoryview], int] = self.ssl_object.write
 
     def handshake(self) -> bool:
         """Go on with the handshake, and return whether it is done. Raises SSLError where it failed."""
@@ -76,21 +83,13 @@ class TLS:
         if not size:
             self._incoming.write_eof()
             return False
-        self._incoming.write(memoryview(self.buffer)[:size])
+        self._incoming.write(self._view[:size])
         if size < len(self.buffer):
             return False
         if size < _MOST_RECEIVED:
             self.buffer = bytearray(4 * size)
+            self._view = memoryview(self.buffer)
         return True
-
-    @property
-    def to_send(self) -> bool:
-        """Whether there are records to send."""
-        return self._outgoing.pending > 0
-
-    def records(self) -> bytes:
-        """Return the records to send: they are the caller's now."""
-        return self._outgoing.read()
 
     def read(self, buffer: memoryview | bytearray, most: int) -> int:
         """Read what has arrived, up to `most` octets, into `buffer`, and return how many.
@@ -101,20 +100,19 @@ class TLS:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        if self._outgoing.pending > _MOST_REPLIES:
+        if self.outgoing.pending > _MOST_REPLIES:
             raise ssl.SSLError("the server makes TLS answer without end, and reads no answer")
         read, incoming = self._read, self._incoming
-        view = memoryview(buffer)[:most]
+        most = min(most, len(buffer))
         size = 0
         self.more = False
         ended = False
         try:
-            while size < len(view):
-                more: int = read(most, view[size:])  # type: ignore[assignment]  # with a buffer it is how many
+            size = more = read(most, buffer)
+            while more and size < most and incoming.pending:
+                more = read(most - size, memoryview(buffer)[size:])
                 size += more
-                ended = not more
-                if ended or not incoming.pending:
-                    break
+            ended = not more
         except ssl.SSLWantReadError:
             if not size:
                 raise
@@ -127,12 +125,8 @@ class TLS:
             # For the next call; without the frames, in which a view of the buffer would live on.
             self.error = exc.with_traceback(None)
         # An end that nothing came after is there to be read, too.
-        self.more = self.more or size == len(view) or ended or incoming.eof
+        self.more = self.more or size == most or ended or incoming.eof
         return size
-
-    def write(self, octets: bytes | memoryview) -> int:
-        """Make records of the first of `octets`, and return of how many. Raises SSLWantReadError, SSLError."""
-        return self.ssl_object.write(octets)
 
 
 class TLSSocket(ssl.SSLSocket):
@@ -190,35 +184,39 @@ class TLSSocket(ssl.SSLSocket):
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         """Read what has arrived, or what comes first, into `buffer`; return how many octets: 0 at the end."""
-        _without(flags)
+        if flags:
+            raise _without_flags()
         if nbytes is not None and nbytes < 0:
             raise ValueError(f"{nbytes} octets can't be read")
-        # Released at once: an exception that is kept would keep them.
-        with memoryview(buffer) as given, given.cast("B") as view:
-            most = min(nbytes or len(view), len(view))
-            if not most:
-                return 0
-            if self.fileno() == -1:
-                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-            if self._ahead:
-                size = min(most, len(self._ahead))
-                view[:size] = self._ahead[:size]
-                self._ahead = self._ahead[size:]
-                return size
-            tls = self._tls
-            ends = self._ends()
-            while True:
-                if not tls.more:
-                    self._arrive(ends)
-                try:
-                    with self._using:
-                        return tls.read(view, most)
-                except ssl.SSLWantReadError:
-                    if self.gettimeout() == 0:
-                        raise
-                finally:
-                    if self._leaving or tls.to_send:
-                        self._reply()
+        if type(buffer) is not memoryview or buffer.format != "B" or buffer.ndim != 1:
+            # Released at once: an exception that is kept would keep them.
+            with memoryview(buffer) as given, given.cast("B") as view:
+                return self.recv_into(view, nbytes)
+        most = nbytes or len(buffer)
+        if not buffer:
+            return 0
+        if self.fileno() == -1:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        if self._ahead:
+            size = min(most, len(buffer), len(self._ahead))
+            buffer[:size] = self._ahead[:size]
+            self._ahead = self._ahead[size:]
+            return size
+        tls = self._tls
+        timeout = self.gettimeout()
+        ends = time.monotonic() + timeout if timeout else None
+        while True:
+            if not tls.more:
+                self._arrive(ends)
+            try:
+                with self._using:
+                    return tls.read(buffer, most)
+            except ssl.SSLWantReadError:
+                if self.gettimeout() == 0:
+                    raise
+            finally:
+                if self._leaving or tls.outgoing.pending:
+                    self._reply()
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """Return what has arrived, or what comes first, up to `buflen` octets: none at the end."""
@@ -252,18 +250,38 @@ class TLSSocket(ssl.SSLSocket):
 
         Where it breaks off, for that or on a socket that does not wait, call it again with the same `data`.
         """
-        _without(flags)
-        with memoryview(data) as view, view.cast("B") as octets, self._sending:
+        if flags:
+            raise _without_flags()
+        if type(data) is bytes:
+            return self._send(data)
+        with memoryview(data) as view, view.cast("B") as octets:
+            return self._send(octets)
+
+    def _send(self, octets: bytes | memoryview) -> int:
+        with self._sending:
             if self._transmitting:
                 raise ssl.SSLError("a signal's handler can't send amid what is being sent")
-            ends = self._ends()
+            timeout = self.gettimeout()
+            ends = time.monotonic() + timeout if timeout else None
             self._flowed = 0
-            self._transmit(ends)
+            if self._leaving or self._tls.outgoing.pending:
+                self._transmit(ends)
             if self._taken and hash(bytes(octets[: self._taken])) != self._begun:
                 raise ssl.SSLError("what broke off is to be sent again, and not something else")
             if not self._taken and octets:
+                tls = self._tls
                 try:
-                    self._encrypt(octets[:_MOST_SENT], ends)
+                    while not self._taken:
+                        try:
+                            with self._using:
+                                self._taken = tls.write(octets[:_MOST_SENT])
+                                self._leaving = tls.outgoing.read()
+                        except ssl.SSLWantReadError:  # the server wants another handshake, in TLS 1.2
+                            if timeout == 0 or self._receiving:
+                                raise
+                            self._transmit(ends)
+                            self._arrive(ends)
+                            tls.more = True
                     self._transmit(ends)
                 except BaseException:
                     self._begun = hash(bytes(octets[: self._taken]))
@@ -273,8 +291,10 @@ class TLSSocket(ssl.SSLSocket):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of `data`; the socket's timeout is for each 64 KiB of it."""
+        sent = self._send(data) if type(data) is bytes and not flags else 0
+        if sent and sent == len(data):
+            return
         with memoryview(data) as view, view.cast("B") as octets:
-            sent = 0
             while sent < len(octets):
                 sent += self.send(octets[sent:], flags)
 
@@ -284,7 +304,8 @@ class TLSSocket(ssl.SSLSocket):
 
     def _finish(self, step: Callable[[], object]) -> None:
         """Do `step`, which is one of both sides', to its end."""
-        ends = self._ends()
+        timeout = self.gettimeout()
+        ends = time.monotonic() + timeout if timeout else None
         done = False
         while not done:
             try:
@@ -302,34 +323,14 @@ class TLSSocket(ssl.SSLSocket):
             if not done:
                 self._arrive(ends)
 
-    def _encrypt(self, octets: memoryview, ends: float | None) -> None:
-        """Make records of `octets`, which are to be sent."""
-        while True:
-            try:
-                with self._using:
-                    self._taken = self._tls.write(octets)
-                    self._leaving = self._tls.records()
-                    return
-            except ssl.SSLWantReadError:  # the server wants another handshake, in TLS 1.2
-                if self.gettimeout() == 0 or self._receiving:
-                    raise
-            self._transmit(ends)
-            self._arrive(ends)
-            self._tls.more = True
-
-    def _ends(self) -> float | None:
-        """Return the time when what begins now has had the socket's timeout."""
-        timeout = self.gettimeout()
-        return time.monotonic() + timeout if timeout else None
-
-    def _within(self, ends: float | None, call: Callable[[socket.socket, Any], int], argument: object) -> int:
+    def _within(self, ends: float, call: Callable[[socket.socket, Any], int], argument: object) -> int:
         """Do a call of the socket, until the time `ends` at most: so drips do not outlast its timeout."""
         timeout = self.gettimeout()
-        left = None if ends is None or not timeout else ends - time.monotonic()
-        if left is None or timeout is None or left > timeout - _GRACE:
+        left = ends - time.monotonic()
+        if not timeout or left > timeout - _GRACE:
             return call(self, argument)
         # Not by a shorter timeout of the socket: another thread may be waiting by it.
-        if left <= 0 or not self._ready(left, writing=call is socket.socket.send):
+        if left <= 0 or not self._ready(left, writing=call is _SEND):
             raise TimeoutError("timed out")
         return call(self, argument)
 
@@ -348,7 +349,7 @@ class TLSSocket(ssl.SSLSocket):
         tls = self._tls
         self._receiving = True
         try:
-            size = self._within(ends, socket.socket.recv_into, tls.buffer)
+            size = _RECEIVE(self, tls.buffer) if ends is None else self._within(ends, _RECEIVE, tls.buffer)
         except BlockingIOError:
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "nothing has arrived") from None
         finally:
@@ -375,28 +376,27 @@ class TLSSocket(ssl.SSLSocket):
         """Send the records that there are; unless it `waits`, as far as the socket takes them."""
         self._transmitting = True
         try:
-            while True:
-                if not self._leaving:
+            outgoing = self._tls.outgoing
+            while self._leaving or outgoing.pending:
+                leaving = self._leaving
+                if not leaving:
                     with self._using:
-                        self._leaving = self._tls.records()
-                    if not self._leaving:
+                        self._leaving = leaving = outgoing.read()
+                if not waits:
+                    if not self._ready(0, writing=True):
                         return
-                if waits:
-                    size = self._within(ends, socket.socket.send, self._leaving)
-                elif self._ready(0, writing=True):
-                    size = socket.socket.send(self, self._leaving, _DO_NOT_WAIT)
+                    size = _SEND(self, leaving, _DO_NOT_WAIT)
                 else:
-                    return
-                self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""
+                    size = _SEND(self, leaving) if ends is None else self._within(ends, _SEND, leaving)
+                self._leaving = memoryview(leaving)[size:] if size < len(leaving) else b""
         except BlockingIOError:
             raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the socket takes no more now") from None
         finally:
             self._transmitting = False
 
 
-def _without(flags: int) -> None:
-    if flags:
-        raise ValueError("there are no flags under TLS")
+def _without_flags() -> ValueError:
+    return ValueError("there are no flags under TLS")
 
 
 def _of_the_object(name: str, found: object) -> Any:

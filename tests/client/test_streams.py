@@ -829,6 +829,18 @@ class _Little(socket.socket):
         self._next = self.after_pause
 
 
+class _Slow(_Little):
+    """After each piece nothing is there, for once."""
+
+    _given = False
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        self._given = not self._given
+        if not self._given and self._held:
+            raise BlockingIOError
+        return super().recv_into(buffer, nbytes, flags)
+
+
 class _Transport:
     """A transport that counts how often it is to pause."""
 
@@ -858,32 +870,54 @@ class _Transport:
 def test_asyncio_waits_for_more_than_the_next_piece(
     implementation: str, serve: Callable[..., Server], messages: int, after_pause: int, pauses: range
 ) -> None:
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # it reads by recv_into()
+        assert runner.run(_fetched(serve, _Slow(), messages, after_pause))[0] in pauses
+
+
+def test_asyncio_looks_at_once_at_all_that_has_come(implementation: str, serve: Callable[..., Server]) -> None:
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        pauses, taken = runner.run(_fetched(serve, _Little(), 150, 4096))
+    assert pauses == 0
+    assert 750_000 < sum(taken) < 770_000
+    # 4 KiB each while the answer may be a short one, then as much as there is room for.
+    assert len(taken) < 65536 // 4096 + 770_000 // 65536 + 5
+
+
+async def _fetched(
+    serve: Callable[..., Server], connection: _Little, messages: int, after_pause: int
+) -> tuple[int, list[int]]:
+    """Fetch messages of 5000 octets through `connection`.
+
+    Return how often reading was paused, and what the protocol was given at a time.
+    """
     body = b"x" * 5000
-    made: list[_Little] = []
+    connection.after_pause = after_pause
+    taken: list[int] = []
 
     def reply(command: bytes) -> bytes:
         rows = (b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, body) for uid in asked_for(command))
         return b"".join(rows) + DONE
 
     def connected(host: str, port: int) -> _Little:
-        made.append(_Little())
-        made[0].after_pause = after_pause
-        made[0].connect((host, port))
-        return made[0]
+        connection.connect((host, port))
+        return connection
 
-    async def main() -> None:
-        port = serve(converse(reply)).port
-        async with AsyncClient("127.0.0.1", port, tls=False, socket=connected, timeout=10) as client:
-            await client.select("INBOX")
-            assert client._link is not None
-            client._link.transport = transport = _Transport(client._link.transport, made[0])
-            made[0].to_come = True
-            rows = await client.fetch(range(1, messages + 1), "BODY.PEEK[]")
-            assert [row.body for row in rows] == [body] * messages
-            assert transport.pauses in pauses
+    port = serve(converse(reply)).port
+    async with AsyncClient("127.0.0.1", port, tls=False, socket=connected, timeout=10) as client:
+        await client.select("INBOX")
+        assert client._link is not None
+        client._link.transport = transport = _Transport(client._link.transport, connection)
+        take = client._protocol.buffer_updated
 
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # it reads by recv_into()
-        runner.run(main())
+        def counted(size: int) -> None:
+            taken.append(size)
+            take(size)
+
+        client._protocol.buffer_updated = counted  # type: ignore[assignment, method-assign]
+        connection.to_come = True
+        rows = await client.fetch(range(1, messages + 1), "BODY.PEEK[]")
+        assert [row.body for row in rows] == [body] * messages
+        return transport.pauses, taken
 
 
 def test_all_that_a_slow_link_has_brought_is_looked_at_once(

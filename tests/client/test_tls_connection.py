@@ -241,7 +241,7 @@ def test_octets_that_are_no_record(pair: Pair) -> None:
 def test_answers_that_the_server_does_not_read(trusting: ssl.SSLContext) -> None:
     """As many as no server has a use for: their memory has a bound. Python's servers can't demand any."""
     tls = TLS(trusting, "localhost")
-    tls._outgoing.write(b"x" * 64 * 1024)
+    tls.outgoing.write(b"x" * 64 * 1024)
     with pytest.raises(ssl.SSLWantReadError):
         tls.read(bytearray(10), 10)  # it says hello, too
     with pytest.raises(ssl.SSLError, match="without end"):

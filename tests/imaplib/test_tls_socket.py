@@ -405,7 +405,7 @@ def test_an_answer_of_tls_itself_is_not_waited_for(pair: tuple[TLSSocket, ssl.SS
         while True:
             ours.send(b"x" * 64 * 1024)
     ours.settimeout(LONG)
-    ours._tls._outgoing.write(b"x" * 100)
+    ours._tls.outgoing.write(b"x" * 100)
     server.sendall(b"precious")
     assert exactly(ours.recv, 8) == b"precious"
 

@@ -154,6 +154,8 @@ class AsyncClient(methods.AsyncClient):
                     except BaseException:
                         connection.close()
                         raise
+                if isinstance(loop, asyncio.SelectorEventLoop):
+                    link.connection = connection
                 await loop.create_connection(lambda: link, sock=connection)
                 self._link = link
                 if given.tls is True:

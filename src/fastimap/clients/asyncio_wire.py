@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -43,6 +44,8 @@ class Link(asyncio.BufferedProtocol):
         context: ssl.SSLContext | None,
     ) -> None:
         self.transport: Any = None
+        self.connection: socket.socket | None = None
+        """What the transport reads from, where the client may read from it too."""
         self.ready = False
         """Whether the client's beginning (greeting, TLS, login) is done."""
         self._protocol = protocol
@@ -53,8 +56,12 @@ class Link(asyncio.BufferedProtocol):
         self._tls: TLS | None = None
         self._handshake: asyncio.Future[Exception | None] | None = None
         """Of TLS, while that is under way; what it failed by."""
+        self._buffer: memoryview | bytearray | None = None
+        """What the transport receives into, amid a long answer."""
         self._flowed = 0
         """Octets that were received since something was sent."""
+        self._patient = _LONG
+        """So many of them make the answer long enough to wait for more."""
         self._piece = 0
         """The piece after which more was waited for, where it was the last one; in octets."""
         self._unwritten: bytes | memoryview = b""
@@ -81,10 +88,20 @@ class Link(asyncio.BufferedProtocol):
             self._shake_hands(self._tls)
 
     def get_buffer(self, sizehint: int) -> Any:
-        return self._protocol.get_buffer(sizehint) if self._tls is None else self._tls.buffer
+        if self._tls is not None:
+            return self._tls.buffer
+        self._buffer = None
+        buffer = self._protocol.get_buffer(sizehint)
+        if self._flowed >= _GATHERED:
+            self._buffer = buffer
+        return buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._tls is None:
+            if self._buffer is not None and self.connection is not None:
+                buffer, self._buffer = self._buffer, None
+                nbytes = self._gather(self.connection, buffer, nbytes)
+                del buffer  # while a view lives, a literal's memory can't grow in place
             self._protocol.buffer_updated(nbytes)
             self._received(nbytes)
             return
@@ -94,6 +111,20 @@ class Link(asyncio.BufferedProtocol):
         else:
             self._read(self._tls)
             self._received(nbytes)
+
+    def _gather(self, connection: socket.socket, buffer: memoryview | bytearray, size: int) -> int:
+        """Receive what else is there behind `size` octets, rather than a piece in each round of the loop.
+
+        Return how many octets there are then.
+        """
+        with contextlib.suppress(OSError), memoryview(buffer) as view:  # an error is the transport's, as is the end
+            while size < len(view):
+                with view[size:] as room:
+                    more = connection.recv_into(room)
+                if not more:
+                    break
+                size += more
+        return size
 
     def eof_received(self) -> bool:
         if self._tls is None:
@@ -135,9 +166,9 @@ class Link(asyncio.BufferedProtocol):
             if self._busy:
                 self._paused = True
                 self.transport.pause_reading()
-            elif size < _PIECE and self._flowed >= _LONG and self._protocol.awaited() is not None:
-                if size < 2 * piece:  # to wait has brought no more, as where a socket gives little at a time
-                    self._flowed = -16 * _LONG
+            elif size < _PIECE and self._flowed >= self._patient and self._protocol.awaited() is not None:
+                if size < 2 * piece:  # to wait has brought no more
+                    self._patient = self._flowed + 17 * _LONG
                 else:
                     self._piece = size
                     self.transport.pause_reading()
@@ -214,8 +245,8 @@ class Link(asyncio.BufferedProtocol):
         self._send_records(tls)
 
     def _send_records(self, tls: TLS) -> None:
-        if tls.to_send and not self._full:
-            self.transport.write(tls.records())
+        if tls.outgoing.pending and not self._full:
+            self.transport.write(tls.outgoing.read())
 
     # Called by the client.
 
@@ -230,7 +261,7 @@ class Link(asyncio.BufferedProtocol):
                 if not chunks:
                     break
                 octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._flowed = 0
+            self._flowed, self._patient = 0, _LONG
             if self._tls is None:
                 self.transport.write(octets)
             else:

@@ -7,7 +7,6 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
 
 from .._tls import TLS
 
@@ -62,7 +61,7 @@ class TLSConnection:
         step()
 
     def _send_all(self) -> None:
-        self._socket.sendall(self._tls.records())
+        self._socket.sendall(self._tls.outgoing.read())
 
     def _receive_some(self) -> None:
         tls = self._tls
@@ -100,7 +99,7 @@ class TLSConnection:
         try:
             size = tls.read(buffer, most)
         finally:
-            if self._leaving or tls.to_send:
+            if self._leaving or tls.outgoing.pending:
                 self._reply()
         if tls.more:
             self.drained = False
@@ -120,10 +119,11 @@ class TLSConnection:
 
         Raises SSLWantWriteError where the socket takes no more now: then call again with the same `octets`.
         """
-        if self._leaving or self._tls.to_send:
+        tls = self._tls
+        if self._leaving or tls.outgoing.pending:
             self._flush()
         if not self._leaving and not self._taken:
-            self._taken = self._tls.write(octets)
+            self._taken = tls.write(octets)
             self._flush()
         if self._leaving:
             raise ssl.SSLWantWriteError
@@ -132,11 +132,12 @@ class TLSConnection:
 
     def _flush(self) -> None:
         """Send what OpenSSL has made, as far as the socket takes it now."""
-        leaving: Any = self._leaving or self._tls.records()
-        while leaving:
+        outgoing = self._tls.outgoing
+        while self._leaving or outgoing.pending:
+            if not self._leaving:
+                self._leaving = outgoing.read()
             try:
-                size = self._socket.send(leaving)
+                size = self._socket.send(self._leaving)
             except BlockingIOError:
-                break
-            leaving = memoryview(leaving)[size:] if size < len(leaving) else self._tls.records()
-        self._leaving = leaving
+                return
+            self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""

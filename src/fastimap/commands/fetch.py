@@ -31,13 +31,12 @@ from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet,
 from ..parser import split_rows
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import by, last_limit, limit, names, parts_of, piece, positional
+from ._shared import by, last_limit, limit, names, parts_of, piece, positional, ranges
 from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "answers_of", "merged", "refused"]
 
 _NAMES = {bit: name for name, bit in PRESENCE.items() if name not in ("BODY", "RFC822")}
-_ALL = ((1, 2**32 - 1),)
 _SHOWN = 3
 # What servers send unsolicited (RFC 9051, section 7.5.2; RFC 7162, section 3.1): such a row alone answers nothing.
 _UNASKED = PRESENT_UID | PRESENT_FLAGS | PRESENT_MODSEQ
@@ -195,13 +194,12 @@ class Fetch(Command[FetchResult]):
     def begin(self, messages: Messages) -> None:
         """Be about `messages`."""
         self._set = messages
-        self.nothing_to_do: bool = not messages
         self._by_uid = not isinstance(messages, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
         self.positional: bool = positional(messages)
-        open_ended = isinstance(messages, SavedResult) or messages.has_star
-        self._ranges = _ALL if isinstance(messages, SavedResult) or open_ended else messages.ranges
+        self._ranges = ranges(messages)
+        self.nothing_to_do: bool = not self._ranges
         # As many rows as messages that were asked for; of more, each message has one, and the others are news.
         self._room = len(self._ranges) + sum(map(operator.sub, map(_HIGH, self._ranges), map(_LOW, self._ranges)))
         self._need = self._items.need
