@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import io
 import pickle
 import socket
 import time
 import tracemalloc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, Limits, SequenceSet, UIDSet, errors
+from fastimap import AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
 from fastimap.clients import blocking_wire
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
@@ -224,6 +226,24 @@ def test_memory_is_bounded(scripted: Callable[..., Any]) -> None:
             tracemalloc.stop()
     assert octets == 60_000_000
     assert peak < 30_000_000  # the peer's own 2 MB a command included
+
+
+def test_nothing_keeps_what_was_answered(scripted: Callable[..., Any]) -> None:
+    """It may be the rows of a whole mailbox, and the next command may come much later."""
+    row = b"* %d FETCH (UID %d BODY[] {10000}\r\n" + b"x" * 10_000 + b")\r\n"
+
+    def reply(command: bytes) -> bytes:
+        return b"".join(row % (uid, uid) for uid in asked_for(command)) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        for count in (1, 300):
+            command = commands.Fetch(range(1, count + 1), "BODY.PEEK[]")
+            assert len(client.run(command)) == count
+            kept = weakref.ref(command)
+            del command
+            gc.collect()
+            assert kept() is None
 
 
 @pytest.mark.slow

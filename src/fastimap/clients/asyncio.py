@@ -225,12 +225,18 @@ class AsyncClient(methods.AsyncClient):
 
     async def run(self, operation: Command[R] | Flow[R]) -> R:
         """Run a command, or a flow of commands; return its result."""
-        await self.connect()
         if self._persistence is not None:
+            await self.connect()
             return await self._run_flow(resume.persistently(self._persistence, operation))
-        if isinstance(operation, Command):
-            return await self._wait(self._protocol.submit(operation))
-        return await self._run_flow(operation)
+        link = self._link
+        if link is None or not link.ready:
+            await self.connect()
+            link = self._linked()
+        if not isinstance(operation, Command):
+            return await self._run_flow(operation)
+        pending = self._protocol.submit(operation)
+        await link.wait(pending)
+        return pending.result()
 
     @contextlib.asynccontextmanager
     async def selected(

@@ -158,7 +158,8 @@ class Link(asyncio.BufferedProtocol):
 
     def _received(self, size: int) -> None:
         """Do what follows from what was received, which were `size` octets."""
-        self._deadlines.until(self._loop.time())  # progress counts from when it is made
+        if self._protocol.awaited() is not None:
+            self._deadlines.until(self._loop.time())  # progress counts from when it is made
         self._flowed += size
         piece, self._piece = self._piece, 0
         self.flush()
@@ -173,7 +174,8 @@ class Link(asyncio.BufferedProtocol):
                     self._piece = size
                     self.transport.pause_reading()
                     self._loop.call_later(_PAUSE, self._look_again)
-        self._tell()
+        if self._waiting or self._protocol.error is not None:
+            self._tell()
 
     def _look_again(self) -> None:
         if not self._paused and not self.transport.is_closing():
@@ -298,7 +300,8 @@ class Link(asyncio.BufferedProtocol):
 
             pending.on_done = done
             self._waiters += 1
-            self.release()
+            if self._held or self._paused:
+                self.release()
             try:
                 await answered
             except asyncio.CancelledError:

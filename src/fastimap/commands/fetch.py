@@ -319,8 +319,9 @@ class Fetch(Command[FetchResult]):
         self.stopped_early = isinstance(tagged.response_code, MessageLimit)
         if self.abandoned:
             self._let_go()
-        self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
-        self._incomplete.clear()
+        if self._incomplete:
+            self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
+            self._incomplete.clear()
         return FetchResult(self.rows, limit(tagged), self._wanted())
 
     def _let_go(self) -> None:

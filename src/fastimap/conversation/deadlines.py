@@ -24,7 +24,7 @@ class Deadlines:
     def __init__(self, protocol: Protocol, timeouts: Timeouts) -> None:
         self._protocol = protocol
         self._timeouts = timeouts
-        self._oldest: object = None
+        self._oldest: bytes | None = None  # its tag: a command that is answered is nobody's any more, with all its rows
         self._since = self._moved = self._alive = 0.0
         self._mark = self._signs = -1
         self._sending = False
@@ -39,8 +39,8 @@ class Deadlines:
         if oldest is None:
             self._oldest = None
             return None
-        if oldest is not self._oldest:
-            self._oldest = oldest
+        if oldest.tag != self._oldest:
+            self._oldest = oldest.tag
             self._since = self._moved = self._alive = now
         sending = protocol.sending
         unsolicited = protocol.unsolicited

@@ -344,7 +344,10 @@ class _NumberSet:
 
     def __str__(self) -> str:
         """The set in IMAP's syntax, as short as it can be; nothing where the set is empty."""
-        return ",".join(self._items(self._ranges))
+        ranges = self._ranges
+        if len(ranges) == 1 and not self._has_star:  # as of programs that ask for message by message
+            return _item(ranges[0])
+        return ",".join(self._items(ranges))
 
     def __repr__(self) -> str:
         shown = self._ranges if len(self._ranges) <= 8 else self._ranges[:6]
@@ -409,7 +412,7 @@ def uid_set(messages: MessageSet) -> Messages:
     is no sequence set, the empty one too; TypeError for anything that is no number.
     """
     if type(messages) is int and 0 < messages <= LARGEST_NUMBER:  # as programs do that ask for message by message
-        return UIDSet.from_ranges(((messages, messages),))
+        return UIDSet._of(((messages, messages),))
     if isinstance(messages, SavedResult) or messages == "$":
         return SAVED
     found = _found(messages)
