@@ -41,9 +41,10 @@ _DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 _LONG = 256 * 1024
 _SMALL = 1024
 _PAUSE = 0.00025
-# What a socket does without TLS.
+# What a socket does without TLS; found once, and not for each record.
 _RECEIVE: Any = socket.socket.recv_into
 _SEND: Any = socket.socket.send
+_NO_FLAGS = "there are no flags under TLS"
 
 
 class TLS:
@@ -51,7 +52,7 @@ class TLS:
 
     Attributes:
         ssl_object: What knows the version, the cipher and the certificate.
-        outgoing: The records to send.
+        outgoing: The records to send; who reads it has to send them.
         write: A function that makes records of octets, and returns of how many. Raises SSLWantReadError, SSLError.
         buffer: Where to put what arrives, before `arrived` is called.
         more: Whether there may be something to read, though nothing more arrives.
@@ -104,6 +105,8 @@ class TLS:
             raise ssl.SSLError("the server makes TLS answer without end, and reads no answer")
         read, incoming = self._read, self._incoming
         most = min(most, len(buffer))
+        if not most:
+            return 0
         size = 0
         self.more = False
         ended = False
@@ -122,8 +125,11 @@ class TLS:
             self.more = True  # an end is, after an error
             if not size:
                 raise
-            # For the next call; without the frames, in which a view of the buffer would live on.
+            # For the next call; without the frames, in which the buffer would live on.
             self.error = exc.with_traceback(None)
+        except BaseException:  # of a buffer that can't be written to, or of a signal
+            self.more = True
+            raise
         # An end that nothing came after is there to be read, too.
         self.more = self.more or size == most or ended or incoming.eof
         return size
@@ -185,13 +191,13 @@ class TLSSocket(ssl.SSLSocket):
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         """Read what has arrived, or what comes first, into `buffer`; return how many octets: 0 at the end."""
         if flags:
-            raise _without_flags()
+            raise ValueError(_NO_FLAGS)
         if nbytes is not None and nbytes < 0:
             raise ValueError(f"{nbytes} octets can't be read")
-        if type(buffer) is not memoryview or buffer.format != "B" or buffer.ndim != 1:
+        if type(buffer) is not memoryview or buffer.format != "B" or buffer.ndim != 1 or not buffer.c_contiguous:
             # Released at once: an exception that is kept would keep them.
             with memoryview(buffer) as given, given.cast("B") as view:
-                return self.recv_into(view, nbytes)
+                return TLSSocket.recv_into(self, view, nbytes)
         most = nbytes or len(buffer)
         if not buffer:
             return 0
@@ -251,7 +257,7 @@ class TLSSocket(ssl.SSLSocket):
         Where it breaks off, for that or on a socket that does not wait, call it again with the same `data`.
         """
         if flags:
-            raise _without_flags()
+            raise ValueError(_NO_FLAGS)
         if type(data) is bytes:
             return self._send(data)
         with memoryview(data) as view, view.cast("B") as octets:
@@ -270,8 +276,10 @@ class TLSSocket(ssl.SSLSocket):
                 raise ssl.SSLError("what broke off is to be sent again, and not something else")
             if not self._taken and octets:
                 tls = self._tls
+                wants = True
                 try:
-                    while not self._taken:
+                    while wants:
+                        wants = False
                         try:
                             with self._using:
                                 self._taken = tls.write(octets[:_MOST_SENT])
@@ -279,10 +287,11 @@ class TLSSocket(ssl.SSLSocket):
                         except ssl.SSLWantReadError:  # the server wants another handshake, in TLS 1.2
                             if timeout == 0 or self._receiving:
                                 raise
-                            self._transmit(ends)
+                            wants = True
+                        self._transmit(ends)
+                        if wants:
                             self._arrive(ends)
                             tls.more = True
-                    self._transmit(ends)
                 except BaseException:
                     self._begun = hash(bytes(octets[: self._taken]))
                     raise
@@ -291,7 +300,7 @@ class TLSSocket(ssl.SSLSocket):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of `data`; the socket's timeout is for each 64 KiB of it."""
-        sent = self._send(data) if type(data) is bytes and not flags else 0
+        sent = self.send(data, flags) if data and type(data) is bytes else 0
         if sent and sent == len(data):
             return
         with memoryview(data) as view, view.cast("B") as octets:
@@ -393,10 +402,6 @@ class TLSSocket(ssl.SSLSocket):
             raise ssl.SSLWantWriteError(ssl.SSL_ERROR_WANT_WRITE, "the socket takes no more now") from None
         finally:
             self._transmitting = False
-
-
-def _without_flags() -> ValueError:
-    return ValueError("there are no flags under TLS")
 
 
 def _of_the_object(name: str, found: object) -> Any:

@@ -903,6 +903,51 @@ def test_asyncio_looks_at_once_at_all_that_has_come(implementation: str, serve: 
     assert len(taken) < 65536 // 4096 + 770_000 // 65536 + 5
 
 
+class _Cut(_Little):
+    """After so many octets the connection is reset, which a socket says once; then it is at its end."""
+
+    _told = False
+
+    def __init__(self, octets: int) -> None:
+        super().__init__()
+        self._left = octets
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        if self._left > 0:
+            size = super().recv_into(buffer, nbytes, flags)
+            self._left -= size if self._held else 0
+            return size
+        if self._told:
+            return 0
+        self._told = True
+        raise ConnectionResetError("reset by the server")
+
+
+@pytest.mark.parametrize("octets", [190_000, 200_000, 210_000])
+def test_why_a_connection_ended_is_told_though_more_had_come(
+    implementation: str, serve: Callable[..., Server], octets: int
+) -> None:
+    selecting = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
+    with selecting as runner, pytest.raises(errors.Disconnected, match="reset by the server"):
+        runner.run(_fetched(serve, _Cut(octets), 150, 4096))
+    connection = _Cut(octets)
+
+    def connected(host: str, port: int) -> _Cut:
+        connection.connect((host, port))
+        return connection
+
+    port = serve(converse(lambda command: b"".join(map(_large_row, asked_for(command))) + DONE)).port
+    with Client("127.0.0.1", port, tls=False, socket=connected) as client:
+        client.select("INBOX")
+        connection.to_come = True
+        with pytest.raises(errors.Disconnected, match="reset by the server"):
+            client.fetch(range(1, 151), "BODY.PEEK[]")
+
+
+def _large_row(uid: int) -> bytes:
+    return b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, b"x" * 5000)
+
+
 async def _fetched(
     serve: Callable[..., Server], connection: _Little, messages: int, after_pause: int
 ) -> tuple[int, list[int]]:
@@ -910,13 +955,11 @@ async def _fetched(
 
     Return how often reading was paused, and what the protocol was given at a time.
     """
-    body = b"x" * 5000
     connection.after_pause = after_pause
     taken: list[int] = []
 
     def reply(command: bytes) -> bytes:
-        rows = (b"* %d FETCH (UID %d BODY[] {5000}\r\n%b)\r\n" % (uid, uid, body) for uid in asked_for(command))
-        return b"".join(rows) + DONE
+        return b"".join(map(_large_row, asked_for(command))) + DONE
 
     def connected(host: str, port: int) -> _Little:
         connection.connect((host, port))
@@ -936,7 +979,7 @@ async def _fetched(
         client._protocol.buffer_updated = counted  # type: ignore[assignment, method-assign]
         connection.to_come = True
         rows = await client.fetch(range(1, messages + 1), "BODY.PEEK[]")
-        assert [row.body for row in rows] == [body] * messages
+        assert [row.body for row in rows] == [b"x" * 5000] * messages
         return transport.pauses, taken
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import select
+import shutil
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +23,7 @@ from fastimap import imaplib
 from fastimap._tls import TLSSocket
 from tests.imaplib.conftest import Serve
 from tests.imaplib.scripted import Peer
+from tests.servers.server import free_ports
 
 pytestmark = pytest.mark.usefixtures("nothing_left_open")
 
@@ -166,6 +171,18 @@ def test_reading_into_a_part_of_a_buffer(pair: tuple[TLSSocket, ssl.SSLSocket]) 
     assert ours.read(1, buffer) == 1
 
 
+@pytest.mark.parametrize("buffer", [memoryview(bytearray(8))[::2], memoryview(b"12345678")], ids=["a step", "fixed"])
+def test_a_buffer_that_can_not_be_read_into_loses_nothing(
+    pair: tuple[TLSSocket, ssl.SSLSocket], buffer: memoryview
+) -> None:
+    ours, server = pair
+    server.sendall(b"0123456789")
+    assert ours.recv(2) == b"01"
+    with pytest.raises(TypeError):
+        ours.recv_into(buffer)
+    assert ours.recv(10) == b"23456789"
+
+
 def test_a_file_of_it(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
     ours, server = pair
     with ours.makefile("rwb") as file:
@@ -222,6 +239,55 @@ def test_one_thread_receives_while_another_sends(pair: tuple[TLSSocket, ssl.SSLS
     for thread in threads:
         thread.join()
     assert received == [sent]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no program openssl")
+def test_a_server_that_wants_new_keys_while_something_is_sent(
+    authority: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another handshake, as TLS 1.2 has it (RFC 5246, section 7.4.1.1): it has to end before anything can be sent."""
+    certificate = str(tmp_path / "certificate.pem")
+    Path(certificate).write_bytes(authority.issue_cert("localhost").private_key_and_cert_chain_pem.bytes())
+    [port] = free_ports(1)
+    command = ["openssl", "s_server", "-tls1_2", "-naccept", "1", "-accept", f"127.0.0.1:{port}", "-cert", certificate]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        try:
+            said = b""
+            while b"ACCEPT" not in said:
+                said += server.stdout.readline()
+            ours = TLSSocket(socket.create_connection(("127.0.0.1", port), LONG), trusting, "localhost")
+            ours.sendall(b"one\n")
+            server.stdin.write(b"zero\n")
+            assert ours.recv(100) == b"zero\n"
+            server.stdin.write(b"R\n")  # so it asks for another handshake
+            ours.setblocking(False)
+            ready = select.poll()
+            ready.register(ours, select.POLLIN)
+            assert ready.poll(LONG * 1000)
+            with pytest.raises(ssl.SSLWantReadError):
+                ours.recv(100)
+            ours.settimeout(LONG)
+            arrivals: list[float | None] = []
+            arrive = ours._arrive
+
+            def counting(ends: float | None) -> None:
+                arrivals.append(ends)
+                arrive(ends)
+
+            monkeypatch.setattr(ours, "_arrive", counting)
+            ours.sendall(b"two\n")
+            assert arrivals
+            server.stdin.write(b"three\n")
+            assert exactly(ours.recv, 6) == b"three\n"
+            ours.close()
+            said += server.stdout.read()
+        finally:
+            server.kill()
+    assert b"one\n" in said
+    assert b"two\n" in said
 
 
 # Time.
@@ -284,6 +350,17 @@ def test_a_socket_that_does_not_wait(pair: tuple[TLSSocket, ssl.SSLSocket]) -> N
     reader.join()
     assert received == [sent]
     assert refused
+
+
+@pytest.mark.parametrize("nothing", [b"", bytearray()], ids=repr)
+def test_to_send_nothing_does_nothing(pair: tuple[TLSSocket, ssl.SSLSocket], nothing: bytes) -> None:
+    """Also where the connection takes no more."""
+    ours, _ = pair
+    ours.setblocking(False)
+    with contextlib.suppress(ssl.SSLWantWriteError):
+        while True:
+            ours.send(b"x" * 64 * 1024)
+    ours.sendall(nothing)
 
 
 @pytest.mark.parametrize("other", [b"y", b"y" * 64 * 1024], ids=["shorter", "as long"])

@@ -22,12 +22,17 @@ __all__ = ["Link"]
 
 # How often deadlines are looked at while something is in flight.
 _WATCH = 0.5
-# Octets that are read from TLS at once, at most.
+# Octets that are read at once, at most, from TLS or from a socket that gives them piece by piece.
 _GATHERED = 64 * 1024
+# Octets since something was sent, after which it is worth a look whether a socket has more pieces; and so many more
+# after a look that found none.
+_GATHERED_AFTER = 64 * 1024
+_NOT_GATHERED = 1024 * 1024
 # Of a long answer whose server is slower than this client, more is waited for than the next piece: a round of the loop
-# for each takes longer than to parse it. So many octets make it long, fewer than so many are a piece, and so many
-# seconds are waited: less than a millisecond is one for most loops.
+# for each takes longer than to parse it. So many octets make it long, so many more after a wait that brought none;
+# fewer than so many are a piece, and so many seconds are waited: less than a millisecond is one for most loops.
 _LONG = 256 * 1024
+_NOT_WAITED = 4 * 1024 * 1024
 _PIECE = 16 * 1024
 _PAUSE = 0.001
 
@@ -57,11 +62,12 @@ class Link(asyncio.BufferedProtocol):
         self._handshake: asyncio.Future[Exception | None] | None = None
         """Of TLS, while that is under way; what it failed by."""
         self._buffer: memoryview | bytearray | None = None
-        """What the transport receives into, amid a long answer."""
+        """What the transport receives into, where more pieces are to be looked for."""
         self._flowed = 0
         """Octets that were received since something was sent."""
-        self._patient = _LONG
-        """So many of them make the answer long enough to wait for more."""
+        self._gathers_from = _GATHERED_AFTER
+        self._waits_from = _LONG
+        """So many of them make it worth while."""
         self._piece = 0
         """The piece after which more was waited for, where it was the last one; in octets."""
         self._unwritten: bytes | memoryview = b""
@@ -90,19 +96,21 @@ class Link(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> Any:
         if self._tls is not None:
             return self._tls.buffer
-        self._buffer = None
+        self._buffer = None  # while a view lives, a literal's memory can't grow in place
         buffer = self._protocol.get_buffer(sizehint)
-        if self._flowed >= _GATHERED:
+        if self._flowed >= self._gathers_from and self.connection is not None:
             self._buffer = buffer
         return buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._tls is None:
+            error = None
             if self._buffer is not None and self.connection is not None:
-                buffer, self._buffer = self._buffer, None
-                nbytes = self._gather(self.connection, buffer, nbytes)
-                del buffer  # while a view lives, a literal's memory can't grow in place
+                nbytes, error = self._gathered(self.connection, self._buffer, nbytes)
+                self._buffer = None
             self._protocol.buffer_updated(nbytes)
+            if error is not None:
+                self._protocol.fail(Disconnected(f"the connection was cut: {error}"))
             self._received(nbytes)
             return
         self._tls.arrived(nbytes)
@@ -112,19 +120,25 @@ class Link(asyncio.BufferedProtocol):
             self._read(self._tls)
             self._received(nbytes)
 
-    def _gather(self, connection: socket.socket, buffer: memoryview | bytearray, size: int) -> int:
+    def _gathered(
+        self, connection: socket.socket, buffer: memoryview | bytearray, size: int
+    ) -> tuple[int, OSError | None]:
         """Receive what else is there behind `size` octets, rather than a piece in each round of the loop.
 
-        Return how many octets there are then.
+        Return how many octets there are then, and the error that came after them. An end is left for the transport.
         """
-        with contextlib.suppress(OSError), memoryview(buffer) as view:  # an error is the transport's, as is the end
-            while size < len(view):
-                with view[size:] as room:
-                    more = connection.recv_into(room)
-                if not more:
-                    break
-                size += more
-        return size
+        before = size
+        with memoryview(buffer) as view:
+            room = min(len(view), _GATHERED)
+            try:
+                while size < room and (more := connection.recv_into(view[size:])):
+                    size += more
+            except (BlockingIOError, InterruptedError):
+                if size == before:
+                    self._gathers_from = self._flowed + _NOT_GATHERED
+            except OSError as exc:
+                return size, exc.with_traceback(None)
+        return size, None
 
     def eof_received(self) -> bool:
         if self._tls is None:
@@ -167,9 +181,9 @@ class Link(asyncio.BufferedProtocol):
             if self._busy:
                 self._paused = True
                 self.transport.pause_reading()
-            elif size < _PIECE and self._flowed >= self._patient and self._protocol.awaited() is not None:
+            elif size < _PIECE and self._flowed >= self._waits_from and self._protocol.awaited() is not None:
                 if size < 2 * piece:  # to wait has brought no more
-                    self._patient = self._flowed + 17 * _LONG
+                    self._waits_from = self._flowed + _NOT_WAITED
                 else:
                     self._piece = size
                     self.transport.pause_reading()
@@ -263,7 +277,7 @@ class Link(asyncio.BufferedProtocol):
                 if not chunks:
                     break
                 octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._flowed, self._patient = 0, _LONG
+            self._flowed, self._gathers_from, self._waits_from = 0, _GATHERED_AFTER, _LONG
             if self._tls is None:
                 self.transport.write(octets)
             else:

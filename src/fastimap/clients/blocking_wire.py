@@ -68,6 +68,7 @@ class Wire(methods.Client):
         self._all_said = False  # whether what is being written is all that there was to say
         self._unsent: bytes | memoryview = b""
         self._drained = False  # whether the last read found that nothing more was there
+        self._broken: Exception | None = None
         self._flowed = 0  # octets of the last reads, since anything was written, or a read found little
         self._unwritable = False
         self._in_use = threading.Lock()
@@ -157,6 +158,7 @@ class Wire(methods.Client):
     def _watch(self) -> None:
         self._socket.setblocking(False)
         self._unwritable = self._drained = False
+        self._broken = None
         self._poll = _Poll()
         self._interest = _READ
         self._poll.register(self._socket, _READ)
@@ -243,6 +245,8 @@ class Wire(methods.Client):
             if interest == _READ and ((self._drained and until is None) or (self._written and not self._tls)):
                 return _READ  # all was read, or the answer can't be here yet
         try:
+            if self._broken is not None:
+                raise self._broken
             buffer = protocol.get_buffer()
             size = self._read(buffer) if gather else self._socket.recv_into(buffer)
             del buffer  # while a view lives, a literal's memory can't grow in place
@@ -282,8 +286,11 @@ class Wire(methods.Client):
         while size < room:
             try:
                 more = receive(view[size:])
-            except (OSError, ValueError) as exc:  # nothing more for now; or an error, which the next turn has too
-                self._drained = isinstance(exc, (BlockingIOError, ssl.SSLWantReadError))
+            except (BlockingIOError, ssl.SSLWantReadError):
+                self._drained = True
+                break
+            except (OSError, ValueError) as exc:
+                self._broken = exc  # for after what came before it: a socket tells it once
                 break
             if not more:
                 break
