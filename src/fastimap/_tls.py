@@ -67,7 +67,6 @@ class TLS:
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=host)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True
-        self._view = memoryview(self.buffer)
         self._read: Callable[[int, memoryview | bytearray], int] = self.ssl_object.read  # type: ignore[assignment]
         self.write: Callable[[bytes | memoryview], int] = self.ssl_object.write
 
@@ -84,12 +83,11 @@ class TLS:
         if not size:
             self._incoming.write_eof()
             return False
-        self._incoming.write(self._view[:size])
+        self._incoming.write(memoryview(self.buffer)[:size])
         if size < len(self.buffer):
             return False
         if size < _MOST_RECEIVED:
             self.buffer = bytearray(4 * size)
-            self._view = memoryview(self.buffer)
         return True
 
     def read(self, buffer: memoryview | bytearray, most: int) -> int:

@@ -153,6 +153,7 @@ class Link(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._buffer = None
         if self._protocol.error is None:
             self._protocol.fail(Disconnected(f"the connection was cut: {exc}" if exc else "the connection was closed"))
         if not self._lost.done():
