@@ -228,15 +228,11 @@ class AsyncClient(methods.AsyncClient):
         if self._persistence is not None:
             await self.connect()
             return await self._run_flow(resume.persistently(self._persistence, operation))
-        link = self._link
-        if link is None or not link.ready:
+        if self._link is None or not self._link.ready:
             await self.connect()
-            link = self._linked()
-        if not isinstance(operation, Command):
-            return await self._run_flow(operation)
-        pending = self._protocol.submit(operation)
-        await link.wait(pending)
-        return pending.result()
+        if isinstance(operation, Command):
+            return await self._wait(self._protocol.submit(operation))
+        return await self._run_flow(operation)
 
     @contextlib.asynccontextmanager
     async def selected(
