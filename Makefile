@@ -111,7 +111,7 @@ instructions: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	tools/install-valgrind
 	$(BIN)/python -m benchmarks.instructions --most 1.08 --client drop-in --client Client \
 	    --client "drop-in, Python" --client "Client, Python" \
-	    --only noop --only message --only a --only b --only d
+	    --only noop --only message --only "noop, TLS" --only "message, TLS" --only a --only b --only d
 
 # For CPythons that are not on this machine, and other platforms: `python -m cibuildwheel`, which needs docker.
 wheels: $(VENV)/release.stamp

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from benchmarks import imap_codec
+from benchmarks import imap_codec, processors
 from benchmarks.replay import GREETING, Account, Session
 from benchmarks.workloads import KIB, MIB, messages, split
 
@@ -525,6 +525,7 @@ def _measure(fetch: Fetch) -> Sample:
 
 def main() -> None:
     """Do the job that the argument holds as JSON: for each line of standard input one FETCH, and its sample as JSON."""
+    processors.for_the_client()
     fields = json.loads(sys.argv[1])
     fields["account"] = fields["account"] and Account(**fields["account"])
     job = Job(**fields)

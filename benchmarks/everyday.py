@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks import operations
+from benchmarks import operations, processors
 from benchmarks.client import Sample, Unavailable, resident
 from benchmarks.replay import Account
 from benchmarks.workloads import FIRST_UID, KIB, MIB
@@ -345,7 +345,9 @@ def dovecot(messages: int) -> Iterator[Account]:
     from tests.support import Unavailable as Missing
 
     try:
-        with server.running() as running:
+        with contextlib.ExitStack() as stack:
+            with processors.for_the_server():
+                running = stack.enter_context(server.running())
             plain = Account(
                 running.port, host=running.host, user=running.new_user(), password=running.password, mailbox=MAILBOX
             )
@@ -359,6 +361,7 @@ def dovecot(messages: int) -> Iterator[Account]:
 
 def main() -> None:
     """Do the row once for each line of standard input; print each sample as JSON."""
+    processors.for_the_client()
     fields = json.loads(sys.argv[1])
     job = EverydayJob(**{**fields, "account": Account(**fields["account"])})
     run = _prepared(job)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
 
-from benchmarks import workloads
+from benchmarks import processors, workloads
 
 GREETING = b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
 SMALL = 64 * workloads.KIB
@@ -168,9 +168,11 @@ def _recording(mailbox: str) -> tuple[memoryview, list[int]]:
 @contextlib.contextmanager
 def replay_server() -> Iterator[tuple[Account, Account]]:
     """Run the server until the block ends; gives the plain account and the one by TLS."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.replay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with processors.for_the_server():
+        started = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.replay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    with started as process:
         assert process.stdout
         plain, tls = json.loads(process.stdout.readline())
         yield Account(**plain), Account(**tls)

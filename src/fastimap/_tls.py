@@ -27,7 +27,7 @@ __all__ = ["TLS", "TLSSocket"]
 
 # Octets that are received at once, at most: few at first, for a client that asks for little.
 _RECEIVED = 4 * 1024
-_MOST_RECEIVED = 64 * 1024
+_MOST_RECEIVED = 128 * 1024
 # Octets that are made records and sent at once, at most.
 _MOST_SENT = 64 * 1024
 # Octets of TLS's own answers that a server may leave unread: one that demands new keys has few to wait for.
@@ -40,7 +40,7 @@ _DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # seconds are waited.
 _LONG = 256 * 1024
 _SMALL = 1024
-_PAUSE = 0.00025
+_PAUSE = 0.0005
 # What a socket does without TLS; found once, and not for each record.
 _RECEIVE: Any = socket.socket.recv_into
 _SEND: Any = socket.socket.send
@@ -87,7 +87,7 @@ class TLS:
         if size < len(self.buffer):
             return False
         if size < _MOST_RECEIVED:
-            self.buffer = bytearray(4 * size)
+            self.buffer = bytearray(min(4 * size, _MOST_RECEIVED))
         return True
 
     def read(self, buffer: memoryview | bytearray, most: int) -> int:

@@ -29,7 +29,7 @@ _GATHERED = 64 * 1024
 # Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up, look and
 # go on for each takes longer than to parse it. So many octets make it long, and so many seconds are waited.
 _LONG = 256 * 1024
-_PAUSE = 0.00025
+_PAUSE = 0.0005
 _INTERRUPTED = "the program was interrupted while octets were on their way"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
