@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-__all__ = ["TLS", "TLSSocket"]
+__all__ = ["LONG", "PAUSE", "SMALL", "TLS", "TLSSocket"]
 
 # Octets that are received at once, at most: few at first, for a client that asks for little.
 _RECEIVED = 4 * 1024
@@ -38,9 +38,9 @@ _DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
 # Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up and go on
 # for each takes longer than to parse it. So many octets make it long, fewer are an answer of its own, and so many
 # seconds are waited.
-_LONG = 256 * 1024
-_SMALL = 1024
-_PAUSE = 0.0005
+LONG = 256 * 1024
+SMALL = 1024
+PAUSE = 0.0005
 # What a socket does without TLS; found once, and not for each record.
 _RECEIVE: Any = socket.socket.recv_into
 _SEND: Any = socket.socket.send
@@ -351,8 +351,8 @@ class TLSSocket(ssl.SSLSocket):
 
     def _arrive(self, ends: float | None) -> None:
         """Receive once."""
-        if self._drained and self._flowed >= _LONG and self.gettimeout() != 0:
-            time.sleep(_PAUSE)
+        if self._drained and self._flowed >= LONG and self.gettimeout() != 0:
+            time.sleep(PAUSE)
         tls = self._tls
         self._receiving = True
         try:
@@ -361,7 +361,7 @@ class TLSSocket(ssl.SSLSocket):
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "nothing has arrived") from None
         finally:
             self._receiving = False
-        self._flowed = self._flowed + size if size >= _SMALL else 0
+        self._flowed = self._flowed + size if size >= SMALL else 0
         with self._using:
             self._drained = not tls.arrived(size)
 

@@ -807,7 +807,7 @@ def test_of_a_long_answer_more_is_waited_for_than_the_next_piece(
         monkeypatch.setattr(blocking_wire, "time", clock)
         assert [row.body for row in client.fetch(uids, "BODY.PEEK[]")] == [body] * messages
         assert [row.body for row in client.fetch_iter(uids[:1], "BODY.PEEK[]")] == [body]  # a short one again
-    assert clock.slept == pytest.approx([blocking_wire._PAUSE] * len(clock.slept))
+    assert clock.slept == pytest.approx([blocking_wire.PAUSE] * len(clock.slept))
     assert len(clock.slept) == pytest.approx(pauses, abs=3)
 
 

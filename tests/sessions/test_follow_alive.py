@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Account, AsyncFollow, Client, UIDSet, follow
+from fastimap import Account, AsyncFollow, Client, Retry, UIDSet, follow
 from fastimap.sessions.cursor import Mark, Place, SQLiteCursor
 from fastimap.sessions.follow import LateMessages, MailboxGone, Message, body
 from fastimap.sessions.retry import no_waits
@@ -19,6 +19,7 @@ from fastimap.testing import IMAPServer
 from fastimap.types import Reconnected
 from tests.sessions.test_cursor import Clock
 from tests.sessions.test_follow import account, all_of, make_anew, path, send, subject
+from tests.support.cuts import Cut, proxied
 
 __all__ = ["account", "path"]
 
@@ -164,6 +165,51 @@ def test_a_wake_that_comes_as_the_wait_begins(
                 mail.stop()
             overdue.cancel()
     assert seen == ["wake", "a"]
+
+
+@pytest.mark.parametrize("colour", ["blocking", "asyncio"])
+def test_a_wake_while_a_connection_is_tried_shortens_the_wait_after_it(
+    server: IMAPServer, path: Path, monkeypatch: pytest.MonkeyPatch, colour: str
+) -> None:
+    """Another network is there, and what was tried on the one before fails later: nobody waits an hour then."""
+    hour = Retry(first=3600.0, longest=3600.0, random=lambda: 0.0 if proxy.connections == 1 else 1.0)
+    options: dict[str, Any] = {"cursor": path, "start": "new", "retry": hour, **FOR_EVER}
+    seen: list[Any] = []
+
+    def woken(mail: Any) -> Any:
+        note = mail.at
+
+        def at(connection: Any, name: Any, until: float | None = None) -> None:
+            note(connection, name, until)
+            if name == "connecting" and until is None and proxy.connections == 1:
+                mail.wake()
+
+        monkeypatch.setattr(mail, "at", at)
+        return mail
+
+    def take(mail: Any, event: Any) -> None:
+        if isinstance(event, Reconnected):
+            seen.append(proxy.connections)
+            mail.stop()
+
+    async def main(account: Account) -> None:
+        async with asyncio.timeout(60), AsyncFollow(account, **options) as mail:
+            async for event in woken(mail).events():
+                take(mail, event)
+
+    with proxied(server.host, server.port) as proxy:
+        proxy.cuts += [Cut(0, False, "rst", b"IDLE"), Cut(0, True, "rst")]
+        account = Account(proxy.host, proxy.port, user="user", password="password", tls=False, mechanism="LOGIN")
+        if colour == "asyncio":
+            asyncio.run(main(account))
+        else:
+            with follow(account, **options) as mail:
+                overdue = threading.Timer(60, mail.stop)
+                overdue.start()
+                for event in woken(mail).events():
+                    take(mail, event)
+                overdue.cancel()
+    assert seen == [3]
 
 
 def test_an_extended_lease_outlives_the_program(account: Account, path: Path) -> None:

@@ -124,6 +124,22 @@ def test_a_server_that_is_down_is_down_for_all_connections() -> None:
     assert budget.login() == 0.0
 
 
+def test_who_knows_that_it_may_work_now_waits_for_what_the_server_asked_for_alone() -> None:
+    clock = Clock()
+    budget = Budget(Retry(clock=clock, first=2.0, random=lambda: 1.0, burst=3))
+    budget.failed(errors.ConnectFailed("no route"))
+    budget.hurry()
+    assert budget.login() == 0.0
+    budget.failed(refusal(errors.Unavailable, "too many connections", delay=30.0))
+    budget.hurry()
+    assert budget.login() == 30.0
+    clock.now += 10.0
+    budget.hurry()
+    assert budget.until_login() == 20.0
+    budget.succeeded()
+    assert [budget.login(), budget.login()] == [0.0, 50.0]  # the burst holds all the same
+
+
 def test_a_refused_password_is_not_tried_by_another_connection() -> None:
     budget = Budget(Retry())
     budget.refused(refusal(errors.AuthenticationFailed))

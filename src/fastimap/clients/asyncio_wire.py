@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from .._tls import TLS
+from .._tls import LONG, TLS
 from ..conversation.deadlines import Deadlines
 from ..conversation.files import Files
 from ..conversation.protocol import Pending, Protocol
@@ -28,10 +28,8 @@ _GATHERED = 64 * 1024
 # after a look that found none.
 _GATHERED_AFTER = 64 * 1024
 _NOT_GATHERED = 1024 * 1024
-# Of a long answer whose server is slower than this client, more is waited for than the next piece: a round of the loop
-# for each takes longer than to parse it. So many octets make it long, so many more after a wait that brought none;
-# fewer than so many are a piece, and so many seconds are waited: less than a millisecond is one for most loops.
-_LONG = 256 * 1024
+# Octets after a wait for more of a long answer that brought none, until the next one; fewer than so many are a piece,
+# and so many seconds are waited: less than a millisecond is one for most loops.
 _NOT_WAITED = 4 * 1024 * 1024
 _PIECE = 16 * 1024
 _PAUSE = 0.001
@@ -66,7 +64,7 @@ class Link(asyncio.BufferedProtocol):
         self._flowed = 0
         """Octets that were received since something was sent."""
         self._gathers_from = _GATHERED_AFTER
-        self._waits_from = _LONG
+        self._waits_from = LONG
         """So many of them make it worth while."""
         self._piece = 0
         """The piece after which more was waited for, where it was the last one; in octets."""
@@ -278,7 +276,7 @@ class Link(asyncio.BufferedProtocol):
                 if not chunks:
                     break
                 octets = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._flowed, self._gathers_from, self._waits_from = 0, _GATHERED_AFTER, _LONG
+            self._flowed, self._gathers_from, self._waits_from = 0, _GATHERED_AFTER, LONG
             if self._tls is None:
                 self.transport.write(octets)
             else:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .._tls import LONG, PAUSE, SMALL
 from ..commands.base import R
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Pending, Protocol
@@ -23,13 +24,8 @@ __all__ = ["Wire"]
 
 # How often deadlines are looked at while the server never pauses, in seconds.
 _LOOK = 0.25
-# Fewer octets are an answer of its own; with more, others may have come.
-_SMALL = 1024
+# Octets that are read at once, at most.
 _GATHERED = 64 * 1024
-# Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up, look and
-# go on for each takes longer than to parse it. So many octets make it long, and so many seconds are waited.
-_LONG = 256 * 1024
-_PAUSE = 0.0005
 _INTERRUPTED = "the program was interrupted while octets were on their way"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
@@ -195,8 +191,8 @@ class Wire(methods.Client):
             while True:
                 if waits and self._drained and not self._unsent and protocol.listening:  # there is only to wait
                     waits = self._wait(_READ, self._first_wait)  # here a signal does no harm
-                    if waits and self._flowed >= _LONG:
-                        time.sleep(_PAUSE)
+                    if waits and self._flowed >= LONG:
+                        time.sleep(PAUSE)
                     interest = _READ
                 try:
                     interest = self._exchange(until, ready, interest)
@@ -258,7 +254,7 @@ class Wire(methods.Client):
             self._fail(Disconnected(f"the connection was cut: {exc}"))
             return 0
         if size:
-            self._flowed = self._flowed + size if size >= _SMALL else 0
+            self._flowed = self._flowed + size if size >= SMALL else 0
             protocol.buffer_updated(size)
         else:
             protocol.eof_received()
@@ -279,7 +275,7 @@ class Wire(methods.Client):
         receive = self._socket.recv_into
         self._drained = False
         size = receive(buffer)
-        if size < _SMALL:
+        if size < SMALL:
             return size
         view = memoryview(buffer)
         room = min(len(view), _GATHERED)

@@ -129,6 +129,7 @@ class Budget:
         self._lock = threading.Lock()
         self._full_at = 0.0  # when the burst is whole again
         self._not_before = 0.0
+        self._asked_for = 0.0  # the same, by what servers have said
         self._failures = 0
         self._refusal: Exception | None = None
         self.logins: int = 0
@@ -167,8 +168,14 @@ class Budget:
         """Take note of a connection that did not come about: the others wait as well."""
         with self._lock:
             self._failures += 1
-            wait = self._retry.backoff(self._failures) + delay(error)
-            self._not_before = max(self._not_before, self._retry.clock() + wait)
+            now, asked_for = self._retry.clock(), delay(error)
+            self._asked_for = max(self._asked_for, now + asked_for if asked_for else 0.0)
+            self._not_before = max(self._not_before, now + self._retry.backoff(self._failures) + asked_for)
+
+    def hurry(self) -> None:
+        """Wait no longer than a server has asked for, and for logins: the program knows that it may work now."""
+        with self._lock:
+            self._not_before = self._asked_for
 
     def refused(self, error: Exception) -> None:
         """Take note of a refused password: it is not tried again, since servers lock accounts for that."""
@@ -179,7 +186,7 @@ class Budget:
         """Take note of a connection that came about."""
         with self._lock:
             self._failures = 0
-            self._not_before = 0.0
+            self._not_before = self._asked_for = 0.0
 
 
 def helps(error: Exception) -> bool:

@@ -50,6 +50,7 @@ class AsyncFollow(BaseFollow):
         """Something came for the program, or ended."""
         self._taken = asyncio.Event()
         self._woken = asyncio.Event()
+        self._tried_at: dict[Persistence, int] = {}  # the wakes before the last attempt to connect
         self._ends: Exception | None = None
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -208,7 +209,7 @@ class AsyncFollow(BaseFollow):
             if seconds > 0:
                 going: StateName = "connecting" if client._protocol.error else "throttled"
                 self.at(connection, going, time.time() + seconds)
-                await self._pause(seconds)
+                await self._pause(seconds, self._tried_at.pop(connection, None))
             return None
         if isinstance(step, Rest):
             return await self._rest(client, step.seconds, step.wakes)
@@ -219,6 +220,7 @@ class AsyncFollow(BaseFollow):
                 rows = step.stream.take()
             return rows
         if isinstance(step, Connect):
+            self._tried_at[connection] = self.wakes
             self.at(connection, "connecting")
         return await client._do(step)
 
@@ -250,8 +252,12 @@ class AsyncFollow(BaseFollow):
             if stream.protocol.error is None:
                 link.flush()
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float, wakes: int | None = None) -> None:
+        """Wait so long, or until somebody wakes the follower, or has done so after the first `wakes` times."""
         self._woken.clear()
+        if self._stopped or (wakes is not None and self.wakes != wakes):
+            self._budget.hurry()  # for the attempt that has failed since
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

@@ -332,6 +332,7 @@ class Follow(BaseFollow):
                 self._selector.unregister(key.fileobj)
         if any(key.fileobj is self._alarm for key, _ in ready):
             self._hush()
+            self._budget.hurry()  # for an attempt that has failed since
             for one in self._lanes_now:
                 if one.until is not None:
                     one.until = 0.0
