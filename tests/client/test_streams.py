@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from fastimap import AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
+from fastimap._tls import PAUSE
 from fastimap.clients import blocking_wire
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
@@ -807,7 +808,7 @@ def test_of_a_long_answer_more_is_waited_for_than_the_next_piece(
         monkeypatch.setattr(blocking_wire, "time", clock)
         assert [row.body for row in client.fetch(uids, "BODY.PEEK[]")] == [body] * messages
         assert [row.body for row in client.fetch_iter(uids[:1], "BODY.PEEK[]")] == [body]  # a short one again
-    assert clock.slept == pytest.approx([blocking_wire.PAUSE] * len(clock.slept))
+    assert clock.slept == pytest.approx([PAUSE] * len(clock.slept))
     assert len(clock.slept) == pytest.approx(pauses, abs=3)
 
 
