@@ -85,6 +85,8 @@ class TLS:
             return False
         self._incoming.write(memoryview(self.buffer)[:size])
         if size < len(self.buffer):
+            if size < SMALL and len(self.buffer) == _MOST_RECEIVED:
+                self.buffer = bytearray(_RECEIVED)  # the long answer is over
             return False
         if size < _MOST_RECEIVED:
             self.buffer = bytearray(min(4 * size, _MOST_RECEIVED))
@@ -238,7 +240,7 @@ class TLSSocket(ssl.SSLSocket):
             return 0
         tls = self._tls
         if not self._ahead and tls.more:
-            buffer = bytearray(_MOST_RECEIVED)
+            buffer = bytearray(_RECEIVED)
             try:
                 with self._using:
                     size = tls.read(buffer, len(buffer))
@@ -298,7 +300,7 @@ class TLSSocket(ssl.SSLSocket):
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Send all of `data`; the socket's timeout is for each 64 KiB of it."""
-        sent = self.send(data, flags) if data and type(data) is bytes else 0
+        sent = self.send(data, flags) if type(data) is bytes and data else 0
         if sent and sent == len(data):
             return
         with memoryview(data) as view, view.cast("B") as octets:

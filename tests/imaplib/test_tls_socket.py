@@ -137,6 +137,18 @@ def test_records_that_have_arrived_are_received_together(
     assert len(calls) == 1
 
 
+def test_a_connection_that_is_idle_again_keeps_little_memory(pair: tuple[TLSSocket, ssl.SSLSocket]) -> None:
+    ours, server = pair
+    writer = threading.Thread(target=server.sendall, args=[bytes(1 << 20)])
+    writer.start()
+    assert exactly(ours.recv, 1 << 20) == bytes(1 << 20)
+    writer.join()
+    assert len(ours._tls.buffer) == 128 * 1024
+    server.sendall(b"* 5 EXISTS\r\n")
+    assert ours.recv(100) == b"* 5 EXISTS\r\n"
+    assert len(ours._tls.buffer) == 4096
+
+
 @pytest.mark.parametrize("most", [1, 5, 1000, RECORD, 100_000])
 def test_reading_by_any_size(pair: tuple[TLSSocket, ssl.SSLSocket], most: int) -> None:
     ours, server = pair

@@ -167,30 +167,42 @@ def test_a_wake_that_comes_as_the_wait_begins(
     assert seen == ["wake", "a"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [pytest.param(3, id="under way"), pytest.param(2, id="of long ago")])
 @pytest.mark.parametrize("colour", ["blocking", "asyncio"])
 def test_a_wake_while_a_connection_is_tried_shortens_the_wait_after_it(
-    server: IMAPServer, path: Path, monkeypatch: pytest.MonkeyPatch, colour: str
+    server: IMAPServer, path: Path, monkeypatch: pytest.MonkeyPatch, colour: str, connections: int
 ) -> None:
-    """Another network is there, and what was tried on the one before fails later: nobody waits an hour then."""
+    """Another network is there, and what was tried on the one before fails later: nobody waits an hour then.
+
+    A wake that was before all that means nothing any more.
+    """
     hour = Retry(first=3600.0, longest=3600.0, random=lambda: 0.0 if proxy.connections == 1 else 1.0)
     options: dict[str, Any] = {"cursor": path, "start": "new", "retry": hour, **FOR_EVER}
     seen: list[Any] = []
+
+    def end(mail: Any) -> None:
+        seen.append(proxy.connections)
+        mail.stop()
 
     def woken(mail: Any) -> Any:
         note = mail.at
 
         def at(connection: Any, name: Any, until: float | None = None) -> None:
             note(connection, name, until)
-            if name == "connecting" and until is None and proxy.connections == 1:
+            if connections == 3 and name == "connecting" and until is None and proxy.connections == 1:
                 mail.wake()
+            if connections == 2 and name == "waiting" and not mail.wakes:
+                mail.wake()
+            if connections == 2 and name == "connecting" and until is not None:
+                threading.Timer(0.5, end, [mail]).start()
 
         monkeypatch.setattr(mail, "at", at)
         return mail
 
     def take(mail: Any, event: Any) -> None:
         if isinstance(event, Reconnected):
-            seen.append(proxy.connections)
-            mail.stop()
+            end(mail)
 
     async def main(account: Account) -> None:
         async with asyncio.timeout(60), AsyncFollow(account, **options) as mail:
@@ -209,7 +221,7 @@ def test_a_wake_while_a_connection_is_tried_shortens_the_wait_after_it(
                 for event in woken(mail).events():
                     take(mail, event)
                 overdue.cancel()
-    assert seen == [3]
+    assert seen == [connections]
 
 
 def test_an_extended_lease_outlives_the_program(account: Account, path: Path) -> None:

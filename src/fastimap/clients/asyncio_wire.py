@@ -64,8 +64,9 @@ class Link(asyncio.BufferedProtocol):
         self._flowed = 0
         """Octets that were received since something was sent."""
         self._gathers_from = _GATHERED_AFTER
+        """So many of them make it worth a look whether a socket has more pieces."""
         self._waits_from = LONG
-        """So many of them make it worth while."""
+        """So many of them make it worth a wait for more."""
         self._piece = 0
         """The piece after which more was waited for, where it was the last one; in octets."""
         self._unwritten: bytes | memoryview = b""
@@ -151,7 +152,7 @@ class Link(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._buffer = None
+        self._buffer = self.connection = None
         if self._protocol.error is None:
             self._protocol.fail(Disconnected(f"the connection was cut: {exc}" if exc else "the connection was closed"))
         if not self._lost.done():

@@ -165,7 +165,7 @@ class Wire(methods.Client):
 
     def _has_more(self) -> bool:
         """Whether there is something to read that no waiting for the socket shows: TLS has received it already."""
-        return self._tls and bool(self._socket.pending())
+        return self._broken is not None or (self._tls and bool(self._socket.pending()))
 
     def _turn(
         self,
@@ -242,7 +242,8 @@ class Wire(methods.Client):
                 return _READ  # all was read, or the answer can't be here yet
         try:
             if self._broken is not None:
-                raise self._broken
+                broken, self._broken = self._broken, None
+                raise broken
             buffer = protocol.get_buffer()
             size = self._read(buffer) if gather else self._socket.recv_into(buffer)
             del buffer  # while a view lives, a literal's memory can't grow in place
@@ -285,8 +286,11 @@ class Wire(methods.Client):
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._drained = True
                 break
-            except (OSError, ValueError) as exc:
-                self._broken = exc  # for after what came before it: a socket tells it once
+            except OSError as exc:
+                if exc.errno is None and not isinstance(exc, ssl.SSLError):
+                    raise  # not the system's but of a signal's handler
+                # For after what came before it, since a socket tells it once; without the frames that have views.
+                self._broken = exc.with_traceback(None)
                 break
             if not more:
                 break
@@ -342,6 +346,7 @@ class Wire(methods.Client):
     def _drop(self) -> None:
         self._unsent = b""
         self._all_said = False
+        self._broken = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None

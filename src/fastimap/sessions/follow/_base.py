@@ -187,10 +187,9 @@ class BaseFollow:
     def wake(self) -> None:
         """Look at all mailboxes now, for instance because the network is another one.
 
-        Where a connection was lost it is tried at once, unless the server asked to wait.
+        Where a connection was lost it is tried at once, unless a server that lets nobody in asked to wait.
         """
         self.wakes += 1
-        self._budget.hurry()
         self._ring()
 
     def seek(self, start: Literal["new", "all"] | date | int, mailbox: str | None = None) -> None:

@@ -50,7 +50,7 @@ class AsyncFollow(BaseFollow):
         """Something came for the program, or ended."""
         self._taken = asyncio.Event()
         self._woken = asyncio.Event()
-        self._tried_at: dict[Persistence, int] = {}  # the wakes before the last attempt to connect
+        self._failed_after: dict[Persistence, int] = {}  # the wakes before an attempt to connect that has failed
         self._ends: Exception | None = None
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -208,8 +208,11 @@ class AsyncFollow(BaseFollow):
             seconds = seconds_to_sleep(step.seconds)
             if seconds > 0:
                 going: StateName = "connecting" if client._protocol.error else "throttled"
+                until = time.monotonic() + seconds
                 self.at(connection, going, time.time() + seconds)
-                await self._pause(seconds, self._tried_at.pop(connection, None))
+                await self._pause(seconds, self._failed_after.pop(connection, None))
+                if going == "connecting":  # who was woken waits for what the server has asked for all the same
+                    await self._wait_until(min(until, time.monotonic() + self._budget.until_login()))
             return None
         if isinstance(step, Rest):
             return await self._rest(client, step.seconds, step.wakes)
@@ -220,8 +223,13 @@ class AsyncFollow(BaseFollow):
                 rows = step.stream.take()
             return rows
         if isinstance(step, Connect):
-            self._tried_at[connection] = self.wakes
+            wakes = self.wakes
             self.at(connection, "connecting")
+            try:
+                return await client._do(step)
+            except Exception:
+                self._failed_after[connection] = wakes
+                raise
         return await client._do(step)
 
     async def _rest(self, client: AsyncClient, seconds: float, wakes: int) -> Any:
@@ -255,12 +263,19 @@ class AsyncFollow(BaseFollow):
     async def _pause(self, seconds: float, wakes: int | None = None) -> None:
         """Wait so long, or until somebody wakes the follower, or has done so after the first `wakes` times."""
         self._woken.clear()
-        if self._stopped or (wakes is not None and self.wakes != wakes):
-            self._budget.hurry()  # for the attempt that has failed since
+        if wakes is not None and self.wakes != wakes:
+            self._budget.hurry()  # the attempt that was under way then has failed since
+            return
+        if self._stopped:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
+
+    async def _wait_until(self, until: float) -> None:
+        """Wait, whoever wakes the follower; stop() ends it."""
+        while not self._stopped and (left := until - time.monotonic()) > 0:
+            await self._pause(left)
 
     def _ring(self) -> None:
         loop = self._loop
@@ -268,6 +283,7 @@ class AsyncFollow(BaseFollow):
             loop.call_soon_threadsafe(self._rung)
 
     def _rung(self) -> None:
+        self._budget.hurry()
         for event in (self._woken, self._moved, self._taken):
             event.set()
         for client in self._clients:
@@ -280,7 +296,7 @@ class AsyncFollow(BaseFollow):
 
     async def _sleep(self, connection: Persistence, seconds: float) -> None:
         self.at(connection, "throttled", time.time() + seconds)
-        await self._pause(seconds)
+        await self._wait_until(time.monotonic() + seconds)
 
     async def _apart(self, function: Any, *arguments: Any) -> Any:
         # What is under way is done before a cancelled task goes on: a lease that nobody knows of would be held.

@@ -51,6 +51,8 @@ class _Lane:
         self.value: Any = None
         self.error: Exception | None = None
         self.until: float | None = None
+        self.wakes = 0
+        """The wakes before what it waits after was begun: only another one ends the wait."""
         """When it goes on, where it waits."""
         self.idle: IdleStream | None = None
         """Where it waits for what the server says."""
@@ -254,12 +256,14 @@ class Follow(BaseFollow):
             if isinstance(step, Sleep):
                 seconds = seconds_to_sleep(step.seconds)
                 if seconds > 0:
+                    if one.client._protocol.error is None:
+                        one.wakes = self.wakes
                     one.until = time.monotonic() + seconds
                     going: StateName = "connecting" if one.client._protocol.error else "throttled"
                     self.at(one.connection, going, time.time() + seconds)
                     return
             elif isinstance(step, Pause):
-                one.until = time.monotonic() + step.seconds
+                one.until, one.wakes = time.monotonic() + step.seconds, self.wakes
                 return
             elif isinstance(step, Rest):
                 self._rest(one, step)
@@ -280,6 +284,7 @@ class Follow(BaseFollow):
             return step.function(*step.arguments)
         client = one.client
         if isinstance(step, Connect):
+            one.wakes = self.wakes
             self.at(one.connection, "connecting")
         if isinstance(step, Rows):
             client._deadlines.rest(time.monotonic())
@@ -291,6 +296,7 @@ class Follow(BaseFollow):
         return client._do(step)
 
     def _rest(self, one: _Lane, step: Rest) -> None:
+        one.wakes = step.wakes
         events = one.client.take_events()
         if events:
             one.value = events
@@ -332,10 +338,12 @@ class Follow(BaseFollow):
                 self._selector.unregister(key.fileobj)
         if any(key.fileobj is self._alarm for key, _ in ready):
             self._hush()
-            self._budget.hurry()  # for an attempt that has failed since
+            self._budget.hurry()
+            # To connect would wait for what the server has asked for, and keep all lanes waiting.
+            connects_at = time.monotonic() + self._budget.until_login()
             for one in self._lanes_now:
-                if one.until is not None:
-                    one.until = 0.0
+                if one.until is not None and (self._stopped or one.wakes != self.wakes):
+                    one.until = min(one.until, connects_at) if one.client._protocol.error is not None else 0.0
 
     def _hush(self) -> None:
         with contextlib.suppress(BlockingIOError):
