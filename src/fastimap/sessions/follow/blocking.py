@@ -51,9 +51,9 @@ class _Lane:
         self.value: Any = None
         self.error: Exception | None = None
         self.until: float | None = None
+        """When it goes on, where it waits."""
         self.wakes = 0
         """The wakes before what it waits after was begun: only another one ends the wait."""
-        """When it goes on, where it waits."""
         self.idle: IdleStream | None = None
         """Where it waits for what the server says."""
         self.ended = False
