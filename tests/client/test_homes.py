@@ -137,6 +137,26 @@ def test_what_blocks_does_not_pay_for_asyncio() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_a_login_of_who_logs_nothing_does_not_pay_for_logging() -> None:
+    program = (
+        "import sys\n"
+        "from fastimap import commands, sasl\n"
+        "from fastimap.conversation.protocol import Protocol\n"
+        "def receive(octets):\n"
+        "    protocol.get_buffer()[:len(octets)] = octets\n"
+        "    protocol.buffer_updated(len(octets))\n"
+        "protocol = Protocol()\n"
+        "receive(b'* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\\r\\n')\n"
+        "pending = protocol.submit(commands.Authenticate(sasl.Plain('user', 'password')))\n"
+        "tag = b''.join(protocol.data_to_send()).split()[0]\n"
+        "receive(b'+ \\r\\n')\n"
+        "answer = b''.join(protocol.data_to_send())\n"
+        "print(answer == b'AHVzZXIAcGFzc3dvcmQ=\\r\\n', 'logging' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "True False\n"
+
+
 def test_a_star_import_of_search_keys_brings_nothing_else() -> None:
     brought: dict[str, Any] = {}
     exec("from fastimap.search import *", brought)

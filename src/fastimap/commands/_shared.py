@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -143,7 +142,7 @@ _LONGEST_RANGE = len("4294967294:4294967295,")
 
 def piece(command: C, messages: UIDSet | SequenceSet) -> C:
     """Return a command like `command`, which was not sent or was refused, for a part of its messages."""
-    same = copy.copy(command)
+    same = command.copy()
     same.tag = b""
     same.by_sequence = isinstance(messages, SequenceSet)
     same.begin(messages)  # type: ignore[attr-defined]

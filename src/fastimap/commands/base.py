@@ -6,7 +6,6 @@ result. So it stands once for the blocking client, the asyncio client and the pi
 
 from __future__ import annotations
 
-import copy
 import enum
 import functools
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -340,10 +339,9 @@ class Command(Generic[R_co]):
 
     def copy(self) -> Self:
         """Return the same command, to be sent in its place; made before it is sent, and has a result of its own."""
-        made = copy.copy(self)
-        for name, value in vars(made).items():
-            if isinstance(value, (list, dict, set)):
-                setattr(made, name, value.copy())
+        made = type(self).__new__(type(self))
+        for name, value in vars(self).items():
+            setattr(made, name, value.copy() if isinstance(value, (list, dict, set)) else value)
         return made
 
     def __repr__(self) -> str:

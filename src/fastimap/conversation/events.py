@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -83,6 +82,8 @@ class EventQueue:
 
         An expunge changes which messages later sequence numbers mean, and how many EXISTS counts.
         """
+        import heapq  # expunges are rare, and commands that fail amid them rarer
+
         events, self._events = self._events, deque()
         first = self.put_so_far - len(events)
         self._octets = 0

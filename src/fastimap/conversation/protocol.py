@@ -20,7 +20,7 @@ responses in :mod:`.events`, compression in :mod:`.deflate`.
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..commands.base import CONNECTING, Session, State
 from ..commands.session import Capability
@@ -45,13 +45,15 @@ from ..model.responses import (
 )
 from ..parser import ResponseReader
 from ..wire import decode
-from .deflate import Deflate
 from .events import Event, Reconnected, is_expunge, octets_of
 from .greeting import learn, no_server, refused
 from .log import is_logged, logger
 from .outgoing import Counters, Outgoing
 from .pending import Pending
 from .pieces import send_shorter
+
+if TYPE_CHECKING:
+    from .deflate import Deflate
 
 __all__ = ["Counters", "Event", "Pending", "Protocol"]
 
@@ -306,7 +308,8 @@ class Protocol(Outgoing):
                 pending.challenges += 1
                 if pending.challenges > self._limits.challenges:
                     raise TooManyChallenges(f"more than {self._limits.challenges} SASL challenges")
-                logger().debug("C: ***")
+                if is_logged():
+                    logger().debug("C: ***")
                 self.claimed += 1
                 self._sending.put(line + b"\r\n")
                 return
@@ -377,6 +380,8 @@ class Protocol(Outgoing):
     def _begin_layer(self) -> None:
         if self.session.compressed and self._sending.deflate is None:
             rest = self._reader.take_rest()
+            from .deflate import Deflate  # few servers have it
+
             self._sending.deflate = deflate = Deflate()
             if rest:
                 self._receive_compressed(deflate, rest)

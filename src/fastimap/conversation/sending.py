@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.responses import Tagged
 from ..wire.encode import Encoded, Fragment
-from .deflate import Deflate
 from .pending import Pending
+
+if TYPE_CHECKING:
+    from .deflate import Deflate
 
 __all__ = ["SEND_SIZE", "Sending", "tags"]
 
@@ -24,7 +26,7 @@ def tags() -> Iterator[bytes]:
     """Yield tags that a server, or who speaks for it, can't know before they are sent."""
     batch = 0
     while True:
-        digits = secrets.token_hex(len(_INDICES) * _DIGITS // 2).upper().encode("ascii")
+        digits = os.urandom(len(_INDICES) * _DIGITS // 2).hex().upper().encode("ascii")
         start = b"T%X" % batch
         for index, at in zip(_INDICES, range(0, len(digits), _DIGITS), strict=True):
             yield start + index + digits[at : at + _DIGITS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -33,6 +32,12 @@ _A_DAY = 86_400.0
 _HALF_CONNECTED = "authenticated but not connected"
 
 
+def _random() -> float:
+    import random  # only where a connection was lost
+
+    return random.random()
+
+
 class Retry(Value, kw_only=True, unshown=("clock", "sleep", "random")):
     """How a client goes on after a lost connection, or a server that can't now; see `fastimap.Client`.
 
@@ -55,7 +60,7 @@ class Retry(Value, kw_only=True, unshown=("clock", "sleep", "random")):
     burst: int = 10
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[object] | object] | None = None
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = _random
 
     def __post_init__(self) -> None:
         if self.attempts < 1 or self.burst < 1:
