@@ -50,7 +50,8 @@ class AsyncFollow(BaseFollow):
         """Something came for the program, or ended."""
         self._taken = asyncio.Event()
         self._woken = asyncio.Event()
-        self._failed_after: dict[Persistence, int] = {}  # the wakes before an attempt to connect that has failed
+        self._wakes_before: dict[Persistence, int] = {}
+        """Of each connection, the wakes before what it waits after was begun: only another one ends the wait."""
         self._ends: Exception | None = None
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -203,18 +204,22 @@ class AsyncFollow(BaseFollow):
                 await self._taken.wait()
             return None
         if isinstance(step, Pause):
+            self._wakes_before[connection] = self.wakes
             return await self._pause(step.seconds)
         if isinstance(step, Sleep):
             seconds = seconds_to_sleep(step.seconds)
             if seconds > 0:
                 going: StateName = "connecting" if client._protocol.error else "throttled"
+                if going == "throttled":
+                    self._wakes_before[connection] = self.wakes
                 until = time.monotonic() + seconds
                 self.at(connection, going, time.time() + seconds)
-                await self._pause(seconds, self._failed_after.pop(connection, None))
+                await self._pause(seconds, self._wakes_before.pop(connection, None))
                 if going == "connecting":  # who was woken waits for what the server has asked for all the same
                     await self._wait_until(min(until, time.monotonic() + self._budget.until_login()))
             return None
         if isinstance(step, Rest):
+            self._wakes_before[connection] = step.wakes
             return await self._rest(client, step.seconds, step.wakes)
         if isinstance(step, Rows):
             rows = step.stream.take()
@@ -223,13 +228,8 @@ class AsyncFollow(BaseFollow):
                 rows = step.stream.take()
             return rows
         if isinstance(step, Connect):
-            wakes = self.wakes
+            self._wakes_before[connection] = self.wakes
             self.at(connection, "connecting")
-            try:
-                return await client._do(step)
-            except Exception:
-                self._failed_after[connection] = wakes
-                raise
         return await client._do(step)
 
     async def _rest(self, client: AsyncClient, seconds: float, wakes: int) -> Any:
@@ -264,7 +264,7 @@ class AsyncFollow(BaseFollow):
         """Wait so long, or until somebody wakes the follower, or has done so after the first `wakes` times."""
         self._woken.clear()
         if wakes is not None and self.wakes != wakes:
-            self._budget.hurry()  # the attempt that was under way then has failed since
+            self._budget.hurry()  # the attempt that was under way then has failed since, or the connection was cut
             return
         if self._stopped:
             return
