@@ -16,6 +16,7 @@ import sys
 import tempfile
 from dataclasses import replace
 
+from benchmarks import processors
 from benchmarks.real_server import filled
 from benchmarks.replay import Account
 from tests.servers import dovecot
@@ -130,7 +131,10 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'CPU, ms':15} {'number':>6}", *(f"{way:>8}" for way in ("imaplib", "again", "swapped")))
     try:
-        with dovecot.running() as server:
+        with contextlib.ExitStack() as apart:
+            with processors.for_the_server():
+                server = apart.enter_context(dovecot.running())
+            processors.for_the_client()
             for messages in options.messages:
                 user = server.new_user()
                 account = Account(server.port, "", "localhost", user, server.password, f"of-{messages}")
