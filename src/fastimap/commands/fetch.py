@@ -27,11 +27,11 @@ from ..model.message import (
 )
 from ..model.response_codes import MessageLimit
 from ..model.responses import Tagged
-from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
+from ..model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..parser import split_rows
 from ..wire import encode
 from ..wire.encode import Part
-from ._shared import by, last_limit, limit, names, parts_of, piece, positional, ranges
+from ._shared import by, last_limit, limit, names, parts_of, piece, ranges
 from .base import SELECTED, Command, Session
 
 __all__ = ["Fetch", "FetchInto", "FetchResult", "answers_of", "merged", "refused"]
@@ -194,16 +194,16 @@ class Fetch(Command[FetchResult]):
     def begin(self, messages: Messages) -> None:
         """Be about `messages`."""
         self._set = messages
-        self._by_uid = not isinstance(messages, SequenceSet)
+        by_uid = self._by_uid = not isinstance(messages, SequenceSet)
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
-        self._number: Callable[[FetchedMessage], int] = _UID_OF if self._by_uid else _SEQUENCE_NUMBER_OF
-        self.positional: bool = positional(messages)
-        self._ranges = ranges(messages)
-        self.nothing_to_do: bool = not self._ranges
+        self._number: Callable[[FetchedMessage], int] = _UID_OF if by_uid else _SEQUENCE_NUMBER_OF
+        self.positional: bool = not by_uid or messages is SAVED
+        spans = self._ranges = ranges(messages)
+        self.nothing_to_do: bool = not spans
         # As many rows as messages that were asked for; of more, each message has one, and the others are news.
-        self._room = len(self._ranges) + sum(map(operator.sub, map(_HIGH, self._ranges), map(_LOW, self._ranges)))
+        self._room = len(spans) + sum(map(operator.sub, map(_HIGH, spans), map(_LOW, spans)))
         self._need = self._items.need
-        if self._by_uid:
+        if by_uid:
             self._need |= PRESENT_UID
         if self._changed_since is not None:
             self._need |= PRESENT_MODSEQ
@@ -239,7 +239,8 @@ class Fetch(Command[FetchResult]):
         return sorted(needed)
 
     def parts(self, session: Session) -> Sequence[Part]:
-        parts: list[Part] = [by("FETCH", not self._by_uid, session), str(self._set).encode("ascii")]
+        name: Part = b"UID FETCH" if self._by_uid else by("FETCH", sequence=True, session=session)
+        parts: list[Part] = [name, str(self._set).encode("ascii")]
         parts.append(self._items.list_by_uid if self._by_uid else self._items.list)
         modifiers: list[Part] = []
         if self._partial is not None:
@@ -322,7 +323,7 @@ class Fetch(Command[FetchResult]):
         if self._incomplete:
             self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
             self._incomplete.clear()
-        return FetchResult(self.rows, limit(tagged), self._wanted())
+        return FetchResult(self.rows, limit(tagged) if self.stopped_early else None, self._wanted())
 
     def _let_go(self) -> None:
         """Keep no rows: nobody awaits them any more."""

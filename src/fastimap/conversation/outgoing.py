@@ -203,7 +203,10 @@ class Outgoing:
                 self._queue.popleft()
                 pending.finish(None, self._hung_up())
                 continue
-            if self.session.state is CONNECTING or not self._flight.may_start(pending.command, self.session):
+            flight = self._flight
+            if self.session.state is CONNECTING or (
+                flight.by_tag and not flight.may_start(pending.command, self.session)
+            ):
                 self.interrupt()
                 return bool(self._sending.output)
             self._queue.popleft()

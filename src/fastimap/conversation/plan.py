@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, repeat
 from typing import Any
 
 from ..errors import CommandError, Unavailable
@@ -78,7 +79,7 @@ class _Sized:
         """Add messages."""
         self._numbers = [*self.numbers, *numbers]
         del self._before[: self._taken]
-        self._before += accumulate((size + _AROUND for size in sizes), initial=self._before.pop())
+        self._before += accumulate(map(operator.add, sizes, repeat(_AROUND)), initial=self._before.pop())
         self._taken = 0
 
     def take(self, octets: int, most: int | None) -> tuple[list[int], int]:
@@ -160,17 +161,23 @@ class FetchPlan:
         self._window_size = _WINDOW
         return self._window
 
-    def sizes(self, sizes: Mapping[int, int | None] | None) -> None:
-        """Note the sizes of the messages of the window; None where the server does not give them."""
+    def sizes(self, numbers: list[int], sizes: list[int | None] | None) -> None:
+        """Note the sizes of the messages of the window.
+
+        :param numbers: the messages whose sizes the server gave.
+        :param sizes: their octets, None for one that has none; or None where it gives no sizes.
+        """
         window, self._window = self._window, None
         if window is None:
             return
-        numbers = list(window)
+        wanted = list(window)
         if sizes is None:  # one by one, as nothing bounds them
-            self._known.extend(numbers, [self._budget // 4] * len(numbers))
+            self._known.extend(wanted, [self._budget // 4] * len(wanted))
             return
-        known = [sizes.get(number, 0) for number in numbers]  # a message that is not there has no octets
-        self._known.extend(numbers, [self._budget if size is None else size for size in known])
+        if numbers != wanted:  # a message that is not there has no octets
+            found = dict(zip(numbers, sizes, strict=True))
+            sizes = [found.get(number, 0) for number in wanted]
+        self._known.extend(wanted, [self._budget if size is None else size for size in sizes])
 
     # Chunks.
 

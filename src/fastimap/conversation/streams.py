@@ -226,12 +226,12 @@ class FetchStream:
             try:
                 rows = sizing.result()
             except CommandError:
-                self.plan.sizes(None)
+                self.plan.sizes([], None)
             except Exception as exc:
                 self._error = exc
             else:
                 number = _UID if self._scope[1] is None else _SEQUENCE_NUMBER
-                self.plan.sizes(dict(zip(map(number, rows), map(_SIZE, rows), strict=True)))
+                self.plan.sizes([*map(number, rows)], [*map(_SIZE, rows)])
 
     def _take_found(self, found: SearchResult) -> None:
         messages = found.message_set()

@@ -176,7 +176,7 @@ class _NumberSet:
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """The ranges, ascending and disjoint, as (low, high), both included. ``7:*`` is (7, 4294967295)."""
-        ranges = self._ranges
+        ranges = self._ranges if self._joined else self._known
         return ranges if isinstance(ranges, tuple) else tuple(ranges)
 
     @property
@@ -344,7 +344,7 @@ class _NumberSet:
 
     def __str__(self) -> str:
         """The set in IMAP's syntax, as short as it can be; nothing where the set is empty."""
-        ranges = self._ranges
+        ranges = self._ranges if self._joined else self._known
         if len(ranges) == 1 and not self._has_star:  # as of programs that ask for message by message
             return _item(ranges[0])
         return ",".join(self._items(ranges))
