@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -602,3 +604,32 @@ def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="lists of names"):
         archive.pull(mail.account, tmp_path, mailboxes="INBOX")
     assert not (tmp_path / ".fastimap.sqlite").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+@pytest.mark.parametrize("kind", ["sqlite", "mbox"])
+def test_a_disk_that_is_full_amid_a_transaction(mail: Mail, tmp_path: Path, kind: str) -> None:
+    """A database takes back all of it, what was written well before included: none of that may be noted."""
+    mail.client.multi_append("INBOX", [message(number, 10_000) for number in range(1200)])
+    program = (
+        "import resource, sys\n"
+        "from fastimap import Account, archive\n"
+        "from fastimap.archive.stores import store_at\n"
+        "host, port, user, password, path, kind, most = sys.argv[1:]\n"
+        "if int(most):\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), resource.RLIM_INFINITY))\n"
+        "account = Account(host, int(port), user=user, password=password, tls=False, mechanism='LOGIN')\n"
+        "print(archive.pull(account, store_at(path, kind), mailboxes=['INBOX']).complete)\n"
+    )
+    server = mail.server
+    login = [server.host, str(server.port), mail.user, server.password]
+
+    def run(most: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", program, *login, str(tmp_path), kind, str(most)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for most in (3_000_000, 6_000_000):
+        assert run(most).returncode == 1
+    assert run(0).stdout == "True\n"
+    assert stored(tmp_path)["INBOX"] == mail.all()["INBOX"]

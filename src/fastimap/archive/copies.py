@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +91,26 @@ class Copies:
             self._state.insert((place.id, *entry[:7]) for entry in entries)
         self._state.commit()
 
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Where messages are in the state's database: have all of what is not committed, or, after an error, nothing.
+
+        A full disk takes back what was written before, too: to note it would be to say that it is there.
+        """
+        try:
+            yield
+        except BaseException:
+            if self._store.in_state:
+                self._broken = True
+                self._state.rollback()
+            raise
+
     # Messages that arrive.
 
     def write(self, place: Place, messages: Sequence[Message]) -> None:
         """Write messages; they count once they are flushed."""
-        places = self._store.write(place, messages)
+        with self._whole():
+            places = self._store.write(place, messages)
         number = place.id
         self._rows += [
             (number, each.uid, each.size, each.date, each.flags, each.digest, where, each.extra)
@@ -141,7 +157,7 @@ class Copies:
     def adopt(self, place: Place, together: Sequence[Adopted]) -> None:
         """Have messages that another program has pulled."""
         messages = [each.message for each in together]
-        with held():
+        with held(), self._whole():
             places = self._store.write(place, messages)
             self._store.sync()
             self._replace([each.file for each in together])
@@ -160,7 +176,7 @@ class Copies:
 
     def move(self, place: Place, matches: Sequence[Match]) -> list[Match]:
         """Move messages to another mailbox; return those that were still there."""
-        with held():
+        with held(), self._whole():
             moved = [match for match in matches if self._moved(place, match)]
             self._store.sync()
             self._commit()
@@ -182,7 +198,7 @@ class Copies:
         """Have the flags and labels that the server has; return of how many messages."""
         by_uid = {change.uid: change for change in changes}
         entries = [entry for entry in self._state.some(place, UIDSet(by_uid)) if not entry.gone]
-        with held():
+        with held(), self._whole():
             if self._store.flags_at_once:
                 # Should this run die of it, nobody knows what the store has, and the server may take it back: no server
                 # has flags that end with a space, so that these are other ones in any case.
@@ -201,7 +217,7 @@ class Copies:
     def away(self, place: Place, entries: list[Entry], deleted: Deleted) -> None:
         """Do what is wanted with messages that the server has no more."""
         uids = [entry.uid for entry in entries]
-        with held():
+        with held(), self._whole():
             if deleted == "delete":
                 self._store.remove(place, entries)
                 self._state.remove(place, uids)

@@ -82,6 +82,8 @@ class Store:
     """and so many that have other flags follow."""
     flags_at_once: ClassVar[bool] = True
     """Whether other flags are in it at once, also where the run dies before the state is committed."""
+    in_state: ClassVar[bool] = False
+    """Whether messages are in the state's own database, in one transaction with what is noted of them."""
     commit_messages: ClassVar[int] = 1000
     """So many messages are made durable together,"""
     commit_octets: ClassVar[int] = 32 * 1024 * 1024
@@ -246,8 +248,11 @@ class Store:
         raise StoreError(f"nothing can be taken out of a store of kind {self.kind}")
 
     def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
-        """Have a message in another mailbox, or under another UID; return its `Entry.place`. Twice is like once."""
-        return entry.place
+        """Have a message in another mailbox, or under another UID; return its `Entry.place`. Twice is like once.
+
+        Raises LookupError where it can't be had there: then it is fetched, as a new one.
+        """
+        raise LookupError(f"a store of kind {self.kind} moves nothing")
 
     def rename(self, place: Place, path: str) -> str:
         """Have a mailbox at another path, or where it is; return where. Twice is like once."""

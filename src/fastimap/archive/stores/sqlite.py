@@ -39,6 +39,7 @@ class SQLite(Store):
     kind: ClassVar[str] = "sqlite"
     removes: ClassVar[bool] = True
     flags_at_once: ClassVar[bool] = False
+    in_state: ClassVar[bool] = True
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         path = Path(os.path.expanduser(root)).absolute()
