@@ -75,6 +75,22 @@ def test_each_message_once_with_its_labels(account: Account, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_labels_are_verified(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive.pull(account, tmp_path)
+    assert archive.verify(tmp_path, account).differences == []
+    monkeypatch.setitem(LABELS, 2, b"")
+    monkeypatch.setitem(LABELS, 3, b"Work")
+    found = archive.verify(tmp_path, account, repair=True)
+    assert [(each.mailbox, each.uid, each.what, each.repaired) for each in found.differences] == [
+        ("Everything", 2, "labels", True),
+        ("Everything", 3, "labels", True),
+    ]
+    assert (found.good, found.not_in_store) == (True, [])
+    assert extras(tmp_path) == {1: (["\\Inbox"], "1001"), 2: ([], "1002"), 3: (["Work"], "1003")}
+    assert archive.verify(tmp_path, account).differences == []
+
+
+@pytest.mark.slow
 def test_labels_follow(account: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive.pull(account, tmp_path)
     monkeypatch.setitem(LABELS, 3, b'"Two words" Work')

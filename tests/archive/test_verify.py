@@ -70,3 +70,76 @@ def test_every_store_is_verified(mail: Mail, tmp_path: Path, kind: str) -> None:
     store = store_at(tmp_path / "store", kind)
     archive.pull(mail.account, store)
     assert archive.verify(tmp_path / "store", mail.account, octets=True).good
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_other_flags_are_repaired_without_a_second_copy(mail: Mail, tmp_path: Path, kind: str) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    mail.fill("INBOX", 4)
+    path = tmp_path / "store"
+    store = archive.Parquet(path, body=True) if kind == "parquet" else store_at(path, kind)
+    archive.pull(mail.account, store)
+    before = {path.name: path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.suffix == ".mbox"}
+    mail.client.select("INBOX")
+    mail.client.add_flags("2:3", "\\Seen")
+    mail.client.unselect()
+    result = archive.verify(tmp_path / "store", mail.account, repair=True)
+    assert [(each.uid, each.what, each.repaired) for each in result.differences] == [
+        (2, "flags", True),
+        (3, "flags", True),
+    ]
+    assert archive.verify(tmp_path / "store", mail.account).differences == []
+    assert stored(tmp_path / "store") == mail.all()
+    after = {path.name: path.stat().st_size for path in (tmp_path / "store").rglob("*") if path.suffix == ".mbox"}
+    assert after == before
+    if kind == "maildir":
+        assert len([*(tmp_path / "store/INBOX").glob("*/*")]) == 4
+
+
+def test_what_is_written_anew_takes_the_place_of_what_was_there(mail: Mail, tmp_path: Path) -> None:
+    """Also where a reader has renamed the file, and its octets are as long as they should be."""
+    mail.fill("INBOX", 3)
+    archive.pull(mail.account, tmp_path)
+    (file,) = (tmp_path / "INBOX/cur").glob("2.*")
+    file.write_bytes(b"x" * file.stat().st_size)
+    file.rename(file.with_name(file.name + "S"))
+    assert archive.verify(tmp_path, mail.account, repair=True).good
+    assert len([*(tmp_path / "INBOX").glob("*/*")]) == 3
+    assert stored(tmp_path) == mail.all()
+
+
+def test_which_mailboxes(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path, mailboxes=["INBOX", "Trash"])
+    for names in (["inbox"], ["INBOX"], ["inbox", "\\Trash"]):
+        result = archive.verify(tmp_path, mail.account, mailboxes=names)
+        assert (result.checked, result.compared, result.good) == (2, 2, True), names
+    assert archive.verify(tmp_path, mailboxes=["inbox"]).checked == 2
+    for account in (None, mail.account):
+        result = archive.verify(tmp_path, account, mailboxes=["Nope", "INBOX"])
+        assert (result.failed, result.checked) == ({"Nope": "the store has no such mailbox"}, 2)
+        assert not result.good
+    assert "Drafts" in archive.verify(tmp_path, mail.account, mailboxes=["Drafts"]).failed
+    result = archive.verify(tmp_path, mail.account)
+    assert (result.good, result.not_in_store) == (True, ["Drafts"])
+
+
+def test_an_account_that_the_store_has_nothing_of(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, tmp_path)
+    theirs = mail.account.__replace__(user=mail.server.new_user())
+    with pytest.raises(ValueError, match=f"nothing of {theirs.user}@.*it has mail of {mail.user}@"):
+        archive.verify(tmp_path, theirs)
+
+
+def test_a_new_uidvalidity_is_that_mailbox_s_alone(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("a", 2, create=True)
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path)
+    mail.client.delete_mailbox("a")
+    mail.client.create_mailbox("a")
+    next((tmp_path / "INBOX/cur").iterdir()).unlink()
+    result = archive.verify(tmp_path, mail.account, repair=True)
+    assert result.failed == {"a": "it has a new UIDVALIDITY: pull first"}
+    assert [(each.mailbox, each.what, each.repaired) for each in result.differences] == [("INBOX", "missing", True)]

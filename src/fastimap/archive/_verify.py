@@ -10,12 +10,20 @@ from hashlib import sha256
 from typing import Any
 
 from ..clients.blocking import Client
-from ..errors import CommandError, ConnectionLost, FastimapError
+from ..errors import FastimapError
+from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
 from ..settings import Account
 from ._pull import account_name, opened
-from .messages import flags_of
+from .budgets import Meter
+from .choosing import chosen
+from .compare import Change
+from .copies import Copies
+from .errors import ArchiveError
+from .messages import extra_of, flags_of, items_about, split_extra
+from .options import Options
+from .report import Report
 from .state import Entry, Place, State
 from .stores import store_at
 from .stores.base import Store
@@ -32,7 +40,8 @@ class Difference:
     mailbox: str
     uid: int
     what: str
-    """``"missing"`` in the store, ``"octets"`` (they differ), ``"size"``, ``"flags"``, ``"date"``, ``"not pulled"``."""
+    """``"missing"`` in the store, ``"octets"`` (they differ), ``"size"``, ``"flags"``, ``"labels"``, ``"date"``,
+    ``"not pulled"``."""
     detail: str = ""
     repaired: bool = False
 
@@ -50,6 +59,8 @@ class Verification:
     differences: list[Difference] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     """Mailboxes that could not be compared, and why."""
+    not_in_store: list[str] = field(default_factory=list)
+    """Mailboxes of the account that the store does not have, where none were named: left out of its pulls, or new."""
     sampled: bool = False
 
     @property
@@ -67,6 +78,7 @@ class Verification:
             "compared": self.compared,
             "sampled": self.sampled,
             "failed": self.failed,
+            "not_in_store": self.not_in_store,
             "differences": [
                 {
                     "mailbox": each.mailbox,
@@ -97,8 +109,9 @@ def verify(
     """Check that each message of a store is there and has the octets that were pulled; return what is not so.
 
     :param store: the store, or where it is.
-    :param account: compare with what this account has now, by UID, size, flags and INTERNALDATE; None: no account.
-    :param mailboxes: only these.
+    :param account: compare with what this account has now, by UID, size, flags, labels and INTERNALDATE; None: no
+        account.
+    :param mailboxes: only these; with the account also special uses, as for `pull`.
     :param octets: also fetch every message from the account, and compare its octets.
     :param repair: fetch what is missing or different, and write it anew. It needs the account.
     :param sample: look at so many messages of each mailbox, chosen at random.
@@ -108,7 +121,9 @@ def verify(
     :param progress: called with a mailbox and the number of messages that were looked at.
     :param stopping: asked now and then; True ends it.
 
-    Messages that the account has no more are checked against their digests alone. Raises as `pull` does.
+    Messages that the account has no more are checked against their digests alone. Flags are those that were pulled:
+    what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, and ValueError where the
+    store has nothing of the account.
     """
     if isinstance(account, str):
         account = Account.from_url(account)
@@ -117,19 +132,34 @@ def verify(
     made = store if isinstance(store, Store) else store_at(store)
     if not made.exists():
         raise ValueError(f"{made.where} is no store of fastimap")
-    chosen = None if mailboxes is None else set(mailboxes)
+    options = Options(store=made, mailboxes=None if mailboxes is None else _names(mailboxes))
     whose = None if account is None else name or account_name(account)
     with opened(made, whose, wait=wait) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
-        places = [place for place in state.places(former=True) if chosen is None or place.name in chosen]
         run.result.differences += [Difference(mailbox, 0, "missing", detail) for mailbox, detail in made.damage()]
-        run.offline([place for place in places if whose is None or place.account == whose])
-        if account is not None:
-            with Client(account, retry=retry or Retry()) as client:
-                for place in places:
-                    if place.account == whose and place.current:
-                        run.compare(client, place)
+        places = state.places(former=True)
+        if account is None:
+            run.offline(run.chosen(None, places, options))
+            return run.result
+        places = _of(whose, places)
+        with Client(account, retry=retry or Retry()) as client:
+            places = run.chosen(client, places, options)
+        run.offline(places)  # which may take longer than a server waits
+        with Client(account, retry=retry or Retry()) as client:
+            for place in places:
+                if place.current:
+                    run.compare(client, place)
     return run.result
+
+
+def _of(whose: str | None, places: list[Place]) -> list[Place]:
+    """Return the mailboxes of an account. Raises ValueError where there are none."""
+    found = [place for place in places if place.account == whose]
+    if not found:
+        others = sorted({place.account for place in places})
+        there = f"; it has mail of {', '.join(others)} (name= says what an account is called in it)" if others else ""
+        raise ValueError(f"the store has nothing of {whose}{there}")
+    return found
 
 
 @dataclass
@@ -143,6 +173,23 @@ class _Verify:
     progress: Callable[[str, int], object] | None
     stopping: Callable[[], bool] | None
     bad: dict[int, set[int]] = field(default_factory=dict)
+
+    def chosen(self, client: Client | None, places: list[Place], options: Options) -> list[Place]:
+        """Return the mailboxes that this is about; note those that are not in the store, or nowhere."""
+        known = {place.name for place in places}
+        if client is not None:
+            nowhere = Report()
+            found = {info.name for info in chosen(client, client.list_mailboxes(), options, nowhere)}
+            if options.mailboxes is None:
+                self.result.not_in_store = sorted(found - known)
+                return places
+            found |= {_folded(name) for name in nowhere.mailboxes}  # the store may have it still
+        elif options.mailboxes is None:
+            return places
+        else:
+            found = {_folded(name) for name in options.mailboxes}
+        self.result.failed |= dict.fromkeys(sorted(found - known), "the store has no such mailbox")
+        return [place for place in places if place.name in found]
 
     def offline(self, places: list[Place]) -> None:
         """Check digests; note what is bad, by mailbox."""
@@ -171,7 +218,9 @@ class _Verify:
         """Compare a mailbox with the account's, and repair it."""
         try:
             self._compare(client, place)
-        except (CommandError, ConnectionLost) as exc:
+        except ArchiveError:
+            raise
+        except FastimapError as exc:
             self.result.failed[place.name] = str(exc)
 
     def _compare(self, client: Client, place: Place) -> None:
@@ -193,7 +242,10 @@ class _Verify:
         wanted = known & there
         if self.sample is not None:
             wanted = UIDSet(random.sample([*wanted], min(self.sample, len(wanted))))
-        items = ("FLAGS", "INTERNALDATE", "RFC822.SIZE") + (("BODY.PEEK[]",) if self.octets else ())
+        items = ["FLAGS", "INTERNALDATE", "RFC822.SIZE", *items_about(client)]
+        if self.octets:
+            items.append("BODY.PEEK[]")
+        followed: dict[int, Change] = {}
         for chunk in wanted.chunks(_CHUNK):
             entries = {entry.uid: entry for entry in self.state.some(place, chunk)}
             for row in client.fetch_iter(chunk, *items):
@@ -213,21 +265,34 @@ class _Verify:
                 elif row.size is not None and row.size != entry.size:
                     detail = f"the account says {row.size} octets, the store has {entry.size}"
                     found.append(Difference(place.name, entry.uid, "size", detail))
-                elif row.flags is not None and flags_of(row) != entry.flags:
-                    found.append(Difference(place.name, entry.uid, "flags", f"{flags_of(row)!r}, {entry.flags!r} here"))
+                elif (changed := _changed(row, entry)) is not None:
+                    found.append(Difference(place.name, entry.uid, *changed))
+                    followed[entry.uid] = Change(entry.uid, flags_of(row), extra_of(row))
                 elif date is not None and date != entry.date:
                     found.append(Difference(place.name, entry.uid, "date", f"{date}, {entry.date} here"))
-        repaired = self._repair(client, place, UIDSet(each.uid for each in found) & there) if self.repair else ()
+        repaired: set[int] = set()
+        if self.repair:
+            if followed:
+                copies = Copies(self.store, self.state, Meter(None, {}), place.account, None)
+                copies.follow(place, followed.values())
+            anew = UIDSet(
+                each.uid for each in found if each.uid not in followed and (each.what != "date" or self.store.replaces)
+            )
+            repaired = {*followed, *self._fetch(client, place, anew & there)}
         for each in found:
             done = each.uid in repaired
             self.result.differences.append(Difference(each.mailbox, each.uid, each.what, each.detail, done))
 
-    def _repair(self, client: Client, place: Place, uids: UIDSet) -> set[int]:
+    def _fetch(self, client: Client, place: Place, uids: UIDSet) -> set[int]:
         """Fetch messages anew; return those that are good now."""
         done: set[int] = set()
         if not uids:
             return done
-        self.store.begin(place, uids)  # so that what is written takes the place of what is there
+        # What is there is not to be kept, whatever its name says: what is written takes its place.
+        was_dirty = place.dirty
+        self.state.set_dirty(place, True)
+        self.state.commit()
+        self.store.begin(place, uids)
         for row in (row for rows in self.store.fetch(client, uids) for row in rows):
             message = self.store.message(row)
             if message is None:
@@ -238,6 +303,25 @@ class _Verify:
             self.state.unpark(place, [uid])
             done.add(uid)
         self.store.sync()
+        self.state.set_dirty(place, was_dirty)
         self.state.commit()
         self.store.committed()
         return done
+
+
+def _names(names: Iterable[str]) -> tuple[str, ...]:
+    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]  # Options refuses it
+
+
+def _folded(name: str) -> str:
+    return "INBOX" if name.upper() == "INBOX" else name
+
+
+def _changed(row: FetchedMessage, entry: Entry) -> tuple[str, str] | None:
+    """Return which of flags and labels the account has others of, and what; None: the same."""
+    if row.flags is not None and flags_of(row) != entry.flags:
+        return "flags", f"{flags_of(row)!r}, {entry.flags!r} here"
+    theirs, ours = split_extra(extra_of(row))[0], split_extra(entry.extra)[0]
+    if theirs is not None and theirs != (ours or []):
+        return "labels", f"{theirs}, {ours or []} here"
+    return None

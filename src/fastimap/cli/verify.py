@@ -17,7 +17,7 @@ __all__ = ["add", "run"]
 
 DESCRIPTION = (
     "Check that every message of a store is there and has the octets that were pulled; with an account, that it is "
-    "what the account has: by UID, size, flags and INTERNALDATE."
+    "what the account has: by UID, size, flags, labels and INTERNALDATE."
 )
 EPILOG = "Exit code: 0 all is well; 3 something is missing or different; else as for pull."
 
@@ -64,10 +64,15 @@ def run(options: argparse.Namespace) -> int:
         print(readable(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}"), file=sys.stderr)
     for name, error in result.failed.items():
         print(readable(f"{name}: {error}"), file=sys.stderr)
+    if result.not_in_store and not options.quiet:
+        print(readable(f"not in the store: {', '.join(result.not_in_store)}"), file=sys.stderr)
     if not options.quiet or code != exits.DONE:
         compared = f", {result.compared:,} compared with {result.account}" if result.account else ""
         repaired = sum(each.repaired for each in result.differences)
-        word = f"{len(result.differences) - repaired:,} differences" if not result.good else "all is well"
+        word = "all is well"
+        if not result.good:
+            word = f"{len(result.differences) - repaired:,} differences"
+            word += f", {len(result.failed):,} mailboxes not compared" if result.failed else ""
         word += f" ({repaired:,} repaired)" if repaired else ""
         sampled = " (a sample)" if result.sampled else ""
         print(readable(f"{result.checked:,} messages checked{compared}{sampled}: {word}"))

@@ -82,6 +82,8 @@ class Store:
     """and so many that have other flags follow."""
     flags_at_once: ClassVar[bool] = True
     """Whether other flags are in it at once, also where the run dies before the state is committed."""
+    replaces: ClassVar[bool] = True
+    """Whether a message that is written again takes the place of the one before, for whoever reads it."""
     in_state: ClassVar[bool] = False
     """Whether messages are in the state's own database, in one transaction with what is noted of them."""
     commit_messages: ClassVar[int] = 1000

@@ -38,6 +38,7 @@ class Mbox(AppendingStore):
 
     kind: ClassVar[str] = "mbox"
     suffix: ClassVar[str] = ".mbox"
+    replaces: ClassVar[bool] = False
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
         name = self.file_of(place)
