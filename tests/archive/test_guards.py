@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -257,3 +258,44 @@ def test_names_of_a_server_do_not_lead_out_of_the_store(server: IMAPServer, thro
     assert report.written == 1
     assert sorted(tmp_path.iterdir()) == [tmp_path / "deep"]
     assert sorted((tmp_path / "deep").iterdir()) == [tmp_path / "deep" / "store"]
+
+
+# What a run is not about.
+
+
+@pytest.mark.parametrize(
+    "rules", [{"mailboxes": ["INBOX"]}, {"mailboxes": ["inbox"]}, {"exclude": ["b"]}, {"exclude": ["a", "b"]}]
+)
+@pytest.mark.parametrize("change", ["renamed", "deleted"])
+def test_mailboxes_that_a_run_leaves_out_are_left_alone(
+    mail: Mail, tmp_path: Path, rules: dict[str, Any], change: str
+) -> None:
+    mail.fill("INBOX", 3)
+    mail.fill("a", 5, create=True)
+    archive.pull(mail.account, tmp_path)
+    before = stored(tmp_path)
+    if change == "renamed":
+        mail.client.rename_mailbox("a", "b")
+    else:
+        mail.client.delete_mailbox("a")
+    report = archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100, **rules)
+    about_it = rules == {"exclude": ["b"]} and change == "deleted"
+    assert report.complete
+    assert report.deleted == (5 if about_it else 0)
+    assert stored(tmp_path).get("a") == (None if about_it else before["a"])
+    if change == "renamed":
+        assert archive.pull(mail.account, tmp_path, deleted="delete").mailboxes["b"].renamed_from == "a"
+        assert stored(tmp_path) == mail.all()
+
+
+def test_a_mailbox_that_was_held_back_is_left_alone_by_a_run_on_another(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    mail.fill("a", 5, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.delete_mailbox("a")
+    mail.client.create_mailbox("a")
+    assert archive.pull(mail.account, tmp_path, deleted="delete").held_back is not None
+    report = archive.pull(mail.account, tmp_path, mailboxes=["INBOX"], deleted="delete", max_delete=100)
+    assert (report.deleted, report.held_back) == (0, None)
+    assert len(stored(tmp_path)["a"]) == 5
+    assert archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100).deleted == 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -552,6 +553,51 @@ def test_limits_stop_it_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> 
     report = archive.pull(mail.account, tmp_path)
     assert report.complete
     assert stored(tmp_path) == mail.all()
+
+
+def test_a_run_writes_what_its_limit_has_room_for(mail: Mail, tmp_path: Path) -> None:
+    """However little that is: each run goes on, and says what has no room alone."""
+    for number in range(4):
+        mail.client.append("INBOX", message(number, 1000))
+    mail.client.append("INBOX", message(9, 5000))
+    written = []
+    for _ in range(3):
+        report = archive.pull(mail.account, tmp_path, max_octets=2800, newest_first=False)
+        written.append(report.written)
+        assert report.stopped is not None
+    assert written == [2, 2, 0]
+    assert report.stopped is not None
+    assert re.match(r"it would write more than 2800 octets; UID 5 of INBOX alone takes 5\d\d\d: ", report.stopped)
+    assert archive.pull(mail.account, tmp_path).complete
+    assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("deleted", ["keep", "mark", "delete"])
+def test_a_dry_run_says_what_would_be_gone(mail: Mail, tmp_path: Path, deleted: Any) -> None:
+    """As the run after it does: messages that were moved are not."""
+    mail.fill("INBOX", 8)
+    mail.fill("a", 2, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("1:3", "a")
+    mail.client.delete_messages("4:5")
+    mail.client.unselect()
+    before = stored(tmp_path, gone=None)
+    dry = archive.pull(mail.account, tmp_path, deleted=deleted, dry_run=True)
+    assert stored(tmp_path, gone=None) == before
+    real = archive.pull(mail.account, tmp_path, deleted=deleted)
+    assert (dry.deleted, dry.held_back) == (real.deleted, real.held_back) == (0 if deleted == "keep" else 2, None)
+    assert dry.mailboxes["a"].moved == real.mailboxes["a"].moved == 3
+
+
+def test_a_dry_run_is_held_back_as_the_real_one(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    archive.pull(mail.account, tmp_path)
+    mail.expunge("INBOX", [1, 2, 3])
+    dry = archive.pull(mail.account, tmp_path, deleted="delete", dry_run=True)
+    assert dry.held_back == archive.pull(mail.account, tmp_path, deleted="delete").held_back
+    assert dry.held_back is not None
+    assert len(stored(tmp_path)["INBOX"]) == 3
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

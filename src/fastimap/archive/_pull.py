@@ -23,7 +23,7 @@ from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from .budgets import GivenBudget, Meter, as_budget
-from .choosing import chosen, fits
+from .choosing import chosen, fits, named
 from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
@@ -32,7 +32,7 @@ from .options import Options
 from .report import MailboxReport, Progress, Report
 from .signals import held
 from .state import Entry, Place, State
-from .stores.base import Store
+from .stores.base import Message, Store
 from .stores.maildir import Maildir
 
 if TYPE_CHECKING:
@@ -247,6 +247,8 @@ class _Pull:
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
         self.gone: dict[int, _Gone] = {}
+        self.recognised: set[tuple[int, int]] = set()
+        """Mailbox and UID of messages that a dry run would move."""
         self.lost: ConnectionLost | None = None
         retry = options.retry
         self.sleep = retry.sleep or time.sleep
@@ -268,11 +270,10 @@ class _Pull:
                 for job in jobs:
                     if not job.done:
                         self._attempt(job)
-                if not self.options.dry_run:
-                    self._dispose(jobs)
-                    if self.adoption is not None and report.complete:
-                        self.state.begin()
-                        self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
+                self._dispose(jobs)
+                if not self.options.dry_run and self.adoption is not None and report.complete:
+                    self.state.begin()
+                    self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
             except _NotNow as exc:
                 raise (exc.__context__ or exc) from None
             except _Stop as stop:
@@ -332,14 +333,19 @@ class _Pull:
             for job, answer in pending:
                 with contextlib.suppress(CommandError):
                     job.status = answer.result()
+            left_out = [info for info in infos if info.is_selectable and info not in wanted]
             for place in lost:
-                self._lost(client, place, jobs)
+                self._lost(client, place, jobs, left_out)
         if known and not any(info.is_selectable for info in infos):
             raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
 
-    def _lost(self, client: Client, place: Place, jobs: list[_Job]) -> None:
-        """Find a mailbox under its new name, if exactly one fits; else its messages are gone."""
+    def _lost(self, client: Client, place: Place, jobs: list[_Job], left_out: list[MailboxInfo]) -> None:
+        """Find a mailbox under its new name, if exactly one fits; else its messages are gone.
+
+        Not where this run is not about it, or leaves out what it is called now: who names one mailbox, or leaves one
+        out, has nothing deleted of others.
+        """
         fitting = [
             job
             for job in jobs
@@ -349,6 +355,14 @@ class _Pull:
             (job,) = fitting
             self._renamed(place, job)
             return
+        if not named(place.name, self.options):
+            return
+        for info in left_out:
+            status = client.mailbox_status(info, *_STATUS)
+            if fits(client, place, info, status, self.state):
+                note = f"the server has it as {info.name}, which this run leaves out"
+                self.report.mailboxes[place.name] = MailboxReport(place.name, notes=[note])
+                return
         report = MailboxReport(place.name, notes=["the server has this mailbox no more"])
         self.report.mailboxes[place.name] = report
         uids = self.state.uids(place)
@@ -393,7 +407,8 @@ class _Pull:
         for place, entries in restored:
             self._keep(place, entries, jobs)
         for place in state.places(self.name, former=True):
-            if not place.current and place.id not in self.gone and state.count(place):  # it was held back
+            held_back = not place.current and place.id not in self.gone and state.count(place)
+            if held_back and named(place.name, self.options):
                 self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
             if not all(job.done for job in jobs):
                 self.candidates.add(place, state.missing(place))
@@ -561,9 +576,13 @@ class _Pull:
             return
         if self.candidates.count:
             _examine(client, job.name, uid_validity)
-            moved = UIDSet(match.uid for match in self.candidates.matches(client, new))
+            moved = []
+            for match in self.candidates.matches(client, new):
+                self.candidates.taken(match)
+                self.recognised.add((match.source.id, match.entry.uid))
+                moved.append(match.uid)
             report.moved = len(moved)
-            new -= moved
+            new -= UIDSet(moved)
         if self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
             _examine(client, job.name, uid_validity)
             report.adopted = sum(1 for _ in self.adoption.matches(client, mailbox, uid_validity, new))
@@ -660,7 +679,6 @@ class _Pull:
     ) -> list[int]:
         """Write messages that have arrived."""
         messages = []
-        octets = 0
         done = []
         for row in rows:
             uid = row.uid
@@ -671,17 +689,14 @@ class _Pull:
                 done.append(uid)
                 continue
             messages.append(message)
-            octets += len(message.octets)
             done.append(uid)
+        too_much = None if self.options.max_octets is None else self._cut(place, messages, self.options.max_octets)
         if messages:
-            if self.options.max_octets is not None:
-                self.weight += sum(map(self.store.weight, messages))
-                if self.weight > self.options.max_octets:
-                    raise _Stop(f"it would write more than {self.options.max_octets} octets")
             self.copies.write(place, messages)
             if parked:
                 self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
             count = len(messages)
+            octets = sum(len(message.octets) for message in messages)
             report.written += count
             report.written_uids |= UIDSet([message.uid for message in messages])
             report.octets += octets
@@ -692,7 +707,20 @@ class _Pull:
             self.current = (name, before + count, total, so_far + octets)
             if self.copies.due(time.monotonic()):
                 self.copies.flush()
+        if too_much is not None:
+            raise _Stop(too_much)
         return done
+
+    def _cut(self, place: Place, messages: list[Message], most: int) -> str | None:
+        """Leave as many of the messages as this run may still write; return why not all."""
+        for index, message in enumerate(messages):
+            weight = self.store.weight(message)
+            if self.weight + weight > most:
+                del messages[index:]
+                alone = f"; UID {message.uid} of {place.name} alone takes {weight}: raise the limit"
+                return f"it would write more than {most} octets" + (alone if weight > most else "")
+            self.weight += weight
+        return None
 
     # Limits.
 
@@ -729,6 +757,9 @@ class _Pull:
             if odd and (options.max_delete is None or count > most):
                 report.held_back = "nothing was deleted: " + "; ".join(odd)
                 return
+        if options.dry_run:
+            report.deleted = count * (options.deleted != "keep")
+            return
         for gone in self.gone.values():
             for entries in _chunks(self._left(gone), 1000):
                 self.copies.away(gone.place, entries, options.deleted)
@@ -741,7 +772,11 @@ class _Pull:
 
     def _left(self, gone: _Gone) -> list[Entry]:
         """Return the messages that are gone, and did not turn up elsewhere."""
-        return [entry for entry in self.state.some(gone.place, gone.uids) if not entry.gone]
+        return [
+            entry
+            for entry in self.state.some(gone.place, gone.uids)
+            if not entry.gone and (gone.place.id, entry.uid) not in self.recognised
+        ]
 
 
 def _adoption(options: Options, state: State) -> Adoption | None:

@@ -17,7 +17,7 @@ from ..sessions.retry import Retry
 from ..settings import Account
 from ._pull import account_name, opened
 from .budgets import Meter
-from .choosing import chosen
+from .choosing import chosen, folded
 from .compare import Change
 from .copies import Copies
 from .errors import ArchiveError
@@ -183,11 +183,11 @@ class _Verify:
             if options.mailboxes is None:
                 self.result.not_in_store = sorted(found - known)
                 return places
-            found |= {_folded(name) for name in nowhere.mailboxes}  # the store may have it still
+            found |= {folded(name) for name in nowhere.mailboxes}  # the store may have it still
         elif options.mailboxes is None:
             return places
         else:
-            found = {_folded(name) for name in options.mailboxes}
+            found = {folded(name) for name in options.mailboxes}
         self.result.failed |= dict.fromkeys(sorted(found - known), "the store has no such mailbox")
         return [place for place in places if place.name in found]
 
@@ -311,10 +311,6 @@ class _Verify:
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]  # Options refuses it
-
-
-def _folded(name: str) -> str:
-    return "INBOX" if name.upper() == "INBOX" else name
 
 
 def _changed(row: FetchedMessage, entry: Entry) -> tuple[str, str] | None:

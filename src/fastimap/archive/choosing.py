@@ -11,7 +11,7 @@ from .options import Options
 from .report import MailboxReport, Report
 from .state import Place, State
 
-__all__ = ["chosen", "fits"]
+__all__ = ["chosen", "fits", "folded", "named"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -41,13 +41,23 @@ def chosen(client: Client, infos: Sequence[MailboxInfo], options: Options, repor
     return sorted(found.values(), key=lambda info: (info.name != "INBOX", info.name))
 
 
+def named(name: str, options: Options) -> bool:
+    """Whether a pull is about a mailbox of this name, which the server does not have now."""
+    if folded(name) in map(folded, options.exclude):
+        return False
+    return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
+
+
+def folded(name: str) -> str:
+    """Return the name of a mailbox as the server has it: INBOX may be written in any case (RFC 9051, section 5.1)."""
+    return "INBOX" if name.upper() == "INBOX" else name
+
+
 def _named(client: Client, selectable: dict[str, MailboxInfo], name: str) -> MailboxInfo | None:
     if name.startswith("\\"):
         found = client.special_mailbox(name)
         return found if found is not None and found.name in selectable else None
-    if name.upper() == "INBOX":
-        name = "INBOX"
-    return selectable.get(name)
+    return selectable.get(folded(name))
 
 
 def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:

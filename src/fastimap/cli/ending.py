@@ -35,7 +35,7 @@ def ended(report: Report, options: argparse.Namespace, show: Show, words: Words)
     code = exits.DONE if report.complete else exits.NOT_ALL
     if report.stopped is not None:
         code = exits.LIMIT
-    elif report.dry_run and not report.failed:
+    elif report.dry_run and not report.failed and report.held_back is None:
         code = exits.DONE
     if options.json:
         for name, error in report.failed.items():
@@ -77,6 +77,7 @@ def _would(report: Report, words: Words) -> str:
     parts = [f"would {words.do} {report.written:,} of {report.found:,} messages"]
     parts += [octets(report.octets)] if report.octets else []
     parts += [f"and adopt {adopted:,}"] if adopted else []
+    parts += [f"and {report.deleted:,} there would be {words.deleted}"] if report.deleted else []
     return f"{', '.join(parts)}, to {report.store}; nothing was done"
 
 
