@@ -299,3 +299,34 @@ def test_a_mailbox_that_was_held_back_is_left_alone_by_a_run_on_another(mail: Ma
     assert (report.deleted, report.held_back) == (0, None)
     assert len(stored(tmp_path)["a"]) == 5
     assert archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100).deleted == 5
+
+
+# Another server of the same host.
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_another_port_of_the_host(mail: Mail, tmp_path: Path, same: bool) -> None:
+    """The end of a tunnel may be the same server as before, and need not be: UIDs alone don't tell."""
+    with IMAPServer(users={"me": "secret"}) as one, IMAPServer(users={"me": "secret"}) as other:
+        for number in range(3):
+            one.append("INBOX", message(number))
+            other.append("INBOX", message(number if same else number + 10))
+        accounts = [
+            Account(each.host, each.port, user="me", password="secret", tls=False, mechanism="LOGIN")
+            for each in (one, other)
+        ]
+        for account in accounts:
+            with Client(account) as client:
+                client.select("INBOX")
+                assert client.session.uid_validity == 1
+        assert archive.pull(accounts[0], tmp_path).written == 3
+        if same:
+            assert archive.pull(accounts[1], tmp_path).complete
+            return
+        before = stored(tmp_path)
+        with pytest.raises(archive.StoreError, match=r"not the server that .* calls me@.*: INBOX has other messages"):
+            archive.pull(accounts[1], tmp_path, deleted="delete", max_delete=100)
+        assert stored(tmp_path) == before
+        assert archive.pull(accounts[1], tmp_path, name="the other").written == 3
+        assert archive.verify(tmp_path, accounts[1], name="the other", octets=True).good
+        assert archive.verify(tmp_path, accounts[0], octets=True).good

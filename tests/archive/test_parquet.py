@@ -616,3 +616,16 @@ def test_on_s3(mail: Mail, s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert archive.read(f"{bucket}/deep/mail", filesystem=filesystem).count_rows() == len(theirs)
     with pytest.raises(archive.StoreError, match="needs a directory on a disk"):
         archive.push(store, mail.account)
+
+
+def test_another_store_is_no_parquet_store(mail: Mail, tmp_path: Path) -> None:
+    """Nor is one written into by who names its directory alone."""
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, archive.Mbox(tmp_path / "mbox"))
+    with pytest.raises(archive.StoreError, match="of kind mbox, not parquet"):
+        archive.pull(mail.account, Parquet(tmp_path / "mbox"))
+    archive.pull(mail.account, Parquet(tmp_path / "parquet"))
+    before = sorted((tmp_path / "parquet").rglob("*"))
+    report = archive.pull(mail.account, tmp_path / "parquet")
+    assert (report.written, report.present) == (0, 2)
+    assert sorted((tmp_path / "parquet").rglob("*")) == before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +146,24 @@ def test_a_new_uidvalidity_is_that_mailbox_s_alone(mail: Mail, tmp_path: Path) -
     result = archive.verify(tmp_path, mail.account, repair=True)
     assert result.failed == {"a": "it has a new UIDVALIDITY: pull first"}
     assert [(each.mailbox, each.what, each.repaired) for each in result.differences] == [("INBOX", "missing", True)]
+
+
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_a_disk_that_is_read_only(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """As that of an archive may be: there is nothing to keep others from."""
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    mail.fill("INBOX", 3)
+    path = tmp_path / "store"
+    archive.pull(mail.account, archive.Parquet(path, body=True) if kind == "parquet" else store_at(path, kind))
+
+    def refused(*arguments: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    before = {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+    monkeypatch.setattr(os, "ftruncate", refused)
+    result = archive.verify(path, mail.account, octets=True)
+    assert (result.good, result.checked, result.compared) == (True, 3, 3)
+    with pytest.raises(OSError, match="Read-only"):
+        archive.verify(path, mail.account, repair=True)
+    assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before

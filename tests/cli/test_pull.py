@@ -248,3 +248,49 @@ def test_a_budget(run: Run, mail: Mail, tmp_path: Path) -> None:
     ended = pull(run, mail, mail.url, str(tmp_path), "--budget", "yahoo")
     assert ended.returncode == 2
     assert "'yahoo' is no size, and no profile: gmail, microsoft" in ended.stderr
+
+
+def test_mistakes_in_the_configuration(run: Run, tmp_path: Path) -> None:
+    configuration = tmp_path / "config.toml"
+    for line, said in (
+        ("exclude = [1]", "accounts.work.pull: exclude: [1] is not a list of names"),
+        ('mailboxes = "INBOX"', "accounts.work.pull: mailboxes: 'INBOX' is not a list of names"),
+        ("store = 5", "accounts.work.pull: store: 5 is not a text"),
+        ('format = "zip"', "format: 'zip' is none; there are eml, jsonl"),
+        ('mailbox = ["INBOX"]', "accounts.work.pull: 'mailbox' is not known; known are before, "),
+    ):
+        configuration.write_text(f'[accounts.work]\nurl = "imaps://ann@localhost"\n[accounts.work.pull]\n{line}\n')
+        more = [] if "store" in line else [str(tmp_path / "Mail")]
+        ended = run("pull", "-c", str(configuration), "--account", "work", *more, FASTIMAP_PASSWORD="x")
+        assert (ended.returncode, said in ended.stderr, len(ended.stderr.splitlines())) == (2, True, 1), ended.stderr
+
+
+def test_a_store_of_another_format(run: Run, mail: Mail, tmp_path: Path) -> None:
+    """It is what it is, whoever names another format; a plain path is taken for that."""
+    mail.fill("INBOX", 2)
+    assert archive.pull(mail.account, archive.Mbox(tmp_path)).complete
+    ended = pull(run, mail, mail.url, str(tmp_path), "--format", "maildir")
+    assert (ended.returncode, "is a store of format mbox, not maildir" in ended.stderr) == (2, True)
+    for other in (archive.Maildir, archive.EmlDirectory):
+        with pytest.raises(archive.StoreError, match="of kind mbox"):
+            archive.pull(mail.account, other(tmp_path))
+    assert archive.pull(mail.account, tmp_path).written == 0
+    assert archive.pull(mail.account, archive.SQLite(tmp_path / "one")).complete
+    assert archive.pull(mail.account, tmp_path / "one").written == 0
+
+
+def test_a_state_that_is_damaged(run: Run, mail: Mail, tmp_path: Path) -> None:
+    """What to do is said, and does it."""
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path)
+    state = tmp_path / ".fastimap.sqlite"
+    for octets in (state.read_bytes()[:3000], b"nothing of the kind" * 100):
+        state.write_bytes(octets)
+        for command in (["status"], ["verify"], ["pull", mail.url]):
+            ended = run(*command, str(tmp_path), FASTIMAP_PASSWORD=mail.server.password)
+            assert ended.returncode == 1
+            assert f"{state} is damaged" in ended.stderr
+            assert len(ended.stderr.splitlines()) == 1
+    state.unlink()
+    assert archive.pull(mail.account, tmp_path).written == 0
+    assert stored(tmp_path) == mail.all()

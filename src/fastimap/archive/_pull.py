@@ -23,15 +23,17 @@ from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from .budgets import GivenBudget, Meter, as_budget
-from .choosing import chosen, fits, named
+from .choosing import chosen, fits, is_another, named
 from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
+from .holding import opened
 from .matching import Candidates
 from .options import Options
 from .report import MailboxReport, Progress, Report
 from .signals import held
 from .state import Entry, Place, State
+from .stores import store_at
 from .stores.base import Message, Store
 from .stores.maildir import Maildir
 
@@ -68,7 +70,7 @@ class _NotNow(Exception):
 
 
 def account_name(account: Account) -> str:
-    """Return what an account is called in a store: user and host."""
+    """Return what an account is called in a store: user and host. A server has several ports, for TLS and without."""
     return f"{account.user or ''}@{account.host}"
 
 
@@ -105,7 +107,7 @@ def pull(
     Nothing is changed on the server. What was cut short goes on with the next call, and no message is there twice.
 
     :param account: whose mail; or a URL, as `Account.from_url` takes it.
-    :param store: where to; or a directory, for a `Maildir`.
+    :param store: where to; or a directory: the store that is there, else a `Maildir`.
     :param mailboxes: names, or special uses such as ``"\\\\Sent"``; None: all.
     :param exclude: names, or special uses, of those to leave out.
     :param since: only messages that came on this day or later (INTERNALDATE).
@@ -139,7 +141,7 @@ def pull(
     """
     if isinstance(account, str):
         account = Account.from_url(account)
-    made = store if isinstance(store, Store) else Maildir(store)
+    made = store if isinstance(store, Store) else store_at(store)
     whence = None if adopt is False else made.root if adopt is True else Path(adopt).expanduser().absolute()
     if whence is not None and not whence.is_dir():
         raise ValueError(f"adopt: {whence} is no directory")
@@ -182,27 +184,6 @@ def pull(
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:
     return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]
-
-
-@contextlib.contextmanager
-def opened(
-    store: Store, account: str | None = None, *, wait: float | None = 0, dry_run: bool = False
-) -> Iterator[State]:
-    """Hold a store, and give its state: of an account, or of all. A dry run leaves no trace."""
-    with contextlib.ExitStack() as stack:
-        if dry_run and not store.exists():
-            state = State(None, store.kind)
-        else:
-            stack.enter_context(store.held(account, wait))
-            state = store.load(account)
-        stack.callback(state.close)
-        if not dry_run:
-            store.open(state)
-            state.commit()
-            stack.callback(store.close)
-        else:
-            store.state = state
-        yield state
 
 
 class _Job(Record):
@@ -325,6 +306,7 @@ class _Pull:
             jobs = [
                 _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
+            self._same_server(client, jobs)
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
             ask = [job for job in jobs if job.status is None and (job.place is not None or lost)]
@@ -339,6 +321,24 @@ class _Pull:
         if known and not any(info.is_selectable for info in infos):
             raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
+
+    def _same_server(self, client: Client, jobs: list[_Job]) -> None:
+        """Raise StoreError where another server of the same host (a tunnel's end) is called as one in the store is."""
+        given = self.account.port
+        port = 0 if given in (None, 143, 993) else given
+        known = self.state.db.execute("SELECT max(value) FROM about WHERE name = ?", (f"port of {self.name}",))
+        (before,) = known.fetchone()
+        if before == port:
+            return
+        if before is not None:
+            for job in jobs:
+                if job.place is not None and is_another(client, job.place, job.info, self.state):
+                    raise StoreError(
+                        f"this is not the server that the store calls {self.name}: {job.name} has other messages under "
+                        "the same UIDs; have it under another name (name=, --name)"
+                    )
+        self.state.begin()
+        self.state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"port of {self.name}", port))
 
     def _lost(self, client: Client, place: Place, jobs: list[_Job], left_out: list[MailboxInfo]) -> None:
         """Find a mailbox under its new name, if exactly one fits; else its messages are gone.

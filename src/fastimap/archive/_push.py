@@ -9,8 +9,9 @@ from typing import Literal
 
 from ..sessions.retry import Retry
 from ..settings import Account
-from ._pull import account_name, opened
+from ._pull import account_name
 from .errors import StoreError
+from .holding import opened
 from .moving.ledger import Ledger
 from .moving.options import Options
 from .moving.run import Run

@@ -15,12 +15,13 @@ from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
 from ..settings import Account
-from ._pull import account_name, opened
+from ._pull import account_name
 from .budgets import Meter
 from .choosing import chosen, folded
 from .compare import Change
 from .copies import Copies
 from .errors import ArchiveError
+from .holding import opened
 from .messages import extra_of, flags_of, items_about, split_extra
 from .options import Options
 from .report import Report
@@ -134,7 +135,7 @@ def verify(
         raise ValueError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else _names(mailboxes))
     whose = None if account is None else name or account_name(account)
-    with opened(made, whose, wait=wait) as state:
+    with opened(made, whose, wait=wait, reads=not repair) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
         run.result.differences += [Difference(mailbox, 0, "missing", detail) for mailbox, detail in made.damage()]
         places = state.places(former=True)

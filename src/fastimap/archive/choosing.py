@@ -11,7 +11,7 @@ from .options import Options
 from .report import MailboxReport, Report
 from .state import Place, State
 
-__all__ = ["chosen", "fits", "folded", "named"]
+__all__ = ["chosen", "fits", "folded", "is_another", "named"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -67,10 +67,21 @@ def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus,
     selected = client.select(info, read_only=True)
     if place.mailbox_id is not None and selected.mailbox_id is not None:
         return place.mailbox_id == selected.mailbox_id
+    return _alike(client, place, state) is True
+
+
+def is_another(client: Client, place: Place, info: MailboxInfo, state: State) -> bool:
+    """Whether a mailbox of the name and UIDVALIDITY of one that the store has is not that: it has other messages."""
+    selected = client.select(info, read_only=True)
+    return selected.uid_validity == place.uid_validity and _alike(client, place, state) is False
+
+
+def _alike(client: Client, place: Place, state: State) -> bool | None:
+    """Whether the last messages of `place` are those of the selected mailbox; None where there are none to tell by."""
     last = newest(state.uids(place), 50)
     entries = {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
     if not entries:
-        return False
+        return None
     for row in client.fetch(last, "RFC822.SIZE", "INTERNALDATE"):
         entry = entries[row.uid or 0]
         if row.size != entry.size or (row.internal_date and int(row.internal_date.timestamp()) != entry.date):

@@ -122,6 +122,14 @@ class Entry(NamedTuple):
     """1 where the server does not have it any more."""
 
 
+def damaged(path: Path | None, exc: Exception) -> str:
+    """Return what to say of a state that can't be read."""
+    return (
+        f"{path} is damaged, or no state of fastimap's ({exc}). In a Maildir, or beside .eml files, move it away and "
+        "pull again: what is there is found by its names. Of other formats pull into another directory"
+    )
+
+
 def opened_to_read(path: Path) -> sqlite3.Connection:
     """Return a database that only reads. A commit that was cut short is taken back first, which takes writing.
 
@@ -187,7 +195,7 @@ class State(Transactions):
                 self.db.executescript(f"BEGIN; {_SCHEMA} {about_it} COMMIT;")
             about: dict[str, Any] = dict(self.db.execute("SELECT name, value FROM about"))
         except sqlite3.DatabaseError as exc:
-            raise StoreError(f"{self.path} is no state of fastimap's: {exc}") from None
+            raise StoreError(damaged(self.path, exc)) from None
         if about.get("format") != FORMAT:
             raise StoreError(f"{self.path} has format {about.get('format')}; this version knows {FORMAT}")
         if about.get("kind") != kind:

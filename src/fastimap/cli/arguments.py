@@ -11,7 +11,7 @@ from typing import Any
 from ..model._patterns import pattern
 from .exits import UsageError
 
-__all__ = ["budget", "day", "merged", "number", "seconds", "shown", "size"]
+__all__ = ["budget", "day", "merged", "names", "number", "seconds", "shown", "size", "text"]
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
@@ -50,6 +50,20 @@ def number(text: str | int) -> int:
     return int(text)
 
 
+def text(value: Any) -> str:
+    """Return a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a text")
+    return value
+
+
+def names(value: Any) -> list[str]:
+    """Return a list of names."""
+    if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+        raise argparse.ArgumentTypeError(f"{value!r} is not a list of names")
+    return value
+
+
 def seconds(text: str | float) -> float:
     """Return a number of seconds over 0."""
     try:
@@ -83,7 +97,7 @@ def merged(
     """
     unknown = sorted(set(configured) - set(readers))
     if unknown:
-        raise UsageError(f"{where}: {unknown[0]!r} is not known")
+        raise UsageError(f"{where}: {unknown[0]!r} is not known; known are {', '.join(sorted(readers))}")
     found = {}
     for name, reader in readers.items():
         value = getattr(options, name)

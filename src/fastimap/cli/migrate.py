@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import archive
 from . import accounts
-from .arguments import budget, day, merged, number, shown, size
+from .arguments import budget, day, merged, names, number, shown, size
 from .ending import SENT, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -27,8 +27,8 @@ EPILOG = (
     "143 by a signal."
 )
 _OPTIONS: dict[str, Callable[[Any], Any] | None] = {
-    "mailboxes": None,
-    "exclude": None,
+    "mailboxes": names,
+    "exclude": names,
     "rename": None,
     "since": day,
     "before": day,

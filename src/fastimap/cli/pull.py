@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 
 from .. import archive
-from ..archive.stores import FORMATS, store_at
+from ..archive.stores import FORMATS, kind_of, store_at
 from . import accounts
-from .arguments import budget, day, merged, number, shown, size
+from .arguments import budget, day, merged, names, number, shown, size, text
 from .ending import PULLED, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -24,18 +24,18 @@ EPILOG = (
     "11 the store is in use; 12 the credentials were refused; 13 stopped at a limit, run again; 130, 143 by a signal."
 )
 _OPTIONS = {
-    "format": None,
-    "store": None,
-    "mailboxes": None,
-    "exclude": None,
+    "format": text,
+    "store": text,
+    "mailboxes": names,
+    "exclude": names,
     "since": day,
     "before": day,
     "min_size": size,
     "max_size": size,
-    "search": None,
+    "search": text,
     "limit": number,
     "connections": number,
-    "deleted": None,
+    "deleted": text,
     "max_delete": None,
     "bwlimit": size,
     "budget": budget,
@@ -87,6 +87,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="match what mbsync or OfflineIMAP has pulled into the STORE; it becomes fastimap's",
     )
     how.add_argument("--adopt-from", metavar="DIR", help="the same with another directory, which stays as it is")
+    how.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
     how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
@@ -110,6 +111,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Pull."""
     if options.accounts is not None:
+        if options.name is not None:
+            raise UsageError("--name is for one account: the file of many names them")
         from . import many
 
         return many.run(options, _OPTIONS)
@@ -129,6 +132,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("where to? Name the store's directory")
     arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
     arguments["newest_first"] = not options.oldest_first
+    arguments["name"] = options.name
     if options.adopt or options.adopt_from:
         arguments["adopt"] = options.adopt_from or True
     talk(options)
@@ -139,6 +143,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _store(where: str, kind: str | None, options: argparse.Namespace) -> archive.Store:
+    if kind is not None and kind not in FORMATS:
+        raise UsageError(f"format: {kind!r} is none; there are {', '.join(sorted(FORMATS))}")
+    found = kind_of(where)
+    if kind is not None and found not in (None, kind):
+        raise UsageError(f"{where} is a store of format {found}, not {kind}: name another directory, or no format")
     made = store_at(where, kind)
     if options.text or options.body or options.header:
         if made.kind != "parquet":

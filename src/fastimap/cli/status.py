@@ -7,6 +7,7 @@ import argparse
 from ..archive.stores import kind_of, store_at
 from . import exits
 from .exits import UsageError, readable
+from .running import explained
 from .show import Show
 
 __all__ = ["add", "run"]
@@ -18,15 +19,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("store", metavar="STORE", help="the store's directory")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each mailbox")
+    parser.set_defaults(verbose=0)
 
 
 def run(options: argparse.Namespace) -> int:
     """Say it."""
-    kind = kind_of(options.store)
-    if kind is None:
-        raise UsageError(f"{options.store} is no store of fastimap")
-    store = store_at(options.store)
-    state = store.look()
+    with Show(as_json=options.json) as show, explained(options, show):
+        if kind_of(options.store) is None:
+            raise UsageError(f"{options.store} is no store of fastimap")
+        state = store_at(options.store).look()
     whole = True
     for place in state.places(former=True):
         messages, gone, parked = state.count(place), state.count(place, gone=True), state.parked(place)

@@ -30,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--octets", action="store_true", help="fetch every message, and compare its octets")
     parser.add_argument("--repair", action="store_true", help="fetch what is missing or different, and write it anew")
     parser.add_argument("--sample", type=number, metavar="N", help="look at N messages of each mailbox, at random")
+    parser.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     parser.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
     shown(parser)
     accounts.add(parser)
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> int:
             repair=options.repair,
             sample=options.sample,
             wait=options.wait,
+            name=options.name,
             progress=lambda name, done: show.progress(Progress(name, done, 0, 0, done, 0, 0.0)),
         )
     code = exits.DONE if result.good else exits.NOT_ALL

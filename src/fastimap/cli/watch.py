@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
 
 from . import accounts, exits
-from .arguments import day, merged, number, seconds, shown
+from .arguments import day, merged, number, seconds, shown, text
 from .exits import Failed, Terminated, UsageError, readable
 from .running import explained, talk
 from .show import Show
@@ -71,17 +71,17 @@ def _command(text: str | list[str]) -> list[str]:
 _OPTIONS = {
     "mailboxes": None,
     "exec": _command,
-    "cursor": None,
+    "cursor": text,
     "start": _start,
     "once": None,
     "later": seconds,
     "deliveries": number,
     "timeout": seconds,
-    "mark": None,
-    "move_to": None,
-    "on_reset": None,
+    "mark": text,
+    "move_to": text,
+    "on_reset": text,
     "max_outage": seconds,
-    "health": None,
+    "health": text,
 }
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from ..errors import StoreError
-from ..state import MARKER, STATE_FILE, opened_to_read
+from ..state import MARKER, STATE_FILE, damaged, opened_to_read
 from .base import Store
 
 __all__ = ["FORMATS", "kind_of", "store_at"]
@@ -44,8 +44,8 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
             row = database.execute("SELECT value FROM about WHERE name = 'kind'").fetchone()
         finally:
             database.close()
-    except sqlite3.DatabaseError:
-        raise StoreError(f"{state} is no store of fastimap's") from None
+    except sqlite3.DatabaseError as exc:
+        raise StoreError(damaged(state, exc)) from None
     return row[0] if row else None
 
 

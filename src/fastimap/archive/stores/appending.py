@@ -74,7 +74,8 @@ class AppendingStore(Store):
                 size = os.fstat(file).st_size
                 if size != offset:
                     raise StoreError(
-                        f"{path} has {size} octets, and {offset} were written: another program has changed it"
+                        f"{path} has {size} octets, and {offset} were written: another program has changed it, or the "
+                        "state of the store was lost; pull into another directory"
                     )
                 self._journal(name, offset, octets)
                 os.lseek(file, offset, os.SEEK_SET)

@@ -1,0 +1,45 @@
+"""A store that a run has to itself, and its state."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+
+from .errors import StoreError
+from .state import State
+from .stores import kind_of
+from .stores.base import Store
+
+__all__ = ["opened"]
+
+
+@contextlib.contextmanager
+def opened(
+    store: Store, account: str | None = None, *, wait: float | None = 0, dry_run: bool = False, reads: bool = False
+) -> Iterator[State]:
+    """Hold a store, and give its state: of an account, or of all. A dry run leaves no trace.
+
+    With `reads`, one on a disk that is read-only is not held: nobody writes there.
+    """
+    with contextlib.ExitStack() as stack:
+        if not store.exists() and (found := kind_of(store.where)) not in (None, store.kind):
+            raise StoreError(f"{store.where} is a store of kind {found}, not {store.kind}")
+        if dry_run and not store.exists():
+            state = State(None, store.kind)
+        else:
+            try:
+                stack.enter_context(store.held(account, wait))
+                state = store.load(account)
+            except OSError as exc:
+                if not reads or exc.errno != errno.EROFS:
+                    raise
+                state = store.look()
+        stack.callback(state.close)
+        if not dry_run:
+            store.open(state)
+            state.commit()
+            stack.callback(store.close)
+        else:
+            store.state = state
+        yield state
