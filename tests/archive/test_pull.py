@@ -179,9 +179,13 @@ def test_a_state_that_is_lost_is_rebuilt_from_names(mail: Mail, tmp_path: Path) 
     read, cut, *_ = sorted(cur.iterdir())
     read.rename(tmp_path / "INBOX" / "new" / read.name.partition(":")[0])
     cut.write_bytes(b"")
+    for path in cur.iterdir():  # a copy that keeps no times
+        os.utime(path)
     report = archive.pull(mail.account, tmp_path)
     assert report.complete
     assert (report.written, report.present) == (1, 9)
+    dates = {int(path.name.partition(".")[0]): int(path.stat().st_mtime) for path in (tmp_path / "INBOX").glob("*/*")}
+    assert dates == {uid: date for uid, _, _, date in mail.all()["INBOX"]}
     assert stored(tmp_path) == mail.all()
     assert len([*cur.iterdir(), *(tmp_path / "INBOX" / "new").iterdir()]) == 10
 

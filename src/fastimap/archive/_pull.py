@@ -503,7 +503,8 @@ class _Pull:
             new -= self._match(client, job, place, new)
             new -= self._adopt(client, job, place, new)
             self._follow(client, place, report, found)
-            if there:  # flags of what was found by names are the reader's
+            if there:  # flags of what was found by names are the reader's, and dates those of who copied the files
+                self._set_dates(client, place, there)
                 self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
             gone_while = UIDSet()
             items = self.store.items(client)
@@ -647,6 +648,18 @@ class _Pull:
             changes = itertools.chain(changes, asked)
         for some in _chunks(changes, self.store.flags_together):
             report.flags += self.copies.follow(place, some)
+
+    def _set_dates(self, client: Client, place: Place, there: dict[int, Entry]) -> None:
+        """Have the dates of the server."""
+        _examine(client, place.name, place.uid_validity)
+        changes = []
+        for row in client.fetch_iter(UIDSet(there), "INTERNALDATE"):
+            date = None if row.internal_date is None else int(row.internal_date.timestamp())
+            entry = there.get(row.uid)
+            if entry is not None and date is not None and date != entry.date:
+                changes.append((entry, date))
+        self.store.set_dates(place, changes)
+        self.state.insert((place.id, *entry._replace(date=date)[:7]) for entry, date in changes)
 
     def _fetch(
         self, job: _Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None

@@ -29,7 +29,7 @@ from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
-from .connecting import attempts, client_context, connect, connect_error, late, tls_error, tune
+from .connecting import attempts, client_context, connect, connect_error, late, no_greeting, tls_error, tune
 from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
 
@@ -161,13 +161,13 @@ class AsyncClient(methods.AsyncClient):
                 if given.tls is True:
                     stage = "no TLS with"
                     await self._secured(link)
-                stage = "no greeting from"
+                stage = ""
                 await link.wait(self._protocol.greeting)
                 self._protocol.greeting.result()
         except ConnectionLost:
             raise
         except TimeoutError as exc:
-            raise late(given, stage, exc) from None
+            raise late(given, stage, exc) if stage else no_greeting(given, given.timeouts.connect) from None
         except OSError as exc:
             raise connect_error(given, exc) from exc
         resolved = await _with_secrets(given)

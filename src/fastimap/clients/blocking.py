@@ -25,7 +25,7 @@ from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import with_secrets
 from ._base import named
 from .blocking_wire import Wire
-from .connecting import connect
+from .connecting import connect, no_greeting
 from .pipeline import Pipeline
 from .rows import Batches, Rows
 
@@ -112,7 +112,7 @@ class Client(Wire):
             while not greeting.done:
                 self._turn(deadline)
                 if not greeting.done and deadline is not None and time.monotonic() >= deadline:
-                    self._fail(Timeout(f"{given.host} port {given.port} sent no greeting within {timeout} s"))
+                    self._fail(no_greeting(given, timeout))
             greeting.result()
             if given.credentials is not None and given.credentials.ask_password is not None:
                 given = with_secrets(given, given.credentials.ask_password())

@@ -22,6 +22,8 @@ _Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, A
 
 # OpenSSL's codes for what X509_V_FLAG_X509_STRICT alone demands (crypto/x509/x509_vfy.c, check_extensions()).
 _STRICT = frozenset(range(77, 95)) - {79}
+# Those of a certificate that is not valid yet, or no more.
+_TIMES = (9, 10)
 _KEEPALIVE_IDLE = 60
 _KEEPALIVE_INTERVAL = 15
 _KEEPALIVE_COUNT = 4
@@ -143,6 +145,12 @@ def late(settings: Settings, what: str, exc: TimeoutError) -> Timeout:
     return Timeout(f"{where} within {settings.timeouts.connect} s")
 
 
+def no_greeting(settings: Settings, seconds: float | None) -> Timeout:
+    """Return the error for a server that says nothing."""
+    hint = "" if settings.tls is True else "; a port that begins with TLS, as 993 does, needs tls=True"
+    return Timeout(f"no greeting from {settings.host} port {settings.port} within {seconds} s{hint}")
+
+
 def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[tuple[_Address, float | None]]:
     """Yield each address of a name, and how many seconds it may take; raise TimeoutError at the `deadline` of all.
 
@@ -203,6 +211,11 @@ def tls_error(settings: Settings, exc: BaseException) -> TLSError:
                 "demand it by ssl.VERIFY_X509_STRICT. A new certificate is right; to do without the rule: "
                 "context = ssl.create_default_context(); context.verify_flags &= ~ssl.VERIFY_X509_STRICT; "
                 "ssl_context=context"
+            )
+        if exc.verify_code in _TIMES:
+            return TLSError(
+                f"the certificate of {where} is not valid now: {exc.verify_message}; the server needs a new one, if "
+                "this machine's clock is right"
             )
         return TLSError(
             f"the certificate of {where} is not to be trusted: {exc.verify_message}; check the host name, or trust its "

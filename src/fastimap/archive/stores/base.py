@@ -242,6 +242,9 @@ class Store:
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         """Have messages with other flags, and another `extra`."""
 
+    def set_dates(self, place: Place, changes: Sequence[tuple[Entry, int]]) -> None:
+        """Have messages that `begin` found with another date: the server's, in seconds since 1970."""
+
     def mark(self, place: Place, entries: Sequence[Entry]) -> None:
         """Show of messages that the server has deleted them."""
 

@@ -299,6 +299,13 @@ class Maildir(Store):
             directory.changed = True
             directory.note(place.key, entry.uid, (directory.cur, new_name))
 
+    def set_dates(self, place: Place, changes: Sequence[tuple[Entry, int]]) -> None:
+        directory = self._directory(place)
+        dates = {entry.uid: date for entry, date in changes}
+        for entry, descriptor, name in directory.found(place, [entry for entry, _ in changes]):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(name, (dates[entry.uid], dates[entry.uid]), dir_fd=descriptor)
+
     def mark(self, place: Place, entries: Sequence[Entry]) -> None:
         changes = [(entry, " ".join(sorted({*entry.flags.split(), "\\Deleted"})), entry.extra) for entry in entries]
         self.set_flags(place, changes)
