@@ -20,7 +20,8 @@ def add_task(db: sqlite3.Connection, message: Message) -> None:
     envelope = message.envelope
     sender = envelope.author.email if envelope and envelope.author else ""
     subject = envelope.subject if envelope else ""
-    db.execute("INSERT INTO tasks (sender, subject, body) VALUES (?, ?, ?)", (sender, subject, message.text))
+    body = message.text or message.html  # much mail has HTML alone
+    db.execute("INSERT INTO tasks (sender, subject, body) VALUES (?, ?, ?)", (sender, subject, body))
 
 
 def main(url: str, file: str, *mailboxes: str) -> None:

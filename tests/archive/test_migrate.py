@@ -607,3 +607,18 @@ def test_subscriptions(mail: Mail, other: Mail, tmp_path: Path) -> None:
     subscribed = {info.name for info in other.client.list_mailboxes(subscribed=True)}
     assert "Read" in subscribed
     assert "Unread" not in subscribed
+
+
+def test_a_mailbox_that_the_source_has_no_more_is_told_of(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """It stays, and so is there under both names where it was renamed: nobody should find that out later."""
+    for name in ("Work", "Gone"):
+        mail.fill(name, 2, create=True)
+    assert archive.migrate(mail.account, other.account, state=tmp_path).notes == []
+    mail.client.rename_mailbox("Work", "Work2")
+    mail.client.delete_mailbox("Gone")
+    report = archive.migrate(mail.account, other.account, state=tmp_path, deleted="delete")
+    assert (report.complete, report.deleted) == (True, 0)
+    assert report.notes == [
+        f"the source has {name} no more; {name} stays at the destination" for name in ("Gone", "Work")
+    ]
+    assert {"Gone", "Work", "Work2"} <= kept(other).keys()

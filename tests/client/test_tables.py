@@ -96,3 +96,18 @@ def test_thousands_of_a_real_server(dovecot: Dovecot, interface: Any) -> None:
         "uid"
     ].to_pylist() == [7]
     assert since
+
+
+def test_a_message_of_html_alone_comes_as_html(client: Any) -> None:
+    """With text there is no HTML: a program that reads texts would get all of it twice."""
+    both = (
+        b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\nplain\r\n"
+        b"--x\r\nContent-Type: text/html\r\n\r\n<p>plain</p>\r\n--x--\r\n"
+    )
+    for octets in (b"Content-Type: text/html\r\n\r\n<p>please help</p>\r\n", both, b"Subject: nothing\r\n\r\n"):
+        client.append("INBOX", octets)
+    client.select("INBOX")
+    for items in ((), ("BODY.PEEK[]",)):
+        table = client.fetch_table("1:*", *items, text=True)
+        assert [text.strip() for text in table["text"].to_pylist()] == ["", "plain", ""]
+        assert table["html"].to_pylist() == ["<p>please help</p>\n", None, None]

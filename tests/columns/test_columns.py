@@ -57,6 +57,7 @@ def expected(row: FetchedMessage) -> dict[str, Any]:
         if files is None
         else [{"name": each.name, "type": each.media_type, "size": each.size, "part": each.part} for each in files],
         "text": row.text,
+        "html": None if row.text else row.html or None,
         "body": row.body,
         "digest": None if row.body is None else sha256(row.body).digest(),
         "defects": [{"item": each.item, "reason": each.reason} for each in row.defects],

@@ -209,7 +209,7 @@ def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
 
     stage.environment("FASTIMAP_TO_PASSWORD", "secret")
     stage.environment("XDG_STATE_HOME", str(stage.directory))
-    shell, program, again = [here(block) for block in found if block.commands or block.language == "python"]
+    shell, program, again, check = [here(block) for block in found if block.commands or block.language == "python"]
     printed = stage.run(shell)
     assert "would send 2 of 2 messages" in printed
     assert "complete: 2 found = 2 sent + 0 there" in printed
@@ -220,6 +220,7 @@ def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     stage.run(again)
     assert stage.names["report"].complete
     assert [len(server.messages(name, user="ann")) for name in ("INBOX", "Work")] == [2, 1]
+    assert "would send 0 of 3 messages" in stage.run(check)
 
 
 @page("many-accounts.md")

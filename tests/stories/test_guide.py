@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, UIDSet
+from fastimap import Account, AsyncClient, Client, UIDSet
 from tests.servers.dovecot import Dovecot
 from tests.support import PROJECT
 
@@ -56,8 +56,9 @@ def test_the_guide(
     def here(cls: type[Any]) -> Any:
         """The client of the guide's account, on this Dovecot instead of imap.example.org."""
 
-        def make(host: str, **arguments: Any) -> Any:
-            assert (host, arguments.pop("user")) == ("imap.example.org", "me")
+        def make(host: str | Account, **arguments: Any) -> Any:
+            given_user = host.user if isinstance(host, Account) else arguments.pop("user")
+            assert (host.host if isinstance(host, Account) else host, given_user) == ("imap.example.org", "me")
             return cls(dovecot.host, dovecot.port, user=user, **given, **arguments)
 
         return make
@@ -76,5 +77,5 @@ def test_the_guide(
         assert client.select("Archive", read_only=True).exists == 3
         assert names["found"].uids == UIDSet([1, 2])
     printed = capsys.readouterr().out
-    for line in ("INBOX", "2 ", "hello", "world", "dot.png image/png", "1 world"):
+    for line in ("INBOX", "2 ", "hello", "world", "dot.png image/png", "1 hello world"):
         assert line in printed

@@ -56,7 +56,7 @@ class Builder:
         self._batches: list[Any] = []
         self.octets: int = 0
         """How large the record batches are."""
-        self._large = [name for name in columns.names if name in ("text", "body")] + [*columns.sections]
+        self._large = [name for name in columns.names if name in ("text", "html", "body")] + [*columns.sections]
         self._addresses = Values()
         self._addresses_built: Any = None
 
@@ -94,6 +94,11 @@ class Builder:
             bodies = [row.body for row in rows]
             arrays["body"] = arrow.array(bodies, arrow.large_binary())
             arrays["digest"] = arrow.array([None if body is None else _digest(body) for body in bodies], arrow.binary())
+        if "text" in self.columns.names:
+            texts = [row.text for row in rows]
+            arrays["text"] = self.strings(texts, arrow.large_string())
+            html = [None if text else row.html or None for row, text in zip(rows, texts, strict=True)]
+            arrays["html"] = self.strings(html, arrow.large_string())
         if self.columns.headers:
             headers = [row.headers for row in rows]
             for name, field in self.columns.headers.items():
@@ -111,7 +116,6 @@ class Builder:
             "save_date": lambda: self._moments([row.save_date for row in rows]),
             "size": lambda: arrow.array([row.size for row in rows], arrow.int64()),
             "mod_sequence": lambda: arrow.array([row.mod_sequence for row in rows], arrow.int64()),
-            "text": lambda: self.strings([row.text for row in rows], arrow.large_string()),
             "defects": lambda: self._defects([row.defects for row in rows]),
         }
         for name in self.columns.names:

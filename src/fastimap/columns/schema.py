@@ -41,7 +41,7 @@ _ORDER: Final = (
     *("uid", "flags", "gmail_labels", "internal_date", "save_date", "size", "mod_sequence"),
     *_ENVELOPE,
     *("object_id", "thread_id", "gmail_message_id", "gmail_thread_id"),
-    *("media_type", "attachments", "preview", "text", "body", "digest"),
+    *("media_type", "attachments", "preview", "text", "html", "body", "digest"),
 )
 _HEADERS: Final = re.compile(r"BODY\[HEADER\.FIELDS \((.*)\)\]", re.DOTALL)
 _SECTION: Final = re.compile(r"(?:BODY|BINARY)\[.*\](?:<\d+>)?|RFC822\.(?:HEADER|TEXT)", re.DOTALL)
@@ -65,7 +65,7 @@ class Columns:
     """The columns of rows that have certain data items.
 
     :param items: the names of data items, as responses have them.
-    :param text: whether there is the text too.
+    :param text: whether there is the text too, and the HTML of messages that have none.
 
     Raises ValueError for an item that there is no column for.
     """
@@ -87,7 +87,7 @@ class Columns:
             else:
                 raise ValueError(f"there is no column for {item}")
         if text:
-            names.add("text")
+            names |= {"text", "html"}
         self.names: tuple[str, ...] = (
             "uid",
             *(name for name in _ORDER if name in names),
@@ -123,7 +123,7 @@ class Columns:
             )
         if name == "defects":
             return pa.list_(pa.struct([("item", pa.string()), ("reason", pa.string())]))
-        return pa.large_string() if name == "text" else pa.string()
+        return pa.large_string() if name in ("text", "html") else pa.string()
 
 
 def address_type() -> Any:

@@ -161,6 +161,14 @@ class Ledger(Transactions):
         number: int = self.db.execute(query, (source, destination)).fetchone()[0]
         return number
 
+    def mailboxes(self, source: str, destination: str) -> dict[str, str]:
+        """Return the mailboxes of a source of which messages are at a destination, and what they are called there."""
+        query = (
+            "SELECT source_name, name FROM pair WHERE source = ? AND destination = ? AND current "
+            "AND EXISTS (SELECT 1 FROM message WHERE pair = pair.id)"
+        )
+        return dict(self.db.execute(query, (source, destination)))
+
     # Messages.
 
     def uids(self, pair: Pair) -> UIDSet:

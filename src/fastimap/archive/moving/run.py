@@ -109,6 +109,10 @@ class Run:
             taken.setdefault(name, box.name)
             found = infos.get(name)
             jobs.append(Job(box, name, found if found is not None and found.is_selectable else None, report))
+        here = {box.name for box in boxes}
+        for former, name in sorted(self.ledger.mailboxes(source.name, self.name).items()):
+            if former not in here and name in infos:
+                self.report.notes.append(f"the source has {former} no more; {name} stays at the destination")
         return jobs
 
     def _chosen(self, boxes: list[Box]) -> list[Box]:

@@ -8,7 +8,8 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
 from ...model.content import Attachment
-from ...model.message import Envelope, FetchedMessage
+from ...model.headers import Headers
+from ...model.message import Defect, Envelope, FetchedMessage
 from ..cursor import Lease
 
 if TYPE_CHECKING:
@@ -75,6 +76,16 @@ class Received:
     @property
     def html(self) -> str | None:
         return self.row.html
+
+    @property
+    def headers(self) -> Headers:
+        """The fields of the header, of those that were fetched; see `FetchedMessage.headers`."""
+        return self.row.headers
+
+    @property
+    def defects(self) -> tuple[Defect, ...]:
+        """What was wrong with what the server sent: such an item is None."""
+        return self.row.defects
 
     @property
     def attachments(self) -> tuple[Attachment, ...] | None:
