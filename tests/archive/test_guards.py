@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import mailbox
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -301,32 +301,101 @@ def test_a_mailbox_that_was_held_back_is_left_alone_by_a_run_on_another(mail: Ma
     assert archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100).deleted == 5
 
 
+@pytest.mark.parametrize("rules", [{"mailboxes": ["\\Trash"]}, {"exclude": ["\\Trash"]}])
+def test_special_uses_name_former_mailboxes_too(mail: Mail, tmp_path: Path, rules: dict[str, Any]) -> None:
+    """What was held back is of the mailbox that has that use now."""
+    mail.fill("Trash", 5)
+    archive.pull(mail.account, tmp_path)
+    mail.client.delete_mailbox("Trash")
+    mail.client.create_mailbox("Trash")
+    assert archive.pull(mail.account, tmp_path, deleted="delete").held_back is not None
+    report = archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100, **rules)
+    assert report.deleted == (5 if "mailboxes" in rules else 0)
+
+
+def test_a_named_mailbox_that_is_called_otherwise_by_now(mail: Mail, tmp_path: Path) -> None:
+    """It fails, in each run, and the report says where it is."""
+    mail.fill("w", 3, create=True)
+    archive.pull(mail.account, tmp_path, mailboxes=["w"])
+    mail.client.rename_mailbox("w", "w2")
+    for _ in range(2):
+        report = archive.pull(mail.account, tmp_path, mailboxes=["w"], deleted="delete", max_delete=100)
+        assert (report.complete, report.deleted) == (False, 0)
+        assert report.failed == {"w": "there is no such mailbox"}
+        assert report.mailboxes["w"].notes == ["the server has it as w2, which this run leaves out"]
+    assert len(stored(tmp_path)["w"]) == 3
+
+
+def test_a_mailbox_that_is_left_out_and_may_not_be_looked_at(tmp_path: Path) -> None:
+    with served(range(1, 4)) as server:
+        server.create("a")
+        server.create("secret")
+        server.append("a", message(9))
+        asked: list[bytes] = []
+
+        def hears(line: bytes) -> bytes:
+            asked.append(line)
+            return line.replace(b"STATUS secret", b'STATUS "no such"')
+
+        with odd(server, hears=hears) as port:
+            account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="LOGIN")
+            assert archive.pull(account, tmp_path, exclude=["secret"]).complete
+            with Client(account_of(server)) as client:
+                client.delete_mailbox("a")
+            server.append("INBOX", message(5))
+            report = archive.pull(account, tmp_path, exclude=["secret"])
+            assert (report.complete, report.written) == (True, 1)
+            assert any(b"STATUS secret" in line for line in asked)
+
+
 # Another server of the same host.
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_another_port_of_the_host(mail: Mail, tmp_path: Path, same: bool) -> None:
-    """The end of a tunnel may be the same server as before, and need not be: UIDs alone don't tell."""
-    with IMAPServer(users={"me": "secret"}) as one, IMAPServer(users={"me": "secret"}) as other:
-        for number in range(3):
-            one.append("INBOX", message(number))
-            other.append("INBOX", message(number if same else number + 10))
-        accounts = [
-            Account(each.host, each.port, user="me", password="secret", tls=False, mechanism="LOGIN")
-            for each in (one, other)
-        ]
-        for account in accounts:
-            with Client(account) as client:
-                client.select("INBOX")
-                assert client.session.uid_validity == 1
-        assert archive.pull(accounts[0], tmp_path).written == 3
-        if same:
-            assert archive.pull(accounts[1], tmp_path).complete
-            return
+def served(messages: Iterable[int], *, dates: int = 0) -> IMAPServer:
+    """Return a server whose INBOX has these messages, from UID 1 on."""
+    made = IMAPServer(users={"me": "secret"})
+    for number in messages:
+        when = datetime.fromtimestamp(10_000 * number + dates, UTC)
+        made.append("INBOX", message(number, 30 * number), internal_date=when)
+    return made
+
+
+def account_of(server: IMAPServer) -> Account:
+    return Account(server.host, server.port, user="me", password="secret", tls=False, mechanism="LOGIN")
+
+
+@pytest.mark.parametrize("dates", [0, 5])
+def test_another_port_of_the_same_server(tmp_path: Path, dates: int) -> None:
+    """As the end of a tunnel. Dates of files may be wrong, by a copy that keeps none: sizes tell, too."""
+    with served(range(1, 4)) as one, served(range(1, 5), dates=dates) as other:
+        assert archive.pull(account_of(one), tmp_path).written == 3
+        report = archive.pull(account_of(other), tmp_path)
+        assert (report.complete, report.written, report.present) == (True, 1, 3)
+
+
+def test_another_server_at_another_port(tmp_path: Path) -> None:
+    with served(range(1, 4)) as one, served(range(11, 14)) as other:
+        assert archive.pull(account_of(one), tmp_path).written == 3
         before = stored(tmp_path)
-        with pytest.raises(archive.StoreError, match=r"not the server that .* calls me@.*: INBOX has other messages"):
-            archive.pull(accounts[1], tmp_path, deleted="delete", max_delete=100)
+        for _ in range(2):
+            with pytest.raises(
+                archive.StoreError, match=r"not the server that .* calls me@.*: INBOX has other messages"
+            ):
+                archive.pull(account_of(other), tmp_path, deleted="delete", max_delete=100)
         assert stored(tmp_path) == before
-        assert archive.pull(accounts[1], tmp_path, name="the other").written == 3
-        assert archive.verify(tmp_path, accounts[1], name="the other", octets=True).good
-        assert archive.verify(tmp_path, accounts[0], octets=True).good
+        assert archive.pull(account_of(other), tmp_path, name="the other").written == 3
+        assert archive.verify(tmp_path, account_of(other), name="the other", octets=True).good
+        assert archive.verify(tmp_path, account_of(one), octets=True).good
+
+
+def test_another_port_where_nothing_is_to_tell_by(tmp_path: Path) -> None:
+    """None of the known messages is there: so it may be, and nothing is deleted for it."""
+    with served(range(1, 31)) as one, served(range(1, 11)) as other:
+        with Client(account_of(one)) as client:
+            client.select("INBOX")
+            client.delete_messages("1:10")
+        assert archive.pull(account_of(one), tmp_path).written == 20
+        report = archive.pull(account_of(other), tmp_path, deleted="delete")
+        assert (report.written, report.deleted) == (10, 0)
+        assert report.held_back is not None
+        assert "another port than before" in report.held_back

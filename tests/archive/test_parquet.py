@@ -629,3 +629,18 @@ def test_another_store_is_no_parquet_store(mail: Mail, tmp_path: Path) -> None:
     report = archive.pull(mail.account, tmp_path / "parquet")
     assert (report.written, report.present) == (0, 2)
     assert sorted((tmp_path / "parquet").rglob("*")) == before
+
+
+def test_a_store_of_an_earlier_version_keeps_its_columns(mail: Mail, tmp_path: Path) -> None:
+    """It has text, and no HTML of messages without: all its files are alike."""
+    Parquet(tmp_path, text=True).make()
+    marker = json.loads((tmp_path / "_fastimap" / "store.json").read_text())
+    assert marker["columns"].pop("html") is True
+    (tmp_path / "_fastimap" / "store.json").write_text(json.dumps(marker))
+    mail.fill("INBOX", 3)
+    pulled(mail, Parquet(tmp_path, text=True))
+    mail.fill("INBOX", 2)
+    pulled(mail, store_at(tmp_path))  # type: ignore[arg-type]
+    assert "html" not in archive.read(tmp_path).schema.names
+    assert archive.compact(tmp_path).files == 1
+    assert archive.read(tmp_path).count_rows() == 5

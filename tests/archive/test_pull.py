@@ -7,8 +7,10 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,7 +19,9 @@ from typing import Any
 import pytest
 
 from fastimap import Retry, archive, search
+from fastimap.archive import _pull
 from fastimap.archive.compare import compare
+from fastimap.archive.state import State
 from fastimap.archive.stores import maildir, store_at
 from fastimap.cli import main
 from tests.archive.conftest import Mail, message, stored
@@ -559,6 +563,34 @@ def test_limits_stop_it_and_the_next_run_goes_on(mail: Mail, tmp_path: Path) -> 
     assert stored(tmp_path) == mail.all()
 
 
+def test_a_disk_that_is_full_amid_a_note(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any statement of the transaction may be the one, here that of a message that can't be had."""
+    mail.client.multi_append("INBOX", [message(number, 3000) for number in range(6)])
+    made, park = archive.SQLite.message, State.park
+
+    def one_by_one(batches: Any, *arguments: Any) -> Iterator[Any]:
+        return ([row] for rows in batches for row in rows)
+
+    def full_from_here_on(self: State, place: archive.Place, uid: int, reason: str) -> None:
+        (pages,) = self.db.execute("PRAGMA page_count").fetchone()
+        self.db.execute(f"PRAGMA max_page_count = {pages}")
+        try:
+            park(self, place, uid, reason * 10_000)
+        finally:
+            assert not self.db.in_transaction
+            self.db.execute("PRAGMA max_page_count = 1000000")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_pull, "_gathered", one_by_one)
+        patched.setattr(archive.SQLite, "message", lambda self, row: made(self, row) if row.uid != 3 else None)
+        patched.setattr(State, "park", full_from_here_on)
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            archive.pull(mail.account, archive.SQLite(tmp_path), mailboxes=["INBOX"])
+    report = archive.pull(mail.account, tmp_path, mailboxes=["INBOX"])
+    assert (report.complete, report.written) == (True, 6)
+    assert stored(tmp_path)["INBOX"] == mail.all()["INBOX"]
+
+
 def test_a_run_writes_what_its_limit_has_room_for(mail: Mail, tmp_path: Path) -> None:
     """However little that is: each run goes on, and says what has no room alone."""
     for number in range(4):
@@ -602,6 +634,21 @@ def test_a_dry_run_is_held_back_as_the_real_one(mail: Mail, tmp_path: Path) -> N
     assert dry.held_back == archive.pull(mail.account, tmp_path, deleted="delete").held_back
     assert dry.held_back is not None
     assert len(stored(tmp_path)["INBOX"]) == 3
+
+
+def test_a_dry_run_looks_at_what_is_left_as_the_real_one(mail: Mail, tmp_path: Path) -> None:
+    """A mailbox of which some messages were moved, and all others deleted, is empty."""
+    mail.fill("INBOX", 8)
+    mail.fill("a", 2, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("1:3", "a")
+    mail.client.delete_messages("4:8")
+    mail.client.unselect()
+    dry = archive.pull(mail.account, tmp_path, deleted="delete", dry_run=True)
+    real = archive.pull(mail.account, tmp_path, deleted="delete")
+    assert (dry.deleted, dry.held_back) == (real.deleted, real.held_back)
+    assert real.held_back is not None
 
 
 @pytest.mark.parametrize("newest_first", [True, False])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from fastimap import archive
 from fastimap.archive.stores import FORMATS, store_at
+from fastimap.errors import ConnectionLost
 from tests.archive.conftest import Mail, stored
 
 
@@ -167,3 +170,48 @@ def test_a_disk_that_is_read_only(mail: Mail, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="Read-only"):
         archive.verify(path, mail.account, repair=True)
     assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox", "jsonl", "sqlite"])
+def test_a_connection_that_is_lost_amid_a_repair(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What had come is in the store and noted, both or neither; another run does the rest."""
+    mail.fill("INBOX", 5)
+    mail.fill("a", 5, create=True)
+    store = store_at(tmp_path / "store", kind)
+    archive.pull(mail.account, store)
+    with sqlite3.connect(store.state_path) as db:
+        db.execute("UPDATE message SET digest = x'00'")
+    db.close()
+    fetch = archive.Store.fetch
+
+    def cut(self: archive.Store, client: Any, uids: Any) -> Iterator[Any]:
+        rows = [row for some in fetch(self, client, uids) for row in some]
+        yield rows[:2]
+        raise ConnectionLost("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.Store, "fetch", cut)
+        result = archive.verify(tmp_path / "store", mail.account, repair=True)
+    assert result.failed == {"INBOX": "cut", "a": "cut"}
+    left = archive.verify(tmp_path / "store", mail.account)
+    assert differences(left) == [(name, uid, "octets") for name in ("INBOX", "a") for uid in (3, 4, 5)]
+    assert archive.verify(tmp_path / "store", mail.account, repair=True).good
+    assert stored(tmp_path / "store") == mail.all()
+
+
+def test_other_flags_and_another_date(mail: Mail, tmp_path: Path) -> None:
+    """Both are named, and repaired."""
+    mail.fill("INBOX", 3)
+    archive.pull(mail.account, tmp_path)
+    with sqlite3.connect(tmp_path / ".fastimap.sqlite") as db:
+        db.execute("UPDATE message SET flags = ?, date = 5 WHERE uid = 2", ("\\Flagged",))
+    db.close()
+    result = archive.verify(tmp_path, mail.account, repair=True)
+    assert [(each.uid, each.what, each.repaired) for each in result.differences] == [
+        (2, "date", True),
+        (2, "flags", True),
+    ]
+    assert archive.verify(tmp_path, mail.account).differences == []
+    assert stored(tmp_path) == mail.all()

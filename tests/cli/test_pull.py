@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from fastimap import archive
+from fastimap.archive import state
 from fastimap.archive.locks import locked
 from tests.archive.conftest import Mail, mail, stored
 from tests.cli.conftest import Ended, Run, complaints
@@ -294,3 +296,23 @@ def test_a_state_that_is_damaged(run: Run, mail: Mail, tmp_path: Path) -> None:
     state.unlink()
     assert archive.pull(mail.account, tmp_path).written == 0
     assert stored(tmp_path) == mail.all()
+
+
+def test_a_database_of_another_program_is_in_nobody_s_way(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    for octets in (b"", b"SQLite format 3\0", b"no database"):
+        (tmp_path / "mail.sqlite").write_bytes(octets)
+        assert archive.pull(mail.account, tmp_path).complete
+    assert archive.pull(mail.account, archive.SQLite(tmp_path / "one.sqlite")).complete
+    assert archive.pull(mail.account, archive.Maildir(tmp_path)).written == 0
+
+
+def test_a_state_that_is_locked_is_not_damaged(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, tmp_path)
+    monkeypatch.setattr(state, "_PATIENCE", 0.2)
+    holder = sqlite3.connect(tmp_path / ".fastimap.sqlite", isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(archive.StoreError, match="can't be read now: database is locked"):
+        archive.pull(mail.account, tmp_path)
+    holder.close()

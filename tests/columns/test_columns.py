@@ -21,7 +21,9 @@ from tests.parser.harness import put, quirks
 
 pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
 
-ALL = Columns(("FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "ENVELOPE", "BODYSTRUCTURE", "BODY[]"), text=True)
+ALL = Columns(
+    ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "MODSEQ", "ENVELOPE", "BODYSTRUCTURE", "BODY[]"), text=True, html=True
+)
 ADDRESSES = ("from_", "sender", "reply_to", "to", "cc", "bcc")
 
 

@@ -92,6 +92,12 @@ def test_wrong_types(call: Callable[[], object], remedy: str) -> None:
         call()
 
 
+@pytest.mark.parametrize("item", ["FLAGS ENVELOPE", "(FLAGS)"])
+def test_items_in_one_text(item: str) -> None:
+    with pytest.raises(ValueError, match='each is an argument of its own: "FLAGS", "ENVELOPE"'):
+        lax.Fetch(1, item)
+
+
 def test_messages_are_told_short() -> None:
     with pytest.raises(TypeError) as caught:
         lax.MultiAppend("x", b"m" * 10_000)

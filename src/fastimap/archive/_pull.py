@@ -23,7 +23,7 @@ from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from .budgets import GivenBudget, Meter, as_budget
-from .choosing import chosen, fits, is_another, named
+from .choosing import Scope, chosen, fits, is_the_same
 from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
@@ -228,6 +228,8 @@ class _Pull:
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
         self.gone: dict[int, _Gone] = {}
+        self.doubt: str | None = None
+        """Why nothing is to be deleted."""
         self.recognised: set[tuple[int, int]] = set()
         """Mailbox and UID of messages that a dry run would move."""
         self.lost: ConnectionLost | None = None
@@ -303,6 +305,7 @@ class _Pull:
             at_once = bool(known) and client.session.has("LIST-STATUS")
             infos = client.list_mailboxes(status=status_items if at_once else ())
             wanted = chosen(client, infos, self.options, self.report)
+            self.scope = Scope(client, infos, wanted, self.options)
             jobs = [
                 _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
@@ -315,7 +318,7 @@ class _Pull:
             for job, answer in pending:
                 with contextlib.suppress(CommandError):
                     job.status = answer.result()
-            left_out = [info for info in infos if info.is_selectable and info not in wanted]
+            left_out = [info for info in infos if info.is_selectable and info not in wanted and info.name not in known]
             for place in lost:
                 self._lost(client, place, jobs, left_out)
         if known and not any(info.is_selectable for info in infos):
@@ -330,13 +333,23 @@ class _Pull:
         (before,) = known.fetchone()
         if before == port:
             return
-        if before is not None:
-            for job in jobs:
-                if job.place is not None and is_another(client, job.place, job.info, self.state):
-                    raise StoreError(
-                        f"this is not the server that the store calls {self.name}: {job.name} has other messages under "
-                        "the same UIDs; have it under another name (name=, --name)"
-                    )
+        known_jobs = [job for job in jobs if job.place is not None and self.state.count(job.place)]
+        for job in known_jobs if before is not None else ():
+            assert job.place is not None
+            same = is_the_same(client, job.place, job.info, self.state)
+            if same:
+                break
+            if same is False:
+                raise StoreError(
+                    f"this is not the server that the store calls {self.name}: {job.name} has other messages under "
+                    "the same UIDs; have it under another name (name=, --name)"
+                )
+        else:
+            if before is not None and known_jobs:
+                self.doubt = (
+                    f"the server has another port than before ({port}), and none of the messages that are known"
+                )
+                return
         self.state.begin()
         self.state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"port of {self.name}", port))
 
@@ -355,16 +368,16 @@ class _Pull:
             (job,) = fitting
             self._renamed(place, job)
             return
-        if not named(place.name, self.options):
+        if place.name not in self.scope:
             return
+        report = self.report.mailboxes.setdefault(place.name, MailboxReport(place.name))
         for info in left_out:
-            status = client.mailbox_status(info, *_STATUS)
-            if fits(client, place, info, status, self.state):
-                note = f"the server has it as {info.name}, which this run leaves out"
-                self.report.mailboxes[place.name] = MailboxReport(place.name, notes=[note])
-                return
-        report = MailboxReport(place.name, notes=["the server has this mailbox no more"])
-        self.report.mailboxes[place.name] = report
+            with contextlib.suppress(CommandError):
+                status = client.mailbox_status(info, *_STATUS)
+                if fits(client, place, info, status, self.state):
+                    report.notes.append(f"the server has it as {info.name}, which this run leaves out")
+                    return
+        report.notes.append("the server has this mailbox no more")
         uids = self.state.uids(place)
         report.gone = len(uids)
         self.gone[place.id] = _Gone(place, uids, "no such mailbox")
@@ -408,7 +421,7 @@ class _Pull:
             self._keep(place, entries, jobs)
         for place in state.places(self.name, former=True):
             held_back = not place.current and place.id not in self.gone and state.count(place)
-            if held_back and named(place.name, self.options):
+            if held_back and place.name in self.scope:
                 self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
             if not all(job.done for job in jobs):
                 self.candidates.add(place, state.missing(place))
@@ -760,10 +773,12 @@ class _Pull:
             count += here
             if here and gone.why == "new UIDVALIDITY":
                 odd.append(f"{gone.place.name} has a new UIDVALIDITY, and {here} of its messages were not recognised")
-            elif here and here == state.count(gone.place):
+            elif here and here == state.count(gone.place) - self._moved_away(gone.place):
                 odd.append(f"{gone.place.name} had {here} messages, and is empty or gone now")
         if count and options.deleted != "keep":
             total = sum(state.count(place) for place in state.places(self.name))
+            total += report.written if options.dry_run else 0
+            odd += [self.doubt] if self.doubt else []
             most = options.most_deleted(total)
             if count > most:
                 odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
@@ -782,6 +797,9 @@ class _Pull:
             elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
                 self._set_mark(gone.job)
         state.commit()
+
+    def _moved_away(self, place: Place) -> int:
+        return sum(1 for mailbox, _ in self.recognised if mailbox == place.id)
 
     def _left(self, gone: _Gone) -> list[Entry]:
         """Return the messages that are gone, and did not turn up elsewhere."""

@@ -78,7 +78,8 @@ class _Reader:
         headers = dict.fromkeys(name for each in kept for name in each["headers"])
         items = [*ITEMS_OF_FILES, *([header_item(headers)] if headers else [])]
         items += ["BODY[]"] if any(each["body"] for each in kept) else []
-        made = Columns(items, text=any(each["text"] for each in kept)).schema()
+        text, html = any(each["text"] for each in kept), any(each.get("html") for each in kept)
+        made = Columns(items, text=text, html=html).schema()
         fields = [("account", pa.string()), ("mailbox", pa.string()), ("uid_validity", pa.int64()), *made]
         fields += [("year", pa.int32()), ("expunged", pa.bool_()), ("changed", pa.bool_())]
         whole = pa.schema(fields)

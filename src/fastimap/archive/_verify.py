@@ -32,6 +32,8 @@ from .stores.base import Store
 __all__ = ["Difference", "Verification", "verify"]
 
 _CHUNK = 2000
+_FOLLOWED = ("flags", "labels")
+"""Differences that are no reason to write a message anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,26 +265,29 @@ class _Verify:
                     and sha256(row.body, usedforsecurity=False).digest() != entry.digest
                 ):
                     found.append(Difference(place.name, entry.uid, "octets", "the account has others"))
-                elif row.size is not None and row.size != entry.size:
+                    continue
+                if row.size is not None and row.size != entry.size:
                     detail = f"the account says {row.size} octets, the store has {entry.size}"
                     found.append(Difference(place.name, entry.uid, "size", detail))
-                elif (changed := _changed(row, entry)) is not None:
-                    found.append(Difference(place.name, entry.uid, *changed))
-                    followed[entry.uid] = Change(entry.uid, flags_of(row), extra_of(row))
-                elif date is not None and date != entry.date:
+                    continue
+                if date is not None and date != entry.date:
                     found.append(Difference(place.name, entry.uid, "date", f"{date}, {entry.date} here"))
-        repaired: set[int] = set()
+                if (changed := _changed(row, entry)) is not None:
+                    found.append(Difference(place.name, entry.uid, *changed))
+                    flags = entry.flags if row.flags is None else flags_of(row)
+                    followed[entry.uid] = Change(entry.uid, flags, extra_of(row) or entry.extra)
+        anew: set[int] = set()
         if self.repair:
             if followed:
-                copies = Copies(self.store, self.state, Meter(None, {}), place.account, None)
-                copies.follow(place, followed.values())
-            anew = UIDSet(
-                each.uid for each in found if each.uid not in followed and (each.what != "date" or self.store.replaces)
-            )
-            repaired = {*followed, *self._fetch(client, place, anew & there)}
+                Copies(self.store, self.state, Meter(None, {}), place.account, None).follow(place, followed.values())
+            anew = self._fetch(client, place, UIDSet(each.uid for each in found if self._by_fetching(each)) & there)
         for each in found:
-            done = each.uid in repaired
+            done = each.uid in anew if self._by_fetching(each) else self.repair and each.what in _FOLLOWED
             self.result.differences.append(Difference(each.mailbox, each.uid, each.what, each.detail, done))
+
+    def _by_fetching(self, found: Difference) -> bool:
+        """Whether what is different is repaired by writing the message anew."""
+        return found.what not in _FOLLOWED and (found.what != "date" or self.store.replaces)
 
     def _fetch(self, client: Client, place: Place, uids: UIDSet) -> set[int]:
         """Fetch messages anew; return those that are good now."""
@@ -294,20 +299,28 @@ class _Verify:
         self.state.set_dirty(place, True)
         self.state.commit()
         self.store.begin(place, uids)
-        for row in (row for rows in self.store.fetch(client, uids) for row in rows):
-            message = self.store.message(row)
-            if message is None:
-                continue
-            (where,) = self.store.write(place, [message])
-            uid, _, date, flags, digest, extra, _ = message
-            self.state.insert([(place.id, uid, message.size, date, flags, digest, where, extra)])
-            self.state.unpark(place, [uid])
-            done.add(uid)
+        try:
+            for row in (row for rows in self.store.fetch(client, uids) for row in rows):
+                message = self.store.message(row)
+                if message is None:
+                    continue
+                (where,) = self.store.write(place, [message])
+                uid, _, date, flags, digest, extra, _ = message
+                self.state.insert([(place.id, uid, message.size, date, flags, digest, where, extra)])
+                self.state.unpark(place, [uid])
+                done.add(uid)
+        except FastimapError:  # what has come is kept
+            self._keep(place, dirty=was_dirty)
+            raise
+        self._keep(place, dirty=was_dirty)
+        return done
+
+    def _keep(self, place: Place, *, dirty: bool) -> None:
+        """Have what was written durable, and then noted."""
         self.store.sync()
-        self.state.set_dirty(place, was_dirty)
+        self.state.set_dirty(place, dirty)
         self.state.commit()
         self.store.committed()
-        return done
 
 
 def _names(names: Iterable[str]) -> tuple[str, ...]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..clients.blocking import Client
+from ..errors import CommandError
+from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
+from ..model.sequence_set import UIDSet
 from .compare import newest
 from .options import Options
 from .report import MailboxReport, Report
-from .state import Place, State
+from .state import Entry, Place, State
 
-__all__ = ["chosen", "fits", "folded", "is_another", "named"]
+__all__ = ["Scope", "chosen", "fits", "folded", "is_the_same"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -41,11 +44,31 @@ def chosen(client: Client, infos: Sequence[MailboxInfo], options: Options, repor
     return sorted(found.values(), key=lambda info: (info.name != "INBOX", info.name))
 
 
-def named(name: str, options: Options) -> bool:
-    """Whether a pull is about a mailbox of this name, which the server does not have now."""
-    if folded(name) in map(folded, options.exclude):
-        return False
-    return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
+class Scope:
+    """Which mailboxes a run is about, those too that the server does not have now.
+
+    :param wanted: of those that it has.
+    """
+
+    def __init__(
+        self, client: Client, infos: Sequence[MailboxInfo], wanted: Sequence[MailboxInfo], options: Options
+    ) -> None:
+        selectable = {info.name: info for info in infos if info.is_selectable}
+        self._there = {info.name for info in infos}
+        self._wanted = {info.name for info in wanted}
+        self._options = options
+        # A special use that no mailbox has: which one had it before, nobody knows.
+        self._unclear = any(
+            name.startswith("\\") and _named(client, selectable, name) is None for name in options.exclude
+        )
+
+    def __contains__(self, name: str) -> bool:
+        if name in self._there:
+            return name in self._wanted
+        options = self._options
+        if self._unclear or folded(name) in map(folded, options.exclude):
+            return False
+        return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
 
 
 def folded(name: str) -> str:
@@ -64,26 +87,48 @@ def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus,
     """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like."""
     if status.uid_validity != place.uid_validity:
         return False
-    selected = client.select(info, read_only=True)
+    try:
+        selected = client.select(info, read_only=True)
+    except CommandError:
+        return False
     if place.mailbox_id is not None and selected.mailbox_id is not None:
         return place.mailbox_id == selected.mailbox_id
-    return _alike(client, place, state) is True
-
-
-def is_another(client: Client, place: Place, info: MailboxInfo, state: State) -> bool:
-    """Whether a mailbox of the name and UIDVALIDITY of one that the store has is not that: it has other messages."""
-    selected = client.select(info, read_only=True)
-    return selected.uid_validity == place.uid_validity and _alike(client, place, state) is False
-
-
-def _alike(client: Client, place: Place, state: State) -> bool | None:
-    """Whether the last messages of `place` are those of the selected mailbox; None where there are none to tell by."""
-    last = newest(state.uids(place), 50)
-    entries = {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
+    last, entries = _last(place, state)
     if not entries:
+        return False
+    return all(
+        row.size == entries[row.uid].size and date in (None, entries[row.uid].date) for row, date in _rows(client, last)
+    )
+
+
+def is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
+    """Whether a mailbox of the name of one that the store has is that: half of its last messages are as they were.
+
+    A server's sizes may be wrong, and dates of files may: one of the two is enough. None where nothing is to tell by.
+    """
+    try:
+        selected = client.select(info, read_only=True)
+        if selected.uid_validity != place.uid_validity:
+            return None
+        last, entries = _last(place, state)
+        rows = _rows(client, last) if entries else []
+    except CommandError:
         return None
-    for row in client.fetch(last, "RFC822.SIZE", "INTERNALDATE"):
-        entry = entries[row.uid or 0]
-        if row.size != entry.size or (row.internal_date and int(row.internal_date.timestamp()) != entry.date):
-            return False
-    return True
+    if not rows:
+        return None
+    sizes = sum(row.size == entries[row.uid].size for row, _ in rows)
+    dates = sum(date == entries[row.uid].date for row, date in rows)
+    return 2 * max(sizes, dates) >= len(rows)
+
+
+def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
+    last = newest(state.uids(place), 50)
+    return last, {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
+
+
+def _rows(client: Client, uids: UIDSet) -> list[tuple[FetchedMessage, int | None]]:
+    return [
+        (row, None if row.internal_date is None else int(row.internal_date.timestamp()))
+        for row in client.fetch(uids, "RFC822.SIZE", "INTERNALDATE")
+        if row.uid in uids
+    ]

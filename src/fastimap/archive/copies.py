@@ -38,6 +38,8 @@ class Copies:
         self._adoption = adoption
         self._rows: list[tuple[Any, ...]] = []
         """Of the state, for what is written and not made durable."""
+        self._written_in = 0
+        """In which transaction, where messages are in the state's database."""
         self._octets = 0
         self._flushed_at = time.monotonic()
         self._replaced: list[Path] = []
@@ -105,12 +107,24 @@ class Copies:
                 self._state.rollback()
             raise
 
+    def _is_taken_back(self) -> bool:
+        """Whether the database has taken back what was written and not committed, as it does where the disk is full.
+
+        Not only amid the writing: also amid another statement of that transaction.
+        """
+        state = self._state
+        current = state.db.in_transaction and state.transactions == self._written_in
+        return self._store.in_state and bool(self._rows) and not current
+
     # Messages that arrive.
 
     def write(self, place: Place, messages: Sequence[Message]) -> None:
         """Write messages; they count once they are flushed."""
+        if self._is_taken_back():
+            self._broken = True
         with self._whole():
             places = self._store.write(place, messages)
+        self._written_in = self._state.transactions
         number = place.id
         self._rows += [
             (number, each.uid, each.size, each.date, each.flags, each.digest, where, each.extra)
@@ -132,6 +146,9 @@ class Copies:
 
     def flush(self) -> None:
         """Make durable what was written, then note it."""
+        if self._is_taken_back():
+            self._broken = True
+            self._state.rollback()
         if self._broken:
             return
         with held():

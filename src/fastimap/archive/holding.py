@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from .errors import StoreError
 from .state import State
-from .stores import kind_of
+from .stores import FORMATS, kind_of
 from .stores.base import Store
 
 __all__ = ["opened"]
@@ -23,8 +23,10 @@ def opened(
     With `reads`, one on a disk that is read-only is not held: nobody writes there.
     """
     with contextlib.ExitStack() as stack:
-        if not store.exists() and (found := kind_of(store.where)) not in (None, store.kind):
-            raise StoreError(f"{store.where} is a store of kind {found}, not {store.kind}")
+        if store.kind in FORMATS and not store.exists():
+            found = kind_of(store.root)
+            if found not in (None, store.kind, "sqlite"):  # that is a file beside others
+                raise StoreError(f"{store.where} is a store of kind {found}, not {store.kind}")
         if dry_run and not store.exists():
             state = State(None, store.kind)
         else:

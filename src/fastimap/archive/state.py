@@ -124,9 +124,13 @@ class Entry(NamedTuple):
 
 def damaged(path: Path | None, exc: Exception) -> str:
     """Return what to say of a state that can't be read."""
+    if isinstance(exc, sqlite3.OperationalError):
+        if "no such table" in str(exc):
+            return f"{path} is no store of fastimap's"
+        return f"{path} can't be read now: {exc}"
     return (
-        f"{path} is damaged, or no state of fastimap's ({exc}). In a Maildir, or beside .eml files, move it away and "
-        "pull again: what is there is found by its names. Of other formats pull into another directory"
+        f"{path} is damaged, or no state of fastimap's ({exc}). In a Maildir move it away and pull again: what is "
+        "there is found by its names. Of other formats pull into another directory"
     )
 
 
@@ -161,6 +165,7 @@ class State(Transactions):
 
     def __init__(self, path: Path | None, kind: str, *, read_only: bool = False) -> None:
         self.path = path
+        self.read_only = read_only
         name = "" if path is None else str(path)
         try:
             if read_only and path is not None:

@@ -11,6 +11,8 @@ class Transactions:
     """What the state of a store and the ledger of a move have in common."""
 
     db: sqlite3.Connection
+    transactions: int = 0
+    """How many were begun."""
 
     def close(self) -> None:
         """Close it; what was not committed is taken back."""
@@ -21,6 +23,7 @@ class Transactions:
         """Begin a transaction, unless there is one."""
         if not self.db.in_transaction:
             self.db.execute("BEGIN IMMEDIATE")
+            self.transactions += 1
 
     def commit(self) -> None:
         """Make durable what was changed."""

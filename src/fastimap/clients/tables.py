@@ -32,7 +32,7 @@ class Run(Builder):
             if isinstance(wanted, SavedResult):
                 raise TypeError("text needs UIDs or a SequenceSet, not SAVED")
             self.key: SearchKey = uid(wanted) if isinstance(wanted, UIDSet) else sequence(wanted)
-        super().__init__(Columns(answers, text=text))
+        super().__init__(Columns(answers, text=text, html=text))
 
     @staticmethod
     def chunks(uids: UIDSet) -> Iterator[UIDSet]:

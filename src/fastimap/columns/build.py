@@ -97,8 +97,9 @@ class Builder:
         if "text" in self.columns.names:
             texts = [row.text for row in rows]
             arrays["text"] = self.strings(texts, arrow.large_string())
-            html = [None if text else row.html or None for row, text in zip(rows, texts, strict=True)]
-            arrays["html"] = self.strings(html, arrow.large_string())
+            if "html" in self.columns.names:
+                html = [None if text else row.html or None for row, text in zip(rows, texts, strict=True)]
+                arrays["html"] = self.strings(html, arrow.large_string())
         if self.columns.headers:
             headers = [row.headers for row in rows]
             for name, field in self.columns.headers.items():

@@ -65,12 +65,13 @@ class Columns:
     """The columns of rows that have certain data items.
 
     :param items: the names of data items, as responses have them.
-    :param text: whether there is the text too, and the HTML of messages that have none.
+    :param text: whether there is the text too.
+    :param html: whether there is the HTML of messages that have no text.
 
     Raises ValueError for an item that there is no column for.
     """
 
-    def __init__(self, items: Iterable[str], *, text: bool = False) -> None:
+    def __init__(self, items: Iterable[str], *, text: bool = False, html: bool = False) -> None:
         names: set[str] = set()
         self.headers: dict[str, str] = {}
         """Names of header fields, by column."""
@@ -87,7 +88,9 @@ class Columns:
             else:
                 raise ValueError(f"there is no column for {item}")
         if text:
-            names |= {"text", "html"}
+            names.add("text")
+        if html:
+            names.add("html")
         self.names: tuple[str, ...] = (
             "uid",
             *(name for name in _ORDER if name in names),

@@ -390,7 +390,8 @@ def fetch_item(item: str) -> bytes:
     if _PREVIEW_LAZY.fullmatch(item):
         return octets.upper()
     if _ATOM.fullmatch(octets) is None or b"[" in octets or b"<" in octets or octets.upper() in _NEEDS_SECTION:
-        raise ValueError(f"not a message data item: {item!r}")
+        several = ' (each is an argument of its own: "FLAGS", "ENVELOPE")' if set(item) & set(" ()") else ""
+        raise ValueError(f"not a message data item: {item!r}{several}")
     return octets.upper()
 
 

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from ...settings import Account
 from .._pull import account_name
 from ..names import path_key
+from ..stores import store_at
 from ..stores.base import Store
-from ..stores.maildir import Maildir
 
 __all__ = ["GivenAccounts", "GivenStore", "named", "sendable", "stores"]
 
@@ -55,7 +55,7 @@ def named(accounts: GivenAccounts) -> dict[str, Account]:
 def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
     """Return the store of each account. Raises ValueError where two would have the same."""
     if isinstance(store, (str, os.PathLike)):
-        store = Maildir(store)
+        store = store_at(store)
     if isinstance(store, Store) and not store.shared and store.exists():
         raise ValueError(f"{store.where} is the store of one account; many have theirs below a directory of their own")
     made: dict[str, Store] = {}

@@ -32,15 +32,24 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
     root = Path(path).expanduser()
     if (root / MARKER).is_file():
         return "parquet"
-    files = [root] if root.is_file() else [root / STATE_FILE, root / "mail.sqlite"]
-    state = next((file for file in files if file.is_file()), None)
-    if state is None:
+    if root.is_file():
+        return _kind_in(root)
+    if (state := root / STATE_FILE).is_file():
+        return _kind_in(state)
+    file = root / "mail.sqlite"
+    try:
+        return _kind_in(file) if file.is_file() else None
+    except StoreError:  # it is another program's
         return None
+
+
+def _kind_in(state: Path) -> str | None:
+    """Return the format that a state says; None where it is of a run that was killed when it began."""
     try:
         database = opened_to_read(state)
         try:
             if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-                return None  # of a run that was killed when it began
+                return None
             row = database.execute("SELECT value FROM about WHERE name = 'kind'").fetchone()
         finally:
             database.close()

@@ -146,7 +146,8 @@ class AppendingStore(Store):
                     os.fsync(file)
             finally:
                 os.close(file)
-        path.unlink(missing_ok=True)
+        if path.exists():  # on a disk that is read-only it can't be taken away, nor be there
+            path.unlink()
         for name, length in self.state.lengths().items():
             file_path = self.root / name
             size = file_path.stat().st_size if file_path.exists() else 0

@@ -105,11 +105,6 @@ class EmlDirectory(Store):
         except FileNotFoundError:
             raise LookupError(f"{place.path}: no file of UID {entry.uid}") from None
 
-    def set_dates(self, place: Place, changes: Sequence[tuple[Entry, int]]) -> None:
-        for entry, date in changes:
-            with contextlib.suppress(FileNotFoundError):
-                os.utime(self._path(place, entry.uid), (date, date))
-
     def remove(self, place: Place, entries: Sequence[Entry]) -> None:
         for entry in entries:
             with contextlib.suppress(FileNotFoundError):

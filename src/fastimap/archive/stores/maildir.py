@@ -166,7 +166,7 @@ class Maildir(Store):
         (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'plus_plus'").fetchone()
         if kept is not None:
             self.plus_plus = bool(kept)
-        elif not state.places(former=True):
+        elif not state.read_only and not state.places(former=True):
             state.begin()
             state.db.execute("INSERT INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
 

@@ -187,7 +187,8 @@ class Parquet(Store):
         return self.files().exists(MARKER)
 
     def make(self) -> None:
-        columns = {"headers": self.headers or (), "text": bool(self.text), "body": bool(self.body)}
+        text = bool(self.text)
+        columns = {"headers": self.headers or (), "text": text, "html": text, "body": bool(self.body)}
         if not self.exists():
             about = {"format": FORMAT, "kind": self.kind, "columns": columns}
             self.files().put(MARKER, json.dumps(about, indent=1).encode())
@@ -200,8 +201,11 @@ class Parquet(Store):
         self._body = bool(columns.get("body") if self.body is None else self.body)
         headers = (header_item(self._headers),) if self._headers else ()
         items = (*ITEMS_OF_FILES, *headers, *(("BODY[]",) if self._body else ()))
-        self._columns = Columns(items, text=self._text)
+        # Stores of earlier versions have no HTML: files of one kind have the same columns.
+        html = self._text and bool(columns.get("html", not columns))
+        self._columns = Columns(items, text=self._text, html=html)
         self._kept = {"headers": list(self._headers), "text": self._text, "body": self._body}
+        self._kept |= {"html": True} if html else {}
 
     @contextlib.contextmanager
     def held(self, account: str | None, wait: float | None) -> Iterator[None]:

@@ -220,7 +220,9 @@ class AsyncFollow(BaseFollow):
             return None
         if isinstance(step, Rest):
             self._wakes_before[connection] = step.wakes
-            return await self._rest(client, step.seconds, step.wakes)
+            events = await self._rest(client, step.seconds, step.wakes)
+            self._wakes_before[connection] = self.wakes  # what woke it has its due
+            return events
         if isinstance(step, Rows):
             rows = step.stream.take()
             while not rows and not step.stream.done:
