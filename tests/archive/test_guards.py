@@ -346,6 +346,23 @@ def test_a_mailbox_that_is_left_out_and_may_not_be_looked_at(tmp_path: Path) -> 
             report = archive.pull(account, tmp_path, exclude=["secret"])
             assert (report.complete, report.written) == (True, 1)
             assert any(b"STATUS secret" in line for line in asked)
+            report = archive.pull(account, tmp_path, exclude=["secret"], deleted="delete", max_delete=100)
+            assert report.deleted == 0  # nobody knows what that is
+            assert report.mailboxes["a"].notes == ["it may be secret, which can't be looked at"]
+
+
+def test_a_mailbox_that_has_the_name_of_another_one_by_now(mail: Mail, tmp_path: Path) -> None:
+    """B is gone, A is called B, and this run leaves B out."""
+    mail.fill("a", 5, create=True)
+    mail.fill("b", 2, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.delete_mailbox("b")
+    mail.client.rename_mailbox("a", "b")
+    some: list[dict[str, Any]] = [{"exclude": ["b"]}, {"mailboxes": ["a", "INBOX"]}]
+    for rules in some:
+        report = archive.pull(mail.account, tmp_path, deleted="delete", max_delete=100, **rules)
+        assert report.deleted == 0
+        assert report.mailboxes["a"].notes == ["the server has it as b, which this run leaves out"]
 
 
 # Another server of the same host.
@@ -379,7 +396,7 @@ def test_another_server_at_another_port(tmp_path: Path) -> None:
         before = stored(tmp_path)
         for _ in range(2):
             with pytest.raises(
-                archive.StoreError, match=r"not the server that .* calls me@.*: INBOX has other messages"
+                archive.StoreError, match=r"not that of me@.* in the store, and INBOX has other messages"
             ):
                 archive.pull(account_of(other), tmp_path, deleted="delete", max_delete=100)
         assert stored(tmp_path) == before
@@ -389,13 +406,27 @@ def test_another_server_at_another_port(tmp_path: Path) -> None:
 
 
 def test_another_port_where_nothing_is_to_tell_by(tmp_path: Path) -> None:
-    """None of the known messages is there: so it may be, and nothing is deleted for it."""
+    """None of the known messages is there: who knows that it is the same server says so by the name."""
     with served(range(1, 31)) as one, served(range(1, 11)) as other:
         with Client(account_of(one)) as client:
             client.select("INBOX")
             client.delete_messages("1:10")
         assert archive.pull(account_of(one), tmp_path).written == 20
-        report = archive.pull(account_of(other), tmp_path, deleted="delete")
-        assert (report.written, report.deleted) == (10, 0)
-        assert report.held_back is not None
-        assert "another port than before" in report.held_back
+        for _ in range(2):
+            with pytest.raises(archive.StoreError, match=r"no message .* is there\. .* by its name: me@127\.0\.0\.1"):
+                archive.pull(account_of(other), tmp_path, deleted="delete")
+        assert len(stored(tmp_path)["INBOX"]) == 20
+        assert archive.pull(account_of(other), tmp_path, name="me@127.0.0.1").written == 10
+        assert archive.pull(account_of(other), tmp_path).complete
+
+
+def test_another_server_that_has_one_mailbox_alike(tmp_path: Path) -> None:
+    """A message of welcome, say."""
+    with served([1]) as one, served([1]) as other:
+        for server, first in ((one, 20), (other, 30)):
+            server.create("work")
+            for number in range(first, first + 5):
+                server.append("work", message(number, 40 * number), internal_date=datetime.fromtimestamp(number, UTC))
+        assert archive.pull(account_of(one), tmp_path).written == 6
+        with pytest.raises(archive.StoreError, match="work has other messages under the same UIDs"):
+            archive.pull(account_of(other), tmp_path)

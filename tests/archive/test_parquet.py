@@ -631,6 +631,14 @@ def test_another_store_is_no_parquet_store(mail: Mail, tmp_path: Path) -> None:
     assert sorted((tmp_path / "parquet").rglob("*")) == before
 
 
+def test_text_that_is_kept_later_comes_with_html(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    pulled(mail, Parquet(tmp_path))
+    mail.client.append("INBOX", b"Content-Type: text/html\r\n\r\n<p>help</p>\r\n")
+    pulled(mail, Parquet(tmp_path, text=True))
+    assert [(row["text"], row["html"]) for row in rows(tmp_path)] == [(None, None), ("", "<p>help</p>\n")]
+
+
 def test_a_store_of_an_earlier_version_keeps_its_columns(mail: Mail, tmp_path: Path) -> None:
     """It has text, and no HTML of messages without: all its files are alike."""
     Parquet(tmp_path, text=True).make()

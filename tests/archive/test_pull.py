@@ -24,6 +24,7 @@ from fastimap.archive.compare import compare
 from fastimap.archive.state import State
 from fastimap.archive.stores import maildir, store_at
 from fastimap.cli import main
+from fastimap.errors import FastimapError
 from tests.archive.conftest import Mail, message, stored
 
 
@@ -634,6 +635,43 @@ def test_a_dry_run_is_held_back_as_the_real_one(mail: Mail, tmp_path: Path) -> N
     assert dry.held_back == archive.pull(mail.account, tmp_path, deleted="delete").held_back
     assert dry.held_back is not None
     assert len(stored(tmp_path)["INBOX"]) == 3
+
+
+def test_a_dry_run_counts_what_would_be_new(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 5)
+    archive.pull(mail.account, tmp_path)
+    mail.expunge("INBOX", [1, 2, 3, 4, 5])
+    mail.fill("INBOX", 3)
+    dry = archive.pull(mail.account, tmp_path, deleted="delete", dry_run=True)
+    real = archive.pull(mail.account, tmp_path, deleted="delete")
+    assert (dry.deleted, dry.held_back) == (real.deleted, real.held_back) == (5, None)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "maildir"])
+def test_a_mailbox_that_fails_costs_no_other(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What had come of it is kept, and the others are whole."""
+    for name in "abc":
+        mail.fill(name, 20, create=True)
+    fetch = archive.Store.fetch
+
+    def fails(self: archive.Store, client: Any, uids: Any) -> Iterator[Any]:
+        for rows in fetch(self, client, uids):
+            if client.session.mailbox == "a":
+                yield rows[:10]
+                raise FastimapError("no more of this one")
+            yield rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.Store, "fetch", fails)
+        for _ in range(2):
+            report = archive.pull(mail.account, store_at(tmp_path, kind))
+            assert report.failed == {"a": "no more of this one"}
+            assert len(stored(tmp_path)["b"]) == len(stored(tmp_path)["c"]) == 20
+    assert len(stored(tmp_path)["a"]) >= 10
+    assert archive.pull(mail.account, tmp_path).complete
+    assert stored(tmp_path) == mail.all()
 
 
 def test_a_dry_run_looks_at_what_is_left_as_the_real_one(mail: Mail, tmp_path: Path) -> None:

@@ -300,11 +300,23 @@ def test_a_state_that_is_damaged(run: Run, mail: Mail, tmp_path: Path) -> None:
 
 def test_a_database_of_another_program_is_in_nobody_s_way(mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 1)
-    for octets in (b"", b"SQLite format 3\0", b"no database"):
-        (tmp_path / "mail.sqlite").write_bytes(octets)
-        assert archive.pull(mail.account, tmp_path).complete
+    with sqlite3.connect(tmp_path / "mail.sqlite") as theirs:
+        theirs.execute("CREATE TABLE mail (body)")
+    theirs.close()
+    assert archive.pull(mail.account, tmp_path).complete
     assert archive.pull(mail.account, archive.SQLite(tmp_path / "one.sqlite")).complete
     assert archive.pull(mail.account, archive.Maildir(tmp_path)).written == 0
+
+
+def test_an_sqlite_store_that_is_damaged_is_no_place_for_a_maildir(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, archive.SQLite(tmp_path))
+    file = tmp_path / "mail.sqlite"
+    file.write_bytes(b"x" * 100 + file.read_bytes()[100:])
+    for store in (tmp_path, archive.Maildir(tmp_path)):
+        with pytest.raises(archive.StoreError, match="is damaged"):
+            archive.pull(mail.account, store)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
 
 
 def test_a_state_that_is_locked_is_not_damaged(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

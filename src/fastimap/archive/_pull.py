@@ -23,7 +23,7 @@ from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from .budgets import GivenBudget, Meter, as_budget
-from .choosing import Scope, chosen, fits, is_the_same
+from .choosing import Scope, another_server, chosen, fits
 from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
@@ -228,8 +228,6 @@ class _Pull:
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
         self.gone: dict[int, _Gone] = {}
-        self.doubt: str | None = None
-        """Why nothing is to be deleted."""
         self.recognised: set[tuple[int, int]] = set()
         """Mailbox and UID of messages that a dry run would move."""
         self.lost: ConnectionLost | None = None
@@ -318,7 +316,7 @@ class _Pull:
             for job, answer in pending:
                 with contextlib.suppress(CommandError):
                     job.status = answer.result()
-            left_out = [info for info in infos if info.is_selectable and info not in wanted and info.name not in known]
+            left_out = [info for info in infos if info.is_selectable and info not in wanted]
             for place in lost:
                 self._lost(client, place, jobs, left_out)
         if known and not any(info.is_selectable for info in infos):
@@ -326,30 +324,20 @@ class _Pull:
         return jobs
 
     def _same_server(self, client: Client, jobs: list[_Job]) -> None:
-        """Raise StoreError where another server of the same host (a tunnel's end) is called as one in the store is."""
+        """Raise StoreError where another server of the same host (a tunnel's end) may be called as one in the store."""
         given = self.account.port
         port = 0 if given in (None, 143, 993) else given
         known = self.state.db.execute("SELECT max(value) FROM about WHERE name = ?", (f"port of {self.name}",))
         (before,) = known.fetchone()
         if before == port:
             return
-        known_jobs = [job for job in jobs if job.place is not None and self.state.count(job.place)]
-        for job in known_jobs if before is not None else ():
-            assert job.place is not None
-            same = is_the_same(client, job.place, job.info, self.state)
-            if same:
-                break
-            if same is False:
+        if before is not None and self.options.name is None:  # else the caller says which it is
+            places = [(job.place, job.info) for job in jobs if job.place is not None]
+            if (why := another_server(client, places, self.state)) is not None:
                 raise StoreError(
-                    f"this is not the server that the store calls {self.name}: {job.name} has other messages under "
-                    "the same UIDs; have it under another name (name=, --name)"
+                    f"port {port} is not that of {self.name} in the store, and {why}. Give another server another name "
+                    f"(name=, --name); if it is the same, say so by its name: {self.name}"
                 )
-        else:
-            if before is not None and known_jobs:
-                self.doubt = (
-                    f"the server has another port than before ({port}), and none of the messages that are known"
-                )
-                return
         self.state.begin()
         self.state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"port of {self.name}", port))
 
@@ -357,26 +345,38 @@ class _Pull:
         """Find a mailbox under its new name, if exactly one fits; else its messages are gone.
 
         Not where this run is not about it, or leaves out what it is called now: who names one mailbox, or leaves one
-        out, has nothing deleted of others.
+        out, has nothing deleted of others. Nor where one that it may be can't be looked at.
         """
-        fitting = [
-            job
-            for job in jobs
-            if job.place is None and job.status is not None and fits(client, place, job.info, job.status, self.state)
-        ]
+        new = [job for job in jobs if job.place is None]
+        unclear = [job.name for job in new if job.status is None]
+        fitting: list[_Job] = []
+        for job in new:
+            try:
+                if job.status is not None and fits(client, place, job.info, job.status, self.state):
+                    fitting.append(job)
+            except CommandError:
+                unclear.append(job.name)
         if len(fitting) == 1:
-            (job,) = fitting
-            self._renamed(place, job)
+            self._renamed(place, fitting[0])
             return
         if place.name not in self.scope:
+            if self.scope.unclear:
+                self.report.notes.append(
+                    f"{place.name} is left as it is: a special use is excluded that no mailbox has"
+                )
             return
         report = self.report.mailboxes.setdefault(place.name, MailboxReport(place.name))
         for info in left_out:
-            with contextlib.suppress(CommandError):
+            try:
                 status = client.mailbox_status(info, *_STATUS)
                 if fits(client, place, info, status, self.state):
                     report.notes.append(f"the server has it as {info.name}, which this run leaves out")
                     return
+            except CommandError:
+                unclear.append(info.name)
+        if unclear:
+            report.notes.append(f"it may be {' or '.join(unclear)}, which can't be looked at")
+            return
         report.notes.append("the server has this mailbox no more")
         uids = self.state.uids(place)
         report.gone = len(uids)
@@ -773,12 +773,12 @@ class _Pull:
             count += here
             if here and gone.why == "new UIDVALIDITY":
                 odd.append(f"{gone.place.name} has a new UIDVALIDITY, and {here} of its messages were not recognised")
-            elif here and here == state.count(gone.place) - self._moved_away(gone.place):
+            elif here and here == self._would_be(gone):
                 odd.append(f"{gone.place.name} had {here} messages, and is empty or gone now")
         if count and options.deleted != "keep":
             total = sum(state.count(place) for place in state.places(self.name))
-            total += report.written if options.dry_run else 0
-            odd += [self.doubt] if self.doubt else []
+            if options.dry_run:
+                total += sum(each.written + each.adopted for each in report.mailboxes.values())
             most = options.most_deleted(total)
             if count > most:
                 odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
@@ -798,8 +798,15 @@ class _Pull:
                 self._set_mark(gone.job)
         state.commit()
 
-    def _moved_away(self, place: Place) -> int:
-        return sum(1 for mailbox, _ in self.recognised if mailbox == place.id)
+    def _would_be(self, gone: _Gone) -> int:
+        """Return how many messages the mailbox has now, or would have after what a dry run would do."""
+        count = self.state.count(gone.place)
+        if self.options.dry_run:
+            count -= sum(1 for mailbox, _ in self.recognised if mailbox == gone.place.id)
+            if gone.job is not None and gone.job.place is not None and gone.job.place.id == gone.place.id:
+                report = gone.job.report
+                count += report.written + report.moved + report.adopted
+        return count
 
     def _left(self, gone: _Gone) -> list[Entry]:
         """Return the messages that are gone, and did not turn up elsewhere."""

@@ -14,7 +14,7 @@ from .options import Options
 from .report import MailboxReport, Report
 from .state import Entry, Place, State
 
-__all__ = ["Scope", "chosen", "fits", "folded", "is_the_same"]
+__all__ = ["Scope", "another_server", "chosen", "fits", "folded"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -58,7 +58,7 @@ class Scope:
         self._wanted = {info.name for info in wanted}
         self._options = options
         # A special use that no mailbox has: which one had it before, nobody knows.
-        self._unclear = any(
+        self.unclear: bool = any(
             name.startswith("\\") and _named(client, selectable, name) is None for name in options.exclude
         )
 
@@ -66,7 +66,7 @@ class Scope:
         if name in self._there:
             return name in self._wanted
         options = self._options
-        if self._unclear or folded(name) in map(folded, options.exclude):
+        if self.unclear or folded(name) in map(folded, options.exclude):
             return False
         return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
 
@@ -84,24 +84,37 @@ def _named(client: Client, selectable: dict[str, MailboxInfo], name: str) -> Mai
 
 
 def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:
-    """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like."""
+    """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like.
+
+    Raises CommandError where the server does not let it be looked at.
+    """
     if status.uid_validity != place.uid_validity:
         return False
-    try:
-        selected = client.select(info, read_only=True)
-    except CommandError:
-        return False
+    selected = client.select(info, read_only=True)
     if place.mailbox_id is not None and selected.mailbox_id is not None:
         return place.mailbox_id == selected.mailbox_id
     last, entries = _last(place, state)
     if not entries:
         return False
-    return all(
-        row.size == entries[row.uid].size and date in (None, entries[row.uid].date) for row, date in _rows(client, last)
+    rows = _rows(client, last)
+    return bool(rows) and all(
+        row.size == entries[row.uid].size and date in (None, entries[row.uid].date) for row, date in rows
     )
 
 
-def is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
+def another_server(client: Client, known: Sequence[tuple[Place, MailboxInfo]], state: State) -> str | None:
+    """Return why a server may not be the one that mailboxes of the store are from; None: it is.
+
+    :param known: those of the server whose names the store has.
+    """
+    found = {place.name: _is_the_same(client, place, info, state) for place, info in known if state.count(place)}
+    for name, same in found.items():
+        if same is False:
+            return f"{name} has other messages under the same UIDs"
+    return "no message that is known is there" if found and True not in found.values() else None
+
+
+def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
     """Whether a mailbox of the name of one that the store has is that: half of its last messages are as they were.
 
     A server's sizes may be wrong, and dates of files may: one of the two is enough. None where nothing is to tell by.

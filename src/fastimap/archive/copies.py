@@ -38,8 +38,8 @@ class Copies:
         self._adoption = adoption
         self._rows: list[tuple[Any, ...]] = []
         """Of the state, for what is written and not made durable."""
-        self._written_in = 0
-        """In which transaction, where messages are in the state's database."""
+        self._taken_back = 0
+        """How many transactions the database had taken back when the first of them was written."""
         self._octets = 0
         self._flushed_at = time.monotonic()
         self._replaced: list[Path] = []
@@ -112,9 +112,7 @@ class Copies:
 
         Not only amid the writing: also amid another statement of that transaction.
         """
-        state = self._state
-        current = state.db.in_transaction and state.transactions == self._written_in
-        return self._store.in_state and bool(self._rows) and not current
+        return self._store.in_state and bool(self._rows) and self._state.taken_back != self._taken_back
 
     # Messages that arrive.
 
@@ -122,9 +120,10 @@ class Copies:
         """Write messages; they count once they are flushed."""
         if self._is_taken_back():
             self._broken = True
+        if not self._rows:
+            self._taken_back = self._state.taken_back
         with self._whole():
             places = self._store.write(place, messages)
-        self._written_in = self._state.transactions
         number = place.id
         self._rows += [
             (number, each.uid, each.size, each.date, each.flags, each.digest, where, each.extra)

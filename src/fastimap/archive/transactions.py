@@ -11,8 +11,16 @@ class Transactions:
     """What the state of a store and the ledger of a move have in common."""
 
     db: sqlite3.Connection
-    transactions: int = 0
-    """How many were begun."""
+    _begun = False
+    _taken_back = 0
+
+    @property
+    def taken_back(self) -> int:
+        """How many transactions the database has taken back by itself, as it does where the disk is full."""
+        if self._begun and not self.db.in_transaction:
+            self._begun = False
+            self._taken_back += 1
+        return self._taken_back
 
     def close(self) -> None:
         """Close it; what was not committed is taken back."""
@@ -22,15 +30,18 @@ class Transactions:
     def begin(self) -> None:
         """Begin a transaction, unless there is one."""
         if not self.db.in_transaction:
+            _ = self.taken_back  # it counts
             self.db.execute("BEGIN IMMEDIATE")
-            self.transactions += 1
+            self._begun = True
 
     def commit(self) -> None:
         """Make durable what was changed."""
         if self.db.in_transaction:
             self.db.execute("COMMIT")
+            self._begun = False
 
     def rollback(self) -> None:
         """Take back what was changed and not committed."""
         if self.db.in_transaction:
             self.db.execute("ROLLBACK")
+            self._begun = False

@@ -37,14 +37,14 @@ def kind_of(path: str | os.PathLike[str]) -> str | None:
     if (state := root / STATE_FILE).is_file():
         return _kind_in(state)
     file = root / "mail.sqlite"
-    try:
-        return _kind_in(file) if file.is_file() else None
-    except StoreError:  # it is another program's
-        return None
+    return _kind_in(file, may_be_foreign=True) if file.is_file() else None
 
 
-def _kind_in(state: Path) -> str | None:
-    """Return the format that a state says; None where it is of a run that was killed when it began."""
+def _kind_in(state: Path, *, may_be_foreign: bool = False) -> str | None:
+    """Return the format that a state says; None where it is of a run that was killed when it began.
+
+    :param may_be_foreign: whether another program may have a database of that name: then None, too.
+    """
     try:
         database = opened_to_read(state)
         try:
@@ -54,6 +54,8 @@ def _kind_in(state: Path) -> str | None:
         finally:
             database.close()
     except sqlite3.DatabaseError as exc:
+        if may_be_foreign and "no such table" in str(exc):
+            return None
         raise StoreError(damaged(state, exc)) from None
     return row[0] if row else None
 

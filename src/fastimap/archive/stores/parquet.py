@@ -187,8 +187,7 @@ class Parquet(Store):
         return self.files().exists(MARKER)
 
     def make(self) -> None:
-        text = bool(self.text)
-        columns = {"headers": self.headers or (), "text": text, "html": text, "body": bool(self.body)}
+        columns = {"headers": self.headers or (), "text": bool(self.text), "html": True, "body": bool(self.body)}
         if not self.exists():
             about = {"format": FORMAT, "kind": self.kind, "columns": columns}
             self.files().put(MARKER, json.dumps(about, indent=1).encode())
