@@ -117,7 +117,7 @@ def another_server(client: Client, known: Sequence[tuple[Place, MailboxInfo]], s
 def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
     """Whether a mailbox of the name of one that the store has is that: half of its last messages are as they were.
 
-    A server's sizes may be wrong, and dates of files may: one of the two is enough. None where nothing is to tell by.
+    A server's sizes may be wrong, somewhat, and dates of files may. None where nothing is to tell by.
     """
     try:
         selected = client.select(info, read_only=True)
@@ -129,9 +129,11 @@ def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) 
         return None
     if not rows:
         return None
-    sizes = sum(row.size == entries[row.uid].size for row, _ in rows)
-    dates = sum(date == entries[row.uid].date for row, date in rows)
-    return 2 * max(sizes, dates) >= len(rows)
+    alike = 0
+    for row, date in rows:
+        entry, size = entries[row.uid], row.size or 0
+        alike += size == entry.size or (date == entry.date and abs(size - entry.size) <= entry.size // 10)
+    return 2 * alike >= len(rows)
 
 
 def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
