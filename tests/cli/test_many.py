@@ -158,7 +158,7 @@ GOOD = URL + 'password_file = "/p"\n'
         (GOOD + '[accounts.a.pull]\nlimit = "many"\n', ["x"], "accounts.a.pull: limit"),
         (GOOD + '[accounts.a.pull]\nmailboxes = "INBOX"\n', ["x"], "accounts.a.pull: mailboxes"),
         (GOOD + "[accounts.a.pull]\nspeed = 1\n", ["x"], "accounts.a.pull: 'speed' is not known"),
-        (GOOD + '[accounts.a.pull]\nstore = 5\n', [], "accounts.a: where to?"),
+        (GOOD + '[accounts.a.pull]\nstore = 5\n', [], "accounts.a.pull: store: 5 is not a text"),
         (GOOD + '[accounts.a.pull]\nstore = "x"\n' + GOOD.replace("accounts.a", "accounts.b")
          + '[accounts.b.pull]\nstore = "x"\n', [], "have one store"),
     ],
