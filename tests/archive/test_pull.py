@@ -582,7 +582,7 @@ def test_a_disk_that_is_full_amid_a_note(mail: Mail, tmp_path: Path, monkeypatch
             self.db.execute("PRAGMA max_page_count = 1000000")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_pull, "_gathered", one_by_one)
+        patched.setattr(_pull, "gathered", one_by_one)
         patched.setattr(archive.SQLite, "message", lambda self, row: made(self, row) if row.uid != 3 else None)
         patched.setattr(State, "park", full_from_here_on)
         with pytest.raises(sqlite3.OperationalError, match="full"):

@@ -125,7 +125,7 @@ def test_later_is_not_counted_and_failures_are_parked(
         "deliveries": 2,
         "reason": "exit code 4",
     }
-    assert watch("--retry-parked").stderr == "1 messages are delivered again\n"
+    assert watch("--retry-parked").stderr == "delivered again: 1 message\n"
     assert watch("--parked").stdout == ""
     (tmp_path / "code.2").write_text("0")
     assert of_messages(watch(*options)) == [(2, "done")]
@@ -139,7 +139,7 @@ def test_what_a_killed_watch_had_is_not_called_done(watch: Watch, mail: Mail, tm
     assert killed.returncode == -signal.SIGKILL
     ended = watch(*arguments, "true")
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert "3 messages are left" in ended.stderr
+    assert "left: 3 messages" in ended.stderr
     assert "was killed" in ended.stderr
     ended = watch(*arguments, "true", "--json")
     assert ended.returncode == 3

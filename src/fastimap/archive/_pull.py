@@ -9,27 +9,30 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from .. import search as keys
 from ..clients.blocking import Client
 from ..errors import CommandError, ConnectionLost, FastimapError
-from ..model._shown import Record
 from ..model.message import FetchedMessage
-from ..model.responses import MailboxInfo, MailboxStatus
+from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
 from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
+from .batches import TOGETHER, blocks, chunks, gathered
 from .budgets import GivenBudget, Meter, as_budget
-from .choosing import Scope, another_server, chosen, fits
+from .choosing import Scope, chosen
 from .compare import Change, Comparison, compare, flag_changes, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
-from .holding import opened
+from .guards import Guards
+from .identity import check_server, fits
+from .jobs import Gone, Job
 from .matching import Candidates
-from .options import Options
+from .opening import opened
+from .options import Options, as_names
 from .report import MailboxReport, Progress, Report
 from .signals import held
 from .state import Entry, Place, State
@@ -43,18 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["account_name", "pull"]
 
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
-_BLOCKS = (100, 1000)
-"""Messages in the first blocks, from the newest on; all that follow have the next number."""
-_BLOCK = 5000
-_TOGETHER = 100
-_GATHERED = 256 * 1024
-"""Octets of messages that are written together, where they come in smaller pieces,"""
-_GATHER = 0.25
-"""unless that takes so many seconds."""
 _LEFT_OUT = "the server leaves it out of its answers"
 _EXPUNGED = "expunged meanwhile"
-
-T = TypeVar("T")
 
 
 class _Stop(Exception):
@@ -154,8 +147,8 @@ def pull(
         )
     options = Options(
         store=made,
-        mailboxes=None if mailboxes is None else _names(mailboxes),
-        exclude=_names(exclude),
+        mailboxes=None if mailboxes is None else as_names(mailboxes),
+        exclude=as_names(exclude),
         since=since,
         before=before,
         min_size=min_size,
@@ -182,31 +175,6 @@ def pull(
         return _Pull(account, options, state).run()
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]
-
-
-class _Job(Record):
-    """A mailbox of this run."""
-
-    name: str
-    info: MailboxInfo
-    report: MailboxReport
-    place: Place | None = None
-    status: MailboxStatus | None = None
-    comparison: Comparison | None = None
-    done: bool = False
-
-
-class _Gone(Record):
-    """Messages of the store that the server has no more where they were."""
-
-    place: Place
-    uids: UIDSet
-    why: Literal["expunged", "new UIDVALIDITY", "no such mailbox"]
-    job: _Job | None = None
-
-
 class _Pull:
     """One run."""
 
@@ -227,9 +195,8 @@ class _Pull:
         self.weight = 0
         earlier = state.spent(self.name, Meter.oldest())
         self.meter = Meter(as_budget(options.budget), earlier)
-        self.gone: dict[int, _Gone] = {}
-        self.recognised: set[tuple[int, int]] = set()
-        """Mailbox and UID of messages that a dry run would move."""
+        self.guards = Guards(options, state, self.name)
+        self.gone = self.guards.gone
         self.lost: ConnectionLost | None = None
         retry = options.retry
         self.sleep = retry.sleep or time.sleep
@@ -251,7 +218,7 @@ class _Pull:
                 for job in jobs:
                     if not job.done:
                         self._attempt(job)
-                self._dispose(jobs)
+                self._dispose()
                 if not self.options.dry_run and self.adoption is not None and report.complete:
                     self.state.begin()
                     self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
@@ -295,7 +262,7 @@ class _Pull:
 
     # Which mailboxes.
 
-    def _plan(self) -> list[_Job]:
+    def _plan(self) -> list[Job]:
         known = {place.name: place for place in self.state.places(self.name)}
         with self._lent() as client:
             self.connected = True
@@ -305,9 +272,11 @@ class _Pull:
             wanted = chosen(client, infos, self.options, self.report)
             self.scope = Scope(client, infos, wanted, self.options)
             jobs = [
-                _Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
+                Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
-            self._same_server(client, jobs)
+            there = [(job.place, job.info) for job in jobs if job.place is not None]
+            sure = self.options.name is not None
+            check_server(client, self.name, self.account.port, there, self.state, sure=sure)
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
             ask = [job for job in jobs if job.status is None and (job.place is not None or lost)]
@@ -323,25 +292,7 @@ class _Pull:
             raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
 
-    def _same_server(self, client: Client, jobs: list[_Job]) -> None:
-        """Raise StoreError where another server of the same host (a tunnel's end) may be called as one in the store."""
-        given = self.account.port
-        port = 0 if given in (None, 143, 993) else given
-        known = self.state.db.execute("SELECT max(value) FROM about WHERE name = ?", (f"port of {self.name}",))
-        (before,) = known.fetchone()
-        if before == port:
-            return
-        if before is not None and self.options.name is None:  # else the caller says which it is
-            places = [(job.place, job.info) for job in jobs if job.place is not None]
-            if (why := another_server(client, places, self.state)) is not None:
-                raise StoreError(
-                    f"port {port} is not that of {self.name} in the store, and {why}. Give another server another name "
-                    f"(name=, --name); if it is the same, say so by its name: {self.name}"
-                )
-        self.state.begin()
-        self.state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (f"port of {self.name}", port))
-
-    def _lost(self, client: Client, place: Place, jobs: list[_Job], left_out: list[MailboxInfo]) -> None:
+    def _lost(self, client: Client, place: Place, jobs: list[Job], left_out: list[MailboxInfo]) -> None:
         """Find a mailbox under its new name, if exactly one fits; else its messages are gone.
 
         Not where this run is not about it, or leaves out what it is called now: who names one mailbox, or leaves one
@@ -349,7 +300,7 @@ class _Pull:
         """
         new = [job for job in jobs if job.place is None]
         unclear = [job.name for job in new if job.status is None]
-        fitting: list[_Job] = []
+        fitting: list[Job] = []
         for job in new:
             try:
                 if job.status is not None and fits(client, place, job.info, job.status, self.state):
@@ -380,9 +331,9 @@ class _Pull:
         report.notes.append("the server has this mailbox no more")
         uids = self.state.uids(place)
         report.gone = len(uids)
-        self.gone[place.id] = _Gone(place, uids, "no such mailbox")
+        self.gone[place.id] = Gone(place, uids, "no such mailbox")
 
-    def _renamed(self, place: Place, job: _Job) -> None:
+    def _renamed(self, place: Place, job: Job) -> None:
         job.report.renamed_from = place.name
         job.place = place
         path = self.state.path_for(self.name, job.name, job.info.delimiter)
@@ -395,7 +346,7 @@ class _Pull:
                 self.state.commit()
                 self.store.committed()
 
-    def _look(self, jobs: list[_Job]) -> None:
+    def _look(self, jobs: list[Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
         restored = [] if self.options.dry_run else self.copies.restore()
@@ -414,32 +365,32 @@ class _Pull:
                 with self._attempting(job), self._lent() as client:
                     job.comparison = compare(client, job.info, place, state, self.options, job.status)
                     if job.comparison.gone:
-                        self.gone[place.id] = _Gone(place, job.comparison.gone, "expunged", job)
+                        self.gone[place.id] = Gone(place, job.comparison.gone, "expunged", job)
             else:
-                self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY", job)
+                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY", job)
         for place, entries in restored:
             self._keep(place, entries, jobs)
         for place in state.places(self.name, former=True):
             held_back = not place.current and place.id not in self.gone and state.count(place)
             if held_back and place.name in self.scope:
-                self.gone[place.id] = _Gone(place, state.uids(place), "new UIDVALIDITY")
+                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
             if not all(job.done for job in jobs):
                 self.candidates.add(place, state.missing(place))
         if not all(job.done for job in jobs):
             for gone in self.gone.values():
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
 
-    def _keep(self, place: Place, entries: list[Entry], jobs: list[_Job]) -> None:
+    def _keep(self, place: Place, entries: list[Entry], jobs: list[Job]) -> None:
         """Note what a run that did not end has written and the server has no more, as a message that is gone."""
         gone = self.gone.get(place.id)
         for job in jobs:
             if job.place is not None and job.place.id == place.id and (found := job.comparison) is not None:
                 entries = [entry for entry in entries if entry.uid not in found.new]
-                gone = gone or _Gone(place, UIDSet(), "expunged", job)
+                gone = gone or Gone(place, UIDSet(), "expunged", job)
         if gone is None:
             if place.current:  # it is not looked at in this run
                 return
-            gone = _Gone(place, UIDSet(), "new UIDVALIDITY")
+            gone = Gone(place, UIDSet(), "new UIDVALIDITY")
         if entries:
             gone.uids |= UIDSet(entry.uid for entry in entries)
             self.gone[place.id] = gone
@@ -450,7 +401,7 @@ class _Pull:
     # A mailbox.
 
     @contextlib.contextmanager
-    def _attempting(self, job: _Job) -> Iterator[None]:
+    def _attempting(self, job: Job) -> Iterator[None]:
         """Note an error of one mailbox, which does not stop the others."""
         try:
             yield
@@ -462,7 +413,7 @@ class _Pull:
             if isinstance(exc, ConnectionLost):
                 self.lost = exc
 
-    def _attempt(self, job: _Job) -> None:
+    def _attempt(self, job: Job) -> None:
         if self.lost is not None:
             job.report.error = f"not looked at: {self.lost}"
             return
@@ -471,7 +422,7 @@ class _Pull:
         with self._attempting(job):
             self._mailbox(job)
 
-    def _mailbox(self, job: _Job) -> None:
+    def _mailbox(self, job: Job) -> None:
         state, report, options = self.state, job.report, self.options
         self._tell()
         with contextlib.ExitStack() as stack:
@@ -493,7 +444,7 @@ class _Pull:
             )
             if before is not None and before.id != place.id:
                 report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
-                self.gone.setdefault(before.id, _Gone(before, state.uids(before), "new UIDVALIDITY", job))
+                self.gone.setdefault(before.id, Gone(before, state.uids(before), "new UIDVALIDITY", job))
             job.place, job.comparison = place, found
             report.found, report.excluded, report.present = found.found, found.excluded, found.present
             report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
@@ -521,14 +472,14 @@ class _Pull:
                 self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
             gone_while = UIDSet()
             items = self.store.items(client)
-            blocks = _blocks(new, options.newest_first)
+            pieces = blocks(new, options.newest_first)
             if options.connections == 1 or not self.store.together:
                 _examine(client, job.name, uid_validity)
-                for block in blocks:
+                for block in pieces:
                     gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
             else:
                 stack.close()
-                for block in blocks:
+                for block in pieces:
                     rows = self.pool.fetch_iter(job.name, block, *items, timeout=None)
                     gone_while |= self._fetch(job, place, block, ([row] for row in rows), None)
             if gone_while:
@@ -538,7 +489,7 @@ class _Pull:
         self.copies.flush()
         self._account(job, place)
 
-    def _account(self, job: _Job, place: Place) -> None:
+    def _account(self, job: Job, place: Place) -> None:
         """Check the sum, and note that the mailbox is done."""
         report = job.report
         report.parked = self.state.parked(place)
@@ -561,7 +512,7 @@ class _Pull:
             self._set_mark(job)
         self.state.commit()
 
-    def _set_mark(self, job: _Job) -> None:
+    def _set_mark(self, job: Job) -> None:
         if job.comparison is not None and job.place is not None and job.report.error is None:
             mark = job.comparison.mark
             mark.excluded = {name: count for name, count in job.report.excluded.items() if name != _EXPUNGED}
@@ -583,7 +534,7 @@ class _Pull:
 
     # Its messages.
 
-    def _match_dry(self, client: Client, job: _Job, found: Comparison) -> None:
+    def _match_dry(self, client: Client, job: Job, found: Comparison) -> None:
         """Count what would not be fetched."""
         report, new, uid_validity = job.report, found.new, found.selected.uid_validity or 0
         if not new:
@@ -593,7 +544,7 @@ class _Pull:
             moved = []
             for match in self.candidates.matches(client, new):
                 self.candidates.taken(match)
-                self.recognised.add((match.source.id, match.entry.uid))
+                self.guards.recognised.add((match.source.id, match.entry.uid))
                 moved.append(match.uid)
             report.moved = len(moved)
             new -= UIDSet(moved)
@@ -603,14 +554,14 @@ class _Pull:
         report.written -= report.moved + report.adopted
         report.present += report.moved + report.adopted
 
-    def _match(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
+    def _match(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages here that the store has elsewhere, and that are there no more."""
         if not self.candidates.count or not new:
             return UIDSet()
         _examine(client, job.name, place.uid_validity)
         moved: list[int] = []
         matches = list(self.candidates.matches(client, new))
-        for some in _chunks(matches, self.store.moves_together):
+        for some in chunks(matches, self.store.moves_together):
             for match in self.copies.move(place, some):
                 self.candidates.taken(match)
                 moved.append(match.uid)
@@ -618,7 +569,7 @@ class _Pull:
         job.report.present += len(moved)
         return UIDSet(moved)
 
-    def _adopt(self, client: Client, job: _Job, place: Place, new: UIDSet) -> UIDSet:
+    def _adopt(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages that another program has pulled."""
         if self.adoption is None:
             return UIDSet()
@@ -638,10 +589,7 @@ class _Pull:
 
         for each in self.adoption.matches(client, mailbox, place.uid_validity, new):
             together.append(each)
-            if (
-                len(together) >= _TOGETHER
-                or sum(len(one.message.octets) for one in together) > self.store.commit_octets
-            ):
+            if len(together) >= TOGETHER or sum(len(one.message.octets) for one in together) > self.store.commit_octets:
                 take()
         if together:
             take()
@@ -659,7 +607,7 @@ class _Pull:
             _examine(client, place.name, place.uid_validity)
             asked = flag_changes(client, place, found.unsure, self.state, found.since)
             changes = itertools.chain(changes, asked)
-        for some in _chunks(changes, self.store.flags_together):
+        for some in chunks(changes, self.store.flags_together):
             report.flags += self.copies.follow(place, some)
 
     def _set_dates(self, client: Client, place: Place, there: dict[int, Entry]) -> None:
@@ -675,13 +623,13 @@ class _Pull:
         self.state.insert((place.id, *entry._replace(date=date)[:7]) for entry, date in changes)
 
     def _fetch(
-        self, job: _Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
+        self, job: Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
     ) -> UIDSet:
         """Fetch messages and write them; return those that were expunged meanwhile."""
         got: list[int] = []
         report = job.report
         parked = self.state.parked(place)
-        for rows in _gathered(batches, self.options.bwlimit):
+        for rows in gathered(batches, self.options.bwlimit):
             with held():
                 got += self._take(place, report, rows, parked)
             self._tell()
@@ -761,60 +709,25 @@ class _Pull:
 
     # What the server has no more.
 
-    def _dispose(self, jobs: list[_Job]) -> None:
+    def _dispose(self) -> None:
         """Deal with messages that are gone, all together: the guards look at the whole."""
-        state, report, options = self.state, self.report, self.options
-        odd: list[str] = []
-        count = 0
-        for gone in self.gone.values():
-            if gone.job is not None and gone.job.report.error is not None:
-                gone.uids = UIDSet()
-            here = len(self._left(gone))
-            count += here
-            if here and gone.why == "new UIDVALIDITY":
-                odd.append(f"{gone.place.name} has a new UIDVALIDITY, and {here} of its messages were not recognised")
-            elif here and here == self._would_be(gone):
-                odd.append(f"{gone.place.name} had {here} messages, and is empty or gone now")
-        if count and options.deleted != "keep":
-            total = sum(state.count(place) for place in state.places(self.name))
-            if options.dry_run:
-                total += sum(each.written + each.adopted for each in report.mailboxes.values())
-            most = options.most_deleted(total)
-            if count > most:
-                odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
-            if odd and (options.max_delete is None or count > most):
-                report.held_back = "nothing was deleted: " + "; ".join(odd)
-                return
-        if options.dry_run:
-            report.deleted = count * (options.deleted != "keep")
+        report, wanted = self.report, self.options.deleted
+        count, why = self.guards.look(report)
+        if why is not None:
+            report.held_back = why
+            return
+        if self.options.dry_run:
+            report.deleted = count * (wanted != "keep")
             return
         for gone in self.gone.values():
-            for entries in _chunks(self._left(gone), 1000):
-                self.copies.away(gone.place, entries, options.deleted)
-                report.deleted += len(entries) * (options.deleted != "keep")
+            for entries in chunks(self.guards.left(gone), 1000):
+                self.copies.away(gone.place, entries, wanted)
+                report.deleted += len(entries) * (wanted != "keep")
             if gone.why == "no such mailbox":
-                state.leave(gone.place)
+                self.state.leave(gone.place)
             elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
                 self._set_mark(gone.job)
-        state.commit()
-
-    def _would_be(self, gone: _Gone) -> int:
-        """Return how many messages the mailbox has now, or would have after what a dry run would do."""
-        count = self.state.count(gone.place)
-        if self.options.dry_run:
-            count -= sum(1 for mailbox, _ in self.recognised if mailbox == gone.place.id)
-            if gone.job is not None and gone.job.place is not None and gone.job.place.id == gone.place.id:
-                report = gone.job.report
-                count += report.written + report.moved + report.adopted
-        return count
-
-    def _left(self, gone: _Gone) -> list[Entry]:
-        """Return the messages that are gone, and did not turn up elsewhere."""
-        return [
-            entry
-            for entry in self.state.some(gone.place, gone.uids)
-            if not entry.gone and (gone.place.id, entry.uid) not in self.recognised
-        ]
+        self.state.commit()
 
 
 def _adoption(options: Options, state: State) -> Adoption | None:
@@ -843,54 +756,5 @@ def _examine(client: Client, name: str, uid_validity: int) -> None:
         raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
 
 
-def _chunks(whole: Iterable[T], size: int) -> Iterator[list[T]]:
-    left = iter(whole)
-    while some := list(itertools.islice(left, size)):
-        yield some
-
-
 def _condstore(client: Client) -> bool:
     return client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-
-
-def _blocks(uids: UIDSet, newest_first: bool) -> Iterator[UIDSet]:
-    """Yield sets that make up this one, the newest first."""
-    if not newest_first:
-        yield from uids.chunks(_BLOCK)
-        return
-    sizes = iter(_BLOCKS)
-    ranges = list(uids.ranges)
-    while ranges:
-        room = next(sizes, _BLOCK)
-        taken: list[tuple[int, int]] = []
-        while ranges and room:
-            low, high = ranges.pop()
-            start = max(low, high - room + 1)
-            taken.append((start, high))
-            room -= high - start + 1
-            if start > low:
-                ranges.append((low, start - 1))
-        yield UIDSet.from_ranges(tuple(reversed(taken)))
-
-
-def _gathered(batches: Iterable[list[FetchedMessage]], bwlimit: int | None) -> Iterator[list[FetchedMessage]]:
-    """Yield larger batches, as each has its cost; an error comes after what has arrived."""
-    most = _GATHERED if bwlimit is None else min(_GATHERED, bwlimit // 4)
-    gathered: list[FetchedMessage] = []
-    octets, until = 0, 0.0
-    try:
-        for rows in batches:
-            now = time.monotonic()
-            if not gathered:
-                until = now + _GATHER
-            gathered += rows
-            octets += sum([len(row.body or b"") for row in rows])
-            if octets >= most or len(gathered) >= _TOGETHER or now >= until:
-                yield gathered
-                gathered, octets = [], 0
-    except FastimapError:
-        if gathered:
-            yield gathered
-        raise
-    if gathered:
-        yield gathered

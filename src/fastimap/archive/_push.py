@@ -11,11 +11,11 @@ from ..sessions.retry import Retry
 from ..settings import Account
 from ._pull import account_name
 from .errors import StoreError
-from .holding import opened
 from .moving.ledger import Ledger
 from .moving.options import Options
 from .moving.run import Run
 from .moving.sources import StoreSource
+from .opening import opened
 from .report import Progress, Report
 from .stores import store_at
 from .stores.base import Store

@@ -21,9 +21,9 @@ from .choosing import chosen, folded
 from .compare import Change
 from .copies import Copies
 from .errors import ArchiveError
-from .holding import opened
 from .messages import extra_of, flags_of, items_about, split_extra
-from .options import Options
+from .opening import opened
+from .options import Options, as_names
 from .report import Report
 from .state import Entry, Place, State
 from .stores import store_at
@@ -135,7 +135,7 @@ def verify(
     made = store if isinstance(store, Store) else store_at(store)
     if not made.exists():
         raise ValueError(f"{made.where} is no store of fastimap")
-    options = Options(store=made, mailboxes=None if mailboxes is None else _names(mailboxes))
+    options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
     whose = None if account is None else name or account_name(account)
     with opened(made, whose, wait=wait, reads=not repair) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
@@ -321,10 +321,6 @@ class _Verify:
         self.state.set_dirty(place, dirty)
         self.state.commit()
         self.store.committed()
-
-
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]  # Options refuses it
 
 
 def _changed(row: FetchedMessage, entry: Entry) -> tuple[str, str] | None:

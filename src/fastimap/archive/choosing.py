@@ -1,20 +1,15 @@
-"""Which mailboxes of an account a pull is about, and which is one that was known by another name."""
+"""Which mailboxes of an account a pull is about."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ..clients.blocking import Client
-from ..errors import CommandError
-from ..model.message import FetchedMessage
-from ..model.responses import MailboxInfo, MailboxStatus
-from ..model.sequence_set import UIDSet
-from .compare import newest
+from ..model.responses import MailboxInfo
 from .options import Options
 from .report import MailboxReport, Report
-from .state import Entry, Place, State
 
-__all__ = ["Scope", "another_server", "chosen", "fits", "folded"]
+__all__ = ["Scope", "chosen", "folded"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -57,7 +52,7 @@ class Scope:
         self._there = {info.name for info in infos}
         self._wanted = {info.name for info in wanted}
         self._options = options
-        # A special use that no mailbox has: which one had it before, nobody knows.
+        # A special use that no mailbox has now: it may have been any of the store's.
         self.unclear: bool = any(
             name.startswith("\\") and _named(client, selectable, name) is None for name in options.exclude
         )
@@ -81,69 +76,3 @@ def _named(client: Client, selectable: dict[str, MailboxInfo], name: str) -> Mai
         found = client.special_mailbox(name)
         return found if found is not None and found.name in selectable else None
     return selectable.get(folded(name))
-
-
-def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:
-    """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like.
-
-    Raises CommandError where the server does not let it be looked at.
-    """
-    if status.uid_validity != place.uid_validity:
-        return False
-    selected = client.select(info, read_only=True)
-    if place.mailbox_id is not None and selected.mailbox_id is not None:
-        return place.mailbox_id == selected.mailbox_id
-    last, entries = _last(place, state)
-    if not entries:
-        return False
-    rows = _rows(client, last)
-    return bool(rows) and all(
-        row.size == entries[row.uid].size and date in (None, entries[row.uid].date) for row, date in rows
-    )
-
-
-def another_server(client: Client, known: Sequence[tuple[Place, MailboxInfo]], state: State) -> str | None:
-    """Return why a server may not be the one that mailboxes of the store are from; None: it is.
-
-    :param known: those of the server whose names the store has.
-    """
-    found = {place.name: _is_the_same(client, place, info, state) for place, info in known if state.count(place)}
-    for name, same in found.items():
-        if same is False:
-            return f"{name} has other messages under the same UIDs"
-    return "no message that is known is there" if found and True not in found.values() else None
-
-
-def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
-    """Whether a mailbox of the name of one that the store has is that: half of its last messages are as they were.
-
-    A server's sizes may be wrong, somewhat, and dates of files may. None where nothing is to tell by.
-    """
-    try:
-        selected = client.select(info, read_only=True)
-        if selected.uid_validity != place.uid_validity:
-            return None
-        last, entries = _last(place, state)
-        rows = _rows(client, last) if entries else []
-    except CommandError:
-        return None
-    if not rows:
-        return None
-    alike = 0
-    for row, date in rows:
-        entry, size = entries[row.uid], row.size or 0
-        alike += size == entry.size or (date == entry.date and abs(size - entry.size) <= entry.size // 10)
-    return 2 * alike >= len(rows)
-
-
-def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
-    last = newest(state.uids(place), 50)
-    return last, {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
-
-
-def _rows(client: Client, uids: UIDSet) -> list[tuple[FetchedMessage, int | None]]:
-    return [
-        (row, None if row.internal_date is None else int(row.internal_date.timestamp()))
-        for row in client.fetch(uids, "RFC822.SIZE", "INTERNALDATE")
-        if row.uid in uids
-    ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.sequence_set import UIDSet
 from .budgets import Meter
 from .compare import Change
+from .errors import StoreError
 from .matching import Match
 from .options import Deleted
 from .signals import held
@@ -120,6 +121,7 @@ class Copies:
         """Write messages; they count once they are flushed."""
         if self._is_taken_back():
             self._broken = True
+            raise StoreError("the database took back what this run had written: the next run fetches it again")
         if not self._rows:
             self._taken_back = self._state.taken_back
         with self._whole():

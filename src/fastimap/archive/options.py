@@ -16,7 +16,7 @@ from .budgets import GivenBudget, as_budget
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "PullOptions", "Rule", "most_deleted"]
+__all__ = ["Options", "PullOptions", "Rule", "as_names", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _RETRY = Retry()
@@ -140,3 +140,8 @@ def most_deleted(max_delete: str | int | None, messages: int) -> int:
     if found is None:
         raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {max_delete!r}")
     return int(found[1]) * messages // 100 if found[2] else int(found[1])
+
+
+def as_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of mailboxes as `Options` has them, which refuses one that is no list."""
+    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import accounts, exits
 from .arguments import shown
-from .exits import Failed, readable
+from .exits import Failed, counted, readable
 from .running import explained, talk
 from .show import Show, octets
 
@@ -218,7 +218,7 @@ def _mailboxes(client: Client, found: Findings) -> None:
         messages += status.messages or 0
         validities[status.uid_validity or 0] += 1
     uses = sorted({use for info in infos for use in info.special_use})
-    found.facts["mailboxes"] = f"{len(infos):,} ({len(selectable):,} selectable), {messages:,} messages"
+    found.facts["mailboxes"] = f"{len(infos):,} ({len(selectable):,} selectable), {counted(messages, 'message')}"
     found.facts["special uses"] = " ".join(uses) or "none are listed"
     found.facts["delimiter"] = " ".join(sorted({str(info.delimiter) for info in infos}))
     odd = sum(info.defect is not None for info in infos)
@@ -248,7 +248,7 @@ def _inbox(client: Client, found: Findings) -> None:
     began = time.monotonic()
     uids = list(client.search().uids) if selected.exists else []
     took = time.monotonic() - began
-    found.facts["INBOX"] = f"{selected.exists:,} messages; SEARCH ALL took {_seconds(took)}"
+    found.facts["INBOX"] = f"{counted(selected.exists, 'message')}; SEARCH ALL took {_seconds(took)}"
     if len(uids) != client.session.exists:
         found.odd.append(f"INBOX has {client.session.exists} messages, and SEARCH lists {len(uids)}")
     if selected.uid_next is None:

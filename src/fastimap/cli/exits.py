@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["Failed", "Terminated", "UsageError", "readable"]
+__all__ = ["Failed", "Terminated", "UsageError", "counted", "readable"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -37,6 +37,11 @@ class UsageError(Failed):
 
 class Terminated(BaseException):
     """SIGTERM came."""
+
+
+def counted(number: int, what: str) -> str:
+    """Return how many there are: "1 message", "2 messages"."""
+    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith("x") else "s")
 
 
 def readable(text: object) -> str:

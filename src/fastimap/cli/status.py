@@ -6,7 +6,7 @@ import argparse
 
 from ..archive.stores import kind_of, store_at
 from . import exits
-from .exits import UsageError, readable
+from .exits import UsageError, counted, readable
 from .running import explained
 from .show import Show
 
@@ -51,6 +51,6 @@ def run(options: argparse.Namespace) -> int:
         more += [f"{len(parked):,} parked"] if parked else []
         more += ["the server has it no more"] if not place.current else []
         more += ["its last run did not end"] if not done and not parked else []
-        print(readable(f"{place.account} {place.name}: {', '.join([f'{messages:,} messages', *more])}"))
+        print(readable(f"{place.account} {place.name}: {', '.join([counted(messages, 'message'), *more])}"))
     state.close()
     return exits.DONE if whole else exits.NOT_ALL

@@ -9,7 +9,7 @@ from .. import archive
 from ..archive.report import Progress
 from . import accounts, exits
 from .arguments import number, shown
-from .exits import UsageError, readable
+from .exits import UsageError, counted, readable
 from .running import explained, talk
 from .show import Show
 
@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="ACCOUNT", help="compare with this account: a URL, or a name")
     parser.add_argument("--mailbox", action="append", metavar="NAME", help="only this mailbox; repeatable")
     parser.add_argument("--octets", action="store_true", help="fetch every message, and compare its octets")
-    parser.add_argument("--repair", action="store_true", help="fetch what is missing or different, and write it anew")
+    parser.add_argument("--repair", action="store_true", help="mend what is missing or different, from the account")
     parser.add_argument("--sample", type=number, metavar="N", help="look at N messages of each mailbox, at random")
     parser.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     parser.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
@@ -73,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
         repaired = sum(each.repaired for each in result.differences)
         word = "all is well"
         if not result.good:
-            word = f"{len(result.differences) - repaired:,} differences"
-            word += f", {len(result.failed):,} mailboxes not compared" if result.failed else ""
+            word = counted(len(result.differences) - repaired, "difference")
+            word += f", {counted(len(result.failed), 'mailbox')} not compared" if result.failed else ""
         word += f" ({repaired:,} repaired)" if repaired else ""
         sampled = " (a sample)" if result.sampled else ""
-        print(readable(f"{result.checked:,} messages checked{compared}{sampled}: {word}"))
+        print(readable(f"{counted(result.checked, 'message')} checked{compared}{sampled}: {word}"))
     return code

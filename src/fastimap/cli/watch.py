@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 from . import accounts, exits
 from .arguments import day, merged, number, seconds, shown, text
-from .exits import Failed, Terminated, UsageError, readable
+from .exits import Failed, Terminated, UsageError, counted, readable
 from .running import explained, talk
 from .show import Show
 
@@ -205,7 +205,7 @@ def _list_parked(cursor: Path, who: str, options: argparse.Namespace, show: Show
 def _retry_parked(cursor: Path, who: str, options: argparse.Namespace) -> None:
     count = len(_parked(cursor, who, again=True))
     if not options.quiet and not options.json:
-        print(f"{count} messages are delivered again", file=sys.stderr)
+        print(f"delivered again: {counted(count, 'message')}", file=sys.stderr)
 
 
 def _resolved(account: Account, names: Sequence[str]) -> list[str]:
@@ -278,7 +278,7 @@ class _Watcher:
             self.left = max(mail.lag - self.counts["later"] - self.counts["failed"], 0)
         if self.left and not (self.options.json or self.options.quiet):
             print(
-                f"{self.left} messages are left: they wait to be tried again, or are reserved for another program, or "
+                f"left: {counted(self.left, 'message')}, to be tried again, or reserved for another program, or "
                 "for one that was killed, for five minutes",
                 file=sys.stderr,
             )

@@ -20,7 +20,7 @@ def opened(
 ) -> Iterator[State]:
     """Hold a store, and give its state: of an account, or of all. A dry run leaves no trace.
 
-    With `reads`, one on a disk that is read-only is not held: nobody writes there.
+    With `reads`, one on a read-only disk is not held: no run can write there.
     """
     with contextlib.ExitStack() as stack:
         if store.kind in FORMATS and not store.exists():

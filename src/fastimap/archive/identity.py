@@ -1,0 +1,111 @@
+"""Whether a server or a mailbox is the one that a store knows, whatever it is called now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..clients.blocking import Client
+from ..errors import CommandError
+from ..model.message import FetchedMessage
+from ..model.responses import MailboxInfo, MailboxStatus
+from ..model.sequence_set import UIDSet
+from .compare import newest
+from .errors import StoreError
+from .state import Entry, Place, State
+
+__all__ = ["check_server", "fits"]
+
+
+def check_server(
+    client: Client,
+    account: str,
+    port: int | None,
+    known: Iterable[tuple[Place, MailboxInfo]],
+    state: State,
+    *,
+    sure: bool,
+) -> None:
+    """Raise StoreError where another server of the same host (a tunnel's end) may be called as one in the store.
+
+    :param account: what that is called in the store.
+    :param known: mailboxes of the server whose names the store has.
+    :param sure: the caller says that it is that one.
+    """
+    port = 0 if port in (None, 143, 993) else port
+    noted = f"port of {account}"
+    (before,) = state.db.execute("SELECT max(value) FROM about WHERE name = ?", (noted,)).fetchone()
+    if before == port:
+        return
+    if before is not None and not sure and (why := _another_server(client, known, state)) is not None:
+        raise StoreError(
+            f"port {port} is not that of {account} in the store, and {why}. Give another server another name "
+            f"(name=, --name); if it is the same, say so by its name: {account}"
+        )
+    state.begin()
+    state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (noted, port))
+
+
+def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:
+    """Whether a mailbox can be the one that `place` was: UIDVALIDITY, MAILBOXID, and what its messages are like.
+
+    Raises CommandError where the server does not let it be looked at.
+    """
+    if status.uid_validity != place.uid_validity:
+        return False
+    selected = client.select(info, read_only=True)
+    if place.mailbox_id is not None and selected.mailbox_id is not None:
+        return place.mailbox_id == selected.mailbox_id
+    last, entries = _last(place, state)
+    if not entries:
+        return False
+    rows = _rows(client, last)
+    return bool(rows) and all(
+        row.size == entries[row.uid].size and date in (None, entries[row.uid].date) for row, date in rows
+    )
+
+
+def _another_server(client: Client, known: Iterable[tuple[Place, MailboxInfo]], state: State) -> str | None:
+    """Return why a server may not be the one that mailboxes of the store are from; None: it is.
+
+    :param known: those of the server whose names the store has.
+    """
+    found = {place.name: _is_the_same(client, place, info, state) for place, info in known if state.count(place)}
+    for name, same in found.items():
+        if same is False:
+            return f"{name} has other messages under the same UIDs"
+    return "no message that is known is there" if found and True not in found.values() else None
+
+
+def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
+    """Whether a mailbox of the name of one that the store has is that: half of its last messages are as they were.
+
+    A server's sizes may be wrong, somewhat, and dates of files may. None where nothing is to tell by.
+    """
+    try:
+        selected = client.select(info, read_only=True)
+        if selected.uid_validity != place.uid_validity:
+            return None
+        last, entries = _last(place, state)
+        rows = _rows(client, last) if entries else []
+    except CommandError:
+        return None
+    if not rows:
+        return None
+    alike = 0
+    for row, date in rows:
+        entry, size = entries[row.uid], row.size or 0
+        alike += size == entry.size or (date == entry.date and abs(size - entry.size) <= entry.size // 10)
+    return 2 * alike >= len(rows)
+
+
+def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
+    last = newest(state.uids(place), 50)
+    return last, {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
+
+
+def _rows(client: Client, uids: UIDSet) -> list[tuple[FetchedMessage, int | None]]:
+    return [
+        (row, None if row.internal_date is None else int(row.internal_date.timestamp()))
+        for row in client.fetch(uids, "RFC822.SIZE", "INTERNALDATE")
+        if row.uid in uids
+    ]
