@@ -30,7 +30,7 @@ def content(store: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def store(mail: Mail, tmp_path: Path) -> Parquet:
+def store(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parquet:
     """Mail that came in many runs, and changed in many ways."""
     store = Parquet(tmp_path / "store", body=True)
     mail.fill("a", 2, create=True)
@@ -54,7 +54,9 @@ def store(mail: Mail, tmp_path: Path) -> Parquet:
         state.set_mark(place, None)
         state.commit()
         state.close()
-    pulled(mail, store)
+    with monkeypatch.context() as patched:  # nor is it known that it is back, as where a server's dates are wrong
+        patched.setattr("fastimap.archive._pull.returned", lambda *arguments: [])
+        assert pulled(mail, store).written == 1
     assert stored(tmp_path / "store") == mail.all()
     return store
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from fastimap import UIDSet, archive
+from fastimap import Account, UIDSet, archive
 from fastimap.archive.state import STATE_FILE, State
 from fastimap.archive.stores import FORMATS, appending, kind_of, mbox, store_at
-from tests.archive.conftest import Mail, stored
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message, stored
 
 KINDS = sorted(FORMATS.keys() - {"parquet"})  # which has tests of its own
 ODD = [
@@ -223,3 +224,42 @@ def test_a_commit_that_was_cut_short_is_taken_back(tmp_path: Path) -> None:
     assert (died / f"{STATE_FILE}-journal").stat().st_size
     assert kind_of(died) == "maildir"
     State(died / STATE_FILE, "maildir", read_only=True).close()
+
+
+@pytest.mark.parametrize("kind", ["maildir", "eml", "mbox", "jsonl"])
+def test_directories_are_the_owners_alone(mail: Mail, tmp_path: Path, kind: str) -> None:
+    """Names of mailboxes say something, too."""
+    mail.fill("clients/secret/project", 1, create=True)
+    before = os.umask(0o022)
+    try:
+        archive.pull(mail.account, store_at(tmp_path, kind))
+    finally:
+        os.umask(before)
+    assert [path for path in tmp_path.rglob("*") if path.is_dir() and path.stat().st_mode & 0o077] == []
+
+
+@pytest.mark.parametrize("kind", ["mbox", "jsonl"])
+def test_a_journal_that_has_a_long_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """What was appended and not noted is known after a crash, however long the path is in JSON."""
+    name = "/".join([chr(0x430 + level) * 70 for level in range(12)])
+    sync = appending.AppendingStore.sync
+
+    def die(self: appending.AppendingStore) -> None:
+        writes = bool(self._pending)
+        sync(self)
+        if writes:
+            raise KeyboardInterrupt
+
+    with IMAPServer(users={"me": "secret"}) as server:
+        account = Account(server.host, server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create(name)
+        server.append(name, message(1))
+        with monkeypatch.context() as patched:
+            patched.setattr(appending.AppendingStore, "sync", die)
+            with pytest.raises(KeyboardInterrupt):
+                archive.pull(account, store_at(tmp_path, kind))
+        (file,) = tmp_path.rglob(f"*.{kind}")
+        size = file.stat().st_size
+        assert size
+        report = archive.pull(account, store_at(tmp_path, kind))
+        assert (report.complete, report.written, file.stat().st_size) == (True, 1, size)

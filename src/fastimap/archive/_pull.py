@@ -30,7 +30,8 @@ from .errors import ArchiveError, StoreError
 from .guards import Guards
 from .identity import check_server, fits
 from .jobs import Gone, Job
-from .matching import Candidates
+from .matching import Candidates, Match, returned
+from .messages import date_of
 from .opening import opened
 from .options import Options, as_names
 from .report import MailboxReport, Progress, Report
@@ -274,9 +275,8 @@ class _Pull:
             jobs = [
                 Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
-            there = [(job.place, job.info) for job in jobs if job.place is not None]
             sure = self.options.name is not None
-            check_server(client, self.name, self.account.port, there, self.state, sure=sure)
+            check_server(client, self.name, self.account.port, infos, self.state, sure=sure)
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
             ask = [job for job in jobs if job.status is None and (job.place is not None or lost)]
@@ -337,11 +337,12 @@ class _Pull:
         job.report.renamed_from = place.name
         job.place = place
         path = self.state.path_for(self.name, job.name, job.info.delimiter)
+        key = place.key
         with held():
             if not self.options.dry_run:
-                path = self.store.rename(place, path)
+                path, key = self.store.rename(place, job.name, path)
                 self.store.sync()
-            self.state.rename(place, job.name, path)
+            self.state.rename(place, job.name, path, key)
             if not self.options.dry_run:
                 self.state.commit()
                 self.store.committed()
@@ -354,7 +355,8 @@ class _Pull:
             place = job.place
             if place is None or job.status is None:
                 continue
-            whole = self.options.resume and self.store.uids is None and not place.dirty
+            # What a search finds may depend on the time, and on more that no status tells.
+            whole = self.options.resume and self.options.search is None and self.store.uids is None and not place.dirty
             if whole and unchanged(place, job.status, state, self.rules):
                 assert place.mark is not None
                 job.report.found = place.mark.exists
@@ -385,7 +387,8 @@ class _Pull:
         gone = self.gone.get(place.id)
         for job in jobs:
             if job.place is not None and job.place.id == place.id and (found := job.comparison) is not None:
-                entries = [entry for entry in entries if entry.uid not in found.new]
+                unknown = found.unknown  # what a rule leaves out is there as well
+                entries = [entry for entry in entries if entry.uid not in unknown]
                 gone = gone or Gone(place, UIDSet(), "expunged", job)
         if gone is None:
             if place.current:  # it is not looked at in this run
@@ -449,22 +452,27 @@ class _Pull:
             report.found, report.excluded, report.present = found.found, found.excluded, found.present
             report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
             if options.dry_run:
-                report.written = len(found.new)
                 self._match_dry(client, job, found)
                 return
             state.set_mark(place, None)
+            # Of the others one was expunged, or a rule leaves it out by now.
+            state.unpark(place, [uid for uid in state.parked(place) if uid not in found.new])
             parked = state.parked(place)
+            back = self.copies.back(place, returned(client, place, found.unknown, state))
+            self._recognised(found, back)
+            report.present += len(back)
             there = self.store.begin(place, found.new) if found.new else {}
-            new = found.new
             if there:
                 state.insert((place.id, *entry[:7]) for entry in there.values())
                 report.present += len(there)
-                new -= UIDSet(there)
+                found.recognised(UIDSet(there))
+                self.candidates.drop(place, there)
                 report.notes.append(f"{len(there)} messages were found by their names")
             state.set_dirty(place, True)
             state.commit()
+            self._recognise(client, job, place, found)
+            new, report.excluded = found.new, found.excluded
             self.current = (job.name, 0, len(new), 0)
-            new -= self._match(client, job, place, new)
             new -= self._adopt(client, job, place, new)
             self._follow(client, place, report, found)
             if there:  # flags of what was found by names are the reader's, and dates those of who copied the files
@@ -536,38 +544,50 @@ class _Pull:
 
     def _match_dry(self, client: Client, job: Job, found: Comparison) -> None:
         """Count what would not be fetched."""
-        report, new, uid_validity = job.report, found.new, found.selected.uid_validity or 0
-        if not new:
-            return
-        if self.candidates.count:
+        report, uid_validity = job.report, found.selected.uid_validity or 0
+        if self.candidates.count and found.unknown:
             _examine(client, job.name, uid_validity)
-            moved = []
-            for match in self.candidates.matches(client, new):
-                self.candidates.taken(match)
-                self.guards.recognised.add((match.source.id, match.entry.uid))
-                moved.append(match.uid)
+            back = [] if job.place is None else returned(client, job.place, found.unknown, self.state)
+            self._recognised(found, back)
+            moved = list(self.candidates.matches(client, self._wanted(found)))
+            self._recognised(found, moved)
+            self.guards.recognised |= {(match.source.id, match.entry.uid) for match in moved}
             report.moved = len(moved)
-            new -= UIDSet(moved)
-        if self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
+            report.present += len(back) + len(moved)
+            report.excluded = found.excluded
+        new = found.new
+        report.written = len(new)
+        if new and self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
             _examine(client, job.name, uid_validity)
             report.adopted = sum(1 for _ in self.adoption.matches(client, mailbox, uid_validity, new))
-        report.written -= report.moved + report.adopted
-        report.present += report.moved + report.adopted
+        report.written -= report.adopted
+        report.present += report.adopted
 
-    def _match(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
+    def _recognise(self, client: Client, job: Job, place: Place, found: Comparison) -> None:
         """Have those messages here that the store has elsewhere, and that are there no more."""
-        if not self.candidates.count or not new:
-            return UIDSet()
+        report = job.report
+        if not self.candidates.count or not found.unknown:
+            return
         _examine(client, job.name, place.uid_validity)
-        moved: list[int] = []
-        matches = list(self.candidates.matches(client, new))
+        moved: list[Match] = []
+        matches = list(self.candidates.matches(client, self._wanted(found)))
         for some in chunks(matches, self.store.moves_together):
-            for match in self.copies.move(place, some):
-                self.candidates.taken(match)
-                moved.append(match.uid)
-        job.report.moved = len(moved)
-        job.report.present += len(moved)
-        return UIDSet(moved)
+            moved += self.copies.move(place, some)
+        self._recognised(found, moved)
+        report.moved = len(moved)
+        report.present += len(moved)
+
+    def _wanted(self, found: Comparison) -> UIDSet:
+        """Return the messages that may be known from elsewhere.
+
+        Where something may be deleted, those too that a rule leaves out: they are on the server.
+        """
+        return found.unknown if self.gone and self.options.deleted != "keep" else found.new
+
+    def _recognised(self, found: Comparison, matches: list[Match]) -> None:
+        for match in matches:
+            self.candidates.drop(match.source, [match.entry.uid])
+        found.recognised(UIDSet(match.uid for match in matches))
 
     def _adopt(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages that another program has pulled."""
@@ -615,7 +635,7 @@ class _Pull:
         _examine(client, place.name, place.uid_validity)
         changes = []
         for row in client.fetch_iter(UIDSet(there), "INTERNALDATE"):
-            date = None if row.internal_date is None else int(row.internal_date.timestamp())
+            date = date_of(row)
             entry = there.get(row.uid)
             if entry is not None and date is not None and date != entry.date:
                 changes.append((entry, date))
@@ -641,9 +661,9 @@ class _Pull:
         if client is None:
             self.copies.flush()
             with self.pool.selected(job.name, read_only=True, timeout=None) as other:
-                there = other.search(keys.uid(missing)).uids
+                there = other.search(keys.all_).uids
         else:
-            there = client.search(keys.uid(missing)).uids
+            there = client.search(keys.all_).uids
         for uid in there & missing:
             self.state.park(place, uid, _LEFT_OUT)
         return missing - there

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import NamedTuple
 
 from .. import search
@@ -13,9 +16,9 @@ from ..model._shown import Record, fresh
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
-from .messages import extra_of, flags_of, items_about
+from .messages import date_of, extra_of, flags_of, items_about
 from .options import Options
-from .state import Mark, Place, State
+from .state import Entry, Mark, Place, State
 
 __all__ = ["Change", "Comparison", "compare", "flag_changes", "newest", "unchanged"]
 
@@ -24,6 +27,9 @@ _FEW = 20_000
 _MANY = 100_000
 """Messages of a mailbox for QRESYNC to list those that changed, where the server can list all UIDs in short."""
 _TRIES = 5
+_CHUNK = 2000
+_LAST = 20
+"""Messages of which the octets are compared."""
 
 
 class Change(NamedTuple):
@@ -43,7 +49,8 @@ class Comparison(Record):
     """To be fetched, those too that could not be had before."""
     present: int = 0
     gone: UIDSet = fresh(factory=UIDSet)
-    excluded: dict[str, int] = fresh(factory=dict)
+    left_out: dict[str, UIDSet] = fresh(factory=dict)
+    """Not to be fetched, by which rule."""
     changes: list[Change] = fresh(factory=list)
     """Other flags and labels, as far as they are known already;"""
     unsure: UIDSet = fresh(factory=UIDSet)
@@ -54,6 +61,21 @@ class Comparison(Record):
     """What it is like now."""
     way: str = ""
     """How it was compared."""
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many are left out, by which rule."""
+        return {rule: len(uids) for rule, uids in self.left_out.items() if uids}
+
+    @property
+    def unknown(self) -> UIDSet:
+        """What the server has and the store does not, whether it is to be fetched or not."""
+        return functools.reduce(operator.or_, self.left_out.values(), self.new)
+
+    def recognised(self, uids: UIDSet) -> None:
+        """Note that messages are in the store, so that none of them is to be fetched, nor left out."""
+        self.new -= uids
+        self.left_out = {rule: left - uids for rule, left in self.left_out.items()}
 
 
 def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> bool:
@@ -88,6 +110,7 @@ def compare(
             return quick
     condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
     selected = client.select(name, read_only=True, condstore=condstore)
+    odd = place is not None and place.uid_validity == selected.uid_validity and _is_odd(place, selected)
     there = _listed(client, selected)
     if options.store.uids is not None:
         there &= options.store.uids
@@ -97,8 +120,12 @@ def compare(
     known = state.uids(place) if place is not None else UIDSet()
     found.gone = known - there
     known &= there
+    if place is not None:
+        away = state.uids(place, gone=True) & there
+        _check_same(client, place, known | away if odd else away, state)
+        mark = None if odd else mark
     found.present = len(known)
-    found.new = _filtered(client, there - known, known, options, found.excluded)
+    found.new = _filtered(client, there - known, known, options, found.left_out)
     found.mark = _mark(selected, len(there), rules, found.excluded)
     if place is not None and known:
         since = mark.mod_sequence if mark is not None else None
@@ -110,6 +137,40 @@ def compare(
             found.way = "UIDs and flags"
             found.unsure = known
     return found
+
+
+def _is_odd(place: Place, selected: SelectedMailbox) -> bool:
+    """Whether a mailbox has gone back, or is another one under its UIDVALIDITY: by a backup, or a server's fault."""
+    mark = place.mark or Mark()
+    numbers = ((mark.uid_next, selected.uid_next), (mark.mod_sequence, selected.highest_mod_sequence))
+    ids = (place.mailbox_id, selected.mailbox_id)
+    return any((before or 0) > now for before, now in numbers if now is not None) or (
+        None not in ids and ids[0] != ids[1]
+    )
+
+
+def _check_same(client: Client, place: Place, known: UIDSet, state: State) -> None:
+    """Raise FastimapError where UIDs of the selected mailbox mean other messages than the store has under them."""
+    unlike: dict[int, Entry] = {}
+    for chunk in known.chunks(_CHUNK):
+        entries = {entry.uid: entry for entry in state.some(place, chunk)}
+        for row in client.fetch_iter(chunk, "RFC822.SIZE", "INTERNALDATE"):
+            entry = entries.get(row.uid or 0)
+            if entry is not None and (row.size, date_of(row)) != (entry.size, entry.date):
+                unlike[entry.uid] = entry
+    # A server's sizes and dates may be wrong: the octets tell.
+    last = newest(UIDSet(unlike), _LAST)
+    others = [
+        row.uid
+        for row in (client.fetch_iter(last, "BODY.PEEK[]") if last else ())
+        if has_uid(row) and row.body is not None and unlike[row.uid].digest
+        if sha256(row.body, usedforsecurity=False).digest() != unlike[row.uid].digest
+    ]
+    if others:
+        raise FastimapError(
+            f"its UIDs mean other messages now than those in the store ({UIDSet(others)}), as after a backup: pull it "
+            "into another store, or under another name (name=, --name), so that what is there is kept"
+        )
 
 
 def _mark(selected: SelectedMailbox, exists: int, rules: str, excluded: dict[str, int]) -> Mark:
@@ -133,7 +194,7 @@ def _by_qresync(
             client.unselect()
         client.enable("QRESYNC")
     selected = client.select(name, read_only=True, qresync=QResync(place.uid_validity, mark.mod_sequence))
-    if selected.uid_validity != place.uid_validity or selected.highest_mod_sequence is None:
+    if selected.uid_validity != place.uid_validity or selected.highest_mod_sequence is None or _is_odd(place, selected):
         return None
     known = state.count(place)
     rows = {row.uid: row for row in selected.changed if has_uid(row)}
@@ -142,7 +203,7 @@ def _by_qresync(
     found = Comparison(selected, found=selected.exists, gone=gone, way="QRESYNC")
     found.new = UIDSet(uid for uid in rows if uid not in ours) | (UIDSet(state.parked(place)) - selected.vanished)
     found.present = known - len(gone)
-    if found.present + len(found.new) != selected.exists:
+    if found.present + len(found.new) != selected.exists or any(entry.gone for entry in state.some(place, found.new)):
         return None  # what the server says does not add up, or something came meanwhile: compare all
     items = items_about(client)
     rows = {uid: row for uid, row in rows.items() if uid in ours}
@@ -173,19 +234,19 @@ def _listed(client: Client, selected: SelectedMailbox) -> UIDSet:
     raise FastimapError(f"the server says that there are {exists} messages, and lists {len(uids)}")
 
 
-def _filtered(client: Client, new: UIDSet, known: UIDSet, options: Options, excluded: dict[str, int]) -> UIDSet:
-    """Return those of the new messages that the rules want; count the others by rule."""
+def _filtered(client: Client, new: UIDSet, known: UIDSet, options: Options, left_out: dict[str, UIDSet]) -> UIDSet:
+    """Return those of the new messages that the rules want; `left_out` gets the others by rule."""
     for rule in options.rules():
         if not new:
             break
         wanted = new & client.search(rule.key).uids
         if len(wanted) != len(new):
-            excluded[rule.name] = len(new) - len(wanted)
+            left_out[rule.name] = new - wanted
         new = wanted
     if options.limit is not None and new:
         wanted = newest(new | known, options.limit)
         if len(wanted & new) != len(new):
-            excluded["limit"] = len(new) - len(wanted & new)
+            left_out["limit"] = new - wanted
         new &= wanted
     return new
 

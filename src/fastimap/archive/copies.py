@@ -212,6 +212,19 @@ class Copies:
             self._state.set_flags(place, [(match.flags, match.extra, match.uid)])
         return True
 
+    def back(self, place: Place, matches: Sequence[Match]) -> list[Match]:
+        """Have messages that were gone, and are on the server again; return those that the store still has."""
+        whole = [match for match in matches if self._store.check(place, match.entry) is None]
+        if not whole:
+            return whole
+        with held(), self._whole():
+            self._store.set_flags(place, [(match.entry, match.flags, match.extra) for match in whole])
+            self._store.sync()
+            self._state.set_gone(place, [match.uid for match in whole], gone=False)
+            self._state.set_flags(place, [(match.flags, match.extra, match.uid) for match in whole])
+            self._commit()
+        return whole
+
     def follow(self, place: Place, changes: Iterable[Change]) -> int:
         """Have the flags and labels that the server has; return of how many messages."""
         by_uid = {change.uid: change for change in changes}

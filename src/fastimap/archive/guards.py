@@ -47,9 +47,18 @@ class Guards:
         most = options.most_deleted(total)
         if count > most:
             odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
-        if odd and (options.max_delete is None or count > most):
-            return count, "nothing was deleted: " + "; ".join(odd)
+        unseen = self._unseen(report)
+        if unseen or (odd and (options.max_delete is None or count > most)):
+            return count, "nothing was deleted: " + "; ".join([*unseen, *odd])
         return count, None
+
+    def _unseen(self, report: Report) -> list[str]:
+        """Return where messages may be by now that are gone from where they were."""
+        failed = [name for name, each in report.mailboxes.items() if each.error is not None]
+        parked = [place.name for place in self._state.places(self._account) if self._state.parked(place)]
+        found = [f"{' and '.join(failed)} failed"] if failed else []
+        found += [f"messages of {' and '.join(parked)} could not be fetched"] if parked else []
+        return [f"{each}, and what is gone may be there" for each in found]
 
     def _would_be(self, gone: Gone) -> int:
         """Return how many messages the mailbox has now, or would have after what a dry run would do."""

@@ -11,24 +11,19 @@ from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
 from .compare import newest
 from .errors import StoreError
+from .messages import date_of
 from .state import Entry, Place, State
 
 __all__ = ["check_server", "fits"]
 
 
 def check_server(
-    client: Client,
-    account: str,
-    port: int | None,
-    known: Iterable[tuple[Place, MailboxInfo]],
-    state: State,
-    *,
-    sure: bool,
+    client: Client, account: str, port: int | None, infos: Iterable[MailboxInfo], state: State, *, sure: bool
 ) -> None:
     """Raise StoreError where another server of the same host (a tunnel's end) may be called as one in the store.
 
     :param account: what that is called in the store.
-    :param known: mailboxes of the server whose names the store has.
+    :param infos: the mailboxes of the server.
     :param sure: the caller says that it is that one.
     """
     port = 0 if port in (None, 143, 993) else port
@@ -36,7 +31,7 @@ def check_server(
     (before,) = state.db.execute("SELECT max(value) FROM about WHERE name = ?", (noted,)).fetchone()
     if before == port:
         return
-    if before is not None and not sure and (why := _another_server(client, known, state)) is not None:
+    if before is not None and not sure and (why := _another_server(client, account, infos, state)) is not None:
         raise StoreError(
             f"port {port} is not that of {account} in the store, and {why}. Give another server another name "
             f"(name=, --name); if it is the same, say so by its name: {account}"
@@ -64,16 +59,17 @@ def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus,
     )
 
 
-def _another_server(client: Client, known: Iterable[tuple[Place, MailboxInfo]], state: State) -> str | None:
-    """Return why a server may not be the one that mailboxes of the store are from; None: it is.
-
-    :param known: those of the server whose names the store has.
-    """
-    found = {place.name: _is_the_same(client, place, info, state) for place, info in known if state.count(place)}
-    for name, same in found.items():
-        if same is False:
-            return f"{name} has other messages under the same UIDs"
-    return "no message that is known is there" if found and True not in found.values() else None
+def _another_server(client: Client, account: str, infos: Iterable[MailboxInfo], state: State) -> str | None:
+    """Return why a server may not be the one that mailboxes of the store are from; None: it is."""
+    there = {info.name: info for info in infos if info.is_selectable}
+    known = [place for place in state.places(account) if state.count(place)]
+    same = False
+    for place in known:
+        found = _is_the_same(client, place, there[place.name], state) if place.name in there else None
+        if found is False:
+            return f"{place.name} has other messages under the same UIDs"
+        same = same or found is True
+    return None if same or not known else "no message that is known is there"
 
 
 def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) -> bool | None:
@@ -104,8 +100,4 @@ def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
 
 
 def _rows(client: Client, uids: UIDSet) -> list[tuple[FetchedMessage, int | None]]:
-    return [
-        (row, None if row.internal_date is None else int(row.internal_date.timestamp()))
-        for row in client.fetch(uids, "RFC822.SIZE", "INTERNALDATE")
-        if row.uid in uids
-    ]
+    return [(row, date_of(row)) for row in client.fetch(uids, "RFC822.SIZE", "INTERNALDATE") if row.uid in uids]

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from ..clients.blocking import Client
 from ..model.message import has_uid
 from ..model.sequence_set import UIDSet
-from .messages import extra_of, flags_of, identifiers, items_about
+from .messages import date_of, extra_of, flags_of, identifiers, items_about
 from .state import Entry, Place, State
 from .stores.base import Store
 
-__all__ = ["Candidates", "Match"]
+__all__ = ["Candidates", "Match", "returned"]
 
 _CHUNK = 2000
 _IDS = ("gmail_id", "email_id")
@@ -32,6 +32,22 @@ class Match(NamedTuple):
     extra: str | None
     source: Place
     entry: Entry
+
+
+def returned(client: Client, place: Place, uids: UIDSet, state: State) -> list[Match]:
+    """Return those of the messages of the selected mailbox that the store has as gone under their very UIDs.
+
+    The mailbox was away for a while. Not those that have another size or date: those a server's fault has replaced.
+    """
+    known = {entry.uid: entry for entry in state.some(place, uids) if entry.gone}
+    if not known:
+        return []
+    items = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", *items_about(client))
+    return [
+        Match(row.uid, flags_of(row), extra_of(row), place, known[row.uid])
+        for row in client.fetch_iter(UIDSet(known), *items)
+        if row.uid in known and (row.size, date_of(row)) == (known[row.uid].size, known[row.uid].date)
+    ]
 
 
 class Candidates:
@@ -55,12 +71,12 @@ class Candidates:
         self._state.db.executemany("INSERT OR IGNORE INTO temp.candidate VALUES (?, ?, ?, ?)", rows)
         self.count += len(rows)
 
-    def taken(self, match: Match) -> None:
-        """Note that a message has found its place."""
-        self._state.db.execute(
-            "DELETE FROM temp.candidate WHERE mailbox = ? AND uid = ?", (match.source.id, match.entry.uid)
+    def drop(self, place: Place, uids: Iterable[int]) -> None:
+        """Note that messages of a mailbox have found their places."""
+        dropped = self._state.db.executemany(
+            "DELETE FROM temp.candidate WHERE mailbox = ? AND uid = ?", [(place.id, uid) for uid in uids]
         )
-        self.count -= 1
+        self.count -= dropped.rowcount
 
     def matches(self, client: Client, uids: UIDSet) -> Iterator[Match]:
         """Yield those of the messages of the selected mailbox that the store has."""
@@ -70,7 +86,7 @@ class Candidates:
             for row in client.fetch_iter(chunk, "FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER, *items_about(client)):
                 if not has_uid(row) or row.size is None:
                     continue
-                date = None if row.internal_date is None else int(row.internal_date.timestamp())
+                date = date_of(row)
                 fitting = self._of(row.size, date)
                 extra = extra_of(row)
                 name = _name(identifiers(extra), row.headers.get("message-id"))

@@ -12,7 +12,7 @@ from ..model.message import FetchedMessage
 if TYPE_CHECKING:
     from ..clients.blocking import Client
 
-__all__ = ["ITEMS", "extra_of", "flags_of", "identifiers", "items_about", "made_extra", "split_extra"]
+__all__ = ["ITEMS", "date_of", "extra_of", "flags_of", "identifiers", "items_about", "made_extra", "split_extra"]
 
 ITEMS = ("FLAGS", "INTERNALDATE", "BODY.PEEK[]")
 
@@ -25,6 +25,11 @@ def items_about(client: Client) -> tuple[str, ...]:
     if client.session.has("OBJECTID"):
         items.append("EMAILID")
     return tuple(items)
+
+
+def date_of(row: FetchedMessage) -> int | None:
+    """Return INTERNALDATE in seconds since 1970."""
+    return None if row.internal_date is None else int(row.internal_date.timestamp())
 
 
 @functools.lru_cache(maxsize=4096)

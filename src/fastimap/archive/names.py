@@ -6,6 +6,7 @@ A name on disk depends on what it is for alone, never on the time: what was writ
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import unicodedata
 from collections.abc import Collection
@@ -62,7 +63,9 @@ def path_of(name: str, delimiter: str | None, taken: Collection[str], exists: Co
     :param exists: paths that are on disk, as `"/".join` gives them: where one can only be of this mailbox, it is that.
     """
     path = levels_of(name, delimiter)
-    longer = (*path[:-1], f"{path[-1]}~{_digest(name)}")
+    digests = (_digest(name if number == 1 else f"{name}\0{number}") for number in itertools.count(1))
+    others = ((*path[:-1], f"{path[-1]}~{digest}") for digest in digests)
+    longer = next(other for other in others if path_key(other) not in taken)
     if path_key(path) in taken or "/".join(longer) in exists:
         return longer
     return path

@@ -43,5 +43,5 @@ def opened(
             state.commit()
             stack.callback(store.close)
         else:
-            store.state = state
+            store.attach(state)
         yield state

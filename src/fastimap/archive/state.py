@@ -273,11 +273,11 @@ class State(Transactions):
             self.db.execute("UPDATE mailbox SET dirty = ? WHERE id = ?", (dirty, place.id))
             place.dirty = dirty
 
-    def rename(self, place: Place, name: str, path: str) -> None:
+    def rename(self, place: Place, name: str, path: str, key: str) -> None:
         """Note that a mailbox has another name."""
         self.begin()
-        self.db.execute("UPDATE mailbox SET name = ?, path = ? WHERE id = ?", (name, path, place.id))
-        place.name, place.path = name, path
+        self.db.execute("UPDATE mailbox SET name = ?, path = ?, key = ? WHERE id = ?", (name, path, key, place.id))
+        place.name, place.path, place.key = name, path, key
 
     def leave(self, place: Place) -> None:
         """Note that the server has a mailbox no more."""

@@ -16,13 +16,13 @@ from typing import ClassVar
 
 from ..errors import StoreError
 from ..state import Entry, Place, State
-from ..system import O_BINARY, O_CLOEXEC, O_NOFOLLOW
+from ..system import O_BINARY, O_CLOEXEC, O_NOFOLLOW, make_directories, sync_directory
 from .base import Store
 
 __all__ = ["AppendingStore"]
 
 _JOURNAL = ".fastimap.journal"
-_HEADER = 4096
+_HEADER = 65536
 """Octets that the journal's first line may have."""
 
 
@@ -66,7 +66,7 @@ class AppendingStore(Store):
 
     def _append(self, name: str, octets: bytes) -> None:
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(path.parent)
         offset = self.state.length(name)
         file = os.open(path, os.O_RDWR | os.O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_BINARY, 0o600)
         try:
@@ -78,20 +78,19 @@ class AppendingStore(Store):
                         "state of the store was lost; pull into another directory"
                     )
                 self._journal(name, offset, octets)
-                os.lseek(file, offset, os.SEEK_SET)
-                view = memoryview(octets)
-                while view:
-                    view = view[os.write(file, view) :]
-                os.fsync(file)
-        except StoreError:
-            raise
-        except BaseException:
-            self._cut(file, offset)
-            raise
+                try:
+                    os.lseek(file, offset, os.SEEK_SET)
+                    view = memoryview(octets)
+                    while view:
+                        view = view[os.write(file, view) :]
+                    os.fsync(file)
+                except BaseException:
+                    self._cut(file, offset)
+                    raise
         finally:
             os.close(file)
         if not offset:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         self.state.set_length(name, offset + len(octets))
         # One journal stands for one file: what was appended is committed before the next.
         self._appended.append(name)
@@ -181,11 +180,3 @@ def _entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
             if sha256(octets).hexdigest() != header["digest"]:
                 return
             yield header["file"], header["offset"], octets
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -156,9 +156,13 @@ class Store:
         """Return the state of the store; it may be that of one account alone, the one that the run is about."""
         return State(self.state_path, self.kind)
 
+    def attach(self, state: State) -> None:
+        """Have the state, and what it says of the store as a whole; nothing is changed."""
+        self.state = state
+
     def open(self, state: State) -> None:
         """Begin; put in order what a crash has left."""
-        self.state = state
+        self.attach(state)
 
     def on_disk(self) -> Iterable[str]:
         """Return the paths of mailboxes that are there: a state that was lost finds its mailboxes by them."""
@@ -259,9 +263,12 @@ class Store:
         """
         raise LookupError(f"a store of kind {self.kind} moves nothing")
 
-    def rename(self, place: Place, path: str) -> str:
-        """Have a mailbox at another path, or where it is; return where. Twice is like once."""
-        return place.path
+    def rename(self, place: Place, name: str, path: str) -> tuple[str, str]:
+        """Have a mailbox under another name, at another path or where it is; return path and key. Twice is like once.
+
+        The key is what the names of messages have in common: `fastimap.archive.names.file_key`, or as it was.
+        """
+        return place.path, place.key
 
     def close(self) -> None:
         """End."""

@@ -6,11 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import ClassVar
 
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place
-from ..system import O_BINARY, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
+from ..system import O_BINARY, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, make_directories
 from .base import Message, Store, make_durable, raise_if_elsewhere
 
 __all__ = ["EmlDirectory"]
@@ -38,7 +39,7 @@ class EmlDirectory(Store):
 
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_directories(Path(directory))
         with os.scandir(directory) as files:
             left = [file.path for file in files if file.name.endswith(f".{place.key}.tmp")]
         for path in left:
@@ -113,7 +114,7 @@ class EmlDirectory(Store):
 
     def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
         path = self._path(target, uid)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_directories(Path(path).parent)
         try:
             os.rename(self._path(source, entry.uid), path)
         except FileNotFoundError:

@@ -27,7 +27,7 @@ class JSONLines(AppendingStore):
     A line of a message has ``account``, ``mailbox``, ``uid_validity``, ``uid``, ``date`` (seconds since 1970),
     ``flags``, ``size``, ``sha256``, ``subject``, ``from``, ``labels`` where the server has such, and the octets: as
     ``message`` where they are UTF-8, else in base64 as ``message_base64``. Other lines have ``change``: ``"flags"``,
-    ``"deleted"``, or ``"moved"``.
+    ``"deleted"``, ``"moved"``, or ``"renamed"`` of the mailbox.
     """
 
     kind: ClassVar[str] = "jsonl"
@@ -66,6 +66,11 @@ class JSONLines(AppendingStore):
     def mark(self, place: Place, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self._line(place, {"change": "deleted", **_name(place, entry.uid)})
+
+    def rename(self, place: Place, name: str, path: str) -> tuple[str, str]:
+        named = {"account": place.account, "mailbox": place.name, "uid_validity": place.uid_validity}
+        self._line(place, {"change": "renamed", **named, "to": name})
+        return place.path, place.key
 
     def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
         octets = self.read(source, entry)
@@ -154,8 +159,15 @@ def read_jsonlines(path: str | Path) -> list[dict[str, Any]]:
     with open(path, encoding="utf-8", errors="surrogatepass", newline="\n") as file:
         for text in file:
             line = json.loads(text)
-            key = line["account"], line["mailbox"], line["uid_validity"], line["uid"]
             change = line.pop("change", None)
+            mailbox = line["account"], line["mailbox"], line["uid_validity"]
+            if change == "renamed":
+                for key in [key for key in found if key[:3] == mailbox]:
+                    message = found.pop(key)
+                    message["mailbox"] = line["to"]
+                    found[message["account"], line["to"], *key[2:]] = message
+                continue
+            key = (*mailbox, line["uid"])
             if change is None:
                 found[key] = line
             elif change == "moved":
@@ -164,4 +176,5 @@ def read_jsonlines(path: str | Path) -> list[dict[str, Any]]:
                 found[key]["deleted"] = True
             else:
                 found[key] |= line
+                found[key].pop("deleted", None)  # it is there again
     return list(found.values())

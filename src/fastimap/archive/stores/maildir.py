@@ -7,17 +7,20 @@ a message that was written and not committed is found again, and written over.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import ClassVar, Self
 
 from ...model._patterns import pattern
 from ...model.mailbox_name import decode, encode
 from ...model.sequence_set import UIDSet
+from ..names import file_key
 from ..state import Entry, Place, State
-from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW
+from ..system import O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, make_directories, sync_directory
 from .base import Message, Store, make_durable, raise_if_elsewhere
 
 __all__ = ["Maildir"]
@@ -38,8 +41,10 @@ class _Directory:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        for part in ("", "tmp", "new", "cur"):
-            os.makedirs(os.path.join(path, part), mode=0o700, exist_ok=True)
+        self.made = not os.path.isdir(path)
+        """Whether the directory itself is not durable yet."""
+        for part in ("tmp", "new", "cur"):
+            make_directories(Path(path, part))
         flags = os.O_RDONLY | O_DIRECTORY | O_CLOEXEC
         self.descriptors: list[int] = []
         try:
@@ -161,14 +166,17 @@ class Maildir(Store):
         made.plus_plus = self.plus_plus
         return made
 
-    def open(self, state: State) -> None:
-        super().open(state)
+    def attach(self, state: State) -> None:
+        super().attach(state)
         (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'plus_plus'").fetchone()
         if kept is not None:
             self.plus_plus = bool(kept)
-        elif not state.read_only and not state.places(former=True):
+
+    def open(self, state: State) -> None:
+        super().open(state)
+        if not state.read_only and not state.places(former=True):
             state.begin()
-            state.db.execute("INSERT INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
+            state.db.execute("INSERT OR REPLACE INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
 
     def on_disk(self) -> Iterable[str]:
         for directory in self._walk():
@@ -277,10 +285,17 @@ class Maildir(Store):
         for directory in self._directories.values():
             if directory.written or directory.changed:
                 make_durable(directory.cur, directory.written, (directory.cur, directory.new))
+                if directory.made:
+                    path = Path(directory.path)
+                    for each in (path, *itertools.takewhile(self.root.parent.__ne__, path.parents)):
+                        sync_directory(each)
+                    directory.made = False
                 directory.written = []
                 directory.changed = False
 
     def read(self, place: Place, entry: Entry) -> bytes:
+        if place.path not in self._directories and not os.path.isdir(self.directory_of(place.path)):
+            raise LookupError(f"{place.path}: no such directory")  # else it would be made
         return _read(*self._directory(place).find(place, entry))
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
@@ -336,22 +351,26 @@ class Maildir(Store):
         theirs.note(target.key, uid, (theirs.cur, name))
         return None
 
-    def rename(self, place: Place, path: str) -> str:
-        self._directories.pop(place.path, None)
-        before, after = self.directory_of(place.path), self.directory_of(path)
+    def rename(self, place: Place, name: str, path: str) -> tuple[str, str]:
+        key = file_key(place.account, name, place.uid_validity)  # by which they are found should the state be lost
+        if (open_one := self._directories.pop(place.path, None)) is not None:
+            open_one.close()
+        before = self.directory_of(place.path)
+        directory = self._directories[path] = self._directories.get(path) or _Directory(self.directory_of(path))
+        directory.changed, directory.listed = True, None
         for part in ("tmp", "new", "cur"):
-            os.makedirs(os.path.join(after, part), mode=0o700, exist_ok=True)
-            source, target = os.path.join(before, part), os.path.join(after, part)
+            source, target = os.path.join(before, part), os.path.join(directory.path, part)
             with contextlib.suppress(FileNotFoundError):
-                for name in os.listdir(source):
-                    found = _NAME.fullmatch(name)
+                for file in os.listdir(source):
+                    found = _NAME.fullmatch(file)
                     if not found or found[2] == place.key:  # else of a former mailbox of this name
-                        os.rename(os.path.join(source, name), os.path.join(target, name))
+                        new = file if not found else file.replace(place.key, key, 1)
+                        os.rename(os.path.join(source, file), os.path.join(target, new))
             with contextlib.suppress(OSError):
                 os.rmdir(source)
         with contextlib.suppress(OSError):
             os.rmdir(before)
-        return path
+        return path, key
 
     def close(self) -> None:
         for directory in self._directories.values():

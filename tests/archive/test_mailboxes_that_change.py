@@ -1,0 +1,390 @@
+"""Mailboxes that go away and come back, are renamed, restored from a backup, or can't be looked at."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import Account, Client, archive
+from fastimap.archive.stores import FORMATS, store_at
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message, stored
+from tests.support.odd import odd
+
+KINDS = sorted({*FORMATS} - {"jsonl.zst"})
+
+
+def pulled(mail: Mail, root: Path, kind: str = "maildir", **options: Any) -> archive.Report:
+    store = archive.Parquet(root, body=True) if kind == "parquet" else store_at(root, kind)
+    return archive.pull(mail.account, store, **options)
+
+
+def home(mail: Mail, name: str) -> Path:
+    """Return the directory in which the server has a mailbox, which is not selected."""
+    if mail.client.session.mailbox is not None:
+        mail.client.unselect()
+    return mail.server.directory / "mail" / mail.user / "Maildir" / f".{name}"
+
+
+def copies(root: Path, kind: str) -> int:
+    """Return how many messages whoever reads a file of the store finds in it."""
+    if kind == "mbox":
+        return sum(file.read_bytes().count(b"\nMessage-ID:") for file in root.glob("*.mbox"))
+    if kind == "jsonl":
+        return sum(not line.get("deleted") for file in root.glob("*.jsonl") for line in archive.read_jsonlines(file))
+    return sum(map(len, stored(root).values()))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deleted", ["keep", "mark"])
+@pytest.mark.parametrize("kind", [*KINDS, "parquet"])
+def test_a_mailbox_that_was_away(mail: Mail, tmp_path: Path, kind: str, deleted: Any) -> None:
+    """One that was shared, say, and is again: UIDVALIDITY and UIDs are what they were."""
+    mail.fill("a", 3, create=True)
+    assert pulled(mail, tmp_path, kind).written == 3
+    there = home(mail, "a")
+    there.rename(there.with_name("away"))
+    assert pulled(mail, tmp_path, kind, deleted=deleted, max_delete=10).mailboxes["a"].gone == 3
+    there.with_name("away").rename(there)
+    report = pulled(mail, tmp_path, kind)
+    assert (report.complete, report.found) == (True, 3)
+    if kind != "parquet":  # which has them anew
+        assert (report.written, report.mailboxes["a"].moved) == (0, 0)
+        assert copies(tmp_path, kind) == 3
+    assert stored(tmp_path) == mail.all()
+    assert archive.verify(tmp_path, mail.account, octets=True).good
+    if kind == "maildir":
+        assert [path.name.rpartition(",")[2] for path in (tmp_path / "a" / "cur").iterdir()] == [""] * 3
+    assert pulled(mail, tmp_path, kind).written == 0
+
+
+def test_what_was_away_and_is_not_in_the_store_any_more_is_fetched(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("a", 3, create=True)
+    pulled(mail, tmp_path, "eml")
+    there = home(mail, "a")
+    there.rename(there.with_name("away"))
+    pulled(mail, tmp_path, "eml")
+    next((tmp_path / "a").glob("2.*.eml")).unlink()
+    there.with_name("away").rename(there)
+    report = pulled(mail, tmp_path, "eml")
+    assert (report.complete, report.written, report.mailboxes["a"].present) == (True, 1, 2)
+    assert stored(tmp_path) == mail.all()
+
+
+# Messages that are gone, and may be where nobody could look.
+
+
+@pytest.mark.parametrize("max_delete", [None, "100%"])
+def test_nothing_is_deleted_while_a_mailbox_fails(mail: Mail, tmp_path: Path, max_delete: str | None) -> None:
+    mail.fill("INBOX", 5)
+    mail.fill("a", 2, create=True)
+    pulled(mail, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("1:2", "a")
+    mail.client.set_acl("a", mail.user, "lia")
+    for dry_run in (True, False):
+        report = pulled(mail, tmp_path, deleted="delete", max_delete=max_delete, dry_run=dry_run)
+        assert report.deleted == 0
+        assert report.held_back is not None
+        assert "a failed" in report.held_back
+    assert len([*tmp_path.rglob("cur/*")]) == 7
+    mail.client.set_acl("a", mail.user, "lrwstipekxa")
+    report = pulled(mail, tmp_path, deleted="delete")
+    assert (report.complete, report.mailboxes["a"].moved, report.deleted) == (True, 2, 0)
+    assert stored(tmp_path) == mail.all()
+
+
+def test_nothing_is_deleted_while_messages_can_not_be_fetched(tmp_path: Path) -> None:
+    """One of these may be the message that is gone: without a Message-ID only its octets could tell."""
+    broken: list[bool] = []
+
+    def hears(line: bytes) -> bytes:
+        return line.replace(b"UID FETCH 1 ", b"UID FETCH 99 ") if broken and b"BODY.PEEK[]" in line else line
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("a")
+        for number in range(3):
+            server.append("INBOX", b"Subject: %d\r\n\r\ntext\r\n" % number)
+        archive.pull(account, tmp_path)
+        with Client(account) as client:
+            client.select("INBOX")
+            client.move("3", "a")
+        broken.append(True)
+        report = archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
+        assert (report.deleted, report.parked) == (0, 1)
+        assert "messages of a could not be fetched" in str(report.held_back)
+        broken.clear()
+        report = archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
+        assert (report.complete, report.written, report.deleted) == (True, 1, 1)
+
+
+def test_what_a_rule_leaves_out_where_it_is_now_is_not_deleted(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 4)
+    mail.fill("a", 3, create=True)
+    pulled(mail, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("1", "a")
+    mail.fill("a", 2)
+    report = pulled(mail, tmp_path, limit=2, deleted="delete", max_delete="100%")
+    assert (report.complete, report.deleted, report.mailboxes["a"].moved) == (True, 0, 1)
+    assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("deleted", ["keep", "delete"])
+def test_what_was_not_noted_and_a_rule_leaves_out_stays(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deleted: Any
+) -> None:
+    mail.fill("INBOX", 3)
+
+    def die(self: archive.Maildir) -> None:
+        raise OSError("it dies before what it wrote is noted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.Maildir, "sync", die)
+        with pytest.raises(OSError, match="it dies"):
+            pulled(mail, tmp_path)
+    report = pulled(mail, tmp_path, limit=1, deleted=deleted, max_delete="100%")
+    assert (report.complete, report.deleted, report.mailboxes["INBOX"].gone) == (True, 0, 0)
+    assert len([*tmp_path.rglob("cur/*")]) == 3
+    assert stored(tmp_path, gone=True)["INBOX"] == []
+    report = pulled(mail, tmp_path)
+    assert (report.complete, report.written) == (True, 0)
+    assert stored(tmp_path) == mail.all()
+
+
+# Servers that go back, or contradict themselves.
+
+
+@pytest.mark.slow
+def test_a_mailbox_from_a_backup(mail: Mail, tmp_path: Path) -> None:
+    """UIDVALIDITY is the same, and UIDs are given again: those from before are not written over, nor hide the new."""
+    mail.fill("a", 3, create=True)
+    there = home(mail, "a")
+    subprocess.run(["cp", "-a", there, tmp_path / "backup"], check=True)
+    mail.fill("a", 2)
+    root = tmp_path / "store"
+    pulled(mail, root)
+    before = stored(root)
+    for after in (0, 2):
+        home(mail, "a")
+        shutil.rmtree(there)
+        subprocess.run(["cp", "-a", tmp_path / "backup", there], check=True)
+        mail.fill("a", after)
+        report = pulled(mail, root)
+        if not after:  # what is there is as it was, two are gone
+            assert (report.complete, report.written, report.mailboxes["a"].gone) == (True, 0, 2)
+        else:
+            assert "UIDs mean other messages now" in str(report.mailboxes["a"].error)
+        assert stored(root, gone=None) == before
+    assert archive.pull(mail.account, root, name="since the backup").complete
+
+
+def test_a_mailbox_of_another_mailboxid(tmp_path: Path) -> None:
+    """Made anew, under a UIDVALIDITY that it had before."""
+    ids = {b"a": b"F1"}
+    selected: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        if found := re.search(rb'(?:EXAMINE|SELECT) "?(\w+)', line):
+            selected.append(found[1])
+        return line.replace(b" EMAILID", b"")
+
+    def says(line: bytes) -> bytes:
+        line = re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 7", line.replace(b" IDLE", b" IDLE OBJECTID"))
+        more = b"* OK [MAILBOXID (%b)] ok\r\n" % ids.get(selected[-1], b"F0") if b"[UIDVALIDITY" in line else b""
+        return line + more
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, says=says, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("a")
+        for number in range(3):
+            server.append("a", message(number))
+        assert archive.pull(account, tmp_path).written == 3
+        with Client(server.host, server.port, user="me", password="secret", tls=False, mechanism="PLAIN") as client:
+            client.delete_mailbox("a")
+        server.create("a")
+        ids[b"a"] = b"F2"
+        for number in range(3):
+            server.append("a", message(100 + number))
+        report = archive.pull(account, tmp_path)
+        assert not report.complete
+        assert "UIDs mean other messages now" in str(report.mailboxes["a"].error)
+        assert b"<100@" not in b"".join(octets for _, octets, *_ in stored(tmp_path)["a"])
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_a_message_that_is_listed_is_not_taken_for_expunged(tmp_path: Path, connections: int) -> None:
+    def hears(line: bytes) -> bytes:
+        if b"BODY" in line:
+            return line.replace(b"UID FETCH 1:4", b"UID FETCH 1,3:4").replace(b"UID FETCH 2 ", b"UID FETCH 99 ")
+        return line.replace(b"UID 2", b"UID 99") if b"SEARCH" in line else line
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        for number in range(4):
+            server.append("INBOX", message(number))
+        for _ in range(2):
+            report = archive.pull(account, tmp_path, connections=connections)
+            assert not report.complete
+            assert list(report.mailboxes["INBOX"].parked) == [2]
+
+
+@pytest.mark.parametrize("after", ["expunged", "limit", "max_size"])
+def test_a_message_that_was_parked_and_is_not_wanted_any_more(tmp_path: Path, after: str) -> None:
+    def hears(line: bytes) -> bytes:
+        if b"BODY" not in line:
+            return line
+        return line.replace(b"UID FETCH 1:4", b"UID FETCH 1,3:4").replace(b"UID FETCH 2 ", b"UID FETCH 99 ")
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        for number in range(4):
+            server.append("INBOX", message(number))
+        assert archive.pull(account, tmp_path).parked == 1
+        options: dict[str, Any] = {} if after == "expunged" else {after: 1}
+        if after == "expunged":
+            server.expunge("INBOX", [2])
+        for resume in (True, True, False):
+            report = archive.pull(account, tmp_path, resume=resume, **options)
+            assert (report.complete, report.parked) == (True, 0)
+            assert report.mailboxes["INBOX"].present == 3
+
+
+def test_a_search_is_asked_anew_though_the_mailbox_is_as_it_was(mail: Mail, tmp_path: Path) -> None:
+    """What OLDER finds depends on the time."""
+    mail.fill("INBOX", 3)
+    old = [b"UID 1"]
+
+    def hears(line: bytes) -> bytes:
+        return line.replace(b"OLDER 1000000000", old[-1])
+
+    with odd(mail.server, hears=hears) as port:  # type: ignore[arg-type]  # it has a host and a port, too
+        account = mail.account.__replace__(port=port)
+        for search, written in ((b"UID 1", 1), (b"UID 1", 0), (b"UID 1:2", 1), (b"ALL", 1)):
+            old.append(search)
+            report = archive.pull(account, tmp_path, search="OLDER 1000000000")
+            assert (report.complete, report.written) == (True, written)
+
+
+def test_another_server_of_which_a_new_mailbox_is_pulled_first(tmp_path: Path) -> None:
+    accounts = []
+    with IMAPServer(users={"me": "secret"}) as one, IMAPServer(users={"me": "secret"}) as other:
+        for server, first in ((one, 0), (other, 100)):
+            for number in range(first, first + 3):
+                server.append("INBOX", message(number, number), internal_date=datetime.fromtimestamp(number, UTC))
+            accounts.append(
+                Account(server.host, server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+            )
+        other.create("new")
+        other.append("new", message(200))
+        archive.pull(accounts[0], tmp_path)
+        for mailboxes in (["new"], None):
+            with pytest.raises(archive.StoreError, match="INBOX has other messages under the same UIDs"):
+                archive.pull(accounts[1], tmp_path, mailboxes=mailboxes)
+        with Client(accounts[1]) as client:
+            client.rename_mailbox("INBOX", "elsewhere")
+        with pytest.raises(archive.StoreError, match="no message that is known is there"):
+            archive.pull(accounts[1], tmp_path, mailboxes=["fresh"])
+
+
+# Names.
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox"])
+def test_mailboxes_of_one_name_have_a_path_each(mail: Mail, tmp_path: Path, kind: str) -> None:
+    """INBOX of three accounts, and one that is put away each month, and made anew."""
+    for number in range(3):
+        user = mail.server.new_user()
+        account = mail.account.__replace__(user=user)
+        with Client(account) as client:
+            client.append("INBOX", message(1000 + number))
+        assert archive.pull(account, store_at(tmp_path, kind), mailboxes=["INBOX"]).complete
+    mail.fill("Sent", 1, create=True)
+    for month in range(4):
+        assert pulled(mail, tmp_path, kind).complete
+        mail.client.rename_mailbox("Sent", f"Sent-{month}")
+        assert pulled(mail, tmp_path, kind).complete
+        mail.fill("Sent", 1, create=True)
+    assert pulled(mail, tmp_path, kind).complete
+    state = store_at(tmp_path).look()
+    paths = [place.path for place in state.places(former=True)]
+    state.close()
+    assert len({*paths}) == len(paths) == 3 + 3 + 5  # INBOX, Drafts and Trash of the one user, and Sent five times
+    assert archive.verify(tmp_path).good
+
+
+def test_json_lines_of_a_renamed_mailbox(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("old", 3, create=True)
+    pulled(mail, tmp_path, "jsonl")
+    mail.client.rename_mailbox("old", "new")
+    pulled(mail, tmp_path, "jsonl")
+    mail.client.select("new")
+    mail.client.move("1", "INBOX")
+    mail.client.add_flags("2", "\\Flagged")
+    assert pulled(mail, tmp_path, "jsonl").complete
+    lines = [line for file in tmp_path.glob("*.jsonl") for line in archive.read_jsonlines(file)]
+    expected = {(name, uid, octets, flags) for name, found in mail.all().items() for uid, octets, flags, _ in found}
+    assert {
+        (line["mailbox"], line["uid"], line["message"].encode(), tuple(line["flags"])) for line in lines
+    } == expected
+    assert len(lines) == len(expected)
+
+
+def test_a_state_that_is_lost_after_a_mailbox_was_renamed(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("old", 3, create=True)
+    pulled(mail, tmp_path)
+    mail.client.rename_mailbox("old", "new")
+    assert pulled(mail, tmp_path).complete
+    (tmp_path / ".fastimap.sqlite").unlink()
+    report = pulled(mail, tmp_path)
+    assert (report.complete, report.written) == (True, 0)
+    assert len([*tmp_path.rglob("cur/*")]) == 3
+    assert stored(tmp_path) == mail.all()
+
+
+def test_a_dry_run_on_a_maildir_plus_plus(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("a", 2, create=True)
+    mail.client.create_mailbox("b")
+    archive.pull(mail.account, archive.Maildir(tmp_path, plus_plus=True))
+    mail.client.select("a")
+    mail.client.move("1", "b")
+    mail.client.unselect()
+    before = sorted(tmp_path.rglob("*"))
+    report = archive.pull(mail.account, tmp_path, dry_run=True)
+    assert (report.written, report.mailboxes["b"].moved) == (0, 1)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert archive.pull(mail.account, tmp_path).mailboxes["b"].moved == 1
+
+
+@pytest.fixture
+def durable(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The directories whose entries were made durable."""
+    found: set[str] = set()
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        found.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors have no names here")
+def test_directories_are_durable_before_it_is_noted(mail: Mail, tmp_path: Path, durable: set[str]) -> None:
+    mail.fill("x/old", 2, create=True)
+    pulled(mail, tmp_path / "store", mailboxes=["x/old"])
+    made = [tmp_path / "store", tmp_path / "store/x", tmp_path / "store/x/old", tmp_path / "store/x/old/cur"]
+    assert {*map(str, made)} <= durable
+    durable.clear()
+    mail.client.rename_mailbox("x/old", "fresh")
+    pulled(mail, tmp_path / "store", mailboxes=["fresh"])
+    assert {*map(str, (tmp_path / "store", tmp_path / "store/fresh", tmp_path / "store/fresh/cur"))} <= durable
