@@ -23,9 +23,7 @@ _MADE = re.compile(r"<!-- help: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 def actions(command: str) -> list[argparse.Action]:
     """Return what a command takes."""
-    (commands,) = (each for each in cli.parser(command)._actions if isinstance(each, argparse._SubParsersAction))
-    made: argparse.ArgumentParser = commands.choices[command]
-    return [each for each in made._actions if each.dest != "help"]
+    return [each for each in cli.command_parser(command)._actions if each.dest != "help"]
 
 
 def table(command: str) -> str:

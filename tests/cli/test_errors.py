@@ -19,7 +19,7 @@ from fastimap import cli
 from fastimap.demo.comparison import check
 from fastimap.demo.errors import DemoError
 from fastimap.testing import IMAPServer
-from tests.cli.conftest import Ended, Run
+from tests.cli.conftest import Ended, Run, complaints
 
 
 @pytest.fixture
@@ -274,3 +274,124 @@ def test_interrupt() -> None:
     assert (process.returncode, output) == (130, "")
     assert complaint.splitlines()[-1] in ("fastimap demo: interrupted", "fastimap: interrupted")  # while it imports
     assert "Traceback" not in complaint
+
+
+def through(server: IMAPServer, command: str, tmp_path: Path) -> Ended:
+    """Run a command by a shell, which can close and redirect; URL and FASTIMAP in it stand for what they are called."""
+    whole = command.replace("FASTIMAP", f"{sys.executable} -m fastimap")
+    whole = whole.replace("URL", f"--insecure imap://user@{server.host}:{server.port}")
+    environment = os.environ | {"FASTIMAP_PASSWORD": "password", "HOME": str(tmp_path)}
+    return subprocess.run(
+        ["bash", "-c", whole], capture_output=True, text=True, timeout=120, env=environment, cwd=tmp_path
+    )
+
+
+ONES = ["ls URL", "search URL", "cat URL INBOX 1", "doctor URL", "pull URL store", "status store"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ONES)
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_standard_stream_that_is_closed(server: IMAPServer, tmp_path: Path, command: str, closed: str) -> None:
+    if command.startswith("status"):
+        assert through(server, "FASTIMAP pull URL store", tmp_path).returncode == 0
+    ended = through(server, f"FASTIMAP {command} {closed}", tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    if closed != "2>&-":
+        assert ended.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("command", [*ONES[:-1], "ls --json URL", "search --json URL", "pull --json URL store"])
+def test_output_that_can_not_be_written(server: IMAPServer, tmp_path: Path, command: str) -> None:
+    ended = through(server, f"FASTIMAP {command} > /dev/full", tmp_path)
+    assert ended.returncode == 1, ended
+    (line,) = complaints(ended.stderr).splitlines()
+    assert "full" in line or "No space" in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["search URL --all", "ls URL", "cat URL INBOX '1:*'", "search --json URL --all"])
+def test_a_reader_that_has_enough(server: IMAPServer, tmp_path: Path, command: str) -> None:
+    for number in range(3000):
+        server.append("INBOX", b"Subject: %d\r\n\r\n%b" % (number, b"x" * 60))
+        if command.startswith("ls"):
+            server.create(f"mailbox {number}")
+    ended = through(server, f"FASTIMAP {command} | head -1; exit ${{PIPESTATUS[0]}}", tmp_path)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert len(ended.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["cat", "URL", "--headers", "INBOX", "1"], "Subject: x"),
+        (["cat", "--headers", "URL", "INBOX", "1"], "Subject: x"),
+        (["search", "URL", "--uids", "SUBJECT", "x"], "1"),
+        (["search", "URL", "SUBJECT", "--uids", "x"], "1"),
+        (["search", "URL", "--uids", "SUBJECT", "a b"], "2"),
+        (["search", "URL", "--uids", "OR", "SUBJECT", 'the "a b"', "HEADER", "subject", "a b"], "2"),
+        (["ls", "URL", "--names", "IN*"], "INBOX"),
+    ],
+)
+def test_options_stand_where_people_put_them(server: IMAPServer, run: Run, arguments: list[str], expected: str) -> None:
+    server.append("INBOX", b"Subject: see a b\r\n\r\n")
+    server.append("INBOX", b"Subject: b and a\r\n\r\n")
+    given = [f"imap://user@{server.host}:{server.port}" if each == "URL" else each for each in arguments]
+    ended = run(*given, "--insecure", FASTIMAP_PASSWORD="password")
+    assert (ended.returncode, ended.stdout.strip(), ended.stderr) == (0, expected, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["search", "imaps://u@h", "--everywhere", "--mailbox", "a"], "not allowed with argument"),
+        (["cat", "imaps://u@h", "INBOX", "1", "--headers", "--readable"], "not allowed with argument"),
+        (["cat", "imaps://u@h", "INBOX", "1", "--json", "--readable"], "give one of them"),
+    ],
+)
+def test_options_that_do_not_go_together(run: Run, arguments: list[str], text: str) -> None:
+    assert text in said(run(*arguments), 2)
+
+
+def test_a_command_for_the_password_that_is_not_there(server: IMAPServer, run: Run) -> None:
+    url = f"imap://user@{server.host}:{server.port}"
+    line = said(run("ls", url, "--insecure", "--password-command", "no-such-thing"), 2)
+    assert line.startswith("fastimap ls: no-such-thing, which is to print the password, can't be run: ")
+
+
+def test_a_set_of_uids_that_is_none(server: IMAPServer, run: Run) -> None:
+    url = f"imap://user@{server.host}:{server.port}"
+    line = said(run("cat", url, "INBOX", "0", "--insecure", FASTIMAP_PASSWORD="password"), 2)
+    assert line == "fastimap cat: not a sequence set: '0'"
+
+
+def test_a_doctor_that_is_stopped_does_not_say_that_all_is_well(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"imap://user@127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            subprocess.Popen(
+                [sys.executable, "-m", "fastimap", "doctor", url, "--insecure"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"FASTIMAP_PASSWORD": "password"},
+            ) as doctor,
+            silent.accept()[0],
+        ):  # it is connected, and waits
+            doctor.send_signal(signal.SIGTERM)
+            out, errors = doctor.communicate(timeout=60)
+    assert (doctor.returncode, errors) == (143, "fastimap doctor: terminated\n")
+    assert "It ended: it was stopped before it was done" in out
+    assert "nothing was found" not in out
+    assert "the defaults fit" not in out
+
+
+def test_a_port_that_has_no_tls(server: IMAPServer, run: Run) -> None:
+    url = f"imaps://user@{server.host}:{server.port}"
+    line = said(run("ls", url, FASTIMAP_PASSWORD="password"), 10)
+    assert line.endswith("here: a URL imap://user@host:port")
+    ended = run("doctor", url, FASTIMAP_PASSWORD="password")
+    assert f"imap://USER@{server.host}:{server.port} (STARTTLS)" in ended.stdout
+    assert "certificate" not in ended.stdout

@@ -36,7 +36,9 @@ def test_every_option_that_the_page_speaks_of_is_there() -> None:
 
 
 def test_the_help_of_a_command_imports_no_other() -> None:
-    program = "import sys; from fastimap import cli; cli.parser('status'); print('fastimap.cli.pull' in sys.modules)"
+    program = (
+        "import sys; from fastimap import cli; cli.command_parser('status'); print('fastimap.cli.pull' in sys.modules)"
+    )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
 

@@ -50,7 +50,7 @@ class FromCommand:
                 self.words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, check=True, timeout=self.timeout
             )
         except OSError as exc:
-            raise SecretError(f"{name}: {exc.strerror}") from None
+            raise SecretError(f"{name}, which is to print the password, can't be run: {exc.strerror}") from None
         except subprocess.CalledProcessError as exc:
             raise SecretError(f"{name} ended with {exc.returncode}, so there is no password") from None
         except subprocess.TimeoutExpired:

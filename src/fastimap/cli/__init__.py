@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -15,7 +17,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from .exits import FAILED, INTERRUPTED, TERMINATED, Failed, Terminated, readable
 
-__all__ = ["COMMANDS", "main", "parser"]
+__all__ = ["COMMANDS", "command_parser", "main", "parser"]
 
 COMMANDS = {
     "pull": "copy an account's mail into a store; again: only what is new",
@@ -64,22 +66,44 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of the arguments.
-
-    :param only: the one command that is asked for: the others are not there; None: all of them.
-    """
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the arguments."""
     whole = _Parser(prog="fastimap", description="A fast IMAP client for Python.", allow_abbrev=False)
     whole.add_argument("--version", action="version", version=f"fastimap {__version__}")
     commands = whole.add_subparsers(required=True, metavar="command", dest="command")
-    for name, text in COMMANDS.items() if only is None else [(only, COMMANDS[only])]:
-        room = import_module(f".{name}", __name__)
-        description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")
-        epilog = getattr(room, "EPILOG", None)
-        made = commands.add_parser(name, help=text, description=description, epilog=epilog, allow_abbrev=False)
-        room.add(made)
-        made.set_defaults(run=room.run)
+    for name, text in COMMANDS.items():
+        _fill(name, functools.partial(commands.add_parser, name, help=text))
     return whole
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """Return the parser of what stands after a command. No other command is imported."""
+    return _fill(name, functools.partial(_Parser, prog=f"fastimap {name}"))
+
+
+def _fill(name: str, make: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Have `make` make the parser of a command, and add its arguments."""
+    room = import_module(f".{name}", __name__)
+    text = COMMANDS[name]
+    description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")
+    made = make(description=description, epilog=getattr(room, "EPILOG", None), allow_abbrev=False)
+    room.add(made)
+    made.set_defaults(run=room.run, command=name)
+    return made
+
+
+def _read(given: list[str]) -> argparse.Namespace:
+    """Return what the arguments say; after a command, options may stand before, between and after the others."""
+    if given and given[0] in COMMANDS:
+        return command_parser(given[0]).parse_intermixed_args(given[1:])
+    return parser().parse_args(given)
+
+
+def _open_what_is_closed() -> None:
+    """Have a standard stream that was closed lead nowhere: the next file that is opened would have its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for as long as it runs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,20 +118,22 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, end_by)
         signal.signal(signal.SIGTERM, end_by)
+    _open_what_is_closed()
     command = "fastimap"
     try:
-        # Where the command comes first nothing lists the others, and to make all of their parsers takes a while.
-        options = parser(given[0] if given and given[0] in COMMANDS else None).parse_args(given)
+        options = _read(given)
         command = f"fastimap {options.command}"
         code: int = options.run(options)
         sys.stdout.flush()
         return code
     except Failed as exc:
         print(f"{command}: {readable(exc)}", file=sys.stderr)
-        return exc.code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return FAILED
+        return _flushed(exc.code)
+    except BrokenPipeError:  # who reads it has enough
+        return _flushed(FAILED)
+    except OSError as exc:
+        print(f"{command}: {readable(exc.filename or 'standard output')}: {exc.strerror}", file=sys.stderr)
+        return _flushed(FAILED)
     except (KeyboardInterrupt, Terminated, ImportError) as exc:
         # Where C code imports, as ssl does, a signal's exception becomes an ImportError.
         if isinstance(exc, ImportError) and not signals:
@@ -115,4 +141,13 @@ def main(arguments: list[str] | None = None) -> int:
         terminated = isinstance(exc, Terminated) or (isinstance(exc, ImportError) and signals[-1] == signal.SIGTERM)
         word, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
         print(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
-        return code
+        return _flushed(code)
+
+
+def _flushed(code: int) -> int:
+    """Return an exit code, after what was printed is written: where it can't be, it is let go, or Python complains."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

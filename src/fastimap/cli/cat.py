@@ -31,8 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="ACCOUNT", help="a URL, imaps://user@host, or a configured name")
     parser.add_argument("mailbox", nargs="?", metavar="MAILBOX", help=r"a name, or a special use (\Sent)")
     parser.add_argument("uids", nargs="?", metavar="UIDS", help="a UID, or a set of them: 1:4,9")
-    parser.add_argument("--headers", action="store_true", help="the header alone")
-    parser.add_argument("--readable", action="store_true", help="the text, decoded, after sender, date and subject")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--headers", action="store_true", help="the header alone")
+    what.add_argument("--readable", action="store_true", help="the text, decoded, after sender, date and subject")
     shown(parser)
     accounts.add(parser)
 
@@ -59,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         if options.uids is not None:
             raise UsageError("with --account, MAILBOX and UIDS alone are to be named")
         options.source, options.mailbox, options.uids = None, options.source, options.mailbox
+    if options.json and options.readable:
+        raise UsageError("--json has the octets, --readable is for people: give one of them")
     if options.uids is None:
         raise UsageError("which message? Name a mailbox and a UID; fastimap search finds them")
     talk(options)
@@ -76,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
                     raise Failed(f"UID {row.uid}: the server does not give it")
                 if options.json:
                     show.line("message", mailbox=options.mailbox, uid=row.uid, **_as_json(octets))
-                elif options.readable and not options.headers:
+                elif options.readable:
                     print(_text(row))
                 else:
                     sys.stdout.buffer.write(octets)

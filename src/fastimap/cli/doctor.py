@@ -105,6 +105,9 @@ def run(options: argparse.Namespace) -> int:
             found.error = f"{type(exc).__name__}: {exc}"
             found.set += _advice(exc, account)
             raise
+        except BaseException:  # of a signal
+            found.error = "it was stopped before it was done"
+            raise
         finally:
             _hide(found, account)
             _print(found, show)
@@ -302,6 +305,8 @@ def _advice(exc: Exception, account: Account) -> list[str]:
         return [
             "is it a password for programs (app password), or is a token wanted (token_command)? See docs/providers.md"
         ]
+    if isinstance(exc, TLSError) and "speak TLS" in str(exc):
+        return [f"imap://USER@{account.host}:{account.port or 143} (STARTTLS), or the port that has TLS: 993"]
     if isinstance(exc, TLSError):
         return ["the certificate: is it the server's own? See docs/connections.md; port 143 takes imap:// (STARTTLS)"]
     if isinstance(exc, socket.gaierror):

@@ -7,7 +7,7 @@ import errno
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from . import exits
 from .exits import Failed, UsageError, readable
@@ -16,6 +16,11 @@ from .show import Show
 __all__ = ["explained", "talk"]
 
 _GO_ON = "what is done stays done, the same command goes on"
+_HERE = {
+    "cafile=": "; here: --ca FILE, or ca in the configuration",
+    'tls="starttls"': "; here: a URL imap://user@host:port",
+}
+"""What the library's advice is called on the command line."""
 
 
 def talk(options: argparse.Namespace) -> None:
@@ -38,7 +43,8 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
         if failed is None or (options.verbose > 1 and isinstance(exc, (ValueError, TypeError))):
             raise
         if options.json:
-            show.line("error", error=readable(failed), code=failed.code)
+            with suppress(OSError):  # as where the disk that it goes to is full
+                show.line("error", error=readable(failed), code=failed.code)
         raise failed from None
 
 
@@ -58,7 +64,7 @@ def _failed(exc: Exception) -> Failed | None:
     if isinstance(exc, FollowOutage):
         return Failed(str(exc), exits.CANNOT_CONNECT)
     if isinstance(exc, ConnectionLost):
-        way = "; here: --ca FILE, or ca in the configuration" if "cafile=" in str(exc) else ""
+        way = next((here for text, here in _HERE.items() if text in str(exc)), "")
         return Failed(f"can't connect: {exc}{way}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
         return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
@@ -66,6 +72,8 @@ def _failed(exc: Exception) -> Failed | None:
         return Failed(str(exc))
     if isinstance(exc, (ValueError, TypeError)):
         return UsageError(str(exc))
+    if isinstance(exc, BrokenPipeError):  # who reads what is printed has enough
+        return None
     if isinstance(exc, OSError):
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         return Failed(f"{'the disk is full' if full else exc}; {_GO_ON}")

@@ -25,6 +25,7 @@ DESCRIPTION = (
     "Have the server search mailboxes, and list what it finds, the newest first: mailbox, UID, date, octets, sender, "
     "subject. What several options say has to hold all together. Nothing is changed on the server."
 )
+_TEXT_KEYS = ("BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO")
 EPILOG = "Exit code: 0 also where nothing is found; else as for pull."
 
 
@@ -35,13 +36,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "program", nargs="*", metavar="PROGRAM", help="a search program of IMAP's: UNSEEN OR FROM ann FROM bob (all)"
     )
     which = parser.add_argument_group("which messages")
-    which.add_argument(
+    where = which.add_mutually_exclusive_group()
+    where.add_argument(
         "--mailbox",
         action="append",
         metavar="NAME",
         help=r"in this mailbox, or special use (\Sent); repeatable (INBOX)",
     )
-    which.add_argument("--everywhere", action="store_true", help="in every mailbox")
+    where.add_argument("--everywhere", action="store_true", help="in every mailbox")
     for name in ("from", "to", "subject"):
         which.add_argument(f"--{name}", metavar="TEXT", help=f"with this in {name.capitalize()}")
     which.add_argument("--text", metavar="TEXT", help="with this anywhere")
@@ -78,10 +80,22 @@ def run(options: argparse.Namespace) -> int:
     return exits.DONE
 
 
+def _program(words: list[str]) -> str:
+    """Return a search program; text with spaces is quoted, which the shell has taken the quotes from."""
+    found = []
+    for index, word in enumerate(words):
+        takes_text = words[index - 1].upper() in _TEXT_KEYS if index else False
+        takes_text = takes_text or (index > 1 and words[index - 2].upper() == "HEADER")
+        if takes_text and " " in word and not word.startswith('"'):
+            word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        found.append(word)
+    return " ".join(found)
+
+
 def _key(options: argparse.Namespace) -> SearchKey:
     from .. import search
 
-    keys: list[SearchKey] = [search.raw(" ".join(options.program))] if options.program else []
+    keys: list[SearchKey] = [search.raw(_program(options.program))] if options.program else []
     for name, function in (("from", search.from_), ("to", search.to), ("subject", search.subject)):
         if getattr(options, name) is not None:
             keys.append(function(getattr(options, name)))

@@ -443,12 +443,12 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
     octets = text.encode("ascii", "replace") if isinstance(text, str) else bytes(text)
     # With these three int() has nothing left to misread: no sign, space or underscore, no zero, no long number.
     if octets.translate(None, b"0123456789:,*") or octets.startswith(b"0") or b",0" in octets or b":0" in octets:
-        raise ValueError(f"not a sequence set: {_shortened(octets)}")
+        raise ValueError(f"not a sequence set: {_shortened(text)}")
     pairs = []
     has_star = False
     for item in octets.split(b","):
         if len(item) > _LONGEST_ITEM:
-            raise ValueError(f"not a sequence set: {_shortened(octets)}")
+            raise ValueError(f"not a sequence set: {_shortened(text)}")
         one, colon, other = item.partition(b":")
         try:
             if item == b"*" or item == b"*:*":
@@ -461,7 +461,7 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
                 low = int(one)
                 high = int(other) if colon else low
         except ValueError:
-            raise ValueError(f"not a sequence set: {_shortened(octets)}") from None
+            raise ValueError(f"not a sequence set: {_shortened(text)}") from None
         if low > high:
             low, high = high, low
         if high > LARGEST_NUMBER:
@@ -470,8 +470,10 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
     return pairs, has_star
 
 
-def _shortened(octets: bytes) -> str:
-    return repr(octets if len(octets) <= 60 else octets[:57] + b"...")
+def _shortened(text: bytes | str) -> str:
+    if len(text) > 60:
+        text = f"{text[:57]}..." if isinstance(text, str) else bytes(text[:57]) + b"..."
+    return repr(text)
 
 
 def _compressed(numbers: Sequence[Any]) -> _Ranges:
