@@ -203,7 +203,8 @@ def _by_qresync(
     found = Comparison(selected, found=selected.exists, gone=gone, way="QRESYNC")
     found.new = UIDSet(uid for uid in rows if uid not in ours) | (UIDSet(state.parked(place)) - selected.vanished)
     found.present = known - len(gone)
-    if found.present + len(found.new) != selected.exists or any(entry.gone for entry in state.some(place, found.new)):
+    away = state.uids(place, gone=True) & found.new
+    if away or found.present + len(found.new) != selected.exists:
         return None  # what the server says does not add up, or something came meanwhile: compare all
     items = items_about(client)
     rows = {uid: row for uid, row in rows.items() if uid in ours}

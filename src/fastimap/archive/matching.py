@@ -39,7 +39,7 @@ def returned(client: Client, place: Place, uids: UIDSet, state: State) -> list[M
 
     The mailbox was away for a while. Not those that have another size or date: those a server's fault has replaced.
     """
-    known = {entry.uid: entry for entry in state.some(place, uids) if entry.gone}
+    known = {entry.uid: entry for entry in state.some(place, state.uids(place, gone=True) & uids)}
     if not known:
         return []
     items = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", *items_about(client))
