@@ -31,6 +31,8 @@ class Job:
     pair: Pair | None = None
     selected: SelectedMailbox | None = None
     uid_next: int = 1
+    uids: UIDSet = field(default_factory=UIDSet)
+    """Of the source."""
     gone: UIDSet = field(default_factory=UIDSet)
     left_out: Counter[str] = field(default_factory=Counter)
     mended: int = 0

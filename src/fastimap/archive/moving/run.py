@@ -65,8 +65,7 @@ class Run:
                     self._attempt(source, job)
                 if self.options.dry_run:
                     self._fits(jobs)
-                else:
-                    self._dispose(source, jobs)
+                self._dispose(source, jobs)
             except NotNow as exc:
                 raise (exc.__context__ or exc) from None
             except Stop as stop:
@@ -152,14 +151,14 @@ class Run:
                 self.lost = exc
         finally:
             job.note()
-            if job.pair is not None:
+            if job.pair is not None and not self.options.dry_run:
                 job.report.parked = self.ledger.parked(job.pair)
 
     def _mailbox(self, source: Source, job: Job) -> None:
         ledger, report, options = self.ledger, job.report, self.options
         validity = source.begin(job.box)
         uids = source.uids()
-        report.found = len(uids)
+        job.uids, report.found = uids, len(uids)
         if not self._open(job):
             assert options.dry_run
             self._would(source, job, source.wanted(uids, options.rules, report.excluded))
@@ -349,27 +348,65 @@ class Run:
 
     def _dispose(self, source: Source, jobs: list[Job]) -> None:
         """Delete what the source has no more, if that is asked for; the guard looks at the whole."""
-        gone = [job for job in jobs if job.gone and job.report.error is None]
+        report = self.report
+        gone = [job for job in jobs if job.gone]
         if self.options.deleted != "delete" or not gone:
             return
+        report.held_back = self._held_back(source, jobs, gone)
+        if report.held_back is not None:
+            return
+        for job in gone:
+            try:
+                self._delete(job)
+            except FastimapError as exc:
+                job.report.error = f"not deleted there: {exc}"
+                if isinstance(exc, ConnectionLost):
+                    break
+
+    def _delete(self, job: Job) -> None:
+        assert job.pair is not None
+        there = {uid: at for uid, at, _ in self.ledger.some(job.pair, job.gone) if at is not None}
+        if not self.options.dry_run:
+            self.client.select(job.name)
+            if self.client.session.uid_validity != job.pair.uid_validity:
+                return
+            self.client.delete_messages(UIDSet(there.values()))
+            self.ledger.remove(job.pair, there)
+            self.ledger.commit()
+        self.report.deleted += len(there)
+
+    def _held_back(self, source: Source, jobs: list[Job], gone: list[Job]) -> str | None:
+        """Return why nothing is to be deleted; None: it may be."""
+        # What is gone in one mailbox may be in another by now: until it was sent from there, its old copy is the only
+        # one.
+        moved = "nothing was deleted, as what is gone may have moved to where it was not copied from"
+        undone = [
+            f"{name} {'failed' if each.error is not None else f'has {len(each.parked)} messages that were not sent'}"
+            for name, each in self.report.mailboxes.items()
+            if each.error is not None or each.parked
+        ]
+        if undone:
+            return f"{moved}: {undone[0]}" + (f" (and {len(undone) - 1} more)" if len(undone) > 1 else "")
+        odd = [f"{job.box.name} had {len(job.gone)} messages, and is empty now" for job in gone if not job.report.found]
         count = sum(len(job.gone) for job in gone)
         total = self.ledger.total(source.name, self.name)
         most = most_deleted(self.options.max_delete, total)
         if count > most:
-            self.report.held_back = (
-                f"nothing was deleted: {count} of {total} messages would be gone, more than {most} (max_delete)"
-            )
-            return
-        for job in gone:
-            assert job.pair is not None
-            self.client.select(job.name)
-            if self.client.session.uid_validity != job.pair.uid_validity:
-                continue
-            there = {uid: at for uid, at, _ in self.ledger.some(job.pair, job.gone) if at is not None}
-            self.client.delete_messages(UIDSet(there.values()))
-            self.ledger.remove(job.pair, there)
-            self.report.deleted += len(there)
-            self.ledger.commit()
+            odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
+        if odd and (self.options.max_delete is None or count > most):
+            return "nothing was deleted: " + "; ".join(odd)
+        for job in jobs:
+            if not self._is_as_seen(source, job):
+                return f"{moved}: {job.box.name} has others since it was looked at; the next run sees to it"
+        return None
+
+    def _is_as_seen(self, source: Source, job: Job) -> bool:
+        """Whether nothing has come into a mailbox since it was looked at."""
+        try:
+            source.begin(job.box)
+            return not source.uids() - job.uids
+        except FastimapError:
+            return False
 
     def _besides(self, source: Source, job: Job) -> None:
         """Carry over what is asked for beside the messages."""
@@ -386,18 +423,16 @@ class Run:
         report = job.report
         if job.selected is None:
             job.selected = self.client.select("INBOX")
-        too_big = 0
-        for about in source.about(todo):
-            if self.sender.limit is not None and about.size > self.sender.limit:
-                too_big += 1
+        report.parked = {} if job.pair is None else self.ledger.parked(job.pair)
+        for about in source.about(todo - UIDSet(report.parked)):
+            reason = about.reason or self.sender.too_large(about.size)
+            if reason:
+                report.parked[about.uid] = reason
                 continue
             report.written += 1
             report.octets += about.size
             for flag in set(about.flags.split()) - set(job.allowed(about.flags.split())):
                 job.left_out[flag] += 1
-        if too_big:
-            report.notes.append(f"{too_big} have more octets than the destination takes: {self.sender.limit}")
-            report.excluded["too large"] = too_big
 
     def _fits(self, jobs: list[Job]) -> None:
         """Say whether there is room for what would be sent."""

@@ -112,6 +112,12 @@ class Sender:
         finally:
             self.pool.close()
 
+    def too_large(self, octets: int) -> str | None:
+        """Return why a message of so many octets can't be sent; None: it can."""
+        if self.limit is None or octets <= self.limit:
+            return None
+        return f"{octets} octets: the destination takes {self.limit} at most"
+
     # By several connections.
 
     def carry(self, client: Client, job: Job, batches: Iterable[list[Taken]]) -> None:
@@ -167,13 +173,12 @@ class Sender:
         """Return those that can be sent; park the others."""
         ready: dict[int, Taken] = {}
         for taken in group:
-            reason = None
             if taken.octets is None:
-                reason = taken.reason
-            elif self.limit is not None and len(taken.octets) > self.limit:
-                reason = f"{len(taken.octets)} octets: the destination takes {self.limit} at most"
+                reason: str | None = taken.reason
             elif b"\0" in taken.octets and not client.session.has("BINARY"):
                 reason = "it holds NUL, and the destination takes none (BINARY)"
+            else:
+                reason = self.too_large(len(taken.octets))
             if reason is None:
                 ready[taken.uid] = taken
             else:

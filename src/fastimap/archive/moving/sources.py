@@ -65,6 +65,8 @@ class About:
     message_id: bytes | None
     flags: str = ""
     date: datetime | None = None
+    reason: str = ""
+    """Why it can't be had."""
 
 
 @dataclass(slots=True)

@@ -1,0 +1,118 @@
+"""What a migration deletes at the destination, and what holds that back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import Account, archive
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail
+from tests.archive.test_migrate import kept, other
+from tests.support.odd import odd
+
+__all__ = ["other"]
+
+DELETE: dict[str, Any] = {"deleted": "delete"}
+
+
+def move(mail: Mail, uids: str, source: str, target: str) -> None:
+    mail.client.select(source)
+    mail.client.move(uids, target)
+    mail.client.unselect()
+
+
+@pytest.fixture
+def both(mail: Mail, other: Mail, tmp_path: Path) -> Any:
+    """A function that migrates, of an account with messages that were migrated already."""
+    mail.fill("INBOX", 5)
+    mail.fill("Archive", 2, create=True)
+    assert archive.migrate(mail.account, other.account, state=tmp_path).complete
+    return lambda **options: archive.migrate(mail.account, other.account, state=tmp_path, **options)
+
+
+@pytest.mark.parametrize("moved", ["1:3", "1:5"])
+def test_what_moved_to_a_mailbox_that_fails_stays(mail: Mail, other: Mail, both: Any, moved: str) -> None:
+    """Its old copy is the only one there, whatever max_delete says."""
+    before = kept(other)
+    move(mail, moved, "INBOX", "Archive")
+    mail.client.set_acl("Archive", mail.user, "lia")
+    for options in (DELETE, DELETE | {"max_delete": "100%"}):
+        for dry_run in (True, False):
+            report = both(dry_run=dry_run, **options)
+            assert (report.deleted, list(report.failed)) == (0, ["Archive"])
+            assert "nothing was deleted" in report.held_back
+            assert "Archive failed" in report.held_back
+    assert kept(other) == before
+    mail.client.set_acl("Archive", mail.user, "lrswipkxtea")
+    report = both(max_delete=5, **DELETE)
+    assert (report.complete, report.deleted, report.held_back) == (True, int(moved[2:]), None)
+    assert kept(other) == kept(mail)
+
+
+@pytest.mark.slow
+def test_what_moved_and_can_not_be_sent_stays(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 5)
+    mail.client.create_mailbox("Archive")
+    limit: list[bytes] = []
+
+    def says(line: bytes) -> bytes:
+        return line.replace(b"IMAP4rev1", b"IMAP4rev1 APPENDLIMIT=100" if limit else b"IMAP4rev1", 1)
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, says=says) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+
+        def migrate(**options: Any) -> archive.Report:
+            return archive.migrate(mail.account, account, state=tmp_path, **DELETE, **options)
+
+        assert migrate().complete
+        move(mail, "2:3", "INBOX", "Archive")
+        limit.append(b"there is one")
+        for dry_run in (True, False, True):
+            report = migrate(dry_run=dry_run)
+            assert report.mailboxes["Archive"].accounted == report.mailboxes["Archive"].found == 2
+            assert (report.parked, report.written, report.deleted) == (2, 0, 0)
+            assert "the destination takes 100 at most" in report.mailboxes["Archive"].parked[1]
+            assert report.held_back is not None
+            assert "Archive has 2 messages that were not sent" in report.held_back
+        assert len(server.messages("INBOX")) == 5
+        limit.clear()
+        report = migrate()
+        assert (report.complete, report.deleted) == (True, 2)
+        assert (len(server.messages("INBOX")), len(server.messages("Archive"))) == (3, 2)
+
+
+def test_a_mailbox_that_is_suddenly_empty(mail: Mail, other: Mail, both: Any) -> None:
+    before = kept(other)
+    mail.expunge("INBOX", [1, 2, 3, 4, 5])
+    for dry_run in (True, False):
+        report = both(dry_run=dry_run, **DELETE)
+        assert report.deleted == 0
+        assert report.held_back == "nothing was deleted: INBOX had 5 messages, and is empty now"
+    assert kept(other) == before
+    assert "5 of 7 messages would be gone, more than 4" in both(max_delete=4, **DELETE).held_back
+    assert both(max_delete=5, dry_run=True, **DELETE).deleted == 5
+    assert kept(other) == before
+    report = both(max_delete=5, **DELETE)
+    assert (report.deleted, report.held_back, report.complete) == (5, None, True)
+    assert kept(other) == kept(mail)
+
+
+def test_what_moves_while_it_runs_to_a_mailbox_that_was_looked_at(mail: Mail, other: Mail, both: Any) -> None:
+    mail.fill("Work", 3, create=True)
+    assert both().complete
+    before = kept(other)
+
+    def progress(now: archive.Progress) -> None:
+        if now.mailbox == "Work" and "2" in moved:
+            move(mail, moved.pop(), "Work", "Archive")
+
+    moved = ["2"]
+    report = both(progress=progress, **DELETE)
+    assert (report.deleted, moved) == (0, [])
+    assert "Archive has others since it was looked at" in report.held_back
+    assert kept(other) == before
+    assert both(**DELETE).deleted == 1
+    assert kept(other) == kept(mail)
