@@ -31,7 +31,7 @@ from .guards import Guards
 from .identity import check_server, fits
 from .jobs import Gone, Job
 from .matching import Candidates, Match, returned
-from .messages import date_of
+from .messages import LEFT_OUT, date_of
 from .opening import opened
 from .options import Options, as_names
 from .report import MailboxReport, Progress, Report
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["account_name", "pull"]
 
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
-_LEFT_OUT = "the server leaves it out of its answers"
 _EXPUNGED = "expunged meanwhile"
 
 
@@ -665,7 +664,7 @@ class _Pull:
         else:
             there = client.search(keys.all_).uids
         for uid in there & missing:
-            self.state.park(place, uid, _LEFT_OUT)
+            self.state.park(place, uid, LEFT_OUT)
         return missing - there
 
     def _take(
@@ -678,7 +677,7 @@ class _Pull:
             uid = row.uid
             message = self.store.message(row)
             if message is None:
-                reason = "; ".join(defect.reason for defect in row.defects) or _LEFT_OUT
+                reason = "; ".join(defect.reason for defect in row.defects) or LEFT_OUT
                 self.state.park(place, uid, reason)
                 done.append(uid)
                 continue

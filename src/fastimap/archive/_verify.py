@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
+from .. import search
 from ..clients.blocking import Client
 from ..errors import FastimapError
 from ..model.message import FetchedMessage
@@ -18,10 +19,10 @@ from ..settings import Account
 from ._pull import account_name
 from .budgets import Meter
 from .choosing import chosen, folded
-from .compare import Change
+from .compare import Change, listed
 from .copies import Copies
 from .errors import ArchiveError
-from .messages import extra_of, flags_of, items_about, split_extra
+from .messages import LEFT_OUT, extra_of, flags_of, items_about, seconds_of, split_extra
 from .opening import opened
 from .options import Options, as_names
 from .report import Report
@@ -44,7 +45,7 @@ class Difference:
     uid: int
     what: str
     """``"missing"`` in the store, ``"octets"`` (they differ), ``"size"``, ``"flags"``, ``"labels"``, ``"date"``,
-    ``"not pulled"``."""
+    ``"not pulled"``, ``"not compared"`` (the server does not send what was to be)."""
     detail: str = ""
     repaired: bool = False
 
@@ -65,11 +66,15 @@ class Verification:
     not_in_store: list[str] = field(default_factory=list)
     """Mailboxes of the account that the store does not have, where none were named: left out of its pulls, or new."""
     sampled: bool = False
+    stopped: str | None = None
+    """Why it ended before its end."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know, in sentences."""
 
     @property
     def good(self) -> bool:
-        """Whether nothing is missing or different, or all of it was repaired."""
-        return not self.failed and all(each.repaired for each in self.differences)
+        """Whether all was looked at, and nothing is missing or different, or all of that was repaired."""
+        return self.stopped is None and not self.failed and all(each.repaired for each in self.differences)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -80,6 +85,8 @@ class Verification:
             "checked": self.checked,
             "compared": self.compared,
             "sampled": self.sampled,
+            "stopped": self.stopped,
+            "notes": self.notes,
             "failed": self.failed,
             "not_in_store": self.not_in_store,
             "differences": [
@@ -116,13 +123,14 @@ def verify(
         account.
     :param mailboxes: only these; with the account also special uses, as for `pull`.
     :param octets: also fetch every message from the account, and compare its octets.
-    :param repair: fetch what is missing or different, and write it anew. It needs the account.
+    :param repair: fetch what is missing or different, and write it anew. It needs the account. What was not pulled is
+        fetched where the last pull came to its end and had no rules; else a pull is to do it.
     :param sample: look at so many messages of each mailbox, chosen at random.
     :param wait: seconds to wait for another run on the store to end; None: any time.
     :param name: what the account is called in the store.
     :param retry: how to go on after a lost connection.
     :param progress: called with a mailbox and the number of messages that were looked at.
-    :param stopping: asked now and then; True ends it.
+    :param stopping: asked now and then; True ends it, and `Verification.stopped` says so.
 
     Messages that the account has no more are checked against their digests alone. Flags are those that were pulled:
     what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, and ValueError where the
@@ -141,18 +149,20 @@ def verify(
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
         run.result.differences += [Difference(mailbox, 0, "missing", detail) for mailbox, detail in made.damage()]
         places = state.places(former=True)
-        if account is None:
-            run.offline(run.chosen(None, places, options))
-            return run.result
-        places = _of(whose, places)
-        with Client(account, retry=retry or Retry()) as client:
-            places = run.chosen(client, places, options)
-        run.offline(places)  # which may take longer than a server waits
-        with Client(account, retry=retry or Retry()) as client:
-            for place in places:
-                if place.current:
-                    run.compare(client, place)
+        try:
+            if account is None:
+                run.offline(run.chosen(None, places, options))
+            else:
+                run.online(account, retry or Retry(), _of(whose, places), options)
+        except _Stopped:
+            run.result.stopped = "asked to stop"
+        for found in run.bad.values():  # of mailboxes that were not compared
+            run.result.differences += found
     return run.result
+
+
+class _Stopped(Exception):
+    """Somebody asked to stop."""
 
 
 def _of(whose: str | None, places: list[Place]) -> list[Place]:
@@ -175,7 +185,23 @@ class _Verify:
     sample: int | None
     progress: Callable[[str, int], object] | None
     stopping: Callable[[], bool] | None
-    bad: dict[int, set[int]] = field(default_factory=dict)
+    bad: dict[int, list[Difference]] = field(default_factory=dict)
+    """What is not as it should be by the store alone, of mailboxes that are to be compared, by their numbers."""
+
+    def check(self) -> None:
+        """Raise _Stopped if somebody asked to stop."""
+        if self.stopping is not None and self.stopping():
+            raise _Stopped
+
+    def online(self, account: Account, retry: Retry, places: list[Place], options: Options) -> None:
+        """Check digests, and compare with the account."""
+        with Client(account, retry=retry) as client:
+            places = self.chosen(client, places, options)
+        self.offline(places)  # which may take longer than a server waits
+        with Client(account, retry=retry) as client:
+            for place in places:
+                if place.current:
+                    self.compare(client, place)
 
     def chosen(self, client: Client | None, places: list[Place], options: Options) -> list[Place]:
         """Return the mailboxes that this is about; note those that are not in the store, or nowhere."""
@@ -199,17 +225,18 @@ class _Verify:
         self.result.sampled = self.sample is not None
         for place in places:
             for number, entry in enumerate(self._chosen(place), 1):
-                if self.stopping is not None and self.stopping():
-                    return
+                self.check()
                 self.result.checked += 1
                 if self.progress is not None and number % 100 == 0:
                     self.progress(place.name, number)
                 what = self.store.check(place, entry)
                 if what is None:
                     continue
-                self.bad.setdefault(place.id, set()).add(entry.uid)
+                found = Difference(place.name, entry.uid, *what)
                 if self.result.account is None or entry.gone or not place.current:
-                    self.result.differences.append(Difference(place.name, entry.uid, *what))
+                    self.result.differences.append(found)
+                else:
+                    self.bad.setdefault(place.id, []).append(found)
 
     def _chosen(self, place: Place) -> Iterator[Entry]:
         if self.sample is None:
@@ -219,81 +246,120 @@ class _Verify:
 
     def compare(self, client: Client, place: Place) -> None:
         """Compare a mailbox with the account's, and repair it."""
+        found = self.bad.pop(place.id, [])
+        followed: dict[int, Change] = {}
         try:
-            self._compare(client, place)
+            there = self._compare(client, place, found, followed)
+            if self.repair:
+                self._mend(client, place, there, found, followed)
         except ArchiveError:
             raise
         except FastimapError as exc:
             self.result.failed[place.name] = str(exc)
+        finally:
+            self.result.differences += found
 
-    def _compare(self, client: Client, place: Place) -> None:
+    def _compare(self, client: Client, place: Place, found: list[Difference], followed: dict[int, Change]) -> UIDSet:
+        """Note what is different; return the messages that the account has."""
         selected = client.select(place.name, read_only=True)
         if selected.uid_validity != place.uid_validity:
             raise FastimapError("it has a new UIDVALIDITY: pull first")
-        there = client.search().uids if selected.exists else UIDSet()
+        there = listed(client, selected.exists)
         known = self.state.uids(place)
-        found: list[Difference] = [
-            Difference(place.name, uid, *(self.store.check(place, entry) or ("missing", "")))
-            for uid in sorted(self.bad.get(place.id, ()))
-            for entry in self.state.some(place, UIDSet(uid))
-            if not entry.gone
-        ]
-        excluded = place.mark is not None and bool(place.mark.rules)
-        if not excluded:
-            found += [Difference(place.name, uid, "not pulled") for uid in there - known]
-        bad = self.bad.get(place.id, set())
-        wanted = known & there
+        wanted = (known & there) - UIDSet(each.uid for each in found)
+        found += self._not_pulled(place, there - known)
         if self.sample is not None:
             wanted = UIDSet(random.sample([*wanted], min(self.sample, len(wanted))))
         items = ["FLAGS", "INTERNALDATE", "RFC822.SIZE", *items_about(client)]
         if self.octets:
             items.append("BODY.PEEK[]")
-        followed: dict[int, Change] = {}
+        left = UIDSet()
+        sizes = 0
         for chunk in wanted.chunks(_CHUNK):
             entries = {entry.uid: entry for entry in self.state.some(place, chunk)}
             for row in client.fetch_iter(chunk, *items):
-                if self.stopping is not None and self.stopping():
-                    return
-                entry = entries.get(row.uid or 0)
-                if entry is None or entry.uid in bad:
+                self.check()
+                entry = entries.pop(row.uid or 0, None)
+                if entry is None:
                     continue
-                self.result.compared += 1
-                date = None if row.internal_date is None else int(row.internal_date.timestamp())
-                if (
-                    row.body is not None
-                    and entry.digest
-                    and sha256(row.body, usedforsecurity=False).digest() != entry.digest
-                ):
-                    found.append(Difference(place.name, entry.uid, "octets", "the account has others"))
-                    continue
-                if row.size is not None and row.size != entry.size:
-                    detail = f"the account says {row.size} octets, the store has {entry.size}"
-                    found.append(Difference(place.name, entry.uid, "size", detail))
-                    continue
-                if date is not None and date != entry.date:
-                    found.append(Difference(place.name, entry.uid, "date", f"{date}, {entry.date} here"))
-                if (changed := _changed(row, entry)) is not None:
-                    found.append(Difference(place.name, entry.uid, *changed))
-                    flags = entry.flags if row.flags is None else flags_of(row)
-                    followed[entry.uid] = Change(entry.uid, flags, extra_of(row) or entry.extra)
+                lacks = _lacks(row, entry, items)
+                self.result.compared += not lacks
+                for what, detail in _differences(row, entry, lacks):
+                    if what == "size" and row.body is not None and entry.digest:
+                        sizes += 1
+                        continue
+                    found.append(Difference(place.name, entry.uid, what, detail))
+                    if what in _FOLLOWED:
+                        flags = entry.flags if row.flags is None else flags_of(row)
+                        followed[entry.uid] = Change(entry.uid, flags, extra_of(row) or entry.extra)
+            left |= UIDSet(entries)
+        self._note_sizes(place, sizes)
+        if left:
+            still = client.search(search.uid(left)).uids & left  # the others were expunged meanwhile
+            found += [Difference(place.name, uid, "not compared", LEFT_OUT) for uid in still]
+        return there
+
+    def _not_pulled(self, place: Place, missing: UIDSet) -> Iterator[Difference]:
+        """Yield what the account has and the store has not, but for what the rules of the last pull left out."""
+        mark, parked = place.mark, self.state.parked(place)
+        why = ""
+        if mark is None:
+            why = "the last pull did not come to its end: pull again"
+        elif mark.rules:
+            why = "it came after the last pull, whose rules may leave it out: pull again"
+            judged = UIDSet() if mark.uid_next is None else missing & UIDSet([range(1, mark.uid_next)])
+            judged -= UIDSet(parked)
+            missing -= judged
+            left_out = sum(mark.excluded.values())
+            if len(judged) > left_out and not self.store.shared:  # a range of UIDs has a mark of its own
+                detail = f"{len(judged)} messages are not here, and the last pull left out {left_out}: pull again"
+                yield Difference(place.name, 0, "not pulled", detail)
+        for uid in missing:
+            yield Difference(place.name, uid, "not pulled", parked.get(uid, why))
+
+    def _note_sizes(self, place: Place, wrong: int) -> None:
+        if wrong:
+            self.result.notes.append(
+                f"{place.name}: the server's RFC822.SIZE is wrong for {wrong} messages, whose octets are the same"
+            )
+
+    def _mend(
+        self, client: Client, place: Place, there: UIDSet, found: list[Difference], followed: dict[int, Change]
+    ) -> None:
+        """Have what the account has; note of the differences which are no more."""
+        if followed:
+            Copies(self.store, self.state, Meter(None, {}), place.account, None).follow(place, followed.values())
         anew: set[int] = set()
-        if self.repair:
-            if followed:
-                Copies(self.store, self.state, Meter(None, {}), place.account, None).follow(place, followed.values())
-            anew = self._fetch(client, place, UIDSet(each.uid for each in found if self._by_fetching(each)) & there)
-        for each in found:
-            done = each.uid in anew if self._by_fetching(each) else self.repair and each.what in _FOLLOWED
-            self.result.differences.append(Difference(each.mailbox, each.uid, each.what, each.detail, done))
+        same: set[int] = set()
+        wanted = [each for each in found if self._by_fetching(place, each)]
+        sizes = UIDSet(each.uid for each in wanted) - UIDSet(each.uid for each in wanted if each.what != "size")
+        try:
+            self._fetch(client, place, UIDSet(each.uid for each in wanted) & there, sizes, anew, same)
+        finally:
+            self._note_sizes(place, len(same))
+            found[:] = [
+                replace(each, repaired=each.what in _FOLLOWED or (each.uid in anew and self._by_fetching(place, each)))
+                for each in found
+                if each.what != "size" or each.uid not in same
+            ]
 
-    def _by_fetching(self, found: Difference) -> bool:
+    def _by_fetching(self, place: Place, found: Difference) -> bool:
         """Whether what is different is repaired by writing the message anew."""
-        return found.what not in _FOLLOWED and (found.what != "date" or self.store.replaces)
+        if found.what == "not pulled":
+            return place.mark is not None and not place.mark.rules
+        if found.what == "date":
+            return self.store.replaces
+        return found.what not in (*_FOLLOWED, "not compared")
 
-    def _fetch(self, client: Client, place: Place, uids: UIDSet) -> set[int]:
-        """Fetch messages anew; return those that are good now."""
-        done: set[int] = set()
+    def _fetch(self, client: Client, place: Place, uids: UIDSet, sizes: UIDSet, anew: set[int], same: set[int]) -> None:
+        """Fetch messages anew; note those that are good now.
+
+        :param sizes: those that are different by the server's RFC822.SIZE alone: where the octets are the same, nothing
+            is written.
+        """
         if not uids:
-            return done
+            return
+        digests = {entry.uid: entry.digest for entry in self.state.some(place, sizes)}
         # What is there is not to be kept, whatever its name says: what is written takes its place.
         was_dirty = place.dirty
         self.state.set_dirty(place, True)
@@ -301,19 +367,22 @@ class _Verify:
         self.store.begin(place, uids)
         try:
             for row in (row for rows in self.store.fetch(client, uids) for row in rows):
+                self.check()
                 message = self.store.message(row)
                 if message is None:
+                    continue
+                if message.digest and message.digest == digests.get(message.uid):
+                    same.add(message.uid)
                     continue
                 (where,) = self.store.write(place, [message])
                 uid, _, date, flags, digest, extra, _ = message
                 self.state.insert([(place.id, uid, message.size, date, flags, digest, where, extra)])
                 self.state.unpark(place, [uid])
-                done.add(uid)
-        except FastimapError:  # what has come is kept
+                anew.add(uid)
+        except (FastimapError, _Stopped):  # what has come is kept
             self._keep(place, dirty=was_dirty)
             raise
         self._keep(place, dirty=was_dirty)
-        return done
 
     def _keep(self, place: Place, *, dirty: bool) -> None:
         """Have what was written durable, and then noted."""
@@ -323,11 +392,34 @@ class _Verify:
         self.store.committed()
 
 
-def _changed(row: FetchedMessage, entry: Entry) -> tuple[str, str] | None:
-    """Return which of flags and labels the account has others of, and what; None: the same."""
-    if row.flags is not None and flags_of(row) != entry.flags:
-        return "flags", f"{flags_of(row)!r}, {entry.flags!r} here"
+def _lacks(row: FetchedMessage, entry: Entry, items: Iterable[str]) -> list[str]:
+    """Return the data items that are not there to be compared."""
+    octets = row.body is not None and bool(entry.digest)
+    has = {
+        "FLAGS": row.flags is not None,
+        "INTERNALDATE": row.internal_date is not None or entry.date is None,
+        "RFC822.SIZE": row.size is not None or octets,
+        "X-GM-LABELS": row.gmail_labels is not None,
+        "BODY.PEEK[]": octets or not entry.digest,
+    }
+    return [name for name in items if not has.get(name, True)]
+
+
+def _differences(row: FetchedMessage, entry: Entry, lacks: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield in what a message of the account is unlike the one in the store, and what of it can't be told."""
+    if row.body is not None and entry.digest and sha256(row.body, usedforsecurity=False).digest() != entry.digest:
+        yield "octets", "the account has others"
+        return
+    if row.size is not None and row.size != entry.size:
+        yield "size", f"the account says {row.size} octets, the store has {entry.size}"
+    date = seconds_of(row.internal_date)
+    if date is not None and date != entry.date:
+        yield "date", f"{date}, {entry.date} here"
     theirs, ours = split_extra(extra_of(row))[0], split_extra(entry.extra)[0]
-    if theirs is not None and theirs != (ours or []):
-        return "labels", f"{theirs}, {ours or []} here"
-    return None
+    if row.flags is not None and flags_of(row) != entry.flags:
+        yield "flags", f"{flags_of(row)!r}, {entry.flags!r} here"
+    elif theirs is not None and theirs != (ours or []):
+        yield "labels", f"{theirs}, {ours or []} here"
+    if lacks:
+        reasons = "; ".join(dict.fromkeys(defect.reason for defect in row.defects))
+        yield "not compared", f"{', '.join(lacks)}: {reasons or LEFT_OUT}".replace(".PEEK", "")

@@ -16,11 +16,11 @@ from ..model._shown import Record, fresh
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
-from .messages import date_of, extra_of, flags_of, items_about
+from .messages import date_of, extra_of, flags_of, has_condstore, items_about
 from .options import Options
 from .state import Entry, Mark, Place, State
 
-__all__ = ["Change", "Comparison", "compare", "flag_changes", "newest", "unchanged"]
+__all__ = ["Change", "Comparison", "compare", "flag_changes", "listed", "newest", "unchanged"]
 
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
@@ -108,10 +108,9 @@ def compare(
         quick = _by_qresync(client, name, place, mark, state, status)
         if quick is not None:
             return quick
-    condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-    selected = client.select(name, read_only=True, condstore=condstore)
+    selected = client.select(name, read_only=True, condstore=has_condstore(client))
     odd = place is not None and place.uid_validity == selected.uid_validity and _is_odd(place, selected)
-    there = _listed(client, selected)
+    there = listed(client, selected.exists)
     if options.store.uids is not None:
         there &= options.store.uids
     if place is not None and place.uid_validity != selected.uid_validity:
@@ -218,9 +217,11 @@ def _by_qresync(
     return found
 
 
-def _listed(client: Client, selected: SelectedMailbox) -> UIDSet:
-    """Return the UIDs of all messages; as many as the server says that there are."""
-    exists: int | None = selected.exists
+def listed(client: Client, exists: int | None) -> UIDSet:
+    """Return the UIDs of all messages of the selected mailbox; as many as the server says that there are.
+
+    Raises FastimapError where it lists others.
+    """
     for _ in range(_TRIES):
         if not exists:
             return UIDSet()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..model.message import FetchedMessage
@@ -12,9 +13,32 @@ from ..model.message import FetchedMessage
 if TYPE_CHECKING:
     from ..clients.blocking import Client
 
-__all__ = ["ITEMS", "date_of", "extra_of", "flags_of", "identifiers", "items_about", "made_extra", "split_extra"]
+__all__ = [
+    "ITEMS",
+    "LEFT_OUT",
+    "date_of",
+    "extra_of",
+    "flags_of",
+    "has_condstore",
+    "identifiers",
+    "items_about",
+    "made_extra",
+    "seconds_of",
+    "split_extra",
+]
 
 ITEMS = ("FLAGS", "INTERNALDATE", "BODY.PEEK[]")
+LEFT_OUT = "the server leaves it out of its answers"
+
+
+def has_condstore(client: Client) -> bool:
+    """Whether the server has mod-sequences: QRESYNC includes CONDSTORE (RFC 7162, section 3.2.3)."""
+    return client.session.has("CONDSTORE") or client.session.has("QRESYNC")
+
+
+def seconds_of(moment: datetime | None) -> int | None:
+    """Return an INTERNALDATE in seconds since 1970."""
+    return None if moment is None else int(moment.timestamp())
 
 
 def items_about(client: Client) -> tuple[str, ...]:

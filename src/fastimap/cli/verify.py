@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             name=options.name,
             progress=lambda name, done: show.progress(Progress(name, done, 0, 0, done, 0, 0.0)),
         )
-    code = exits.DONE if result.good else exits.NOT_ALL
+    code = exits.DONE if result.good else exits.NOT_ALL if result.stopped is None else exits.LIMIT
     if options.json:
         show.line("summary", code=code, **result.as_dict())
         return code
@@ -66,6 +66,10 @@ def run(options: argparse.Namespace) -> int:
         print(readable(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}"), file=sys.stderr)
     for name, error in result.failed.items():
         print(readable(f"{name}: {error}"), file=sys.stderr)
+    for note in result.notes:
+        print(readable(note), file=sys.stderr)
+    if result.stopped is not None:
+        print(f"stopped: {readable(result.stopped)}; run it again", file=sys.stderr)
     if result.not_in_store and not options.quiet:
         print(readable(f"not in the store: {', '.join(result.not_in_store)}"), file=sys.stderr)
     if not options.quiet or code != exits.DONE:
@@ -74,6 +78,7 @@ def run(options: argparse.Namespace) -> int:
         word = "all is well"
         if not result.good:
             word = counted(len(result.differences) - repaired, "difference")
+            word += ", stopped before the end" if result.stopped is not None else ""
             word += f", {counted(len(result.failed), 'mailbox')} not compared" if result.failed else ""
         word += f" ({repaired:,} repaired)" if repaired else ""
         sampled = " (a sample)" if result.sampled else ""

@@ -19,7 +19,8 @@ from ...search import SearchKey
 from ...sessions.alike import ID, message_id, message_id_of
 from ...sessions.pool import Pool
 from ...settings import Account
-from ..messages import flags_of
+from ..compare import listed
+from ..messages import LEFT_OUT, flags_of, has_condstore
 from ..names import levels_of
 from ..state import Entry, Place, State
 from ..stores.base import Store
@@ -40,8 +41,6 @@ __all__ = [
 
 _TOGETHER = 200
 _OCTETS = 1024 * 1024
-_TRIES = 5
-_LEFT_OUT = "the server leaves it out of its answers"
 
 
 @dataclass(slots=True)
@@ -202,8 +201,7 @@ class ServerSource(Source):
 
     def begin(self, box: Box) -> int:
         with self._lent() as client:
-            condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-            selected = client.select(box.handle, read_only=True, condstore=condstore)
+            selected = client.select(box.handle, read_only=True, condstore=has_condstore(client))
         if selected.uid_validity is None:
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
         self._box, self._uid_validity = box, selected.uid_validity
@@ -212,17 +210,8 @@ class ServerSource(Source):
         return selected.uid_validity
 
     def uids(self) -> UIDSet:
-        exists: int | None = self._exists
         with self._selected() as client:
-            for _ in range(_TRIES):
-                if not exists:
-                    return UIDSet()
-                found = client.search(search.all_).uids
-                client.noop()
-                exists = client.session.exists
-                if len(found) == exists:
-                    return found
-        raise FastimapError(f"the server says that there are {exists} messages, and lists {len(found)}")
+            return listed(client, self._exists)
 
     def wanted(self, uids: UIDSet, rules: Rules, excluded: dict[str, int]) -> UIDSet:
         keys: list[tuple[str, SearchKey]] = []
@@ -303,7 +292,7 @@ def annotations_of(client: Client, mailbox: Any) -> dict[str, bytes] | None:
 
 def _taken(row: FetchedMessage) -> Taken:
     assert row.uid is not None
-    reason = "" if row.body is not None else "; ".join(each.reason for each in row.defects) or _LEFT_OUT
+    reason = "" if row.body is not None else "; ".join(each.reason for each in row.defects) or LEFT_OUT
     return Taken(row.uid, row.body, flags_of(row), row.internal_date, reason)
 
 
