@@ -15,6 +15,7 @@ from ...sessions.alike import digest
 from ...sessions.retry import Attempts
 from ...settings import Account
 from ..errors import ArchiveError
+from ..messages import LEFT_OUT
 from ..options import most_deleted
 from ..report import MailboxReport, Report
 from .besides import annotated, granted
@@ -159,6 +160,7 @@ class Run:
         validity = source.begin(job.box)
         uids = source.uids()
         job.uids, report.found = uids, len(uids)
+        report.error = source.damage()
         if not self._open(job):
             assert options.dry_run
             self._would(source, job, source.wanted(uids, options.rules, report.excluded))
@@ -171,9 +173,9 @@ class Run:
         known = ledger.uids(pair)
         known &= uids
         report.present = len(known)
-        if parked := ledger.parked(pair):
-            ledger.unpark(pair, UIDSet(parked) - uids)
         todo = source.wanted(uids - known, options.rules, report.excluded)
+        if parked := ledger.parked(pair):
+            ledger.unpark(pair, UIDSet(parked) - todo)
         matched = self._match(source, job, todo, uids)
         todo -= matched
         job.gone = ledger.uids(pair) - uids
@@ -200,7 +202,7 @@ class Run:
             missing = todo - UIDSet(got)
             there = source.uids() & missing
             for uid in there:
-                ledger.park(pair, uid, "the source leaves it out of its answers")
+                ledger.park(pair, uid, LEFT_OUT)
             if gone := len(missing) - len(there):
                 report.excluded[_GONE] = gone
         ledger.set_mod_sequence(pair, source.mod_sequence)

@@ -7,6 +7,7 @@ import ipaddress
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 
 from ... import search
@@ -113,6 +114,10 @@ class Source:
     def uids(self) -> UIDSet:
         """Return the UIDs of all messages."""
         raise NotImplementedError
+
+    def damage(self) -> str | None:
+        """Return what of the present mailbox is there no more, so that not even its UIDs are known; None: nothing."""
+        return None
 
     def wanted(self, uids: UIDSet, rules: Rules, excluded: dict[str, int]) -> UIDSet:
         """Return the messages that the rules want; count the others by rule."""
@@ -379,6 +384,10 @@ class StoreSource(Source):
     def uids(self) -> UIDSet:
         return self.state.uids(self.place)
 
+    def damage(self) -> str | None:
+        found = [detail for _, detail in self.store.damage(self.place)]
+        return f"the store is damaged: {'; '.join(found)}" if found else None
+
     def wanted(self, uids: UIDSet, rules: Rules, excluded: dict[str, int]) -> UIDSet:
         if rules == Rules():
             return uids
@@ -400,19 +409,15 @@ class StoreSource(Source):
 
     def about(self, uids: UIDSet) -> Iterator[About]:
         for entry in self._entries(uids):
-            octets = self.octets(entry.uid) or b""
-            found = message_id_of(octets)
-            yield About(entry.uid, entry.size, found, entry.flags.rstrip(), _moment(entry.date))
+            octets, reason = self._read(entry)
+            found = message_id_of(octets or b"")
+            yield About(entry.uid, entry.size, found, entry.flags.rstrip(), _moment(entry.date), reason)
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         taken: list[Taken] = []
         size = 0
         for entry in self._entries(uids):
-            try:
-                octets: bytes | None = self.store.read(self.place, entry)
-                reason = ""
-            except LookupError as exc:
-                octets, reason = None, f"the store has it no more: {exc}"
+            octets, reason = self._read(entry)
             taken.append(Taken(entry.uid, octets, entry.flags.rstrip(), _moment(entry.date), reason))
             size += len(octets or b"")
             if len(taken) >= _TOGETHER or size >= _OCTETS:
@@ -422,12 +427,18 @@ class StoreSource(Source):
             yield taken
 
     def octets(self, uid: int) -> bytes | None:
-        for entry in self._entries(UIDSet(uid)):
-            try:
-                return self.store.read(self.place, entry)
-            except LookupError:
-                return None
-        return None
+        return next((self._read(entry)[0] for entry in self._entries(UIDSet(uid))), None)
+
+    def _read(self, entry: Entry) -> tuple[bytes | None, str]:
+        """Return the octets that were pulled; or None, and why they can't be had."""
+        try:
+            octets = self.store.read(self.place, entry)
+        except (LookupError, OSError) as exc:
+            reason = str(exc).strip("'\"")
+            return None, f"the store has it no more: {reason}"
+        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
+            return None, "the store's copy is damaged: verify it, with --repair where the account still has the message"
+        return octets, ""
 
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
         for entry in self._entries(uids):

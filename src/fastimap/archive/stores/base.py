@@ -214,8 +214,8 @@ class Store:
         """Whether it holds so much that it is to be made durable."""
         return False
 
-    def damage(self) -> Iterable[tuple[str, str]]:
-        """Return what is missing of the store as a whole: mailboxes, and what of them."""
+    def damage(self, place: Place | None = None) -> Iterable[tuple[str, str]]:
+        """Return what is missing of the store as a whole, or of one mailbox: mailboxes, and what of them."""
         return ()
 
     def sync(self) -> None:

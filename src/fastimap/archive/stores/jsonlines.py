@@ -56,7 +56,7 @@ class JSONLines(AppendingStore):
             line += piece
         try:
             return octets_of(json.loads(line.decode("utf-8", "surrogatepass")))
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
@@ -94,26 +94,30 @@ class JSONLinesZstd(JSONLines):
         return packed
 
     def _unpacked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        decompressor = _zstd()[1]()
+        _, decompressor_of, error = _zstd()
+        decompressor = decompressor_of()
         for piece in pieces:
-            yield decompressor.decompress(piece)
+            try:
+                yield decompressor.decompress(piece)
+            except error as exc:
+                raise LookupError(f"not to be decompressed: {exc}") from None
             if decompressor.eof:
                 return
 
 
-def _zstd() -> tuple[Any, Any]:
-    """Return a function that compresses, and one that makes a decompressor of one frame."""
+def _zstd() -> tuple[Any, Any, Any]:
+    """Return a function that compresses, one that makes a decompressor of one frame, and what that raises."""
     try:
         from compression import zstd
 
-        return zstd.compress, zstd.ZstdDecompressor
+        return zstd.compress, zstd.ZstdDecompressor, zstd.ZstdError
     except ImportError:
         pass
     try:
         import zstandard
     except ImportError:
         raise ValueError("the format jsonl.zst needs Python 3.14, or: pip install zstandard") from None
-    return zstandard.ZstdCompressor().compress, lambda: zstandard.ZstdDecompressor().decompressobj()
+    return zstandard.ZstdCompressor().compress, zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
 
 
 def _name(place: Place, uid: int) -> dict[str, Any]:

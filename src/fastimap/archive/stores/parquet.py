@@ -327,11 +327,11 @@ class Parquet(Store):
             for row in batch.to_pylist():
                 self._alter(state, number, row)
 
-    def damage(self) -> Iterable[tuple[str, str]]:
+    def damage(self, place: Place | None = None) -> Iterable[tuple[str, str]]:
         assert isinstance(self.state, ShardState)
-        for number in [*self.state.waiting]:
+        for number in [*self.state.waiting] if place is None else [place.id]:
             self.state.need(number)
-        return self._damage
+        return [each for each in self._damage if place is None or each[0] == place.name]
 
     def _alter(self, state: ShardState, mailbox: int, row: dict[str, Any]) -> None:
         found = state.db.execute(
