@@ -245,15 +245,19 @@ class Ledger(Transactions):
         self.begin()
         self.db.executemany("DELETE FROM message WHERE pair = ? AND uid = ?", ((pair.id, uid) for uid in uids))
 
-    def park(self, pair: Pair, uid: int, reason: str) -> None:
-        """Note that a message could not be sent."""
+    def park(self, pair: Pair, uid: int, reason: str, *, doubtful: bool = False) -> None:
+        """Note that a message could not be sent.
+
+        :param doubtful: nobody knows whether it was sent: its intent stays.
+        """
         self.begin()
         self.db.execute(
             "INSERT INTO parked (pair, uid, reason) VALUES (?, ?, ?) "
             "ON CONFLICT (pair, uid) DO UPDATE SET reason = excluded.reason, attempts = attempts + 1",
             (pair.id, uid, reason),
         )
-        self.db.execute("DELETE FROM intent WHERE pair = ? AND uid = ?", (pair.id, uid))
+        if not doubtful:
+            self.db.execute("DELETE FROM intent WHERE pair = ? AND uid = ?", (pair.id, uid))
 
     def parked(self, pair: Pair) -> dict[int, str]:
         """Return the messages that could not be sent, with the reasons."""

@@ -270,7 +270,7 @@ class Run:
         wanted = todo | (unplaced & uids)
         # What was being sent, and is gone at the source by now, is known by what was noted of it.
         noted = {uid: intent for uid, intent in intents.items() if uid not in uids}
-        done = UIDSet()
+        done = doubtful = UIDSet()
 
         def digest_of(uid: int) -> bytes | None:
             if uid in noted:
@@ -306,9 +306,11 @@ class Run:
                 continue
             if there is not None:
                 like = {uid: others[uid] for uid in left if uid in others}
-                done |= self.sender.doubtful(job, like, there, intents)
+                doubtful = self.sender.doubtful(job, like, there, intents)
+                done |= doubtful
         if not self.options.dry_run:
-            ledger.forget_intents(pair, intents)
+            # What a rule leaves out now was not looked for, and what is in doubt still is.
+            ledger.forget_intents(pair, UIDSet(intents) - (uids - todo) - doubtful)
             ledger.commit()
         return done
 

@@ -334,7 +334,7 @@ class Sender:
             like = there.like(about.message_id, intents[uid].uid_next)
             if like and self.options.on_doubt == "report":
                 reason = f"perhaps it is there as UID {like[0]}, changed by the server: a run was cut as it was sent"
-                self.ledger.park(job.known, uid, reason)
+                self.ledger.park(job.known, uid, reason, doubtful=True)
                 doubtful.append(uid)
         return UIDSet(doubtful)
 
