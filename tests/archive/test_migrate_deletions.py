@@ -116,3 +116,24 @@ def test_what_moves_while_it_runs_to_a_mailbox_that_was_looked_at(mail: Mail, ot
     assert kept(other) == before
     assert both(**DELETE).deleted == 1
     assert kept(other) == kept(mail)
+
+
+def test_a_mailbox_that_is_gone_holds_back_until_somebody_says_that_it_is_right(
+    mail: Mail, other: Mail, both: Any
+) -> None:
+    """As one that the server does not list for once, and to which messages were moved."""
+    move(mail, "2:3", "INBOX", "Archive")
+    mail.client.delete_mailbox("Archive")
+    before = kept(other)
+    for dry_run in (True, False):
+        report = both(dry_run=dry_run, **DELETE)
+        assert (report.deleted, report.held_back) == (0, "nothing was deleted: Archive is gone")
+        assert "the source has Archive no more; Archive stays at the destination" in report.notes
+    assert kept(other) == before
+    assert both(dry_run=True, exclude=["Archive"], **DELETE).deleted == 2
+    report = both(max_delete=2, **DELETE)
+    assert (report.deleted, report.held_back) == (2, None)
+    mail.expunge("INBOX", [4])
+    report = both(**DELETE)
+    assert (report.deleted, report.held_back, report.notes) == (1, None, [])
+    assert len(kept(other)["INBOX"]) == 2

@@ -169,6 +169,14 @@ class Ledger(Transactions):
         )
         return dict(self.db.execute(query, (source, destination)))
 
+    def leave(self, source: str, destination: str, names: Iterable[str]) -> None:
+        """Note that a source has mailboxes no more."""
+        self.begin()
+        self.db.executemany(
+            "UPDATE pair SET current = 0 WHERE source = ? AND destination = ? AND source_name = ?",
+            ((source, destination, name) for name in names),
+        )
+
     # Messages.
 
     def uids(self, pair: Pair) -> UIDSet:

@@ -49,6 +49,8 @@ class Run:
         self.sender: Sender = Sender(account, options, ledger, name, self.watch)
         self.report: Report = Report(store=name, dry_run=options.dry_run)
         self.lost: ConnectionLost | None = None
+        self.former: list[str] = []
+        """Mailboxes that the source had, and has no more."""
 
     # The whole.
 
@@ -111,8 +113,13 @@ class Run:
             jobs.append(Job(box, name, found if found is not None and found.is_selectable else None, report))
         here = {box.name for box in boxes}
         for former, name in sorted(self.ledger.mailboxes(source.name, self.name).items()):
-            if former not in here and name in infos:
+            if former in here:
+                continue
+            if name in infos:
                 self.report.notes.append(f"the source has {former} no more; {name} stays at the destination")
+            named = self.options.mailboxes is None or former in self.options.mailboxes
+            if named and former not in self.options.exclude:
+                self.former.append(former)
         return jobs
 
     def _chosen(self, boxes: list[Box]) -> list[Box]:
@@ -365,7 +372,8 @@ class Run:
             except FastimapError as exc:
                 job.report.error = f"not deleted there: {exc}"
                 if isinstance(exc, ConnectionLost):
-                    break
+                    return
+        self.ledger.leave(source.name, self.name, self.former)
 
     def _delete(self, job: Job) -> None:
         assert job.pair is not None
@@ -392,6 +400,7 @@ class Run:
         if undone:
             return f"{moved}: {undone[0]}" + (f" (and {len(undone) - 1} more)" if len(undone) > 1 else "")
         odd = [f"{job.box.name} had {len(job.gone)} messages, and is empty now" for job in gone if not job.report.found]
+        odd += [f"{name} is gone" for name in self.former]
         count = sum(len(job.gone) for job in gone)
         total = self.ledger.total(source.name, self.name)
         most = most_deleted(self.options.max_delete, total)
