@@ -182,7 +182,7 @@ def test_what_the_program_says_of_it(
     archive.pull(mail.account, tmp_path)
     verify = archive.verify
     monkeypatch.setattr(archive, "verify", lambda *args, **options: verify(*args, stopping=lambda: True, **options))
-    parsed = cli.parser("verify").parse_args(["verify", str(tmp_path)])
+    parsed = cli.command_parser("verify").parse_args([str(tmp_path)])
     assert parsed.run(parsed) == 13
     said = capsys.readouterr()
     assert said.err == "stopped: asked to stop; run it again\n"

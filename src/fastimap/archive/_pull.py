@@ -31,7 +31,7 @@ from .guards import Guards
 from .identity import check_server, fits
 from .jobs import Gone, Job
 from .matching import Candidates, Match, returned
-from .messages import LEFT_OUT, date_of
+from .messages import LEFT_OUT, date_of, has_condstore
 from .opening import opened
 from .options import Options, as_names
 from .report import MailboxReport, Progress, Report
@@ -266,7 +266,7 @@ class _Pull:
         known = {place.name: place for place in self.state.places(self.name)}
         with self._lent() as client:
             self.connected = True
-            status_items = (*_STATUS, "HIGHESTMODSEQ") if _condstore(client) else _STATUS
+            status_items = (*_STATUS, "HIGHESTMODSEQ") if has_condstore(client) else _STATUS
             at_once = bool(known) and client.session.has("LIST-STATUS")
             infos = client.list_mailboxes(status=status_items if at_once else ())
             wanted = chosen(client, infos, self.options, self.report)
@@ -773,7 +773,3 @@ def _examine(client: Client, name: str, uid_validity: int) -> None:
         client.select(name, read_only=True)
     if client.session.uid_validity != uid_validity:
         raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
-
-
-def _condstore(client: Client) -> bool:
-    return client.session.has("CONDSTORE") or client.session.has("QRESYNC")

@@ -22,7 +22,7 @@ from .choosing import chosen, folded
 from .compare import Change, listed
 from .copies import Copies
 from .errors import ArchiveError
-from .messages import LEFT_OUT, extra_of, flags_of, items_about, seconds_of, split_extra
+from .messages import LEFT_OUT, date_of, extra_of, flags_of, items_about, split_extra
 from .opening import opened
 from .options import Options, as_names
 from .report import Report
@@ -412,7 +412,7 @@ def _differences(row: FetchedMessage, entry: Entry, lacks: list[str]) -> Iterato
         return
     if row.size is not None and row.size != entry.size:
         yield "size", f"the account says {row.size} octets, the store has {entry.size}"
-    date = seconds_of(row.internal_date)
+    date = date_of(row)
     if date is not None and date != entry.date:
         yield "date", f"{date}, {entry.date} here"
     theirs, ours = split_extra(extra_of(row))[0], split_extra(entry.extra)[0]

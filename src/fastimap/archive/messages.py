@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..model.message import FetchedMessage
@@ -23,7 +22,6 @@ __all__ = [
     "identifiers",
     "items_about",
     "made_extra",
-    "seconds_of",
     "split_extra",
 ]
 
@@ -34,11 +32,6 @@ LEFT_OUT = "the server leaves it out of its answers"
 def has_condstore(client: Client) -> bool:
     """Whether the server has mod-sequences: QRESYNC includes CONDSTORE (RFC 7162, section 3.2.3)."""
     return client.session.has("CONDSTORE") or client.session.has("QRESYNC")
-
-
-def seconds_of(moment: datetime | None) -> int | None:
-    """Return an INTERNALDATE in seconds since 1970."""
-    return None if moment is None else int(moment.timestamp())
 
 
 def items_about(client: Client) -> tuple[str, ...]:

@@ -436,7 +436,7 @@ class StoreSource(Source):
         except (LookupError, OSError) as exc:
             reason = str(exc).strip("'\"")
             return None, f"the store has it no more: {reason}"
-        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
+        if entry.digest and sha256(octets, usedforsecurity=False).digest() != entry.digest:
             return None, "the store's copy is damaged: verify it, with --repair where the account still has the message"
         return octets, ""
 

@@ -17,7 +17,7 @@ from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
 from ..locks import locked
-from ..messages import ITEMS, extra_of, flags_of, items_about
+from ..messages import ITEMS, date_of, extra_of, flags_of, items_about
 from ..names import levels_of
 from ..state import STATE_FILE, Entry, Place, State
 from ..system import O_CLOEXEC
@@ -53,9 +53,7 @@ class Message(NamedTuple):
 
 def made_message(row: FetchedMessage, octets: bytes, digest: bytes) -> Message:
     """Return a message that was fetched."""
-    moment = row.internal_date
-    date = None if moment is None else int(moment.timestamp())
-    return Message(row.uid, octets, date, flags_of(row), digest, extra_of(row), row)
+    return Message(row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row), row)
 
 
 class Store:

@@ -18,7 +18,7 @@ from ...model.sequence_set import UIDSet
 from ..errors import StoreError, StoreInUse
 from ..filesystems import Files
 from ..locks import locked
-from ..messages import ITEMS, made_extra, split_extra
+from ..messages import ITEMS, has_condstore, made_extra, split_extra
 from ..names import file_key
 from ..shard_rows import Index, about, changes_table, put_table, rows_moved
 from ..shard_state import ShardState
@@ -356,10 +356,9 @@ class Parquet(Store):
         return not self._text or self._body
 
     def items(self, client: Client) -> tuple[str, ...]:
-        condstore = client.session.has("CONDSTORE") or client.session.has("QRESYNC")
         headers = (header_item(self._headers, "BODY.PEEK"),) if self._headers else ()
         others = super().items(client)
-        wanted = (*_ALWAYS, *(("MODSEQ",) if condstore else ()), *headers)
+        wanted = (*_ALWAYS, *(("MODSEQ",) if has_condstore(client) else ()), *headers)
         return (*wanted, *(item for item in others if self._body or item not in ITEMS))
 
     def message(self, row: FetchedMessage) -> Message | None:
