@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fastimap import Account, Client, archive
+from fastimap.archive.compare import compare
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message, stored
@@ -124,6 +125,33 @@ def test_nothing_is_deleted_while_messages_can_not_be_fetched(tmp_path: Path) ->
         broken.clear()
         report = archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
         assert (report.complete, report.written, report.deleted) == (True, 1, 1)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_nothing_is_deleted_that_moved_while_it_was_looked_for(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    mail.fill("a", 1, create=True)
+    mail.fill("b", 2, create=True)
+    pulled(mail, tmp_path)
+    mail.fill("a", 1)
+    mail.fill("b", 1)
+
+    def late(client: Client, name: Any, *arguments: Any) -> Any:
+        if name.name == "b":  # a was looked at
+            mail.client.select("b")
+            mail.client.move("1", "a")
+            mail.client.unselect()
+        return compare(client, name, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive._pull.compare", late)
+        report = pulled(mail, tmp_path, deleted="delete", max_delete="100%", dry_run=dry_run)
+    assert (report.deleted, report.mailboxes["b"].gone) == (0, 1)
+    assert "a has other messages since it was looked at" in str(report.held_back)
+    report = pulled(mail, tmp_path, deleted="delete", max_delete="100%")
+    assert (report.complete, report.mailboxes["a"].moved, report.deleted) == (True, 1, 0)
+    assert stored(tmp_path) == mail.all()
 
 
 def test_what_a_rule_leaves_out_where_it_is_now_is_not_deleted(mail: Mail, tmp_path: Path) -> None:

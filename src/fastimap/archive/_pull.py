@@ -218,7 +218,7 @@ class _Pull:
                 for job in jobs:
                     if not job.done:
                         self._attempt(job)
-                self._dispose()
+                self._dispose(jobs)
                 if not self.options.dry_run and self.adoption is not None and report.complete:
                     self.state.begin()
                     self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
@@ -728,10 +728,12 @@ class _Pull:
 
     # What the server has no more.
 
-    def _dispose(self) -> None:
+    def _dispose(self, jobs: list[Job]) -> None:
         """Deal with messages that are gone, all together: the guards look at the whole."""
         report, wanted = self.report, self.options.deleted
         count, why = self.guards.look(report)
+        if why is None and count and wanted != "keep":
+            why = self._grown(jobs)
         if why is not None:
             report.held_back = why
             return
@@ -747,6 +749,24 @@ class _Pull:
             elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
                 self._set_mark(gone.job)
         self.state.commit()
+
+    def _grown(self, jobs: list[Job]) -> str | None:
+        """Return why nothing is to be deleted where a mailbox has others since it was looked at; None: none has."""
+        with self._lent() as client:
+            with client.pipeline() as pipeline:
+                pending = [(job, pipeline.mailbox_status(job.info, "UIDNEXT")) for job in jobs]
+            for job, answer in pending:
+                seen = job.status if job.comparison is None else job.comparison.selected
+                try:
+                    now = answer.result().uid_next
+                except CommandError:  # the mailbox could be looked at, which is more
+                    continue
+                if seen is None or (now or 0) > (seen.uid_next or 0):
+                    return (
+                        f"nothing was deleted: {job.name} has other messages since it was looked at, and what is gone "
+                        "may be there; the next run sees to it"
+                    )
+        return None
 
 
 def _adoption(options: Options, state: State) -> Adoption | None:

@@ -51,8 +51,8 @@ def ended(report: Report, options: argparse.Namespace, show: Show, words: Words)
         for note in report.notes:
             print(readable(note), file=sys.stderr)
         if report.held_back:
-            what = "run it again" if report.failed or report.parked else "see --max-delete"
-            print(f"{readable(report.held_back)}; {what}", file=sys.stderr)
+            by_itself = report.failed or report.parked or "the next run" in report.held_back
+            print(f"{readable(report.held_back)}{'' if by_itself else '; see --max-delete'}", file=sys.stderr)
         if report.stopped:
             when = f"; go on at {report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.go_on_at else "; run it again"
             print(f"stopped: {readable(report.stopped)}{when}", file=sys.stderr)
