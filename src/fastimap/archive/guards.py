@@ -54,11 +54,11 @@ class Guards:
 
     def _unseen(self, report: Report) -> list[str]:
         """Return where messages may be by now that are gone from where they were."""
-        failed = [name for name, each in report.mailboxes.items() if each.error is not None]
-        parked = [place.name for place in self._state.places(self._account) if self._state.parked(place)]
-        found = [f"{' and '.join(failed)} failed"] if failed else []
-        found += [f"messages of {' and '.join(parked)} could not be fetched"] if parked else []
-        return [f"{each}, and what is gone may be there" for each in found]
+        found = [f"{name} failed" for name, each in report.mailboxes.items() if each.error is not None]
+        places = self._state.places(self._account)
+        found += [f"messages of {place.name} could not be fetched" for place in places if self._state.parked(place)]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        return [f"{found[0]}{more}, and what is gone may be there"] if found else []
 
     def _would_be(self, gone: Gone) -> int:
         """Return how many messages the mailbox has now, or would have after what a dry run would do."""
