@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message, stored
 from tests.support.odd import odd
 
-KINDS = sorted({*FORMATS} - {"jsonl.zst"})
+KINDS = sorted({*FORMATS} - {"jsonl.zst", "parquet"})
 
 
 def pulled(mail: Mail, root: Path, kind: str = "maildir", **options: Any) -> archive.Report:
@@ -49,21 +51,106 @@ def copies(root: Path, kind: str) -> int:
 def test_a_mailbox_that_was_away(mail: Mail, tmp_path: Path, kind: str, deleted: Any) -> None:
     """One that was shared, say, and is again: UIDVALIDITY and UIDs are what they were."""
     mail.fill("a", 3, create=True)
-    assert pulled(mail, tmp_path, kind).written == 3
+    mail.fill("INBOX", 1)
+    assert pulled(mail, tmp_path, kind).written == 4
     there = home(mail, "a")
     there.rename(there.with_name("away"))
     assert pulled(mail, tmp_path, kind, deleted=deleted, max_delete=10).mailboxes["a"].gone == 3
     there.with_name("away").rename(there)
+    mail.fill("INBOX", 1)
     report = pulled(mail, tmp_path, kind)
-    assert (report.complete, report.found) == (True, 3)
-    if kind != "parquet":  # which has them anew
-        assert (report.written, report.mailboxes["a"].moved) == (0, 0)
-        assert copies(tmp_path, kind) == 3
+    assert (report.complete, report.found) == (True, 5)
+    assert (report.written, report.mailboxes["a"].moved) == (1, 0)
+    assert copies(tmp_path, kind) == 5
     assert stored(tmp_path) == mail.all()
     assert archive.verify(tmp_path, mail.account, octets=True).good
     if kind == "maildir":
         assert [path.name.rpartition(",")[2] for path in (tmp_path / "a" / "cur").iterdir()] == [""] * 3
     assert pulled(mail, tmp_path, kind).written == 0
+
+
+@pytest.fixture
+def one_validity() -> Iterator[Account]:
+    """A server that gives each mailbox the same UIDVALIDITY; two have the same UIDs, sizes and dates."""
+    with IMAPServer(users={"me": "secret"}) as server:
+        for name, first in (("a", 10), ("b", 20)):
+            server.create(name)
+            for number in range(first, first + 3):
+                server.append(name, message(number), internal_date=datetime(2024, 1, 1, tzinfo=UTC))
+        server.append("INBOX", message(1))
+        with odd(server, says=lambda line: re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 7", line)) as port:
+            yield Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("how", ["renamed", "made anew"])
+def test_a_mailbox_under_the_name_of_one_that_was_kept(
+    one_validity: Account, tmp_path: Path, kind: str, how: str
+) -> None:
+    """What was kept stays, and is not taken for what has its UIDs now."""
+    archive.pull(one_validity, store_at(tmp_path, kind))
+    kept = stored(tmp_path)["a"]
+    with Client(one_validity) as client:
+        client.delete_mailbox("a")
+        archive.pull(one_validity, store_at(tmp_path, kind))
+        if how == "renamed":
+            client.rename_mailbox("b", "a")
+        else:
+            client.create_mailbox("a")
+            for number in range(30, 33):
+                client.append("a", message(number))
+    for _ in range(2):
+        report = archive.pull(one_validity, store_at(tmp_path, kind))
+        assert "UIDs mean other messages now" in str(report.mailboxes["a"].error)
+        assert stored(tmp_path, gone=None)["a"] == kept
+    assert archive.verify(tmp_path).good
+
+
+def test_an_empty_mailbox_that_is_renamed_filled_and_renamed_back(mail: Mail, tmp_path: Path) -> None:
+    """RENAME keeps UIDVALIDITY, and without MAILBOXID nothing tells that it is the same."""
+
+    def says(line: bytes) -> bytes:
+        line = line.replace(b" OBJECTID", b"") if b"CAPABILITY" in line else line
+        return re.sub(rb"\* OK \[MAILBOXID.*", b"* OK hi\r", line)
+
+    server: Any = mail.server  # it has a host and a port
+    with odd(server, says=says) as port:
+        account = mail.account.__replace__(port=port)
+        mail.client.create_mailbox("a")
+        for old, new in (("a", "b"), ("b", "a"), ("a", "b")):
+            assert archive.pull(account, tmp_path).complete
+            mail.client.rename_mailbox(old, new)
+            mail.fill(new, 2)
+        assert archive.pull(account, tmp_path).complete
+    assert {name: found for name, found in stored(tmp_path).items() if found} == {
+        name: found for name, found in mail.all().items() if found
+    }
+
+
+@pytest.mark.parametrize("kind", ["maildir", "mbox", "jsonl"])
+@pytest.mark.parametrize("wrong", ["RFC822.SIZE", "INTERNALDATE"])
+def test_a_mailbox_that_was_away_on_a_server_that_is_wrong(
+    one_validity: Account, tmp_path: Path, kind: str, wrong: str
+) -> None:
+    """About sizes or dates: that the messages are the same is told by their octets."""
+    hidden: list[bool] = []
+
+    def says(line: bytes) -> bytes:
+        if hidden and b'"/" a' in line.replace(b'"a"', b"a"):
+            return b""
+        line = re.sub(rb"RFC822.SIZE (\d+)", rb"RFC822.SIZE 7\1", line) if wrong == "RFC822.SIZE" else line
+        return re.sub(rb'INTERNALDATE "..', b'INTERNALDATE "0%d' % (2 + len(hidden)), line) if wrong[0] == "I" else line
+
+    server: Any = one_validity  # it has a host and a port
+    with odd(server, says=says) as port:
+        account = one_validity.__replace__(port=port)
+        archive.pull(account, store_at(tmp_path, kind))
+        hidden.append(True)
+        assert archive.pull(account, store_at(tmp_path, kind)).mailboxes["a"].gone == 3
+        hidden.clear()
+        report = archive.pull(account, store_at(tmp_path, kind))
+        assert (report.complete, report.written) == (True, 0)
+        assert copies(tmp_path, kind) == 7
 
 
 def test_what_was_away_and_is_not_in_the_store_any_more_is_fetched(mail: Mail, tmp_path: Path) -> None:
@@ -151,6 +238,67 @@ def test_nothing_is_deleted_that_moved_while_it_was_looked_for(
     assert "a has other messages since it was looked at" in str(report.held_back)
     report = pulled(mail, tmp_path, deleted="delete", max_delete="100%")
     assert (report.complete, report.mailboxes["a"].moved, report.deleted) == (True, 1, 0)
+    assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("named", ["work", "nowhere"])
+def test_a_mailbox_that_is_not_there_holds_nothing_back(mail: Mail, tmp_path: Path, named: str) -> None:
+    """One that was named, and is gone, or never was."""
+    mail.fill("work", 3, create=True)
+    mail.fill("INBOX", 3)
+    pulled(mail, tmp_path)
+    mail.expunge("INBOX", [1])
+    if named == "work":
+        mail.client.delete_mailbox("work")
+    report = pulled(mail, tmp_path, mailboxes=["INBOX", named], deleted="delete", max_delete="100%")
+    assert (report.deleted, report.held_back) == (4 if named == "work" else 1, None)
+
+
+@pytest.mark.parametrize("how", ["mailbox deleted", "mailbox left out", "message expunged"])
+def test_what_is_parked_elsewhere_holds_nothing_back(tmp_path: Path, how: str) -> None:
+    selected = [b""]
+
+    def hears(line: bytes) -> bytes:
+        selected.extend([line] if b"EXAMINE" in line else [])
+        if b"BODY" not in line or b"old" not in selected[-1]:
+            return line
+        return line.replace(b"UID FETCH 1:3", b"UID FETCH 1,3").replace(b"UID FETCH 2 ", b"UID FETCH 99 ")
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("old")
+        for number in range(3):
+            server.append("old", message(number))
+            server.append("INBOX", message(10 + number))
+        assert archive.pull(account, tmp_path).parked == 1
+        server.expunge("INBOX", [1])
+        if how == "message expunged":
+            server.expunge("old", [2])
+        elif how == "mailbox deleted":
+            with Client(account) as client:
+                client.delete_mailbox("old")
+        exclude = ["old"] if how == "mailbox left out" else []
+        count = 3 if how == "mailbox deleted" else 1
+        for dry_run in (True, False):
+            report = archive.pull(
+                account, tmp_path, exclude=exclude, deleted="delete", max_delete="100%", dry_run=dry_run
+            )
+            assert (report.deleted, report.held_back) == (count, None)
+
+
+def test_what_a_rule_left_out_in_the_run_before_is_not_deleted(mail: Mail, tmp_path: Path) -> None:
+    """The mailbox that it is in by now is as that run left it, and need not be looked at but for this."""
+    mail.fill("INBOX", 4)
+    mail.fill("a", 3, create=True)
+    pulled(mail, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move("1", "a")
+    mail.fill("a", 2)
+    rules: dict[str, Any] = {"limit": 2, "deleted": "delete", "max_delete": "100%"}
+    assert pulled(mail, tmp_path, mailboxes=["a"], **rules).mailboxes["a"].excluded == {"limit": 1}
+    for dry_run in (True, False):
+        report = pulled(mail, tmp_path, **rules, dry_run=dry_run)
+        assert (report.deleted, report.mailboxes["a"].moved) == (0, 1)
     assert stored(tmp_path) == mail.all()
 
 
@@ -376,6 +524,51 @@ def test_a_state_that_is_lost_after_a_mailbox_was_renamed(mail: Mail, tmp_path: 
     assert (report.complete, report.written) == (True, 0)
     assert len([*tmp_path.rglob("cur/*")]) == 3
     assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("then", ["old", "new", "newer"])
+@pytest.mark.parametrize("moved", [0, 2, 4])
+def test_a_rename_that_was_cut_short_comes_to_its_end(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int, then: str
+) -> None:
+    """Whatever the server calls the mailbox by then."""
+    mail.fill("old", 4, create=True)
+    pulled(mail, tmp_path)
+    mail.client.rename_mailbox("old", "new")
+    done = iter(range(moved))
+    rename = os.rename
+
+    def die(*arguments: Any, **options: Any) -> None:
+        if next(done, None) is None:
+            raise KeyboardInterrupt
+        rename(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.rename", die)
+        with contextlib.suppress(KeyboardInterrupt):
+            pulled(mail, tmp_path)
+    if then != "new":
+        mail.client.rename_mailbox("new", then)
+    report = pulled(mail, tmp_path)
+    assert (report.complete, report.written) == (True, 0)
+    assert stored(tmp_path) == mail.all()
+    assert {path.parts[-3] for path in tmp_path.rglob("cur/*")} == {then if then != "new" else "%6Eew"}
+    assert archive.verify(tmp_path, mail.account, octets=True).good
+
+
+@pytest.mark.parametrize("kind", ["maildir", "jsonl"])
+def test_a_dry_run_on_a_mailbox_that_was_renamed(mail: Mail, tmp_path: Path, kind: str) -> None:
+    mail.fill("old", 4, create=True)
+    mail.client.create_mailbox("other")
+    pulled(mail, tmp_path, kind)
+    mail.client.select("old")
+    mail.client.move("1", "other")
+    mail.client.unselect()
+    mail.client.rename_mailbox("old", "fresh")
+    for dry_run in (True, False):
+        report = pulled(mail, tmp_path, kind, dry_run=dry_run)
+        assert (report.written, report.mailboxes["other"].moved, report.mailboxes["fresh"].present) == (0, 1, 3)
 
 
 def test_a_dry_run_on_a_maildir_plus_plus(mail: Mail, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from .. import search as keys
 from ..clients.blocking import Client
 from ..errors import CommandError, ConnectionLost, FastimapError
-from ..model.message import FetchedMessage
+from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
 from ..search import SearchKey
@@ -213,6 +213,8 @@ class _Pull:
             self.pool = pool
             try:
                 self._check()
+                if not self.options.dry_run:
+                    self.copies.renamed()
                 jobs = self._plan()
                 self._look(jobs)
                 for job in jobs:
@@ -264,6 +266,12 @@ class _Pull:
 
     def _plan(self) -> list[Job]:
         known = {place.name: place for place in self.state.places(self.name)}
+        former = {
+            (place.name, place.uid_validity): place
+            for place in self.state.places(self.name, former=True)
+            if not place.current
+        }
+        back = {name for name, _ in former}
         with self._lent() as client:
             self.connected = True
             status_items = (*_STATUS, "HIGHESTMODSEQ") if has_condstore(client) else _STATUS
@@ -278,12 +286,15 @@ class _Pull:
             check_server(client, self.name, self.account.port, infos, self.state, sure=sure)
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
-            ask = [job for job in jobs if job.status is None and (job.place is not None or lost)]
+            ask = [job for job in jobs if job.status is None and (job.place is not None or lost or job.name in back)]
             with client.pipeline() as pipeline:
                 pending = [(job, pipeline.mailbox_status(job.info, *status_items)) for job in ask]
             for job, answer in pending:
                 with contextlib.suppress(CommandError):
                     job.status = answer.result()
+            for job in jobs:
+                if job.place is None and job.status is not None:
+                    job.place = former.get((job.name, job.status.uid_validity or 0))
             left_out = [info for info in infos if info.is_selectable and info not in wanted]
             for place in lost:
                 self._lost(client, place, jobs, left_out)
@@ -336,27 +347,44 @@ class _Pull:
         job.report.renamed_from = place.name
         job.place = place
         path = self.state.path_for(self.name, job.name, job.info.delimiter)
-        key = place.key
-        with held():
-            if not self.options.dry_run:
-                path, key = self.store.rename(place, job.name, path)
-                self.store.sync()
-            self.state.rename(place, job.name, path, key)
-            if not self.options.dry_run:
-                self.state.commit()
-                self.store.committed()
+        if self.options.dry_run:
+            self.state.rename(place, job.name, place.path, place.key)
+        else:
+            self.copies.rename(place, job.name, path)
 
     def _look(self, jobs: list[Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
         restored = [] if self.options.dry_run else self.copies.restore()
+        self._compare(jobs, skip=True)
+        if self.gone and self.options.deleted != "keep":  # it may be among what a rule leaves out
+            unsure = [job for job in jobs if job.done and job.report.excluded]
+            for job in unsure:
+                job.done = False
+            self._compare(unsure, skip=False)
+        for place, entries in restored:
+            self._keep(place, entries, jobs)
+        here = {job.place.id for job in jobs if job.place is not None}
+        for place in state.places(self.name, former=True):
+            held_back = not place.current and place.id not in (*self.gone, *here) and state.count(place)
+            if held_back and place.name in self.scope:
+                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
+            if not all(job.done for job in jobs):
+                self.candidates.add(place, state.missing(place))
+        if not all(job.done for job in jobs):
+            for gone in self.gone.values():
+                self.candidates.add(gone.place, state.some(gone.place, gone.uids))
+
+    def _compare(self, jobs: list[Job], *, skip: bool) -> None:
+        """Compare mailboxes that are known; with `skip` not those whose counters are what they were."""
+        state = self.state
         for job in jobs:
             place = job.place
             if place is None or job.status is None:
                 continue
             # What a search finds may depend on the time, and on more that no status tells.
             whole = self.options.resume and self.options.search is None and self.store.uids is None and not place.dirty
-            if whole and unchanged(place, job.status, state, self.rules):
+            if skip and whole and unchanged(place, job.status, state, self.rules):
                 assert place.mark is not None
                 job.report.found = place.mark.exists
                 job.report.excluded = dict(place.mark.excluded)
@@ -369,17 +397,6 @@ class _Pull:
                         self.gone[place.id] = Gone(place, job.comparison.gone, "expunged", job)
             else:
                 self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY", job)
-        for place, entries in restored:
-            self._keep(place, entries, jobs)
-        for place in state.places(self.name, former=True):
-            held_back = not place.current and place.id not in self.gone and state.count(place)
-            if held_back and place.name in self.scope:
-                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
-            if not all(job.done for job in jobs):
-                self.candidates.add(place, state.missing(place))
-        if not all(job.done for job in jobs):
-            for gone in self.gone.values():
-                self.candidates.add(gone.place, state.some(gone.place, gone.uids))
 
     def _keep(self, place: Place, entries: list[Entry], jobs: list[Job]) -> None:
         """Note what a run that did not end has written and the server has no more, as a message that is gone."""
@@ -450,14 +467,14 @@ class _Pull:
             job.place, job.comparison = place, found
             report.found, report.excluded, report.present = found.found, found.excluded, found.present
             report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
+            # Of the others one was expunged, or a rule leaves it out by now.
+            state.unpark(place, [uid for uid in state.parked(place) if uid not in found.new])
             if options.dry_run:
                 self._match_dry(client, job, found)
                 return
             state.set_mark(place, None)
-            # Of the others one was expunged, or a rule leaves it out by now.
-            state.unpark(place, [uid for uid in state.parked(place) if uid not in found.new])
             parked = state.parked(place)
-            back = self.copies.back(place, returned(client, place, found.unknown, state))
+            back = self.copies.back(place, self._returned(client, place, found))
             self._recognised(found, back)
             report.present += len(back)
             there = self.store.begin(place, found.new) if found.new else {}
@@ -546,9 +563,9 @@ class _Pull:
         report, uid_validity = job.report, found.selected.uid_validity or 0
         if self.candidates.count and found.unknown:
             _examine(client, job.name, uid_validity)
-            back = [] if job.place is None else returned(client, job.place, found.unknown, self.state)
+            back = [] if job.place is None else self._returned(client, job.place, found)
             self._recognised(found, back)
-            moved = list(self.candidates.matches(client, self._wanted(found)))
+            moved = list(self.candidates.matches(client, self._wanted(client, found)))
             self._recognised(found, moved)
             self.guards.recognised |= {(match.source.id, match.entry.uid) for match in moved}
             report.moved = len(moved)
@@ -562,6 +579,14 @@ class _Pull:
         report.written -= report.adopted
         report.present += report.adopted
 
+    def _returned(self, client: Client, place: Place, found: Comparison) -> list[Match]:
+        """Return the messages that the store has as gone from here, and that are here."""
+        away = self.state.uids(place, gone=True) & found.unknown
+        if not away:
+            return []
+        _examine(client, place.name, place.uid_validity)
+        return returned(client, place, away, self.state)
+
     def _recognise(self, client: Client, job: Job, place: Place, found: Comparison) -> None:
         """Have those messages here that the store has elsewhere, and that are there no more."""
         report = job.report
@@ -569,23 +594,28 @@ class _Pull:
             return
         _examine(client, job.name, place.uid_validity)
         moved: list[Match] = []
-        matches = list(self.candidates.matches(client, self._wanted(found)))
+        matches = list(self.candidates.matches(client, self._wanted(client, found)))
         for some in chunks(matches, self.store.moves_together):
             moved += self.copies.move(place, some)
         self._recognised(found, moved)
         report.moved = len(moved)
         report.present += len(moved)
 
-    def _wanted(self, found: Comparison) -> UIDSet:
+    def _wanted(self, client: Client, found: Comparison) -> UIDSet:
         """Return the messages that may be known from elsewhere.
 
-        Where something may be deleted, those too that a rule leaves out: they are on the server.
+        Those too that a rule leaves out, if they may be what would be deleted.
         """
-        return found.unknown if self.gone and self.options.deleted != "keep" else found.new
+        left_out = found.unknown - found.new
+        if not self.gone or self.options.deleted == "keep" or not left_out:
+            return found.new
+        gone = {(entry.size, entry.date) for each in self.gone.values() for entry in self.guards.left(each)}
+        rows = client.fetch_iter(left_out, "RFC822.SIZE", "INTERNALDATE") if gone else ()
+        return found.new | UIDSet(row.uid for row in rows if has_uid(row) and (row.size, date_of(row)) in gone)
 
     def _recognised(self, found: Comparison, matches: list[Match]) -> None:
-        for match in matches:
-            self.candidates.drop(match.source, [match.entry.uid])
+        for place in {match.source.id: match.source for match in matches}.values():
+            self.candidates.drop(place, [match.entry.uid for match in matches if match.source.id == place.id])
         found.recognised(UIDSet(match.uid for match in matches))
 
     def _adopt(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
@@ -731,7 +761,7 @@ class _Pull:
     def _dispose(self, jobs: list[Job]) -> None:
         """Deal with messages that are gone, all together: the guards look at the whole."""
         report, wanted = self.report, self.options.deleted
-        count, why = self.guards.look(report)
+        count, why = self.guards.look(report, jobs)
         if why is None and count and wanted != "keep":
             why = self._grown(jobs)
         if why is not None:

@@ -328,7 +328,11 @@ class _Verify:
     ) -> None:
         """Have what the account has; note of the differences which are no more."""
         if followed:
+            mark = place.mark
+            self.state.set_mark(place, None)  # should this die, the next pull is to compare all
             Copies(self.store, self.state, Meter(None, {}), place.account, None).follow(place, followed.values())
+            self.state.set_mark(place, mark)
+            self.state.commit()
         anew: set[int] = set()
         same: set[int] = set()
         wanted = [each for each in found if self._by_fetching(place, each)]

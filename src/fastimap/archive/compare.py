@@ -18,7 +18,7 @@ from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
 from .messages import date_of, extra_of, flags_of, has_condstore, items_about
 from .options import Options
-from .state import Entry, Mark, Place, State
+from .state import Mark, Place, State
 
 __all__ = ["Change", "Comparison", "compare", "flag_changes", "listed", "newest", "unchanged"]
 
@@ -82,7 +82,8 @@ def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> 
     """Whether a mailbox is as it was when all of it was accounted for."""
     mark = place.mark
     return (
-        mark is not None
+        place.current
+        and mark is not None
         and mark.mod_sequence is not None
         and mark.rules == rules
         and (status.uid_validity, status.messages, status.uid_next, status.highest_mod_sequence)
@@ -121,7 +122,7 @@ def compare(
     known &= there
     if place is not None:
         away = state.uids(place, gone=True) & there
-        _check_same(client, place, known | away if odd else away, state)
+        _check_same(client, place, (known | away) if odd else away, away, state)
         mark = None if odd else mark
     found.present = len(known)
     found.new = _filtered(client, there - known, known, options, found.left_out)
@@ -148,22 +149,26 @@ def _is_odd(place: Place, selected: SelectedMailbox) -> bool:
     )
 
 
-def _check_same(client: Client, place: Place, known: UIDSet, state: State) -> None:
-    """Raise FastimapError where UIDs of the selected mailbox mean other messages than the store has under them."""
-    unlike: dict[int, Entry] = {}
+def _check_same(client: Client, place: Place, known: UIDSet, away: UIDSet, state: State) -> None:
+    """Raise FastimapError where UIDs of the selected mailbox mean other messages than the store has under them.
+
+    :param away: those of them that were not on the server for a while.
+    """
+    unlike: list[int] = []
     for chunk in known.chunks(_CHUNK):
         entries = {entry.uid: entry for entry in state.some(place, chunk)}
         for row in client.fetch_iter(chunk, "RFC822.SIZE", "INTERNALDATE"):
             entry = entries.get(row.uid or 0)
             if entry is not None and (row.size, date_of(row)) != (entry.size, entry.date):
-                unlike[entry.uid] = entry
-    # A server's sizes and dates may be wrong: the octets tell.
-    last = newest(UIDSet(unlike), _LAST)
+                unlike.append(entry.uid)
+    # A server's sizes and dates may be wrong, and messages of one size come at one time: the octets tell.
+    last = newest(UIDSet(unlike), _LAST) | newest(away, _LAST)
+    digests = {entry.uid: entry.digest for entry in state.some(place, last)}
     others = [
         row.uid
         for row in (client.fetch_iter(last, "BODY.PEEK[]") if last else ())
-        if has_uid(row) and row.body is not None and unlike[row.uid].digest
-        if sha256(row.body, usedforsecurity=False).digest() != unlike[row.uid].digest
+        if has_uid(row) and row.body is not None and digests.get(row.uid)
+        if sha256(row.body, usedforsecurity=False).digest() != digests[row.uid]
     ]
     if others:
         raise FastimapError(

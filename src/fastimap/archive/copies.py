@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from .adopt import Adopted, Adoption
 
 __all__ = ["Copies"]
+
+_RENAMING = "renaming "
+"""What is noted of a mailbox that is being renamed, by its number."""
 
 
 class Copies:
@@ -211,6 +215,27 @@ class Copies:
             self._store.set_flags(place, [(entry, match.flags, match.extra)])
             self._state.set_flags(place, [(match.flags, match.extra, match.uid)])
         return True
+
+    def rename(self, place: Place, name: str, path: str) -> None:
+        """Have a mailbox under another name, at another path if the store has it so."""
+        # Noted first: should this run die, the next one brings it to its end, whatever the server calls it by then.
+        self._state.set_about(f"{_RENAMING}{place.id}", json.dumps([name, path]))
+        self._state.commit()
+        with held():
+            self._rename(place, name, path)
+
+    def _rename(self, place: Place, name: str, path: str) -> None:
+        where, key = self._store.rename(place, name, path)
+        self._store.sync()
+        self._state.rename(place, name, where, key)
+        self._state.set_about(f"{_RENAMING}{place.id}", None)
+        self._commit()
+
+    def renamed(self) -> None:
+        """Bring renames to their end that runs have begun which died."""
+        for place in self._state.places(self._account, former=True):
+            if (noted := self._state.about(f"{_RENAMING}{place.id}")) is not None:
+                self._rename(place, *json.loads(noted))
 
     def back(self, place: Place, matches: Sequence[Match]) -> list[Match]:
         """Have messages that were gone, and are on the server again; return those that the store still has."""

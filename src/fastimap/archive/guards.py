@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..model.sequence_set import UIDSet
-from .jobs import Gone
+from .jobs import Gone, Job
 from .options import Options
 from .report import Report
 from .state import Entry, State
@@ -25,8 +27,11 @@ class Guards:
         self._state = state
         self._account = account
 
-    def look(self, report: Report) -> tuple[int, str | None]:
-        """Return how many messages of the store are gone, and why none of them is to be deleted or marked."""
+    def look(self, report: Report, jobs: Sequence[Job]) -> tuple[int, str | None]:
+        """Return how many messages of the store are gone, and why none of them is to be deleted or marked.
+
+        :param jobs: the mailboxes that the server has, and this run looks at.
+        """
         odd: list[str] = []
         count = 0
         for gone in self.gone.values():
@@ -47,15 +52,15 @@ class Guards:
         most = options.most_deleted(total)
         if count > most:
             odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
-        unseen = self._unseen(report)
+        unseen = self._unseen(jobs)
         if unseen or (odd and (options.max_delete is None or count > most)):
             return count, "nothing was deleted: " + "; ".join([*unseen, *odd])
         return count, None
 
-    def _unseen(self, report: Report) -> list[str]:
+    def _unseen(self, jobs: Sequence[Job]) -> list[str]:
         """Return where messages may be by now that are gone from where they were."""
-        found = [f"{name} failed" for name, each in report.mailboxes.items() if each.error is not None]
-        places = self._state.places(self._account)
+        found = [f"{job.name} failed" for job in jobs if job.report.error is not None]
+        places = [job.place for job in jobs if job.place is not None]
         found += [f"messages of {place.name} could not be fetched" for place in places if self._state.parked(place)]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         return [f"{found[0]}{more}, and what is gone may be there"] if found else []

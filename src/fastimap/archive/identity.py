@@ -28,7 +28,7 @@ def check_server(
     """
     port = 0 if port in (None, 143, 993) else port
     noted = f"port of {account}"
-    (before,) = state.db.execute("SELECT max(value) FROM about WHERE name = ?", (noted,)).fetchone()
+    before = state.about(noted)
     if before == port:
         return
     if before is not None and not sure and (why := _another_server(client, account, infos, state)) is not None:
@@ -36,8 +36,7 @@ def check_server(
             f"port {port} is not that of {account} in the store, and {why}. Give another server another name "
             f"(name=, --name); if it is the same, say so by its name: {account}"
         )
-    state.begin()
-    state.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (noted, port))
+    state.set_about(noted, port)
 
 
 def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:

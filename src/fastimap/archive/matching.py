@@ -35,19 +35,13 @@ class Match(NamedTuple):
 
 
 def returned(client: Client, place: Place, uids: UIDSet, state: State) -> list[Match]:
-    """Return those of the messages of the selected mailbox that the store has as gone under their very UIDs.
+    """Return what is known by now of messages of the selected mailbox that the store has as gone under their very UIDs.
 
-    The mailbox was away for a while. Not those that have another size or date: those a server's fault has replaced.
+    The mailbox was away for a while. That they are the same was seen when it was compared.
     """
-    known = {entry.uid: entry for entry in state.some(place, state.uids(place, gone=True) & uids)}
-    if not known:
-        return []
-    items = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", *items_about(client))
-    return [
-        Match(row.uid, flags_of(row), extra_of(row), place, known[row.uid])
-        for row in client.fetch_iter(UIDSet(known), *items)
-        if row.uid in known and (row.size, date_of(row)) == (known[row.uid].size, known[row.uid].date)
-    ]
+    known = {entry.uid: entry for entry in state.some(place, uids)}
+    rows = client.fetch_iter(uids, "FLAGS", *items_about(client))
+    return [Match(row.uid, flags_of(row), extra_of(row), place, known[row.uid]) for row in rows if row.uid in known]
 
 
 class Candidates:
@@ -60,9 +54,9 @@ class Candidates:
         self.count: int = 0
         state.db.execute("DROP TABLE IF EXISTS temp.candidate")
         state.db.execute(
-            "CREATE TEMP TABLE candidate "
-            "(size, date, mailbox, uid, PRIMARY KEY (size, date, mailbox, uid)) WITHOUT ROWID"
+            "CREATE TEMP TABLE candidate (size, date, mailbox, uid, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID"
         )
+        state.db.execute("CREATE INDEX temp.candidate_size ON candidate (size, date)")
 
     def add(self, place: Place, entries: Iterable[Entry]) -> None:
         """Add messages of a mailbox."""

@@ -208,6 +208,18 @@ class State(Transactions):
 
     # Mailboxes.
 
+    def about(self, name: str) -> Any:
+        """Return what is noted of the store as a whole under a name; None: nothing."""
+        return self.db.execute("SELECT max(value) FROM about WHERE name = ?", (name,)).fetchone()[0]
+
+    def set_about(self, name: str, value: Any) -> None:
+        """Note it; None: forget it."""
+        self.begin()
+        if value is None:
+            self.db.execute("DELETE FROM about WHERE name = ?", (name,))
+        else:
+            self.db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+
     def places(self, account: str | None = None, *, former: bool = False) -> list[Place]:
         """Return the mailboxes of an account, or of all; those that the server lost with `former`."""
         rows = self.db.execute(
@@ -280,9 +292,10 @@ class State(Transactions):
         place.name, place.path, place.key = name, path, key
 
     def leave(self, place: Place) -> None:
-        """Note that the server has a mailbox no more."""
+        """Note that the server has a mailbox no more, nor what could not be had of it."""
         self.begin()
         self.db.execute("UPDATE mailbox SET current = 0 WHERE id = ?", (place.id,))
+        self.db.execute("DELETE FROM parked WHERE mailbox = ?", (place.id,))
         place.current = False
 
     # Messages.

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ..model._patterns import pattern
 from . import accounts, exits
 from .arguments import day, number, shown, size
 from .exits import readable
@@ -25,6 +26,8 @@ DESCRIPTION = (
     "Have the server search mailboxes, and list what it finds, the newest first: mailbox, UID, date, octets, sender, "
     "subject. What several options say has to hold all together. Nothing is changed on the server."
 )
+_WORD = pattern(r'[^\s"(){%*\\]+|"(?:[^"\\]|\\.)*"')
+"""Text that can stand in a search program as it is."""
 _TEXT_KEYS = ("BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO")
 EPILOG = "Exit code: 0 also where nothing is found; else as for pull."
 
@@ -86,7 +89,7 @@ def _program(words: list[str]) -> str:
     for index, word in enumerate(words):
         takes_text = words[index - 1].upper() in _TEXT_KEYS if index else False
         takes_text = takes_text or (index > 1 and words[index - 2].upper() == "HEADER")
-        if takes_text and " " in word and not word.startswith('"'):
+        if takes_text and not _WORD.fullmatch(word):
             word = '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
         found.append(word)
     return " ".join(found)

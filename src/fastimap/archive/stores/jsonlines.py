@@ -176,9 +176,9 @@ def read_jsonlines(path: str | Path) -> list[dict[str, Any]]:
                 found[key] = line
             elif change == "moved":
                 found.pop(key, None)
-            elif change == "deleted":
+            elif key in found:
                 found[key]["deleted"] = True
-            else:
-                found[key] |= line
-                found[key].pop("deleted", None)  # it is there again
+                if change == "flags":  # it is there, perhaps again
+                    found[key] |= line
+                    del found[key]["deleted"]
     return list(found.values())

@@ -168,15 +168,13 @@ class Maildir(Store):
 
     def attach(self, state: State) -> None:
         super().attach(state)
-        (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'plus_plus'").fetchone()
-        if kept is not None:
+        if (kept := state.about("plus_plus")) is not None:
             self.plus_plus = bool(kept)
 
     def open(self, state: State) -> None:
         super().open(state)
         if not state.read_only and not state.places(former=True):
-            state.begin()
-            state.db.execute("INSERT OR REPLACE INTO about VALUES ('plus_plus', ?)", (self.plus_plus,))
+            state.set_about("plus_plus", self.plus_plus)
 
     def on_disk(self) -> Iterable[str]:
         for directory in self._walk():
