@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -135,9 +135,11 @@ def pull(
     if isinstance(account, str):
         account = Account.from_url(account)
     made = store if isinstance(store, Store) else store_at(store)
-    whence = None if adopt is False else made.root if adopt is True else Path(adopt).expanduser().absolute()
-    if whence is not None and not whence.is_dir():
-        raise ValueError(f"adopt: {whence} is no directory")
+    whence = None
+    if adopt is not False:
+        from .adopt import directory_to_adopt  # few need it, and it is not small
+
+        whence = directory_to_adopt(adopt, made)
     if isinstance(made, Maildir) and whence == made.root and not made.state_path.exists() and (whence / "cur").is_dir():
         made.plus_plus = True
     if whence != made.root and not made.exists() and (file := made.foreign()) is not None:
@@ -172,7 +174,13 @@ def pull(
         stopping=stopping,
     )
     with opened(options.store, name or account_name(account), wait=wait, dry_run=dry_run) as state:
-        return _Pull(account, options, state).run()
+        try:
+            return _Pull(account, options, state).run()
+        except StoreError:
+            if whence is not None and not dry_run and state.path is not None and not state.places(former=True):
+                with contextlib.suppress(OSError):  # else it would be a store, and what others have there no surprise
+                    state.path.unlink()
+            raise
 
 
 class _Pull:
@@ -202,7 +210,7 @@ class _Pull:
         self.sleep = retry.sleep or time.sleep
         self.retry = retry.__replace__(sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
-        self.adoption = _adoption(options, state)
+        self.adoption = _adoption(options, state, self.report)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
 
     # The whole.
@@ -221,9 +229,8 @@ class _Pull:
                     if not job.done:
                         self._attempt(job)
                 self._dispose(jobs)
-                if not self.options.dry_run and self.adoption is not None and report.complete:
-                    self.state.begin()
-                    self.state.db.execute("DELETE FROM about WHERE name = 'adopt'")
+                if not self.options.dry_run and self.adoption is not None and report.complete and self._is_of_all():
+                    self.state.set_about("adopt", None)
             except _NotNow as exc:
                 raise (exc.__context__ or exc) from None
             except _Stop as stop:
@@ -236,6 +243,10 @@ class _Pull:
                     self.copies.flush()
         report.octets_received = self.received
         return report
+
+    def _is_of_all(self) -> bool:
+        """Whether this run is about the whole account."""
+        return self.options.mailboxes is None and not self.options.exclude and not self.rules
 
     def _sleep(self, seconds: float) -> None:
         if not self.connected:
@@ -278,6 +289,8 @@ class _Pull:
             at_once = bool(known) and client.session.has("LIST-STATUS")
             infos = client.list_mailboxes(status=status_items if at_once else ())
             wanted = chosen(client, infos, self.options, self.report)
+            if self.adoption is not None:
+                self._begin_adoption(self.adoption, infos, wanted)
             self.scope = Scope(client, infos, wanted, self.options)
             jobs = [
                 Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
@@ -301,6 +314,24 @@ class _Pull:
         if known and not any(info.is_selectable for info in infos):
             raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
+
+    def _begin_adoption(self, adoption: Adoption, infos: Sequence[MailboxInfo], wanted: Sequence[MailboxInfo]) -> None:
+        """See that there is something to adopt."""
+        state = self.state
+        is_new = not state.places(former=True)
+        if self.options.adopt is not None and (is_new or not adoption.own):
+            try:
+                adoption.check(infos)
+            except StoreError:
+                if not self.options.dry_run:
+                    state.begin()
+                    state.db.execute("DELETE FROM about WHERE name = 'adopt'")
+                    state.commit()
+                raise
+        if self._is_of_all():
+            self.report.notes += adoption.notes(wanted)
+        if adoption.own and not self.options.dry_run:
+            adoption.shut_mbsync_out()
 
     def _lost(self, client: Client, place: Place, jobs: list[Job], left_out: list[MailboxInfo]) -> None:
         """Find a mailbox under its new name, if exactly one fits; else its messages are gone.
@@ -355,6 +386,8 @@ class _Pull:
     def _look(self, jobs: list[Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
+        if not self.options.dry_run:
+            self.copies.take_away()
         restored = [] if self.options.dry_run else self.copies.restore()
         self._compare(jobs, skip=True)
         if self.gone and self.options.deleted != "keep":  # it may be among what a rule leaves out
@@ -511,6 +544,9 @@ class _Pull:
             still = {uid: reason for uid, reason in parked.items() if uid in gone_while}
             state.unpark(place, still)
         self.copies.flush()
+        if self.adoption is not None:
+            left = list(self.adoption.left())
+            report.notes += [] if self.rules else left  # else they may be what is left out
         self._account(job, place)
 
     def _account(self, job: Job, place: Place) -> None:
@@ -571,11 +607,11 @@ class _Pull:
             report.moved = len(moved)
             report.present += len(back) + len(moved)
             report.excluded = found.excluded
-        new = found.new
+        new, info = found.new, job.info
         report.written = len(new)
-        if new and self.adoption is not None and (mailbox := self.adoption.mailbox(job.info)) is not None:
+        if self.adoption is not None and self.adoption.enter(info.name, info.delimiter, info.octets):
             _examine(client, job.name, uid_validity)
-            report.adopted = sum(1 for _ in self.adoption.matches(client, mailbox, uid_validity, new))
+            report.adopted = sum(1 for _ in self.adoption.matches(client, info, uid_validity, new, self._check))
         report.written -= report.adopted
         report.present += report.adopted
 
@@ -620,11 +656,8 @@ class _Pull:
 
     def _adopt(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
         """Have those messages that another program has pulled."""
-        if self.adoption is None:
-            return UIDSet()
-        self.adoption.doubts.clear()
-        mailbox = self.adoption.mailbox(job.info) if new else None
-        if mailbox is None or not mailbox.files:
+        info = job.info
+        if self.adoption is None or not new or not self.adoption.enter(info.name, info.delimiter, info.octets):
             return UIDSet()
         _examine(client, job.name, place.uid_validity)
         done: list[int] = []
@@ -633,20 +666,17 @@ class _Pull:
         def take() -> None:
             self.copies.adopt(place, together)
             done.extend(each.message.uid for each in together)
+            job.report.adopted += len(together)
+            job.report.present += len(together)
             together.clear()
             self._check()
 
-        for each in self.adoption.matches(client, mailbox, place.uid_validity, new):
+        for each in self.adoption.matches(client, info, place.uid_validity, new, self._check):
             together.append(each)
             if len(together) >= TOGETHER or sum(len(one.message.octets) for one in together) > self.store.commit_octets:
                 take()
         if together:
             take()
-        job.report.adopted = len(done)
-        job.report.present += len(done)
-        left = len(mailbox.files) - len(done)
-        if left > 0:
-            job.report.notes.append(f"{left} messages of {mailbox.path} are not known on the server, or were fetched")
         return UIDSet(done)
 
     def _follow(self, client: Client, place: Place, report: MailboxReport, found: Comparison) -> None:
@@ -799,22 +829,23 @@ class _Pull:
         return None
 
 
-def _adoption(options: Options, state: State) -> Adoption | None:
-    """Return what is to be adopted, of this run or of one that did not end."""
-    root = options.adopt
+def _adoption(options: Options, state: State, report: Report) -> Adoption | None:
+    """Return what is to be adopted, of this run or of one before that was not about all mail, or did not end."""
+    root, home = options.adopt, options.store.state_path.parent
     if root is None:
-        (kept,) = state.db.execute("SELECT max(value) FROM about WHERE name = 'adopt'").fetchone()
-        root = None if kept is None else Path(kept)
-    if root is None or not root.is_dir():
-        return None
-    from .adopt import Adoption  # few need it, and it is not small
+        if (kept := state.about("adopt")) is None:
+            return None
+        root = home if kept == 1 else Path(os.fsdecode(kept))
+        if not root.is_dir():
+            report.notes.append(f"adopt: {root} is not there any more, so its messages are fetched")
+            return None
+    from .adopt import Adoption, is_same
 
-    if options.dry_run:
-        return Adoption(root)
-    state.begin()
-    state.db.execute("INSERT OR REPLACE INTO about VALUES ('adopt', ?)", (str(root),))
-    state.commit()
-    return Adoption(root)
+    own = is_same(root, home)
+    if not options.dry_run:
+        state.set_about("adopt", 1 if own else os.fsencode(root))
+        state.commit()
+    return Adoption(home if own else root, own=own)
 
 
 def _examine(client: Client, name: str, uid_validity: int) -> None:

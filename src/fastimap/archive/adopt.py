@@ -1,12 +1,15 @@
 """Mail that another program has pulled before: matched with what the server has, instead of fetched again.
 
-mbsync names messages ``...,U=<uid>:2,...``, where the UID is its own; ``.mbsyncstate`` beside them has the server's,
-and its UIDVALIDITY. Without it a message is known by its Message-ID and size: OfflineIMAP's names have the server's UID
-(``...,U=<uid>,FMD5=...:2,...``), but nothing beside them says of which UIDVALIDITY. Where that means several whose
-octets differ, or none, the message is fetched, and its octets say which it was.
+A file can be a message of the server's only if it has the same header, octet by octet, and as much after it as
+RFC822.SIZE says. Other programs keep lines with ends of their own, and mbsync adds the field X-TUID, here or there: so
+what is taken is the server's header, and the rest of the file with CRLF.
 
-Both keep messages with line ends of their own, and mbsync may add a header field: what is taken is what the server has,
-octet by octet as far as RFC822.SIZE tells.
+Which message it is: mbsync names files ``...,U=<uid>:2,...``, where the UID is its own; ``.mbsyncstate`` beside them
+has the server's, and both UIDVALIDITYs. OfflineIMAP's names have the server's UID (``...,U=<uid>,FMD5=...:2,...``), but
+nothing says of which UIDVALIDITY: they are believed where one of them fits. Otherwise a message is known by header and
+size, if no other of its mailbox has these. A draft may have been changed and keep both; and a message without a
+Message-ID may be as long as another with the same header. Such messages, and all that are not clear, are fetched, and
+their octets say which files they were.
 """
 
 from __future__ import annotations
@@ -14,195 +17,286 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..clients.blocking import Client
-from ..model.headers import Headers
-from ..model.message import has_uid
+from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
+from ..search import all_
+from .errors import StoreError
+from .foreign import Folder, ForeignFile, Tree, take_away
 from .messages import extra_of, flags_of, items_about
 from .stores.base import Message
 
-__all__ = ["Adopted", "Adoption"]
+if TYPE_CHECKING:
+    from .stores.base import Store
 
-_UID = re.compile(r",U=([0-9]+)(?:,FMD5=[0-9a-fA-F]{32})?(?::2,[A-Za-z]*)?\Z")
-_OURS = re.compile(r"[0-9]+\.[0-9a-f]{16}\.fastimap,S=")
-_TUID = re.compile(rb"^X-TUID: [^\r\n]{12}\r?\n", re.MULTILINE)
+__all__ = ["Adopted", "Adoption", "directory_to_adopt", "take_away"]
+
+_TUID = re.compile(rb"^X-TUID: [^\n]*\n", re.MULTILINE)
+_ID = re.compile(rb"^message-id[ \t]*:(?:[ \t]|\r\n[ \t])*[^\s]", re.MULTILINE | re.IGNORECASE)
 _BARE = re.compile(rb"(?<!\r)\n")
-_CHUNK = 1000
-_HEADER = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+_CHUNK = 500
+_HEADER = 16
+"""Octets of a key that stand for the header; the others are the length of what follows it."""
+_NAMED = 10
+"""So many directories are named in a sentence."""
+
+
+def directory_to_adopt(adopt: bool | str | os.PathLike[str], store: Store) -> Path:
+    """Return the directory that is to be adopted; the store's own as the store names it.
+
+    Raises TypeError and ValueError where there is nothing to adopt.
+    """
+    if not isinstance(adopt, (bool, str, os.PathLike)):
+        raise TypeError(f"adopt is True, False or a directory, not {adopt!r}")
+    if not store.adopts:
+        raise ValueError(f"adopt: a store of kind {store.kind} takes nothing that other programs have pulled")
+    if adopt == "":
+        raise ValueError("adopt: name the directory that another program has pulled into")
+    home = store.state_path.parent
+    root = home if isinstance(adopt, bool) else Path(adopt).expanduser().absolute()
+    if not root.is_dir():
+        raise ValueError(f"adopt: {root} is no directory")
+    if is_same(root, home):
+        root = home
+        if store.exists():
+            return root
+    tree = Tree(root)
+    if not tree.with_mail():
+        why = "".join(f"; {path} can't be read: {reason}" for path, reason in tree.unreadable.items())
+        raise ValueError(f"adopt: {root} has no mail of another program, in no Maildir below it{why}")
+    return root
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one directory."""
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return one == other
 
 
 class Adopted(NamedTuple):
     """A message of the server's that is here already."""
 
     message: Message
-    file: Path
-
-
-class _Mailbox:
-    """A Maildir, and what its names and its state say of UIDs."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.files: list[Path] = []
-        self.by_own_uid: dict[int, Path] = {}
-        for part in ("new", "cur"):
-            with contextlib.suppress(FileNotFoundError):
-                for entry in os.scandir(path / part):
-                    if _OURS.match(entry.name) or not entry.is_file(follow_symlinks=False):
-                        continue
-                    self.files.append(Path(entry.path))
-                    if found := _UID.search(entry.name):
-                        self.by_own_uid[int(found[1])] = self.files[-1]
-
-    def by_uid(self, uid_validity: int) -> dict[int, Path]:
-        """Return the files by the server's UID, as far as anything says so."""
-        state = self.path / ".mbsyncstate"
-        if not state.exists():
-            return {}
-        head, _, rows = state.read_text("ascii", "replace").partition("\n\n")
-        values = dict(line.split(" ", 1) for line in head.splitlines() if " " in line)
-        if values.get("FarUidValidity", values.get("MasterUidValidity")) != str(uid_validity):
-            return {}
-        found = {}
-        for row in rows.splitlines():
-            words = row.split()
-            if len(words) >= 2 and words[0].isdigit() and words[1].isdigit() and int(words[1]) in self.by_own_uid:
-                found[int(words[0])] = self.by_own_uid[int(words[1])]
-        return found
+    file: ForeignFile
 
 
 class Adoption:
-    """The Maildirs below a directory, and which mailbox each is.
+    """The mail of another program below a directory, one mailbox at a time.
 
     :param root: the directory.
+    :param own: whether it is the store's: then files are taken away that are in the store by now.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, own: bool) -> None:
         self.root = root
-        self._paths: dict[tuple[str, ...], list[Path]] = defaultdict(list)
-        for directory, names, _ in os.walk(root):
-            if "cur" in names:
-                path = Path(directory)
-                for levels in _readings(path.relative_to(root)):
-                    self._paths[levels].append(path)
-            names[:] = [name for name in names if name not in ("cur", "new", "tmp")]
-        self.doubts: dict[bytes, list[Path]] = {}
-        """Files of the mailbox in work that may be messages which have to be fetched to know, by digest."""
+        self.own = own
+        self._tree = Tree(root)
+        self._folders: list[Folder] = []
+        self._doubts: dict[bytes, list[ForeignFile]] = {}
 
-    def mailbox(self, info: MailboxInfo) -> _Mailbox | None:
-        """Return the Maildir of a mailbox; None where none fits, or several do."""
-        found: set[Path] = set()
-        for name in (info.name, info.octets.decode("ascii", "replace")):
-            levels = tuple(name.split(info.delimiter)) if info.delimiter else (name,)
-            found.update(self._paths.get(levels, ()))
-        return _Mailbox(found.pop()) if len(found) == 1 else None
+    # Directories and mailboxes.
 
-    def matches(self, client: Client, mailbox: _Mailbox, uid_validity: int, uids: UIDSet) -> Iterator[Adopted]:
-        """Yield those of the messages of the selected mailbox that are here."""
-        by_uid = mailbox.by_uid(uid_validity)
-        rest: dict[tuple[str, int], list[Path]] | None = None
-        taken: set[Path] = set()
-        for chunk in uids.chunks(_CHUNK):
-            items = ("FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER, *items_about(client))
-            for row in list(client.fetch_iter(chunk, *items)):
-                if not has_uid(row) or row.size is None:
-                    continue
-                name = (row.headers.get("message-id") or "").strip()
-                file = by_uid.get(row.uid)
-                octets = None if file is None or file in taken else _fitting(file, row.size, name)
-                if octets is None:
-                    if rest is None:
-                        rest = self._indexed(mailbox.files)
-                    file, octets = self._one(rest.get((name, row.size), []), taken, row.size, name)
-                if octets is None or file is None:
-                    continue
-                taken.add(file)
-                date = None if row.internal_date is None else int(row.internal_date.timestamp())
-                digest = sha256(octets, usedforsecurity=False).digest()
-                yield Adopted(Message(row.uid, octets, date, flags_of(row), digest, extra_of(row)), file)
+    def check(self, infos: Iterable[MailboxInfo]) -> None:
+        """Raise StoreError where no directory that has mail fits a mailbox of the account."""
+        selectable = [info for info in infos if info.is_selectable]
+        if _fits(self._tree, selectable):
+            return
+        names = _named(each.relative for each in self._tree.with_mail())
+        better = next((path for path in self._tree.other_roots() if _fits(Tree(path), selectable)), None)
+        what = "the directory that the account's mailboxes are in" if better is None else f"{better}"
+        raise StoreError(f"adopt: {self.root} has mail in {names}, and the account no such mailbox: give {what}")
 
-    def _one(self, files: list[Path], taken: set[Path], size: int, name: str) -> tuple[Path | None, bytes | None]:
-        """Return the file that is meant, if it is clear which; else note those that may be."""
-        fitting = [(file, octets) for file in files if file not in taken and (octets := _fitting(file, size, name))]
-        digests = {sha256(octets, usedforsecurity=False).digest() for _, octets in fitting}
-        if len(digests) == 1:
-            return fitting[0]
-        for file, octets in fitting:
-            self._doubt(file, octets)
-        return None, None
+    def notes(self, infos: Iterable[MailboxInfo]) -> Iterator[str]:
+        """Yield what to know of directories that none of these mailboxes fits, and of those that can't be read."""
+        fitting = {each for info in infos for each in self._tree.named(info.name, info.delimiter, info.octets)}
+        if others := [each.relative for each in self._tree.with_mail() if each not in fitting]:
+            yield f"adopt: no mailbox fits {_named(others)} in {self.root}: what is there stays as it is"
+        for path, reason in self._tree.unreadable.items():
+            yield f"adopt: {path} can't be read: {reason}; nothing of it is adopted"
 
-    def _doubt(self, file: Path, octets: bytes) -> None:
-        noted = self.doubts.setdefault(sha256(octets, usedforsecurity=False).digest(), [])
-        if file not in noted:
-            noted.append(file)
+    def shut_mbsync_out(self) -> None:
+        """Have mbsync refuse the directories: what it does not find there any more it would delete on the server."""
+        self._tree.shut_mbsync_out()
 
-    def _indexed(self, files: list[Path]) -> dict[tuple[str, int], list[Path]]:
-        """Return files by Message-ID and size; those without a Message-ID are doubts."""
-        found = defaultdict(list)
-        for file in files:
-            with contextlib.suppress(OSError):
-                octets = file.read_bytes()
-                name = _message_id(octets)
-                for version in _versions(octets):
-                    if name:
-                        found[name, len(version)].append(file)
-                    else:
-                        self._doubt(file, version)
-        return found
+    def enter(self, name: str, delimiter: str | None = None, octets: bytes = b"") -> bool:
+        """Begin with a mailbox; return whether there are files that may be its messages."""
+        self._doubts.clear()
+        self._folders = [Folder(each) for each in self._tree.named(name, delimiter, octets)]
+        return any(folder.files for folder in self._folders)
 
-    def was(self, digest: bytes) -> Path | None:
+    def left(self) -> Iterator[str]:
+        """Yield what to know of those files of the mailbox that were not adopted; that ends with it."""
+        for folder in self._folders:
+            count = sum(not file.taken and file.name is not None for file in folder.files)
+            if count == 1:
+                yield f"1 message in {folder.path} was not recognised as the server's, and stays as it is"
+            elif count:
+                yield f"{count:,} messages in {folder.path} were not recognised as the server's, and stay as they are"
+        self._folders = []
+        self._doubts.clear()
+
+    # Messages.
+
+    def matches(
+        self, client: Client, info: MailboxInfo, uid_validity: int, uids: UIDSet, check: Callable[[], object]
+    ) -> Iterator[Adopted]:
+        """Yield those of the messages of the selected mailbox that are here.
+
+        :param check: called now and then; what it raises ends the run.
+        """
+        for folder in self._folders:
+            folder.look_up(uid_validity)
+        items = ("FLAGS", "INTERNALDATE", *items_about(client))
+        counts: Counter[bytes] = Counter()
+        unclear: dict[int, bytes] = {}
+        adopted = 0
+        for row, header, key in _rows(client, uids, items, check):
+            counts[key] += 1
+            found = None
+            for folder in self._folders:
+                if found is None and (file := folder.known.get(row.uid)) is not None:
+                    found = _taken(file, row, header, key)
+                    folder.compare(file, key[:_HEADER], key)
+            if found is None:
+                unclear[row.uid] = key
+            else:
+                adopted += 1
+                yield found
+        chosen = self._by_header(client, info, uids, unclear, counts, check) if unclear else {}
+        for row, header, key in _rows(client, UIDSet(chosen), items, check):
+            if "\\Draft" not in (row.flags or ()) and (found := _taken(chosen[row.uid], row, header, key)):
+                adopted += 1
+                yield found
+        if adopted < len(uids):
+            self.doubt()
+
+    def _by_header(
+        self,
+        client: Client,
+        info: MailboxInfo,
+        uids: UIDSet,
+        unclear: dict[int, bytes],
+        counts: Counter[bytes],
+        check: Callable[[], object],
+    ) -> dict[int, ForeignFile]:
+        """Return the files of messages whose UIDs say nothing, where header and size do.
+
+        :param unclear: their keys, by UID.
+        :param counts: how many messages of `uids` have each key.
+        """
+        by_key: dict[bytes, list[ForeignFile]] = defaultdict(list)
+        for folder in self._folders:
+            for number, file in enumerate(folder.files):
+                if not number % _CHUNK:
+                    check()
+                parts = None if file.taken or file.assigned else _parts(file)
+                if parts is not None and _ID.search(parts[0]):
+                    by_key[file.key or b""].append(file)
+        fitting = {uid: key for uid, key in unclear.items() if key in by_key}
+        drafts = client.special_mailbox("\\Drafts") if fitting else None
+        if not fitting or "\\Drafts" in info.special_use or (drafts is not None and drafts.name == info.name):
+            return {}
+        for row, _, key in _rows(client, client.search(all_).uids - uids, (), check):
+            counts[key] += 1
+            for folder in self._folders:
+                if (known := folder.known.get(row.uid)) is not None:
+                    folder.compare(known, key[:_HEADER], key)
+        chosen = {}
+        for uid, key in fitting.items():
+            files = [file for file in by_key[key] if not file.assigned and not file.folder.is_in_doubt]
+            is_known = any(folder.is_believed and uid in folder.known for folder in self._folders)
+            is_one = len(files) == 1 or len({_parts(file) for file in files}) == 1
+            if files and is_one and not is_known and counts[key] == 1:
+                chosen[uid] = files[0]
+        return chosen
+
+    # What had to be fetched.
+
+    def doubt(self) -> None:
+        """Have the octets of the files that are left, to know them among what is fetched."""
+        for folder in self._folders:
+            for file in folder.files:
+                if not file.taken and (octets := folder.read(file)) is not None:
+                    self._doubts.setdefault(_whole(octets), []).append(file)
+
+    def was(self, octets: bytes) -> ForeignFile | None:
         """Return the file that a message was which had to be fetched."""
-        files = self.doubts.get(digest)
-        return files.pop() if files else None
-
-
-def _readings(path: Path) -> Iterator[tuple[str, ...]]:
-    """Yield the levels of the mailbox's name that a directory may stand for: by mbsync's styles, and OfflineIMAP's."""
-    parts = path.parts
-    if not parts:
-        yield ("INBOX",)  # Maildir++
-        return
-    readings = {parts, tuple(part.removeprefix(".") for part in parts)}
-    if len(parts) == 1:
-        readings.add(tuple(parts[0].removeprefix(".").split(".")))
-    for levels in readings:
-        yield ("INBOX", *levels[1:]) if levels[0].upper() == "INBOX" else levels
-
-
-def _versions(octets: bytes) -> Iterator[bytes]:
-    """Yield what the server may have: with CRLF, and without what mbsync has added.
-
-    Never as it is with line ends of Unix: such a message and what mbsync has added may be as long as another with CRLF.
-    """
-    lines = _BARE.sub(b"\r\n", octets)
-    yield lines
-    header, end, body = lines.partition(b"\r\n\r\n")
-    without = _TUID.sub(b"", header + b"\r\n", count=1)[:-2]
-    if without != header:
-        yield without + end + body
-
-
-def _fitting(file: Path, size: int, name: str) -> bytes | None:
-    """Return the octets of a file that has such a size and Message-ID as the server says."""
-    try:
-        octets = file.read_bytes()
-    except OSError:
+        if self._doubts:
+            for version in (octets, octets.replace(b"\r", b"")):  # mbsync keeps none
+                if files := self._doubts.get(_whole(version)):
+                    file = files.pop()
+                    file.taken = True
+                    return file
         return None
-    for version in _versions(octets):
-        if len(version) == size and _message_id(version) == name:
-            return version
-    return None
 
 
-def _message_id(octets: bytes) -> str:
-    header, end, _ = octets.partition(b"\r\n\r\n")
-    if not end:
-        header, end, _ = octets.partition(b"\n\n")
-    return (Headers(header + end).get("message-id") or "").strip()
+def _fits(tree: Tree, infos: Collection[MailboxInfo]) -> bool:
+    return any(tree.named(info.name, info.delimiter, info.octets) for info in infos)
+
+
+def _named(paths: Iterable[str]) -> str:
+    names = sorted(paths)
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _rows(
+    client: Client, uids: UIDSet, items: tuple[str, ...], check: Callable[[], object]
+) -> Iterator[tuple[FetchedMessage, bytes, bytes]]:
+    """Yield messages that the server says enough of: with the header, but for its end, and the key."""
+    for chunk in uids.chunks(_CHUNK):
+        check()
+        for row in list(client.fetch_iter(chunk, *items, "RFC822.SIZE", "BODY.PEEK[HEADER]")):
+            header = row.header_octets
+            if has_uid(row) and row.size is not None and header is not None:
+                header = header.rstrip(b"\r\n")
+                yield row, header, _key(header, row.size - len(header))
+
+
+def _key(header: bytes, rest: int) -> bytes:
+    """Return what a message is known by: its header without X-TUID, and the length of what follows."""
+    digest = sha256(_without_tuid(header + b"\r\n").rstrip(b"\r\n"), usedforsecurity=False).digest()
+    return digest[:_HEADER] + rest.to_bytes(8, "big", signed=True)
+
+
+def _without_tuid(header: bytes) -> bytes:
+    return _TUID.sub(b"", header) if b"X-TUID: " in header else header
+
+
+def _parts(file: ForeignFile) -> tuple[bytes, bytes] | None:
+    """Return a file's header without X-TUID and the end of its last line, and the rest; note its key."""
+    octets = file.folder.read(file)
+    if octets is None:
+        return None
+    lines = _BARE.sub(b"\r\n", octets)
+    end = 0 if lines.startswith(b"\r\n") else lines.find(b"\r\n\r\n")
+    header = (lines if end < 0 else lines[:end]).rstrip(b"\r\n")
+    rest = lines[len(header) :]
+    file.key = _key(header, len(rest))
+    return _without_tuid(header + b"\r\n").rstrip(b"\r\n"), rest
+
+
+def _taken(file: ForeignFile, row: FetchedMessage, header: bytes, key: bytes) -> Adopted | None:
+    """Return a message as the server has it, if the file can be it."""
+    parts = None if file.taken else _parts(file)
+    if parts is None or file.key != key or not _ID.search(header):
+        return None
+    octets = header + parts[1]
+    file.taken = True
+    date = None if row.internal_date is None else int(row.internal_date.timestamp())
+    digest = sha256(octets, usedforsecurity=False).digest()
+    return Adopted(Message(row.uid, octets, date, flags_of(row), digest, extra_of(row)), file)
+
+
+def _whole(octets: bytes) -> bytes:
+    """Return a digest of a message that does not depend on line ends, and on what mbsync adds."""
+    header, end, rest = octets.replace(b"\r\n", b"\n").partition(b"\n\n")
+    return sha256(_without_tuid(header + b"\n") + end + rest, usedforsecurity=False).digest()

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.sequence_set import UIDSet
@@ -22,6 +21,7 @@ from .stores.base import Message, Store
 
 if TYPE_CHECKING:
     from .adopt import Adopted, Adoption
+    from .foreign import ForeignFile
 
 __all__ = ["Copies"]
 
@@ -47,7 +47,7 @@ class Copies:
         """How many transactions the database had taken back when the first of them was written."""
         self._octets = 0
         self._flushed_at = time.monotonic()
-        self._replaced: list[Path] = []
+        self._replaced: list[ForeignFile] = []
         self._broken = False
 
     def restore(self) -> list[tuple[Place, list[Entry]]]:
@@ -96,7 +96,12 @@ class Copies:
             if hasattr(os, "sync"):  # few crashes leave any
                 os.sync()
             self._state.insert((place.id, *entry[:7]) for entry in entries)
+        if entries and self._adoption is not None and self._adoption.enter(place.name):
+            self._adoption.doubt()
+            found = [self._adoption.was(self._store.read(place, entry)) for entry in entries]
+            self._note_taken_over([file for file in found if file is not None])
         self._state.commit()
+        self.take_away()
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
@@ -136,8 +141,8 @@ class Copies:
             for each, where in zip(messages, places, strict=True)
         ]
         self._octets += sum(len(message.octets) for message in messages)
-        if self._adoption is not None and self._adoption.doubts:
-            found = [self._adoption.was(message.digest) for message in messages]
+        if self._adoption is not None:
+            found = [self._adoption.was(message.octets) for message in messages]
             self._replaced += [file for file in found if file is not None]
 
     def due(self, now: float) -> bool:
@@ -159,8 +164,7 @@ class Copies:
         with held():
             try:
                 self._store.sync()
-                self._replace(self._replaced)
-                self._replaced = []
+                self._note_taken_over(self._replaced)
                 self._state.insert(self._rows)
                 if spent := self._meter.take_unsaved():
                     self._state.spend(self._account, spent, Meter.oldest())
@@ -173,6 +177,9 @@ class Copies:
             self._rows = []
             self._octets = 0
             self._flushed_at = time.monotonic()
+            if self._replaced:
+                self._replaced = []
+                self.take_away()
 
     # Messages that are there already.
 
@@ -182,19 +189,27 @@ class Copies:
         with held(), self._whole():
             places = self._store.write(place, messages)
             self._store.sync()
-            self._replace([each.file for each in together])
+            self._note_taken_over([each.file for each in together])
             self._state.insert(
                 (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
                 for each, where in zip(messages, places, strict=True)
             )
             self._state.unpark(place, [each.uid for each in messages])
             self._commit()
+            self.take_away()
 
-    def _replace(self, files: Iterable[Path]) -> None:
-        """Take away what another program had, and is here by now; in a directory of its own it stays."""
-        if self._adoption is not None and self._adoption.root == self._store.root:
-            for file in files:
-                file.unlink(missing_ok=True)
+    def _note_taken_over(self, files: Sequence[ForeignFile]) -> None:
+        """Note what another program had, and is here by now; in a directory of its own it stays."""
+        if files and self._adoption is not None and self._adoption.own:
+            self._state.note_taken_over(os.fsencode(file.relative) for file in files)
+
+    def take_away(self) -> None:
+        """Take away what is noted so, of this run or of one that did not end."""
+        if paths := self._state.taken_over():
+            from .foreign import take_away  # few need it
+
+            take_away(self._store.state_path.parent, map(os.fsdecode, paths))
+            self._state.forget_taken_over()
 
     def move(self, place: Place, matches: Sequence[Match]) -> list[Match]:
         """Move messages to another mailbox; return those that were still there."""

@@ -94,6 +94,11 @@ class Report(Record):
         return sum(each.present for each in self.mailboxes.values())
 
     @property
+    def adopted(self) -> int:
+        """Messages that another program had pulled, and so were not fetched."""
+        return sum(each.adopted for each in self.mailboxes.values())
+
+    @property
     def excluded_messages(self) -> int:
         """Messages that were left out by a rule."""
         return sum(sum(each.excluded.values()) for each in self.mailboxes.values())
@@ -137,6 +142,7 @@ class Report(Record):
             "found": self.found,
             "written": self.written,
             "present": self.present,
+            "adopted": self.adopted,
             "excluded": self.excluded_messages,
             "parked": self.parked,
             "octets": self.octets,

@@ -456,6 +456,25 @@ class State(Transactions):
         )
         self.db.execute("DELETE FROM spent WHERE account = ? AND hour < ?", (account, since))
 
+    # Files of another program whose messages are here: they are taken away once that is durable.
+
+    def note_taken_over(self, paths: Iterable[bytes]) -> None:
+        """Note files to take away, below the store's directory."""
+        self.begin()
+        self.db.execute("CREATE TABLE IF NOT EXISTS taken_over (path BLOB PRIMARY KEY) WITHOUT ROWID")  # few have one
+        self.db.executemany("INSERT OR IGNORE INTO taken_over VALUES (?)", ((path,) for path in paths))
+
+    def taken_over(self) -> list[bytes]:
+        """Return the files that are to be taken away."""
+        if self.db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'taken_over'").fetchone() == (0,):
+            return []
+        return [path for (path,) in self.db.execute("SELECT path FROM taken_over")]
+
+    def forget_taken_over(self) -> None:
+        """Note that they are taken away."""
+        self.begin()
+        self.db.execute("DELETE FROM taken_over")
+
 
 def _place(row: tuple[Any, ...]) -> Place:
     place = Place(*row)

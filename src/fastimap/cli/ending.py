@@ -74,10 +74,9 @@ def _line(each: MailboxReport, words: Words, *, dry_run: bool) -> str:
 
 
 def _would(report: Report, words: Words) -> str:
-    adopted = sum(each.adopted for each in report.mailboxes.values())
     parts = [f"would {words.do} {report.written:,} of {report.found:,} messages"]
     parts += [octets(report.octets)] if report.octets else []
-    parts += [f"and adopt {adopted:,}"] if adopted else []
+    parts += [f"and adopt {report.adopted:,}"] if report.adopted else []
     parts += [f"and {report.deleted:,} there would be {words.deleted}"] if report.deleted else []
     return f"{', '.join(parts)}, to {report.store}; nothing was done"
 
@@ -93,6 +92,8 @@ def _summary(report: Report, words: Words) -> str:
         text += f"; {octets(report.octets_received)} received, to {report.store}"
     else:
         text += f"; {octets(report.octets)} to {report.store}"
+    if report.adopted:
+        text += f"; {report.adopted:,} adopted"
     if report.flags:
         text += f"; flags of {report.flags:,} followed"
     if report.deleted:

@@ -81,12 +81,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--max-delete", metavar="N", help="mark or delete at most so many, or 10%%, a run (the larger of 100 and 10%%)"
     )
     how.add_argument("--no-resume", action="store_true", help="compare all anew, whatever the last run noted")
-    how.add_argument(
+    theirs = how.add_mutually_exclusive_group()
+    theirs.add_argument(
         "--adopt",
         action="store_true",
         help="match what mbsync or OfflineIMAP has pulled into the STORE; it becomes fastimap's",
     )
-    how.add_argument("--adopt-from", metavar="DIR", help="the same with another directory, which stays as it is")
+    theirs.add_argument("--adopt-from", metavar="DIR", help="the same with another directory, which stays as it is")
     how.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
@@ -133,8 +134,8 @@ def run(options: argparse.Namespace) -> int:
     arguments |= {"wait": options.wait, "dry_run": options.dry_run, "resume": not options.no_resume}
     arguments["newest_first"] = not options.oldest_first
     arguments["name"] = options.name
-    if options.adopt or options.adopt_from:
-        arguments["adopt"] = options.adopt_from or True
+    if options.adopt or options.adopt_from is not None:
+        arguments["adopt"] = options.adopt or options.adopt_from
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
         made = _store(where, arguments.pop("format", None), options)
