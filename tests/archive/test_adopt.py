@@ -571,6 +571,35 @@ def test_a_reader_that_opens_a_folder_meanwhile_doubles_nothing(
     assert reader.listings < 20
 
 
+@pytest.mark.parametrize("seen", [0, 2])
+def test_a_file_that_is_renamed_while_its_directory_is_listed(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """It may be listed under its new name, the old one, both or neither (POSIX, readdir)."""
+    mail.fill("INBOX", 3)
+    offlineimap(mail, tmp_path / "Mail")
+    inbox = tmp_path / "Mail" / "INBOX"
+    listed, begin = foreign._listed, foreign.Folder.__init__
+    opened: list[str] = []
+
+    def opening(folder: foreign.Folder, directory: foreign.Directory) -> None:
+        opened.append(directory.path)
+        begin(folder, directory)
+
+    def listing(path: str) -> Any:
+        names = list(listed(path))
+        if opened == [str(inbox)]:
+            opened.clear()
+            (inbox / names[0]).rename(inbox / f"{names[0]}RS")
+            names[:1] = [names[0], f"{names[0]}RS"][:seen]
+        return iter(names)
+
+    monkeypatch.setattr(foreign.Folder, "__init__", opening)
+    monkeypatch.setattr(foreign, "_listed", listing)
+    assert fetched(archive.pull(mail.account, tmp_path / "Mail", adopt=True)) == (0, 3)
+    assert is_exact(mail, tmp_path / "Mail")
+
+
 @needs_mbsync
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["maildir", "mbox"])

@@ -831,11 +831,14 @@ class _Pull:
 
 def _adoption(options: Options, state: State, report: Report) -> Adoption | None:
     """Return what is to be adopted, of this run or of one before that was not about all mail, or did not end."""
-    root, home = options.adopt, options.store.state_path.parent
+    root = options.adopt
+    kept: int | str | bytes | None = None
     if root is None:
         if (kept := state.about("adopt")) is None:
             return None
-        root = home if kept == 1 else Path(os.fsdecode(kept))
+    home = options.store.state_path.parent
+    if root is None:
+        root = home if kept is None or isinstance(kept, int) else Path(os.fsdecode(kept))
         if not root.is_dir():
             report.notes.append(f"adopt: {root} is not there any more, so its messages are fetched")
             return None

@@ -135,7 +135,9 @@ class Adoption:
     def left(self) -> Iterator[str]:
         """Yield what to know of those files of the mailbox that were not adopted; that ends with it."""
         for folder in self._folders:
-            count = sum(not file.taken and file.name is not None for file in folder.files)
+            if any(not file.taken for file in folder.files):
+                folder.list_anew()
+            count = sum(not file.taken and not file.gone for file in folder.files)
             if count == 1:
                 yield f"1 message in {folder.path} was not recognised as the server's, and stays as it is"
             elif count:
@@ -223,6 +225,8 @@ class Adoption:
     def doubt(self) -> None:
         """Have the octets of the files that are left, to know them among what is fetched."""
         for folder in self._folders:
+            if any(file.gone for file in folder.files):
+                folder.list_anew()
             for file in folder.files:
                 if not file.taken and (octets := folder.read(file)) is not None:
                     self._doubts.setdefault(_whole(octets), []).append(file)

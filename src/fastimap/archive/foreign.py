@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,8 @@ _INFO = re.compile(r"[:;!]2,[^/]*\Z")
 """What a reader changes of a name; mbsync has other delimiters where ":" can't be."""
 _UID = re.compile(r",U=([0-9]+)(,FMD5=[0-9a-fA-F]{32})?\Z")
 _OURS = re.compile(r"[0-9]+\.[0-9a-f]{16}\.fastimap,S=")
+_TRIES = 4
+"""So often a file is looked for whose name a reader changes all the time."""
 _STATE, _UIDVALIDITY = ".mbsyncstate", ".uidvalidity"
 _KEPT = ".uidvalidity.before-fastimap"
 _NO_MORE = b"fastimap has this mail now; what mbsync had here is in .uidvalidity.before-fastimap\n"
@@ -112,12 +114,13 @@ class Tree:
 class ForeignFile:
     """A message of another program's."""
 
-    __slots__ = ("assigned", "folder", "key", "name", "taken")
+    __slots__ = ("assigned", "folder", "gone", "key", "name", "taken")
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
-        self.name: str | None = name
-        """With the part: ``cur/...``; None where it is gone."""
+        self.name = name
+        """With the part: ``cur/...``."""
+        self.gone = False
         self.key: bytes | None = None
         """What its header and its length are known by."""
         self.assigned = False
@@ -127,7 +130,7 @@ class ForeignFile:
     @property
     def relative(self) -> str:
         """Its path below the directory that was given."""
-        return os.path.join(self.folder.directory.relative, self.name or "")
+        return os.path.join(self.folder.directory.relative, self.name)
 
 
 class Folder:
@@ -145,10 +148,10 @@ class Folder:
         self._is_of_others = False
         self._own: dict[int, ForeignFile | None] = {}
         with contextlib.suppress(OSError):  # `Tree.unreadable` has it
-            for name in _listed(self.path):
+            for name in _listed_surely(self.path):
                 file = ForeignFile(self, name)
                 self.files.append(file)
-                if found := _UID.search(_INFO.sub("", name)):
+                if found := _UID.search(_key(name)):
                     uid = int(found[1])
                     self._own[uid] = None if uid in self._own else file
                     self._is_by_offlineimap |= found[2] is not None
@@ -199,34 +202,31 @@ class Folder:
 
     def read(self, file: ForeignFile) -> bytes | None:
         """Return a file's octets; None where it is not there any more, or can't be read."""
-        for _ in range(3):
-            if file.name is None:
+        for _ in range(_TRIES):
+            if file.gone:
                 return None
             try:
                 with open(os.path.join(self.path, file.name), "rb") as opened:
                     return opened.read()
             except FileNotFoundError:
-                self._list_anew()
+                self.list_anew()
             except OSError:
                 return None
         return None
 
-    def _list_anew(self) -> None:
+    def list_anew(self) -> None:
         """Have the names that a reader has given to files meanwhile."""
-        missing = self.files
-        for _ in range(2):  # a file that is renamed while its directory is listed may not be listed
+        missing = [file for file in self.files if not file.taken]
+        for _ in range(_TRIES):  # a file that is renamed while its directory is listed may not be listed
             there = set(_listed(self.path))
-            missing = [file for file in missing if file.name not in there]
+            others = {_key(name): name for name in there.difference([file.name for file in self.files])}
+            for file in missing:
+                if file.name not in there:
+                    file.name = others.pop(_key(file.name), file.name)
+                file.gone = file.name not in there
+            missing = [file for file in missing if file.gone]
             if not missing:
                 return
-            there.difference_update([file.name for file in self.files if file.name is not None])
-            by_key = {_INFO.sub("", os.path.basename(name)): name for name in there}
-            for file in missing:
-                if file.name is not None and (name := by_key.pop(_INFO.sub("", os.path.basename(file.name)), None)):
-                    file.name = name
-        for file in missing:
-            if file.name not in there:
-                file.name = None
 
 
 def take_away(root: Path, paths: Iterable[str]) -> None:
@@ -234,26 +234,32 @@ def take_away(root: Path, paths: Iterable[str]) -> None:
 
     :param root: what the paths are below.
     """
-    listed: dict[str, dict[str, str]] = {}
-    changed = set()
+    left = []
     for path in paths:
-        folder, name = os.path.split(os.path.join(root, path))
-        folder = os.path.dirname(folder)
-        try:
-            os.unlink(os.path.join(root, path))
-        except FileNotFoundError:
-            if folder not in listed:
-                with contextlib.suppress(OSError):
-                    listed[folder] = {_INFO.sub("", os.path.basename(each)): each for each in _listed(folder)}
-            renamed = listed.get(folder, {}).get(_INFO.sub("", name))
-            if renamed is not None:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(os.path.join(folder, renamed))
-        changed.add(folder)
-    for folder in changed:
+        folder, name = os.path.split(path)
+        folder, part = os.path.split(folder)
+        left.append((os.path.join(root, folder), f"{part}/{name}"))
+    folders = {folder for folder, _ in left}
+    for _ in range(_TRIES):
+        missing = []
+        for folder, name in left:
+            try:
+                os.unlink(os.path.join(folder, name))
+            except FileNotFoundError:
+                missing.append((folder, name))
+        listed = {
+            folder: {_key(name): name for name in _listed(folder)} for folder in {folder for folder, _ in missing}
+        }
+        left = [(folder, listed[folder].get(_key(name), name)) for folder, name in missing]
+    for folder in folders:
         for part in _PARTS:
             with contextlib.suppress(FileNotFoundError):
                 _make_durable(os.path.join(folder, part))
+
+
+def _key(name: str) -> str:
+    """Return of a file's name what no reader changes."""
+    return _INFO.sub("", os.path.basename(name))
 
 
 def _listed(path: str) -> Iterator[str]:
@@ -263,6 +269,16 @@ def _listed(path: str) -> Iterator[str]:
             for entry in found:
                 if entry.name[0] != "." and not _OURS.match(entry.name) and _is_file(entry):
                     yield f"{part}/{entry.name}"
+
+
+def _listed_surely(path: str) -> Iterator[str]:
+    """Yield the same of a directory where files are renamed meanwhile: each may be listed under both names, or none."""
+    names = list(_listed(path))
+    counts = Counter(map(_key, names))
+    names += [name for name in _listed(path) if not counts[_key(name)]]
+    for name in names:
+        if counts[_key(name)] < 2 or os.path.lexists(os.path.join(path, name)):
+            yield name
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
