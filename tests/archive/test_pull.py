@@ -212,6 +212,23 @@ def test_what_was_not_committed_is_written_over(mail: Mail, tmp_path: Path, monk
     assert stored(tmp_path) == mail.all()
 
 
+def test_a_reader_that_renames_what_was_just_written(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.fill("INBOX", 3)
+    sync = archive.Maildir.sync
+
+    def read(self: archive.Maildir) -> None:
+        for path in (tmp_path / "INBOX" / "cur").glob("*:2,"):
+            path.rename(f"{path}S")
+        sync(self)
+
+    monkeypatch.setattr(archive.Maildir, "sync", read)
+    report = archive.pull(mail.account, tmp_path)
+    assert (report.complete, report.written) == (True, 3)
+    assert [octets for _, octets, *_ in stored(tmp_path)["INBOX"]] == [octets for _, octets, *_ in mail.all()["INBOX"]]
+
+
 @pytest.fixture(params=["maildir", "eml"])
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> Files:
     return Files(tmp_path / "store", request.param)

@@ -833,9 +833,8 @@ def _adoption(options: Options, state: State, report: Report) -> Adoption | None
     """Return what is to be adopted, of this run or of one before that was not about all mail, or did not end."""
     root = options.adopt
     kept: int | str | bytes | None = None
-    if root is None:
-        if (kept := state.about("adopt")) is None:
-            return None
+    if root is None and (kept := state.about("adopt")) is None:
+        return None
     home = options.store.state_path.parent
     if root is None:
         root = home if kept is None or isinstance(kept, int) else Path(os.fsdecode(kept))

@@ -30,7 +30,7 @@ from ..model.sequence_set import UIDSet
 from ..search import all_
 from .errors import StoreError
 from .foreign import Folder, ForeignFile, Tree, take_away
-from .messages import extra_of, flags_of, items_about
+from .messages import date_of, extra_of, flags_of, items_about
 from .stores.base import Message
 
 if TYPE_CHECKING:
@@ -295,9 +295,8 @@ def _taken(file: ForeignFile, row: FetchedMessage, header: bytes, key: bytes) ->
         return None
     octets = header + parts[1]
     file.taken = True
-    date = None if row.internal_date is None else int(row.internal_date.timestamp())
     digest = sha256(octets, usedforsecurity=False).digest()
-    return Adopted(Message(row.uid, octets, date, flags_of(row), digest, extra_of(row)), file)
+    return Adopted(Message(row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row)), file)
 
 
 def _whole(octets: bytes) -> bytes:

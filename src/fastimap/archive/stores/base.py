@@ -303,7 +303,12 @@ def make_durable(directory: int, names: Sequence[str], directories: Iterable[int
         if number not in (errno.ENOSYS, errno.EPERM):
             raise OSError(number, os.strerror(number))
     for name in names:
-        file = os.open(name, os.O_RDONLY | O_CLOEXEC, dir_fd=directory)
+        try:
+            file = os.open(name, os.O_RDONLY | O_CLOEXEC, dir_fd=directory)
+        except FileNotFoundError:  # a mail reader has renamed it meanwhile, or taken it out
+            if hasattr(os, "sync"):
+                os.sync()
+            continue
         try:
             os.fsync(file)
         finally:
