@@ -30,6 +30,8 @@ from .model.responses import *  # noqa: F403
 from .model.sequence_set import Messages, MessageSet, SavedResult
 from .sessions.cursor import Cursor, SQLiteCursor
 from .sessions.follow import (
+    ActionDropped,
+    ActionFailed,
     AsyncBatch,
     AsyncMessage,
     Batch,
@@ -46,6 +48,8 @@ from .sessions.follow import (
 from .sessions.pool import PoolStats, Result
 
 __all__: list[str] = [
+    "ActionDropped",
+    "ActionFailed",
     "AppendResult",
     "AsyncBatch",
     "AsyncBatches",

@@ -263,6 +263,11 @@ class SQLiteCursor:
                 for statement in SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.execute("INSERT INTO fastimap_cursor VALUES (?)", (_VERSION,))
+            # INBOX is the same in any case; it was not always.
+            db.execute(
+                "UPDATE OR IGNORE fastimap_mailboxes SET mailbox = 'INBOX'"
+                " WHERE upper(mailbox) = 'INBOX' AND mailbox <> 'INBOX'"
+            )
             (version,) = db.execute("SELECT version FROM fastimap_cursor").fetchone()
             if version != _VERSION:
                 raise CursorFailed(f"{self._path} holds a cursor of version {version}, which another fastimap made")

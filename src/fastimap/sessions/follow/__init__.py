@@ -5,6 +5,8 @@ from __future__ import annotations
 from .asyncio import AsyncFollow
 from .blocking import Follow, follow
 from .events import (
+    ActionDropped,
+    ActionFailed,
     FlagsChanged,
     FollowEvent,
     FollowState,
@@ -17,6 +19,8 @@ from .events import (
 from .message import AsyncBatch, AsyncMessage, Batch, Message
 
 __all__ = [
+    "ActionDropped",
+    "ActionFailed",
     "AsyncBatch",
     "AsyncFollow",
     "AsyncMessage",

@@ -16,15 +16,17 @@ from os import PathLike
 from typing import Any, Literal
 
 from ...clients._base import BaseClient
+from ...commands.store import AddFlags
 from ...conversation.log import logger
 from ...errors import CursorFailed, FollowOutage, LeaseLost
 from ...model.message import FetchedMessage
+from ...model.sequence_set import UIDSet
 from ...settings import Account, Timeouts, settings
 from ..cursor import Cursor, Failed, Lease, Place, SQLiteCursor
 from ..resume import Persistence
 from ..retry import Budget, Retry, helps
 from ..tokens import AsyncTokens, Tokens
-from .body import Start, Watch
+from .body import EVENT, Start, Watch
 from .events import FollowState, MessageParked, StateName
 
 __all__ = ["BaseFollow", "OnReset"]
@@ -50,6 +52,8 @@ class _Going:
     until: float | None = None
     octets: int = 0
     """That the server had sent when it was last looked at."""
+    error: Exception | None = None
+    """What failed last."""
     alive_at: float = field(default_factory=time.monotonic)
 
 
@@ -82,7 +86,7 @@ class BaseFollow:
     ) -> None:
         if not isinstance(account, Account):
             raise TypeError(f"account is a fastimap.Account, not {account!r:.100}")
-        names = (mailboxes,) if isinstance(mailboxes, str) else tuple(dict.fromkeys(mailboxes))
+        names = tuple(dict.fromkeys(map(_inbox, (mailboxes,) if isinstance(mailboxes, str) else mailboxes)))
         if not names:
             raise ValueError("no mailboxes to follow")
         if start not in ("new", "all") and not isinstance(start, date):
@@ -95,6 +99,10 @@ class BaseFollow:
             raise ValueError("lease, poll, status_poll and max_outage are over 0 seconds")
         if deliveries < 1 or connections < 1 or in_flight < 1:
             raise ValueError("deliveries, connections and in_flight are at least 1")
+        if mark is not None:
+            AddFlags(UIDSet(), mark)  # which refuses what is no flag
+        if move_to is not None and _inbox(move_to) in names:
+            raise ValueError(f"move_to={move_to!r:.100} is followed itself: what is moved there would come again")
         self.items: tuple[str, ...] = tuple(items)
         self.lease: float = lease
         self.deliveries: int = deliveries
@@ -104,10 +112,11 @@ class BaseFollow:
         self.poll: float = poll
         self.status_poll: float = status_poll
         self.start: Start = start.date() if isinstance(start, datetime) else start
-        self.actions: list[tuple[str, str]] = [
-            *([("mark", mark)] if mark is not None else []),
-            *([("move", move_to)] if move_to is not None else []),
-        ]
+        self.actions: dict[str, str] = {
+            **({"mark": mark} if mark is not None else {}),
+            **({"move": move_to} if move_to is not None else {}),
+        }
+        """What is done on the server to messages that are done, in this order."""
         token = account.token
         account = replace(account, timeout=_bounded(account))
         self._max_outage = max_outage
@@ -135,6 +144,7 @@ class BaseFollow:
         self._stopped = self._closed = False
         self._parked = 0
         self._name: StateName = "connecting"
+        self._shown: Any = None
         self._until: float | None = None
         self._error: BaseException | None = None
         self._going: dict[Persistence | None, _Going] = {None: _Going()}
@@ -201,7 +211,8 @@ class BaseFollow:
         is_uid = isinstance(start, int) and not isinstance(start, bool) and start > 0
         if start not in ("new", "all") and not isinstance(start, date) and not is_uid:
             raise ValueError(f'start is "new", "all", a date or a UID, not {start!r:.100}')
-        watches = [watch for watch in self._watches if mailbox in (None, watch.place.mailbox)]
+        name = None if mailbox is None else _inbox(mailbox)
+        watches = [watch for watch in self._watches if name in (None, watch.place.mailbox)]
         if not watches:
             raise ValueError(f"the mailbox {mailbox!r:.100} is not followed")
         for watch in watches:
@@ -214,21 +225,44 @@ class BaseFollow:
         """Note how it is going on a connection; of several the one that is worst off says how it is going."""
         going = self._going[connection]
         going.name, going.until = name, until
+        if name == "waiting":
+            going.error = None
         worst = min([*self._going.values()], key=lambda one: _WORST_FIRST.index(one.name))
         self._show(worst.name, worst.until)
 
     def _show(self, name: StateName, until: float | None = None) -> None:
-        self._until = until
-        if name != self._name:
-            self._name = name
-            self._states.append(self._state())
+        self._name, self._until = name, until
+        self.changed()
+
+    def changed(self) -> None:
+        """Have the program know how it is going, if that is not as it was said last."""
+        state = self._state()
+        shown = state.name, state.error, state.gone
+        if shown != self._shown:
+            self._shown = shown
+            self._states.append(state)
 
     def _state(self) -> FollowState:
-        error = f"{type(self._error).__name__}: {self._error}" if self._error is not None else ""
-        age = time.monotonic() - min(one.alive_at for one in [*self._going.values()])
-        return FollowState(self._name, self._until, error, self.lag, 0, age)
+        going = [*self._going.values()]
+        error: BaseException | None = self._error
+        if error is None and self._name in ("connecting", "throttled"):
+            error = next((one.error for one in going if one.name == self._name and one.error is not None), None)
+        return FollowState(
+            self._name,
+            self._until,
+            f"{type(error).__name__}: {error}" if error is not None else "",
+            self.lag,
+            age=time.monotonic() - min(one.alive_at for one in going),
+            owed=sum(len(uids) for watch in self._watches for uids in [*watch.owed.values()]),
+            gone=tuple(watch.place.mailbox for watch in self._watches if watch.gone),
+        )
 
     # For the drivers.
+
+    def _note(self, connection: Persistence, error: Exception) -> None:
+        """Note what failed on a connection: where it is made anew for that, it is the reason."""
+        if not isinstance(error, (LeaseLost, CursorFailed)):
+            self._going[connection].error = error
 
     def _share(self, client: BaseClient[Any]) -> Persistence:
         """Have a client count its logins with the others of the account, and show how it is going."""
@@ -286,21 +320,27 @@ class BaseFollow:
         return message
 
     def parked_now(self, lease: Lease, reason: str) -> MessageParked:
-        logger().warning("UID %d of %r is parked: %s", lease.uid, lease.place.mailbox, reason)
+        logger().warning("UID %d of %r is parked: %s", lease.uid, lease.place.mailbox, reason, extra=EVENT)
+        self._count_off([lease])
         return MessageParked(lease.place.mailbox, lease.uid, lease.deliveries, reason)
 
     # For messages, and the drivers.
 
-    def _finished(self, leases: Iterable[Lease]) -> None:
+    def _finished(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             self.let_go(lease)
+        self._count_off(leases)
+
+    def _count_off(self, leases: Sequence[Lease]) -> None:
+        """Count messages no more among those that are to be done."""
+        for lease in leases:
             for watch in self._watches:
                 if watch.place == lease.place:
                     watch.lag = max(0, watch.lag - 1)
 
     def _done(self, leases: list[Lease], db: Any) -> None:
         try:
-            self.cursor.done(leases, self.actions, db)
+            self.cursor.done(leases, [*self.actions.items()], db)
         except LeaseLost:
             for lease in leases:
                 self.let_go(lease)
@@ -349,17 +389,25 @@ class BaseFollow:
             self.cursor.renew([*leases.values()], self.lease)
 
     def _give_all_back(self, error: BaseException | None) -> None:
-        """Give back what was not done: for the one at which an exception ended the loop it was in vain."""
+        """Give back what was not done: for the one at which an exception ended the loop it was in vain.
+
+        What ends a program from outside (KeyboardInterrupt, SystemExit, a cancelled task) is no failure of a message:
+        as if it had not been delivered.
+        """
         self._settle_dropped()
         with self._lock:
             leases, in_hand = dict(self._leases), list(self._in_hand)
-        if error is not None:
+        if isinstance(error, Exception):
             reason = f"{type(error).__name__}: {error}"
             last = leases.get(in_hand[-1]) if in_hand else self._by_transaction
-            if last is not None and not isinstance(error, (LeaseLost, KeyboardInterrupt, SystemExit, GeneratorExit)):
+            if last is not None and not isinstance(error, LeaseLost):
                 leases.pop(last.token, None)
                 with contextlib.suppress(LeaseLost, CursorFailed):  # its transaction may have been undone, or not
                     self._again(last, 0.0, reason)
+        elif error is not None:
+            for lease in [leases.pop(token) for token in in_hand if token in leases]:
+                with contextlib.suppress(LeaseLost, CursorFailed):
+                    self.cursor.again(lease, 0.0, lease.reason, counted=False)
         with contextlib.suppress(CursorFailed):
             self.cursor.release(list(leases.values()))
         with self._lock:
@@ -420,3 +468,8 @@ def _bounded(account: Account) -> Timeouts:
         RENEW if seconds is None else min(seconds, RENEW) for seconds in (given.connect, given.response)
     )
     return Timeouts(connect, response, given.command)
+
+
+def _inbox(name: str) -> str:
+    """Return a mailbox's name; INBOX is the same in any case (RFC 9051, section 5.1)."""
+    return "INBOX" if isinstance(name, str) and name.upper() == "INBOX" and name.isascii() else name

@@ -49,6 +49,9 @@ class AsyncFollow(BaseFollow):
         self._moved = asyncio.Event()
         """Something came for the program, or ended."""
         self._taken = asyncio.Event()
+        """The program asks for more."""
+        self._at_work = False
+        """Whether the program has what it took last, and did not ask for more yet: it may be done with it then."""
         self._woken = asyncio.Event()
         self._wakes_before: dict[Persistence, int] = {}
         """Of each connection, the wakes before what it waits after was begun: only another one ends the wait."""
@@ -79,7 +82,7 @@ class AsyncFollow(BaseFollow):
             with contextlib.suppress(Exception):
                 await client.close()
         self._clients.clear()
-        self._end(None if isinstance(error, asyncio.CancelledError) else error)
+        self._end(error)
 
     # For the program.
 
@@ -131,6 +134,8 @@ class AsyncFollow(BaseFollow):
             self._keepers = [asyncio.ensure_future(self._keep()), asyncio.ensure_future(self._tend())]
             client, connection = self._client()
             self._start(client, connection, self._plan(client, connection))
+        self._at_work = False
+        self._taken.set()
         while True:
             if self._dropped:
                 await self._apart(self._settle_dropped)
@@ -143,7 +148,7 @@ class AsyncFollow(BaseFollow):
             if self._stopped:
                 return None
             if self._out:
-                self._taken.set()
+                self._at_work = True
                 return self._out.popleft()
             if all(task.done() for task in self._tasks):
                 return None
@@ -181,6 +186,7 @@ class AsyncFollow(BaseFollow):
                     value = await self._done_step(client, connection, step)
                     self._heard(client)
                 except Exception as exc:
+                    self._note(connection, exc)
                     resume = functools.partial(flow.throw, exc)
                 else:
                     resume = functools.partial(flow.send, value)
@@ -199,7 +205,7 @@ class AsyncFollow(BaseFollow):
             self._out.append(step.what)
             step.what = None
             self._moved.set()
-            while self._out and not self._stopped:
+            while (self._out or self._at_work) and not self._stopped:
                 self._taken.clear()
                 await self._taken.wait()
             return None
@@ -292,9 +298,10 @@ class AsyncFollow(BaseFollow):
             if client._link is not None:
                 client._link._tell()
 
-    def _show(self, name: StateName, until: float | None = None) -> None:
-        super()._show(name, until)
-        self._moved.set()  # the program may want to know
+    def changed(self) -> None:
+        """See `BaseFollow.changed`."""
+        super().changed()
+        self._moved.set()
 
     async def _sleep(self, connection: Persistence, seconds: float) -> None:
         self.at(connection, "throttled", time.time() + seconds)

@@ -238,6 +238,8 @@ class Follow(BaseFollow):
         """Have a lane go on until it waits, or gives something."""
         while not self._stopped:
             value, error, one.value, one.error = one.value, one.error, None, None
+            if error is not None:
+                self._note(one.connection, error)
             try:
                 step: Any = one.flow.send(value) if error is None else one.flow.throw(error)
             except StopIteration:
@@ -434,7 +436,7 @@ def follow(
         ``"match"``: know done messages again by EMAILID, else by size and header fields.
     :param once: end when nothing more is there.
     :param mark: a flag that messages get that are done, such as ``"\\\\Seen"``.
-    :param move_to: a mailbox that they are moved to.
+    :param move_to: a mailbox that they are moved to. It has to be there, and is not one of those that are followed.
     :param max_outage: seconds without a connection after which FollowOutage is raised; None: never.
     :param connections: how many are used at most, where each mailbox needs one (IDLE).
     :param in_flight: how many messages are leased at once, at most.
@@ -443,7 +445,8 @@ def follow(
     :param retry: `attempts` and `within` do not count: `max_outage` does.
 
     Delivery is at least once; effects are exactly once where `done(db)` is in their transaction. Raises
-    AuthenticationFailed, MailboxNotFound (of a mailbox that was never there), CursorFailed.
+    AuthenticationFailed, MailboxNotFound (of a mailbox that was never there), CursorFailed; ValueError for a `mark`
+    that is no flag.
     """
     return Follow(
         account,

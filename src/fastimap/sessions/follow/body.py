@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -23,6 +24,7 @@ from ...commands.store import AddFlags
 from ...conversation.events import Reconnected
 from ...conversation.log import logger
 from ...conversation.operations import move
+from ...conversation.plan import HOPELESS
 from ...conversation.streams import FetchStream
 from ...errors import (
     CapabilityMissing,
@@ -31,21 +33,31 @@ from ...errors import (
     LeaseLost,
     MailboxNotFound,
     NoPermission,
+    OverQuota,
+    StateError,
     UIDValidityChanged,
 )
 from ...model.message import FetchedMessage, has_uid
 from ...model.responses import Exists, ExpungeResponse, MailboxStatus, Vanished
 from ...model.sequence_set import UIDSet
 from ...search import all_, since, uid
-from ..cursor import Lease, Mark, Place
+from ..cursor import Lease, Mark, Place, ToDo
 from ..resume import Persistence, connecting, recover
 from ..retry import Attempts, helps
-from .events import FlagsChanged, LateMessages, MailboxGone, MailboxReset, MessagesGone
+from .events import (
+    ActionDropped,
+    ActionFailed,
+    FlagsChanged,
+    LateMessages,
+    MailboxGone,
+    MailboxReset,
+    MessagesGone,
+)
 
 if TYPE_CHECKING:
     from ._base import BaseFollow
 
-__all__ = ["Ask", "Give", "Pause", "Rest", "Rows", "Start", "Watch", "lane"]
+__all__ = ["EVENT", "Ask", "Give", "Pause", "Rest", "Rows", "Start", "Watch", "lane"]
 
 
 R = TypeVar("R")
@@ -64,6 +76,8 @@ _JUMP = 30.0
 _LOOK_AT_CLOCK = 60.0
 _DELAY = 10.0
 """Seconds before a message that was in vain is delivered again; doubled each time."""
+EVENT = {"fastimap_event": True}
+"""For a line of the log that an event says too."""
 _LEFT_OUT = "the server left it out of its answer"
 """Why a message was in vain that is gone, as a rule."""
 _LATER = (
@@ -129,6 +143,8 @@ class Watch:
     audited_at: float = 0.0
     present: UIDSet = field(default_factory=UIDSet)
     """From the floor of the last look on."""
+    owed: dict[str, UIDSet] = field(default_factory=dict)
+    """The messages that the server refused to mark, or to move, at the last look; by the verb."""
 
 
 class _Final(Exception):
@@ -149,13 +165,13 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
     due = list(watches)
     notified = len(watches) == 1
     checked = False
-    there = len(watches) == 1
+    there = False
     wakes = follow.wakes
     while True:
         protocol = client.protocol
         try:
             if not there:
-                yield from _all_there(watches)
+                yield from _all_there(follow, watches)
                 there = True
             if len(due) == len(watches):
                 wakes = follow.wakes
@@ -190,9 +206,19 @@ def lane(follow: BaseFollow, client: Persistence, watches: Sequence[Watch]) -> S
             due = list(watches)
 
 
-def _all_there(watches: Sequence[Watch]) -> Steps[None]:
+def _all_there(follow: BaseFollow, watches: Sequence[Watch]) -> Steps[None]:
     """Find a mailbox that does not exist before all that is in the others was delivered."""
-    for watch in watches:
+    if (target := follow.actions.get("move")) is not None:
+        try:
+            yield Status(target, "UIDVALIDITY")
+        except NoPermission:
+            pass  # of one that may not be read; messages may be moved there all the same
+        except CommandError as exc:
+            if helps(exc):
+                raise
+            exc.add_note(f"{target!r} is where messages are to be moved (move_to)")
+            raise _Final(exc) from exc
+    for watch in watches if len(watches) > 1 else ():  # a single one is selected at once
         try:
             yield Status(watch.place.mailbox, "UIDVALIDITY")
         except (MailboxNotFound, NoPermission) as exc:
@@ -328,10 +354,13 @@ def _visit(follow: BaseFollow, client: Persistence, watch: Watch) -> Steps[None]
             raise _Final(exc) from exc
         if not watch.gone:
             watch.gone = True
-            logger().warning("the mailbox %r is gone: %s", name, exc)
+            logger().warning("the mailbox %r is gone: %s", name, exc, extra=EVENT)
             yield Give(MailboxGone(name, str(exc)))
+            follow.changed()
         return
-    watch.seen, watch.gone = True, False
+    watch.seen, was_gone, watch.gone = True, watch.gone, False
+    if was_gone:
+        follow.changed()
     uid_validity = selected.uid_validity or 0
     mark = yield from ask(follow.cursor.mark, watch.place)
     if mark is None:
@@ -420,7 +449,9 @@ def _reset(follow: BaseFollow, watch: Watch, mark: Mark, uid_validity: int) -> S
     mine = yield Ask(lambda: reset(watch.place, again, uid_validity=before, identities=identities), ())
     watch.present = UIDSet()
     if mine:
-        logger().warning("the UIDVALIDITY of %r changed: it is begun anew (on_reset=%r)", name, follow.on_reset)
+        logger().warning(
+            "the UIDVALIDITY of %r changed: it is begun anew (on_reset=%r)", name, follow.on_reset, extra=EVENT
+        )
         yield Give(MailboxReset(name, before, uid_validity))
 
 
@@ -592,27 +623,100 @@ def _park(follow: BaseFollow, lease: Lease, reason: str) -> Steps[None]:
     yield Give(follow.parked_now(lease, reason))
 
 
+_ACTIONS = 500
+_DONE = {"mark": "marked", "move": "moved"}
+
+
+@dataclass(slots=True)
+class _Refused:
+    """What the server refused of a verb in one look."""
+
+    uids: UIDSet = field(default_factory=UIDSet)
+    reason: str = ""
+    hopeless: bool = False
+    """Whether it is not about these messages: others need not be tried."""
+
+
 def _act(follow: BaseFollow, client: Persistence, watch: Watch, uid_validity: int) -> Steps[None]:
-    """Work off what is to be done on the server to messages that are done."""
+    """Work off what is to be done on the server to messages that are done: what this program says, not the one then.
+
+    What is refused is kept, and keeps nothing else from being done; at the next look it is tried again.
+    """
+    kept: set[int] = set()
+    refused: dict[str, _Refused] = {}
     while True:
-        actions = yield from ask(follow.cursor.actions, watch.place, 500)
+        # Twice as many, so that what is kept is not read again for each few others.
+        found = yield from ask(follow.cursor.actions, watch.place, _ACTIONS + 2 * len(kept))
+        actions: list[ToDo] = [action for action in found if action.number not in kept]
         if not actions:
-            return
-        groups: dict[tuple[str, str], list[Any]] = {}
+            break
+        groups: dict[tuple[str, bool], list[ToDo]] = {}
         for action in actions:
-            if action.uid_validity == uid_validity:
-                groups.setdefault((action.verb, action.argument), []).append(action)
-        for (verb, argument), group in sorted(groups.items()):  # "mark" comes before "move"
-            # What is gone is done; and where the answer to a MOVE was lost, those that are here were not moved.
-            here = yield from _search(uid(UIDSet(action.uid for action in group)))
-            try:
-                if here and verb == "mark":
-                    yield AddFlags(here, argument, silent=True)
-                elif here:
-                    yield from move(client.protocol, here, argument)
-            except (CommandError, CapabilityMissing) as exc:
-                if isinstance(exc, CommandError) and helps(exc):
-                    raise
-                logger().warning("%s of %s in %r: %s; it is tried again", verb, here, watch.place.mailbox, exc)
-                return
-        yield from ask(follow.cursor.acted, actions)
+            groups.setdefault((action.verb, action.uid_validity == uid_validity), []).append(action)
+        for (verb, same), group in sorted(groups.items()):  # "mark" comes before "move"
+            argument = follow.actions.get(verb)
+            uids = UIDSet(action.uid for action in group)
+            if not same:
+                yield from _drop(watch, group, "the UIDs of the mailbox mean other messages now")
+            elif argument is None:
+                yield from _drop(watch, group, f"nothing says any more that they are to be {_DONE.get(verb, verb)}")
+            else:
+                left = yield from _do(client, watch, verb, argument, uids, refused.setdefault(verb, _Refused()))
+                kept |= {action.number for action in group if action.uid in left}
+            yield from ask(follow.cursor.acted, [action for action in group if action.number not in kept])
+    before, watch.owed = watch.owed, {verb: one.uids for verb, one in refused.items() if one.uids}
+    for verb, uids in watch.owed.items():
+        if new := uids - before.get(verb, UIDSet()):
+            yield _failed(watch, verb, follow.actions[verb], new, f"{refused[verb].reason}; it is tried again")
+
+
+def _do(client: Persistence, watch: Watch, verb: str, argument: str, uids: UIDSet, refused: _Refused) -> Steps[UIDSet]:
+    """Mark or move messages; return those that are still owed it."""
+    owed = UIDSet()
+    parts = deque(uids.chunks(_ACTIONS))
+    in_a_row = 0
+    while parts:
+        part = parts.popleft()
+        if refused.hopeless:
+            owed |= part
+            continue
+        # What is gone is done; and where the answer to a MOVE was lost, those that are here were not moved.
+        here = yield from _search(uid(part))
+        try:
+            if here and verb == "mark":
+                yield AddFlags(here, argument, silent=True)
+            elif here:
+                yield from move(client.protocol, here, argument)
+            in_a_row = 0
+        except (CommandError, CapabilityMissing, StateError) as exc:
+            if isinstance(exc, UIDValidityChanged) or (helps(exc) and not isinstance(exc, OverQuota)):
+                raise
+            if exc.done is not None:  # to move it again would make another copy
+                yield _failed(watch, verb, argument, here, f"the copy is there, and the message too: {exc}")
+                continue
+            refused.reason = str(exc)
+            of_some = isinstance(exc, CommandError) and exc.status == "NO"
+            if of_some and not isinstance(exc, (MailboxNotFound, NoPermission, OverQuota)) and len(here) > 1:
+                parts.extendleft(reversed([*here.chunks((len(here) + 1) // 2)]))
+                continue
+            owed |= here
+            in_a_row += 1
+            refused.hopeless = len(here) > 1 or in_a_row >= HOPELESS
+    refused.uids |= owed
+    return owed
+
+
+def _failed(watch: Watch, verb: str, argument: str, uids: UIDSet, reason: str) -> Give:
+    name, done = watch.place.mailbox, _DONE[verb]
+    logger().warning("UID %s of %r could not be %s (%s): %s", uids, name, done, argument, reason, extra=EVENT)
+    return Give(ActionFailed(name, verb, argument, tuple(uids), reason))
+
+
+def _drop(watch: Watch, actions: Sequence[ToDo], reason: str) -> Steps[None]:
+    """Say that it will not be done."""
+    name = watch.place.mailbox
+    for argument in sorted({action.argument for action in actions}):
+        uids = UIDSet(action.uid for action in actions if action.argument == argument)
+        verb = actions[0].verb
+        logger().warning("UID %s of %r: no %s to %s: %s", uids, name, verb, argument, reason, extra=EVENT)
+        yield Give(ActionDropped(name, verb, argument, tuple(uids), reason))

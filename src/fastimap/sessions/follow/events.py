@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
+    "ActionDropped",
+    "ActionFailed",
     "FlagsChanged",
     "FollowEvent",
     "FollowState",
@@ -22,7 +24,7 @@ StateName = Literal["connecting", "catching up", "waiting", "throttled", "failed
 
 @dataclass(frozen=True, slots=True)
 class FollowState:
-    """How a follower is. It is an event too, when its name changes."""
+    """How a follower is. It is an event too, when its name changes, or its error, or which mailboxes are gone."""
 
     name: StateName
     """``"connecting"``: also between attempts; ``"catching up"``: at work on what is there; ``"waiting"``: for what
@@ -30,12 +32,16 @@ class FollowState:
     until: float | None = None
     """When the next attempt is, in seconds since 1970."""
     error: str = ""
-    """Why it is not connected."""
+    """Why it is not connected, from the first failure on; or why it ended."""
     lag: int = 0
     """Messages that were there at the last look, and are not done."""
     parked: int = 0
     age: float = 0.0
     """Seconds since the server last said something, or since the beginning; of several connections the most."""
+    owed: int = 0
+    """Messages that are done and were not marked, or moved, because the server refused it; it is tried again."""
+    gone: tuple[str, ...] = ()
+    """Mailboxes that were deleted, or renamed, and did not come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,31 @@ class MessageParked:
     mailbox: str
     uid: int
     deliveries: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionFailed:
+    """The server refused to mark, or to move, messages that are done. It is tried again at each look."""
+
+    mailbox: str
+    verb: str
+    """``"mark"`` or ``"move"``."""
+    argument: str
+    """The flag, or the mailbox."""
+    uids: tuple[int, ...]
+    """Those of which it was not said before."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionDropped:
+    """Messages that are done will not be marked, or moved, any more, though it was to be done."""
+
+    mailbox: str
+    verb: str
+    argument: str
+    uids: tuple[int, ...]
     reason: str
 
 
@@ -91,4 +122,14 @@ class MessagesGone:
     uids: tuple[int, ...] = ()
 
 
-FollowEvent = FollowState | MessageParked | LateMessages | MailboxGone | MailboxReset | FlagsChanged | MessagesGone
+FollowEvent = (
+    FollowState
+    | MessageParked
+    | ActionFailed
+    | ActionDropped
+    | LateMessages
+    | MailboxGone
+    | MailboxReset
+    | FlagsChanged
+    | MessagesGone
+)
