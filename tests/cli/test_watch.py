@@ -96,6 +96,8 @@ def test_it_begins_with_what_is_new(watch: Watch, mail: Mail) -> None:
         "failed": 0,
         "parked": 0,
         "left": 0,
+        "owed": 0,
+        "gone": [],
     }
 
 
@@ -113,8 +115,10 @@ def test_later_is_not_counted_and_failures_are_parked(
     subprocess.run(["sqlite3", cursor, "UPDATE fastimap_messages SET until = 0"], check=True)
     ended = watch(*options)
     assert (ended.returncode, of_messages(ended)) == (3, [(1, "later"), (2, "parked")])
+    assert (lines(ended)[-1]["parked"], lines(ended)[-1]["left"], ended.stderr) == (1, 0, "")
     (tmp_path / "code.1").write_text("0")
-    assert of_messages(watch(*options)) == [(1, "done")]
+    ended = watch(*options)
+    assert (ended.returncode, of_messages(ended)) == (3, [(1, "done")])  # one is parked
 
     assert watch("--parked", FASTIMAP_PASSWORD="").stdout == "INBOX UID 2: exit code 4; tried 2 times\n"
     (line,) = lines(watch("--parked", "--json"))
@@ -291,7 +295,7 @@ def test_a_second_signal_ends_the_command(
 # Two signals come when the command has begun, and the program does not know its process yet.
 SIGNALS_AT_ITS_START = """
 import signal, subprocess, sys
-from fastimap.cli import main, watch
+from fastimap.cli import main
 
 class Popen(subprocess.Popen):
     def __init__(self, *arguments, **options):
@@ -299,7 +303,7 @@ class Popen(subprocess.Popen):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
 
-watch.subprocess.Popen = Popen
+subprocess.Popen = Popen
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from .exits import FAILED, INTERRUPTED, TERMINATED, Failed, Terminated, readable
+from .exits import FAILED, Failed, Terminated, UsageError, ended_by, how_ended, readable
 
 __all__ = ["COMMANDS", "command_parser", "main", "parser"]
 
@@ -63,7 +63,24 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(formatter_class=_Formatter, **options)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        raise _Mistake(f"{message} (see {self.prog} --help)", self.prog)
+
+
+class _Mistake(UsageError):
+    """A mistake in the arguments, as their parser finds it."""
+
+    def __init__(self, text: str, command: str) -> None:
+        super().__init__(text)
+        self.command = command
+
+
+def _have_streams() -> None:
+    """Have standard input, output and error where there are none: else some file would take their place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -99,13 +116,6 @@ def _read(given: list[str]) -> argparse.Namespace:
     return parser().parse_args(given)
 
 
-def _open_what_is_closed() -> None:
-    """Have a standard stream that was closed lead nowhere: the next file that is opened would have its number."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for as long as it runs
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the program with `arguments` (None: the process's own) and return its exit code; see docs/command-line.md."""
     given = sys.argv[1:] if arguments is None else arguments
@@ -113,12 +123,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     def end_by(number: int, frame: FrameType | None) -> NoReturn:
         signals.append(number)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise ended_by(number)
 
+    _have_streams()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, end_by)
         signal.signal(signal.SIGTERM, end_by)
-    _open_what_is_closed()
     command = "fastimap"
     try:
         options = _read(given)
@@ -127,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except Failed as exc:
+        _tell_json(given, exc, str(exc), exc.code)
+        command = exc.command if isinstance(exc, _Mistake) else command
         print(f"{command}: {readable(exc)}", file=sys.stderr)
         return _flushed(exc.code)
     except BrokenPipeError:  # who reads it has enough
@@ -138,8 +150,9 @@ def main(arguments: list[str] | None = None) -> int:
         # Where C code imports, as ssl does, a signal's exception becomes an ImportError.
         if isinstance(exc, ImportError) and not signals:
             raise
-        terminated = isinstance(exc, Terminated) or (isinstance(exc, ImportError) and signals[-1] == signal.SIGTERM)
-        word, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
+        ended: Any = ended_by(signals[-1]) if isinstance(exc, ImportError) else exc
+        word, code = how_ended(ended)
+        _tell_json(given, exc, word, code)
         print(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
         return _flushed(code)
 
@@ -151,3 +164,10 @@ def _flushed(code: int) -> int:
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _tell_json(given: list[str], error: BaseException, text: str, code: int) -> None:
+    if "--json" in given:
+        from .running import told
+
+        told(error, text, code)

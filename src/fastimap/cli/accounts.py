@@ -54,6 +54,8 @@ class Given:
         self._table = table or {}
         self._options = options
         self._url = url
+        self.secrets: set[str] = {PASSWORD, TO_PASSWORD}
+        """The variables of the environment that hold secrets."""
         self._plain = _account(url, options, self._table)
 
     def options(self, command: str) -> dict[str, Any]:
@@ -71,6 +73,11 @@ class Given:
     def who(self) -> str:
         """What the account is called in stores and cursors: user@host."""
         return f"{self._plain.user or ''}@{self._plain.host}"
+
+    @property
+    def port(self) -> int | None:
+        """That of the server; None: a usual one."""
+        return None if self._plain.port in (143, 993) else self._plain.port
 
     @cached_property
     def account(self) -> Account:
@@ -144,7 +151,10 @@ def config_path(options: argparse.Namespace) -> Path:
     if options.config or os.environ.get(CONFIG):
         return Path(options.config or os.environ[CONFIG]).expanduser()
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(home).expanduser() / "fastimap" / "config.toml"
+    try:
+        return Path(home).expanduser() / "fastimap" / "config.toml"
+    except RuntimeError:
+        raise UsageError("there is no home directory; set HOME, or name the configuration by --config") from None
 
 
 def read_config(options: argparse.Namespace) -> dict[str, Any]:
@@ -205,7 +215,9 @@ def given(options: argparse.Namespace, source: str | None) -> Given:
         others = f"; there are {', '.join(sorted(known))}" if known else ""
         raise UsageError(f"{config_path(options)} has no account {named!r}{others}")
     table = known[named]
-    return Given(table["url"], options, named, table)
+    found = Given(table["url"], options, named, table)
+    found.secrets |= {each["password_variable"] for each in known.values() if "password_variable" in each}
+    return found
 
 
 def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Account:

@@ -11,7 +11,7 @@ from typing import Any
 from ..model._patterns import pattern
 from .exits import UsageError
 
-__all__ = ["budget", "day", "merged", "names", "number", "seconds", "shown", "size", "text"]
+__all__ = ["budget", "day", "merged", "names", "number", "seconds", "shown", "size", "switch", "text"]
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
@@ -39,7 +39,7 @@ def day(text: str | date) -> date:
     """Return a date."""
     try:
         return text if isinstance(text, date) else date.fromisoformat(text)
-    except ValueError:
+    except (ValueError, TypeError):
         raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2024-01-31") from None
 
 
@@ -64,11 +64,18 @@ def names(value: Any) -> list[str]:
     return value
 
 
+def switch(value: Any) -> bool:
+    """Return whether the configuration says yes."""
+    if not isinstance(value, bool):
+        raise argparse.ArgumentTypeError(f"{value!r} is neither true nor false")
+    return value
+
+
 def seconds(text: str | float) -> float:
     """Return a number of seconds over 0."""
     try:
         found = float(text)
-    except ValueError:
+    except (ValueError, TypeError):
         found = 0.0
     if not 0 < found < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds over 0")

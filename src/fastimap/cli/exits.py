@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
-__all__ = ["Failed", "Terminated", "UsageError", "counted", "readable"]
+__all__ = ["Failed", "Terminated", "UsageError", "code_of", "counted", "ended_by", "how_ended", "readable"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -14,6 +15,7 @@ CANNOT_CONNECT: Final = 10
 IN_USE: Final = 11
 REFUSED: Final = 12
 LIMIT: Final = 13
+HUNG_UP: Final = 129
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
 
@@ -36,7 +38,33 @@ class UsageError(Failed):
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """SIGTERM came, or another signal that ends the program.
+
+    :param number: the signal's.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def ended_by(number: int) -> BaseException:
+    """Return what is raised when a signal ends the program."""
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
+
+
+def how_ended(error: KeyboardInterrupt | Terminated) -> tuple[str, int]:
+    """Return what is said of the end by a signal, and its exit code: 128 and the signal's number, as of a shell."""
+    if not isinstance(error, Terminated):
+        return "interrupted", INTERRUPTED
+    return "terminated" if error.number == signal.SIGTERM else "hung up", 128 + error.number
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of the program that ends by an error."""
+    if isinstance(error, (KeyboardInterrupt, Terminated)):
+        return how_ended(error)[1]
+    return error.code if isinstance(error, Failed) else FAILED
 
 
 def counted(number: int, what: str) -> str:

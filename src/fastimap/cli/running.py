@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from . import exits
-from .exits import Failed, UsageError, readable
+from .exits import Failed, Terminated, UsageError, how_ended, readable
 from .show import Show
 
-__all__ = ["explained", "talk"]
+__all__ = ["explained", "talk", "told"]
 
 _GO_ON = "what is done stays done, the same command goes on"
 _HERE = {
@@ -43,9 +43,20 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
         if failed is None or (options.verbose > 1 and isinstance(exc, (ValueError, TypeError))):
             raise
         if options.json:
-            with suppress(OSError):  # as where the disk that it goes to is full
-                show.line("error", error=readable(failed), code=failed.code)
+            told(failed, str(failed), failed.code)
         raise failed from None
+    except (KeyboardInterrupt, Terminated) as exc:
+        if options.json:
+            told(exc, *how_ended(exc))
+        raise
+
+
+def told(error: BaseException, text: str, code: int) -> None:
+    """Say as a line of JSON why the program ends, unless it was said."""
+    if not getattr(error, "is_told", False):
+        error.is_told = True  # type: ignore[attr-defined]
+        with suppress(OSError):  # as where the disk that it goes to is full, or nobody reads it
+            Show(as_json=True).line("error", error=readable(text), code=code)
 
 
 def _failed(exc: Exception) -> Failed | None:

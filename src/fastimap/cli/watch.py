@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import shlex
-import shutil
 import signal
-import subprocess
+import sqlite3
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from . import accounts, exits
-from .arguments import day, merged, number, seconds, shown, text
-from .exits import Failed, Terminated, UsageError, counted, readable
+from . import accounts, exits, handler, health
+from .arguments import day, merged, names, number, seconds, shown, switch, text
+from .exits import Failed, UsageError, counted, readable
 from .running import explained, talk
 from .show import Show
 
 if TYPE_CHECKING:
+    import logging
+
     from ..sessions.cursor import Failed as Parked
-    from ..sessions.follow import Follow, FollowState, Message
+    from ..sessions.follow import ActionDropped, ActionFailed, Follow, FollowState, Message
     from ..settings import Account
 
 __all__ = ["add", "run"]
@@ -42,38 +41,37 @@ DESCRIPTION = (
     "or done again when the program ends."
 )
 EPILOG = (
-    "Exit code: 3 with --once, if not all was done; 10 no connection for too long; else as for pull. On SIGINT and "
-    "SIGTERM the command that runs is waited for; a second signal ends it, and its message comes again."
+    "Exit code: 3 with --once, if not all was done, or messages are parked; 10 no connection for too long; 129 by "
+    "SIGHUP; else as for pull. On SIGINT, SIGTERM and SIGHUP the command that runs is waited for; a second signal ends "
+    "it, and its message comes again."
 )
 LATER: Final = 75
 """EX_TEMPFAIL of sysexits.h."""
-_HEALTH_SECONDS = 10.0
-if sys.platform == "win32":
-    _KILL: Final = signal.SIGTERM
-else:
-    _KILL: Final = signal.SIGKILL
+_DONE = {"mark": "marked with", "move": "moved to"}
 
 
 def _start(text: str | date) -> str | date:
     return text if text in ("new", "all") else day(text)
 
 
-def _command(text: str | list[str]) -> list[str]:
+def _command(text: Any) -> list[str]:
     try:
-        words = shlex.split(text) if isinstance(text, str) else [str(word) for word in text]
+        words = shlex.split(text) if isinstance(text, str) else text
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{text!r}: {exc}") from None
-    if not words:
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no command: a text, or a list of texts")
+    if not words or not words[0]:
         raise argparse.ArgumentTypeError("the command is empty")
     return words
 
 
 _OPTIONS = {
-    "mailboxes": None,
+    "mailboxes": names,
     "exec": _command,
     "cursor": text,
     "start": _start,
-    "once": None,
+    "once": switch,
     "later": seconds,
     "deliveries": number,
     "timeout": seconds,
@@ -112,7 +110,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=seconds, metavar="SECONDS", help="after which the command is ended, and has failed (600)"
     )
     parser.add_argument("--mark", metavar="FLAG", help=r"give messages that are done this flag (\Seen)")
-    parser.add_argument("--move-to", metavar="MAILBOX", help="move messages that are done there")
+    parser.add_argument(
+        "--move-to", metavar="MAILBOX", help=r"move messages that are done to this mailbox, or special use (\Trash)"
+    )
     parser.add_argument(
         "--on-reset",
         choices=["stop", "new", "all", "match"],
@@ -147,15 +147,18 @@ def run(options: argparse.Namespace) -> int:
     options.mailboxes = options.mailboxes or None
     given = accounts.given(options, options.source)
     arguments = merged(options, given.options("watch"), _OPTIONS, given.where("watch"))
-    names = arguments.pop("mailboxes", ["INBOX"])
-    if isinstance(names, str) or not names:
+    if not arguments.setdefault("mailboxes", ["INBOX"]):
         raise UsageError(f"{given.where('watch')}: mailboxes is a list of names")
-    cursor = Path(arguments.pop("cursor", None) or _cursor_of(given.who)).expanduser()
+    named = arguments.pop("cursor", None)
+    cursor = _cursor_of(given) if named is None else _path(named)
     command = arguments.pop("exec", None)
-    if command is not None and shutil.which(command[0]) is None:
-        raise UsageError(f"{command[0]}: there is no such command")
     talk(options)
-    with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+    _log(options)
+    with (
+        Show(as_json=options.json, quiet=options.quiet) as show,
+        _Watcher(given, options, arguments, show) as watcher,
+        explained(options, show),
+    ):
         if options.parked:
             return _list_parked(cursor, given.who, options, show)
         if options.retry_parked:
@@ -164,15 +167,39 @@ def run(options: argparse.Namespace) -> int:
                 return exits.DONE
         if command is None:
             raise UsageError("what is to be done with each message? --exec COMMAND")
-        account = given.account
-        cursor.parent.mkdir(parents=True, exist_ok=True)
-        watcher = _Watcher(command, given.who, options, arguments, show)
-        return watcher.run(account, _resolved(account, names), cursor)
+        handler.check(command)
+        return watcher.run(command, given.account, cursor)
 
 
-def _cursor_of(who: str) -> Path:
-    home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "fastimap" / f"watch-{quote(who, safe='@')}.sqlite"
+def _log(options: argparse.Namespace) -> None:
+    """Have the log's warnings on standard error, without those that are said as events."""
+    import logging
+
+    level = logging.ERROR if options.quiet else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")  # unless --verbose has made it
+
+    def is_no_event(record: logging.LogRecord) -> bool:
+        return not hasattr(record, "fastimap_event")
+
+    for one in logging.getLogger().handlers:
+        one.addFilter(is_no_event)
+
+
+def _path(name: str, option: str = "--cursor") -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{name}: there is no home directory; set HOME, or name a file by {option}") from None
+
+
+def _cursor_of(given: accounts.Given) -> Path:
+    """Return where it is noted what was done; servers of one host, such as the ends of tunnels, have a file each."""
+    directory = _path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "fastimap"
+    plain, port = directory / f"watch-{quote(given.who, safe='@')}.sqlite", given.port
+    if port is None:
+        return plain
+    own = directory / f"watch-{quote(given.who, safe='@')}-{port}.sqlite"
+    return plain if plain.exists() and not own.exists() else own  # it was begun when ports did not count
 
 
 def _parked(cursor: Path, who: str, again: bool) -> list[Parked]:
@@ -224,75 +251,141 @@ def _resolved(account: Account, names: Sequence[str]) -> list[str]:
     return found
 
 
+@contextlib.contextmanager
+def _in_options() -> Iterator[None]:
+    """Say in the words of the command line what can go wrong."""
+    from ..errors import CommandError, CursorFailed, UIDValidityChanged
+
+    try:
+        yield
+    except UIDValidityChanged as exc:
+        raise Failed(
+            f"{exc}. Say by --on-reset what to do; or, where it is another server, name another --cursor"
+        ) from exc
+    except CursorFailed as exc:
+        stays = "; what is done stays done" if isinstance(exc.__cause__, (sqlite3.Error, OSError)) else ""
+        raise Failed(f"{str(exc).replace('on_reset=', '--on-reset')}{stays}") from exc
+    except CommandError as exc:
+        if any("(move_to)" in note for note in getattr(exc, "__notes__", ())):
+            raise Failed(f"--move-to: {exc}") from exc
+        raise
+
+
 class _Watcher:
-    """The loop: a message, its command, what came of it."""
+    """The loop: a message, its command, what came of it. Left, it says with --json how it ended, after all else."""
 
     def __init__(
-        self, command: list[str], who: str, options: argparse.Namespace, arguments: dict[str, Any], show: Show
+        self, given: accounts.Given, options: argparse.Namespace, arguments: dict[str, Any], show: Show
     ) -> None:
-        self.command = command
-        self.who = who
+        self.given = given
         self.options = options
         self.show = show
         self.later = arguments.pop("later", 60.0)
         self.timeout = arguments.pop("timeout", 600.0)
-        self.health = arguments.pop("health", None)
+        named = arguments.pop("health", None)
+        self.health = None if named is None else _path(named, "--health")
+        self.mailboxes: list[str] = arguments.pop("mailboxes")
         self.arguments: dict[str, Any] = {"start": "new", "items": ("BODY.PEEK[]",), **arguments}
         self.counts: Counter[str] = Counter(done=0, later=0, failed=0, parked=0)
         self.left = 0  # what was not delivered
+        self.refused = False  # the server did not mark, or move, a message
+        self.parked: set[tuple[str, int]] = set()  # of which it was said
+        self.gone: tuple[str, ...] = ()
+        self.outage = False
         self.number: int | None = None  # of the signal that ends it
         self.busy = False
-        self.again = False  # a second signal has come
-        self.hurried = False
-        self.child: subprocess.Popen[bytes] | None = None
+        self.began = False
+        self.handler: handler.Handler | None = None
         self.mail: Follow | None = None
 
-    def run(self, account: Account, mailboxes: list[str], cursor: Path) -> int:
-        from ..sessions.follow import FollowState, Message, follow
+    def __enter__(self) -> _Watcher:
+        return self
 
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self._signals())
-            stack.callback(self._summary)
-            mail = self.mail = stack.enter_context(follow(account, mailboxes, cursor=cursor, **self.arguments))
-            health = stack.enter_context(_Health(self, mail, self.health))
-            for what in mail.events():
-                if isinstance(what, Message):
-                    self._handle(what)
-                elif isinstance(what, FollowState):
-                    self._state(what)
-                    health.changed()
-                del what
-            self._tell_left(mail)
-        if self.number == signal.SIGTERM:
-            raise Terminated
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self.began and self.options.json:
+            code = self._code() if error is None else exits.code_of(error)
+            now = None if self.mail is None else self.mail.state
+            counts = {**self.counts, "parked": now.parked if now else 0, "left": self.left}
+            self.show.line(
+                "summary", code=code, **counts, owed=now.owed if now else 0, gone=list(now.gone) if now else []
+            )
+
+    def run(self, command: list[str], account: Account, cursor: Path) -> int:
+        """Watch; return the exit code.
+
+        :param command: what is run for each message.
+        :param cursor: where it is noted what was done.
+        """
+        self.began = True
+        if self.health is not None:
+            health.check(self.health)
+        try:
+            cursor.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise Failed(f"{cursor.parent}: {exc.strerror}; name another file by --cursor") from None
+        if not os.access(cursor.parent, os.W_OK | os.X_OK):
+            raise Failed(f"{cursor.parent}: no file can be made there; name another one by --cursor")
+        self.handler = handler.Handler(command, self.timeout, self.given.secrets, apart=self.options.json)
+        with self._signals(), _in_options():
+            self._watch(account, cursor)
         if self.number is not None:
-            raise KeyboardInterrupt
+            raise exits.ended_by(self.number)
         return self._code()
 
+    def _watch(self, account: Account, cursor: Path) -> None:
+        from ..sessions.follow import Message, follow
+
+        move_to = self.arguments.get("move_to")
+        names = _resolved(account, [*self.mailboxes, *([] if move_to is None else [move_to])])
+        if move_to is not None:
+            self.arguments["move_to"] = names.pop()
+        with contextlib.ExitStack() as stack:
+            mail = self.mail = stack.enter_context(follow(account, names, cursor=cursor, **self.arguments))
+            its = stack.enter_context(health.Health(mail, self.counts, self.health))
+            for what in mail.events():
+                if isinstance(what, Message):
+                    self._connected()
+                    self._handle(what)
+                else:
+                    self._event(what, its)
+                    its.changed()
+                del what
+            if self.number is None:
+                self._connected()
+                self._tell_left(mail)
+
     def _code(self) -> int:
-        return exits.DONE if self.counts.total() == self.counts["done"] and not self.left else exits.NOT_ALL
+        assert self.mail is not None
+        state = self.mail.state
+        missing = self.left or self.refused or state.parked or state.owed or state.gone
+        return exits.DONE if self.counts.total() == self.counts["done"] and not missing else exits.NOT_ALL
 
     def _tell_left(self, mail: Follow) -> None:
         """Note what `--once` has left besides what it reported: messages that wait, or are another program's."""
-        if self.arguments.get("once") and self.number is None:
-            self.left = max(mail.lag - self.counts["later"] - self.counts["failed"], 0)
-        if self.left and not (self.options.json or self.options.quiet):
-            print(
+        self.left = max(mail.lag - self.counts["later"] - self.counts["failed"], 0)
+        if self.left and not self.options.quiet:
+            self._say(
                 f"left: {counted(self.left, 'message')}, to be tried again, or reserved for another program, or "
-                "for one that was killed, for five minutes",
-                file=sys.stderr,
+                "for one that was killed, for five minutes"
             )
+        before = mail.state.parked - self.counts["parked"]
+        if before > 0 and not self.options.quiet:
+            self._say(f"parked before: {counted(before, 'message')}; see --parked")
 
-    def _summary(self) -> None:
-        if self.options.json:
-            self.show.line("summary", code=self._code(), **self.counts, left=self.left)
+    def _say(self, text: str) -> None:
+        """Say something to people."""
+        if not self.options.json:
+            print(readable(text), file=sys.stderr, flush=True)
 
     # Signals.
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         """Have a signal end the loop after the command that runs, and a second one end that."""
-        before = {number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._signal) for number in numbers}
         try:
             yield
         finally:
@@ -300,17 +393,14 @@ class _Watcher:
                 signal.signal(number, handler)
 
     def _signal(self, number: int, frame: FrameType | None) -> None:
-        self.again, self.number = self.number is not None, number
+        again, self.number = self.number is not None, number
         if not self.busy:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+            raise exits.ended_by(number)
         assert self.mail is not None
+        assert self.handler is not None
         self.mail.stop()
-        if self.again and self.child is not None:
-            self._hurry(self.child)
-
-    def _hurry(self, child: subprocess.Popen[bytes]) -> None:
-        _kill(child, _KILL if self.hurried else signal.SIGTERM)
-        self.hurried = True
+        if again:
+            self.handler.hurry()
 
     # A message.
 
@@ -325,44 +415,27 @@ class _Watcher:
 
     def _run(self, message: Message) -> tuple[int | None, str]:
         """Run the command; return its exit code, None where it was ended by the user, and what failed."""
-        body = message.body
-        if body is None:
+        assert self.handler is not None
+        if message.body is None:
             return 1, "; ".join(defect.reason for defect in message.row.defects) or "the server does not give it"
-        try:
-            # A session of its own: Ctrl-C on the terminal is for this program.
-            child = self.child = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=sys.stderr.fileno() if self.options.json else None,
-                env=self._environment(message),
-                start_new_session=True,
-            )
-        except OSError as exc:
-            message.retry(0, str(exc), counted=False)
-            raise Failed(f"{self.command[0]}: {exc.strerror}") from None
-        try:
-            if self.again and not self.hurried:  # the second signal came while the command was being started
-                self._hurry(child)
-            child.communicate(body, timeout=self.timeout)
-        except subprocess.TimeoutExpired:
-            _end(child)
-            return 1, f"it did not end in {self.timeout:g} seconds"
-        finally:
-            self.child = None
-        code = child.returncode
-        if code < 0 and self.number is not None:
-            return None, "ended with the program"
-        return code, f"ended by signal {-code}" if code < 0 else f"exit code {code}"
-
-    def _environment(self, message: Message) -> dict[str, str]:
-        environment = {name: value for name, value in os.environ.items() if name != accounts.PASSWORD}
-        return environment | {
-            "FASTIMAP_ACCOUNT": self.who,
+        variables = {
+            "FASTIMAP_ACCOUNT": self.given.who,
             "FASTIMAP_MAILBOX": message.mailbox,
             "FASTIMAP_UID": str(message.uid),
             "FASTIMAP_UIDVALIDITY": str(message.uid_validity),
             "FASTIMAP_DELIVERY": str(message.deliveries),
         }
+        try:
+            self.handler.start(message.body, variables)
+        except BaseException as exc:  # which is not the message's failure, whatever it is
+            message.retry(0.0, f"its command could not be started: {exc}", counted=False)
+            raise
+        code = self.handler.wait()
+        if code is None:
+            return 1, f"it did not end in {self.timeout:g} seconds"
+        if code < 0 and self.number is not None:
+            return None, "ended with the program"
+        return code, f"ended by signal {-code}" if code < 0 else f"exit code {code}"
 
     def _settle(self, message: Message, code: int | None, said: str, took: float) -> None:
         """Note what came of a message, and say so."""
@@ -381,98 +454,98 @@ class _Watcher:
                 message.retry(min(10.0 * 2 ** (message.deliveries - 1), 3600.0), said)
         except LeaseLost as exc:  # the machine slept, for instance
             outcome, said = "later", str(exc)
+        if outcome == "parked":
+            self.parked.add((message.mailbox, message.uid))
         self.counts[outcome] += 1
-        where = {"mailbox": message.mailbox, "uid": message.uid, "uid_validity": message.uid_validity}
         if self.options.json:
             self.show.line(
-                "message", **where, outcome=outcome, exit_code=code, delivery=message.deliveries, seconds=round(took, 3)
+                "message",
+                mailbox=message.mailbox,
+                uid=message.uid,
+                uid_validity=message.uid_validity,
+                outcome=outcome,
+                exit_code=code,
+                delivery=message.deliveries,
+                seconds=round(took, 3),
             )
         elif outcome != "done" or self.options.verbose:
             more = f" ({said})" if outcome != "done" else ""
             more += f", {message.deliveries} of {deliveries} times" if outcome in ("failed", "parked") else ""
-            print(readable(f"{message.mailbox} UID {message.uid}: {outcome}{more}"), file=sys.stderr, flush=True)
+            self._say(f"{message.mailbox} UID {message.uid}: {outcome}{more}")
 
-    def _state(self, state: FollowState) -> None:
-        if self.options.json:
-            self.show.line("status", state=state.name, error=readable(state.error), lag=state.lag, parked=state.parked)
-        elif not self.options.quiet and (state.error or self.options.verbose):
-            print(readable(f"{state.name}{': ' if state.error else ''}{state.error}"), file=sys.stderr, flush=True)
+    # What happens besides.
 
+    def _event(self, what: object, its: health.Health) -> None:
+        from ..sessions import follow
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """End a command that takes too long."""
-    _kill(child, signal.SIGTERM)
-    try:
-        child.wait(5)
-    except subprocess.TimeoutExpired:
-        _kill(child, _KILL)
-        child.wait()
-
-
-def _kill(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Signal a command, and what it has started."""
-    if sys.platform == "win32":
-        child.kill()
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
-
-
-class _Health:
-    """A file that says how it is, written anew every few seconds: one that is old means a program that does not live.
-
-    :param path: where; None: none is written.
-    """
-
-    def __init__(self, watcher: _Watcher, mail: Follow, path: str | None) -> None:
-        self._watcher = watcher
-        self._mail = mail
-        self._path = None if path is None else Path(path).expanduser()
-        self._over = False
-        self._bell = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="fastimap-health", daemon=True)
-
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            self._write()
-            self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
-        if self._path is not None:
-            self._over = True
-            self._bell.set()
-            self._thread.join()
-            with contextlib.suppress(OSError):
-                self._write("failed" if kind is not None and issubclass(kind, Exception) else "stopped")
-
-    def changed(self) -> None:
-        """Write it soon."""
-        self._bell.set()
-
-    def _keep(self) -> None:
-        while True:
-            self._bell.wait(_HEALTH_SECONDS)
-            self._bell.clear()
-            if self._over:
+        if isinstance(what, follow.FollowState):
+            self._tell_state(what)
+        elif isinstance(what, follow.MessageParked):
+            if (what.mailbox, what.uid) in self.parked:
+                self.parked.discard((what.mailbox, what.uid))
                 return
-            with contextlib.suppress(OSError):  # a full disk: then the file grows old, which says it
-                self._write()
+            self.counts["parked"] += 1
+            if self.options.json:
+                where = {"mailbox": what.mailbox, "uid": what.uid}
+                self.show.line("parked", **where, deliveries=what.deliveries, reason=readable(what.reason))
+            self._say(f"{what.mailbox} UID {what.uid}: parked ({what.reason})")
+        elif isinstance(what, (follow.ActionFailed, follow.ActionDropped)):
+            self._tell_action(what)
+            if isinstance(what, follow.ActionFailed):
+                self.refused, its.refusal = True, what.reason
+        elif isinstance(what, follow.MailboxGone):
+            if self.options.json:
+                self.show.line("error", mailbox=what.mailbox, error=readable(what.reason))
+            self._say(f"{what.mailbox}: it is gone ({what.reason}); it is looked for from time to time")
+        elif isinstance(what, follow.MailboxReset):
+            said = f"its UIDVALIDITY changed from {what.before} to {what.now}; it was begun anew, as --on-reset says"
+            if self.options.json:
+                self.show.line("error", mailbox=what.mailbox, error=said)
+            self._say(f"{what.mailbox}: {said}")
 
-    def _write(self, name: str | None = None) -> None:
-        assert self._path is not None
-        state = self._mail.state
-        now = {
-            "ok": name is None and state.name in ("catching up", "waiting"),
-            "state": name or state.name,
-            "error": readable(state.error),
-            "lag": state.lag,
-            "parked": state.parked,
-            "age": round(state.age, 1),
-            "counts": dict(self._watcher.counts),
-            "pid": os.getpid(),
-            "time": round(time.time(), 1),
-        }
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(now) + "\n", "utf-8")
-        fresh.replace(self._path)
+    def _tell_action(self, what: ActionFailed | ActionDropped) -> None:
+        from ..model.sequence_set import UIDSet
+        from ..sessions.follow import ActionDropped
+
+        if self.options.json:
+            self.show.line(
+                "action",
+                mailbox=what.mailbox,
+                uids=str(UIDSet(what.uids)),
+                action=what.verb,
+                argument=what.argument,
+                outcome="dropped" if isinstance(what, ActionDropped) else "failed",
+                reason=readable(what.reason),
+            )
+        done = f"{_DONE.get(what.verb, what.verb)} {what.argument}"
+        self._say(f"{what.mailbox} UID {UIDSet(what.uids)}: done, but not {done}: {what.reason}")
+
+    def _tell_state(self, state: FollowState) -> None:
+        """Say what an outage is by, once, and when it is over; all else with --verbose."""
+        if self.options.json:
+            self.show.line(
+                "status",
+                state=state.name,
+                error=readable(state.error),
+                lag=state.lag,
+                parked=state.parked,
+                owed=state.owed,
+                gone=list(state.gone),
+            )
+        for name in set(self.gone) - set(state.gone):
+            self._say(f"{name}: it is there again")
+        self.gone = state.gone
+        if state.name == "waiting":
+            self._connected()
+        if state.error and not self.outage and state.name in ("connecting", "throttled"):
+            self.outage = True
+            if not self.options.quiet:
+                longest = self.arguments.get("max_outage", 86_400.0)
+                self._say(f"{state.name}: {state.error}; it is tried again, for {longest:g} s at most (--max-outage)")
+        elif self.options.verbose and not self.options.quiet:
+            self._say(f"{state.name}{': ' if state.error else ''}{state.error}")
+
+    def _connected(self) -> None:
+        if self.outage and not self.options.quiet:
+            self._say("connected again")
+        self.outage = False
