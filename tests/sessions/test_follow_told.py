@@ -90,6 +90,25 @@ def test_a_mailbox_that_is_gone_is_part_of_the_state(account: Account, path: Pat
     assert set(seen) == {"Work", ("Work",), ()}
 
 
+@pytest.mark.slow
+def test_a_mailbox_of_several_that_is_deleted_is_told_at_once(account: Account, path: Path, colour: str) -> None:
+    """By NOTIFY (RFC 5465, section 5.4), though none is looked at for an hour."""
+    with Client(account) as client:
+        client.create_mailbox("Work")
+    seen: list[str] = []
+    with followed(colour, account, ["Work", "INBOX"], cursor=path, start="new", poll=3600.0, status_poll=3600.0) as one:
+        for event in one.events():
+            if isinstance(event, FollowState) and event.name == "waiting" and not seen:
+                seen.append("waiting")
+                with Client(account) as client:
+                    client.create_mailbox("Another")
+                    client.delete_mailbox("Work")
+            elif isinstance(event, MailboxGone):
+                seen.append(event.mailbox)
+                one.mail.stop()
+    assert seen == ["waiting", "Work"]
+
+
 @pytest.mark.parametrize("ended", [KeyboardInterrupt, SystemExit, type("Ended", (BaseException,), {})])
 def test_what_ends_the_program_from_outside_is_no_delivery(
     account: Account, path: Path, colour: str, ended: type[BaseException]

@@ -38,7 +38,7 @@ from ...errors import (
     UIDValidityChanged,
 )
 from ...model.message import FetchedMessage, has_uid
-from ...model.responses import Exists, ExpungeResponse, MailboxStatus, Vanished
+from ...model.responses import Exists, ExpungeResponse, MailboxInfo, MailboxStatus, Vanished
 from ...model.sequence_set import UIDSet
 from ...search import all_, since, uid
 from ..cursor import Lease, Mark, Place, ToDo
@@ -233,16 +233,18 @@ def _notify(client: Persistence, watches: Sequence[Watch]) -> Generator[Any, Any
     if not client.protocol.session.has("NOTIFY"):
         return False
     names = tuple(watch.place.mailbox for watch in watches)
-    try:
-        yield Notify(
-            EventGroup(MailboxFilter("selected"), ("MessageNew", "MessageExpunge", "FlagChange")),
-            EventGroup(MailboxFilter("mailboxes", names), ("MessageNew", "MessageExpunge")),
-        )
-    except CommandError as exc:
-        if helps(exc):
-            raise
-        return False
-    return True
+    for more in (("MailboxName",), ()):  # that it is deleted, or renamed, which not every server says
+        try:
+            yield Notify(
+                EventGroup(MailboxFilter("selected"), ("MessageNew", "MessageExpunge", "FlagChange")),
+                EventGroup(MailboxFilter("mailboxes", names), ("MessageNew", "MessageExpunge", *more)),
+            )
+        except CommandError as exc:
+            if helps(exc):
+                raise
+        else:
+            return True
+    return False
 
 
 def _wait(
@@ -303,6 +305,9 @@ def _news(follow: BaseFollow, client: Persistence, watches: Sequence[Watch], eve
         watch = selected
         if isinstance(event, MailboxStatus):
             watch = by_name.get(event.name)
+        elif isinstance(event, MailboxInfo):
+            if (watch := by_name.get(event.name)) is None:
+                continue
         elif isinstance(event, Reconnected):
             due += [one for one in watches if one not in due]
             yield Give(event)
