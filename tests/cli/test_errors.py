@@ -1,6 +1,7 @@
 """Mistakes and mishaps: each is one line that says what happened and what to do, and the right exit status."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -348,11 +349,17 @@ def test_options_stand_where_people_put_them(server: IMAPServer, run: Run, argum
     [
         (["search", "imaps://u@h", "--everywhere", "--mailbox", "a"], "not allowed with argument"),
         (["cat", "imaps://u@h", "INBOX", "1", "--headers", "--readable"], "not allowed with argument"),
-        (["cat", "imaps://u@h", "INBOX", "1", "--json", "--readable"], "give one of them"),
     ],
 )
 def test_options_that_do_not_go_together(run: Run, arguments: list[str], text: str) -> None:
     assert text in said(run(*arguments), 2)
+
+
+def test_json_is_not_for_people(run: Run) -> None:
+    ended = run("cat", "imaps://u@h", "INBOX", "1", "--json", "--readable")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)
+    assert "give one of them" in ended.stderr
+    assert json.loads(ended.stdout)["code"] == 2
 
 
 def test_a_command_for_the_password_that_is_not_there(server: IMAPServer, run: Run) -> None:
