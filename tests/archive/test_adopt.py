@@ -188,7 +188,7 @@ def test_uids_that_mean_other_messages_are_not_believed(mail: Mail, tmp_path: Pa
 
 
 def test_a_draft_that_was_changed_is_not_taken_for_the_one_before(mail: Mail, tmp_path: Path) -> None:
-    before, after = message_of("d@x", "teh text"), message_of("d@x", "the text")
+    before, after = message_of("d@x", "one text"), message_of("d@x", "the text")
     mail.client.append("Drafts", before, flags=("\\Draft",))
     mail.client.append("Drafts", after, flags=("\\Draft",))
     mail.expunge("Drafts", [1])
@@ -202,7 +202,7 @@ def test_a_draft_that_was_changed_is_not_taken_for_the_one_before(mail: Mail, tm
 
 
 def test_a_draft_elsewhere_is_known_by_its_flag(mail: Mail, tmp_path: Path) -> None:
-    before, after = message_of("d@x", "teh text"), message_of("d@x", "the text")
+    before, after = message_of("d@x", "one text"), message_of("d@x", "the text")
     mail.client.append("INBOX", after, flags=("\\Draft",))
     delivered(tmp_path / "INBOX" / "cur" / "1.box:2,D", before)
     assert archive.pull(mail.account, tmp_path, adopt=True).written == 1

@@ -48,11 +48,11 @@ def test_arguments_of_actions_are_mistakes_before_anything_runs(
 
 def test_a_mailbox_to_move_to_that_is_not_there(watch: Watch, mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 1)
-    ended = watch("--exec", f"touch {tmp_path}/ran", *ALL, "--move-to", "Archiv")
+    ended = watch("--exec", f"touch {tmp_path}/ran", *ALL, "--move-to", "Nowhere")
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert line.startswith("fastimap watch: --move-to: ")
-    assert "Archiv" in line
+    assert "Nowhere" in line
     assert not (tmp_path / "ran").exists()
     assert watch("--exec", "true", *ALL, "--move-to", r"\Trash").returncode == 0
     assert (len(mail.all()["INBOX"]), len(mail.all()["Trash"])) == (0, 1)

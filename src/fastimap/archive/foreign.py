@@ -117,15 +117,15 @@ class ForeignFile:
     __slots__ = ("assigned", "folder", "gone", "key", "name", "taken")
 
     def __init__(self, folder: Folder, name: str) -> None:
-        self.folder = folder
-        self.name = name
+        self.folder: Folder = folder
+        self.name: str = name
         """With the part: ``cur/...``."""
-        self.gone = False
+        self.gone: bool = False
         self.key: bytes | None = None
         """What its header and its length are known by."""
-        self.assigned = False
+        self.assigned: bool = False
         """Whether it is known which UID it has, so that it is no other message."""
-        self.taken = False
+        self.taken: bool = False
 
     @property
     def relative(self) -> str:
@@ -138,11 +138,11 @@ class Folder:
 
     def __init__(self, directory: Directory) -> None:
         self.directory = directory
-        self.path = directory.path
+        self.path: str = directory.path
         self.files: list[ForeignFile] = []
         self.known: dict[int, ForeignFile] = {}
         """Files by the server's UID, as far as anything says so."""
-        self.is_believed = False
+        self.is_believed: bool = False
         """Whether that is to be believed: of OfflineIMAP's names where one of the files has been seen to fit."""
         self._is_by_offlineimap = False
         self._is_of_others = False

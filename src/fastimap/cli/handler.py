@@ -51,7 +51,7 @@ class Handler:
         self._apart = apart
         self._child: subprocess.Popen[bytes] | None = None
         self._hurried = False
-        self.wanted = True
+        self.wanted: bool = True
         """False: the user wants it to end at once, also when it is being started."""
 
     def start(self, body: bytes, variables: Mapping[str, str]) -> None:
