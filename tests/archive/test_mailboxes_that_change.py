@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from fastimap import Account, Client, archive
+from fastimap.archive.choosing import chosen
 from fastimap.archive.compare import compare
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.testing import IMAPServer
@@ -166,6 +168,61 @@ def test_what_was_away_and_is_not_in_the_store_any_more_is_fetched(mail: Mail, t
     assert stored(tmp_path) == mail.all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [*KINDS, "parquet"])
+def test_a_uidvalidity_that_is_what_it_was_before(mail: Mail, tmp_path: Path, kind: str) -> None:
+    """As of a mailbox that was put away, and taken back, while deletions were held back."""
+    mail.fill("a", 3, create=True)
+    rules: dict[str, Any] = {"mailboxes": ["a"], "deleted": "mark"}
+    pulled(mail, tmp_path, kind, **rules)
+    mail.client.rename_mailbox("a", "other")
+    mail.fill("a", 2, create=True)
+    assert "new UIDVALIDITY" in str(pulled(mail, tmp_path, kind, **rules).held_back)
+    mail.client.delete_mailbox("a")
+    mail.client.rename_mailbox("other", "a")
+    for _ in range(2):
+        report = pulled(mail, tmp_path, kind, **rules)
+        assert (report.written, report.mailboxes["a"].moved, report.mailboxes["a"].present) == (0, 0, 3)
+        assert {*mail.all()["a"]} <= {*stored(tmp_path)["a"]}
+        assert copies(tmp_path, kind) == 5  # those of the other UIDVALIDITY are held back
+    assert archive.verify(tmp_path, mail.account, mailboxes=["a"], octets=True).good
+
+
+@pytest.mark.parametrize("kind", ["maildir", "eml", "sqlite"])
+def test_a_copy_that_was_damaged_while_its_mailbox_was_away(mail: Mail, tmp_path: Path, kind: str) -> None:
+    mail.fill("a", 3, create=True)
+    pulled(mail, tmp_path, kind)
+    there = home(mail, "a")
+    there.rename(there.with_name("away"))
+    pulled(mail, tmp_path, kind)
+    if kind == "sqlite":
+        with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite", isolation_level=None)) as db:
+            db.execute("UPDATE body SET octets = zeroblob(length(octets)) WHERE uid = 3")
+    else:
+        file = next(path for path in (tmp_path / "a").rglob("3.*") if path.is_file())
+        octets = file.read_bytes()
+        file.write_bytes(octets[:120] + bytes(len(octets) - 120))
+    there.with_name("away").rename(there)
+    report = pulled(mail, tmp_path, kind)
+    assert (report.complete, report.written, report.mailboxes["a"].present) == (True, 1, 2)
+    assert stored(tmp_path) == mail.all()
+    assert archive.verify(tmp_path, mail.account, octets=True).good
+
+
+def test_a_mailbox_that_is_back_is_no_mailbox_of_the_store_yet(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("work", 3, create=True)
+    pulled(mail, tmp_path)
+    mail.client.delete_mailbox("work")
+    pulled(mail, tmp_path)
+    mail.fill("work", 5, create=True)
+    assert archive.verify(tmp_path, mail.account).not_in_store == ["work"]
+    checked = archive.verify(tmp_path, mail.account, mailboxes=["work"])
+    assert not checked.good
+    assert "not pulled since" in checked.failed["work"]
+    pulled(mail, tmp_path)
+    assert archive.verify(tmp_path, mail.account, mailboxes=["work"], octets=True).good
+
+
 # Messages that are gone, and may be where nobody could look.
 
 
@@ -235,7 +292,7 @@ def test_nothing_is_deleted_that_moved_while_it_was_looked_for(
         patched.setattr("fastimap.archive._pull.compare", late)
         report = pulled(mail, tmp_path, deleted="delete", max_delete="100%", dry_run=dry_run)
     assert (report.deleted, report.mailboxes["b"].gone) == (0, 1)
-    assert "a has other messages since it was looked at" in str(report.held_back)
+    assert "a is new, or has others since it was looked at" in str(report.held_back)
     report = pulled(mail, tmp_path, deleted="delete", max_delete="100%")
     assert (report.complete, report.mailboxes["a"].moved, report.deleted) == (True, 1, 0)
     assert stored(tmp_path) == mail.all()
@@ -331,9 +388,134 @@ def test_what_was_not_noted_and_a_rule_leaves_out_stays(
     assert (report.complete, report.deleted, report.mailboxes["INBOX"].gone) == (True, 0, 0)
     assert len([*tmp_path.rglob("cur/*")]) == 3
     assert stored(tmp_path, gone=True)["INBOX"] == []
-    report = pulled(mail, tmp_path)
-    assert (report.complete, report.written) == (True, 0)
+    report = pulled(mail, tmp_path)  # what was written last before it died may not be durable
+    assert (report.complete, report.written) == (True, 2)
     assert stored(tmp_path) == mail.all()
+
+
+def test_what_was_not_durable_is_not_believed_after_a_run_with_a_rule(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves files that have their lengths, and no content."""
+    mail.fill("INBOX", 3)
+
+    def die(self: archive.Maildir) -> None:
+        raise OSError("the power is cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.Maildir, "sync", die)
+        with pytest.raises(OSError, match="power"):
+            pulled(mail, tmp_path)
+    for file in tmp_path.rglob("cur/*"):
+        file.write_bytes(bytes(file.stat().st_size))
+    assert pulled(mail, tmp_path, limit=1).complete
+    report = pulled(mail, tmp_path)
+    assert (report.complete, report.written) == (True, 2)
+    assert stored(tmp_path) == mail.all()
+
+
+def test_what_moved_from_a_mailbox_made_anew_to_where_a_rule_leaves_it_out(mail: Mail, tmp_path: Path) -> None:
+    """Each run before this one saw a part of it, and held the deletion back."""
+    made = mail.fill("a", 3, create=True)
+    mail.fill("m", 2, create=True)
+    pulled(mail, tmp_path)
+    mail.client.select("a")
+    mail.client.move("2:3", "m")
+    mail.client.unselect()
+    rules: dict[str, Any] = {"max_size": 20, "deleted": "delete"}
+    assert pulled(mail, tmp_path, mailboxes=["m"], **rules).mailboxes["m"].excluded == {"max-size": 2}
+    mail.client.delete_mailbox("a")
+    mail.client.create_mailbox("a")
+    assert pulled(mail, tmp_path, mailboxes=["a"], **rules).held_back is not None
+    report = pulled(mail, tmp_path, max_delete=10, **rules)
+    assert (report.complete, report.deleted, report.mailboxes["m"].moved) == (True, 1, 2)
+    assert {*made[1:]} <= {octets for _, octets, *_ in stored(tmp_path)["m"]}
+
+
+def test_all_may_be_deleted_of_a_mailbox_that_was_made_anew(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("a", 3, create=True)
+    mail.fill("INBOX", 1)
+    pulled(mail, tmp_path)
+    mail.client.delete_mailbox("a")
+    mail.client.create_mailbox("a")
+    assert pulled(mail, tmp_path, deleted="delete").held_back is not None
+    assert pulled(mail, tmp_path, deleted="delete", max_delete="100%").deleted == 3
+
+
+@pytest.mark.parametrize("how", ["new", "renamed"])
+def test_nothing_is_deleted_that_moved_into_a_mailbox_nobody_looked_at(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    mail.fill("INBOX", 4)
+    mail.fill("a", 2, create=True)
+    pulled(mail, tmp_path)
+    mail.fill("INBOX", 1)
+    mail.fill("a", 1)
+
+    def late(client: Client, name: Any, *arguments: Any) -> Any:
+        found = compare(client, name, *arguments)
+        if name.name == "INBOX":
+            return found
+        if how == "new":
+            mail.client.create_mailbox("fresh")
+        mail.client.select("INBOX")
+        mail.client.move("2", "fresh" if how == "new" else "a")
+        mail.client.unselect()
+        if how == "renamed":
+            mail.client.rename_mailbox("a", "fresh")
+        return found
+
+    def in_turn(*arguments: Any) -> Any:
+        return sorted(chosen(*arguments), key=lambda info: info.name == "INBOX")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive._pull.compare", late)
+        patched.setattr("fastimap.archive._pull.chosen", in_turn)
+        report = pulled(
+            mail, tmp_path, mailboxes=None, exclude=["Drafts", "Trash"], deleted="delete", max_delete="100%"
+        )
+    assert report.deleted == 0
+    assert report.mailboxes["INBOX"].gone == 1
+    assert ("fresh is new" if how == "new" else "a failed") in str(report.held_back)
+    assert pulled(mail, tmp_path, deleted="delete", max_delete="100%").complete
+    assert stored(tmp_path)["INBOX"] == mail.all()["INBOX"]
+    assert stored(tmp_path)["fresh"] == mail.all()["fresh"]
+
+
+def test_a_server_whose_select_gives_no_uidnext(tmp_path: Path) -> None:
+    with (
+        IMAPServer(users={"me": "secret"}) as server,
+        odd(server, says=lambda line: b"* OK hello\r\n" if b"[UIDNEXT" in line else line) as port,
+    ):
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        for number in range(5):
+            server.append("INBOX", message(number))
+        archive.pull(account, tmp_path)
+        server.expunge("INBOX", [2])
+        report = archive.pull(account, tmp_path, deleted="delete")
+        assert (report.complete, report.deleted, report.held_back) == (True, 1, None)
+
+
+def test_a_parked_message_that_is_recognised(tmp_path: Path) -> None:
+    """It was a copy, which could not be fetched; the original is gone, and what was pulled of it is the copy's."""
+    selected = [b""]
+
+    def hears(line: bytes) -> bytes:
+        selected.extend([line] if b"EXAMINE" in line else [])
+        broken = b"BODY.PEEK[]" in line and b"a" in selected[-1].split()[-1]
+        return line.replace(b"UID FETCH 1 ", b"UID FETCH 99 ") if broken else line
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("a")
+        when = datetime(2024, 1, 1, tzinfo=UTC)
+        for number in range(3):
+            server.append("INBOX", message(number), internal_date=when)
+        server.append("a", message(1), internal_date=when)
+        assert archive.pull(account, tmp_path).parked == 1
+        server.expunge("INBOX", [2])
+        report = archive.pull(account, tmp_path)
+        assert (report.complete, report.parked, report.mailboxes["a"].moved) == (True, 0, 1)
 
 
 # Servers that go back, or contradict themselves.

@@ -100,19 +100,26 @@ def test_a_mailbox_that_is_suddenly_empty(mail: Mail, other: Mail, both: Any) ->
     assert kept(other) == kept(mail)
 
 
-def test_what_moves_while_it_runs_to_a_mailbox_that_was_looked_at(mail: Mail, other: Mail, both: Any) -> None:
+@pytest.mark.parametrize("target", ["Archive", "Fresh"])
+def test_what_moves_while_it_runs_to_a_mailbox_that_was_looked_at(
+    mail: Mail, other: Mail, both: Any, target: str
+) -> None:
+    """Or to one that was not there."""
     mail.fill("Work", 3, create=True)
     assert both().complete
     before = kept(other)
 
     def progress(now: archive.Progress) -> None:
         if now.mailbox == "Work" and "2" in moved:
-            move(mail, moved.pop(), "Work", "Archive")
+            if target == "Fresh":
+                mail.client.create_mailbox(target)
+            move(mail, moved.pop(), "Work", target)
 
     moved = ["2"]
     report = both(progress=progress, **DELETE)
     assert (report.deleted, moved) == (0, [])
-    assert "Archive has others since it was looked at" in report.held_back
+    said = "Archive has others since it was looked at" if target == "Archive" else "Fresh is new"
+    assert said in report.held_back
     assert kept(other) == before
     assert both(**DELETE).deleted == 1
     assert kept(other) == kept(mail)

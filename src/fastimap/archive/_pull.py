@@ -222,7 +222,7 @@ class _Pull:
             try:
                 self._check()
                 if not self.options.dry_run:
-                    self.copies.renamed()
+                    self.copies.finish()
                 jobs = self._plan()
                 self._look(jobs)
                 for job in jobs:
@@ -290,7 +290,7 @@ class _Pull:
             infos = client.list_mailboxes(status=status_items if at_once else ())
             wanted = chosen(client, infos, self.options, self.report)
             if self.adoption is not None:
-                self._begin_adoption(self.adoption, infos, wanted)
+                self._begin_adoption(self.adoption, infos)
             self.scope = Scope(client, infos, wanted, self.options)
             jobs = [
                 Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
@@ -306,16 +306,22 @@ class _Pull:
                 with contextlib.suppress(CommandError):
                     job.status = answer.result()
             for job in jobs:
-                if job.place is None and job.status is not None:
-                    job.place = former.get((job.name, job.status.uid_validity or 0))
+                again = None if job.status is None else former.get((job.name, job.status.uid_validity or 0))
+                if again is not None:
+                    if job.place is not None:
+                        job.report.notes.append(f"UIDVALIDITY is {again.uid_validity} again")
+                        self.gone[job.place.id] = Gone(job.place, self.state.uids(job.place), "new UIDVALIDITY", job)
+                    job.place = again
             left_out = [info for info in infos if info.is_selectable and info not in wanted]
             for place in lost:
                 self._lost(client, place, jobs, left_out)
+            if self.adoption is not None and self._is_of_all():
+                self.report.notes += self.adoption.notes(wanted)
         if known and not any(info.is_selectable for info in infos):
             raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
         return jobs
 
-    def _begin_adoption(self, adoption: Adoption, infos: Sequence[MailboxInfo], wanted: Sequence[MailboxInfo]) -> None:
+    def _begin_adoption(self, adoption: Adoption, infos: Sequence[MailboxInfo]) -> None:
         """See that there is something to adopt."""
         state = self.state
         is_new = not state.places(former=True)
@@ -324,12 +330,9 @@ class _Pull:
                 adoption.check(infos)
             except StoreError:
                 if not self.options.dry_run:
-                    state.begin()
-                    state.db.execute("DELETE FROM about WHERE name = 'adopt'")
+                    state.set_about("adopt", None)
                     state.commit()
                 raise
-        if self._is_of_all():
-            self.report.notes += adoption.notes(wanted)
         if adoption.own and not self.options.dry_run:
             adoption.shut_mbsync_out()
 
@@ -386,25 +389,24 @@ class _Pull:
     def _look(self, jobs: list[Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
         state = self.state
-        if not self.options.dry_run:
-            self.copies.take_away()
         restored = [] if self.options.dry_run else self.copies.restore()
         self._compare(jobs, skip=True)
+        for place, entries in restored:
+            self._keep(place, entries, jobs)
+        here = {job.place.id for job in jobs if job.place is not None}
+        places = state.places(self.name, former=True)
+        for place in places:
+            held_back = not place.current and place.id not in (*self.gone, *here) and state.count(place)
+            if held_back and place.name in self.scope:
+                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
         if self.gone and self.options.deleted != "keep":  # it may be among what a rule leaves out
             unsure = [job for job in jobs if job.done and job.report.excluded]
             for job in unsure:
                 job.done = False
             self._compare(unsure, skip=False)
-        for place, entries in restored:
-            self._keep(place, entries, jobs)
-        here = {job.place.id for job in jobs if job.place is not None}
-        for place in state.places(self.name, former=True):
-            held_back = not place.current and place.id not in (*self.gone, *here) and state.count(place)
-            if held_back and place.name in self.scope:
-                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
-            if not all(job.done for job in jobs):
-                self.candidates.add(place, state.missing(place))
         if not all(job.done for job in jobs):
+            for place in places:
+                self.candidates.add(place, state.missing(place))
             for gone in self.gone.values():
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
 
@@ -507,9 +509,14 @@ class _Pull:
                 return
             state.set_mark(place, None)
             parked = state.parked(place)
-            back = self.copies.back(place, self._returned(client, place, found))
+            may_lack = place.dirty and bool(found.left_out)  # what was written and is left out now is not looked at
+            away = self._returned(client, place, found)
+            back = self.copies.back(place, away)
             self._recognised(found, back)
             report.present += len(back)
+            if len(back) < len(away):  # what is there is not to be believed, whatever its name says
+                state.set_dirty(place, True)
+                self.candidates.drop(place, {match.uid for match in away})
             there = self.store.begin(place, found.new) if found.new else {}
             if there:
                 state.insert((place.id, *entry[:7]) for entry in there.values())
@@ -520,6 +527,7 @@ class _Pull:
             state.set_dirty(place, True)
             state.commit()
             self._recognise(client, job, place, found)
+            state.unpark(place, [uid for uid in parked if uid not in found.new])
             new, report.excluded = found.new, found.excluded
             self.current = (job.name, 0, len(new), 0)
             new -= self._adopt(client, job, place, new)
@@ -547,9 +555,9 @@ class _Pull:
         if self.adoption is not None:
             left = list(self.adoption.left())
             report.notes += [] if self.rules else left  # else they may be what is left out
-        self._account(job, place)
+        self._account(job, place, may_lack)
 
-    def _account(self, job: Job, place: Place) -> None:
+    def _account(self, job: Job, place: Place, may_lack: bool) -> None:
         """Check the sum, and note that the mailbox is done."""
         report = job.report
         report.parked = self.state.parked(place)
@@ -566,7 +574,7 @@ class _Pull:
             )
             self.state.commit()
             return
-        self.state.set_dirty(place, False)
+        self.state.set_dirty(place, may_lack)
         job.done = True
         if gone is None:
             self._set_mark(job)
@@ -597,16 +605,17 @@ class _Pull:
     def _match_dry(self, client: Client, job: Job, found: Comparison) -> None:
         """Count what would not be fetched."""
         report, uid_validity = job.report, found.selected.uid_validity or 0
+        back = [] if job.place is None else self._returned(client, job.place, found)
+        self._recognised(found, back)
+        report.present += len(back)
         if self.candidates.count and found.unknown:
             _examine(client, job.name, uid_validity)
-            back = [] if job.place is None else self._returned(client, job.place, found)
-            self._recognised(found, back)
             moved = list(self.candidates.matches(client, self._wanted(client, found)))
             self._recognised(found, moved)
             self.guards.recognised |= {(match.source.id, match.entry.uid) for match in moved}
             report.moved = len(moved)
-            report.present += len(back) + len(moved)
-            report.excluded = found.excluded
+            report.present += len(moved)
+        report.excluded = found.excluded
         new, info = found.new, job.info
         report.written = len(new)
         if self.adoption is not None and self.adoption.enter(info.name, info.delimiter, info.octets):
@@ -812,21 +821,31 @@ class _Pull:
 
     def _grown(self, jobs: list[Job]) -> str | None:
         """Return why nothing is to be deleted where a mailbox has others since it was looked at; None: none has."""
+        grown: str | None = None
         with self._lent() as client:
+            known = {job.name for job in jobs}
+            infos = [info for info in client.list_mailboxes() if info.is_selectable]
             with client.pipeline() as pipeline:
                 pending = [(job, pipeline.mailbox_status(job.info, "UIDNEXT")) for job in jobs]
+            for info in infos:
+                if info.name not in known and info.name in self.scope:
+                    grown = info.name
             for job, answer in pending:
-                seen = job.status if job.comparison is None else job.comparison.selected
+                seen = None if job.comparison is None else job.comparison.selected.uid_next
+                if seen is None and job.status is not None:
+                    seen = job.status.uid_next
                 try:
                     now = answer.result().uid_next
-                except CommandError:  # the mailbox could be looked at, which is more
-                    continue
-                if seen is None or (now or 0) > (seen.uid_next or 0):
-                    return (
-                        f"nothing was deleted: {job.name} has other messages since it was looked at, and what is gone "
-                        "may be there; the next run sees to it"
-                    )
-        return None
+                except CommandError:
+                    grown = grown if job.status is None and job.name in {info.name for info in infos} else job.name
+                else:
+                    grown = job.name if seen is not None and now is not None and now > seen else grown
+        if grown is None:
+            return None
+        return (
+            f"nothing was deleted: {grown} is new, or has others since it was looked at, and what is gone may be "
+            "there; the next run sees to it"
+        )
 
 
 def _adoption(options: Options, state: State, report: Report) -> Adoption | None:

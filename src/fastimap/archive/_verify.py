@@ -209,9 +209,12 @@ class _Verify:
         if client is not None:
             nowhere = Report()
             found = {info.name for info in chosen(client, client.list_mailboxes(), options, nowhere)}
+            current = {place.name for place in places if place.current}
             if options.mailboxes is None:
-                self.result.not_in_store = sorted(found - known)
+                self.result.not_in_store = sorted(found - current)
                 return places
+            again = sorted((found & known) - current)
+            self.result.failed |= dict.fromkeys(again, "the server has it again, and it was not pulled since")
             found |= {folded(name) for name in nowhere.mailboxes}  # the store may have it still
         elif options.mailboxes is None:
             return places

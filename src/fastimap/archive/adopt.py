@@ -104,6 +104,10 @@ class Adoption:
 
     # Directories and mailboxes.
 
+    def look_again(self) -> None:
+        """Find the directories anew, where mailboxes were renamed."""
+        self._tree = Tree(self.root)
+
     def check(self, infos: Iterable[MailboxInfo]) -> None:
         """Raise StoreError where no directory that has mail fits a mailbox of the account."""
         selectable = [info for info in infos if info.is_selectable]

@@ -238,6 +238,8 @@ class Copies:
         self._state.commit()
         with held():
             self._rename(place, name, path)
+        if self._adoption is not None:
+            self._adoption.look_again()
 
     def _rename(self, place: Place, name: str, path: str) -> None:
         where, key = self._store.rename(place, name, path)
@@ -246,11 +248,14 @@ class Copies:
         self._state.set_about(f"{_RENAMING}{place.id}", None)
         self._commit()
 
-    def renamed(self) -> None:
-        """Bring renames to their end that runs have begun which died."""
+    def finish(self) -> None:
+        """Bring to its end what runs have begun that died: what was to be taken away, and renames."""
+        self.take_away()
         for place in self._state.places(self._account, former=True):
             if (noted := self._state.about(f"{_RENAMING}{place.id}")) is not None:
                 self._rename(place, *json.loads(noted))
+                if self._adoption is not None:
+                    self._adoption.look_again()
 
     def back(self, place: Place, matches: Sequence[Match]) -> list[Match]:
         """Have messages that were gone, and are on the server again; return those that the store still has."""

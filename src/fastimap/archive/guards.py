@@ -46,7 +46,8 @@ class Guards:
         options = self._options
         if not count or options.deleted == "keep":
             return count, None
-        total = sum(self._state.count(place) for place in self._state.places(self._account))
+        places = self._state.places(self._account, former=True)
+        total = sum(self._state.count(place) for place in places if place.current or place.id in self.gone)
         if options.dry_run:
             total += sum(each.written + each.adopted for each in report.mailboxes.values())
         most = options.most_deleted(total)

@@ -408,6 +408,9 @@ class Run:
             odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
         if odd and (self.options.max_delete is None or count > most):
             return "nothing was deleted: " + "; ".join(odd)
+        for box in self._chosen(source.boxes()):
+            if box.name not in {job.box.name for job in jobs}:
+                return f"{moved}: {box.name} is new; the next run sees to it"
         for job in jobs:
             if not self._is_as_seen(source, job):
                 return f"{moved}: {job.box.name} has others since it was looked at; the next run sees to it"
