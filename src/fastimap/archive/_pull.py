@@ -292,6 +292,7 @@ class _Pull:
             if self.adoption is not None:
                 self._begin_adoption(self.adoption, infos)
             self.scope = Scope(client, infos, wanted, self.options)
+            self.listed = {info.name for info in infos if info.is_selectable}
             jobs = [
                 Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
             ]
@@ -509,7 +510,9 @@ class _Pull:
                 return
             state.set_mark(place, None)
             parked = state.parked(place)
-            may_lack = place.dirty and bool(found.left_out)  # what was written and is left out now is not looked at
+            left_out = found.unknown - found.new
+            # What was written before a run died, and is left out now, is looked at by none: it may not be durable.
+            may_lack = place.dirty and bool(left_out) and any(e.uid in left_out for e in self.store.unnoted(place))
             away = self._returned(client, place, found)
             back = self.copies.back(place, away)
             self._recognised(found, back)
@@ -605,7 +608,9 @@ class _Pull:
     def _match_dry(self, client: Client, job: Job, found: Comparison) -> None:
         """Count what would not be fetched."""
         report, uid_validity = job.report, found.selected.uid_validity or 0
-        back = [] if job.place is None else self._returned(client, job.place, found)
+        place = job.place
+        away = [] if place is None else self._returned(client, place, found)
+        back = [match for match in away if self.store.check(match.source, match.entry) is None]
         self._recognised(found, back)
         report.present += len(back)
         if self.candidates.count and found.unknown:
@@ -823,12 +828,11 @@ class _Pull:
         """Return why nothing is to be deleted where a mailbox has others since it was looked at; None: none has."""
         grown: str | None = None
         with self._lent() as client:
-            known = {job.name for job in jobs}
             infos = [info for info in client.list_mailboxes() if info.is_selectable]
             with client.pipeline() as pipeline:
                 pending = [(job, pipeline.mailbox_status(job.info, "UIDNEXT")) for job in jobs]
             for info in infos:
-                if info.name not in known and info.name in self.scope:
+                if info.name not in self.listed and (self.scope.unclear or info.name in self.scope):
                     grown = info.name
             for job, answer in pending:
                 seen = None if job.comparison is None else job.comparison.selected.uid_next

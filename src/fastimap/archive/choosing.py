@@ -49,7 +49,7 @@ class Scope:
         self, client: Client, infos: Sequence[MailboxInfo], wanted: Sequence[MailboxInfo], options: Options
     ) -> None:
         selectable = {info.name: info for info in infos if info.is_selectable}
-        self._there = {info.name for info in infos}
+        self._there = selectable.keys()
         self._wanted = {info.name for info in wanted}
         self._options = options
         # A special use that no mailbox has now: it may have been any of the store's.

@@ -49,6 +49,8 @@ class Run:
         self.sender: Sender = Sender(account, options, ledger, name, self.watch)
         self.report: Report = Report(store=name, dry_run=options.dry_run)
         self.lost: ConnectionLost | None = None
+        self.seen: set[str] = set()
+        """Mailboxes that the source has, those too that are left out."""
         self.former: list[str] = []
         """Mailboxes that the source had, and has no more."""
 
@@ -111,7 +113,7 @@ class Run:
             taken.setdefault(name, box.name)
             found = infos.get(name)
             jobs.append(Job(box, name, found if found is not None and found.is_selectable else None, report))
-        here = {box.name for box in boxes}
+        here = self.seen = {box.name for box in boxes}
         for former, name in sorted(self.ledger.mailboxes(source.name, self.name).items()):
             if former in here:
                 continue
@@ -408,8 +410,8 @@ class Run:
             odd.insert(0, f"{count} of {total} messages would be gone, more than {most} (max_delete)")
         if odd and (self.options.max_delete is None or count > most):
             return "nothing was deleted: " + "; ".join(odd)
-        for box in self._chosen(source.boxes()):
-            if box.name not in {job.box.name for job in jobs}:
+        for box in source.boxes() if self.options.mailboxes is None else ():
+            if box.name not in (*self.seen, *self.options.exclude):
                 return f"{moved}: {box.name} is new; the next run sees to it"
         for job in jobs:
             if not self._is_as_seen(source, job):
