@@ -612,6 +612,8 @@ class _Pull:
         away = [] if place is None else self._returned(client, place, found)
         back = [match for match in away if self.store.check(match.source, match.entry) is None]
         self._recognised(found, back)
+        if place is not None:
+            self.candidates.drop(place, {match.uid for match in away})
         report.present += len(back)
         if self.candidates.count and found.unknown:
             _examine(client, job.name, uid_validity)
