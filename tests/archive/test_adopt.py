@@ -290,6 +290,7 @@ def test_uids_of_mbsync_that_mean_others_by_now(mail: Mail, tmp_path: Path, chan
     assert is_exact(mail, root)
 
 
+@pytest.mark.slow
 @needs_mbsync
 def test_what_mbsync_uploaded_is_adopted_here_and_elsewhere(mail: Mail, tmp_path: Path) -> None:
     mail.client.create_mailbox("Sent")
@@ -536,6 +537,7 @@ class Reader:
                         file.rename(self.folder / "cur" / f"{file.name.partition(':2,')[0]}:2,RS")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["new", "cur"])
 @pytest.mark.parametrize("moment", ["read", "taken away"])
 def test_a_reader_that_opens_a_folder_meanwhile_doubles_nothing(
@@ -650,6 +652,7 @@ def test_what_makes_no_sense_is_refused(mail: Mail, tmp_path: Path) -> None:
     assert archive.pull(mail.account, tmp_path / "ours", adopt=True).complete
 
 
+@pytest.mark.slow
 def test_the_command_line(mail: Mail, tmp_path: Path, run: Run) -> None:
     mail.fill("INBOX", 3)
     root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xf6il"))

@@ -46,6 +46,7 @@ def test_arguments_of_actions_are_mistakes_before_anything_runs(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_mailbox_to_move_to_that_is_not_there(watch: Watch, mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 1)
     ended = watch("--exec", f"touch {tmp_path}/ran", *ALL, "--move-to", "Nowhere")
@@ -105,6 +106,7 @@ def test_health_says_what_is_owed(mail: Mail, variables: dict[str, str], tmp_pat
 # The command.
 
 
+@pytest.mark.slow
 def test_a_command_that_can_not_be_started_is_no_failure_of_the_message(
     watch: Watch, mail: Mail, tmp_path: Path, script: Callable[[str], str]
 ) -> None:
@@ -201,6 +203,7 @@ def test_parked_messages_need_no_command(
     assert run("watch", "work", option, **variables, FASTIMAP_CONFIG=str(config)).returncode == 0
 
 
+@pytest.mark.slow
 def test_messages_that_were_parked_before_are_said(watch: Watch, mail: Mail) -> None:
     mail.fill("INBOX", 1)
     watch("--exec", "false", *ALL, "--deliveries", "1")
@@ -233,6 +236,7 @@ def test_an_outage_is_said_at_its_first_failure(variables: dict[str, str], mail:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_mailbox_that_is_deleted_is_not_well(mail: Mail, variables: dict[str, str], tmp_path: Path) -> None:
     mail.fill("Work", 1, create=True)
     path = tmp_path / "health"
@@ -307,6 +311,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_signal_before_the_command_is_no_delivery(mail: Mail, variables: dict[str, str], watch: Watch) -> None:
     mail.fill("INBOX", 1)
     for _ in range(2):
@@ -347,12 +352,14 @@ def test_why_it_ends_is_a_line_of_json_with_the_exit_code(watch: Watch, argument
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_refused_credentials_are_in_the_summary(watch: Watch) -> None:
     ended = watch("--exec", "true", "--once", "--json", FASTIMAP_PASSWORD="wrong")
     assert [line["code"] for line in lines(ended) if "code" in line] == [12, 12]
     assert lines(ended)[-1]["message_type"] == "summary"
 
 
+@pytest.mark.slow
 def test_inbox_is_one_mailbox_in_any_case(watch: Watch, mail: Mail) -> None:
     mail.fill("INBOX", 1)
     assert of_messages(watch("inbox", "INBOX", "Inbox", "--exec", "true", *ALL, "--json")) == [(1, "done")]

@@ -62,6 +62,7 @@ def test_a_lost_connection_is_a_state_with_its_reason_until_there_is_one(
     assert seen[-1] == ("waiting", False)
 
 
+@pytest.mark.slow
 def test_a_mailbox_that_is_gone_is_part_of_the_state(account: Account, path: Path, colour: str) -> None:
     with Client(account) as client:
         client.create_mailbox("Work")

@@ -34,6 +34,8 @@ def odd(server: IMAPServer, *, says: Change = _same, hears: Change = _same) -> I
                 client, _ = listener.accept()
                 upstream = socket.create_connection((server.host, server.port))
                 sockets.extend((client, upstream))
+                for each in (client, upstream):  # each line is sent by itself, and must not wait for the one before
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for source, target, change in ((client, upstream, hears), (upstream, client, says)):
                     threads.append(threading.Thread(target=_copy, args=(source, target, change), daemon=True))
                     threads[-1].start()
