@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -80,6 +80,12 @@ class Mail:
         self.client.select(mailbox)
         self.client.delete_messages(uids)
         self.client.unselect()
+
+
+def instead_of_compare(patched: pytest.MonkeyPatch, other: Callable[..., Any]) -> None:
+    """Have a pull compare mailboxes by another function."""
+    patched.setattr("fastimap.archive._pull.compare", other)
+    patched.setattr("fastimap.archive.receiving.compare", other)
 
 
 def stored(root: Any, *, gone: bool | None = False) -> dict[str, list[tuple[int, bytes, tuple[str, ...], int]]]:

@@ -55,7 +55,7 @@ def store(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parque
         state.commit()
         state.close()
     with monkeypatch.context() as patched:  # nor is it known that it is back, as where a server's dates are wrong
-        patched.setattr("fastimap.archive._pull.returned", lambda *arguments: [])
+        patched.setattr("fastimap.archive.receiving.returned", lambda *arguments: [])
         assert pulled(mail, store).written == 1
     assert stored(tmp_path / "store") == mail.all()
     return store

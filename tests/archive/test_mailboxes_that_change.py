@@ -20,7 +20,7 @@ from fastimap.archive.choosing import chosen
 from fastimap.archive.compare import compare
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.testing import IMAPServer
-from tests.archive.conftest import Mail, message, stored
+from tests.archive.conftest import Mail, instead_of_compare, message, stored
 from tests.support.odd import odd
 
 KINDS = sorted({*FORMATS} - {"jsonl.zst", "parquet"})
@@ -289,7 +289,7 @@ def test_nothing_is_deleted_that_moved_while_it_was_looked_for(
         return compare(client, name, *arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr("fastimap.archive._pull.compare", late)
+        instead_of_compare(patched, late)
         report = pulled(mail, tmp_path, deleted="delete", max_delete="100%", dry_run=dry_run)
     assert (report.deleted, report.mailboxes["b"].gone) == (0, 1)
     assert "a is new, or has others since it was looked at" in str(report.held_back)
@@ -427,7 +427,7 @@ def test_a_run_that_was_stopped_costs_later_ones_nothing(
         looked.append(name.name)
         return compare(client, name, *arguments)
 
-    monkeypatch.setattr("fastimap.archive._pull.compare", noting)
+    instead_of_compare(monkeypatch, noting)
     assert pulled(mail, tmp_path, limit=3).complete
     assert looked == []
 
@@ -487,7 +487,7 @@ def test_nothing_is_deleted_that_moved_into_a_mailbox_nobody_looked_at(
         return sorted(chosen(*arguments), key=lambda info: info.name == "INBOX")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fastimap.archive._pull.compare", late)
+        instead_of_compare(patched, late)
         patched.setattr("fastimap.archive._pull.chosen", in_turn)
         report = pulled(
             mail,

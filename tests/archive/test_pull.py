@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 
 from fastimap import Retry, archive, search
-from fastimap.archive import _pull
+from fastimap.archive import receiving
 from fastimap.archive.compare import compare
 from fastimap.archive.state import State
 from fastimap.archive.stores import maildir, store_at
 from fastimap.cli import main
 from fastimap.errors import FastimapError
-from tests.archive.conftest import Mail, message, stored
+from tests.archive.conftest import Mail, instead_of_compare, message, stored
 
 
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -37,7 +37,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         noted.append(found.way)
         return found
 
-    monkeypatch.setattr("fastimap.archive._pull.compare", noting)
+    instead_of_compare(monkeypatch, noting)
     return noted
 
 
@@ -160,6 +160,20 @@ def test_mailboxes_are_chosen(mail: Mail, tmp_path: Path) -> None:
     assert report.mailboxes["a,b"].written == 1
     assert report.failed == {"nowhere": "there is no such mailbox"}
     assert not report.complete
+
+
+def test_a_name_that_only_looks_like_inbox(mail: Mail, tmp_path: Path) -> None:
+    """Its first letter has no dot, and becomes an I in capitals."""
+    mail.fill("INBOX", 1)
+    mail.fill("\u0131nbox", 2, create=True)
+    assert mail.client.mailbox_status("\u0131nbox", "MESSAGES").messages == 2
+    assert mail.client.select("\u0131nbox").exists == 2
+    assert mail.client.session.mailbox == "\u0131nbox"
+    report = archive.pull(mail.account, tmp_path, mailboxes=["\u0131nbox"])
+    assert (report.complete, [*report.mailboxes], report.written) == (True, ["\u0131nbox"], 2)
+    assert archive.pull(mail.account, tmp_path, exclude=["\u0131nbox"]).mailboxes["INBOX"].written == 1
+    assert archive.pull(mail.account, tmp_path, mailboxes=["inBox"]).mailboxes["INBOX"].present == 1
+    assert stored(tmp_path) == mail.all()
 
 
 def test_names_are_mapped_and_never_merged(mail: Mail, tmp_path: Path) -> None:
@@ -599,7 +613,7 @@ def test_a_disk_that_is_full_amid_a_note(mail: Mail, tmp_path: Path, monkeypatch
             self.db.execute("PRAGMA max_page_count = 1000000")
 
     with monkeypatch.context() as patched:
-        patched.setattr(_pull, "gathered", one_by_one)
+        patched.setattr(receiving, "gathered", one_by_one)
         patched.setattr(archive.SQLite, "message", lambda self, row: made(self, row) if row.uid != 3 else None)
         patched.setattr(State, "park", full_from_here_on)
         with pytest.raises(sqlite3.OperationalError, match="full"):

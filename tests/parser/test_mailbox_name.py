@@ -59,6 +59,21 @@ def test_refused(octets: bytes) -> None:
     assert not mailbox_name.is_encoded(octets.decode("latin-1"))
 
 
+@pytest.mark.parametrize(
+    ("name", "folded"),
+    [
+        ("inbox", "INBOX"),
+        ("InBoX", "INBOX"),
+        ("\u0131nbox", "\u0131nbox"),
+        ("\u0130nbox", "\u0130nbox"),
+        ("inbox/a", "inbox/a"),
+    ],
+)
+def test_inbox_in_any_case(name: str, folded: str) -> None:
+    """ABNF compares octets of US-ASCII (RFC 5234, section 2.3): other letters are none of them, whatever their case."""
+    assert mailbox_name.folded(name) == folded
+
+
 def test_lone_surrogate() -> None:
     with pytest.raises(UnicodeEncodeError):
         mailbox_name.encode("\ud800")

@@ -531,6 +531,7 @@ def test_asyncfollow_that_is_cancelled_gives_all_back(account: Account, path: Pa
     [
         ({"start": "old"}, ValueError),
         ({"mailboxes": []}, ValueError),
+        ({"mailboxes": [b"INBOX"]}, TypeError),
         ({"items": "ENVELOPE"}, TypeError),
         ({"on_reset": "go on"}, ValueError),
         ({"lease": 0}, ValueError),

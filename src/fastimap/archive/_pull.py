@@ -3,63 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from .. import search as keys
 from ..clients.blocking import Client
 from ..errors import CommandError, ConnectionLost, FastimapError
-from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
 from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from .batches import TOGETHER, blocks, chunks, gathered
+from .batches import chunks
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import Scope, chosen
-from .compare import Change, Comparison, compare, flag_changes, unchanged
+from .compare import compare, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
 from .identity import check_server, fits
 from .jobs import Gone, Job
-from .matching import Candidates, Match, returned
-from .messages import LEFT_OUT, date_of, has_condstore
+from .matching import Candidates
+from .messages import has_condstore
 from .opening import opened
 from .options import Options, as_names
+from .receiving import Line, Receiver
 from .report import MailboxReport, Progress, Report
-from .signals import held
 from .state import Entry, Place, State
 from .stores import store_at
-from .stores.base import Message, Store
+from .stores.base import Store
 from .stores.maildir import Maildir
+from .watching import NotNow, Stop, Watch
 
 if TYPE_CHECKING:
-    from .adopt import Adopted, Adoption
+    from .adopt import Adoption
 
 __all__ = ["account_name", "pull"]
 
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
-_EXPUNGED = "expunged meanwhile"
-
-
-class _Stop(Exception):
-    """A limit is reached, or somebody asked to stop."""
-
-    def __init__(self, reason: str, go_on_at: datetime | None = None) -> None:
-        super().__init__(reason)
-        self.go_on_at = go_on_at
-
-
-class _NotNow(Exception):
-    """The first connection did not come about; nothing is to be tried again."""
 
 
 def account_name(account: Account) -> str:
@@ -194,33 +178,35 @@ class _Pull:
         self.name = options.name or account_name(account)
         self.report = Report(account=self.name, store=self.store.where, dry_run=options.dry_run)
         self.rules = options.rules_text()
-        self.began = time.monotonic()
-        self.connected = False
-        self.all_done = 0
-        self.all_octets = 0
-        self.current: tuple[str, int, int, int] = ("", 0, 0, 0)
-        self.received = 0
-        self.weight = 0
-        earlier = state.spent(self.name, Meter.oldest())
-        self.meter = Meter(as_budget(options.budget), earlier)
+        self.lost: ConnectionLost | None = None
+        self.meter = Meter(as_budget(options.budget), state.spent(self.name, Meter.oldest()))
+        self.watch = Watch(options.retry, options.progress, options.stopping, self._limits)
+        retry = options.retry.__replace__(sleep=self.watch.sleep)
+        self.line = Line(Pool(account, connections=options.connections, retry=retry), self.meter)
         self.guards = Guards(options, state, self.name)
         self.gone = self.guards.gone
-        self.lost: ConnectionLost | None = None
-        retry = options.retry
-        self.sleep = retry.sleep or time.sleep
-        self.retry = retry.__replace__(sleep=self._sleep)
         self.candidates = Candidates(state, self.store)
         self.adoption = _adoption(options, state, self.report)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
+        self.receiver = Receiver(
+            options,
+            state,
+            self.name,
+            line=self.line,
+            watch=self.watch,
+            guards=self.guards,
+            candidates=self.candidates,
+            copies=self.copies,
+            adoption=self.adoption,
+        )
 
     # The whole.
 
     def run(self) -> Report:
         report = self.report
-        with Pool(self.account, connections=self.options.connections, retry=self.retry) as pool:
-            self.pool = pool
+        with self.line.pool:
             try:
-                self._check()
+                self.watch.check()
                 if not self.options.dry_run:
                     self.copies.finish()
                 jobs = self._plan()
@@ -231,9 +217,9 @@ class _Pull:
                 self._dispose(jobs)
                 if not self.options.dry_run and self.adoption is not None and report.complete and self._is_of_all():
                     self.state.set_about("adopt", None)
-            except _NotNow as exc:
+            except NotNow as exc:
                 raise (exc.__context__ or exc) from None
-            except _Stop as stop:
+            except Stop as stop:
                 report.stopped = str(stop)
                 report.go_on_at = stop.go_on_at
             finally:
@@ -241,37 +227,21 @@ class _Pull:
                     self.state.rollback()
                 else:
                     self.copies.flush()
-        report.octets_received = self.received
+        report.octets_received = self.line.received
         return report
 
     def _is_of_all(self) -> bool:
         """Whether this run is about the whole account."""
         return self.options.mailboxes is None and not self.options.exclude and not self.rules
 
-    def _sleep(self, seconds: float) -> None:
-        if not self.connected:
-            raise _NotNow
-        self._tell(f"waiting {seconds:.0f} s for the server")
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            self._check()
-            self.sleep(min(left, 0.5))
-
-    def _check(self) -> None:
-        if self.options.stopping is not None and self.options.stopping():
-            raise _Stop("asked to stop")
+    def _limits(self) -> None:
+        """Stop where the budget is used up; pause where its provider wants that."""
         go_on_at = self.meter.used_up()
         if go_on_at is not None:
-            raise _Stop("the budget of 24 hours is used up", go_on_at)
+            raise Stop("the budget of 24 hours is used up", go_on_at)
         pause = self.meter.pause()
         if pause:
-            self._sleep(pause)
-
-    def _tell(self, waiting: str | None = None) -> None:
-        if self.options.progress is not None:
-            self.options.progress(
-                Progress(*self.current, self.all_done, self.all_octets, time.monotonic() - self.began, waiting)
-            )
+            self.watch.sleep(pause)
 
     # Which mailboxes.
 
@@ -283,8 +253,8 @@ class _Pull:
             if not place.current
         }
         back = {name for name, _ in former}
-        with self._lent() as client:
-            self.connected = True
+        with self.line.lent() as client:
+            self.watch.connected = True
             status_items = (*_STATUS, "HIGHESTMODSEQ") if has_condstore(client) else _STATUS
             at_once = bool(known) and client.session.has("LIST-STATUS")
             infos = client.list_mailboxes(status=status_items if at_once else ())
@@ -427,7 +397,7 @@ class _Pull:
                 job.report.present = place.mark.exists - sum(place.mark.excluded.values())
                 job.done = True
             elif job.status.uid_validity == place.uid_validity:
-                with self._attempting(job), self._lent() as client:
+                with self._attempting(job), self.line.lent() as client:
                     job.comparison = compare(client, job.info, place, state, self.options, job.status)
                     if job.comparison.gone:
                         self.gone[place.id] = Gone(place, job.comparison.gone, "expunged", job)
@@ -453,8 +423,6 @@ class _Pull:
             self.state.set_dirty(place, False)
         self.copies.keep(place, entries)
 
-    # A mailbox.
-
     @contextlib.contextmanager
     def _attempting(self, job: Job) -> Iterator[None]:
         """Note an error of one mailbox, which does not stop the others."""
@@ -472,335 +440,10 @@ class _Pull:
         if self.lost is not None:
             job.report.error = f"not looked at: {self.lost}"
             return
-        self.current = (job.name, 0, 0, 0)
-        self._check()
+        self.watch.begin(job.name, 0)
+        self.watch.check()
         with self._attempting(job):
-            self._mailbox(job)
-
-    def _mailbox(self, job: Job) -> None:
-        state, report, options = self.state, job.report, self.options
-        self._tell()
-        with contextlib.ExitStack() as stack:
-            client = stack.enter_context(self._lent())
-            found = job.comparison
-            if found is None:
-                found = compare(client, job.info, job.place, state, options, job.status)
-            uid_validity = found.selected.uid_validity
-            if uid_validity is None:
-                raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
-            before = job.place
-            place = state.place(
-                self.name,
-                job.name,
-                uid_validity,
-                delimiter=job.info.delimiter,
-                mailbox_id=found.selected.mailbox_id,
-                on_disk=self.store.on_disk() if before is None and not options.dry_run else (),
-            )
-            if before is not None and before.id != place.id:
-                report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
-                self.gone.setdefault(before.id, Gone(before, state.uids(before), "new UIDVALIDITY", job))
-            job.place, job.comparison = place, found
-            report.found, report.excluded, report.present = found.found, found.excluded, found.present
-            report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
-            # Of the others one was expunged, or a rule leaves it out by now.
-            state.unpark(place, [uid for uid in state.parked(place) if uid not in found.new])
-            if options.dry_run:
-                self._match_dry(client, job, found)
-                return
-            state.set_mark(place, None)
-            parked = state.parked(place)
-            left_out = found.unknown - found.new
-            # What was written before a run died, and is left out now, is looked at by none: it may not be durable.
-            may_lack = place.dirty and bool(left_out) and any(e.uid in left_out for e in self.store.unnoted(place))
-            away = self._returned(client, place, found)
-            back = self.copies.back(place, away)
-            self._recognised(found, back)
-            report.present += len(back)
-            if len(back) < len(away):  # what is there is not to be believed, whatever its name says
-                state.set_dirty(place, True)
-                self.candidates.drop(place, {match.uid for match in away})
-            there = self.store.begin(place, found.new) if found.new else {}
-            if there:
-                state.insert((place.id, *entry[:7]) for entry in there.values())
-                report.present += len(there)
-                found.recognised(UIDSet(there))
-                self.candidates.drop(place, there)
-                report.notes.append(f"{len(there)} messages were found by their names")
-            state.set_dirty(place, True)
-            state.commit()
-            self._recognise(client, job, place, found)
-            state.unpark(place, [uid for uid in parked if uid not in found.new])
-            new, report.excluded = found.new, found.excluded
-            self.current = (job.name, 0, len(new), 0)
-            new -= self._adopt(client, job, place, new)
-            self._follow(client, place, report, found)
-            if there:  # flags of what was found by names are the reader's, and dates those of who copied the files
-                self._set_dates(client, place, there)
-                self._follow(client, place, report, Comparison(found.selected, unsure=UIDSet(there)))
-            gone_while = UIDSet()
-            items = self.store.items(client)
-            pieces = blocks(new, options.newest_first)
-            if options.connections == 1 or not self.store.together:
-                _examine(client, job.name, uid_validity)
-                for block in pieces:
-                    gone_while |= self._fetch(job, place, block, self.store.fetch(client, block), client)
-            else:
-                stack.close()
-                for block in pieces:
-                    rows = self.pool.fetch_iter(job.name, block, *items, timeout=None)
-                    gone_while |= self._fetch(job, place, block, ([row] for row in rows), None)
-            if gone_while:
-                report.excluded[_EXPUNGED] = len(gone_while)
-            still = {uid: reason for uid, reason in parked.items() if uid in gone_while}
-            state.unpark(place, still)
-        self.copies.flush()
-        if self.adoption is not None:
-            left = list(self.adoption.left())
-            report.notes += [] if self.rules else left  # else they may be what is left out
-        self._account(job, place, may_lack)
-
-    def _account(self, job: Job, place: Place, may_lack: bool) -> None:
-        """Check the sum, and note that the mailbox is done."""
-        report = job.report
-        report.parked = self.state.parked(place)
-        gone = self.gone.get(place.id)
-        here = self.state.count(place)
-        if gone is not None:
-            here -= sum(1 for entry in self.state.some(place, gone.uids) if not entry.gone)
-        if report.accounted != report.found or here != report.written + report.present:
-            job.done = True
-            report.error = (
-                f"not all is accounted for: the server has {report.found} messages; {report.written} written, "
-                f"{report.present} there, {sum(report.excluded.values())} excluded, {len(report.parked)} parked; "
-                f"the state has {here}"
-            )
-            self.state.commit()
-            return
-        self.state.set_dirty(place, may_lack)
-        job.done = True
-        if gone is None:
-            self._set_mark(job)
-        self.state.commit()
-
-    def _set_mark(self, job: Job) -> None:
-        if job.comparison is not None and job.place is not None and job.report.error is None:
-            mark = job.comparison.mark
-            mark.excluded = {name: count for name, count in job.report.excluded.items() if name != _EXPUNGED}
-            mark.exists = job.report.found - job.report.excluded.get(_EXPUNGED, 0) - len(job.report.parked)
-            self.state.set_mark(job.place, mark)
-
-    @contextlib.contextmanager
-    def _lent(self) -> Iterator[Client]:
-        with self.pool.client(timeout=None) as client:
-            before = client.counters.octets_in, self.received
-            try:
-                yield client
-            finally:  # bodies are counted as they come
-                self._count(client.counters.octets_in - before[0] - (self.received - before[1]))
-
-    def _count(self, octets: int) -> None:
-        self.received += octets
-        self.meter.add(octets)
-
-    # Its messages.
-
-    def _match_dry(self, client: Client, job: Job, found: Comparison) -> None:
-        """Count what would not be fetched."""
-        report, uid_validity = job.report, found.selected.uid_validity or 0
-        place = job.place
-        away = [] if place is None else self._returned(client, place, found)
-        back = [match for match in away if self.store.check(match.source, match.entry) is None]
-        self._recognised(found, back)
-        if place is not None:
-            self.candidates.drop(place, {match.uid for match in away})
-        report.present += len(back)
-        if self.candidates.count and found.unknown:
-            _examine(client, job.name, uid_validity)
-            moved = list(self.candidates.matches(client, self._wanted(client, found)))
-            self._recognised(found, moved)
-            self.guards.recognised |= {(match.source.id, match.entry.uid) for match in moved}
-            report.moved = len(moved)
-            report.present += len(moved)
-        report.excluded = found.excluded
-        new, info = found.new, job.info
-        report.written = len(new)
-        if self.adoption is not None and self.adoption.enter(info.name, info.delimiter, info.octets):
-            _examine(client, job.name, uid_validity)
-            report.adopted = sum(1 for _ in self.adoption.matches(client, info, uid_validity, new, self._check))
-        report.written -= report.adopted
-        report.present += report.adopted
-
-    def _returned(self, client: Client, place: Place, found: Comparison) -> list[Match]:
-        """Return the messages that the store has as gone from here, and that are here."""
-        away = self.state.uids(place, gone=True) & found.unknown
-        if not away:
-            return []
-        _examine(client, place.name, place.uid_validity)
-        return returned(client, place, away, self.state)
-
-    def _recognise(self, client: Client, job: Job, place: Place, found: Comparison) -> None:
-        """Have those messages here that the store has elsewhere, and that are there no more."""
-        report = job.report
-        if not self.candidates.count or not found.unknown:
-            return
-        _examine(client, job.name, place.uid_validity)
-        moved: list[Match] = []
-        matches = list(self.candidates.matches(client, self._wanted(client, found)))
-        for some in chunks(matches, self.store.moves_together):
-            moved += self.copies.move(place, some)
-        self._recognised(found, moved)
-        report.moved = len(moved)
-        report.present += len(moved)
-
-    def _wanted(self, client: Client, found: Comparison) -> UIDSet:
-        """Return the messages that may be known from elsewhere.
-
-        Those too that a rule leaves out, if they may be what would be deleted.
-        """
-        left_out = found.unknown - found.new
-        if not self.gone or self.options.deleted == "keep" or not left_out:
-            return found.new
-        gone = {(entry.size, entry.date) for each in self.gone.values() for entry in self.guards.left(each)}
-        rows = client.fetch_iter(left_out, "RFC822.SIZE", "INTERNALDATE") if gone else ()
-        return found.new | UIDSet(row.uid for row in rows if has_uid(row) and (row.size, date_of(row)) in gone)
-
-    def _recognised(self, found: Comparison, matches: list[Match]) -> None:
-        for place in {match.source.id: match.source for match in matches}.values():
-            self.candidates.drop(place, [match.entry.uid for match in matches if match.source.id == place.id])
-        found.recognised(UIDSet(match.uid for match in matches))
-
-    def _adopt(self, client: Client, job: Job, place: Place, new: UIDSet) -> UIDSet:
-        """Have those messages that another program has pulled."""
-        info = job.info
-        if self.adoption is None or not new or not self.adoption.enter(info.name, info.delimiter, info.octets):
-            return UIDSet()
-        _examine(client, job.name, place.uid_validity)
-        done: list[int] = []
-        together: list[Adopted] = []
-
-        def take() -> None:
-            self.copies.adopt(place, together)
-            done.extend(each.message.uid for each in together)
-            job.report.adopted += len(together)
-            job.report.present += len(together)
-            together.clear()
-            self._check()
-
-        for each in self.adoption.matches(client, info, place.uid_validity, new, self._check):
-            together.append(each)
-            if len(together) >= TOGETHER or sum(len(one.message.octets) for one in together) > self.store.commit_octets:
-                take()
-        if together:
-            take()
-        return UIDSet(done)
-
-    def _follow(self, client: Client, place: Place, report: MailboxReport, found: Comparison) -> None:
-        """Have the flags and labels that the server has."""
-        changes: Iterable[Change] = found.changes
-        if found.unsure:
-            _examine(client, place.name, place.uid_validity)
-            asked = flag_changes(client, place, found.unsure, self.state, found.since)
-            changes = itertools.chain(changes, asked)
-        for some in chunks(changes, self.store.flags_together):
-            report.flags += self.copies.follow(place, some)
-
-    def _set_dates(self, client: Client, place: Place, there: dict[int, Entry]) -> None:
-        """Have the dates of the server."""
-        _examine(client, place.name, place.uid_validity)
-        changes = []
-        for row in client.fetch_iter(UIDSet(there), "INTERNALDATE"):
-            date = date_of(row)
-            entry = there.get(row.uid)
-            if entry is not None and date is not None and date != entry.date:
-                changes.append((entry, date))
-        self.store.set_dates(place, changes)
-        self.state.insert((place.id, *entry._replace(date=date)[:7]) for entry, date in changes)
-
-    def _fetch(
-        self, job: Job, place: Place, block: UIDSet, batches: Iterable[list[FetchedMessage]], client: Client | None
-    ) -> UIDSet:
-        """Fetch messages and write them; return those that were expunged meanwhile."""
-        got: list[int] = []
-        report = job.report
-        parked = self.state.parked(place)
-        for rows in gathered(batches, self.options.bwlimit):
-            with held():
-                got += self._take(place, report, rows, parked)
-            self._tell()
-            self._check()
-            self._pace()
-        missing = block - UIDSet(got)
-        if not missing:
-            return missing
-        if client is None:
-            self.copies.flush()
-            with self.pool.selected(job.name, read_only=True, timeout=None) as other:
-                there = other.search(keys.all_).uids
-        else:
-            there = client.search(keys.all_).uids
-        for uid in there & missing:
-            self.state.park(place, uid, LEFT_OUT)
-        return missing - there
-
-    def _take(
-        self, place: Place, report: MailboxReport, rows: list[FetchedMessage], parked: dict[int, str]
-    ) -> list[int]:
-        """Write messages that have arrived."""
-        messages = []
-        done = []
-        for row in rows:
-            uid = row.uid
-            message = self.store.message(row)
-            if message is None:
-                reason = "; ".join(defect.reason for defect in row.defects) or LEFT_OUT
-                self.state.park(place, uid, reason)
-                done.append(uid)
-                continue
-            messages.append(message)
-            done.append(uid)
-        too_much = None if self.options.max_octets is None else self._cut(place, messages, self.options.max_octets)
-        if messages:
-            self.copies.write(place, messages)
-            if parked:
-                self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
-            count = len(messages)
-            octets = sum(len(message.octets) for message in messages)
-            report.written += count
-            report.written_uids |= UIDSet([message.uid for message in messages])
-            report.octets += octets
-            self.all_done += count
-            self.all_octets += octets
-            self._count(octets)
-            name, before, total, so_far = self.current
-            self.current = (name, before + count, total, so_far + octets)
-            if self.copies.due(time.monotonic()):
-                self.copies.flush()
-        if too_much is not None:
-            raise _Stop(too_much)
-        return done
-
-    def _cut(self, place: Place, messages: list[Message], most: int) -> str | None:
-        """Leave as many of the messages as this run may still write; return why not all."""
-        for index, message in enumerate(messages):
-            weight = self.store.weight(message)
-            if self.weight + weight > most:
-                del messages[index:]
-                alone = f"; UID {message.uid} of {place.name} alone takes {weight}: raise the limit"
-                return f"it would write more than {most} octets" + (alone if weight > most else "")
-            self.weight += weight
-        return None
-
-    # Limits.
-
-    def _pace(self) -> None:
-        """Wait, where more was received than may be by now."""
-        if self.options.bwlimit:
-            ahead = self.all_octets / self.options.bwlimit - (time.monotonic() - self.began)
-            while ahead > 0:
-                self.sleep(min(ahead, 0.5))
-                self._check()
-                ahead -= 0.5
+            self.receiver.receive(job)
 
     # What the server has no more.
 
@@ -823,13 +466,13 @@ class _Pull:
             if gone.why == "no such mailbox":
                 self.state.leave(gone.place)
             elif gone.why == "expunged" and gone.job is not None and gone.job.report.error is None:
-                self._set_mark(gone.job)
+                self.receiver.set_mark(gone.job)
         self.state.commit()
 
     def _grown(self, jobs: list[Job]) -> str | None:
         """Return why nothing is to be deleted where a mailbox has others since it was looked at; None: none has."""
         grown: str | None = None
-        with self._lent() as client:
+        with self.line.lent() as client:
             infos = [info for info in client.list_mailboxes() if info.is_selectable]
             with client.pipeline() as pipeline:
                 pending = [(job, pipeline.mailbox_status(job.info, "UIDNEXT")) for job in jobs]
@@ -873,11 +516,3 @@ def _adoption(options: Options, state: State, report: Report) -> Adoption | None
         state.set_about("adopt", 1 if own else os.fsencode(root))
         state.commit()
     return Adoption(home if own else root, own=own)
-
-
-def _examine(client: Client, name: str, uid_validity: int) -> None:
-    session = client.session
-    if session.mailbox != name or not session.examined:
-        client.select(name, read_only=True)
-    if client.session.uid_validity != uid_validity:
-        raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")

@@ -12,13 +12,14 @@ from typing import Any
 from .. import search
 from ..clients.blocking import Client
 from ..errors import FastimapError
+from ..model.mailbox_name import folded
 from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
 from ..settings import Account
 from ._pull import account_name
 from .budgets import Meter
-from .choosing import chosen, folded
+from .choosing import chosen
 from .compare import Change, listed
 from .copies import Copies
 from .errors import ArchiveError

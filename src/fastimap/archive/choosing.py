@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..clients.blocking import Client
+from ..model.mailbox_name import folded
 from ..model.responses import MailboxInfo
 from .options import Options
 from .report import MailboxReport, Report
 
-__all__ = ["Scope", "chosen", "folded"]
+__all__ = ["Scope", "chosen"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
 
@@ -64,11 +65,6 @@ class Scope:
         if self.unclear or folded(name) in map(folded, options.exclude):
             return False
         return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
-
-
-def folded(name: str) -> str:
-    """Return the name of a mailbox as the server has it: INBOX may be written in any case (RFC 9051, section 5.1)."""
-    return "INBOX" if name.upper() == "INBOX" else name
 
 
 def _named(client: Client, selectable: dict[str, MailboxInfo], name: str) -> MailboxInfo | None:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from .system import O_CLOEXEC
+from ..model.mailbox_name import folded
+from .system import O_CLOEXEC, sync_directory
 
 __all__ = ["Directory", "Folder", "ForeignFile", "Tree", "take_away"]
 
@@ -254,7 +255,7 @@ def take_away(root: Path, paths: Iterable[str]) -> None:
     for folder in folders:
         for part in _PARTS:
             with contextlib.suppress(FileNotFoundError):
-                _make_durable(os.path.join(folder, part))
+                sync_directory(os.path.join(folder, part))
 
 
 def _key(name: str) -> str:
@@ -293,7 +294,7 @@ def _levels(*parts: str) -> tuple[str, ...]:
     INBOX is in front of the others, or not; with Maildir++ it is the root.
     """
     levels = [level for level in re.split(r"[./]", unicodedata.normalize("NFC", "/".join(parts))) if level]
-    if levels and levels[0].upper() == "INBOX":
+    if levels and folded(levels[0]) == "INBOX":
         del levels[0]
     return tuple(levels)
 
@@ -316,12 +317,4 @@ def _write(path: str, content: bytes) -> None:
     finally:
         os.close(file)
     os.replace(temporary, path)
-    _make_durable(os.path.dirname(path))
-
-
-def _make_durable(directory: str) -> None:
-    opened = os.open(directory, os.O_RDONLY | O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    sync_directory(os.path.dirname(path))

@@ -32,7 +32,7 @@ def make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDONLY | os.O_CREAT | O_CLOEXEC, 0o600))
 
 
-def sync_directory(path: Path) -> None:
+def sync_directory(path: str | os.PathLike[str]) -> None:
     """Make durable which files a directory has."""
     directory = os.open(path, os.O_RDONLY | O_CLOEXEC)
     try:

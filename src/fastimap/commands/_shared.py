@@ -199,7 +199,7 @@ def decoded(mailbox: MailboxName) -> str:
     if isinstance(mailbox, MailboxInfo):
         return mailbox.name
     if isinstance(mailbox, str):
-        return "INBOX" if mailbox.upper() == "INBOX" else mailbox
+        return mailbox_name.folded(mailbox)
     if not isinstance(mailbox, bytes):
         encode.mailbox(mailbox)  # refuses it
     try:

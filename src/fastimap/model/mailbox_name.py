@@ -1,4 +1,4 @@
-"""Mailbox names: modified UTF-7 (RFC 3501, section 5.1.3) to and from ``str``."""
+"""Mailbox names: modified UTF-7 (RFC 3501, section 5.1.3) to and from ``str``, and INBOX in any case."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from binascii import Error, a2b_base64, b2a_base64
 
 from ._patterns import pattern
 
-__all__ = ["decode", "encode", "is_encoded"]
+__all__ = ["decode", "encode", "folded", "is_encoded"]
 
 # Printable US-ASCII except "&" stands for itself; every other run of characters is shifted.
 _SHIFTED = pattern(r"[^\x20-\x25\x27-\x7e]+")
 _PRINTABLE = pattern(rb"[ -~]*+")
 _SHIFT_SEQUENCE = pattern(rb"&([A-Za-z0-9+,]*)-")
+
+
+def folded(name: str) -> str:
+    """Return the name as servers give it: INBOX may be written in any case (RFC 9051, section 5.1)."""
+    return "INBOX" if name.lower() == "inbox" else name  # not upper(): a dotless i becomes I
 
 
 def encode(name: str) -> bytes:

@@ -250,4 +250,4 @@ class Account:
 def canonical_name(name: str) -> str:
     """`name`, with INBOX in capitals however it was written."""
     first, delimiter, rest = name.partition(DELIMITER)
-    return f"INBOX{delimiter}{rest}" if first.upper() == "INBOX" else name
+    return f"INBOX{delimiter}{rest}" if first.lower() == "inbox" else name

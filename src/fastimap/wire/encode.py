@@ -256,7 +256,7 @@ class _Encoder(Protocol):
 
 
 def _mailbox(name: str, part: _Encoder) -> Part:
-    if name.upper() == "INBOX" and name.isascii():
+    if mailbox_name.folded(name) == "INBOX":
         return b"INBOX"
     _sendable(name)
     plain = part(mailbox_name.encode(name))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ...model.mailbox_name import folded
+
 __all__ = ["Shape", "back", "mapped"]
 
 _HEX = "[0-9A-Fa-f]{2}"
@@ -55,7 +57,7 @@ def _escaped(levels: list[str], destination: Shape) -> list[str]:
     made = [re.sub(f"%(?={_HEX})", "%25", level) for level in levels]
     if destination.delimiter:
         made = [level.replace(destination.delimiter, _code(destination.delimiter)) for level in made]
-    if len(made) == 1 and not destination.prefix and made[0].upper() == "INBOX":
+    if len(made) == 1 and not destination.prefix and folded(made[0]) == "INBOX":
         made = [_code(made[0][0]) + made[0][1:]]
     return made
 

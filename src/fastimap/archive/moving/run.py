@@ -18,6 +18,7 @@ from ..errors import ArchiveError
 from ..messages import LEFT_OUT
 from ..options import most_deleted
 from ..report import MailboxReport, Report
+from ..watching import NotNow, Stop, Watch
 from .besides import annotated, granted
 from .jobs import Job
 from .ledger import IN_DOUBT, Ledger
@@ -26,7 +27,6 @@ from .names import Shape, mapped
 from .options import Options
 from .sending import APART, Sender
 from .sources import About, Box, Source, Taken, shape_of
-from .watch import NotNow, Stop, Watch
 
 __all__ = ["Run"]
 
@@ -45,7 +45,7 @@ class Run:
         self.ledger = ledger
         self.name = name
         """Of the destination."""
-        self.watch: Watch = Watch(options)
+        self.watch: Watch = Watch(options.retry, options.progress, options.stopping)
         self.sender: Sender = Sender(account, options, ledger, name, self.watch)
         self.report: Report = Report(store=name, dry_run=options.dry_run)
         self.lost: ConnectionLost | None = None

@@ -22,12 +22,12 @@ from ...sessions.alike import digest, message_id_of
 from ...sessions.pool import Pool
 from ...sessions.retry import Attempts, Retry
 from ...settings import Account
+from ..watching import Stop, Watch
 from .jobs import Job
 from .ledger import Intent, Ledger
 from .matching import Destined, paired
 from .options import Options
 from .sources import About, Taken, compressed
-from .watch import Stop, Watch
 
 __all__ = ["APART", "BUDGETS", "Sender"]
 
@@ -263,7 +263,7 @@ class Sender:
                 sent.append(taken.uid)
                 if at is not None:
                     job.uid_next = max(job.uid_next, at + 1)
-                self.watch.sent(len(taken.octets or b""))
+                self.watch.count(1, len(taken.octets or b""))
 
     def _refused(
         self, client: Client, job: Job, ready: dict[int, Taken], sent: list[int], taken: Taken, error: CommandError

@@ -19,6 +19,7 @@ from ...clients._base import BaseClient
 from ...commands.store import AddFlags
 from ...conversation.log import logger
 from ...errors import CursorFailed, FollowOutage, LeaseLost
+from ...model.mailbox_name import folded
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ...settings import Account, Timeouts, settings
@@ -86,7 +87,11 @@ class BaseFollow:
     ) -> None:
         if not isinstance(account, Account):
             raise TypeError(f"account is a fastimap.Account, not {account!r:.100}")
-        names = tuple(dict.fromkeys(map(_inbox, (mailboxes,) if isinstance(mailboxes, str) else mailboxes)))
+        given = (mailboxes,) if isinstance(mailboxes, str) else tuple(mailboxes)
+        for name in given:
+            if not isinstance(name, str):
+                raise TypeError(f"a mailbox to follow is given by its name, a str, not by {name!r:.100}")
+        names = tuple(dict.fromkeys(map(folded, given)))
         if not names:
             raise ValueError("no mailboxes to follow")
         if start not in ("new", "all") and not isinstance(start, date):
@@ -101,7 +106,7 @@ class BaseFollow:
             raise ValueError("deliveries, connections and in_flight are at least 1")
         if mark is not None:
             AddFlags(UIDSet(), mark)  # which refuses what is no flag
-        if move_to is not None and _inbox(move_to) in names:
+        if move_to is not None and folded(move_to) in names:
             raise ValueError(f"move_to={move_to!r:.100} is followed itself: what is moved there would come again")
         self.items: tuple[str, ...] = tuple(items)
         self.lease: float = lease
@@ -211,7 +216,7 @@ class BaseFollow:
         is_uid = isinstance(start, int) and not isinstance(start, bool) and start > 0
         if start not in ("new", "all") and not isinstance(start, date) and not is_uid:
             raise ValueError(f'start is "new", "all", a date or a UID, not {start!r:.100}')
-        name = None if mailbox is None else _inbox(mailbox)
+        name = None if mailbox is None else folded(mailbox)
         watches = [watch for watch in self._watches if name in (None, watch.place.mailbox)]
         if not watches:
             raise ValueError(f"the mailbox {mailbox!r:.100} is not followed")
@@ -468,8 +473,3 @@ def _bounded(account: Account) -> Timeouts:
         RENEW if seconds is None else min(seconds, RENEW) for seconds in (given.connect, given.response)
     )
     return Timeouts(connect, response, given.command)
-
-
-def _inbox(name: str) -> str:
-    """Return a mailbox's name; INBOX is the same in any case (RFC 9051, section 5.1)."""
-    return "INBOX" if isinstance(name, str) and name.upper() == "INBOX" and name.isascii() else name

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from ...sessions.retry import seconds_to_sleep
-from ..report import Progress
-from .options import Options
+from ..sessions.retry import Retry, seconds_to_sleep
+from .report import Progress
 
 __all__ = ["NotNow", "Stop", "Watch"]
 
@@ -30,12 +29,22 @@ class NotNow(Exception):
 
 
 class Watch:
-    """Of one run."""
+    """Of one run.
 
-    def __init__(self, options: Options) -> None:
-        self._progress = options.progress
-        self._stopping = options.stopping
-        self._sleep: Callable[[float], object] = (options.retry and options.retry.sleep) or time.sleep
+    :param limits: called at each look; it raises Stop where the run has come to a limit.
+    """
+
+    def __init__(
+        self,
+        retry: Retry | None,
+        progress: Callable[[Progress], object] | None,
+        stopping: Callable[[], bool] | None,
+        limits: Callable[[], None] | None = None,
+    ) -> None:
+        self._progress = progress
+        self._stopping = stopping
+        self._limits = limits
+        self._sleep: Callable[[float], object] = (retry and retry.sleep) or time.sleep
         self._began = time.monotonic()
         self._owner = threading.get_ident()
         self._waiting: str | None = None
@@ -46,44 +55,54 @@ class Watch:
         self.done: int = 0
         self.octets: int = 0
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._began
+
     def begin(self, name: str, total: int) -> None:
         """Tell which mailbox is worked on."""
         self.current = (name, 0, total, 0)
         self.tell()
 
-    def sent(self, octets: int) -> None:
-        """Count a message."""
-        self.done += 1
+    def count(self, messages: int, octets: int) -> None:
+        """Count messages that are done."""
+        self.done += messages
         self.octets += octets
         name, done, total, before = self.current
-        self.current = (name, done + 1, total, before + octets)
+        self.current = (name, done + messages, total, before + octets)
 
     def tell(self) -> None:
         """Tell how far it is."""
         if self._progress is not None:
-            self._progress(
-                Progress(*self.current, self.done, self.octets, time.monotonic() - self._began, self._waiting)
-            )
+            self._progress(Progress(*self.current, self.done, self.octets, self.elapsed, self._waiting))
 
     def check(self) -> None:
         """Raise Stop if the run is to stop."""
         if threading.get_ident() != self._owner:
             if self.over:
                 raise Stop("another connection ended the run")
-        elif self._stopping is not None and self._stopping():
+            return
+        if self._stopping is not None and self._stopping():
             raise Stop("asked to stop")
+        if self._limits is not None:
+            self._limits()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; raise Stop if the run is to stop meanwhile."""
+        """Wait before another attempt, and say so; raise Stop if the run is to stop meanwhile."""
         if not self.connected:
             raise NotNow
-        self._waiting = f"waiting {seconds:.0f} s"
+        self._waiting = f"waiting {seconds:.0f} s for the server"
         if threading.get_ident() == self._owner:
             self.tell()
         try:
-            until = time.monotonic() + seconds_to_sleep(seconds)
-            while (left := until - time.monotonic()) > 0:
-                self.check()
-                self._sleep(min(left, _PIECE))
+            self.wait(seconds_to_sleep(seconds))
         finally:
             self._waiting = None
+
+    def wait(self, seconds: float) -> None:
+        """Wait; raise Stop if the run is to stop meanwhile."""
+        while seconds > 0:
+            self.check()
+            self._sleep(min(seconds, _PIECE))
+            seconds -= _PIECE
