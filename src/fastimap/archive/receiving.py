@@ -26,7 +26,7 @@ from .options import Options
 from .report import MailboxReport
 from .signals import held
 from .state import Entry, Place, State
-from .stores.base import Message
+from .stores.base import Message, Store
 from .watching import Stop, Watch
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class Line:
     """The connections of a run, and how much came through them."""
 
     def __init__(self, pool: Pool, meter: Meter) -> None:
-        self.pool = pool
-        self.received = 0
+        self.pool: Pool = pool
+        self.received: int = 0
         self._meter = meter
 
     @contextlib.contextmanager
@@ -80,18 +80,18 @@ class Receiver:
         copies: Copies,
         adoption: Adoption | None,
     ) -> None:
-        self.options = options
-        self.state = state
-        self.store = options.store
-        self.name = name
-        self.line = line
-        self.watch = watch
-        self.guards = guards
-        self.gone = guards.gone
-        self.candidates = candidates
-        self.copies = copies
-        self.adoption = adoption
-        self.weight = 0
+        self.options: Options = options
+        self.state: State = state
+        self.store: Store = options.store
+        self.name: str = name
+        self.line: Line = line
+        self.watch: Watch = watch
+        self.guards: Guards = guards
+        self.gone: dict[int, Gone] = guards.gone
+        self.candidates: Candidates = candidates
+        self.copies: Copies = copies
+        self.adoption: Adoption | None = adoption
+        self.weight: int = 0
 
     def receive(self, job: Job) -> None:
         """Bring a mailbox up to date, and check the sum; of a dry run, count what would be done."""
