@@ -157,6 +157,25 @@ def test_offlineimap(mail: Mail, tmp_path: Path) -> None:
     assert left(tmp_path / "Mail") == []
 
 
+def test_what_is_learnt_of_a_directory_is_learnt_once(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of 100,000 messages would cost a look at all of them."""
+    fill(mail)
+    offlineimap(mail, tmp_path / "Mail")
+    learnt: list[str] = []
+    believe = foreign.Folder._believe
+
+    def noting(folder: foreign.Folder) -> None:
+        learnt.append(folder.path)
+        believe(folder)
+
+    monkeypatch.setattr(foreign.Folder, "_believe", noting)
+    assert archive.pull(mail.account, tmp_path / "Mail", adopt=True).complete
+    assert sorted(learnt) == sorted({*learnt})
+    assert len(learnt) == 3
+
+
 @pytest.mark.parametrize("kind", ["maildir", "sqlite"])
 def test_from_another_directory_which_stays_as_it_is(mail: Mail, tmp_path: Path, kind: str) -> None:
     fill(mail)

@@ -170,6 +170,26 @@ def test_binary() -> None:  # RFC 3516, section 4.4
         Append("x", b"a\0b")
 
 
+def test_a_flag_that_servers_may_not_know() -> None:
+    """Although LITERAL+ is there: Dovecot refuses the flag, and would go on with the message as with commands."""
+    session = server("LITERAL+", "MULTIAPPEND", "CATENATE", "REPLACE")
+    message, known = AppendMessage(b"ab", flags="\\Foo"), AppendMessage(b"cd", flags=["\\seen", "$Forwarded", "x"])
+    assert sent(Append("x", b"ab", flags=["\\Seen", "\\Foo"]), session) == [
+        b"A1 APPEND x (\\Seen \\Foo) {2}\r\n",
+        b"ab\r\n",
+    ]
+    assert sent(MultiAppend("x", [known, message]), session) == [
+        b"A1 APPEND x (\\seen $Forwarded x) {2+}\r\ncd (\\Foo) {2}\r\n",
+        b"ab\r\n",
+    ]
+    assert sent(Catenate("x", [b"ab", "/y/;UID=1", b"cd"], flags="\\Foo"), session) == [
+        b"A1 APPEND x (\\Foo) CATENATE (TEXT {2}\r\n",
+        b"ab URL /y/;UID=1 TEXT {2}\r\n",
+        b"cd)\r\n",
+    ]
+    assert sent(Append("x", b"ab", flags="\\Seen"), session) == [b"A1 APPEND x (\\Seen) {2+}\r\nab\r\n"]
+
+
 def test_utf8() -> None:  # RFC 6855, section 4
     command = Append("Entwürfe", "Subject: é\r\n\r\n".encode(), utf8=True, flags=["\\Draft"])
     session = server("UTF8=ACCEPT", "LITERAL+", enabled=["UTF8=ACCEPT"])

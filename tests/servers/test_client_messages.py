@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from datetime import datetime
 from email.message import EmailMessage
@@ -137,6 +138,16 @@ def test_literals_wait_where_they_must(client: Any, size: int) -> None:
     assert client.counters.round_trips - before == (1 if at_once else 2)
     client.select("INBOX")
     assert client.fetch(uid, "BODY.PEEK[]")[0].body == message
+
+
+def test_a_message_with_a_flag_that_is_refused_is_no_commands(client: Any) -> None:
+    message = b"x CREATE made-by-a-message\r\n\r\n"
+    with contextlib.suppress(CommandError):
+        client.append("INBOX", message, flags=["\\Seen", "\\Foo"])
+    assert "made-by-a-message" not in {info.name for info in client.list_mailboxes()}
+    client.append("INBOX", LETTERS[0], flags="\\Seen")
+    client.select("INBOX")
+    assert client.fetch(SequenceSet("*"), "BODY.PEEK[]")[0].body == LETTERS[0]
 
 
 def test_multi_append(account_of_both: Account) -> None:

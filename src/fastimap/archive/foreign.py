@@ -192,7 +192,8 @@ class Folder:
         :param header: what stands for the header in its key.
         """
         if file.key == key:
-            self._believe()
+            if not self.is_believed:
+                self._believe()
         elif file.key is not None and not file.key.startswith(header):
             self._is_of_others = True
 

@@ -263,6 +263,7 @@ class Receiver:
         _examine(client, job.name, place.uid_validity)
         done: list[int] = []
         together: list[Adopted] = []
+        octets = 0
 
         def take() -> None:
             self.copies.adopt(place, together)
@@ -274,8 +275,10 @@ class Receiver:
 
         for each in self.adoption.matches(client, info, place.uid_validity, new, self.watch.check):
             together.append(each)
-            if len(together) >= TOGETHER or sum(len(one.message.octets) for one in together) > self.store.commit_octets:
+            octets += len(each.message.octets)
+            if len(together) >= TOGETHER or octets > self.store.commit_octets:
                 take()
+                octets = 0
         if together:
             take()
         return UIDSet(done)

@@ -12,6 +12,7 @@ from io import SEEK_END, BytesIO, TextIOBase
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeAlias, TypeVar
 
 from ..errors import StateError
+from ..model import words
 from ..model._shown import Value
 from ..model.response_codes import AppendUID
 from ..model.responses import MailboxName, Response, StatusResponse, Tagged
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 R = TypeVar("R")
+_KNOWN_FLAGS = frozenset(map(str.lower, words.SYSTEM_FLAGS))
 
 if TYPE_CHECKING:
     _Email: TypeAlias = Message
@@ -91,13 +93,16 @@ class _Appending(Command[R]):
         self._utf8 = False
         for message in messages:
             literal = _literal(message)
-            attributes = _attributes(message.flags, message.internal_date)
+            attributes, waits = _attributes(message.flags, message.internal_date)
             if message.utf8:
                 # Dovecot 2.4 announces UTF8=ACCEPT and does not know this: it does not ask for the literal, and would
                 # take a message that came unsolicited for commands. Courier 5.0 knows it after flags or a date alone,
                 # so there are flags, if none.
                 literal = literal.__replace__(waits=True)
                 self._messages += [*(attributes or [()]), b"UTF8", (literal,)]
+            elif waits:
+                literal = literal.__replace__(waits=True)
+                self._messages += [*attributes, literal]
             else:
                 self._messages += [*attributes, literal]
             self._literals.append(literal)
@@ -234,6 +239,7 @@ class Catenate(Command[AppendResult]):
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
     ) -> None:
+        attributes, waits = _attributes(flags, internal_date)
         catenated: list[Part] = []
         self._size = 0
         for part in parts:
@@ -242,11 +248,11 @@ class Catenate(Command[AppendResult]):
             elif not isinstance(part, bytes):
                 raise TypeError(f"a part is octets, or an IMAP URL as str: {part!r:.100}")
             else:
-                catenated += [b"TEXT", Literal(part)]
+                catenated += [b"TEXT", Literal(part, waits=waits)]
                 self._size += len(part)
         if not catenated:
             raise ValueError("no parts: CATENATE needs at least one")
-        self._arguments = [encode.mailbox(mailbox), *_attributes(flags, internal_date), b"CATENATE", tuple(catenated)]
+        self._arguments = [encode.mailbox(mailbox), *attributes, b"CATENATE", tuple(catenated)]
 
     def requires(self, session: Session) -> Iterable[str]:
         return ("CATENATE",)
@@ -325,13 +331,17 @@ def _appended(tagged: Tagged, earlier: AppendUID | None = None) -> AppendResult:
     return AppendResult(code.uid_validity, code.uids.first if code.uids.ranges else None)
 
 
-def _attributes(flags: str | Iterable[str], internal_date: datetime | None) -> list[Part]:
-    """Return what stands between the mailbox and the message."""
-    encoded = encode.flags(one_or_several(flags, "flags"))
+def _attributes(flags: str | Iterable[str], internal_date: datetime | None) -> tuple[list[Part], bool]:
+    """Return what stands between the mailbox and the message, and whether the message is to wait until it is asked for.
+
+    Dovecot refuses flags such as ``\\Foo``, and takes a message that came with them unsolicited for commands.
+    """
+    given = one_or_several(flags, "flags")
+    encoded = encode.flags(given)
     parts: list[Part] = [encoded] if encoded else []
     if internal_date is not None:
         parts.append(encode.date_time(internal_date))
-    return parts
+    return parts, any(flag.startswith("\\") and flag.lower() not in _KNOWN_FLAGS for flag in given)
 
 
 class _Progress:

@@ -277,7 +277,7 @@ def flag(name: str) -> bytes:
     if _ATOM.fullmatch(octets.removeprefix(b"\\")) is None:
         raise ValueError(f"not a flag: {name!r}")
     if octets.lower() == b"\\recent":
-        raise ValueError("\\Recent can't be set by clients")
+        raise ValueError("\\Recent can't be set by clients: leave it out")
     if (meant := _FORGOTTEN_BACKSLASH.get(name.lower())) is not None:
         raise ValueError(f"system flags begin with a backslash: {meant!r}, not {name!r}")
     return octets
