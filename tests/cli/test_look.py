@@ -82,6 +82,11 @@ def test_search(look: Look, mail: Mail) -> None:
         "Grüße",
         len(HELLO),
     )
+    ended = look("search", "INBOX", "UNSEEN")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "fastimap search: INBOX is no search key: a mailbox is named by --mailbox\n",
+    )
     ended = look("search", "--limit", "2")
     assert [line.split()[1] for line in ended.stdout.splitlines()] == ["4", "3"]
     assert ended.stderr == "INBOX: 2 of 4 found; --all lists them\n"

@@ -45,6 +45,9 @@ def test_migrate(moved: Moved, mail: Mail, other: Mail, tmp_path: Path) -> None:
     again = moved("migrate", mail.url, other.url, "--json", *authorities, SSL_CERT_FILE=os.devnull)
     *_, summary = map(json.loads, again.stdout.splitlines())
     assert (summary["complete"], summary["written"], summary["present"], summary["code"]) == (True, 0, 5, 0)
+    refused = moved("migrate", mail.url, other.url, *authorities[:2], SSL_CERT_FILE=os.devnull)
+    assert refused.returncode == 10
+    assert "--to-ca FILE (of the destination)" in refused.stderr
     (ledger,) = (tmp_path / "fastimap").glob("migrate-*/ledger.sqlite")
     assert os.name == "nt" or ledger.stat().st_mode & 0o77 == 0  # it names mailboxes
 

@@ -38,7 +38,7 @@ def test_an_unknown_host(interface: Interface) -> None:
 
 def test_a_refused_port(interface: Interface, refused_port: int) -> None:
     client = interface("127.0.0.1", refused_port, tls=False)
-    with pytest.raises(errors.ConnectFailed, match=rf"no connection to 127\.0\.0\.1 port {refused_port}"):
+    with pytest.raises(errors.ConnectFailed, match=rf"to 127\.0\.0\.1 port {refused_port}: Connection refused"):
         client.noop()
     is_closed(client)
 

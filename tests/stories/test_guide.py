@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import base64
 import inspect
 import re
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_the_guide(
         assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == list(MESSAGES)
         assert client.select("Archive", read_only=True).exists == 3
         assert names["found"].uids == UIDSet([1, 2])
+        assert names["content"] == base64.b64decode("iVBORw==")
     printed = capsys.readouterr().out
-    for line in ("INBOX", "2 ", "hello", "world", "dot.png image/png", "1 hello world"):
+    for line in ("INBOX", "2 ", "hello", "world", "dot.png image/png", "1 world"):
         assert line in printed

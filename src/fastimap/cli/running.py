@@ -19,6 +19,7 @@ _GO_ON = "what is done stays done, the same command goes on"
 _HERE = {
     "cafile=": "; here: --ca FILE, or ca in the configuration",
     'tls="starttls"': "; here: a URL imap://user@host:port",
+    "needs tls=True": "; here: a URL imaps://user@host:port",
 }
 """What the library's advice is called on the command line."""
 
@@ -39,7 +40,7 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
     try:
         yield
     except Exception as exc:
-        failed = exc if isinstance(exc, Failed) else _failed(exc)
+        failed = exc if isinstance(exc, Failed) else _failed(exc, options)
         if failed is None or (options.verbose > 1 and isinstance(exc, (ValueError, TypeError))):
             raise
         if options.json:
@@ -59,7 +60,7 @@ def told(error: BaseException, text: str, code: int) -> None:
             Show(as_json=True).line("error", error=readable(text), code=code)
 
 
-def _failed(exc: Exception) -> Failed | None:
+def _failed(exc: Exception, options: argparse.Namespace) -> Failed | None:
     """Return what is said of an error; None where it is none that a user can do something about."""
     from ..archive.errors import ArchiveError, SecretError, StoreInUse
     from ..errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError, FollowOutage
@@ -76,6 +77,8 @@ def _failed(exc: Exception) -> Failed | None:
         return Failed(str(exc), exits.CANNOT_CONNECT)
     if isinstance(exc, ConnectionLost):
         way = next((here for text, here in _HERE.items() if text in str(exc)), "")
+        if hasattr(options, "to_ca"):
+            way = way.replace("--ca FILE", "--ca FILE (of the source) or --to-ca FILE (of the destination)")
         return Failed(f"can't connect: {exc}{way}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
         return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)

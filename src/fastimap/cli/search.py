@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..model._patterns import pattern
 from . import accounts, exits
 from .arguments import day, number, shown, size
-from .exits import readable
+from .exits import UsageError, readable
 from .mailboxes import connected, named
 from .running import explained, talk
 from .show import Show
@@ -68,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
     """Search."""
     if options.account is not None and options.source is not None:
         options.program, options.source = [options.source, *options.program], None
+    if options.program and options.program[0].upper() == "INBOX":
+        raise UsageError(f"{options.program[0]} is no search key: a mailbox is named by --mailbox")
     talk(options)
     with Show(as_json=options.json, quiet=True) as show, explained(options, show):
         key = _key(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import re
 import socket
 import ssl
@@ -134,7 +135,10 @@ def connect_error(settings: Settings, exc: OSError) -> ConnectionLost:
         return ConnectFailed(f"the name {settings.host!r} can't be looked up now: {exc.strerror}")
     if isinstance(exc, socket.gaierror):
         return ConnectFailed(f"there is no host {settings.host!r}: {exc.strerror}", Advice.FIX)
-    return ConnectFailed(f"no connection to {where}: {exc.strerror or exc}")
+    said = exc.strerror or f"{exc}"
+    if exc.errno and said.startswith("Connect call failed"):  # what asyncio says of any reason
+        said = os.strerror(exc.errno)
+    return ConnectFailed(f"no connection to {where}: {said}")
 
 
 def late(settings: Settings, what: str, exc: TimeoutError) -> Timeout:

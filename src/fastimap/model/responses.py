@@ -162,10 +162,10 @@ class Enabled(Response):
 
 
 class Exists(Response):
-    """EXISTS (RFC 9051, section 7.4.1)."""
+    """How many messages the mailbox has (EXISTS, RFC 9051, section 7.4.1)."""
 
     count: int
-    """Messages in the mailbox."""
+    """Messages in the mailbox, which is the sequence number of the newest, and no UID."""
 
 
 class Recent(Response):

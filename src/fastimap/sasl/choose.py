@@ -166,6 +166,6 @@ def _nothing_usable(
     if not tls and mechanism is None and any(kind.clear for kind in common):
         return MechanismError(
             "without TLS a listener could read the password or token"
-            f" (ask for the mechanism by name to allow that){suffix}"
+            f" (to allow that, name the mechanism: mechanism={common[0].name!r}){suffix}"
         )
     return MechanismError(f"channel binding data of this connection is needed{suffix}")
