@@ -18,8 +18,10 @@ from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
 from fastimap.archive.shards import Manifest, hive_value, read_manifest
 from fastimap.archive.stores import kind_of, store_at
-from tests.archive.conftest import Mail, stored
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message, stored
 from tests.columns.test_columns import expected
+from tests.support.odd import odd
 
 pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
 
@@ -652,3 +654,24 @@ def test_a_store_of_an_earlier_version_keeps_its_columns(mail: Mail, tmp_path: P
     assert "html" not in archive.read(tmp_path).schema.names
     assert archive.compact(tmp_path).files == 1
     assert archive.read(tmp_path).count_rows() == 5
+
+
+@pytest.mark.slow
+def test_what_could_not_be_had_is_tried_in_every_run(tmp_path: Path) -> None:
+    with IMAPServer(users={"me": "secret"}) as server:
+        for number in (1, 2, 3, 4):
+            server.append("INBOX", message(number))
+
+        def hears(line: bytes) -> bytes:
+            if b"BODY" not in line:
+                return line
+            return line.replace(b"FETCH 1:4", b"FETCH 1,4").replace(b"FETCH 2:3 ", b"FETCH 98:99 ")
+
+        with odd(server, hears=hears) as port:
+            account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+            for _ in range(3):
+                report = archive.pull(account, Parquet(tmp_path))
+                assert list(report.mailboxes["INBOX"].parked) == [2, 3]
+        account = Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        assert archive.pull(account, Parquet(tmp_path)).complete
+    assert uids(tmp_path) == [1, 2, 3, 4]

@@ -9,14 +9,15 @@ from .state import Entry, Place, State
 
 __all__ = ["ShardState"]
 
+# A mailbox may be noted many times: within a trigger OR IGNORE does not hold where the statement has an ON CONFLICT.
 _NOTES = """
-CREATE TEMP TABLE touched (mailbox INTEGER PRIMARY KEY);
+CREATE TEMP TABLE touched (mailbox INTEGER);
 CREATE TEMP TABLE altered (mailbox INTEGER, uid INTEGER, fresh INTEGER, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID;
-CREATE TEMP TRIGGER mailbox_made AFTER INSERT ON mailbox BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.id); END;
-CREATE TEMP TRIGGER mailbox_set AFTER UPDATE ON mailbox BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.id); END;
-CREATE TEMP TRIGGER was_parked AFTER INSERT ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.mailbox); END;
-CREATE TEMP TRIGGER still_parked AFTER UPDATE ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (NEW.mailbox); END;
-CREATE TEMP TRIGGER unparked AFTER DELETE ON parked BEGIN INSERT OR IGNORE INTO touched VALUES (OLD.mailbox); END;
+CREATE TEMP TRIGGER mailbox_made AFTER INSERT ON mailbox BEGIN INSERT INTO touched VALUES (NEW.id); END;
+CREATE TEMP TRIGGER mailbox_set AFTER UPDATE ON mailbox BEGIN INSERT INTO touched VALUES (NEW.id); END;
+CREATE TEMP TRIGGER was_parked AFTER INSERT ON parked BEGIN INSERT INTO touched VALUES (NEW.mailbox); END;
+CREATE TEMP TRIGGER still_parked AFTER UPDATE ON parked BEGIN INSERT INTO touched VALUES (NEW.mailbox); END;
+CREATE TEMP TRIGGER unparked AFTER DELETE ON parked BEGIN INSERT INTO touched VALUES (OLD.mailbox); END;
 CREATE TEMP TRIGGER message_altered AFTER UPDATE OF flags, extra, gone ON message BEGIN
     INSERT OR REPLACE INTO altered VALUES (NEW.mailbox, NEW.uid, 1);
 END;
