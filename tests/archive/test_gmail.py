@@ -104,3 +104,36 @@ def test_a_label_may_be_pulled_by_name(account: Account, tmp_path: Path) -> None
     report = archive.pull(account, tmp_path, mailboxes=["Work"])
     assert report.complete
     assert report.written == 1
+
+
+@pytest.mark.slow
+def test_without_all_mail_labels_are_mailboxes(account: Account, tmp_path: Path) -> None:
+    report = archive.pull(account, tmp_path, exclude=["\\All"])
+    assert report.excluded == {"Everything": "exclude"}
+    assert {name: each.written for name, each in report.mailboxes.items()} == {"INBOX": 1, "Bin": 1, "Work": 1}
+    assert (report.complete, report.notes) == (True, [])
+
+
+@pytest.mark.slow
+def test_all_mail_that_is_hidden_is_said(server: IMAPServer, tmp_path: Path) -> None:
+    def says(line: bytes) -> bytes:
+        return b"" if b"Everything" in line else line.replace(b" IDLE", b" IDLE X-GM-EXT-1")
+
+    def hears(line: bytes) -> bytes:
+        return re.sub(rb" X-GM-(MSGID|LABELS)", b"", line)
+
+    with odd(server, says=says, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        report = archive.pull(account, tmp_path)
+    assert sorted(report.mailboxes) == ["Bin", "INBOX", "Work"]
+    assert "messages without a label are not there" in report.notes[0]
+
+
+@pytest.mark.slow
+def test_what_is_excluded_and_pulled_all_the_same_is_said(account: Account, tmp_path: Path) -> None:
+    report = archive.pull(account, tmp_path, exclude=["Work", "Spam"])
+    assert report.written == 4
+    assert report.notes == [
+        "exclude: Work is a label: its messages are in All Mail, and are pulled from there",
+        "exclude: there is no mailbox Spam",
+    ]

@@ -13,6 +13,7 @@ from .report import MailboxReport, Report
 __all__ = ["Scope", "chosen"]
 
 _GMAIL_USES = ("\\All", "\\Trash", "\\Junk")
+_LABEL = "a label: its messages are in All Mail, labels are kept with them"
 
 
 def chosen(client: Client, infos: Sequence[MailboxInfo], options: Options, report: Report) -> list[MailboxInfo]:
@@ -28,16 +29,36 @@ def chosen(client: Client, infos: Sequence[MailboxInfo], options: Options, repor
                 found[info.name] = info
     else:
         found = dict(selectable)
-        uses = [info for info in infos if not info.special_use.isdisjoint(_GMAIL_USES) and info.is_selectable]
-        if client.session.has("X-GM-EXT-1") and any("\\All" in info.special_use for info in uses):
-            found = {info.name: info for info in uses}
-            for name in selectable.keys() - found.keys():
-                report.excluded[name] = "a label: its messages are in All Mail, labels are kept with them"
+        if client.session.has("X-GM-EXT-1"):
+            found = _of_gmail(selectable, [_named(client, selectable, name) for name in options.exclude], report)
     for name in options.exclude:
         info = _named(client, selectable, name)
-        if info is not None and found.pop(info.name, None) is not None:
+        if info is None:
+            report.notes.append(f"exclude: there is no mailbox {name}")
+        elif found.pop(info.name, None) is not None:
             report.excluded[info.name] = "exclude"
+        elif report.excluded.get(info.name) == _LABEL:
+            report.notes.append(
+                f"exclude: {info.name} is a label: its messages are in All Mail, and are pulled from there"
+            )
     return sorted(found.values(), key=lambda info: (info.name != "INBOX", info.name))
+
+
+def _of_gmail(
+    selectable: dict[str, MailboxInfo], exclude: Sequence[MailboxInfo | None], report: Report
+) -> dict[str, MailboxInfo]:
+    """Return the mailboxes by which each message is had once; all, where All Mail is not there or not wanted."""
+    all_mail = [info for info in selectable.values() if "\\All" in info.special_use]
+    if not all_mail:
+        report.notes.append(
+            "Gmail shows no All Mail (its settings have that under Labels, Show in IMAP): messages without a label are "
+            "not there to be pulled, and those with several labels are pulled once for each"
+        )
+    if not all_mail or any(info in exclude for info in all_mail):
+        return dict(selectable)
+    uses = {name: info for name, info in selectable.items() if not info.special_use.isdisjoint(_GMAIL_USES)}
+    report.excluded |= dict.fromkeys(sorted(selectable.keys() - uses.keys()), _LABEL)
+    return uses
 
 
 class Scope:
