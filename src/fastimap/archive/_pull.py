@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..clients.blocking import Client
-from ..errors import CommandError, ConnectionLost, FastimapError
+from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, Timeout
 from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
 from ..search import SearchKey
@@ -179,6 +179,7 @@ class _Pull:
         self.report = Report(account=self.name, store=self.store.where, dry_run=options.dry_run)
         self.rules = options.rules_text()
         self.lost: ConnectionLost | None = None
+        self.cut = False
         self.meter = Meter(as_budget(options.budget), state.spent(self.name, Meter.oldest()))
         self.watch = Watch(options.retry, options.progress, options.stopping, self._limits)
         retry = options.retry.__replace__(sleep=self.watch.sleep)
@@ -434,7 +435,9 @@ class _Pull:
             job.report.error = f"{exc}"
             job.done = True
             if isinstance(exc, ConnectionLost):
-                self.lost = exc
+                if self.cut or not isinstance(exc, Disconnected | Timeout):
+                    self.lost = exc
+                self.cut = True
 
     def _attempt(self, job: Job) -> None:
         if self.lost is not None:

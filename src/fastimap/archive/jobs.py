@@ -24,6 +24,8 @@ class Job(Record):
     status: MailboxStatus | None = None
     comparison: Comparison | None = None
     done: bool = False
+    cuts: int = 0
+    """Messages at which the connection ended."""
 
 
 class Gone(Record):

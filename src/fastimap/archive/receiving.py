@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from .. import search as keys
 from ..clients.blocking import Client
-from ..errors import FastimapError
+from ..conversation.plan import HOPELESS, throttles
+from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout
 from ..model.message import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from ..sessions.pool import Pool
-from .batches import TOGETHER, blocks, chunks, gathered
+from .batches import CUTS, TOGETHER, blocks, chunks, gathered
 from .budgets import Meter
 from .compare import Change, Comparison, compare, flag_changes
 from .copies import Copies
@@ -123,7 +124,8 @@ class Receiver:
                 one = None
                 stack.close()
             expunged = UIDSet()
-            for block in blocks(new, self.options.newest_first):
+            again = new & UIDSet(parked)  # last, so that they keep no others away
+            for block in itertools.chain(blocks(new - again, self.options.newest_first), again.chunks(1)):
                 expunged |= self._fetch(job, place, block, items, one)
             if expunged:
                 job.report.excluded[_EXPUNGED] = len(expunged)
@@ -317,12 +319,25 @@ class Receiver:
             batches = ([row] for row in self.line.pool.fetch_iter(job.name, block, *items, timeout=None))
         else:
             batches = self.store.fetch(client, block)
-        for rows in gathered(batches, self.options.bwlimit):
-            with held():
-                got += self._take(place, report, rows, parked)
-            self.watch.tell()
-            self.watch.check()
-            self._pace()
+        why = LEFT_OUT
+        try:
+            for rows in gathered(batches, self.options.bwlimit):
+                with held():
+                    got += self._take(place, report, rows, parked)
+                self.watch.tell()
+                self.watch.check()
+                self._pace()
+        except CommandError as exc:
+            if throttles(exc) or len(block - UIDSet(got) - UIDSet(parked)) > HOPELESS:
+                raise  # not these messages, but the server
+            why = str(exc)
+        except (Disconnected, Timeout, ProtocolError) as exc:
+            if len(block) > 1:
+                return self._fetch_alone(job, place, block - UIDSet(got), items, client)
+            if got or job.cuts >= CUTS:
+                raise
+            job.cuts += 1
+            why = f"the connection ends when it is to come: {exc}"
         missing = block - UIDSet(got)
         if not missing:
             return missing
@@ -333,8 +348,20 @@ class Receiver:
         else:
             there = client.search(keys.all_).uids
         for uid in there & missing:
-            self.state.park(place, uid, LEFT_OUT)
+            self.state.park(place, uid, why)
         return missing - there
+
+    def _fetch_alone(
+        self, job: Job, place: Place, uids: UIDSet, items: tuple[str, ...], client: Client | None
+    ) -> UIDSet:
+        """Fetch one by one what was left when a connection ended: that of them which ends it keeps no others away."""
+        expunged = UIDSet()
+        with contextlib.ExitStack() as stack:
+            one = client or stack.enter_context(self.line.lent())
+            for each in uids.chunks(1):
+                _examine(one, job.name, place.uid_validity)
+                expunged |= self._fetch(job, place, each, items, one)
+        return expunged
 
     def _take(
         self, place: Place, report: MailboxReport, rows: list[FetchedMessage], parked: dict[int, str]

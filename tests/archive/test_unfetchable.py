@@ -1,0 +1,90 @@
+"""Messages that can't be had, whatever the server does instead of sending them: all others come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fastimap import Account, Limits, Retry, archive
+from fastimap.model.sequence_set import UIDSet
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import message, stored
+from tests.support.odd import odd
+
+RETRY = Retry(attempts=2, first=0.0, longest=0.0, burst=1000)
+BAD = 4
+
+
+@pytest.fixture
+def server() -> Iterator[IMAPServer]:
+    with IMAPServer(users={"me": "secret"}) as made:
+        made.create("Other")
+        for number in range(1, 9):
+            made.append("INBOX", message(number, 100_000 if number == BAD else 200))
+        made.append("Other", message(9))
+        yield made
+
+
+def cut(line: bytes) -> bytes:
+    raise ConnectionResetError
+
+
+def refuse(line: bytes) -> bytes:
+    return line.split(b" ")[0] + b" NOSUCHCOMMAND\r\n"
+
+
+def when_bad(act: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+    def hears(line: bytes) -> bytes:
+        is_bad = b"BODY.PEEK[]" in line and BAD in UIDSet(line.split(b" ")[3].decode())
+        return act(line) if is_bad else line
+
+    return hears
+
+
+def account_at(port: int, literal: int = 1_000_000) -> Account:
+    limits = Limits(literal=literal)
+    return Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN", limits=limits)
+
+
+def in_inbox(root: Path) -> list[int]:
+    return [uid for uid, *_ in stored(root)["INBOX"]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("act", [cut, refuse])
+def test_all_others_come(server: IMAPServer, tmp_path: Path, act: Callable[[bytes], bytes], connections: int) -> None:
+    with odd(server, hears=when_bad(act)) as port:
+        for _ in range(2):  # in the second run there is nothing else to be had
+            report = archive.pull(account_at(port), tmp_path, retry=RETRY, connections=connections)
+            assert (report.complete, report.failed) == (False, {})
+            assert list(report.mailboxes["INBOX"].parked) == [BAD]
+            assert report.mailboxes["Other"].complete
+            assert in_inbox(tmp_path) == [1, 2, 3, 5, 6, 7, 8]
+    report = archive.pull(account_at(server.port), tmp_path)
+    assert (report.complete, report.written) == (True, 1)
+    assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.slow
+def test_one_that_is_larger_than_the_limits(server: IMAPServer, tmp_path: Path) -> None:
+    account = account_at(server.port, literal=50_000)
+    for _ in range(2):
+        report = archive.pull(account, tmp_path)
+        assert "more than 50000" in report.mailboxes["INBOX"].parked[BAD]
+        assert (report.failed, report.mailboxes["Other"].complete) == ({}, True)
+    assert in_inbox(tmp_path) == [1, 2, 3, 5, 6, 7, 8]
+
+
+@pytest.mark.slow
+def test_a_mailbox_in_which_many_end_the_connection_keeps_no_other_away(server: IMAPServer, tmp_path: Path) -> None:
+    def hears(line: bytes) -> bytes:
+        return cut(line) if b"BODY.PEEK[]" in line and min(UIDSet(line.split(b" ")[3].decode())) > 1 else line
+
+    with odd(server, hears=hears) as port:
+        report = archive.pull(account_at(port), tmp_path, retry=RETRY)
+        assert list(report.failed) == ["INBOX"]
+        assert in_inbox(tmp_path) == [1]
+        assert report.mailboxes["Other"].complete
