@@ -137,3 +137,26 @@ def test_what_is_excluded_and_pulled_all_the_same_is_said(account: Account, tmp_
         "exclude: Work is a label: its messages are in All Mail, and are pulled from there",
         "exclude: there is no mailbox Spam",
     ]
+
+
+@pytest.mark.slow
+def test_labels_that_the_server_leaves_out_are_kept(server: IMAPServer, tmp_path: Path) -> None:
+    leaves_out: list[bool] = []
+
+    def says(line: bytes) -> bytes:
+        line = line.replace(b" IDLE", b" IDLE X-GM-EXT-1")
+        if b" FETCH (" in line and (found := re.search(rb"UID (\d+)", line)):
+            labels = b"" if leaves_out else b"X-GM-LABELS (Work) "
+            line = line.replace(b" FETCH (", b" FETCH (X-GM-MSGID %d %b" % (1000 + int(found[1]), labels))
+        return re.sub(rb'^(\* LIST \()([^)]*\) "/" "?Everything)', rb"\1\\All \2", line)
+
+    def hears(line: bytes) -> bytes:
+        return re.sub(rb" X-GM-(MSGID|LABELS)", b"", line)
+
+    with odd(server, says=says, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        archive.pull(account, tmp_path)
+        leaves_out.append(True)
+        server.set_flags("Everything", 2, ["\\Seen"])
+        assert archive.pull(account, tmp_path).flags == 1
+    assert extras(tmp_path) == {uid: (["Work"], str(1000 + uid)) for uid in (1, 2, 3)}

@@ -23,7 +23,7 @@ from .choosing import chosen
 from .compare import Change, listed
 from .copies import Copies
 from .errors import ArchiveError
-from .messages import LEFT_OUT, date_of, extra_of, flags_of, items_about, split_extra
+from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
 from .options import Options, as_names
 from .report import Report
@@ -295,7 +295,7 @@ class _Verify:
                     found.append(Difference(place.name, entry.uid, what, detail))
                     if what in _FOLLOWED:
                         flags = entry.flags if row.flags is None else flags_of(row)
-                        followed[entry.uid] = Change(entry.uid, flags, extra_of(row) or entry.extra)
+                        followed[entry.uid] = Change(entry.uid, flags, extra_now(row, entry.extra))
             left |= UIDSet(entries)
         self._note_sizes(place, sizes)
         if left:

@@ -16,7 +16,7 @@ from ..model._shown import Record, fresh
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import UIDSet
-from .messages import date_of, extra_of, flags_of, has_condstore, items_about
+from .messages import date_of, extra_now, flags_of, has_condstore, items_about
 from .options import Options
 from .state import Mark, Place, State
 
@@ -215,7 +215,7 @@ def _by_qresync(
     if items and rows:
         rows = {row.uid: row for row in client.fetch_iter(UIDSet(rows), "FLAGS", *items) if has_uid(row)}
     for uid, row in rows.items():
-        flags, extra = flags_of(row), extra_of(row)
+        flags, extra = flags_of(row), extra_now(row, ours[uid].extra)
         if row.flags is not None and (flags, extra) != (ours[uid].flags, ours[uid].extra):
             found.changes.append(Change(uid, flags, extra))
     found.mark = _mark(selected, selected.exists, "", {})
@@ -282,6 +282,6 @@ def flag_changes(client: Client, place: Place, known: UIDSet, state: State, sinc
         for entry in entries:
             row = by_uid.get(entry.uid)
             if row is not None and not entry.gone:
-                flags, extra = flags_of(row), extra_of(row)
+                flags, extra = flags_of(row), extra_now(row, entry.extra)
                 if (flags, extra) != (entry.flags, entry.extra):
                     yield Change(entry.uid, flags, extra)

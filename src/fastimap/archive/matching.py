@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..clients.blocking import Client
-from ..model.message import has_uid
+from ..model.message import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
-from .messages import date_of, extra_of, flags_of, identifiers, items_about
+from .messages import date_of, extra_now, extra_of, flags_of, identifiers, items_about
 from .state import Entry, Place, State
 from .stores.base import Store
 
@@ -41,7 +41,11 @@ def returned(client: Client, place: Place, uids: UIDSet, state: State) -> list[M
     """
     known = {entry.uid: entry for entry in state.some(place, uids)}
     rows = client.fetch_iter(uids, "FLAGS", *items_about(client))
-    return [Match(row.uid, flags_of(row), extra_of(row), place, known[row.uid]) for row in rows if row.uid in known]
+    return [
+        Match(row.uid, flags_of(row), extra_now(row, known[row.uid].extra), place, known[row.uid])
+        for row in rows
+        if row.uid in known
+    ]
 
 
 class Candidates:
@@ -75,29 +79,28 @@ class Candidates:
     def matches(self, client: Client, uids: UIDSet) -> Iterator[Match]:
         """Yield those of the messages of the selected mailbox that the store has."""
         for chunk in uids.chunks(_CHUNK):
-            groups: dict[tuple[str, int, int | None], list[tuple[int, str, str | None]]] = defaultdict(list)
+            groups: dict[tuple[str, int, int | None], list[FetchedMessage]] = defaultdict(list)
             entries: dict[tuple[str, int, int | None], list[tuple[Place, Entry]]] = {}
             for row in client.fetch_iter(chunk, "FLAGS", "RFC822.SIZE", "INTERNALDATE", _HEADER, *items_about(client)):
                 if not has_uid(row) or row.size is None:
                     continue
                 date = date_of(row)
                 fitting = self._of(row.size, date)
-                extra = extra_of(row)
-                name = _name(identifiers(extra), row.headers.get("message-id"))
+                name = _name(identifiers(extra_of(row)), row.headers.get("message-id"))
                 key = name, row.size, date
                 if not fitting or not name:
                     continue
                 if key not in entries:
                     entries[key] = [(place, entry) for place, entry in fitting if self._named(place, entry, name)]
-                groups[key].append((row.uid, flags_of(row), extra))
+                groups[key].append(row)
             for key, new in groups.items():
                 known = entries[key]
                 digests = {entry.digest for _, entry in known}
                 certain = len(known) == 1 or (len(digests) == 1 and (digests != {b""} or key[0].startswith(_IDS)))
                 if len(known) < len(new) or not certain:
                     continue  # which of them is meant only their octets can tell
-                for (uid, flags, extra), (place, entry) in zip(new, known, strict=False):
-                    yield Match(uid, flags, extra, place, entry)
+                for row, (place, entry) in zip(new, known, strict=False):
+                    yield Match(row.uid, flags_of(row), extra_now(row, entry.extra), place, entry)
 
     def _of(self, size: int, date: int | None) -> list[tuple[Place, Entry]]:
         found = self._state.db.execute(

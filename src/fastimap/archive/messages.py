@@ -16,6 +16,7 @@ __all__ = [
     "ITEMS",
     "LEFT_OUT",
     "date_of",
+    "extra_now",
     "extra_of",
     "flags_of",
     "has_condstore",
@@ -64,6 +65,18 @@ def extra_of(row: FetchedMessage) -> str | None:
     if not row.items:
         return None
     return made_extra(row.gmail_labels, row.gmail_message_id, row.object_id)
+
+
+def extra_now(row: FetchedMessage, before: str | None) -> str | None:
+    """Return what `extra_of` does; what the server leaves out is as it was before."""
+    if not row.items:
+        return before
+    labels, gmail_id, email_id = split_extra(before)
+    return made_extra(
+        labels if row.gmail_labels is None else row.gmail_labels,
+        row.gmail_message_id or gmail_id,
+        row.object_id or email_id,
+    )
 
 
 def made_extra(labels: Iterable[str] | None, gmail_id: int | None, email_id: str | None) -> str | None:
