@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -88,3 +90,25 @@ def test_a_mailbox_in_which_many_end_the_connection_keeps_no_other_away(server: 
         assert list(report.failed) == ["INBOX"]
         assert in_inbox(tmp_path) == [1]
         assert report.mailboxes["Other"].complete
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deleted", ["keep", "delete"])
+def test_what_the_server_lists_comes_where_it_says_that_there_are_more(
+    server: IMAPServer, tmp_path: Path, deleted: Literal["keep", "delete"]
+) -> None:
+    def says(line: bytes) -> bytes:
+        if line.startswith((b"* SEARCH", b"* ESEARCH")):
+            return re.sub(rb" 8\b", b"", line.replace(b"1:8", b"1:7"))
+        return line
+
+    with odd(server, says=says) as port:
+        report = archive.pull(account_at(port), tmp_path)
+        assert "the server has 8 messages; 7 written" in report.failed["INBOX"]
+        assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7]
+    assert archive.pull(account_at(server.port), tmp_path).complete
+    server.expunge("INBOX", [2])
+    with odd(server, says=lambda line: says(line.replace(b"1,3:8", b"1,3:7"))) as port:
+        report = archive.pull(account_at(port), tmp_path, deleted=deleted)
+        assert (report.complete, report.deleted) == (False, 0)
+    assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -111,14 +111,16 @@ def compare(
             return quick
     selected = client.select(name, read_only=True, condstore=has_condstore(client))
     odd = place is not None and place.uid_validity == selected.uid_validity and _is_odd(place, selected)
-    there = listed(client, selected.exists)
+    there, exists = _listed(client, selected.exists)
+    unlisted = exists - len(there)
     if options.store.uids is not None:
         there &= options.store.uids
     if place is not None and place.uid_validity != selected.uid_validity:
         place = mark = None
-    found = Comparison(selected, found=len(there), way="all UIDs")
+    # Where the server lists others than it has, what it lists is pulled, and the sum says that it is not all.
+    found = Comparison(selected, found=len(there) + unlisted, way="all UIDs")
     known = state.uids(place) if place is not None else UIDSet()
-    found.gone = known - there
+    found.gone = UIDSet() if unlisted else known - there
     known &= there
     if place is not None:
         away = state.uids(place, gone=True) & there
@@ -227,18 +229,27 @@ def listed(client: Client, exists: int | None) -> UIDSet:
 
     Raises FastimapError where it lists others.
     """
+    uids, exists = _listed(client, exists)
+    if len(uids) != exists:
+        raise FastimapError(f"the server says that there are {exists} messages, and lists {len(uids)}")
+    return uids
+
+
+def _listed(client: Client, exists: int | None) -> tuple[UIDSet, int]:
+    """Return the UIDs that the server lists, and how many messages it says that there are."""
+    uids = UIDSet()
     for _ in range(_TRIES):
         if not exists:
-            return UIDSet()
+            return UIDSet(), 0
         uids = client.search(search.all_).uids
         exists = client.session.exists
         if len(uids) == exists:
-            return uids
+            break
         client.noop()
         exists = client.session.exists
         if len(uids) == exists:
-            return uids
-    raise FastimapError(f"the server says that there are {exists} messages, and lists {len(uids)}")
+            break
+    return uids, exists or 0
 
 
 def _filtered(client: Client, new: UIDSet, known: UIDSet, options: Options, left_out: dict[str, UIDSet]) -> UIDSet:
