@@ -677,3 +677,12 @@ def test_what_could_not_be_had_is_tried_in_every_run(tmp_path: Path) -> None:
         account = Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
         assert archive.pull(account, Parquet(tmp_path)).complete
     assert uids(tmp_path) == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_octets_that_the_store_does_not_have_are_not_said_to_be_compared(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    pulled(mail, Parquet(tmp_path, text=True))
+    assert archive.verify(tmp_path, mail.account).notes == []
+    notes = archive.verify(tmp_path, mail.account, octets=True).notes
+    assert notes == ["INBOX: the store does not have 3 messages whole: no octets to compare"]

@@ -278,7 +278,7 @@ class _Verify:
         if self.octets:
             items.append("BODY.PEEK[]")
         left = UIDSet()
-        sizes = 0
+        sizes = without = 0
         for chunk in wanted.chunks(_CHUNK):
             entries = {entry.uid: entry for entry in self.state.some(place, chunk)}
             for row in client.fetch_iter(chunk, *items):
@@ -288,6 +288,7 @@ class _Verify:
                     continue
                 lacks = _lacks(row, entry, items)
                 self.result.compared += not lacks
+                without += self.octets and not entry.digest
                 for what, detail in _differences(row, entry, lacks):
                     if what == "size" and row.body is not None and entry.digest:
                         sizes += 1
@@ -298,6 +299,10 @@ class _Verify:
                         followed[entry.uid] = Change(entry.uid, flags, extra_now(row, entry.extra))
             left |= UIDSet(entries)
         self._note_sizes(place, sizes)
+        if without:
+            self.result.notes.append(
+                f"{place.name}: the store does not have {without} messages whole: no octets to compare"
+            )
         if left:
             still = client.search(search.uid(left)).uids & left  # the others were expunged meanwhile
             found += [Difference(place.name, uid, "not compared", LEFT_OUT) for uid in still]
