@@ -37,9 +37,9 @@ def refuse(line: bytes) -> bytes:
     return line.split(b" ")[0] + b" NOSUCHCOMMAND\r\n"
 
 
-def when_bad(act: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+def when_bad(act: Callable[[bytes], bytes], mended: list[bool]) -> Callable[[bytes], bytes]:
     def hears(line: bytes) -> bytes:
-        is_bad = b"BODY.PEEK[]" in line and BAD in UIDSet(line.split(b" ")[3].decode())
+        is_bad = not mended and b"BODY.PEEK[]" in line and BAD in UIDSet(line.split(b" ")[3].decode())
         return act(line) if is_bad else line
 
     return hears
@@ -58,14 +58,16 @@ def in_inbox(root: Path) -> list[int]:
 @pytest.mark.parametrize("connections", [1, 2])
 @pytest.mark.parametrize("act", [cut, refuse])
 def test_all_others_come(server: IMAPServer, tmp_path: Path, act: Callable[[bytes], bytes], connections: int) -> None:
-    with odd(server, hears=when_bad(act)) as port:
+    mended: list[bool] = []
+    with odd(server, hears=when_bad(act, mended)) as port:
         for _ in range(2):  # in the second run there is nothing else to be had
             report = archive.pull(account_at(port), tmp_path, retry=RETRY, connections=connections)
             assert (report.complete, report.failed) == (False, {})
             assert list(report.mailboxes["INBOX"].parked) == [BAD]
             assert report.mailboxes["Other"].complete
             assert in_inbox(tmp_path) == [1, 2, 3, 5, 6, 7, 8]
-    report = archive.pull(account_at(server.port), tmp_path)
+        mended.append(True)
+        report = archive.pull(account_at(port), tmp_path)
     assert (report.complete, report.written) == (True, 1)
     assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]
 
@@ -112,3 +114,36 @@ def test_what_the_server_lists_comes_where_it_says_that_there_are_more(
         report = archive.pull(account_at(port), tmp_path, deleted=deleted)
         assert (report.complete, report.deleted) == (False, 0)
     assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("act", [cut, refuse])
+def test_all_others_are_sent(
+    server: IMAPServer, tmp_path: Path, act: Callable[[bytes], bytes], connections: int
+) -> None:
+    mended: list[bool] = []
+    with IMAPServer(users={"me": "secret"}) as other, odd(server, hears=when_bad(act, mended)) as port:
+        for _ in range(2):
+            report = archive.migrate(
+                account_at(port), account_at(other.port), state=tmp_path, retry=RETRY, connections=connections
+            )
+            assert (report.complete, report.failed) == (False, {})
+            assert list(report.mailboxes["INBOX"].parked) == [BAD]
+            assert [len(other.messages(name)) for name in ("INBOX", "Other")] == [7, 1]
+        mended.append(True)
+        report = archive.migrate(account_at(port), account_at(other.port), state=tmp_path)
+        assert (report.complete, report.written) == (True, 1)
+        sent, there = ({each.octets for each in made.messages("INBOX")} for made in (server, other))
+        assert (sent, len(other.messages("INBOX"))) == (there, 8)
+
+
+@pytest.mark.slow
+def test_a_mailbox_that_can_not_be_read_keeps_no_other_from_being_sent(server: IMAPServer, tmp_path: Path) -> None:
+    def hears(line: bytes) -> bytes:
+        return cut(line) if b"BODY.PEEK[]" in line and min(UIDSet(line.split(b" ")[3].decode())) > 1 else line
+
+    with IMAPServer(users={"me": "secret"}) as other, odd(server, hears=hears) as port:
+        report = archive.migrate(account_at(port), account_at(other.port), state=tmp_path, retry=RETRY)
+        assert list(report.failed) == ["INBOX"]
+        assert [len(other.messages(name)) for name in ("INBOX", "Other")] == [1, 1]

@@ -11,10 +11,12 @@ from ..errors import FastimapError
 from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 
-__all__ = ["TOGETHER", "blocks", "chunks", "gathered"]
+__all__ = ["CUTS", "TOGETHER", "blocks", "chunks", "gathered"]
 
 TOGETHER = 100
 """Messages that are written together."""
+CUTS = 3
+"""Messages of a mailbox at which a run's connection may end, before the mailbox is given up: that takes its time."""
 _BLOCKS = (100, 1000)
 """Messages in the first blocks, from the newest on; all that follow have the next number."""
 _BLOCK = 5000

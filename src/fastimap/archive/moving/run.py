@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 
 from ...clients.blocking import Client
-from ...errors import CommandError, ConnectionLost, FastimapError, MailboxExists, ProtocolError
+from ...conversation.plan import HOPELESS
+from ...errors import CommandError, ConnectionLost, Disconnected, FastimapError, MailboxExists, ProtocolError, Timeout
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
 from ...sessions.alike import digest
@@ -49,6 +50,7 @@ class Run:
         self.sender: Sender = Sender(account, options, ledger, name, self.watch)
         self.report: Report = Report(store=name, dry_run=options.dry_run)
         self.lost: ConnectionLost | None = None
+        self.cut = False
         self.seen: set[str] = set()
         """Mailboxes that the source has, those too that are left out."""
         self.former: list[str] = []
@@ -158,7 +160,9 @@ class Run:
         except FastimapError as exc:
             job.report.error = f"{exc}"
             if isinstance(exc, ConnectionLost):
-                self.lost = exc
+                if self.cut or not isinstance(exc, Disconnected | Timeout):
+                    self.lost = exc
+                self.cut = True
         finally:
             job.note()
             if job.pair is not None and not self.options.dry_run:
@@ -199,7 +203,8 @@ class Run:
         got: set[int] = set()
 
         def batches() -> Generator[list[Taken], None, None]:
-            for block in todo.chunks(_BLOCK):
+            again = todo & UIDSet(parked)  # last, so that they keep no others away
+            for block in itertools.chain((todo - again).chunks(_BLOCK), again.chunks(HOPELESS)):
                 with contextlib.closing(source.messages(block)) as messages:
                     for batch in messages:
                         got.update(taken.uid for taken in batch)

@@ -128,8 +128,12 @@ class Sender:
         """
         crew = _Crew(self, client, job)
         try:
-            for group in _groups(batches, self._most):
-                crew.put(group)
+            try:
+                for group in _groups(batches, self._most):
+                    crew.put(group)
+            except FastimapError:  # where the source fails, what it gave before is sent
+                crew.finish()
+                raise
             crew.finish()
         finally:
             crew.end()
@@ -477,17 +481,22 @@ def _arguments(made: AppendMessage) -> dict[str, Any]:
 
 
 def _groups(batches: Iterable[list[Taken]], most: int) -> Iterator[list[Taken]]:
-    """Yield messages that are sent together, of so many octets at most."""
+    """Yield messages that are sent together, of so many octets at most; an error comes after what was before it."""
     group: list[Taken] = []
     octets = 0
-    for batch in batches:
-        for taken in batch:
-            size = len(taken.octets or b"")
-            if group and (len(group) >= _GROUP or octets + size > most):
-                yield group
-                group, octets = [], 0
-            group.append(taken)
-            octets += size
+    try:
+        for batch in batches:
+            for taken in batch:
+                size = len(taken.octets or b"")
+                if group and (len(group) >= _GROUP or octets + size > most):
+                    yield group
+                    group, octets = [], 0
+                group.append(taken)
+                octets += size
+    except FastimapError:
+        if group:
+            yield group
+        raise
     if group:
         yield group
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ... import search
 from ...clients.blocking import Client
-from ...errors import CommandError, FastimapError, UIDValidityChanged
+from ...conversation.plan import HOPELESS, throttles
+from ...errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
 from ...model.message import FetchedMessage, has_uid
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
@@ -20,6 +21,7 @@ from ...search import SearchKey
 from ...sessions.alike import ID, message_id, message_id_of
 from ...sessions.pool import Pool
 from ...settings import Account
+from ..batches import CUTS
 from ..compare import listed
 from ..messages import LEFT_OUT, flags_of, has_condstore
 from ..names import levels_of
@@ -163,6 +165,7 @@ class ServerSource(Source):
         self._box: Box | None = None
         self._uid_validity = 0
         self._exists = 0
+        self._cuts = 0
 
     def connect(self) -> None:
         with self._lent():
@@ -212,6 +215,7 @@ class ServerSource(Source):
         self._box, self._uid_validity = box, selected.uid_validity
         self.mod_sequence: int | None = selected.highest_mod_sequence
         self._exists = selected.exists
+        self._cuts = 0
         return selected.uid_validity
 
     def uids(self) -> UIDSet:
@@ -244,6 +248,32 @@ class ServerSource(Source):
                     yield About(row.uid, row.size, message_id(row.headers), flags_of(row), row.internal_date)
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
+        got: list[int] = []
+        try:
+            for batch in self._fetched(uids):
+                got += [taken.uid for taken in batch]
+                yield batch
+            return
+        except CommandError as exc:
+            left = uids - UIDSet(got)
+            if throttles(exc) or len(left) > HOPELESS:
+                raise  # not these messages, but the server
+            reason = str(exc)
+        except (Disconnected, Timeout, ProtocolError) as exc:
+            left = uids - UIDSet(got)
+            if len(uids) > 1:  # one of them may be why, and is to keep no others away
+                for each in left.chunks(1):
+                    yield from self.messages(each)
+                return
+            if got or self._cuts >= CUTS:
+                raise
+            self._cuts += 1
+            reason = f"the connection ends when it is to come: {exc}"
+        with self._selected() as client:
+            left &= client.search(search.uid(left)).uids
+        yield [Taken(uid, None, reason=reason) for uid in left]
+
+    def _fetched(self, uids: UIDSet) -> Iterator[list[Taken]]:
         items = ("FLAGS", "INTERNALDATE", "BODY.PEEK[]")
         if self._connections == 1 or len(uids) <= _TOGETHER:
             with self._selected() as client:
