@@ -90,6 +90,7 @@ def test_a_mailbox_in_which_many_end_the_connection_keeps_no_other_away(server: 
     with odd(server, hears=hears) as port:
         report = archive.pull(account_at(port), tmp_path, retry=RETRY)
         assert list(report.failed) == ["INBOX"]
+        assert list(report.mailboxes["INBOX"].parked) == [2, 3, 4]
         assert in_inbox(tmp_path) == [1]
         assert report.mailboxes["Other"].complete
 

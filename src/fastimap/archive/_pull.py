@@ -433,6 +433,7 @@ class _Pull:
             raise
         except FastimapError as exc:
             job.report.error = f"{exc}"
+            job.report.parked = {} if job.place is None else self.state.parked(job.place)
             job.done = True
             if isinstance(exc, ConnectionLost):
                 if self.cut or not isinstance(exc, Disconnected | Timeout):
