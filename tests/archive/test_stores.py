@@ -263,3 +263,48 @@ def test_a_journal_that_has_a_long_name(tmp_path: Path, monkeypatch: pytest.Monk
         assert size
         report = archive.pull(account, store_at(tmp_path, kind))
         assert (report.complete, report.written, file.stat().st_size) == (True, 1, size)
+
+
+@pytest.mark.parametrize("what", ["flags", "move", "mark"])
+@pytest.mark.parametrize("kind", ["mbox", "jsonl"])
+def test_a_disk_that_is_full_when_a_change_is_noted(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, what: str
+) -> None:
+    """What was appended by then is taken back by the next run, which has room again."""
+    mail.fill("INBOX", 4)
+    mail.fill("Work", 1, create=True)
+    options: Any = {"deleted": "mark", "max_delete": "100%"}
+    assert archive.pull(mail.account, store_at(tmp_path, kind)).complete
+    mail.client.select("INBOX")
+    if what == "flags":
+        mail.client.add_flags("1:3", "\\Seen")
+    elif what == "move":
+        mail.client.move("1:2", "Work")
+    else:
+        mail.client.delete_messages("1:2")
+    mail.client.unselect()
+    appended: list[str] = []
+    sync, commit = appending.AppendingStore.sync, State.commit
+
+    def noting(self: appending.AppendingStore) -> None:
+        appended.extend(self._pending)
+        sync(self)
+
+    def full(self: State) -> None:
+        if appended and self.db.in_transaction:
+            appended.clear()
+            self.db.execute("ROLLBACK")  # as SQLite does by itself
+            raise sqlite3.OperationalError("database or disk is full")
+        commit(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(appending.AppendingStore, "sync", noting)
+        patched.setattr(State, "commit", full)
+        if kind == "mbox" and what != "move":  # nothing of it is in the file
+            assert archive.pull(mail.account, tmp_path, **options).complete
+        else:
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                archive.pull(mail.account, tmp_path, **options)
+    assert archive.pull(mail.account, tmp_path, **options).complete
+    assert stored(tmp_path) == mail.all()
+    assert archive.verify(tmp_path, mail.account).good

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -378,6 +379,7 @@ class _Verify:
         self.state.set_dirty(place, True)
         self.state.commit()
         self.store.begin(place, uids)
+        copies = Copies(self.store, self.state, Meter(None, {}), place.account, None)
         try:
             for row in (row for rows in self.store.fetch(client, uids) for row in rows):
                 self.check()
@@ -387,22 +389,20 @@ class _Verify:
                 if message.digest and message.digest == digests.get(message.uid):
                     same.add(message.uid)
                     continue
-                (where,) = self.store.write(place, [message])
-                uid, _, date, flags, digest, extra, _ = message
-                self.state.insert([(place.id, uid, message.size, date, flags, digest, where, extra)])
-                self.state.unpark(place, [uid])
-                anew.add(uid)
+                copies.write(place, [message])
+                self.state.unpark(place, [message.uid])
+                anew.add(message.uid)
+                if copies.due(time.monotonic()):
+                    copies.flush()
         except (FastimapError, _Stopped):  # what has come is kept
-            self._keep(place, dirty=was_dirty)
+            self._keep(copies, place, dirty=was_dirty)
             raise
-        self._keep(place, dirty=was_dirty)
+        self._keep(copies, place, dirty=was_dirty)
 
-    def _keep(self, place: Place, *, dirty: bool) -> None:
+    def _keep(self, copies: Copies, place: Place, *, dirty: bool) -> None:
         """Have what was written durable, and then noted."""
-        self.store.sync()
         self.state.set_dirty(place, dirty)
-        self.state.commit()
-        self.store.committed()
+        copies.flush()
 
 
 def _lacks(row: FetchedMessage, entry: Entry, items: Iterable[str]) -> list[str]:

@@ -104,17 +104,26 @@ class Copies:
         self.take_away()
 
     @contextlib.contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Where messages are in the state's database: have all of what is not committed, or, after an error, nothing.
+    def _changing(self) -> Iterator[None]:
+        """Change the store in the block, and note it: all is made durable, and then noted together.
 
-        A full disk takes back what was written before, too: to note it would be to say that it is there.
+        After an error nothing of it is noted, nor anything else of this run, as if it had died here: the next one knows
+        what to do then. A full disk may have taken back what was noted before, too.
         """
+        with held():
+            with self._whole():
+                yield
+                self._store.sync()
+                self._state.commit()
+            self._store.committed()
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            if self._store.in_state:
-                self._broken = True
-                self._state.rollback()
+            self._broken = True
+            self._state.rollback()
             raise
 
     def _is_taken_back(self) -> bool:
@@ -133,7 +142,7 @@ class Copies:
             raise StoreError("the database took back what this run had written: the next run fetches it again")
         if not self._rows:
             self._taken_back = self._state.taken_back
-        with self._whole():
+        with self._whole() if self._store.in_state else contextlib.nullcontext():
             places = self._store.write(place, messages)
         number = place.id
         self._rows += [
@@ -162,18 +171,11 @@ class Copies:
         if self._broken:
             return
         with held():
-            try:
-                self._store.sync()
+            with self._changing():
                 self._note_taken_over(self._replaced)
                 self._state.insert(self._rows)
                 if spent := self._meter.take_unsaved():
                     self._state.spend(self._account, spent, Meter.oldest())
-                self._state.commit()
-            except BaseException:
-                self._broken = True  # a full disk: what was not noted comes again
-                self._state.rollback()
-                raise
-            self._store.committed()
             self._rows = []
             self._octets = 0
             self._flushed_at = time.monotonic()
@@ -186,16 +188,15 @@ class Copies:
     def adopt(self, place: Place, together: Sequence[Adopted]) -> None:
         """Have messages that another program has pulled."""
         messages = [each.message for each in together]
-        with held(), self._whole():
-            places = self._store.write(place, messages)
-            self._store.sync()
-            self._note_taken_over([each.file for each in together])
-            self._state.insert(
-                (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
-                for each, where in zip(messages, places, strict=True)
-            )
-            self._state.unpark(place, [each.uid for each in messages])
-            self._commit()
+        with held():
+            with self._changing():
+                places = self._store.write(place, messages)
+                self._note_taken_over([each.file for each in together])
+                self._state.insert(
+                    (place.id, each.uid, len(each.octets), each.date, each.flags, each.digest, where, each.extra)
+                    for each, where in zip(messages, places, strict=True)
+                )
+                self._state.unpark(place, [each.uid for each in messages])
             self.take_away()
 
     def _note_taken_over(self, files: Sequence[ForeignFile]) -> None:
@@ -213,11 +214,8 @@ class Copies:
 
     def move(self, place: Place, matches: Sequence[Match]) -> list[Match]:
         """Move messages to another mailbox; return those that were still there."""
-        with held(), self._whole():
-            moved = [match for match in matches if self._moved(place, match)]
-            self._store.sync()
-            self._commit()
-        return moved
+        with self._changing():
+            return [match for match in matches if self._moved(place, match)]
 
     def _moved(self, place: Place, match: Match) -> bool:
         try:
@@ -236,17 +234,15 @@ class Copies:
         # Noted first: should this run die, the next one brings it to its end, whatever the server calls it by then.
         self._state.set_about(f"{_RENAMING}{place.id}", json.dumps([name, path]))
         self._state.commit()
-        with held():
-            self._rename(place, name, path)
+        self._rename(place, name, path)
         if self._adoption is not None:
             self._adoption.look_again()
 
     def _rename(self, place: Place, name: str, path: str) -> None:
-        where, key = self._store.rename(place, name, path)
-        self._store.sync()
-        self._state.rename(place, name, where, key)
-        self._state.set_about(f"{_RENAMING}{place.id}", None)
-        self._commit()
+        with self._changing():
+            where, key = self._store.rename(place, name, path)
+            self._state.rename(place, name, where, key)
+            self._state.set_about(f"{_RENAMING}{place.id}", None)
 
     def finish(self) -> None:
         """Bring to its end what runs have begun that died: what was to be taken away, and renames."""
@@ -262,19 +258,17 @@ class Copies:
         whole = [match for match in matches if self._store.check(place, match.entry) is None]
         if not whole:
             return whole
-        with held(), self._whole():
+        with self._changing():
             self._store.set_flags(place, [(match.entry, match.flags, match.extra) for match in whole])
-            self._store.sync()
             self._state.set_gone(place, [match.uid for match in whole], gone=False)
             self._state.set_flags(place, [(match.flags, match.extra, match.uid) for match in whole])
-            self._commit()
         return whole
 
     def follow(self, place: Place, changes: Iterable[Change]) -> int:
         """Have the flags and labels that the server has; return of how many messages."""
         by_uid = {change.uid: change for change in changes}
         entries = [entry for entry in self._state.some(place, UIDSet(by_uid)) if not entry.gone]
-        with held(), self._whole():
+        with self._changing():
             if self._store.flags_at_once:
                 # Should this run die of it, nobody knows what the store has, and the server may take it back: no server
                 # has flags that end with a space, so that these are other ones in any case.
@@ -283,17 +277,15 @@ class Copies:
             self._store.set_flags(
                 place, [(entry, by_uid[entry.uid].flags, by_uid[entry.uid].extra) for entry in entries]
             )
-            self._store.sync()
             self._state.set_flags(
                 place, [(by_uid[entry.uid].flags, by_uid[entry.uid].extra, entry.uid) for entry in entries]
             )
-            self._commit()
         return len(entries)
 
     def away(self, place: Place, entries: list[Entry], deleted: Deleted) -> None:
         """Do what is wanted with messages that the server has no more."""
         uids = [entry.uid for entry in entries]
-        with held(), self._whole():
+        with self._changing():
             if deleted == "delete":
                 self._store.remove(place, entries)
                 self._state.remove(place, uids)
@@ -301,9 +293,3 @@ class Copies:
                 if deleted == "mark":
                     self._store.mark(place, entries)
                 self._state.set_gone(place, uids)
-            self._store.sync()
-            self._commit()
-
-    def _commit(self) -> None:
-        self._state.commit()
-        self._store.committed()
