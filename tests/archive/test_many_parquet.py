@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import UIDSet, archive
+from fastimap import Client, UIDSet, archive
 from fastimap.archive import pull_many
 from tests.archive.crowd import Crowd, crowded
 
@@ -145,3 +145,22 @@ def test_a_bucket(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
         assert rows(where) == crowd.sent
     finally:
         server.stop()
+
+
+def test_a_cut_mailbox_that_is_renamed_is_there_once(crowd: Crowd, tmp_path: Path) -> None:
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    crowd.server.create("Large", user="u0")
+    crowd.fill("u0", 12, 600, mailboxes=("Large",))
+    list(pull_many(crowd.accounts(), store, uids_per_task=10))
+    ranges = store.ranges("u0@127.0.0.1")["Large"]
+    with Client(crowd.account("u0")) as client:
+        client.rename_mailbox("Large", "Larger")
+    report, _ = pull_many(crowd.accounts(), store, uids_per_task=10)
+    assert (report.complete, report.added, report.report.mailboxes["Larger"].renamed_from) == (True, 0, "Large")
+    assert rows(store) == crowd.sent
+    assert store.ranges("u0@127.0.0.1")["Larger"] == ranges
+    crowd.fill("u0", 12, 700, mailboxes=("Larger",))  # it is cut again
+    report, _ = pull_many(crowd.accounts(), store, uids_per_task=10)
+    assert (report.complete, report.added) == (True, 12)
+    assert rows(store) == crowd.sent
+    assert sorted(store.ranges("u0@127.0.0.1")["Larger"]) == [(1, 10), (11, 20), (21, 30)]

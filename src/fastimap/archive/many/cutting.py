@@ -18,7 +18,7 @@ __all__ = ["cut"]
 
 
 def cut(task: Task, size: int) -> list[Task]:
-    """Return the tasks that an account becomes; none where it has no large mailbox.
+    """Return the tasks that an account becomes; none where it has no large mailbox, or the store has one that is gone.
 
     Ranges begin at UID 1, and all are of one size, so that they are the same in later runs. A mailbox that the store
     has as a whole stays whole: what is new in it is little.
@@ -31,7 +31,10 @@ def cut(task: Task, size: int) -> list[Task]:
     known = task.store.ranges(task.name)
     missing = Report()
     with Client(task.account) as client:
-        wanted = chosen(client, client.list_mailboxes(), Options(store=task.store, **given), missing)
+        infos = client.list_mailboxes()
+        if known.keys() - {info.name for info in infos if info.is_selectable}:
+            return []  # under which name it is there by now, only who has all mailboxes can tell
+        wanted = chosen(client, infos, Options(store=task.store, **given), missing)
         with client.pipeline() as pipeline:
             asked = [(info, pipeline.mailbox_status(info, "UIDNEXT")) for info in wanted]
         for info, status in asked:
