@@ -164,3 +164,17 @@ def test_a_cut_mailbox_that_is_renamed_is_there_once(crowd: Crowd, tmp_path: Pat
     assert (report.complete, report.added) == (True, 12)
     assert rows(store) == crowd.sent
     assert sorted(store.ranges("u0@127.0.0.1")["Larger"]) == [(1, 10), (11, 20), (21, 30)]
+
+
+def test_what_may_be_marked_is_counted_in_the_whole_account(crowd: Crowd, tmp_path: Path) -> None:
+    """Two messages are gone from each range, and one more may go from none."""
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    list(pull_many(crowd.accounts(), store, uids_per_task=10))
+    before = rows(store)
+    crowd.expunge("u0", "INBOX", [1, 2, 21, 22])
+    report, _ = pull_many(crowd.accounts(), store, uids_per_task=10, deleted="mark", max_delete=2)
+    assert "4 of 18 messages would be gone, more than 2" in str(report.error)
+    assert (report.report.deleted, rows(store)) == (0, before)
+    report, _ = pull_many(crowd.accounts(), store, uids_per_task=10, deleted="mark", max_delete=4)
+    assert (report.complete, report.report.deleted) == (True, 4)
+    assert rows(store) == crowd.sent

@@ -60,7 +60,8 @@ def pull_many(
     :param per_host: connections to one host at once, at most, those of all workers together. With Dask this holds for
         all programs of one scheduler that give the same number.
     :param uids_per_task: a mailbox of more UIDs is cut into ranges of so many, which are tasks of their own, where the
-        store can be written in ranges (`Parquet`), and none of `limit`, `budget`, `bwlimit` and `max_octets` is given.
+        store can be written in ranges (`Parquet`), none of `limit`, `budget`, `bwlimit` and `max_octets` is given, and
+        what is gone is not to be marked (`deleted`).
     :param progress: called now and then, in the thread of the loop.
     :param stopping: asked now and then, in the thread of the loop; True ends what runs in this process, cancels what
         has not begun, and the reports of those accounts say so (`Report.stopped`).

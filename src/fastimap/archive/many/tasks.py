@@ -92,7 +92,8 @@ def task_of(name: str, account: Account, store: Store, options: dict[str, Any], 
     if not isinstance(options.get("adopt", False), bool):
         raise TypeError("adopt is True or False: each account's own directory is adopted")
     Options(store=store, **{name: value for name, value in options.items() if name not in ("adopt", "retry")})
-    if not store.shared or any(options.get(each) is not None for each in _OF_THE_WHOLE):
+    guarded = options.get("deleted", "keep") != "keep"  # the guards look at the whole account
+    if not store.shared or guarded or any(options.get(each) is not None for each in _OF_THE_WHOLE):
         uids = None
     return Task(name, account, store, options, uids)
 
