@@ -12,10 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from fastimap import archive
+from fastimap.cli import main
 from tests.archive.crowd import SECRET, Crowd, crowded
 from tests.archive.started import Started
 from tests.cli.conftest import Ended, Run, complaints
@@ -283,3 +285,31 @@ def test_dask(run: Run, crowd: Crowd, tmp_path: Path) -> None:
     assert (ended.returncode, complaints(ended.stderr)) == (0, "")
     assert ended.stdout.startswith("complete: 4 accounts, 40 messages found, 40 written")
     assert stored(crowd, tmp_path / "Mail") == crowd.sent
+
+
+@pytest.mark.slow
+def test_an_account_that_its_process_dies_of_stops_no_other(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    """As one whose mail takes more memory than there is. It comes first, and its pool breaks before another ends."""
+    deadly = table(crowd, "u0", password='password_command = ["sh", "-c", "kill -9 $PPID"]')
+    accounts = written(tmp_path, deadly, *(table(crowd, user) for user in crowd.users[1:]))
+    crowd.linger = 0.5
+    ended = pull(run, accounts, str(tmp_path / "Mail"), "--jobs", "2", "--json")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, lines[-1]["message_type"], lines[-1]["code"]) == (3, "summary", 3)
+    assert [*lines[-1]["failed"]] == ["u0"]
+    codes = {line["account"]: line["code"] for line in lines if line["message_type"] == "account"}
+    assert codes == {"u0": 1, "u1": 0, "u2": 0, "u3": 0}
+    assert stored(crowd, tmp_path / "Mail") == crowd.sent | {"u0": Counter()}
+
+
+def test_the_summary_has_the_exit_code_where_the_scheduler_is_lost(
+    crowd: Crowd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(*arguments: object) -> NoReturn:
+        raise archive.WorkersLost("the scheduler is gone")
+
+    monkeypatch.setattr("fastimap.cli.many._reports", lost)
+    accounts = written(tmp_path, table(crowd, "u0"))
+    code = main(["pull", "--insecure", "--accounts", accounts, str(tmp_path / "Mail"), "--dask", "tcp://x:1", "--json"])
+    summary, error = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (code, summary["code"], error["code"]) == (1, 1, 1)

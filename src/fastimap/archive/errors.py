@@ -38,3 +38,6 @@ class WorkersLost(ArchiveError):
 
     What was done stays done: another run goes on from there.
     """
+
+    accounts: tuple[str, ...] = ()
+    """Those that had been given out, and had not ended: one of them may be what a process died of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,8 +33,8 @@ _CODES: Final = {
     "worker": exits.FAILED,
     "other": exits.FAILED,
 }
-_POOLS = 3
-"""So many pools of processes in all, where one breaks: its process was killed, for want of memory perhaps."""
+_DEATHS = 3
+"""So often an account may be given to a pool that breaks, as a process was killed; then it has the last one alone."""
 _OF_EACH = ("password_file", "password_command", "token_command", "adopt_from")
 
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace, readers: Mapping[str, Callable[[Any], Any] 
                 ended.append(report)
                 _say(report, options, show)
         except WorkersLost:
-            _end(ended, len(tasks), options, show)
+            _end(ended, len(tasks), options, show, exits.FAILED)
             raise
     return _end(ended, len(tasks), options, show)
 
@@ -119,26 +120,34 @@ def _store(name: str, root: str | None, arguments: dict[str, Any]) -> Store:
 
 def _reports(options: argparse.Namespace, tasks: list[Task], show: Show) -> Iterator[AccountReport]:
     left = {task.name: task for task in tasks}
-    for pool in range(1, _POOLS + 1):
+    deaths: Counter[str] = Counter()
+    while left:
+        given = [task for name, task in left.items() if deaths[name] < _DEATHS]
+        alone = None if given else next(iter(left.values()))
         try:
             with (
                 _executor(options) as executor,
                 contextlib.closing(
                     pull_tasks(
-                        list(left.values()),
+                        given if alone is None else [alone],
                         executor=executor,
                         per_host=options.per_host or 10,
-                        progress=show.accounts_of(len(tasks) - len(left)),
+                        progress=show.accounts_of(len(tasks) - len(left), len(tasks)),
                     )
                 ) as reports,
             ):
                 for report in reports:
                     del left[report.account]
                     yield report
-            return
-        except WorkersLost:
-            if not options.jobs or pool == _POOLS:
+        except WorkersLost as lost:
+            if not options.jobs:
                 raise
+            if alone is None:
+                deaths.update(lost.accounts)
+            else:
+                del left[alone.name]
+                said = "its process died again and again, alone too: it was killed, for want of memory perhaps"
+                yield alone.failed(WorkersLost(said), "worker")
 
 
 @contextlib.contextmanager
@@ -198,11 +207,15 @@ def _say(report: AccountReport, options: argparse.Namespace, show: Show) -> None
         print(readable(f"{report.account}: {report.added:,} written; {report.error or 'done'}"), file=sys.stderr)
 
 
-def _end(ended: list[AccountReport], accounts: int, options: argparse.Namespace, show: Show) -> int:
+def _end(
+    ended: list[AccountReport], accounts: int, options: argparse.Namespace, show: Show, broken: int | None = None
+) -> int:
     failed = [report for report in ended if report.error is not None]
     stopped = [report for report in ended if report.error is None and report.report.stopped is not None]
     codes = {_code(report) for report in failed}
-    if not failed and len(ended) == accounts:
+    if broken is not None:
+        code = broken
+    elif not failed and len(ended) == accounts:
         code = exits.LIMIT if stopped else exits.DONE
     else:
         code = codes.pop() if len(codes) == 1 and len(failed) == accounts else exits.NOT_ALL

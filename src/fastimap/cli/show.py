@@ -87,11 +87,11 @@ class Show:
         what = now.waiting or f"{now.done:,} of {now.total:,} messages, {octets(now.octets)}, {rate:,.0f}/s{left}"
         print(f"{readable(now.mailbox)}: {what}", file=sys.stderr, flush=True)
 
-    def accounts_of(self, before: int) -> Callable[[ManyProgress], None]:
+    def accounts_of(self, before: int, total: int) -> Callable[[ManyProgress], None]:
         """Return what shows how far many accounts are, of which so many had ended before."""
 
         def progress(now: ManyProgress) -> None:
-            ended, total = before + now.ended, before + now.accounts
+            ended = before + now.ended
             size = octets(now.octets)
             if self._bar is not None:
                 if self._task is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from ...settings import Account
+from ..errors import WorkersLost
 from ..options import PullOptions
 from ..report import Progress
 from ..stores.maildir import Maildir
@@ -215,6 +216,7 @@ class _Run:
                 yield from self._end(task, outcome)
 
     def _cut(self, task: Task, plan: Plan) -> None:
+        self._forget(task)
         self.parts[task.name] = len(plan.tasks), []
 
     def given_out(self, crew: Crew, per_host: int) -> Generator[AccountReport, None, None]:
@@ -262,6 +264,9 @@ class _Run:
                         waiting.add(_Given(task))
                 else:
                     yield from self._end(given.task, outcome)
+        except WorkersLost as lost:
+            lost.accounts = tuple(dict.fromkeys(key.partition("\0")[0] for key in sorted(self.out)))
+            raise
         finally:
             self.closed = True
             crew.cancel(each.future for each in out.values())
