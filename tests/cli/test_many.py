@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -229,6 +230,29 @@ def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: sig
     crowd.linger = 0
     assert pull(run, accounts, str(tmp_path / "Mail")).returncode == 0
     assert stored(crowd, tmp_path / "Mail") == crowd.sent
+
+
+@pytest.mark.slow
+def test_processes_end_with_a_program_that_is_killed(crowd: Crowd, tmp_path: Path) -> None:
+    """They would wait for work for ever, and nobody is there to give it."""
+    held = crowd.held["Held"] = threading.Event()
+    crowd.server.create("Held", user="u3")
+    crowd.fill("u3", 1, 9000, mailboxes=("Held",))
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    arguments = ["pull", "--insecure", "--accounts", accounts, str(tmp_path / "Mail"), "--jobs", "2"]
+    program = subprocess.Popen([sys.executable, "-m", "fastimap", *arguments], start_new_session=True)
+    try:
+        assert crowd.fetching.wait(60)
+        program.kill()
+        program.wait()
+        held.set()
+        end = time.monotonic() + 30
+        while left(program.pid):
+            assert time.monotonic() < end, left(program.pid)
+            time.sleep(0.05)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(program.pid, signal.SIGKILL)
 
 
 @pytest.mark.slow

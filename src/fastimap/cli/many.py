@@ -159,9 +159,9 @@ def _executor(options: argparse.Namespace) -> Iterator[Any]:
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
-        from .processes import Processes, leave_interrupts_to_the_parent, without_complaints
+        from .processes import Processes, as_a_child, without_complaints
 
-        pool = ProcessPoolExecutor(options.jobs, mp_context=Processes(), initializer=leave_interrupts_to_the_parent)
+        pool = ProcessPoolExecutor(options.jobs, mp_context=Processes(), initializer=as_a_child)
         try:
             yield pool
             pool.shutdown()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import multiprocessing.context
+import os
 import signal
 import sys
 import threading
 from concurrent.futures import InvalidStateError
 from typing import ClassVar
 
-__all__ = ["Processes", "leave_interrupts_to_the_parent", "without_complaints"]
+__all__ = ["Processes", "as_a_child", "without_complaints"]
 
 
 class _Process(multiprocessing.context.SpawnProcess):
@@ -31,9 +33,17 @@ class Processes(multiprocessing.context.SpawnContext):
     Process: ClassVar[type[_Process]] = _Process
 
 
-def leave_interrupts_to_the_parent() -> None:
-    """Where a process can't be begun so (Windows), it is to ignore them itself."""
+def as_a_child() -> None:
+    """Leave interrupts to the parent, where a process can't be begun so (Windows), and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # nobody waits for it, and nobody gives it more to do; what it has done stays done
 
 
 def without_complaints() -> None:
