@@ -233,6 +233,25 @@ def test_a_signal(run: Run, crowd: Crowd, tmp_path: Path, jobs: str, number: sig
 
 
 @pytest.mark.slow
+def test_the_sums_are_those_of_the_messages_found_and_say_what_is_gone(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    accounts = written(tmp_path, *(table(crowd, user) for user in crowd.users))
+    assert pull(run, accounts, str(tmp_path / "Mail")).returncode == 0
+    crowd.expunge("u0", "INBOX", [1, 2])
+    crowd.expunge("u1", "INBOX", [1])
+    crowd.fill("u1", 2, 5000, mailboxes=("INBOX",))
+    options = (accounts, str(tmp_path / "Mail"), "--deleted", "delete")
+    dry = pull(run, *options, "--dry-run").stdout
+    assert dry == "would write 2 of 39 messages of 4 accounts, and 3 there would be gone; nothing was done\n"
+    ended = pull(run, *options, "--max-size", "1", "--json")
+    summary = json.loads(ended.stdout.splitlines()[-1])
+    named = [summary[name] for name in ("found", "written", "present", "excluded", "parked", "deleted")]
+    assert named == [39, 0, 37, 2, 0, 3]
+    crowd.expunge("u2", "Sent", [3])
+    again = pull(run, *options, "--max-size", "1").stdout
+    assert again == "complete: 4 accounts, 38 messages found, 0 written, 36 there, 2 excluded; 0 octets; 1 gone\n"
+
+
+@pytest.mark.slow
 def test_processes_end_with_a_program_that_is_killed(crowd: Crowd, tmp_path: Path) -> None:
     """They would wait for work for ever, and nobody is there to give it."""
     held = crowd.held["Held"] = threading.Event()

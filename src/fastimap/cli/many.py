@@ -229,8 +229,12 @@ def _end(
             ended=len(ended),
             failed={report.account: readable(report.error) for report in failed},
             stopped={report.account: report.report.stopped for report in stopped},
+            found=sum(each.report.found for each in ended),
             written=added,
             present=there,
+            excluded=sum(each.report.excluded_messages for each in ended),
+            parked=sum(each.report.parked for each in ended),
+            deleted=sum(each.report.deleted for each in ended),
             octets=sum(each.report.octets for each in ended),
             dry_run=options.dry_run,
         )
@@ -253,13 +257,21 @@ def _summary(
     options: argparse.Namespace,
 ) -> str:
     added, found = sum(each.added for each in ended), sum(each.report.found for each in ended)
+    deleted = sum(each.report.deleted for each in ended)
     if options.dry_run:
-        text = f"would write {added:,} of {found:,} messages of {accounts} accounts; nothing was done"
+        text = f"would write {added:,} of {found:,} messages of {accounts} accounts"
+        text += f", and {deleted:,} there would be gone" if deleted else ""
+        text += "; nothing was done"
     else:
         word = "complete" if not failed and not stopped and len(ended) == accounts else "NOT complete"
         there = sum(each.report.present for each in ended)
-        size = octets(sum(each.report.octets for each in ended))
-        text = f"{word}: {accounts} accounts, {found:,} messages found, {added:,} written, {there:,} there; {size}"
+        excluded = sum(each.report.excluded_messages for each in ended)
+        parked = sum(each.report.parked for each in ended)
+        text = f"{word}: {accounts} accounts, {found:,} messages found, {added:,} written, {there:,} there"
+        text += f", {excluded:,} excluded" if excluded else ""
+        text += f", {parked:,} parked" if parked else ""
+        text += f"; {octets(sum(each.report.octets for each in ended))}"
+        text += f"; {deleted:,} gone" if deleted else ""
     if failed:
         text += f"; {len(failed)} of {accounts} accounts failed"
     if stopped:
