@@ -146,6 +146,18 @@ class Ledger(Transactions):
         self.db.execute("UPDATE pair SET current = 1 WHERE id = ?", (number,))
         return Pair(number, name, uid_validity, mod_sequence)
 
+    def set_aside(self, pair: Pair) -> None:
+        """Note that the UIDs of a pair mean other messages by now: it is a former one, as after a new UIDVALIDITY."""
+        self.begin()
+        # No UIDVALIDITY is negative.
+        self.db.execute("UPDATE pair SET source_validity = -id, current = 0 WHERE id = ?", (pair.id,))
+
+    def last(self, pair: Pair) -> tuple[int, int]:
+        """Return the highest UID that is known at the source, and the highest at the destination; 0: none."""
+        query = "SELECT coalesce(max(uid), 0), coalesce(max(there), 0) FROM message WHERE pair = ?"
+        uid, there = self.db.execute(query, (pair.id,)).fetchone()
+        return uid, there
+
     def set_mod_sequence(self, pair: Pair, mod_sequence: int | None) -> None:
         """Note up to where the flags have been carried over."""
         self.begin()

@@ -12,9 +12,10 @@ from ...conversation.plan import HOPELESS
 from ...errors import CommandError, ConnectionLost, Disconnected, FastimapError, MailboxExists, ProtocolError, Timeout
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
-from ...sessions.alike import digest
+from ...sessions.alike import ID, digest, message_id
 from ...sessions.retry import Attempts
 from ...settings import Account
+from ..compare import newest
 from ..errors import ArchiveError
 from ..messages import LEFT_OUT
 from ..options import most_deleted
@@ -33,6 +34,8 @@ __all__ = ["Run"]
 
 _BLOCK = 5000
 _GONE = "gone meanwhile"
+_NEWEST = 10
+_ANOTHER = "its UIDs mean other messages than before, as after a backup: it was matched anew"
 
 
 class Run:
@@ -180,9 +183,12 @@ class Run:
             self._besides(source, job)
             return
         assert job.selected is not None
-        job.pair = pair = ledger.pair(
-            source.name, job.box.name, validity, self.name, job.name, job.selected.uid_validity or 0
-        )
+        names = (source.name, job.box.name, validity, self.name, job.name, job.selected.uid_validity or 0)
+        job.pair = pair = ledger.pair(*names)
+        if self._is_another(source, job):
+            ledger.set_aside(pair)
+            job.pair = pair = ledger.pair(*names)
+            report.notes.append(_ANOTHER)
         known = ledger.uids(pair)
         known &= uids
         report.present = len(known)
@@ -274,6 +280,24 @@ class Run:
                 return
 
     # What is there already.
+
+    def _is_another(self, source: Source, job: Job) -> bool:
+        """Whether UIDs mean other messages than those that are known, at either side."""
+        ledger, pair, selected = self.ledger, job.known, job.selected
+        assert selected is not None
+        nexts = (source.uid_next, selected.uid_next)
+        if any(next_ is not None and last >= next_ for last, next_ in zip(ledger.last(pair), nexts, strict=True)):
+            return True
+        # Where they were given again, the newest that both have differ.
+        some = newest(ledger.uids(pair) & job.uids, _NEWEST)
+        at = {uid: there for uid, there, _ in ledger.some(pair, some) if there is not None and uid in some}
+        if not at:
+            return False
+        ours = {about.uid: about.message_id for about in source.about(UIDSet(at))}
+        rows = self.client.fetch(UIDSet(at.values()), ID)
+        theirs = {row.uid: message_id(row.headers) for row in rows}
+        both = [uid for uid, there in at.items() if ours.get(uid) and theirs.get(there)]
+        return bool(both) and any(ours[uid] != theirs[at[uid]] for uid in (max(both), max(both, key=at.__getitem__)))
 
     def _match(self, source: Source, job: Job, todo: UIDSet, uids: UIDSet) -> UIDSet:
         """Find those messages that the destination has, of this or of another program; return those that are done."""

@@ -101,6 +101,8 @@ class Source:
     shape: Shape
     mod_sequence: int | None = None
     """Of the present mailbox."""
+    uid_next: int | None = None
+    """Of the present mailbox, where it is known."""
 
     def connect(self) -> None:
         """Connect, where there is something to connect to."""
@@ -214,6 +216,7 @@ class ServerSource(Source):
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
         self._box, self._uid_validity = box, selected.uid_validity
         self.mod_sequence: int | None = selected.highest_mod_sequence
+        self.uid_next = selected.uid_next
         self._exists = selected.exists
         self._cuts = 0
         return selected.uid_validity
@@ -295,7 +298,8 @@ class ServerSource(Source):
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
         if not uids or (since is not None and since == self.mod_sequence):
             return
-        since = since if self.mod_sequence is not None else None
+        if self.mod_sequence is None or self.mod_sequence < (since or 0):
+            since = None  # or it went back, and what has changed since can't be known
         with self._selected() as client:
             for row in client.fetch_iter(uids, "FLAGS", changed_since=since):
                 if has_uid(row) and row.flags is not None:

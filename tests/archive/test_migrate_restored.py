@@ -1,0 +1,103 @@
+"""Mailboxes that go back under their UIDVALIDITY, at either side of a migration: UIDs mean other messages by then."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fastimap import archive
+from tests.archive.conftest import Mail
+from tests.archive.test_mailboxes_that_change import home
+from tests.archive.test_migrate import kept, other
+
+__all__ = ["other"]
+
+MADE_ANEW = "its UIDs mean other messages than before, as after a backup: it was matched anew"
+
+
+@pytest.fixture
+def kept_back(tmp_path: Path) -> Callable[[Mail, str], Callable[[], None]]:
+    """A function that makes a backup of a mailbox, and returns one that restores it."""
+
+    def backup(mail: Mail, name: str) -> Callable[[], None]:
+        there, copy = home(mail, name), tmp_path / f"{mail.user} {name}"
+        subprocess.run(["cp", "-a", there, copy], check=True)
+
+        def restore() -> None:
+            home(mail, name)
+            shutil.rmtree(there)
+            subprocess.run(["cp", "-a", copy, there], check=True)
+
+        return restore
+
+    return backup
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_source_from_a_backup(
+    mail: Mail, other: Mail, tmp_path: Path, kept_back: Callable[[Mail, str], Callable[[], None]], after: int
+) -> None:
+    """What came since has UIDs of messages that were copied; it is sent, and flags go to the right ones."""
+    mail.fill("a", 3, create=True)
+    restore = kept_back(mail, "a")
+    lost = mail.fill("a", 2)
+    mail.client.select("a")
+    for flag in ("$one", "$two", "$three"):
+        mail.client.set_flags([4, 5], [flag])
+    mail.client.unselect()
+    assert archive.migrate(mail.account, other.account, state=tmp_path / "state").complete
+    restore()
+    new = mail.fill("a", after, flags=("\\Flagged",))
+    for dry_run in (True, False):
+        report = archive.migrate(mail.account, other.account, state=tmp_path / "state", dry_run=dry_run)
+        assert report.mailboxes["a"].written == after
+        assert MADE_ANEW in report.mailboxes["a"].notes
+    assert report.complete
+    there = {octets: flags for octets, flags, _ in kept(other)["a"]}
+    assert len(kept(other)["a"]) == len(there) == 5 + after
+    assert [there[octets] for octets in new] == [("\\Flagged",)] * after
+    assert [there[octets] for octets in lost] == [("$three",)] * 2
+    report = archive.migrate(mail.account, other.account, state=tmp_path / "state")
+    assert (report.written, report.mailboxes["a"].notes) == (0, [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_destination_from_a_backup(
+    mail: Mail, other: Mail, tmp_path: Path, kept_back: Callable[[Mail, str], Callable[[], None]], after: int
+) -> None:
+    """What came there since stays, whatever is deleted at the source, and what was copied is sent again."""
+    mail.fill("a", 3, create=True)
+    assert archive.migrate(mail.account, other.account, state=tmp_path / "state").complete
+    restore = kept_back(other, "a")
+    mail.fill("a", 4)
+    assert archive.migrate(mail.account, other.account, state=tmp_path / "state").complete
+    restore()
+    theirs = other.fill("a", after)
+    mail.expunge("a", [4, 5])
+    report = archive.migrate(mail.account, other.account, state=tmp_path / "state", deleted="delete")
+    assert (report.complete, report.deleted, report.mailboxes["a"].written) == (True, 0, 2)
+    there = [octets for octets, *_ in kept(other)["a"]]
+    assert sorted(there) == sorted([*(octets for octets, *_ in kept(mail)["a"]), *theirs])
+
+
+def test_a_source_whose_counters_alone_went_back(
+    mail: Mail, other: Mail, tmp_path: Path, kept_back: Callable[[Mail, str], Callable[[], None]]
+) -> None:
+    """As where a server lost its index: the messages are those that were copied, and their flags follow."""
+    mail.fill("a", 3, create=True)
+    restore = kept_back(mail, "a")
+    mail.client.select("a")
+    mail.client.set_flags([1, 2], ["\\Flagged"])
+    mail.client.set_flags([1, 2], ["\\Seen"])
+    mail.client.unselect()
+    assert archive.migrate(mail.account, other.account, state=tmp_path / "state").complete
+    restore()
+    report = archive.migrate(mail.account, other.account, state=tmp_path / "state")
+    assert (report.complete, report.written, report.mailboxes["a"].notes) == (True, 0, [])
+    assert kept(other)["a"] == kept(mail)["a"]
