@@ -144,3 +144,21 @@ def test_a_mailbox_that_is_gone_holds_back_until_somebody_says_that_it_is_right(
     report = both(**DELETE)
     assert (report.deleted, report.held_back, report.notes) == (1, None, [])
     assert len(kept(other)["INBOX"]) == 2
+
+
+def test_what_was_copied_before_a_mailbox_was_made_anew_is_said_to_stay(mail: Mail, other: Mail, both: Any) -> None:
+    mail.client.delete_mailbox("Archive")
+    mail.client.create_mailbox("Archive")
+    new = mail.fill("Archive", 1)
+    for dry_run in (True, False, False):
+        report = both(dry_run=dry_run, **DELETE)
+        said = "2 copied before it was made anew (UIDVALIDITY) stay at the destination"
+        assert (report.deleted, report.mailboxes["Archive"].notes) == (0, [said])
+    assert report.complete
+    assert new[0] in [octets for octets, *_ in kept(other)["Archive"]]
+    assert both().mailboxes["Archive"].notes == []  # nothing is to be deleted
+    other.expunge("Archive", [1])
+    (note,) = both(**DELETE).mailboxes["Archive"].notes
+    assert note.startswith("1 copied before")
+    other.expunge("Archive", [2])
+    assert both(**DELETE).mailboxes["Archive"].notes == []

@@ -208,6 +208,15 @@ class Ledger(Transactions):
         )
         return UIDSet(uid for (uid,) in self.db.execute(query, (destination, pair.name, pair.uid_validity)))
 
+    def formerly(self, pair: Pair) -> UIDSet:
+        """Return the messages of the destination's mailbox that came from the source's, under another UIDVALIDITY."""
+        query = (
+            "SELECT there FROM message JOIN pair ON pair.id = message.pair JOIN pair AS now "
+            "USING (source, source_name, destination, name, uid_validity) "
+            "WHERE now.id = ? AND pair.id <> now.id AND there IS NOT NULL"
+        )
+        return UIDSet(uid for (uid,) in self.db.execute(query, (pair.id,)))
+
     def some(self, pair: Pair, uids: UIDSet) -> Iterator[tuple[int, int | None, str]]:
         """Yield UID, UID at the destination and flags of messages that are there."""
         for low, high in uids.ranges:

@@ -199,6 +199,7 @@ class Run:
         todo -= matched
         job.gone = ledger.uids(pair) - uids
         report.gone = len(job.gone)
+        self._note_what_stays(job)
         if options.dry_run:
             self._would(source, job, todo)
             self._besides(source, job)
@@ -351,6 +352,12 @@ class Run:
             ledger.forget_intents(pair, UIDSet(intents) - (uids - todo) - doubtful)
             ledger.commit()
         return done
+
+    def _note_what_stays(self, job: Job) -> None:
+        """Note that messages are not deleted which were copied before the source's mailbox was made anew."""
+        former = self.ledger.formerly(job.known) if self.options.deleted == "delete" else UIDSet()
+        if former and (left := (former - self.ledger.known(self.name, job.known)) & job.uids_there(self.client)):
+            job.report.notes.append(f"{len(left)} copied before it was made anew (UIDVALIDITY) stay at the destination")
 
     # What has changed since.
 
