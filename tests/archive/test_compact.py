@@ -14,6 +14,7 @@ import pytest
 from fastimap import UIDSet, archive
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
+from fastimap.archive.shards import Manifest, manifests
 from tests.archive.conftest import Mail, stored
 from tests.archive.test_parquet import pulled, rows
 
@@ -127,6 +128,25 @@ def test_wherever_it_is_cut_short(mail: Mail, store: Parquet, tmp_path: Path, mo
         assert pulled(mail, store).written == 0
     assert last >= 4
     assert stored(tmp_path / "store") == mail.all()
+
+
+def test_a_reader_that_begins_beside_it(store: Parquet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files are gone that the manifests name which it has read; but where one is lost, that is said."""
+    before = content(store)
+    counted = len(files(tmp_path))
+
+    def read_and_compacted(*arguments: Any) -> list[Manifest]:
+        found = manifests(*arguments)
+        archive.compact(store)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive._read.manifests", read_and_compacted)
+        assert content(store) == before
+    assert len(files(tmp_path)) < counted
+    next(file for file in files(tmp_path) if file.parent.name == "changes").unlink()
+    with pytest.raises(FileNotFoundError):
+        archive.read(store)
 
 
 def test_what_makes_no_sense_or_is_in_use(mail: Mail, store: Parquet, tmp_path: Path) -> None:

@@ -56,9 +56,19 @@ def read(
     if not files.exists(MARKER):
         raise StoreError(f"{files.root} is no Parquet store of fastimap")
     chosen = None if mailboxes is None else set(mailboxes)
-    found = [each for each in manifests(files, accounts) if chosen is None or each.mailbox in chosen]
-    made: Dataset = _Reader(files, found, columns, expunged).dataset()
-    return made
+
+    def those() -> list[Manifest]:
+        return [each for each in manifests(files, accounts) if chosen is None or each.mailbox in chosen]
+
+    found = those()
+    while True:
+        try:
+            made: Dataset = _Reader(files, found, columns, expunged).dataset()
+            return made
+        except FileNotFoundError:
+            before, found = found, those()
+            if found == before:
+                raise  # else `compact` has written the files anew meanwhile
 
 
 class _Reader:
