@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import threading
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,40 @@ def test_a_part_that_fails(crowd: Crowd, tmp_path: Path) -> None:
     assert report.added == 8
     assert all(report.complete for report in pull_many(crowd.accounts(), store, uids_per_task=10))
     assert rows(store) == crowd.sent
+
+
+class Late(Executor):
+    """As a pool of processes whose first task is not done before the run is asked to stop."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.asked = threading.Event()
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        self.given += 1
+
+        def work() -> None:
+            self.asked.wait(30)
+            future.set_result(function(*arguments, **more))
+
+        threading.Thread(target=work).start()
+        return future
+
+    def stopping(self) -> bool:
+        if self.given:
+            self.asked.set()
+        return self.asked.is_set()
+
+
+def test_what_was_being_cut_when_it_is_to_stop_is_not_begun(crowd: Crowd, tmp_path: Path) -> None:
+    """Another process can't be told to stop: what is given to it is done to the end."""
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    pool = Late()
+    accounts = {"u0": crowd.account("u0")}
+    (report,) = pull_many(accounts, store, executor=pool, uids_per_task=10, stopping=pool.stopping)
+    assert (pool.given, report.added, report.error, report.report.stopped) == (1, 0, None, "asked to stop")
 
 
 def test_credentials_of_a_store_stay_here(crowd: Crowd, tmp_path: Path) -> None:

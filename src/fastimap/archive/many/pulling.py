@@ -234,6 +234,7 @@ class _Run:
             while out or waiting:
                 if not self.closed and self._asked_to_stop():
                     crew.cancel(each.future for each in out.values())
+                if self.closed and waiting:  # parts too, of an account that was being cut meanwhile
                     for task in waiting.drained():
                         yield from self._end(task, task.not_begun())
                     continue
