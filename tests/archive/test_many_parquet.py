@@ -199,6 +199,14 @@ def test_a_cut_mailbox_that_is_renamed_is_there_once(crowd: Crowd, tmp_path: Pat
     assert (report.complete, report.added) == (True, 12)
     assert rows(store) == crowd.sent
     assert sorted(store.ranges("u0@127.0.0.1")["Larger"]) == [(1, 10), (11, 20), (21, 30)]
+    # Whoever has all of it has one mailbox.
+    assert archive.verify(store, octets=False).good
+    crowd.fill("u0", 1, 800, mailboxes=("Larger",))
+    crowd.expunge("u0", "Larger", [2, 14, 22])
+    assert archive.pull(crowd.account("u0"), store).written == 1
+    assert rows(store) == crowd.sent
+    archive.compact(store, expunged=False)
+    assert rows(store) == crowd.sent
 
 
 def test_what_may_be_marked_is_counted_in_the_whole_account(crowd: Crowd, tmp_path: Path) -> None:

@@ -239,11 +239,16 @@ class Parquet(Store):
         self._damage: list[tuple[str, str]] = []
         state = ShardState(self.kind, self._publish, self._load_messages)
         try:
-            places: dict[tuple[str, str], list[Manifest]] = {}
+            keys: dict[tuple[str, str], list[Manifest]] = {}
             for manifest in manifests(self.files(), None if account is None else [account]):
                 self._names.add(manifest.name)
                 if self._is_ours(manifest):
-                    places.setdefault((manifest.account, manifest.key), []).append(manifest)
+                    keys.setdefault((manifest.account, manifest.key), []).append(manifest)
+            # One that was renamed keeps its key; a range of it that is new has the key of its new name.
+            places: dict[tuple[str, str, int], list[Manifest]] = {}
+            for group in keys.values():
+                one = max(group, key=lambda manifest: manifest.low)
+                places.setdefault((one.account, one.mailbox, one.uid_validity), []).extend(group)
             state.begin()
             for group in places.values():
                 self._load(state, group)
