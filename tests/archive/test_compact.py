@@ -174,12 +174,17 @@ def test_files_of_runs_that_were_killed_are_removed(mail: Mail, store: Parquet, 
     assert changes
     assert messages
     orphans = [shutil.copy(file, file.with_name("0" * 64 + ".parquet")) for file in (changes[0], messages[0])]
+    manifest = next(changes[0].parent.parent.glob("*.json"))
+    parts = [file.with_name(f".{file.name}.{'f' * 32}.part") for file in (*changes, messages[0], manifest)]
+    for part in parts:
+        part.write_bytes(b"half of it")
     with store.shard(account, "INBOX", UIDSet([range(1000, 2000)])).held(account, 0):  # it may be yet to note them
         assert archive.compact(store).orphans_removed == 0
     assert files(tmp_path) == sorted([*named, *orphans])
     mine = Path(shutil.copy(messages[0], messages[0].with_name("mine.parquet")))
-    assert archive.compact(store).orphans_removed == 2
+    assert archive.compact(store).orphans_removed == 2 + len(parts)
     assert files(tmp_path) == sorted([*named, mine])
+    assert not any(part.exists() for part in parts)
     mine.unlink()
     assert content(store) == before
 

@@ -26,7 +26,7 @@ __all__ = ["Compaction", "compact"]
 
 _OCTETS = 64 * 1024 * 1024
 """In memory, of the rows that become one file; one that has half of it stays as it is."""
-_OURS = re.compile(r"/[0-9a-f]{64}\.parquet\Z")  # named by `put_table`
+_OURS = re.compile(r"/[0-9a-f]{64}\.parquet\Z|\.[0-9a-f]{32}\.part\Z")  # named by `put_table`, or not yet whole
 _A_DAY = 86_400  # seconds: no run takes as long from a file to its manifest
 
 
@@ -83,8 +83,8 @@ def compact(
 
 def _without_orphans(files: Files, account: str) -> int:
     """Remove the files of an account that no manifest names; return how many. The account is held."""
-    folders = (f"{account_folder(account)}/changes", f"account={hive_value(account)}")
-    found = {name for folder in folders for name in files.names(folder, ".parquet") if _OURS.search(name)}
+    folders = (account_folder(account), f"account={hive_value(account)}")
+    found = {name for folder in folders for name in files.names(folder, "") if _OURS.search(name)}
     with contextlib.ExitStack() as held:
         if files.local is not None:  # a run that wrote one of these, and is yet to note it, holds a part of the account
             for lock in (files.local / account_folder(account)).glob(f"locks/*/{LOCK_FILE}"):
