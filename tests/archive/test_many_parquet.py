@@ -209,6 +209,31 @@ def test_a_cut_mailbox_that_is_renamed_is_there_once(crowd: Crowd, tmp_path: Pat
     assert rows(store) == crowd.sent
 
 
+def test_what_was_held_back_of_a_mailbox_that_was_made_anew(crowd: Crowd, tmp_path: Path) -> None:
+    """Its ranges are gone over later, those too in which the server has nothing any more."""
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    crowd.server.create("Large", user="u0")
+    crowd.fill("u0", 25, 600, mailboxes=("Large",))
+    accounts = {"u0": crowd.account("u0")}
+    list(pull_many(accounts, store, uids_per_task=10))
+    crowd.expunge("u0", "Large", range(1, 26))
+    with Client(crowd.account("u0")) as client:
+        client.delete_mailbox("Large")
+        client.create_mailbox("Large")
+    crowd.fill("u0", 3, 700, mailboxes=("Large",))
+    with (
+        store.shard("u0", "Large", range(11, 21)).held("u0", 0),
+        store.shard("u0", "Large", range(21, 31)).held("u0", 0),
+    ):
+        (report,) = pull_many(accounts, store, uids_per_task=10)
+    assert report.failure == "in use"
+    (report,) = pull_many(accounts, store, uids_per_task=10, deleted="mark")
+    assert "15 of its messages were not recognised" in str(report.report.held_back)
+    (report,) = pull_many(accounts, store, uids_per_task=10)
+    assert report.complete
+    assert rows(store) == {"u0": crowd.sent["u0"]}
+
+
 def test_what_may_be_marked_is_counted_in_the_whole_account(crowd: Crowd, tmp_path: Path) -> None:
     """Two messages are gone from each range, and one more may go from none."""
     store = archive.Parquet(tmp_path / "mail", body=True)

@@ -173,7 +173,7 @@ class Parquet(Store):
     def ranges(self, account: str) -> Mapping[str, list[tuple[int, int | None]]]:
         found: dict[str, list[tuple[int, int | None]]] = {}
         for manifest in manifests(self.files(), [account]):
-            if manifest.current:
+            if manifest.current or manifest.messages:  # of a former one what is gone is yet to be noted
                 found.setdefault(manifest.mailbox, []).append((manifest.low, manifest.high))
         return found
 
