@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import threading
 from collections import Counter
@@ -232,6 +233,27 @@ def test_what_was_held_back_of_a_mailbox_that_was_made_anew(crowd: Crowd, tmp_pa
     (report,) = pull_many(accounts, store, uids_per_task=10)
     assert report.complete
     assert rows(store) == {"u0": crowd.sent["u0"]}
+
+
+def test_parts_of_a_mailbox_that_was_made_anew_and_were_not_seen_to(crowd: Crowd, tmp_path: Path) -> None:
+    """A pull of the whole sees to them, whichever of the two it knows by the name."""
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    names = [f"Large{number}" for number in range(4)]
+    account = crowd.account("u1")
+    with Client(account) as client, contextlib.ExitStack() as held:
+        for name in names:
+            client.create_mailbox(name)
+        crowd.fill("u1", 15, 5000, mailboxes=names)
+        list(pull_many({"u1": account}, store, uids_per_task=10))
+        for name in names:
+            crowd.expunge("u1", name, range(1, 16))
+            client.delete_mailbox(name)
+            client.create_mailbox(name)
+            held.enter_context(store.shard("u1", name, range(11, 21)).held("u1", 0))
+        crowd.fill("u1", 3, 6000, mailboxes=names)
+        list(pull_many({"u1": account}, store, uids_per_task=10))
+    assert archive.pull(account, store, name="u1").complete
+    assert rows(store) == {"u1": crowd.sent["u1"]}
 
 
 def test_what_may_be_marked_is_counted_in_the_whole_account(crowd: Crowd, tmp_path: Path) -> None:

@@ -367,9 +367,10 @@ class _Pull:
             self._keep(place, entries, jobs)
         here = {job.place.id for job in jobs if job.place is not None}
         places = state.places(self.name, former=True)
-        for place in places:
-            held_back = not place.current and place.id not in (*self.gone, *here) and state.count(place)
-            if held_back and place.name in self.scope:
+        now = {job.name: job.status.uid_validity for job in jobs if job.status is not None}
+        for place in places:  # where a worker did not see to its part, that is still current
+            former = not place.current or now.get(place.name, place.uid_validity) != place.uid_validity
+            if former and place.id not in (*self.gone, *here) and state.count(place) and place.name in self.scope:
                 self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
         if self.gone and self.options.deleted != "keep":  # it may be among what a rule leaves out
             unsure = [job for job in jobs if job.done and job.report.excluded]
