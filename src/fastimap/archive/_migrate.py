@@ -13,7 +13,7 @@ from typing import Literal
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from ._pull import account_name
+from .identity import account_name
 from .locks import locked
 from .moving.ledger import Ledger
 from .moving.options import Options

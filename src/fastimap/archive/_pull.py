@@ -24,7 +24,7 @@ from .compare import compare, unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
-from .identity import check_server, fits
+from .identity import account_name, check_server, fits
 from .jobs import Gone, Job
 from .matching import Candidates
 from .messages import has_condstore
@@ -41,14 +41,9 @@ from .watching import NotNow, Stop, Watch
 if TYPE_CHECKING:
     from .adopt import Adoption
 
-__all__ = ["account_name", "pull"]
+__all__ = ["pull"]
 
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
-
-
-def account_name(account: Account) -> str:
-    """Return what an account is called in a store: user and host. A server has several ports, for TLS and without."""
-    return f"{account.user or ''}@{account.host}"
 
 
 def pull(
@@ -179,7 +174,8 @@ class _Pull:
         self.report = Report(account=self.name, store=self.store.where, dry_run=options.dry_run)
         self.rules = options.rules_text()
         self.lost: ConnectionLost | None = None
-        self.cut = False
+        self.cut: bool = False
+        """Whether a connection was lost once: a second time ends the run."""
         self.meter = Meter(as_budget(options.budget), state.spent(self.name, Meter.oldest()))
         self.watch = Watch(options.retry, options.progress, options.stopping, self._limits)
         retry = options.retry.__replace__(sleep=self.watch.sleep)

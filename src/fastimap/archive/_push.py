@@ -9,8 +9,8 @@ from typing import Literal
 
 from ..sessions.retry import Retry
 from ..settings import Account
-from ._pull import account_name
 from .errors import StoreError
+from .identity import account_name
 from .moving.ledger import Ledger
 from .moving.options import Options
 from .moving.run import Run

@@ -29,14 +29,14 @@ from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
 from ..search import all_
 from .errors import StoreError
-from .foreign import Folder, ForeignFile, Tree, take_away
+from .foreign import Folder, ForeignFile, Tree
 from .messages import date_of, extra_of, flags_of, items_about
 from .stores.base import Message
 
 if TYPE_CHECKING:
     from .stores.base import Store
 
-__all__ = ["Adopted", "Adoption", "directory_to_adopt", "take_away"]
+__all__ = ["Adopted", "Adoption", "directory_to_adopt"]
 
 _TUID = re.compile(rb"^X-TUID: [^\n]*\n", re.MULTILINE)
 _ID = re.compile(rb"^message-id[ \t]*:(?:[ \t]|\r\n[ \t])*[^\s]", re.MULTILINE | re.IGNORECASE)

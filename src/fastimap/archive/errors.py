@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import FastimapError
 
-__all__ = ["ArchiveError", "DeletionStopped", "SecretError", "StoreError", "StoreInUse", "WorkersLost"]
+__all__ = ["ArchiveError", "SecretError", "StoreError", "StoreInUse", "WorkersLost"]
 
 
 class ArchiveError(FastimapError):
@@ -23,10 +23,6 @@ class StoreInUse(ArchiveError):
     def __init__(self, root: Path | str, owner: str) -> None:
         super().__init__(f"{root} is in use{owner}")
         self.root = root
-
-
-class DeletionStopped(ArchiveError):
-    """A run would have deleted more than it may, or what it saw makes no sense; nothing was deleted."""
 
 
 class SecretError(ArchiveError):

@@ -9,12 +9,18 @@ from ..errors import CommandError
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
+from ..settings import Account
 from .compare import newest
 from .errors import StoreError
 from .messages import date_of
 from .state import Entry, Place, State
 
-__all__ = ["check_server", "fits"]
+__all__ = ["account_name", "check_server", "fits"]
+
+
+def account_name(account: Account) -> str:
+    """Return what an account is called in a store: user and host. A server has several ports, for TLS and without."""
+    return f"{account.user or ''}@{account.host}"
 
 
 def check_server(

@@ -66,10 +66,6 @@ class ShardState(State):
         self.need(place.id)
         return super().uids(place, gone=gone)
 
-    def flags(self, place: Place, low: int, high: int) -> dict[int, str]:
-        self.need(place.id)
-        return super().flags(place, low, high)
-
     def entries(self, place: Place, *, gone: bool | None = False, after: int = 0) -> Iterator[Entry]:
         self.need(place.id)
         return super().entries(place, gone=gone, after=after)

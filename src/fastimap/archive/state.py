@@ -345,15 +345,6 @@ class State(Transactions):
                 if entry.digest in digests:
                     yield place, entry
 
-    def flags(self, place: Place, low: int, high: int) -> dict[int, str]:
-        """Return the flags of the messages from one UID to another."""
-        return dict(
-            self.db.execute(
-                "SELECT uid, flags FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? AND NOT gone",
-                (place.id, low, high),
-            )
-        )
-
     def entries(self, place: Place, *, gone: bool | None = False, after: int = 0) -> Iterator[Entry]:
         """Yield the messages of a mailbox, in the order of their UIDs; `gone` None: all."""
         query = (

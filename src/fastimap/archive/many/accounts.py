@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ...settings import Account
-from .._pull import account_name
+from ..identity import account_name
 from ..names import path_key
 from ..stores import store_at
 from ..stores.base import Store

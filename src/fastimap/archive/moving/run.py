@@ -53,7 +53,8 @@ class Run:
         self.sender: Sender = Sender(account, options, ledger, name, self.watch)
         self.report: Report = Report(store=name, dry_run=options.dry_run)
         self.lost: ConnectionLost | None = None
-        self.cut = False
+        self.cut: bool = False
+        """Whether a connection was lost once: a second time ends the run."""
         self.seen: set[str] = set()
         """Mailboxes that the source has, those too that are left out."""
         self.former: list[str] = []

@@ -216,7 +216,7 @@ class ServerSource(Source):
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
         self._box, self._uid_validity = box, selected.uid_validity
         self.mod_sequence: int | None = selected.highest_mod_sequence
-        self.uid_next = selected.uid_next
+        self.uid_next: int | None = selected.uid_next
         self._exists = selected.exists
         self._cuts = 0
         return selected.uid_validity
