@@ -62,7 +62,8 @@ def compact(
     :param expunged: keep the messages that the server has no more; False: remove them for good.
     :param wait: seconds to wait for a run on an account to end; None: any time.
 
-    Raises StoreError where there is no such store, StoreInUse, OSError.
+    Raises StoreError where there is no such store, ValueError where it has nothing of one of `accounts`, StoreInUse,
+    OSError.
     """
     if isinstance(accounts, str):
         raise TypeError("accounts is a list of names")
@@ -70,8 +71,13 @@ def compact(
     files = store.files()
     if not files.exists(MARKER):
         raise StoreError(f"{files.root} is no Parquet store of fastimap")
+    wanted = None if accounts is None else [*accounts]
+    there = sorted({manifest.account for manifest in manifests(files, wanted)})
+    for name in wanted or ():
+        if name not in there:
+            raise ValueError(f"the store has nothing of {name}")
     done = Compaction()
-    for account in sorted({manifest.account for manifest in manifests(files, accounts)}):
+    for account in there:
         with store.shard(account).held(account, wait):
             for manifest in manifests(files, [account]):
                 uids = None if manifest.high is None else UIDSet([range(manifest.low, manifest.high + 1)])
