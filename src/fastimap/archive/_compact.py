@@ -18,7 +18,7 @@ from .errors import StoreError, StoreInUse
 from .filesystems import Files
 from .locks import LOCK_FILE, locked
 from .shard_rows import changes_table, put_table, with_state
-from .shards import Manifest, Now, Part, account_folder, hive_value, manifests, read_manifest, table_of
+from .shards import Manifest, Now, Part, account_folder, hive_value, manifests, read_manifest, table_of, why_lost
 from .state import MARKER
 from .stores.parquet import Parquet
 
@@ -55,15 +55,16 @@ def compact(
     small files takes long. This writes them anew, with what has changed since, notes them in the manifest, and then
     removes the old ones: wherever it is cut short, all is there once. A dataset that `read` gave before has to be made
     again. Files that no manifest names, of runs that were killed, are removed too: at once on a disk, unless another
-    run is at work on the account; elsewhere, where nothing says that, once they are a day old.
+    run is at work on the account; elsewhere, where nothing says that, once they are a day old. A mailbox of which a
+    file is missing, or is not as it was written, is left as it is; the error that says so comes after the others.
 
     :param where: the store, or where it is: a directory, or a URI.
     :param accounts: only these, by their names in the store.
     :param expunged: keep the messages that the server has no more; False: remove them for good.
     :param wait: seconds to wait for a run on an account to end; None: any time.
 
-    Raises StoreError where there is no such store, ValueError where it has nothing of one of `accounts`, StoreInUse,
-    OSError.
+    Raises StoreError where there is no such store, or a mailbox is damaged, ValueError where it has nothing of one of
+    `accounts`, StoreInUse, OSError.
     """
     if isinstance(accounts, str):
         raise TypeError("accounts is a list of names")
@@ -77,14 +78,27 @@ def compact(
         if name not in there:
             raise ValueError(f"the store has nothing of {name}")
     done = Compaction()
+    damaged: list[str] = []
     for account in there:
         with store.shard(account).held(account, wait):
             for manifest in manifests(files, [account]):
                 uids = None if manifest.high is None else UIDSet([range(manifest.low, manifest.high + 1)])
                 with store.shard(account, manifest.mailbox, uids).held(account, wait):
-                    _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
+                    try:
+                        _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
+                    except _Damaged as exc:
+                        damaged.append(str(exc))
             done.orphans_removed += _without_orphans(files, account)
+    if damaged:
+        raise StoreError(
+            f"not compacted: {'; '.join(damaged)}. Put that back; if it is lost, verify --repair (repair=True) has the "
+            "store do without it"
+        )
     return done
+
+
+class _Damaged(StoreError):
+    """A file of a mailbox can't be read in full, so that it has to stay as it is."""
 
 
 def _without_orphans(files: Files, account: str) -> int:
@@ -114,8 +128,23 @@ class _Shard:
         self.files = files
         self.manifest = manifest
         self.expunged = expunged
-        self.now = manifest.changes(files)
         self.removed = 0
+        for part in manifest.parts:
+            if part.kind == "changes" or not files.exists(part.path):
+                self._check(part)
+        self.now = manifest.changes(files)
+
+    def _check(self, part: Part) -> None:
+        """Raise _Damaged where a file is missing, or is not as it was written."""
+        if why := why_lost(self.files, part):
+            raise _Damaged(f"{self.manifest.mailbox}: {why}")
+
+    def _table(self, part: Part, columns: list[str] | None = None) -> Any:
+        try:
+            return table_of(self.files, part, columns)
+        except (OSError, pyarrow().ArrowInvalid):
+            self._check(part)
+            raise  # it is not the file
 
     def compact(self, store: Parquet, done: Compaction) -> None:
         """Write what is to be one file, put the manifest, remove what it names no more."""
@@ -160,7 +189,7 @@ class _Shard:
         """Whether a file says of a message what is not so by now."""
         if not self.now:
             return False
-        uids = table_of(self.files, part, ["uid"])["uid"].to_pylist()
+        uids = self._table(part, ["uid"])["uid"].to_pylist()
         return any(self._is_stale(part, self.now[uid]) for uid in uids if uid in self.now)
 
     def _is_stale(self, part: Part, now: Now) -> bool:
@@ -180,7 +209,7 @@ class _Shard:
 
     def _current(self, part: Part) -> Any:
         """Return the rows of a file as they are now, but those that another has, or that are to be removed."""
-        table = table_of(self.files, part)
+        table = self._table(part)
         uids = table["uid"].to_pylist()
         there = [
             (now := self.now.get(uid)) is None
@@ -190,6 +219,8 @@ class _Shard:
         if not all(there):
             self.removed += there.count(False)
             table = table.filter(pyarrow().array(there, pyarrow().bool_()))
+        if table.num_rows:  # else all of it was fetched again, as where it was repaired
+            self._check(part)
         return with_state(table, self.now)
 
     def _put(self, like: Part, tables: list[Any]) -> Iterator[Part]:

@@ -311,6 +311,11 @@ class _Pull:
         out, has nothing deleted of others. Nor where one that it may be can't be looked at.
         """
         new = [job for job in jobs if job.place is None]
+        try:
+            self.store.check_whole(place)
+        except FastimapError as exc:
+            self._refuse_lost(place, new, exc)
+            return
         unclear = [job.name for job in new if job.status is None]
         fitting: list[Job] = []
         for job in new:
@@ -345,6 +350,15 @@ class _Pull:
         report.gone = len(uids)
         self.gone[place.id] = Gone(place, uids, "no such mailbox")
 
+    def _refuse_lost(self, place: Place, new: list[Job], why: FastimapError) -> None:
+        """Leave a mailbox as it is that the server has no more under its name, and each that may be it."""
+        for job in new:
+            if job.status is None or job.status.uid_validity == place.uid_validity:
+                job.report.error = f"it may be {place.name}: {why}"
+                job.done = True
+        if place.name in self.scope:
+            self.report.mailboxes[place.name] = MailboxReport(place.name, error=f"{why}")
+
     def _renamed(self, place: Place, job: Job) -> None:
         job.report.renamed_from = place.name
         job.place = place
@@ -368,6 +382,7 @@ class _Pull:
             former = not place.current or now.get(place.name, place.uid_validity) != place.uid_validity
             if former and place.id not in (*self.gone, *here) and state.count(place) and place.name in self.scope:
                 self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY")
+        self._leave_damaged()
         if self.gone and self.options.deleted != "keep":  # it may be among what a rule leaves out
             unsure = [job for job in jobs if job.done and job.report.excluded]
             for job in unsure:
@@ -378,6 +393,19 @@ class _Pull:
                 self.candidates.add(place, state.missing(place))
             for gone in self.gone.values():
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
+
+    def _leave_damaged(self) -> None:
+        """Leave mailboxes as they are of which not all can be read: nobody knows what of them is gone."""
+        for gone in [*self.gone.values()]:
+            try:
+                self.store.check_whole(gone.place)
+            except FastimapError as exc:
+                del self.gone[gone.place.id]
+                if gone.job is None:
+                    self.report.notes.append(f"{gone.place.name} before its new UIDVALIDITY: {exc}")
+                else:
+                    gone.job.report.error = f"{exc}"
+                    gone.job.done = True
 
     def _compare(self, jobs: list[Job], *, skip: bool) -> None:
         """Compare mailboxes that are known; with `skip` not those whose counters are what they were."""

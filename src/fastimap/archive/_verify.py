@@ -149,7 +149,6 @@ def verify(
     whose = None if account is None else name or account_name(account)
     with opened(made, whose, wait=wait, reads=not repair) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
-        run.result.differences += [Difference(mailbox, 0, "missing", detail) for mailbox, detail in made.damage()]
         places = state.places(former=True)
         try:
             if account is None:
@@ -189,6 +188,8 @@ class _Verify:
     stopping: Callable[[], bool] | None
     bad: dict[int, list[Difference]] = field(default_factory=dict)
     """What is not as it should be by the store alone, of mailboxes that are to be compared, by their numbers."""
+    mended: set[int] = field(default_factory=set)
+    """Mailboxes that do without a part by now."""
 
     def check(self) -> None:
         """Raise _Stopped if somebody asked to stop."""
@@ -229,6 +230,8 @@ class _Verify:
         """Check digests; note what is bad, by mailbox."""
         self.result.sampled = self.sample is not None
         for place in places:
+            self._damage(place)
+        for place in places:
             for number, entry in enumerate(self._chosen(place), 1):
                 self.check()
                 self.result.checked += 1
@@ -242,6 +245,19 @@ class _Verify:
                     self.result.differences.append(found)
                 else:
                     self.bad.setdefault(place.id, []).append(found)
+
+    def _damage(self, place: Place) -> None:
+        """Note what of a mailbox can't be read at all; with `repair` the store does without it."""
+        for _, what in self.store.damage(place):
+            detail = f"{what}: it is given up, with what the account has no more" if self.repair else what
+            self.result.differences.append(Difference(place.name, 0, "missing", detail))
+            self.mended |= {place.id} if self.repair else set()
+        if place.id in self.mended:
+            mark = place.mark
+            self.state.set_mark(place, None)  # until all is mended the next pull is to compare all
+            self.store.do_without(place)
+            self.state.commit()
+            place.mark = mark
 
     def _chosen(self, place: Place) -> Iterator[Entry]:
         if self.sample is None:
@@ -257,6 +273,10 @@ class _Verify:
             there = self._compare(client, place, found, followed)
             if self.repair:
                 self._mend(client, place, there, found, followed)
+                if place.id in self.mended:
+                    whole = self.sample is None and all(each.repaired for each in found)
+                    self.state.set_mark(place, place.mark if whole else None)
+                    self.state.commit()
         except ArchiveError:
             raise
         except FastimapError as exc:

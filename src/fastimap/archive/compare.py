@@ -101,7 +101,9 @@ def compare(
     options: Options,
     status: MailboxStatus | None = None,
 ) -> Comparison:
-    """Examine a mailbox and say what there is to do."""
+    """Examine a mailbox and say what there is to do. Raises FastimapError, where not all of it can be read too."""
+    if place is not None:
+        options.store.check_whole(place)
     rules = options.rules_text()
     mark = place.mark if place is not None and options.resume else None
     whole = options.store.uids is None and not rules

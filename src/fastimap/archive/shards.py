@@ -33,6 +33,7 @@ __all__ = [
     "manifests",
     "read_manifest",
     "table_of",
+    "why_lost",
 ]
 
 FOLDER = MARKER.partition("/")[0]
@@ -186,6 +187,15 @@ def damage_of(files: Files, part: Part) -> tuple[str, str] | None:
     if hashlib.sha256(octets).hexdigest() != part.path.rpartition("/")[2].partition(".")[0]:
         return "octets", f"{part.path} is not as it was written"
     return None
+
+
+def why_lost(files: Files, part: Part) -> str | None:
+    """Return what is lost with a file that can't be read, in words; None: it is as it was written."""
+    damage = damage_of(files, part)
+    if damage is None:
+        return None
+    how = "is not there" if damage[0] == "missing" else "is not as it was written"
+    return f"{part.rows} {part.kind} of {files.path(part.path)}, which {how}"
 
 
 def hive_value(text: str) -> str:

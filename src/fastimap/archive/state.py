@@ -243,7 +243,7 @@ class State(Transactions):
         known = [place for place in self.places(former=True) if (place.account, place.name) == (account, name)]
         self.begin()
         self.db.execute(
-            "UPDATE mailbox SET current = 0 WHERE account = ? AND name = ? AND uid_validity != ?",
+            "UPDATE mailbox SET current = 0 WHERE account = ? AND name = ? AND uid_validity != ? AND current",
             (account, name, uid_validity),
         )
         for place in known:

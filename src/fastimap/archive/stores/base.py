@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
+from ...errors import FastimapError
 from ...model.headers import Headers
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
@@ -215,6 +216,17 @@ class Store:
     def damage(self, place: Place | None = None) -> Iterable[tuple[str, str]]:
         """Return what is missing of the store as a whole, or of one mailbox: mailboxes, and what of them."""
         return ()
+
+    def check_whole(self, place: Place) -> None:
+        """Raise FastimapError where a part of a mailbox is missing: nobody knows what is new then, and what is gone."""
+        if found := [what for _, what in self.damage(place)]:
+            raise FastimapError(
+                f"not all of it can be read, so nothing is done: {'; '.join(found)}. Put that back; if it is lost, "
+                "verify --repair (repair=True) has the store do without it"
+            )
+
+    def do_without(self, place: Place) -> None:
+        """Have it that what `damage` names of a mailbox is in the store no more; the state is committed after that."""
 
     def sync(self) -> None:
         """Make durable what was written."""

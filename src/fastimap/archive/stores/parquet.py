@@ -8,7 +8,7 @@ import os
 import pickle
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -34,6 +34,7 @@ from ..shards import (
     json_in,
     manifests,
     read_manifest,
+    why_lost,
 )
 from ..state import MARKER, Entry, Place, State
 from .base import Message, Store, made_message
@@ -64,6 +65,15 @@ class _Shard:
     manifest: Manifest
     new: list[Part]
     """Files that are written, and in no manifest yet."""
+    lost: list[tuple[Part, str]] = field(default_factory=list)
+    """Files of the manifest that can't be read, and why: so nobody knows what all is in the shard."""
+    given_up: bool = False
+    """Whether the next manifest is to be without those."""
+
+    @property
+    def readable(self) -> list[Part]:
+        """The files of the manifest that can be read."""
+        return [part for part in self.manifest.parts if all(part is not each for each, _ in self.lost)]
 
 
 def _kept_columns(files: Files) -> dict[str, Any]:
@@ -236,7 +246,8 @@ class Parquet(Store):
         self._ids: tuple[str, dict[int, str | None]] = ("", {})
         self._open: tuple[str, dict[int, bytes | None]] = ("", {})
         self._bad: dict[str, tuple[str, str] | None] = {}
-        self._damage: list[tuple[str, str]] = []
+        self._unknown: dict[int, set[int]] = {}
+        """Messages that changed, by files of changes, and that no file has."""
         state = ShardState(self.kind, self._publish, self._load_messages)
         try:
             keys: dict[tuple[str, str], list[Manifest]] = {}
@@ -313,15 +324,15 @@ class Parquet(Store):
 
     def _load_messages(self, state: ShardState, number: int) -> None:
         """Have the messages of a mailbox, as its files say."""
-        for manifest in (shard.manifest for shard in self._shards[number]):
-            for part in manifest.parts:
+        for shard in self._shards[number]:
+            for part in shard.manifest.parts:
                 try:
                     self._take(state, number, part)
-                except (OSError, pyarrow().ArrowInvalid) as exc:
-                    if damage_of(self.files(), part) is None:
+                except (OSError, pyarrow().ArrowInvalid):
+                    why = why_lost(self.files(), part)
+                    if why is None:
                         raise  # it is not the file
-                    self._damage.append((manifest.mailbox, f"{part.rows} {part.kind} of {part.path}: {exc}"))
-                    manifest.parts = [each for each in manifest.parts if each is not part]
+                    shard.lost.append((part, why))
 
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
@@ -334,18 +345,26 @@ class Parquet(Store):
 
     def damage(self, place: Place | None = None) -> Iterable[tuple[str, str]]:
         assert isinstance(self.state, ShardState)
-        for number in [*self.state.waiting] if place is None else [place.id]:
+        numbers = [*self._shards] if place is None else [place.id]
+        for number in numbers:
             self.state.need(number)
-        return [each for each in self._damage if place is None or each[0] == place.name]
+        shards = [shard for number in numbers for shard in self._shards.get(number, ())]
+        return [(shard.manifest.mailbox, why) for shard in shards for _, why in shard.lost]
+
+    def do_without(self, place: Place) -> None:
+        for shard in self._shards.get(place.id, ()):
+            shard.given_up = True
 
     def _alter(self, state: ShardState, mailbox: int, row: dict[str, Any]) -> None:
         found = state.db.execute(
             "SELECT extra FROM message WHERE mailbox = ? AND uid = ?", (mailbox, row["uid"])
         ).fetchone()
-        if found is not None:
-            _, gmail_id, email_id = split_extra(found[0])
-            extra = made_extra(row["gmail_labels"], gmail_id, email_id)
-            state.alter(mailbox, row["uid"], " ".join(row["flags"] or ()), extra, row["expunged"])
+        if found is None:
+            self._unknown.setdefault(mailbox, set()).add(row["uid"])
+            return
+        _, gmail_id, email_id = split_extra(found[0])
+        extra = made_extra(row["gmail_labels"], gmail_id, email_id)
+        state.alter(mailbox, row["uid"], " ".join(row["flags"] or ()), extra, row["expunged"])
 
     # What is fetched.
 
@@ -387,8 +406,10 @@ class Parquet(Store):
         return [None] * len(messages)
 
     def _note_again(self, place: Place, uids: Iterable[int]) -> list[int]:
-        """Return those that earlier files have too."""
-        again = [entry.uid for entry in self.state.some(place, UIDSet(uids))]
+        """Return those that earlier files have too, or say something of: that does not hold any more."""
+        wanted = UIDSet(uids)
+        again = [entry.uid for entry in self.state.some(place, wanted)]
+        again += [uid for uid in self._unknown.get(place.id, ()) if uid in wanted]
         self._again.setdefault(place.id, set()).update(again)
         return again
 
@@ -488,9 +509,11 @@ class Parquet(Store):
         state.begun()
 
     def _publish_shard(self, state: ShardState, place: Place, shard: _Shard) -> None:
+        if shard.lost and not shard.given_up:  # messages would be counted, and changes put together, without those
+            raise StoreError(f"{place.name}: {shard.lost[0][1]}")
         known = shard.manifest
         low, high = known.low, known.last
-        parts = [*known.parts, *shard.new]
+        parts = [*shard.readable, *shard.new]
         if rows := state.altered(place.id, low, high, all_of_them=False):
             old = [part for part in parts if part.kind == "changes"]
             if len(old) >= _CHANGES:
@@ -538,7 +561,7 @@ class Parquet(Store):
         if there != made.version:
             raise StoreInUse(self.where, f": another run has written UIDs {low} to {known.high or '*'} of {place.name}")
         shard.manifest = made
-        shard.new = []
+        shard.new, shard.lost = [], []
         self._indices.pop(place.id, None)
 
     def _spend(self, state: ShardState, manifest: Manifest) -> None:
@@ -556,7 +579,7 @@ class Parquet(Store):
     def _part_of(self, place: Place, entry: Entry) -> Part:
         index = self._indices.get(place.id)
         if index is None:
-            parts = (part for shard in self._shards.get(place.id, ()) for part in shard.manifest.parts)
+            parts = (part for shard in self._shards.get(place.id, ()) for part in shard.readable)
             index = self._indices[place.id] = Index(self.files(), parts)
         part = index.part_of(entry.uid)
         if part is None:

@@ -1,0 +1,236 @@
+"""Files of a Parquet store that are away for a while, or for good: no mail is forgotten, and none comes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import archive, search
+from fastimap.archive import Parquet
+from tests.archive.conftest import Mail
+from tests.archive.test_parquet import pulled, rows, uids
+
+pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+
+
+def files(root: Path, kind: str = "account=*/mailbox=INBOX") -> list[Path]:
+    """Return files of the store, the oldest first."""
+    return sorted(root.glob(f"{kind}/**/*.parquet"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def all_of(root: Path) -> dict[str, bytes]:
+    """Return every file but locks."""
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.suffix in (".parquet", ".json")}
+
+
+@contextmanager
+def away(file: Path, instead: bytes | None = None) -> Iterator[None]:
+    """Have a file away for a while, or another one in its place."""
+    octets = file.read_bytes()
+    file.unlink()
+    if instead is not None:
+        file.write_bytes(instead)
+    yield
+    file.write_bytes(octets)
+
+
+def unlike(file: Path) -> bytes:
+    """Return a file's octets with a change that nobody sees who reads it."""
+    octets = file.read_bytes()
+    assert b"parquet-cpp" in octets
+    return octets.replace(b"parquet-cpp", b"Parquet-cpp")
+
+
+def with_expunged(mail: Mail, root: Path) -> Parquet:
+    """Return a store whose first file of INBOX has mail that the server has no more."""
+    store = Parquet(root, body=True)
+    mail.fill("INBOX", 6)
+    mail.fill("other", 2, create=True)
+    pulled(mail, store)
+    mail.expunge("INBOX", [1, 2])
+    pulled(mail, store)
+    return store
+
+
+def kept(store: Parquet, mailbox: str = "INBOX") -> list[tuple[int, bytes, bool]]:
+    found = rows(store, mailboxes=[mailbox], expunged=True)
+    return [(row["uid"], row["body"], row["expunged"]) for row in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("instead", [None, b"", b"PAR1"])
+@pytest.mark.parametrize("kind", ["account=*/mailbox=INBOX", "**/changes"])
+def test_mail_that_is_kept_outlasts_a_file_that_is_away(
+    mail: Mail, tmp_path: Path, kind: str, instead: bytes | None
+) -> None:
+    store = with_expunged(mail, tmp_path)
+    before = kept(store)
+    assert [uid for uid, _, expunged in before if expunged] == [1, 2]
+    mail.fill("INBOX", 1)
+    mail.fill("other", 1)
+    mail.expunge("INBOX", [3])
+    file = files(tmp_path, kind)[0]
+    with away(file, instead):
+        there = all_of(tmp_path)
+        for options in ({}, {"dry_run": True}, {"resume": False}, {"deleted": "mark", "max_delete": "100%"}):
+            report = archive.pull(mail.account, store, **options)
+            assert list(report.failed) == ["INBOX"]
+            assert str(file) in report.failed["INBOX"]
+            assert "verify --repair" in report.failed["INBOX"]
+        assert report.mailboxes["other"].present == 3
+        ours = {name: octets for name, octets in there.items() if b'"other"' not in octets}
+        assert all_of(tmp_path).items() >= ours.items()
+        assert len(files(tmp_path)) == (instead is not None or "changes" in kind)
+        assert not archive.verify(store).good
+    report = pulled(mail, store)
+    assert (report.written, report.mailboxes["INBOX"].gone) == (1, 1)
+    assert [(uid, body) for uid, body, _ in kept(store)][:6] == [(uid, body) for uid, body, _ in before]
+    archive.compact(store)
+    assert [uid for uid, _, expunged in kept(store) if expunged] == [1, 2, 3]
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["deleted", "renamed", "made anew", "made anew twice"])
+def test_a_mailbox_that_changes_while_a_file_is_away(mail: Mail, tmp_path: Path, what: str) -> None:
+    store = Parquet(tmp_path, body=True)
+    mail.fill("Work", 3, create=True)
+    pulled(mail, store)
+    if what == "made anew twice":  # the file is one of the mailbox that it was before
+        mail.client.delete_mailbox("Work")
+        mail.fill("Work", 1, create=True)
+        assert archive.pull(mail.account, store, deleted="mark").held_back
+    before = kept(store, "Work")
+    (file, *_) = files(tmp_path, "account=*/mailbox=Work")
+    if what == "renamed":
+        mail.client.rename_mailbox("Work", "New")
+    else:
+        mail.client.delete_mailbox("Work")
+        if what != "deleted":
+            mail.fill("Work", 2, create=True)
+    with away(file):
+        report = archive.pull(mail.account, store, deleted="mark", max_delete="100%")
+        if what == "made anew twice":
+            assert any(str(file) in note for note in report.notes)
+        else:
+            assert {"renamed": "New"}.get(what, "Work") in report.failed
+            assert not report.complete
+    pulled(mail, store)
+    if what == "renamed":
+        assert (kept(store, "New"), kept(store, "Work")) == (before, [])
+    else:
+        assert {body for _, body, _ in before} <= {body for _, body, _ in kept(store, "Work")}
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_no_compaction_of_what_can_not_be_read(mail: Mail, tmp_path: Path) -> None:
+    """The others are compacted."""
+    store = with_expunged(mail, tmp_path)
+    mail.fill("INBOX", 1)
+    mail.fill("other", 1)
+    pulled(mail, store)
+    before = kept(store)
+    first, second = files(tmp_path)
+    for file, instead in (
+        (first, None),
+        (first, b"PAR1"),
+        (second, unlike(second)),
+        (files(tmp_path, "**/changes")[0], None),
+    ):
+        with away(file, instead):
+            there = all_of(tmp_path)
+            with pytest.raises(archive.StoreError, match=r"not compacted: INBOX: [0-9] \w+ of .*verify --repair"):
+                archive.compact(store)
+            assert (
+                all_of(tmp_path).items() >= {n: o for n, o in there.items() if "INBOX" in n or "changes" in n}.items()
+            )
+        assert len(files(tmp_path, "account=*/mailbox=other")) == 1
+    archive.compact(store)
+    assert kept(store) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rules", [{}, {"search": search.all_}])
+def test_repair_does_without_it(mail: Mail, tmp_path: Path, rules: dict[str, Any]) -> None:
+    """What the account has comes again, as it is now; what it has no more is said to be lost."""
+    store = with_expunged(mail, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.add_flags([3, 4], "\\Flagged")
+    mail.client.unselect()
+    pulled(mail, store, **rules)  # those flags are in a file of changes
+    mail.client.select("INBOX")
+    mail.client.set_flags([3], "\\Seen")
+    mail.client.unselect()
+    (file,) = files(tmp_path)
+    file.unlink()
+    result = archive.verify(store, mail.account, repair=True)
+    lost = result.differences[0]
+    assert (lost.mailbox, lost.uid, lost.what, lost.repaired) == ("INBOX", 0, "missing", False)
+    assert lost.detail.startswith(f"6 messages of {file}, which is not there: it is given up")
+    assert not result.good
+    report = pulled(mail, store, **rules)
+    assert report.written == (4 if rules else 0)
+    assert [(row["uid"], row["flags"]) for row in rows(store, mailboxes=["INBOX"], expunged=True)] == [
+        *((3, ["\\Seen"]), (4, ["\\Flagged"]), (5, []), (6, [])),
+    ]
+    assert archive.verify(store, mail.account, octets=True).good
+    archive.compact(store)
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_repair_of_what_the_account_has_no_more(mail: Mail, tmp_path: Path) -> None:
+    store = Parquet(tmp_path)
+    mail.fill("INBOX", 2)
+    pulled(mail, store)
+    mail.expunge("INBOX", [1, 2])
+    mail.fill("INBOX", 2)
+    pulled(mail, store)
+    files(tmp_path)[0].unlink()
+    assert "INBOX" in archive.pull(mail.account, store, resume=False).failed
+    archive.verify(store, mail.account, repair=True)
+    assert archive.verify(store, mail.account).good
+    assert pulled(mail, store, resume=False).present == 2
+    assert uids(store, expunged=True) == [3, 4]
+    archive.compact(store)
+
+
+@pytest.mark.slow
+def test_flags_that_were_in_a_lost_file_come_again(mail: Mail, tmp_path: Path) -> None:
+    """Also where the repair does not come to its end."""
+    store = Parquet(tmp_path)
+    mail.fill("INBOX", 3)
+    pulled(mail, store)
+    mail.client.select("INBOX")
+    mail.client.add_flags([2], "\\Flagged")
+    mail.client.unselect()
+    pulled(mail, store)
+    files(tmp_path, "**/changes")[0].unlink()
+    result = archive.verify(store, mail.account, repair=True, stopping=iter([False, True]).__next__)
+    assert result.stopped is not None
+    assert pulled(mail, store).flags == 1
+    assert [row["flags"] for row in rows(store)] == [[], ["\\Flagged"], []]
+
+
+@pytest.mark.slow
+def test_what_was_repaired_is_compacted(mail: Mail, tmp_path: Path) -> None:
+    """Of a file that is not as it was written nothing is left, once all of it was fetched again."""
+    store = Parquet(tmp_path, body=True)
+    mail.fill("INBOX", 3)
+    pulled(mail, store)
+    (file,) = files(tmp_path)
+    file.write_bytes(unlike(file))
+    mail.fill("INBOX", 1)
+    pulled(mail, store)
+    with pytest.raises(archive.StoreError, match="not compacted"):
+        archive.compact(store)
+    archive.verify(store, mail.account, repair=True)
+    archive.compact(store)
+    assert not file.exists()
+    assert archive.verify(store, mail.account, octets=True).good
+    assert uids(store) == [1, 2, 3, 4]
