@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..columns import Columns, pyarrow
 from .errors import StoreError
 from .filesystems import Files
+from .options import as_names
 from .shard_rows import with_columns, with_state
 from .shards import Manifest, Now, Part, manifests
 from .state import MARKER
@@ -55,7 +56,7 @@ def read(
     files = where.files() if isinstance(where, Parquet) else Files(os.fspath(where), filesystem)
     if not files.exists(MARKER):
         raise StoreError(f"{files.root} is no Parquet store of fastimap")
-    chosen = None if mailboxes is None else set(mailboxes)
+    chosen = None if mailboxes is None else as_names(mailboxes)
 
     def those() -> list[Manifest]:
         return [each for each in manifests(files, accounts) if chosen is None or each.mailbox in chosen]

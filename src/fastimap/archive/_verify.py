@@ -13,7 +13,6 @@ from typing import Any
 from .. import search
 from ..clients.blocking import Client
 from ..errors import FastimapError
-from ..model.mailbox_name import folded
 from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
@@ -218,11 +217,11 @@ class _Verify:
                 return places
             again = sorted((found & known) - current)
             self.result.failed |= dict.fromkeys(again, "the server has it again, and it was not pulled since")
-            found |= {folded(name) for name in nowhere.mailboxes}  # the store may have it still
+            found |= {*nowhere.mailboxes}  # the store may have it still
         elif options.mailboxes is None:
             return places
         else:
-            found = {folded(name) for name in options.mailboxes}
+            found = {*options.mailboxes}
         self.result.failed |= dict.fromkeys(sorted(found - known), "the store has no such mailbox")
         return [place for place in places if place.name in found]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..clients.blocking import Client
-from ..model.mailbox_name import folded
 from ..model.responses import MailboxInfo
 from .options import Options
 from .report import MailboxReport, Report
@@ -83,13 +82,13 @@ class Scope:
         if name in self._there:
             return name in self._wanted
         options = self._options
-        if self.unclear or folded(name) in map(folded, options.exclude):
+        if self.unclear or name in options.exclude:
             return False
-        return options.mailboxes is None or folded(name) in map(folded, options.mailboxes)
+        return options.mailboxes is None or name in options.mailboxes
 
 
 def _named(client: Client, selectable: dict[str, MailboxInfo], name: str) -> MailboxInfo | None:
     if name.startswith("\\"):
         found = client.special_mailbox(name)
         return found if found is not None and found.name in selectable else None
-    return selectable.get(folded(name))
+    return selectable.get(name)

@@ -1,5 +1,7 @@
 """Names in a store: of mailboxes and of messages. They come from the server, so nothing is trusted.
 
+Those of mailboxes that come from users go through `as_name` where they enter, so that what is inside compares them.
+
 A name on disk depends on what it is for alone, never on the time: what was written and not noted is found again.
 """
 
@@ -12,8 +14,9 @@ import unicodedata
 from collections.abc import Collection
 
 from ..model._patterns import pattern
+from ..model.mailbox_name import folded
 
-__all__ = ["file_key", "levels_of", "path_key", "path_of"]
+__all__ = ["as_name", "file_key", "levels_of", "path_key", "path_of"]
 
 _LONGEST = 140
 """Octets of one level on disk; file systems take 255, and what is added to it needs some."""
@@ -25,6 +28,13 @@ _UNSAFE = pattern(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|%~\ud800-\udfff\u200b-\u200f\u2
 _RESERVED = pattern(
     r"(con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³]|cur|new|tmp|lost\+found|fastimap)(\..*)?", re.IGNORECASE
 )
+
+
+def as_name(name: str) -> str:
+    """Return a mailbox's name that a user gives as servers have it: INBOX may be in any case. Raises TypeError."""
+    if not isinstance(name, str):
+        raise TypeError(f"a mailbox is given by its name, a str, not by {name!r:.100}")
+    return folded(name)
 
 
 def file_key(account: str, mailbox: str, uid_validity: int) -> str:

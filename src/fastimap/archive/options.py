@@ -13,6 +13,7 @@ from ..model._shown import Value
 from ..search import SearchKey
 from ..sessions.retry import Retry
 from .budgets import GivenBudget, as_budget
+from .names import as_name
 from .report import Progress
 from .stores.base import Store
 
@@ -97,9 +98,6 @@ class Options(Value, kw_only=True):
                 raise ValueError(f"{name} is a number from 0, not {value!r}")
         if self.connections < 1:
             raise ValueError("connections is a number from 1")
-        for names in (self.mailboxes, self.exclude):
-            if isinstance(names, str):
-                raise TypeError("mailboxes and exclude are lists of names")
         self.most_deleted(0)
         as_budget(self.budget)
 
@@ -143,5 +141,7 @@ def most_deleted(max_delete: str | int | None, messages: int) -> int:
 
 
 def as_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of mailboxes as `Options` has them, which refuses one that is no list."""
-    return names if isinstance(names, str) else tuple(names)  # type: ignore[return-value]
+    """Return names of mailboxes that a user gives as `Options` has them. Raises TypeError, for no list too."""
+    if isinstance(names, str):
+        raise TypeError("mailboxes and exclude are lists of names")
+    return tuple(map(as_name, names))

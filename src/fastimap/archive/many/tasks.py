@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 from ...settings import Account
 from .._pull import pull
 from ..errors import WorkersLost
-from ..options import Options
+from ..options import Options, as_names
 from ..report import Progress, Report
 from ..stores.base import Store
 from .gauges import Gauge
@@ -87,8 +87,8 @@ Outcome: TypeAlias = AccountReport | Plan
 def task_of(name: str, account: Account, store: Store, options: dict[str, Any], uids: int | None = None) -> Task:
     """Return the task of an account. Raises ValueError and TypeError for options that make no sense."""
     for each in ("mailboxes", "exclude"):
-        if options.get(each) is not None and not isinstance(options[each], str):
-            options[each] = tuple(options[each])
+        if options.get(each) is not None:
+            options[each] = as_names(options[each])
     if not isinstance(options.get("adopt", False), bool):
         raise TypeError("adopt is True or False: each account's own directory is adopted")
     Options(store=store, **{name: value for name, value in options.items() if name not in ("adopt", "retry")})

@@ -8,7 +8,8 @@ from datetime import date
 from typing import Literal
 
 from ...sessions.retry import Retry
-from ..options import most_deleted
+from ..names import as_name
+from ..options import as_names, most_deleted
 from ..report import Progress
 from .sources import Rules
 
@@ -42,10 +43,11 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("mailboxes", "exclude"):
             given = getattr(self, name)
-            if isinstance(given, str):
-                raise TypeError(f"{name} is a list of names")
-            object.__setattr__(self, name, None if given is None else tuple(given))  # it may be gone through once
-        object.__setattr__(self, "renamed", dict(self.rename or {}))
+            object.__setattr__(self, name, None if given is None else as_names(given))  # it may be gone through once
+        object.__setattr__(self, "renamed", {})
+        for old, new in ((as_name(old), as_name(new)) for old, new in dict(self.rename or {}).items()):
+            if self.renamed.setdefault(old, new) != new:
+                raise ValueError(f"rename has two names for {old}: {self.renamed[old]} and {new}")
         object.__setattr__(self, "rules", Rules(self.since, self.before, self.max_size))
         if self.deleted not in ("keep", "delete"):
             raise ValueError(f"deleted is keep or delete, not {self.deleted!r}")

@@ -19,7 +19,7 @@ from ..errors import StoreError, StoreInUse
 from ..filesystems import Files
 from ..locks import locked
 from ..messages import ITEMS, has_condstore, made_extra, split_extra
-from ..names import file_key
+from ..names import as_name, file_key
 from ..shard_rows import Index, about, changes_table, put_table, rows_moved
 from ..shard_state import ShardState
 from ..shards import (
@@ -174,7 +174,7 @@ class Parquet(Store):
             raise ValueError(f"a shard has one range of UIDs, not {uids}")
         made = type(self).__new__(type(self))
         made.__dict__ |= self.__getstate__()
-        made.account, made.mailbox, made.uids = account, mailbox, uids
+        made.account, made.mailbox, made.uids = account, None if mailbox is None else as_name(mailbox), uids
         return made
 
     def of_account(self, name: str) -> Self:
