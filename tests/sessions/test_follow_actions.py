@@ -136,6 +136,9 @@ def test_arguments_are_checked_before_anything_is_delivered(account: Account, pa
             once(colour, account, path, mailboxes=mailboxes, move_to="nowhere")
         assert "move_to" in raised.value.__notes__[0]
     assert once(colour, account, path)[0] == ["a"]
+    number: Any = 5
+    with pytest.raises(TypeError, match="move_to is the name of a mailbox, a str, not 5"):
+        once(colour, account, path, move_to=number)
 
 
 @pytest.mark.slow

@@ -106,6 +106,8 @@ class BaseFollow:
             raise ValueError("deliveries, connections and in_flight are at least 1")
         if mark is not None:
             AddFlags(UIDSet(), mark)  # which refuses what is no flag
+        if move_to is not None and not isinstance(move_to, str):
+            raise TypeError(f"move_to is the name of a mailbox, a str, not {move_to!r:.100}")
         if move_to is not None and folded(move_to) in names:
             raise ValueError(f"move_to={move_to!r:.100} is followed itself: what is moved there would come again")
         self.items: tuple[str, ...] = tuple(items)
