@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import socket
 import threading
 import time
@@ -24,6 +25,7 @@ from tests.client.peers import in_turn
 from tests.client.test_commands import fill
 from tests.imaplib.scripted import Peer
 from tests.sessions.test_retry import Clock
+from tests.support.odd import odd
 
 pytestmark = pytest.mark.usefixtures("implementation")
 
@@ -232,6 +234,42 @@ def test_leaving_fetch_iter_gives_all_back(server: IMAPServer, pool: Pool) -> No
     rows.close()
     assert pool.stats().idle == 3
     assert len(list(pool.fetch_iter("INBOX", "1:*", "FLAGS"))) == 450
+
+
+@pytest.mark.parametrize("when", ["before", "another connection", "connected anew"])
+@pytest.mark.parametrize("kind", ["Pool", "AsyncPool"])
+def test_fetch_iter_of_a_mailbox_that_is_made_anew(server: IMAPServer, kind: str, when: str) -> None:
+    """Its UIDs are those of one UIDVALIDITY, by whichever connection the messages come."""
+    fill(server, 450)
+    selected: list[bytes] = []
+    cut: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        if b" FETCH " in line and when == "connected anew" and not cut:
+            cut.append(line)
+            raise ConnectionResetError
+        return line
+
+    def says(line: bytes) -> bytes:
+        if b"[UIDVALIDITY" not in line:
+            return line
+        selected.append(line)
+        anew = when == "before" or bool(cut) or (when == "another connection" and len(selected) > 1)
+        return re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 9" if anew else b"UIDVALIDITY 7", line)
+
+    def by_pool(port: int) -> list[Any]:
+        with Pool(server.host, port, connections=2, retry=RETRY, **LOGIN) as pool:
+            return list(pool.fetch_iter("INBOX", range(1, 451), "FLAGS", uid_validity=7))
+
+    async def by_tasks(port: int) -> list[Any]:
+        async with AsyncPool(server.host, port, connections=2, retry=RETRY, **LOGIN) as pool:
+            return [row async for row in pool.fetch_iter("INBOX", range(1, 451), "FLAGS", uid_validity=7)]
+
+    with odd(server, says=says, hears=hears) as port, pytest.raises(errors.UIDValidityChanged) as raised:
+        by_pool(port) if kind == "Pool" else asyncio.run(by_tasks(port))
+    assert (raised.value.mailbox, raised.value.before, raised.value.now) == ("INBOX", 7, 9)
+    with odd(server, says=lambda line: line.replace(selected[0].split(b"]")[0], b"* OK [UIDVALIDITY 7")) as port:
+        assert len(by_pool(port) if kind == "Pool" else asyncio.run(by_tasks(port))) == 450
 
 
 def test_map_goes_on_after_a_mailbox_that_fails(server: IMAPServer, pool: Pool) -> None:

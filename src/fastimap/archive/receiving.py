@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .. import search as keys
 from ..clients.blocking import Client
 from ..conversation.plan import HOPELESS, throttles
-from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout
+from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
 from ..model.message import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from ..sessions.pool import Pool
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "Receiver"]
 
 _EXPUNGED = "expunged meanwhile"
+_MADE_ANEW = "the mailbox was made anew meanwhile: the next run sees to it"
 
 
 class Line:
@@ -316,7 +317,9 @@ class Receiver:
         parked = self.state.parked(place)
         batches: Iterable[list[FetchedMessage]]
         if client is None:
-            batches = ([row] for row in self.line.pool.fetch_iter(job.name, block, *items, timeout=None))
+            validity = place.uid_validity
+            fetched = self.line.pool.fetch_iter(job.name, block, *items, uid_validity=validity, timeout=None)
+            batches = ([row] for row in fetched)
         else:
             batches = self.store.fetch(client, block)
         why = LEFT_OUT
@@ -327,6 +330,8 @@ class Receiver:
                 self.watch.tell()
                 self.watch.check()
                 self._pace()
+        except UIDValidityChanged:
+            raise FastimapError(_MADE_ANEW) from None
         except CommandError as exc:
             if throttles(exc) or len(block - UIDSet(got) - UIDSet(parked)) > HOPELESS:
                 raise  # not these messages, but the server
@@ -344,6 +349,7 @@ class Receiver:
         if client is None:
             self.copies.flush()
             with self.line.pool.selected(job.name, read_only=True, timeout=None) as other:
+                _examine(other, job.name, place.uid_validity)
                 there = other.search(keys.all_).uids
         else:
             there = client.search(keys.all_).uids
@@ -452,4 +458,4 @@ def _examine(client: Client, name: str, uid_validity: int) -> None:
     if session.mailbox != name or not session.examined:
         client.select(name, read_only=True)
     if client.session.uid_validity != uid_validity:
-        raise FastimapError("the mailbox was made anew meanwhile: the next run sees to it")
+        raise FastimapError(_MADE_ANEW)

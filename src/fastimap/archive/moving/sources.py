@@ -284,9 +284,8 @@ class ServerSource(Source):
                     yield [_taken(row) for row in rows if has_uid(row)]
             return
         assert self._box is not None
-        with self._selected():
-            pass  # the UIDs are those of this UIDVALIDITY
-        for row in self._pool.fetch_iter(self._box.name, uids, *items, timeout=None):
+        validity = self._uid_validity
+        for row in self._pool.fetch_iter(self._box.name, uids, *items, uid_validity=validity, timeout=None):
             if has_uid(row):
                 yield [_taken(row)]
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
-from ...errors import DeadlinePassed, Disconnected, PoolTimeout
+from ...errors import DeadlinePassed, Disconnected, PoolTimeout, UIDValidityChanged
 from ...model.sequence_set import MessageSet, UIDSet, uid_set
 from ...settings import Account
 from ..retry import Budget, Retry
 from ..tokens import AsyncTokens, Tokens
 from .lending import Book, C, PoolStats, Resting
 
-__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "next_piece", "wanted_uids"]
+if TYPE_CHECKING:
+    from ...clients.asyncio import AsyncClient
+    from ...clients.blocking import Client
+
+__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "check_validity", "next_piece", "wanted_uids"]
 
 FRESH = 1.0
 """Seconds for which a connection that was given back is lent again unseen."""
@@ -137,6 +141,12 @@ def next_piece(work: deque[UIDSet], connections: int) -> UIDSet:
     for _ in range(min(len(work) // (2 * connections), _MOST - 1)):
         piece |= work.popleft()
     return piece
+
+
+def check_validity(client: Client | AsyncClient, mailbox: str, uid_validity: int | None) -> None:
+    """Raise UIDValidityChanged where the selected mailbox has another UIDVALIDITY; None: any will do."""
+    if uid_validity is not None and client.session.uid_validity != uid_validity:
+        raise UIDValidityChanged(mailbox, uid_validity, client.session.uid_validity)
 
 
 def wanted_uids(messages: MessageSet) -> UIDSet:

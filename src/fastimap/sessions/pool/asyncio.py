@@ -14,13 +14,13 @@ from ...clients.asyncio import AsyncClient
 from ...clients.rows import AsyncBatches
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
-from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout, UIDValidityChanged
+from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet
 from ...search import uid
 from ..retry import helps, is_refusal
 from ..tokens import AsyncTokens
-from ._base import DRAIN, FRESH, PIECE, BasePool, next_piece, wanted_uids
+from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, next_piece, wanted_uids
 from .lending import Resting, Result, Waiter, too_many
 
 __all__ = ["AsyncPool"]
@@ -213,11 +213,13 @@ class AsyncPool(BasePool[AsyncClient]):
         messages: MessageSet,
         *items: str,
         read_only: bool = True,
+        uid_validity: int | None = None,
         timeout: float | None = 30.0,  # noqa: ASYNC109
     ) -> AsyncGenerator[FetchedMessage, None]:
         """Yield messages of one mailbox as they arrive by all connections that are free; see `Pool.fetch_iter`."""
         async with contextlib.AsyncExitStack() as stack:
             first = await stack.enter_async_context(self.selected(mailbox, read_only=read_only, timeout=timeout))
+            check_validity(first, mailbox, uid_validity)
             wanted = wanted_uids(messages)
             if wanted.has_star:
                 wanted = (await first.search(uid(wanted))).uids
@@ -231,8 +233,7 @@ class AsyncPool(BasePool[AsyncClient]):
             except (PoolTimeout, CommandError, ConnectionLost):
                 pass  # it is done by those that are there
             for client in clients[1:]:
-                if client.session.uid_validity != first.session.uid_validity:
-                    raise UIDValidityChanged(mailbox, first.session.uid_validity or 0, client.session.uid_validity)
+                check_validity(client, mailbox, first.session.uid_validity)
             batches: asyncio.Queue[list[FetchedMessage] | None] = asyncio.Queue()
             room = asyncio.Semaphore(len(clients))
 

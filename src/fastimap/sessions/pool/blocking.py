@@ -17,7 +17,7 @@ from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
 from ..retry import helps, is_refusal
 from ..tokens import Tokens
-from ._base import DRAIN, FRESH, PIECE, BasePool, wanted_uids
+from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, wanted_uids
 from .fetching import Lane, fetch
 from .lending import Resting, Result, Waiter, too_many
 
@@ -256,13 +256,22 @@ class Pool(BasePool[Client]):
     # Over all connections.
 
     def fetch_iter(
-        self, mailbox: str, messages: MessageSet, *items: str, read_only: bool = True, timeout: float | None = 30.0
+        self,
+        mailbox: str,
+        messages: MessageSet,
+        *items: str,
+        read_only: bool = True,
+        uid_validity: int | None = None,
+        timeout: float | None = 30.0,
     ) -> Generator[FetchedMessage, None, None]:
         """Yield messages of one mailbox as they arrive by all connections that are free; in no order.
 
         :param mailbox: its name.
         :param messages: UIDs.
         :param items: data items, as for `Client.fetch_iter`.
+        :param read_only: as for `selected`.
+        :param uid_validity: the mailbox's UIDVALIDITY that the UIDs are of; another one ends it with
+            UIDValidityChanged.
         :param timeout: seconds to wait for the first connection.
 
         All together have at most 16 MiB asked for and unread. They are driven in the caller's thread. Messages of a
@@ -273,6 +282,7 @@ class Pool(BasePool[Client]):
         try:
             first = lanes[0].client
             self._select(first, mailbox, read_only)
+            check_validity(first, mailbox, uid_validity)
             if wanted.has_star:
                 wanted = first.search(uid(wanted)).uids
             work: deque[UIDSet] = deque(wanted.chunks(PIECE))
@@ -284,6 +294,8 @@ class Pool(BasePool[Client]):
                 if lane.client.session.mailbox != mailbox:
                     self._give_back(lane.one)
                     lanes.remove(lane)
+                else:
+                    check_validity(lane.client, mailbox, first.session.uid_validity)
             yield from fetch(self, lanes, work, items)
         finally:
             for lane in lanes:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ...clients.blocking import Client
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
-from ...errors import UIDValidityChanged
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..retry import Attempts, seconds_to_sleep
@@ -43,11 +42,6 @@ def fetch(
     pool: Pool, lanes: list[Lane], work: deque[UIDSet], items: tuple[str, ...]
 ) -> Generator[FetchedMessage, None, None]:
     attempts = Attempts(pool._retry)
-    mailbox = lanes[0].client.session.mailbox or ""
-    uid_validity = lanes[0].client.session.uid_validity
-    for lane in lanes[1:]:
-        if lane.client.session.uid_validity != uid_validity:
-            raise UIDValidityChanged(mailbox, uid_validity or 0, lane.client.session.uid_validity)
     budget = BUDGET // len(lanes)  # all together have what one would have
     selector = selectors.DefaultSelector()
     try:

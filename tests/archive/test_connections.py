@@ -1,0 +1,45 @@
+"""Pulls by several connections: what holds for one holds for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastimap import Client, archive
+from fastimap.archive.compare import compare
+from tests.archive.conftest import Mail, instead_of_compare, stored
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_mailbox_that_is_made_anew_before_it_is_fetched(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connections: int
+) -> None:
+    mail.fill("a", 2, create=True)
+    mail.fill("b", 1, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.fill("a", 3)
+    mail.fill("b", 1)
+    made_anew: list[bool] = []
+
+    def late(client: Client, name: Any, *arguments: Any) -> Any:
+        found = compare(client, name, *arguments)
+        if name.name == "b" and not made_anew:  # a was compared
+            made_anew.append(True)
+            mail.client.rename_mailbox("a", "c")
+            mail.fill("a", 7, create=True)
+        return found
+
+    before = mail.all()
+    with monkeypatch.context() as patched:
+        instead_of_compare(patched, late)
+        report = archive.pull(mail.account, tmp_path, connections=connections)
+    assert report.failed == {"a": "the mailbox was made anew meanwhile: the next run sees to it"}
+    assert stored(tmp_path)["a"] == before["a"][:2]
+    report = archive.pull(mail.account, tmp_path, connections=connections)
+    assert (report.complete, report.mailboxes["c"].found, report.mailboxes["a"].written) == (True, 5, 7)
+    there = [octets for messages in stored(tmp_path).values() for _, octets, *_ in messages]
+    assert sorted(there) == sorted(octets for messages in mail.all().values() for _, octets, *_ in messages)
+    assert archive.verify(tmp_path, mail.account, octets=True).good
