@@ -618,6 +618,36 @@ def test_a_message_that_is_listed_is_not_taken_for_expunged(tmp_path: Path, conn
             assert list(report.mailboxes["INBOX"].parked) == [2]
 
 
+@pytest.mark.parametrize("connections", [1, 2])
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_the_server_lists_no_more_is_expunged_where_it_has_fewer(
+    tmp_path: Path, connections: int, is_gone: bool
+) -> None:
+    """EXISTS says whether it has; a search that leaves a message out says nothing."""
+    fetched: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        if b"BODY" in line and not fetched:
+            fetched.append(line)
+            if is_gone:
+                server.expunge("INBOX", [2])
+        line = line.replace(b"UID FETCH 1:4 (FLAGS INT", b"UID FETCH 1,3:4 (FLAGS INT")
+        return line.replace(b"SEARCH ALL", b"SEARCH UID 1,3:4") if fetched else line
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        for number in range(4):
+            server.append("INBOX", message(number))
+        report = archive.pull(account, tmp_path, connections=connections)
+        found = report.mailboxes["INBOX"]
+        assert fetched
+        assert (report.complete, found.written) == (is_gone, 3)
+        assert found.excluded == ({"expunged meanwhile": 1} if is_gone else {})
+        assert list(found.parked) == ([] if is_gone else [2])
+        assert archive.pull(account.__replace__(port=server.port), tmp_path).complete
+        assert [uid for uid, *_ in stored(tmp_path)["INBOX"]] == ([1, 3, 4] if is_gone else [1, 2, 3, 4])
+
+
 @pytest.mark.parametrize("after", ["expunged", "limit", "max_size"])
 def test_a_message_that_was_parked_and_is_not_wanted_any_more(tmp_path: Path, after: str) -> None:
     def hears(line: bytes) -> bytes:

@@ -73,6 +73,20 @@ def test_a_message_that_the_server_leaves_out(
     assert (result.good, result.compared, result.differences) == (True, 3, [])
 
 
+def test_a_message_that_the_server_leaves_out_and_lists_no_more(through: Serve, tmp_path: Path) -> None:
+    """It is there as long as EXISTS counts it."""
+    archive.pull(through(), tmp_path)
+    fetched: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        fetched.extend([line] * (b"UID FETCH" in line))
+        line = line.replace(b"UID FETCH 1:4", b"UID FETCH 1,3:4")
+        return re.sub(rb"UID SEARCH .*", rb"UID SEARCH UID 1,3:4\r", line) if fetched else line
+
+    result = archive.verify(tmp_path, through(hears=hears))
+    assert (result.good, differences(result)) == (False, [(2, "not compared")])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("item", [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE", b"BODY.PEEK[]"])
 def test_an_item_that_the_server_does_not_send(through: Serve, tmp_path: Path, item: bytes) -> None:

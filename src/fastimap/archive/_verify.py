@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
-from .. import search
 from ..clients.blocking import Client
 from ..errors import FastimapError
 from ..model.message import FetchedMessage
@@ -19,7 +18,7 @@ from ..sessions.retry import Retry
 from ..settings import Account
 from .budgets import Meter
 from .choosing import chosen
-from .compare import Change, listed
+from .compare import Change, expunged_of, listed
 from .copies import Copies
 from .errors import ArchiveError
 from .identity import account_name
@@ -324,7 +323,7 @@ class _Verify:
                 f"{place.name}: the store does not have {without} messages whole: no octets to compare"
             )
         if left:
-            still = client.search(search.uid(left)).uids & left  # the others were expunged meanwhile
+            still = left - expunged_of(client, left)
             found += [Difference(place.name, uid, "not compared", LEFT_OUT) for uid in still]
         return there
 

@@ -20,7 +20,7 @@ from .messages import date_of, extra_now, flags_of, has_condstore, items_about
 from .options import Options
 from .state import Mark, Place, State
 
-__all__ = ["Change", "Comparison", "compare", "flag_changes", "listed", "newest", "unchanged"]
+__all__ = ["Change", "Comparison", "compare", "expunged_of", "flag_changes", "listed", "newest", "unchanged"]
 
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
@@ -235,6 +235,15 @@ def listed(client: Client, exists: int | None) -> UIDSet:
     if len(uids) != exists:
         raise FastimapError(f"the server says that there are {exists} messages, and lists {len(uids)}")
     return uids
+
+
+def expunged_of(client: Client, uids: UIDSet) -> UIDSet:
+    """Return those of `uids` that the selected mailbox has no more.
+
+    None where the server lists fewer messages than it says that there are: what it leaves out may be one of these.
+    """
+    there, exists = _listed(client, client.session.exists)
+    return uids - there if len(there) == exists else UIDSet()
 
 
 def _listed(client: Client, exists: int | None) -> tuple[UIDSet, int]:

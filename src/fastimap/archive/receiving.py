@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from .. import search as keys
 from ..clients.blocking import Client
 from ..conversation.plan import HOPELESS, throttles
 from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
@@ -17,7 +16,7 @@ from ..model.sequence_set import UIDSet
 from ..sessions.pool import Pool
 from .batches import CUTS, TOGETHER, blocks, chunks, gathered
 from .budgets import Meter
-from .compare import Change, Comparison, compare, flag_changes
+from .compare import Change, Comparison, compare, expunged_of, flag_changes
 from .copies import Copies
 from .guards import Guards
 from .jobs import Gone, Job
@@ -350,12 +349,12 @@ class Receiver:
             self.copies.flush()
             with self.line.pool.selected(job.name, read_only=True, timeout=None) as other:
                 _examine(other, job.name, place.uid_validity)
-                there = other.search(keys.all_).uids
+                gone = expunged_of(other, missing)
         else:
-            there = client.search(keys.all_).uids
-        for uid in there & missing:
+            gone = expunged_of(client, missing)
+        for uid in missing - gone:
             self.state.park(place, uid, why)
-        return missing - there
+        return gone
 
     def _fetch_alone(
         self, job: Job, place: Place, uids: UIDSet, items: tuple[str, ...], client: Client | None
