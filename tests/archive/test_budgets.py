@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fastimap import Retry, archive
 from fastimap.archive import budgets
 from fastimap.archive.budgets import PROFILES, Budget, Meter, as_budget
+from fastimap.archive.stores import store_at
 from tests.archive.conftest import Mail, stored
+from tests.support.odd import odd
 
 NOW = datetime(2024, 2, 1, 10, 30, tzinfo=UTC)
 
@@ -90,6 +94,42 @@ def test_octets_count_without_a_budget_too(mail: Mail, tmp_path: Path, clock: Cl
     assert report.octets_received > report.octets
     report = archive.pull(mail.account, tmp_path, budget=report.octets)
     assert report.stopped is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 3])
+@pytest.mark.parametrize("columns", [None, {}, {"text": True}, {"body": True}])
+def test_what_the_connections_received_counts(
+    mail: Mail, tmp_path: Path, columns: dict[str, Any] | None, connections: int
+) -> None:
+    """Whatever the store keeps of it; the server says itself how many octets it has sent."""
+    mail.fill("INBOX", 350)
+    store = archive.Maildir(tmp_path) if columns is None else archive.Parquet(tmp_path, **columns)
+    sent = 0
+
+    def says(line: bytes) -> bytes:
+        nonlocal sent
+        sent += len(line)
+        return line
+
+    server: Any = mail.server  # it has a host and a port
+    with odd(server, says=says) as port:
+        account = mail.account.__replace__(port=port)
+        report = archive.pull(account, store, connections=connections, mailboxes=["INBOX"])
+    assert report.complete
+    assert 0.99 * sent < report.octets_received <= sent  # but for the answers to LOGOUT
+    name = f"{mail.user}@{mail.server.host}"
+    with contextlib.closing(store_at(tmp_path).look()) as state:
+        assert sum(state.spent(name, Meter.oldest()).values()) == report.octets_received
+
+
+@pytest.mark.parametrize("columns", [{}, {"text": True}])
+def test_a_budget_of_what_is_received_for_columns_alone(mail: Mail, tmp_path: Path, columns: dict[str, Any]) -> None:
+    mail.fill("INBOX", 350)
+    store = archive.Parquet(tmp_path, **columns)
+    report = archive.pull(mail.account, store, connections=2, budget=20_000, mailboxes=["INBOX"])
+    assert report.stopped == "the budget of 24 hours is used up"
+    assert 0 < report.written < 350
 
 
 def test_pauses_are_taken(mail: Mail, tmp_path: Path) -> None:

@@ -754,7 +754,7 @@ def test_a_bandwidth_is_kept(mail: Mail, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     report = archive.pull(mail.account, tmp_path, bwlimit=1000, retry=Retry(sleep=sleep))
     assert report.complete
-    assert 0 < sum(slept) <= report.octets / 1000
+    assert 0 < sum(slept) <= report.octets_received / 1000
     asked = len(slept)
     slept.clear()
     mail.fill("INBOX", 10)

@@ -226,6 +226,37 @@ def test_fetch_iter_by_all_connections(server: IMAPServer, pool: Pool) -> None:
     assert list(pool.fetch_iter("INBOX", [], "FLAGS")) == []
 
 
+def test_octets_of_all_connections_are_counted(server: IMAPServer) -> None:
+    """Of those too that were closed, or connected anew."""
+    fill(server, 450)
+    sent: list[int] = []
+
+    def says(line: bytes) -> bytes:
+        sent.append(len(line))
+        return line
+
+    async def by_tasks(port: int) -> None:
+        async with AsyncPool(server.host, port, connections=3, retry=RETRY, **LOGIN) as pool:
+            assert len([row async for row in pool.fetch_iter("INBOX", "1:*", "FLAGS")]) == 450
+            received = pool.stats().octets_in
+            assert received == sum(sent)
+        assert received < pool.stats().octets_in <= sum(sent)
+
+    with odd(server, says=says) as port:
+        with Pool(server.host, port, connections=3, retry=RETRY, **LOGIN) as pool:
+            assert len(list(pool.fetch_iter("INBOX", "1:*", "FLAGS"))) == 450
+            received = pool.stats().octets_in
+            assert received == sum(sent)
+            server.disconnect_all()
+            assert len(list(pool.fetch_iter("INBOX", "1:*", "FLAGS"))) == 450
+            assert received < pool.stats().octets_in <= sum(sent)
+            received = pool.stats().octets_in
+        assert pool.stats().connections == 0
+        assert received < pool.stats().octets_in <= sum(sent)  # LOGOUT is answered too
+        sent.clear()
+        asyncio.run(by_tasks(port))
+
+
 def test_leaving_fetch_iter_gives_all_back(server: IMAPServer, pool: Pool) -> None:
     fill(server, 450)
     rows = pool.fetch_iter("INBOX", "1:*", "BODY.PEEK[]")

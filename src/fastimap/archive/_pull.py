@@ -220,6 +220,7 @@ class _Pull:
                 report.stopped = str(stop)
                 report.go_on_at = stop.go_on_at
             finally:
+                self.line.count()
                 if self.options.dry_run:
                     self.state.rollback()
                 else:
@@ -233,6 +234,7 @@ class _Pull:
 
     def _limits(self) -> None:
         """Stop where the budget is used up; pause where its provider wants that."""
+        self.line.count()
         go_on_at = self.meter.used_up()
         if go_on_at is not None:
             raise Stop("the budget of 24 hours is used up", go_on_at)

@@ -50,16 +50,15 @@ class Line:
     def lent(self) -> Iterator[Client]:
         """Lend a connection."""
         with self.pool.client(timeout=None) as client:
-            before = client.counters.octets_in, self.received
             try:
                 yield client
-            finally:  # bodies are counted as they come
-                self.count(client.counters.octets_in - before[0] - (self.received - before[1]))
+            finally:
+                self.count()
 
-    def count(self, octets: int) -> None:
-        """Count what was received."""
-        self.received += octets
-        self._meter.add(octets)
+    def count(self) -> None:
+        """Count what all connections have received since the last time."""
+        before, self.received = self.received, self.pool.stats().octets_in
+        self._meter.add(self.received - before)
 
 
 class Receiver:
@@ -395,7 +394,6 @@ class Receiver:
             report.written_uids |= UIDSet([message.uid for message in messages])
             report.octets += octets
             self.watch.count(count, octets)
-            self.line.count(octets)
             if self.copies.due(time.monotonic()):
                 self.copies.flush()
         if too_much is not None:
@@ -416,7 +414,7 @@ class Receiver:
     def _pace(self) -> None:
         """Wait, where more was received than may be by now."""
         if self.options.bwlimit:
-            self.watch.wait(self.watch.octets / self.options.bwlimit - self.watch.elapsed)
+            self.watch.wait(self.line.received / self.options.bwlimit - self.watch.elapsed)
 
     # Whether all is there.
 

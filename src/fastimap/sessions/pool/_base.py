@@ -73,10 +73,14 @@ class BasePool(Generic[C]):
         self._max_lifetime = max_lifetime
         self._book: Book[C] = Book(connections, max_waiting, self._budget.until_login)
         self._lock = threading.Lock()
+        self._clients: set[C] = set()
+        self._octets_in = 0
+        """Of clients that are closed for good."""
 
     def stats(self) -> PoolStats:
         """Return what the pool has and has done."""
         book = self._book
+        clients = tuple(self._clients)  # with no lock: it may be asked for by a clock or a signal's handler
         return PoolStats(
             connections=book.open,
             idle=len(book.idle),
@@ -88,6 +92,7 @@ class BasePool(Generic[C]):
             refused=book.refused,
             timeouts=book.timeouts,
             logins=self._budget.logins,
+            octets_in=self._octets_in + sum([client.counters.octets_in for client in clients]),
         )
 
     def _in_time(self, until: float | None) -> None:
@@ -108,7 +113,14 @@ class BasePool(Generic[C]):
         client: C = self._make(self._account, socket=self._socket, retry=self._retry)
         assert client._persistence is not None
         client._persistence.budget = self._budget
+        with self._lock:
+            self._clients.add(client)
         return client
+
+    def _forget(self, client: C) -> None:
+        with self._lock:
+            self._clients.discard(client)
+            self._octets_in += client.counters.octets_in
 
     def _expired(self, now: float) -> list[Resting[C]]:
         """Remove the connections that were idle, or lived, for too long; the caller closes them."""

@@ -154,7 +154,10 @@ class AsyncPool(BasePool[AsyncClient]):
             async with self._in_seconds(client, until):
                 await self._open(client)
         except BaseException:
-            await client.close()
+            try:
+                await client.close()
+            finally:
+                self._forget(client)
             raise
         self._book.opened += 1
         return Resting(client, time.monotonic(), time.monotonic())
@@ -202,6 +205,7 @@ class AsyncPool(BasePool[AsyncClient]):
             try:
                 await one.client.close()
             finally:
+                self._forget(one.client)
                 self._book.closed += 1
                 self._book.gone(time.monotonic())
 

@@ -194,7 +194,10 @@ class Pool(BasePool[Client]):
             with self._in_seconds(client, until):
                 self._open(client)
         except BaseException:
-            client.close()
+            try:
+                client.close()
+            finally:
+                self._forget(client)
             raise
         self._book.opened += 1
         return Resting(client, time.monotonic(), time.monotonic())
@@ -249,6 +252,7 @@ class Pool(BasePool[Client]):
             try:
                 one.client.close()
             finally:
+                self._forget(one.client)
                 with self._lock:
                     self._book.closed += 1
                     self._book.gone(time.monotonic())

@@ -45,6 +45,8 @@ class PoolStats(Value):
     timeouts: int
     """How often the wait for one was too long."""
     logins: int
+    octets_in: int
+    """Received by all its connections, those too that are closed."""
 
 
 class Resting(Generic[C]):
