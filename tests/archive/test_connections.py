@@ -1,4 +1,4 @@
-"""Pulls by several connections: what holds for one holds for all of them."""
+"""Pulls by several connections: what holds for one holds for all of them; and what becomes of connections that fail."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from fastimap import Client, archive
+from fastimap import Account, Client, Retry, archive
 from fastimap.archive.compare import compare
-from tests.archive.conftest import Mail, instead_of_compare, stored
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, instead_of_compare, message, stored
+from tests.support.odd import odd
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("connections", [1, 3])
 def test_a_mailbox_that_is_made_anew_before_it_is_fetched(
     mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connections: int
@@ -43,3 +44,34 @@ def test_a_mailbox_that_is_made_anew_before_it_is_fetched(
     there = [octets for messages in stored(tmp_path).values() for _, octets, *_ in messages]
     assert sorted(there) == sorted(octets for messages in mail.all().values() for _, octets, *_ in messages)
     assert archive.verify(tmp_path, mail.account, octets=True).good
+
+
+def account_at(port: int) -> Account:
+    return Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_stop_is_heard_while_it_waits_for_the_server(tmp_path: Path, connections: int) -> None:
+    slept: list[float] = []
+    told: list[str | None] = []
+
+    def hears(line: bytes) -> bytes:
+        if b"BODY" in line:
+            raise ConnectionResetError
+        return line
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        for number in range(350):
+            server.append("INBOX", message(number))
+        report = archive.pull(
+            account_at(port),
+            tmp_path,
+            connections=connections,
+            newest_first=False,  # all are one block, of which each connection has its part
+            retry=Retry(first=2.0, longest=2.0, random=lambda: 1.0, sleep=slept.append),
+            stopping=lambda: len(slept) == 2,
+            progress=lambda now: told.append(now.waiting),
+        )
+    assert (report.stopped, report.failed) == ("asked to stop", {})
+    assert slept == [0.5, 0.5]
+    assert "waiting 2 s for the server" in told

@@ -226,6 +226,32 @@ def test_fetch_iter_by_all_connections(server: IMAPServer, pool: Pool) -> None:
     assert list(pool.fetch_iter("INBOX", [], "FLAGS")) == []
 
 
+@pytest.mark.parametrize("kind", ["Pool", "AsyncPool"])
+def test_fetch_iter_waits_by_the_programs_own_sleep(server: IMAPServer, kind: str) -> None:
+    fill(server, 450)
+    slept: list[float] = []
+    retry = Retry(first=30.0, longest=30.0, random=lambda: 1.0, burst=1000, sleep=slept.append)
+
+    def hears(line: bytes) -> bytes:
+        if b" FETCH " in line and not slept:
+            raise ConnectionResetError
+        return line
+
+    def by_pool(port: int) -> list[Any]:
+        with Pool(server.host, port, connections=2, retry=retry, **LOGIN) as pool:
+            return list(pool.fetch_iter("INBOX", range(1, 451), "FLAGS"))
+
+    async def by_tasks(port: int) -> list[Any]:
+        async with AsyncPool(server.host, port, connections=2, retry=retry, **LOGIN) as pool:
+            return [row async for row in pool.fetch_iter("INBOX", range(1, 451), "FLAGS")]
+
+    with odd(server, hears=hears) as port:
+        rows = by_pool(port) if kind == "Pool" else asyncio.run(by_tasks(port))
+    assert sorted(row.uid for row in rows) == list(range(1, 451))
+    assert 0 < len(slept) <= 4
+    assert slept[0] > 25
+
+
 def test_octets_of_all_connections_are_counted(server: IMAPServer) -> None:
     """Of those too that were closed, or connected anew."""
     fill(server, 450)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from ...clients.blocking import Client
@@ -75,7 +75,7 @@ def fetch(
             if not work and all(lane.stream is None for lane in lanes):
                 return
             if not moved:
-                _wait_for(selector, lanes, bool(work))
+                _wait_for(selector, lanes, bool(work), pool._retry.sleep or time.sleep)
     finally:
         selector.close()
         for lane in lanes:
@@ -107,7 +107,9 @@ def _advance(
     return rows, bool(rows) or client.counters.octets_in + client.counters.octets_out != before
 
 
-def _wait_for(selector: selectors.BaseSelector, lanes: list[Lane], work: bool) -> None:
+def _wait_for(
+    selector: selectors.BaseSelector, lanes: list[Lane], work: bool, sleep: Callable[[float], object]
+) -> None:
     """Wait until a connection has something to read, or something is due."""
     now = time.monotonic()
     due = []
@@ -130,6 +132,9 @@ def _wait_for(selector: selectors.BaseSelector, lanes: list[Lane], work: bool) -
     if selector.get_map():
         selector.select(timeout)
     elif timeout:
-        time.sleep(timeout)
+        sleep(timeout)
+        for lane in lanes:  # it was waited for, however long the program's own sleep took
+            if lane.wake_at <= now + timeout:
+                lane.wake_at = 0.0
     for key in [*selector.get_map().values()]:
         selector.unregister(key.fileobj)
