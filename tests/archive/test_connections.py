@@ -75,3 +75,40 @@ def test_a_stop_is_heard_while_it_waits_for_the_server(tmp_path: Path, connectio
     assert (report.stopped, report.failed) == ("asked to stop", {})
     assert slept == [0.5, 0.5]
     assert "waiting 2 s for the server" in told
+
+
+def test_known_mailboxes_are_not_looked_at_where_no_connection_comes_about_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would cost its attempts."""
+    names = ["INBOX", "a", "b", "c", "d"]
+    compared: list[str] = []
+    examined: list[bytes] = []
+
+    def noted(client: Client, name: Any, *arguments: Any) -> Any:
+        compared.append(name.name)
+        return compare(client, name, *arguments)
+
+    def hears(line: bytes) -> bytes:
+        if b" EXAMINE " in line and compared:
+            examined.append(line)
+            raise ConnectionResetError
+        return line
+
+    with IMAPServer(users={"me": "secret"}) as server:
+        for turn in range(2):
+            for name in names:
+                if not turn and name != "INBOX":
+                    server.create(name)
+                server.append(name, message(len(name) + turn))
+            if not turn:
+                assert archive.pull(account_at(server.port), tmp_path).complete
+        with odd(server, hears=hears) as port, monkeypatch.context() as patched:
+            instead_of_compare(patched, noted)
+            retry = Retry(attempts=2, first=0.0, longest=0.0, burst=1000)
+            report = archive.pull(account_at(port), tmp_path, retry=retry, deleted="delete")
+        assert list(report.failed) == names
+        assert ["not looked at" in error for error in report.failed.values()] == [False, False, True, True, True]
+        assert compared == names[:2]
+        assert len(examined) <= 2 * 2
+        assert (report.deleted, archive.pull(account_at(server.port), tmp_path).written) == (0, 5)

@@ -424,13 +424,13 @@ class _Pull:
                 job.report.excluded = dict(place.mark.excluded)
                 job.report.present = place.mark.exists - sum(place.mark.excluded.values())
                 job.done = True
-            elif job.status.uid_validity == place.uid_validity:
+            elif job.status.uid_validity != place.uid_validity:
+                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY", job)
+            elif self.lost is None:  # else `_attempt` says that it was not looked at
                 with self._attempting(job), self.line.lent() as client:
                     job.comparison = compare(client, job.info, place, state, self.options, job.status)
                     if job.comparison.gone:
                         self.gone[place.id] = Gone(place, job.comparison.gone, "expunged", job)
-            else:
-                self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY", job)
 
     def _keep(self, place: Place, entries: list[Entry], jobs: list[Job]) -> None:
         """Note what a run that did not end has written and the server has no more, as a message that is gone."""
