@@ -54,9 +54,11 @@ def account_at(port: int) -> Account:
 def test_a_stop_is_heard_while_it_waits_for_the_server(tmp_path: Path, connections: int) -> None:
     slept: list[float] = []
     told: list[str | None] = []
+    cut: list[bytes] = []
 
     def hears(line: bytes) -> bytes:
         if b"BODY" in line:
+            cut.append(line)
             raise ConnectionResetError
         return line
 
@@ -74,6 +76,7 @@ def test_a_stop_is_heard_while_it_waits_for_the_server(tmp_path: Path, connectio
         )
     assert (report.stopped, report.failed) == ("asked to stop", {})
     assert slept == [0.5, 0.5]
+    assert len(cut) == connections  # none has tried again
     assert "waiting 2 s for the server" in told
 
 
