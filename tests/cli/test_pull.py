@@ -206,7 +206,8 @@ def test_parquet(run: Run, mail: Mail, tmp_path: Path) -> None:
     ended = run("compact", store)
     assert (ended.returncode, ended.stdout) == (0, "2 files became 1; 0 rows removed\n")
     assert archive.read(store).count_rows() == 4
-    assert json.loads(run("compact", store, "--json", "--of", "nobody").stdout)["files"] == 0
+    ended = run("compact", store, "--json", "--of", "nobody")
+    assert (ended.returncode, json.loads(ended.stdout)["error"]) == (2, "the store has nothing of nobody")
     wrong = pull(run, mail, mail.url, str(tmp_path / "maildir"), "--text")
     assert (wrong.returncode, "go with --format parquet" in wrong.stderr) == (2, True)
     wrong = run("compact", str(tmp_path))
