@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -9,14 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from fastimap import archive
-from tests.archive.conftest import Mail
+from fastimap import Account, archive
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message
 from tests.archive.test_mailboxes_that_change import home
 from tests.archive.test_migrate import kept, other
+from tests.support.odd import odd
 
 __all__ = ["other"]
 
 MADE_ANEW = "its UIDs mean other messages than before, as after a backup: it was matched anew"
+
+
+def account_at(port: int) -> Account:
+    return Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
 
 
 @pytest.fixture
@@ -101,3 +108,43 @@ def test_a_source_whose_counters_alone_went_back(
     report = archive.migrate(mail.account, other.account, state=tmp_path / "state")
     assert (report.complete, report.written, report.mailboxes["a"].notes) == (True, 0, [])
     assert kept(other)["a"] == kept(mail)["a"]
+
+
+@pytest.mark.parametrize("by_store", [False, True])
+def test_a_destination_that_changes_message_ids_is_no_other_mailbox(tmp_path: Path, by_store: bool) -> None:
+    def says(line: bytes) -> bytes:
+        return re.sub(rb"(?i)(message-id: <)\d@", rb"\1X@", line)
+
+    with IMAPServer(users={"me": "secret"}) as server, IMAPServer(users={"me": "secret"}) as there:
+        for number in range(1, 6):
+            server.append("INBOX", message(number))
+        with odd(there, says=says) as port:
+            for written in (5, 0, 0):
+                if by_store:
+                    archive.pull(account_at(server.port), tmp_path / "store")
+                    report = archive.push(tmp_path / "store", account_at(port))
+                else:
+                    report = archive.migrate(account_at(server.port), account_at(port), state=tmp_path / "state")
+                assert (report.complete, report.written) == (True, written)
+                assert report.mailboxes["INBOX"].notes == []
+        assert len(there.messages("INBOX")) == 5
+
+
+@pytest.mark.slow
+def test_what_is_as_it_was_is_not_sent_again_to_a_server_that_changes_sizes(
+    mail: Mail, tmp_path: Path, kept_back: Callable[[Mail, str], Callable[[], None]]
+) -> None:
+    def says(line: bytes) -> bytes:
+        return re.sub(rb"RFC822.SIZE (\d+)", lambda size: b"RFC822.SIZE %d" % (int(size[1]) + 40), line)
+
+    first = mail.fill("a", 3, create=True)
+    restore = kept_back(mail, "a")
+    lost = mail.fill("a", 2)
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, says=says) as port:
+        assert archive.migrate(mail.account, account_at(port), state=tmp_path / "state").complete
+        restore()
+        new = mail.fill("a", 1)
+        report = archive.migrate(mail.account, account_at(port), state=tmp_path / "state")
+        assert (report.complete, report.mailboxes["a"].written, report.mailboxes["a"].present) == (True, 1, 3)
+        assert report.mailboxes["a"].notes == [MADE_ANEW]
+        assert sorted(each.octets for each in server.messages("a")) == sorted([*first, *lost, *new])

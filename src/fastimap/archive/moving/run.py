@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS
@@ -23,7 +23,7 @@ from ..report import MailboxReport, Report
 from ..watching import NotNow, Stop, Watch
 from .besides import annotated, granted
 from .jobs import Job
-from .ledger import IN_DOUBT, Ledger
+from .ledger import IN_DOUBT, Ledger, Pair
 from .matching import Destined, paired
 from .names import Shape, mapped
 from .options import Options
@@ -188,7 +188,9 @@ class Run:
         job.pair = pair = ledger.pair(*names)
         if self._is_another(source, job):
             ledger.set_aside(pair)
-            job.pair = pair = ledger.pair(*names)
+            former, job.pair = pair, ledger.pair(*names)
+            pair = job.pair
+            self._keep(source, job, former)
             report.notes.append(_ANOTHER)
         known = ledger.uids(pair)
         known &= uids
@@ -292,14 +294,36 @@ class Run:
             return True
         # Where they were given again, the newest that both have differ.
         some = newest(ledger.uids(pair) & job.uids, _NEWEST)
-        at = {uid: there for uid, there, _ in ledger.some(pair, some) if there is not None and uid in some}
-        if not at:
+        at = {uid: there for uid, there, _ in ledger.some(pair, some) if there is not None}
+        both = self._alike(source, at)
+        if not both:
             return False
-        ours = {about.uid: about.message_id for about in source.about(UIDSet(at))}
-        rows = self.client.fetch(UIDSet(at.values()), ID)
-        theirs = {row.uid: message_id(row.headers) for row in rows}
-        both = [uid for uid, there in at.items() if ours.get(uid) and theirs.get(there)]
-        return bool(both) and any(ours[uid] != theirs[at[uid]] for uid in (max(both), max(both, key=at.__getitem__)))
+        # A server may change the Message-ID of what it is sent, and then it is the same message all the same.
+        return any(both[uid] == (False, False) for uid in (max(both), max(both, key=at.__getitem__)))
+
+    def _keep(self, source: Source, job: Job, former: Pair) -> None:
+        """Keep what is known of messages that are what they were; a server may have changed their size."""
+        for block in (self.ledger.uids(former) & job.uids).chunks(_BLOCK):
+            rows = [row for row in self.ledger.some(former, block) if row[1] is not None]
+            both = self._alike(source, {uid: there for uid, there, _ in rows if there is not None})
+            self.ledger.insert(job.known, [row for row in rows if both.get(row[0]) == (True, True)])
+
+    def _alike(self, source: Source, at: Mapping[int, int]) -> dict[int, tuple[bool, bool]]:
+        """Return of messages, by their UIDs, whether they have one Message-ID and one date at both sides.
+
+        :param at: where they should be at the destination. Those that have a Message-ID at each side are compared.
+        """
+        if not at:
+            return {}
+        theirs = {row.uid: row for row in self.client.fetch_iter(UIDSet(at.values()), "INTERNALDATE", ID)}
+        found = {}
+        for about in source.about(UIDSet(at)):
+            row = theirs.get(at.get(about.uid, 0))
+            there = None if row is None else message_id(row.headers)
+            if row is not None and about.message_id and there:
+                dated = about.date is not None and about.date == row.internal_date
+                found[about.uid] = (about.message_id == there, dated)
+        return found
 
     def _match(self, source: Source, job: Job, todo: UIDSet, uids: UIDSet) -> UIDSet:
         """Find those messages that the destination has, of this or of another program; return those that are done."""
