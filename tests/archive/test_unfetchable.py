@@ -148,3 +148,33 @@ def test_a_mailbox_that_can_not_be_read_keeps_no_other_from_being_sent(server: I
         report = archive.migrate(account_at(port), account_at(other.port), state=tmp_path, retry=RETRY)
         assert list(report.failed) == ["INBOX"]
         assert [len(other.messages(name)) for name in ("INBOX", "Other")] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 2])
+def test_a_server_that_refuses_all_after_it_ended_a_connection_has_not_all_of_them_parked(
+    server: IMAPServer, tmp_path: Path, connections: int
+) -> None:
+    """It is not the messages."""
+    for number in range(10, 40):
+        server.append("INBOX", message(number))
+    cuts: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        if b"BODY.PEEK[]" not in line:
+            return line
+        if len(cuts) < RETRY.attempts:
+            cuts.append(line)
+            raise ConnectionResetError
+        return refuse(line)
+
+    with IMAPServer(users={"me": "secret"}) as other, odd(server, hears=hears) as port:
+        report = archive.pull(account_at(port), tmp_path / "store", retry=RETRY, connections=connections)
+        assert "BAD" in report.failed["INBOX"]
+        assert len(report.mailboxes["INBOX"].parked) == 8
+        cuts.clear()
+        report = archive.migrate(
+            account_at(port), account_at(other.port), state=tmp_path / "state", retry=RETRY, connections=connections
+        )
+        assert "BAD" in report.failed["INBOX"]
+        assert len(report.mailboxes["INBOX"].parked) == 8

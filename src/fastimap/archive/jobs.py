@@ -26,6 +26,8 @@ class Job(Record):
     done: bool = False
     cuts: int = 0
     """Messages at which the connection ended."""
+    refused: int = 0
+    """Messages that were refused since one came."""
 
 
 class Gone(Record):

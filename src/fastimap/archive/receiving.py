@@ -325,13 +325,15 @@ class Receiver:
             for rows in gathered(batches, self.options.bwlimit):
                 with held():
                     got += self._take(place, report, rows, parked)
+                job.refused = 0
                 self.watch.tell()
                 self.watch.check()
                 self._pace()
         except UIDValidityChanged:
             raise FastimapError(_MADE_ANEW) from None
         except CommandError as exc:
-            if throttles(exc) or len(block - UIDSet(got) - UIDSet(parked)) > HOPELESS:
+            job.refused += len(block - UIDSet(got) - UIDSet(parked))
+            if throttles(exc) or job.refused > HOPELESS:
                 raise  # not these messages, but the server
             why = str(exc)
         except (Disconnected, Timeout, ProtocolError) as exc:

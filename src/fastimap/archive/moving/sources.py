@@ -168,6 +168,7 @@ class ServerSource(Source):
         self._uid_validity = 0
         self._exists = 0
         self._cuts = 0
+        self._refused = 0
 
     def connect(self) -> None:
         with self._lent():
@@ -251,22 +252,28 @@ class ServerSource(Source):
                     yield About(row.uid, row.size, message_id(row.headers), flags_of(row), row.internal_date)
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
+        self._refused = 0
+        yield from self._messages(uids)
+
+    def _messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         got: list[int] = []
         try:
             for batch in self._fetched(uids):
                 got += [taken.uid for taken in batch]
+                self._refused = 0
                 yield batch
             return
         except CommandError as exc:
             left = uids - UIDSet(got)
-            if throttles(exc) or len(left) > HOPELESS:
+            self._refused += len(left)
+            if throttles(exc) or self._refused > HOPELESS:
                 raise  # not these messages, but the server
             reason = str(exc)
         except (Disconnected, Timeout, ProtocolError) as exc:
             left = uids - UIDSet(got)
             if len(uids) > 1:  # one of them may be why, and is to keep no others away
                 for each in left.chunks(1):
-                    yield from self.messages(each)
+                    yield from self._messages(each)
                 return
             if got or self._cuts >= CUTS:
                 raise
