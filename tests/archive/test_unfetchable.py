@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from fastimap import Account, Limits, Retry, archive
+from fastimap import Account, Client, Limits, Retry, archive
+from fastimap.archive.compare import Change
+from fastimap.archive.copies import Copies
+from fastimap.archive.state import Place
+from fastimap.archive.stores import store_at
 from fastimap.model.sequence_set import UIDSet
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import message, stored
@@ -178,3 +182,33 @@ def test_a_server_that_refuses_all_after_it_ended_a_connection_has_not_all_of_th
         )
         assert "BAD" in report.failed["INBOX"]
         assert len(report.mailboxes["INBOX"].parked) == 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mbox", "jsonl", "maildir", "sqlite"])
+def test_what_came_before_a_mailbox_failed_is_noted_before_others_are_changed(
+    server: IMAPServer, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that dies then would have it in a file without a note of it, and the next one would append it again."""
+    follow = Copies.follow
+    noted: list[list[int]] = []
+
+    def changed(copies: Copies, place: Place, changes: Iterable[Change]) -> int:
+        count = follow(copies, place, changes)
+        noted.append(in_inbox(tmp_path))
+        return count
+
+    def hears(line: bytes) -> bytes:
+        return cut(line) if b"BODY.PEEK[]" in line and max(UIDSet(line.split(b" ")[3].decode())) > 9 else line
+
+    assert archive.pull(account_at(server.port), store_at(tmp_path, kind)).complete
+    for number in range(20, 28):
+        server.append("INBOX", message(number, 200))
+    with Client(account_at(server.port)) as client:
+        client.select("Other")
+        client.add_flags([1], ["\\Flagged"])
+    monkeypatch.setattr(Copies, "follow", changed)
+    with odd(server, hears=hears) as port:
+        report = archive.pull(account_at(port), store_at(tmp_path, kind), retry=RETRY)
+    assert (list(report.failed), report.mailboxes["Other"].flags) == (["INBOX"], 1)
+    assert noted == [[1, 2, 3, 4, 5, 6, 7, 8, 9]]

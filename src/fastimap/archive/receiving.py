@@ -124,8 +124,14 @@ class Receiver:
                 stack.close()
             expunged = UIDSet()
             again = new & UIDSet(parked)  # last, so that they keep no others away
-            for block in itertools.chain(blocks(new - again, self.options.newest_first), again.chunks(1)):
-                expunged |= self._fetch(job, place, block, items, one)
+            try:
+                for block in itertools.chain(blocks(new - again, self.options.newest_first), again.chunks(1)):
+                    expunged |= self._fetch(job, place, block, items, one)
+            except (
+                FastimapError
+            ):  # what has come is not to become durable with what is changed next, and be noted later
+                self.copies.flush()
+                raise
             if expunged:
                 job.report.excluded[_EXPUNGED] = len(expunged)
                 self.state.unpark(place, [uid for uid in parked if uid in expunged])
