@@ -212,3 +212,30 @@ def test_what_came_before_a_mailbox_failed_is_noted_before_others_are_changed(
         report = archive.pull(account_at(port), store_at(tmp_path, kind), retry=RETRY)
     assert (list(report.failed), report.mailboxes["Other"].flags) == (["INBOX"], 1)
     assert noted == [[1, 2, 3, 4, 5, 6, 7, 8, 9]]
+
+
+@pytest.mark.slow
+def test_one_that_may_be_there_already_keeps_no_others_away(tmp_path: Path) -> None:
+    """It has no Message-ID, and the size of one that is there: its octets are asked for before anything is sent."""
+
+    def without(number: int) -> bytes:
+        return b"Subject: message %d\r\n\r\nof one size\r\n" % number
+
+    def hears(line: bytes) -> bytes:
+        is_bad = not mended and b"BODY.PEEK[]" in line and {4, 5} & set(UIDSet(line.split(b" ")[3].decode()))
+        return cut(line) if is_bad else line
+
+    mended: list[bool] = []
+    with IMAPServer(users={"me": "secret"}) as server, IMAPServer(users={"me": "secret"}) as other:
+        for number in range(1, 9):
+            server.append("INBOX", without(number))
+        other.append("INBOX", without(7))
+        with odd(server, hears=hears) as port:
+            for present in (1, 6):
+                report = archive.migrate(account_at(port), account_at(other.port), state=tmp_path, retry=RETRY)
+                assert (report.failed, report.mailboxes["INBOX"].present) == ({}, present)
+                assert list(report.mailboxes["INBOX"].parked) == [4, 5]
+            assert len(other.messages("INBOX")) == 6
+            mended.append(True)
+            assert archive.migrate(account_at(port), account_at(other.port), state=tmp_path).complete
+        assert sorted(each.octets for each in other.messages("INBOX")) == [without(number) for number in range(1, 9)]

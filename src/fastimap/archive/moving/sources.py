@@ -134,7 +134,7 @@ class Source:
         raise NotImplementedError
 
     def octets(self, uid: int) -> bytes | None:
-        """Return one message; None where it is not there any more."""
+        """Return one message; None where it is not there any more, or can't be had."""
         raise NotImplementedError
 
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
@@ -167,7 +167,7 @@ class ServerSource(Source):
         self._box: Box | None = None
         self._uid_validity = 0
         self._exists = 0
-        self._cuts = 0
+        self._ends: dict[int, str] = {}
         self._refused = 0
 
     def connect(self) -> None:
@@ -219,7 +219,7 @@ class ServerSource(Source):
         self.mod_sequence: int | None = selected.highest_mod_sequence
         self.uid_next: int | None = selected.uid_next
         self._exists = selected.exists
-        self._cuts = 0
+        self._ends = {}
         return selected.uid_validity
 
     def uids(self) -> UIDSet:
@@ -253,7 +253,9 @@ class ServerSource(Source):
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         self._refused = 0
-        yield from self._messages(uids)
+        if ends := uids & UIDSet(self._ends):
+            yield [Taken(uid, None, reason=self._ends[uid]) for uid in ends]
+        yield from self._messages(uids - ends)
 
     def _messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
         got: list[int] = []
@@ -275,10 +277,9 @@ class ServerSource(Source):
                 for each in left.chunks(1):
                     yield from self._messages(each)
                 return
-            if got or self._cuts >= CUTS:
+            if got:
                 raise
-            self._cuts += 1
-            reason = f"the connection ends when it is to come: {exc}"
+            reason = self._ended(uids.first, exc)
         with self._selected() as client:
             left &= client.search(search.uid(left)).uids
         yield [Taken(uid, None, reason=reason) for uid in left]
@@ -296,9 +297,22 @@ class ServerSource(Source):
             if has_uid(row):
                 yield [_taken(row)]
 
+    def _ended(self, uid: int, exc: FastimapError) -> str:
+        """Note that the connection ended when a message was to come; return that. Raises the error where many do."""
+        if len(self._ends) >= CUTS:
+            raise exc
+        self._ends[uid] = f"the connection ends when it is to come: {exc}"
+        return self._ends[uid]
+
     def octets(self, uid: int) -> bytes | None:
-        with self._selected() as client:
-            row = client.fetch_one(uid, "BODY.PEEK[]")
+        if uid in self._ends:
+            return None
+        try:
+            with self._selected() as client:
+                row = client.fetch_one(uid, "BODY.PEEK[]")
+        except (Disconnected, Timeout, ProtocolError) as exc:
+            self._ended(uid, exc)
+            return None
         return None if row is None else row.body
 
     def flags(self, uids: UIDSet, since: int | None) -> Iterator[tuple[int, str]]:
