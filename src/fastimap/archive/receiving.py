@@ -127,10 +127,8 @@ class Receiver:
             try:
                 for block in itertools.chain(blocks(new - again, self.options.newest_first), again.chunks(1)):
                     expunged |= self._fetch(job, place, block, items, one)
-            except (
-                FastimapError
-            ):  # what has come is not to become durable with what is changed next, and be noted later
-                self.copies.flush()
+            except FastimapError:
+                self.copies.flush()  # what has come is not to become durable with the next change, and be noted later
                 raise
             if expunged:
                 job.report.excluded[_EXPUNGED] = len(expunged)
