@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fastimap import Account, archive
+from fastimap.sessions.retry import no_waits
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message
 from tests.archive.test_mailboxes_that_change import home
@@ -148,3 +149,36 @@ def test_what_is_as_it_was_is_not_sent_again_to_a_server_that_changes_sizes(
         assert (report.complete, report.mailboxes["a"].written, report.mailboxes["a"].present) == (True, 1, 3)
         assert report.mailboxes["a"].notes == [MADE_ANEW]
         assert sorted(each.octets for each in server.messages("a")) == sorted([*first, *lost, *new])
+
+
+@pytest.mark.slow
+def test_what_is_in_doubt_stays_so_where_a_mailbox_is_matched_anew(tmp_path: Path) -> None:
+    back: list[bool] = []
+    lost: list[bool] = []
+
+    def of_source(line: bytes) -> bytes:
+        return re.sub(rb"UIDNEXT \d+", b"UIDNEXT 2", line) if back else line
+
+    def of_destination(line: bytes) -> bytes:
+        if lost and b"APPENDUID" in line:
+            lost.pop()
+            raise ConnectionResetError
+        return re.sub(rb"RFC822.SIZE (\d+)", lambda size: b"RFC822.SIZE %d" % (int(size[1]) + 40), line)
+
+    with (
+        no_waits(),
+        IMAPServer(users={"me": "secret"}) as server,
+        IMAPServer(users={"me": "secret"}) as other,
+        odd(server, says=of_source) as source,
+        odd(other, says=of_destination) as destination,
+    ):
+        for number in (1, 2, 3):
+            server.append("INBOX", message(number))
+            lost += [True] * (number == 3)
+            report = archive.migrate(account_at(source), account_at(destination), state=tmp_path)
+        for notes in ([], [MADE_ANEW], [MADE_ANEW]):
+            back += [True] * bool(notes)
+            report = archive.migrate(account_at(source), account_at(destination), state=tmp_path)
+            assert (report.written, report.mailboxes["INBOX"].notes) == (0, notes)
+            assert "perhaps it is there as UID 3" in report.mailboxes["INBOX"].parked[3]
+        assert len(other.messages("INBOX")) == 3

@@ -152,6 +152,12 @@ class Ledger(Transactions):
         # No UIDVALIDITY is negative.
         self.db.execute("UPDATE pair SET source_validity = -id, current = 0 WHERE id = ?", (pair.id,))
 
+    def hand_on(self, former: Pair, pair: Pair) -> None:
+        """Have what is in doubt, or could not be sent, of a pair that was set aside with the one in its place."""
+        self.begin()
+        for table in ("intent", "parked"):
+            self.db.execute(f"UPDATE {table} SET pair = ? WHERE pair = ?", (pair.id, former.id))
+
     def last(self, pair: Pair) -> tuple[int, int]:
         """Return the highest UID that is known at the source, and the highest at the destination; 0: none."""
         query = "SELECT coalesce(max(uid), 0), coalesce(max(there), 0) FROM message WHERE pair = ?"

@@ -303,6 +303,7 @@ class Run:
 
     def _keep(self, source: Source, job: Job, former: Pair) -> None:
         """Keep what is known of messages that are what they were; a server may have changed their size."""
+        self.ledger.hand_on(former, job.known)
         for block in (self.ledger.uids(former) & job.uids).chunks(_BLOCK):
             rows = [row for row in self.ledger.some(former, block) if row[1] is not None]
             both = self._alike(source, {uid: there for uid, there, _ in rows if there is not None})
