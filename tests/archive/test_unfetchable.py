@@ -15,6 +15,7 @@ from fastimap.archive.copies import Copies
 from fastimap.archive.state import Place
 from fastimap.archive.stores import store_at
 from fastimap.model.sequence_set import UIDSet
+from fastimap.sessions.retry import no_waits
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import message, stored
 from tests.support.odd import odd
@@ -239,3 +240,57 @@ def test_one_that_may_be_there_already_keeps_no_others_away(tmp_path: Path) -> N
             mended.append(True)
             assert archive.migrate(account_at(port), account_at(other.port), state=tmp_path).complete
         assert sorted(each.octets for each in other.messages("INBOX")) == [without(number) for number in range(1, 9)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", [cut, refuse])
+def test_one_of_which_nothing_can_be_had_keeps_no_others_away(
+    server: IMAPServer, tmp_path: Path, act: Callable[[bytes], bytes]
+) -> None:
+    """Not even its size, which is asked for where the destination has mail of its own."""
+    mended: list[bool] = []
+
+    def hears(line: bytes) -> bytes:
+        is_bad = not mended and (b"RFC822.SIZE" in line or b"BODY.PEEK[]" in line)
+        return act(line) if is_bad and BAD in UIDSet(line.split(b" ")[3].decode()) else line
+
+    with IMAPServer(users={"me": "secret"}) as other, odd(server, hears=hears) as port:
+        other.append("INBOX", message(99))
+        for _ in range(2):
+            report = archive.migrate(account_at(port), account_at(other.port), state=tmp_path, retry=RETRY)
+            assert report.failed == {}
+            assert list(report.mailboxes["INBOX"].parked) == [BAD]
+            assert len(other.messages("INBOX")) == 8
+        mended.append(True)
+        assert archive.migrate(account_at(port), account_at(other.port), state=tmp_path).complete
+        assert len(other.messages("INBOX")) == 9
+
+
+@pytest.mark.slow
+def test_one_that_is_in_doubt_stays_so_where_it_can_not_be_had(server: IMAPServer, tmp_path: Path) -> None:
+    """Its answer was lost, and the destination changed it."""
+    bad: list[bool] = []
+    lost = [True]
+
+    def hears(line: bytes) -> bytes:
+        is_bad = bad and (b"RFC822.SIZE" in line or b"BODY.PEEK[]" in line)
+        return cut(line) if is_bad and BAD in UIDSet(line.split(b" ")[3].decode()) else line
+
+    def says(line: bytes) -> bytes:
+        if lost and b"[APPENDUID 1 %d]" % BAD in line:
+            lost.pop()
+            raise ConnectionResetError
+        return re.sub(rb"RFC822.SIZE (\d+)", lambda size: b"RFC822.SIZE %d" % (int(size[1]) + 40), line)
+
+    with (
+        no_waits(),
+        IMAPServer(users={"me": "secret"}) as other,
+        odd(server, hears=hears) as source,
+        odd(other, says=says) as destination,
+    ):
+        for is_bad in (False, True, False):
+            bad[:] = [True] * is_bad
+            report = archive.migrate(account_at(source), account_at(destination), state=tmp_path, retry=RETRY)
+            assert (report.failed, lost) == ({}, [])
+            assert "perhaps it is there as UID 4" in report.mailboxes["INBOX"].parked[BAD]
+            assert len(other.messages("INBOX")) == 8

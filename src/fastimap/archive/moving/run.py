@@ -370,7 +370,9 @@ class Run:
                     self.watch.sleep(APART)
                 continue
             if there is not None:
-                like = {uid: others[uid] for uid in left if uid in others}
+                # What can't be had now is known by what was noted of it, too.
+                sent = {uid: About(uid, intents[uid].size, intents[uid].message_id) for uid in left}
+                like = {uid: others.get(uid, about) for uid, about in sent.items()}
                 doubtful = self.sender.doubtful(job, like, there, intents)
                 done |= doubtful
         if not self.options.dry_run:

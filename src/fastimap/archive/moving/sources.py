@@ -44,6 +44,8 @@ __all__ = [
 
 _TOGETHER = 200
 _OCTETS = 1024 * 1024
+_PARTS = 10
+"""In so many parts messages are asked for, at one of which the connection ended."""
 
 
 @dataclass(slots=True)
@@ -128,6 +130,7 @@ class Source:
         raise NotImplementedError
 
     def about(self, uids: UIDSet) -> Iterator[About]:
+        """Yield what there is to know of messages; not of those that can't be had."""
         raise NotImplementedError
 
     def messages(self, uids: UIDSet) -> Generator[list[Taken], None, None]:
@@ -168,6 +171,8 @@ class ServerSource(Source):
         self._uid_validity = 0
         self._exists = 0
         self._ends: dict[int, str] = {}
+        """Messages of the present mailbox that can't be had, and why."""
+        self._cuts = 0
         self._refused = 0
 
     def connect(self) -> None:
@@ -220,6 +225,7 @@ class ServerSource(Source):
         self.uid_next: int | None = selected.uid_next
         self._exists = selected.exists
         self._ends = {}
+        self._cuts = 0
         return selected.uid_validity
 
     def uids(self) -> UIDSet:
@@ -244,8 +250,30 @@ class ServerSource(Source):
         return uids
 
     def about(self, uids: UIDSet) -> Iterator[About]:
-        if not uids:
+        left = uids - UIDSet(self._ends)
+        if not left:
             return
+        got: list[int] = []
+        try:
+            for about in self._about(left):
+                got.append(about.uid)
+                yield about
+            return
+        except CommandError as exc:
+            left -= UIDSet(got)
+            if throttles(exc) or len(left) > HOPELESS:
+                raise  # not these messages, but the server
+            self._ends |= dict.fromkeys(left, str(exc))
+            return
+        except (Disconnected, Timeout, ProtocolError) as exc:
+            if len(left) == 1:
+                self._ended(left.first, exc)
+                return
+            left -= UIDSet(got)
+        for each in left.chunks(-(-len(left) // _PARTS)):
+            yield from self.about(each)
+
+    def _about(self, uids: UIDSet) -> Iterator[About]:
         with self._selected() as client:
             for row in client.fetch_iter(uids, "FLAGS", "INTERNALDATE", "RFC822.SIZE", ID):
                 if has_uid(row) and row.size is not None:
@@ -299,7 +327,8 @@ class ServerSource(Source):
 
     def _ended(self, uid: int, exc: FastimapError) -> str:
         """Note that the connection ended when a message was to come; return that. Raises the error where many do."""
-        if len(self._ends) >= CUTS:
+        self._cuts += 1
+        if self._cuts > CUTS:
             raise exc
         self._ends[uid] = f"the connection ends when it is to come: {exc}"
         return self._ends[uid]
