@@ -47,6 +47,8 @@ def test_mail_that_is_sent_on(mail: Mail, other: Mail, tmp_path: Path, options: 
         assert pushed.complete
         assert migrated.complete
         assert (pushed.written, migrated.written) == (0 if again else sum(there.values()),) * 2
+        left_out = {name.upper(): "exclude" for name in options.get("exclude", ())}
+        assert (pushed.excluded, migrated.excluded) == (left_out, left_out)
     assert counts(other) == there
     archive.pull(to, tmp_path / "copy")
     assert archive.verify(tmp_path / "copy", to).checked == sum(there.values())

@@ -397,7 +397,7 @@ class _Pull:
                 self.candidates.add(gone.place, state.some(gone.place, gone.uids))
 
     def _leave_damaged(self) -> None:
-        """Leave mailboxes as they are of which not all can be read: nobody knows what of them is gone."""
+        """Leave mailboxes as they are of which not all can be read: what of them is gone can't be told."""
         for gone in [*self.gone.values()]:
             try:
                 self.store.check_whole(gone.place)

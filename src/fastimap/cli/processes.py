@@ -43,7 +43,7 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)  # nobody waits for it, and nobody gives it more to do; what it has done stays done
+        os._exit(1)  # there is nothing more to do for it; what it has done stays done
 
 
 def without_complaints() -> None:

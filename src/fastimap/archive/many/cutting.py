@@ -33,7 +33,7 @@ def cut(task: Task, size: int) -> list[Task]:
     with Client(task.account) as client:
         infos = client.list_mailboxes()
         if known.keys() - {info.name for info in infos if info.is_selectable}:
-            return []  # under which name it is there by now, only who has all mailboxes can tell
+            return []  # it may have another name by now: to find that takes all mailboxes
         wanted = chosen(client, infos, Options(store=task.store, **given), missing)
         with client.pipeline() as pipeline:
             asked = [(info, pipeline.mailbox_status(info, "UIDNEXT")) for info in wanted]

@@ -106,7 +106,6 @@ class Run:
             if name == "APPENDLIMIT" and value.isdigit():
                 self.sender.limit = int(value)
         chosen = self._chosen(boxes)
-        self.report.excluded |= {box.name: "exclude" for box in boxes if box not in chosen}
         jobs = []
         taken: dict[str, str] = {}
         for box in sorted(chosen, key=lambda box: (box.name != "INBOX", box.name)):
@@ -138,8 +137,9 @@ class Run:
         for name in options.mailboxes or ():
             if not any(named(box, [name]) for box in boxes):
                 self.report.mailboxes[name] = MailboxReport(name, error="there is no such mailbox")
-        chosen = boxes if options.mailboxes is None else [box for box in boxes if named(box, options.mailboxes)]
-        return [box for box in chosen if not named(box, options.exclude)]
+        wanted = boxes if options.mailboxes is None else [box for box in boxes if named(box, options.mailboxes)]
+        self.report.excluded |= {box.name: "exclude" for box in wanted if named(box, options.exclude)}
+        return [box for box in wanted if not named(box, options.exclude)]
 
     def _name(self, box: Box, source: Shape, destination: Shape, uses: dict[str, MailboxInfo]) -> str:
         if box.name in self.options.renamed:

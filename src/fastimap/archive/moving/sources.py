@@ -45,7 +45,7 @@ __all__ = [
 _TOGETHER = 200
 _OCTETS = 1024 * 1024
 _PARTS = 10
-"""In so many parts messages are asked for, at one of which the connection ended."""
+"""After the connection ended, messages are asked for in so many parts."""
 
 
 @dataclass(slots=True)

@@ -218,7 +218,7 @@ class Store:
         return ()
 
     def check_whole(self, place: Place) -> None:
-        """Raise FastimapError where a part of a mailbox is missing: nobody knows what is new then, and what is gone."""
+        """Raise FastimapError where a part of a mailbox is missing: what is new and what is gone can't be told then."""
         if found := [what for _, what in self.damage(place)]:
             raise FastimapError(
                 f"not all of it can be read, so nothing is done: {'; '.join(found)}. Put that back; if it is lost, "

@@ -66,7 +66,7 @@ class _Shard:
     new: list[Part]
     """Files that are written, and in no manifest yet."""
     lost: list[tuple[Part, str]] = field(default_factory=list)
-    """Files of the manifest that can't be read, and why: so nobody knows what all is in the shard."""
+    """Files of the manifest that can't be read, and why: what is in the shard can't be told."""
     given_up: bool = False
     """Whether the next manifest is to be without those."""
 
