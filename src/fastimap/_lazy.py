@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib import import_module
 
 __all__ = ["lazy"]
 
@@ -21,6 +20,8 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
         module = import_module(home, package)
         value = attributes[name] = module if home == f".{name}" else getattr(module, name)
         return value

@@ -43,6 +43,17 @@ def test_the_help_of_a_command_imports_no_other() -> None:
     assert ended.stdout == "False\n"
 
 
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["--unknown"], []])
+def test_what_is_about_no_command_imports_none(arguments: list[str]) -> None:
+    program = (
+        "import contextlib, sys; from fastimap import cli\n"
+        f"with contextlib.suppress(SystemExit): cli.main({arguments!r})\n"
+        "print(*(name for name in cli.COMMANDS if f'fastimap.cli.{name}' in sys.modules), 'and no more')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] == "and no more"
+
+
 def test_what_a_pull_does_not_need_is_not_imported() -> None:
     """A run with nothing new is the start of Python, and these are a sixth of it."""
     program = "import sys, fastimap.cli.pull, fastimap.archive._pull; print(*sys.modules)"

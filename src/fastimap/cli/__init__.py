@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
@@ -83,13 +83,17 @@ def _have_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the arguments."""
+def parser(filled: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentParser:
+    """Return the parser of the arguments. Only the commands in `filled` are imported, and know arguments."""
     whole = _Parser(prog="fastimap", description="A fast IMAP client for Python.", allow_abbrev=False)
     whole.add_argument("--version", action="version", version=f"fastimap {__version__}")
     commands = whole.add_subparsers(required=True, metavar="command", dest="command")
     for name, text in COMMANDS.items():
-        _fill(name, functools.partial(commands.add_parser, name, help=text))
+        make = functools.partial(commands.add_parser, name, help=text)
+        if name in filled:
+            _fill(name, make)
+        else:
+            make()
     return whole
 
 
@@ -113,7 +117,7 @@ def _read(given: list[str]) -> argparse.Namespace:
     """Return what the arguments say; after a command, options may stand before, between and after the others."""
     if given and given[0] in COMMANDS:
         return command_parser(given[0]).parse_intermixed_args(given[1:])
-    return parser().parse_args(given)
+    return parser([name for name in given if name in COMMANDS]).parse_args(given)
 
 
 def main(arguments: list[str] | None = None) -> int:
