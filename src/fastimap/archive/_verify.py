@@ -29,6 +29,7 @@ from .report import Report
 from .state import Entry, Place, State
 from .stores import store_at
 from .stores.base import Store
+from .watching import Stop
 
 __all__ = ["Difference", "Verification", "verify"]
 
@@ -153,15 +154,11 @@ def verify(
                 run.offline(run.chosen(None, places, options))
             else:
                 run.online(account, retry or Retry(), _of(whose, places), options)
-        except _Stopped:
-            run.result.stopped = "asked to stop"
+        except Stop as stop:
+            run.result.stopped = str(stop)
         for found in run.bad.values():  # of mailboxes that were not compared
             run.result.differences += found
     return run.result
-
-
-class _Stopped(Exception):
-    """Somebody asked to stop."""
 
 
 def _of(whose: str | None, places: list[Place]) -> list[Place]:
@@ -190,9 +187,9 @@ class _Verify:
     """Mailboxes that do without a part by now."""
 
     def check(self) -> None:
-        """Raise _Stopped if somebody asked to stop."""
+        """Raise Stop if somebody asked to stop."""
         if self.stopping is not None and self.stopping():
-            raise _Stopped
+            raise Stop("asked to stop")
 
     def online(self, account: Account, retry: Retry, places: list[Place], options: Options) -> None:
         """Check digests, and compare with the account."""
@@ -412,7 +409,7 @@ class _Verify:
                 anew.add(message.uid)
                 if copies.due(time.monotonic()):
                     copies.flush()
-        except (FastimapError, _Stopped):  # what has come is kept
+        except (FastimapError, Stop):  # what has come is kept
             self._keep(copies, place, dirty=was_dirty)
             raise
         self._keep(copies, place, dirty=was_dirty)
