@@ -6,6 +6,7 @@ import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import NamedTuple
 
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS
@@ -36,6 +37,13 @@ _BLOCK = 5000
 _GONE = "gone meanwhile"
 _NEWEST = 10
 _ANOTHER = "its UIDs mean other messages than before, as after a backup: it was matched anew"
+
+
+class _Alike(NamedTuple):
+    """In what a message of the source is like the one at the destination."""
+
+    message_id: bool
+    date: bool
 
 
 class Run:
@@ -299,7 +307,7 @@ class Run:
         if not both:
             return False
         # A server may change the Message-ID of what it is sent, and then it is the same message all the same.
-        return any(both[uid] == (False, False) for uid in (max(both), max(both, key=at.__getitem__)))
+        return any(not any(both[uid]) for uid in (max(both), max(both, key=at.__getitem__)))
 
     def _keep(self, source: Source, job: Job, former: Pair) -> None:
         """Keep what is known of messages that are what they were; a server may have changed their size."""
@@ -307,10 +315,10 @@ class Run:
         for block in (self.ledger.uids(former) & job.uids).chunks(_BLOCK):
             rows = [row for row in self.ledger.some(former, block) if row[1] is not None]
             both = self._alike(source, {uid: there for uid, there, _ in rows if there is not None})
-            self.ledger.insert(job.known, [row for row in rows if both.get(row[0]) == (True, True)])
+            self.ledger.insert(job.known, [row for row in rows if row[0] in both and all(both[row[0]])])
 
-    def _alike(self, source: Source, at: Mapping[int, int]) -> dict[int, tuple[bool, bool]]:
-        """Return of messages, by their UIDs, whether they have one Message-ID and one date at both sides.
+    def _alike(self, source: Source, at: Mapping[int, int]) -> dict[int, _Alike]:
+        """Return of messages, by their UIDs, in what they are alike at both sides.
 
         :param at: where they should be at the destination. Those that have a Message-ID at each side are compared.
         """
@@ -323,7 +331,7 @@ class Run:
             there = None if row is None else message_id(row.headers)
             if row is not None and about.message_id and there:
                 dated = about.date is not None and about.date == row.internal_date
-                found[about.uid] = (about.message_id == there, dated)
+                found[about.uid] = _Alike(about.message_id == there, dated)
         return found
 
     def _match(self, source: Source, job: Job, todo: UIDSet, uids: UIDSet) -> UIDSet:
