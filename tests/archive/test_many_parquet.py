@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from fastimap import Client, UIDSet, archive
 from fastimap.archive import pull_many
 from tests.archive.crowd import Crowd, crowded
+from tests.support.odd import odd
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra parquet can't be installed on this Python")
 
@@ -75,6 +77,29 @@ def test_a_large_mailbox_is_cut(crowd: Crowd, tmp_path: Path, executor: Executor
     assert archive.pull(crowd.account("u0"), store).written == 1
     assert [report.added for report in pull_many(crowd.accounts(), store, executor=executor)] == [0, 0]
     assert rows(store) == crowd.sent
+
+
+@pytest.mark.parametrize("lists", [b" 1", None])
+def test_a_search_that_leaves_messages_out_when_a_mailbox_is_cut(
+    crowd: Crowd, tmp_path: Path, lists: bytes | None
+) -> None:
+    """EXISTS says that there are more; the parts, which ask anew, have them wherever they are."""
+    logins: list[bytes] = []
+
+    def hears(line: bytes) -> bytes:
+        logins.extend([line] * (b" AUTHENTICATE " in line))
+        return line
+
+    def says(line: bytes) -> bytes:
+        if len(logins) > 1 or not line.startswith((b"* SEARCH", b"* ESEARCH")):
+            return line
+        return b"" if lists is None else re.sub(rb"(SEARCH|ALL) \d.*\r", rb"\1" + lists + b"\r", line)
+
+    store = archive.Parquet(tmp_path / "mail", body=True)
+    with odd(crowd.server, hears=hears, says=says) as port:
+        (report,) = pull_many([crowd.account("u0").__replace__(port=port)], store, uids_per_task=10)
+    assert (report.complete, report.added) == (True, 18)
+    assert rows(store)["u0"] == crowd.sent["u0"]
 
 
 def test_names_of_mailboxes_and_of_accounts(crowd: Crowd, tmp_path: Path) -> None:

@@ -182,3 +182,27 @@ def test_what_is_in_doubt_stays_so_where_a_mailbox_is_matched_anew(tmp_path: Pat
             assert (report.written, report.mailboxes["INBOX"].notes) == (0, notes)
             assert "perhaps it is there as UID 3" in report.mailboxes["INBOX"].parked[3]
         assert len(other.messages("INBOX")) == 3
+
+
+@pytest.mark.parametrize("lists", [b" 1", b" 1 2", None])
+def test_a_destination_that_does_not_list_all_gets_nothing_twice(tmp_path: Path, lists: bytes | None) -> None:
+    """EXISTS says that it has more than its search lists: what is to be sent may be among these."""
+
+    def says(line: bytes) -> bytes:
+        if not line.startswith((b"* SEARCH", b"* ESEARCH")):
+            return line
+        return b"" if lists is None else re.sub(rb"(SEARCH|ALL) \d.*\r", rb"\1" + lists + b"\r", line)
+
+    with (
+        IMAPServer(users={"me": "secret"}) as server,
+        IMAPServer(users={"me": "secret"}) as other,
+        odd(other, says=says) as destination,
+    ):
+        for number in (1, 2, 3):
+            server.append("INBOX", message(number))
+            other.append("INBOX", message(number))
+        report = archive.migrate(account_at(server.port), account_at(destination), state=tmp_path)
+        assert (report.complete, len(other.messages("INBOX"))) == (False, 3)
+        assert "the destination says that there are 3 messages, and lists" in report.failed["INBOX"]
+        report = archive.migrate(account_at(server.port), account_at(other.port), state=tmp_path)
+        assert (report.complete, report.written, len(other.messages("INBOX"))) == (True, 0, 3)

@@ -20,7 +20,17 @@ from .messages import date_of, extra_now, flags_of, has_condstore, items_about
 from .options import Options
 from .state import Mark, Place, State
 
-__all__ = ["Change", "Comparison", "compare", "expunged_of", "flag_changes", "listed", "newest", "unchanged"]
+__all__ = [
+    "Change",
+    "Comparison",
+    "all_listed",
+    "compare",
+    "expunged_of",
+    "flag_changes",
+    "listed",
+    "newest",
+    "unchanged",
+]
 
 _FEW = 20_000
 """Messages that may have come since the last run for QRESYNC to list them: it does so in one answer."""
@@ -113,7 +123,7 @@ def compare(
             return quick
     selected = client.select(name, read_only=True, condstore=has_condstore(client))
     odd = place is not None and place.uid_validity == selected.uid_validity and _is_odd(place, selected)
-    there, exists = _listed(client, selected.exists)
+    there, exists = all_listed(client, selected.exists)
     unlisted = exists - len(there)
     if options.store.uids is not None:
         there &= options.store.uids
@@ -231,7 +241,7 @@ def listed(client: Client, exists: int | None) -> UIDSet:
 
     Raises FastimapError where it lists others.
     """
-    uids, exists = _listed(client, exists)
+    uids, exists = all_listed(client, exists)
     if len(uids) != exists:
         raise FastimapError(f"the server says that there are {exists} messages, and lists {len(uids)}")
     return uids
@@ -242,11 +252,11 @@ def expunged_of(client: Client, uids: UIDSet) -> UIDSet:
 
     None where the server lists fewer messages than it says that there are: what it leaves out may be one of these.
     """
-    there, exists = _listed(client, client.session.exists)
+    there, exists = all_listed(client, client.session.exists)
     return uids - there if len(there) == exists else UIDSet()
 
 
-def _listed(client: Client, exists: int | None) -> tuple[UIDSet, int]:
+def all_listed(client: Client, exists: int | None) -> tuple[UIDSet, int]:
     """Return the UIDs that the server lists, and how many messages it says that there are."""
     uids = UIDSet()
     for _ in range(_TRIES):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ... import search
 from ...clients.blocking import Client
 from ...errors import CommandError
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
 from ..choosing import chosen
+from ..compare import all_listed
 from ..options import Options
 from ..report import Report
 from .tasks import Task
@@ -72,7 +72,10 @@ def _ranges(
         return []
     client.select(info, read_only=True)
     numbers = {(low - 1) // size for low, _ in known or ()}
-    for low, high in client.search(search.all_).uids.ranges:
+    there, exists = all_listed(client, client.session.exists)
+    if len(there) < exists:  # those that it leaves out may be anywhere
+        there |= UIDSet(range(1, uid_next))
+    for low, high in there.ranges:
         numbers.update(range((low - 1) // size, (high - 1) // size + 1))
     return [(number * size + 1, (number + 1) * size) for number in sorted(numbers)]
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from ...clients.blocking import Client
 from ...commands.select import SelectedMailbox
-from ...errors import UIDValidityChanged
+from ...errors import FastimapError, UIDValidityChanged
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
 from ...wire import encode
+from ..compare import all_listed
 from ..report import MailboxReport
 from .ledger import Pair
 from .sources import Box
@@ -46,14 +47,18 @@ class Job:
         return self.pair
 
     def uids_there(self, client: Client) -> UIDSet:
-        """Return the UIDs that the destination's mailbox has now."""
+        """Return the UIDs that the destination's mailbox has now. Raises FastimapError where it lists too few."""
         if client.session.mailbox == self.name:
             client.noop()
         else:
             client.select(self.name)
         if client.session.uid_validity != self.known.uid_validity:
             raise UIDValidityChanged(self.name, self.known.uid_validity, client.session.uid_validity)
-        return client.search().uids if client.session.exists else UIDSet()
+        before = client.session.exists or 0
+        there, exists = all_listed(client, before)
+        if len(there) < min(before, exists):  # more may have come meanwhile, by another connection
+            raise FastimapError(f"the destination says that there are {exists} messages, and lists {len(there)}")
+        return there
 
     def allowed(self, flags: Iterable[str], *, keywords: bool = True) -> list[str]:
         """Return the flags that the destination's mailbox keeps."""
