@@ -143,6 +143,18 @@ def test_other_stores(crowd: Crowd, tmp_path: Path) -> None:
     assert len([*(tmp_path / "eml" / "u0").rglob("*.eml")]) == 10
 
 
+@pytest.mark.parametrize("below", ["", "x"])
+def test_two_ways_to_one_store(crowd: Crowd, tmp_path: Path, below: str) -> None:
+    ways = {name: tmp_path / name / below for name in ("here", "link", "other")}
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to("here")
+    account = crowd.account("u0")
+    with pytest.raises(ValueError, match=f"here and link would have one store, {ways['link']}"):
+        pull_many({"here": account, "link": account}, lambda name: Maildir(ways[name]))
+    reports = pull_many({"link": account, "other": account}, lambda name: Maildir(ways[name]))
+    assert all(report.complete for report in reports)
+
+
 def test_what_makes_no_sense_is_said_at_once(crowd: Crowd, tmp_path: Path) -> None:
     accounts = crowd.accounts()
     many: Any = pull_many

@@ -163,7 +163,7 @@ GOOD = URL + 'password_file = "/p"\n'
         (GOOD + "[accounts.a.pull]\nspeed = 1\n", ["x"], "accounts.a.pull: 'speed' is not known"),
         (GOOD + '[accounts.a.pull]\nstore = 5\n', [], "accounts.a.pull: store: 5 is not a text"),
         (GOOD + '[accounts.a.pull]\nstore = "x"\n' + GOOD.replace("accounts.a", "accounts.b")
-         + '[accounts.b.pull]\nstore = "x"\n', [], "have one store"),
+         + '[accounts.b.pull]\nstore = "x/../x/"\n', [], "a and b would have one store"),
     ],
 )  # fmt: skip
 @pytest.mark.slow

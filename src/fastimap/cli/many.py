@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..archive.errors import WorkersLost
+from ..archive.many.accounts import check_apart
 from ..archive.many.pulling import pull_tasks
 from ..archive.many.report import AccountReport
 from ..archive.many.tasks import UIDS_PER_TASK, Task, task_of
@@ -74,11 +75,7 @@ def _tasks(options: argparse.Namespace, readers: Mapping[str, Callable[[Any], An
     if not known:
         raise UsageError(f"{path} has no account: [accounts.NAME] begins one")
     tasks = [_task(name, table, options, readers) for name, table in known.items()]
-    taken: dict[str, str] = {}
-    for task in tasks:
-        other = taken.setdefault(task.store.where, task.name)
-        if other != task.name and not task.store.shared:
-            raise UsageError(f"accounts.{other} and accounts.{task.name} have one store, {task.store.where}")
+    check_apart({task.name: task.store for task in tasks})
     return tasks
 
 

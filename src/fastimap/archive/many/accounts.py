@@ -14,7 +14,7 @@ from ..names import path_key
 from ..stores import store_at
 from ..stores.base import Store
 
-__all__ = ["GivenAccounts", "GivenStore", "named", "sendable", "stores"]
+__all__ = ["GivenAccounts", "GivenStore", "check_apart", "named", "sendable", "stores"]
 
 GivenAccounts: TypeAlias = Mapping[str, Account | str] | Iterable[Account | str]
 GivenStore: TypeAlias = Store | str | os.PathLike[str] | Callable[[str], Store]
@@ -59,17 +59,31 @@ def stores(names: Iterable[str], store: GivenStore) -> dict[str, Store]:
     if isinstance(store, Store) and not store.shared and store.exists():
         raise ValueError(f"{store.where} is the store of one account; many have theirs below a directory of their own")
     made: dict[str, Store] = {}
-    taken: dict[Any, str] = {}
     for name in names:
         its = store.of_account(name) if isinstance(store, Store) else store(name)
         if not isinstance(its, Store):
             raise TypeError(f"the function for stores returned {type(its).__name__}, and no store")
-        key = path_key([its.where, name if its.shared else ""])
-        if key in taken:
-            raise ValueError(f"{taken[key]} and {name} would have one store, {its.where}")
-        taken[key] = name
         made[name] = its
+    check_apart(made)
     return made
+
+
+def check_apart(made: Mapping[str, Store]) -> None:
+    """Raise ValueError where two accounts would have one store, however that is spelled."""
+    taken: dict[Any, str] = {}
+    for name, its in made.items():
+        other = taken.setdefault((_place(its.where), path_key([name]) if its.shared else ""), name)
+        if other != name:
+            raise ValueError(f"{other} and {name} would have one store, {its.where}")
+
+
+def _place(where: str) -> object:
+    """Return what all spellings of a path have in common: what is there, or else what it would be."""
+    try:
+        there = os.stat(where)
+    except OSError:
+        return path_key([os.path.realpath(where)])
+    return there.st_dev, there.st_ino
 
 
 def sendable(name: str, account: Account, store: Store) -> None:
