@@ -14,6 +14,7 @@ import pytest
 
 from fastimap import Account, archive, cli
 from fastimap.archive.stores import store_at
+from fastimap.errors import AuthenticationFailed
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message, stored
 from tests.support.odd import Change, odd
@@ -201,6 +202,21 @@ def test_what_the_program_says_of_it(
     said = capsys.readouterr()
     assert said.err == "stopped: asked to stop; run it again\n"
     assert "all is well" not in said.out
+
+
+def test_nothing_is_well_of_a_store_whose_first_login_was_refused(
+    through: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AuthenticationFailed):
+        archive.pull(through().__replace__(password="wrong"), tmp_path)
+    for account in (None, through()):
+        with pytest.raises(ValueError, match="nothing was ever pulled into the store"):
+            archive.verify(tmp_path, account)
+    assert cli.main(["verify", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "fastimap verify: nothing was ever pulled into the store\n")
+    archive.pull(through(), tmp_path)
+    assert archive.verify(tmp_path).good
 
 
 def test_what_rules_leave_out_is_not_pulled_by_a_repair(mail: Mail, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def verify(
 
     Messages that the account has no more are checked against their digests alone. Flags are those that were pulled:
     what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, and ValueError where the
-    store has nothing of the account.
+    store has nothing of the account, or nothing at all.
     """
     if isinstance(account, str):
         account = Account.from_url(account)
@@ -148,12 +148,12 @@ def verify(
     whose = None if account is None else name or account_name(account)
     with opened(made, whose, wait=wait, reads=not repair) as state:
         run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
-        places = state.places(former=True)
+        places = _of(whose, state.places(former=True))
         try:
             if account is None:
                 run.offline(run.chosen(None, places, options))
             else:
-                run.online(account, retry or Retry(), _of(whose, places), options)
+                run.online(account, retry or Retry(), places, options)
         except Stop as stop:
             run.result.stopped = str(stop)
         for found in run.bad.values():  # of mailboxes that were not compared
@@ -162,12 +162,14 @@ def verify(
 
 
 def _of(whose: str | None, places: list[Place]) -> list[Place]:
-    """Return the mailboxes of an account. Raises ValueError where there are none."""
-    found = [place for place in places if place.account == whose]
+    """Return the mailboxes of an account, or of all. Raises ValueError where there are none."""
+    if not places:
+        raise ValueError("nothing was ever pulled into the store")
+    found = [place for place in places if whose in (None, place.account)]
     if not found:
         others = sorted({place.account for place in places})
-        there = f"; it has mail of {', '.join(others)} (name= says what an account is called in it)" if others else ""
-        raise ValueError(f"the store has nothing of {whose}{there}")
+        there = f"it has mail of {', '.join(others)} (name= says what an account is called in it)"
+        raise ValueError(f"the store has nothing of {whose}; {there}")
     return found
 
 
