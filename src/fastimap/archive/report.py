@@ -125,7 +125,10 @@ class Report(Record):
 
     @property
     def complete(self) -> bool:
-        """Whether every message that the server has is in the store, or was left out by a rule that was given."""
+        """Whether every message that the server has is in the store, or was left out by a rule that was given.
+
+        Never of a dry run: `dry_run` is the reason, and nothing else has to be wrong.
+        """
         return (
             self.stopped is None
             and self.held_back is None
