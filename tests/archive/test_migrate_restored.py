@@ -206,3 +206,23 @@ def test_a_destination_that_does_not_list_all_gets_nothing_twice(tmp_path: Path,
         assert "the destination says that there are 3 messages, and lists" in report.failed["INBOX"]
         report = archive.migrate(account_at(server.port), account_at(other.port), state=tmp_path)
         assert (report.complete, report.written, len(other.messages("INBOX"))) == (True, 0, 3)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_source_that_lists_nothing_any_more(tmp_path: Path, dry_run: bool) -> None:
+    """It is not complete, as for a pull."""
+    hidden: list[bool] = []
+
+    def says(line: bytes) -> bytes:
+        return b"" if hidden and line.startswith(b"* LIST ") else line
+
+    with (
+        IMAPServer(users={"me": "secret"}) as server,
+        IMAPServer(users={"me": "secret"}) as other,
+        odd(server, says=says) as source,
+    ):
+        server.append("INBOX", message(1))
+        assert archive.migrate(account_at(source), account_at(other.port), state=tmp_path).complete
+        hidden.append(True)
+        with pytest.raises(archive.StoreError, match="the source lists no mailbox at all, and had 1: nothing was done"):
+            archive.migrate(account_at(source), account_at(other.port), state=tmp_path, dry_run=dry_run)

@@ -17,7 +17,7 @@ from ...sessions.alike import ID, digest, message_id
 from ...sessions.retry import Attempts
 from ...settings import Account
 from ..compare import newest
-from ..errors import ArchiveError
+from ..errors import ArchiveError, StoreError
 from ..messages import LEFT_OUT
 from ..options import most_deleted
 from ..report import MailboxReport, Report
@@ -102,6 +102,9 @@ class Run:
     def _plan(self, source: Source) -> list[Job]:
         client = self.client
         boxes = source.boxes()
+        before = self.ledger.mailboxes(source.name, self.name)
+        if before and not boxes:
+            raise StoreError(f"the source lists no mailbox at all, and had {len(before)}: nothing was done")
         shape, _ = shape_of(client)
         infos = {info.name: info for info in client.list_mailboxes()}
         uses: dict[str, MailboxInfo] = {}
@@ -127,7 +130,7 @@ class Run:
             found = infos.get(name)
             jobs.append(Job(box, name, found if found is not None and found.is_selectable else None, report))
         here = self.seen = {box.name for box in boxes}
-        for former, name in sorted(self.ledger.mailboxes(source.name, self.name).items()):
+        for former, name in sorted(before.items()):
             if former in here:
                 continue
             if name in infos:
