@@ -84,7 +84,6 @@ class Mail:
 
 def instead_of_compare(patched: pytest.MonkeyPatch, other: Callable[..., Any]) -> None:
     """Have a pull compare mailboxes by another function."""
-    patched.setattr("fastimap.archive._pull.compare", other)
     patched.setattr("fastimap.archive.receiving.compare", other)
 
 

@@ -20,7 +20,7 @@ from ..settings import Account
 from .batches import chunks
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import Scope, chosen
-from .compare import compare, unchanged
+from .compare import unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
@@ -428,9 +428,9 @@ class _Pull:
                 self.gone[place.id] = Gone(place, state.uids(place), "new UIDVALIDITY", job)
             elif self.lost is None:  # else `_attempt` says that it was not looked at
                 with self._attempting(job), self.line.lent() as client:
-                    job.comparison = compare(client, job.info, place, state, self.options, job.status)
-                    if job.comparison.gone:
-                        self.gone[place.id] = Gone(place, job.comparison.gone, "expunged", job)
+                    found = self.receiver.compare(client, job)
+                    if found.gone:
+                        self.gone[place.id] = Gone(place, found.gone, "expunged", job)
 
     def _keep(self, place: Place, entries: list[Entry], jobs: list[Job]) -> None:
         """Note what a run that did not end has written and the server has no more, as a message that is gone."""

@@ -97,7 +97,7 @@ class Receiver:
         """Bring a mailbox up to date, and check the sum; of a dry run, count what would be done."""
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(self.line.lent())
-            place, found = self._compare(client, job)
+            place, found = self._begin(client, job)
             if self.options.dry_run:
                 self._match_dry(client, job, found)
                 return
@@ -141,12 +141,16 @@ class Receiver:
 
     # What is new, and what of that the store has.
 
-    def _compare(self, client: Client, job: Job) -> tuple[Place, Comparison]:
+    def compare(self, client: Client, job: Job) -> Comparison:
+        """Compare a mailbox with the one in the store, unless that was done."""
+        if job.comparison is None:
+            job.comparison = compare(client, job.info, job.place, self.state, self.options, job.status)
+        return job.comparison
+
+    def _begin(self, client: Client, job: Job) -> tuple[Place, Comparison]:
         """Return what the mailbox is in the state, and what it has that the state has not."""
         state, report = self.state, job.report
-        found = job.comparison
-        if found is None:
-            found = compare(client, job.info, job.place, state, self.options, job.status)
+        found = self.compare(client, job)
         uid_validity = found.selected.uid_validity
         if uid_validity is None:
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
@@ -162,7 +166,7 @@ class Receiver:
         if before is not None and before.id != place.id:
             report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
             self.gone.setdefault(before.id, Gone(before, state.uids(before), "new UIDVALIDITY", job))
-        job.place, job.comparison = place, found
+        job.place = place
         report.found, report.excluded, report.present = found.found, found.excluded, found.present
         report.gone = sum(len(gone.uids) for gone in self.gone.values() if gone.job is job)
         # Of the others one was expunged, or a rule leaves it out by now.
