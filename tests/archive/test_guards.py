@@ -216,6 +216,8 @@ def test_a_server_that_lists_nothing_any_more(server: IMAPServer, through: Serve
     with pytest.raises(archive.StoreError, match="lists no mailbox at all"):
         archive.pull(account, tmp_path, deleted="delete", max_delete="100%")
     assert len(stored(tmp_path)["INBOX"]) == 1
+    with pytest.raises(archive.StoreError, match="the server lists no mailbox at all: nothing was done"):
+        archive.pull(account, tmp_path / "another")  # each account has an INBOX (RFC 9051, section 5.1)
 
 
 @pytest.mark.parametrize("kind", ["maildir", "sqlite", "jsonl", "mbox"])

@@ -19,6 +19,7 @@ from fastimap import Account, Client, archive, errors
 from fastimap.archive.moving.ledger import Ledger
 from fastimap.archive.moving.names import Shape, back, mapped
 from fastimap.sessions.retry import Retry, no_waits
+from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message
 from tests.client.conftest import serve
 from tests.client.peers import DONE, converse
@@ -422,6 +423,20 @@ def test_names_and_choices(mail: Mail, other: Mail, tmp_path: Path) -> None:
     assert kept(other)["Old/Work"] == kept(mail)["Work"]
     assert report.failed == {"nowhere": "there is no such mailbox"}
     assert kept(other)["Trash"] == []
+
+
+def test_a_name_that_the_destination_refuses(other: Mail, tmp_path: Path) -> None:
+    """Dovecot's Maildir++ takes no dot in a name, although its delimiter is another."""
+    with IMAPServer(users={"me": "secret"}) as server:
+        server.append("INBOX", message(1))
+        server.create("example.org")
+        server.append("example.org", message(2))
+        source = Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        report = archive.migrate(source, other.account, state=tmp_path)
+        assert "(rename can give it another name there)" in report.failed["example.org"]
+        assert (report.complete, report.written) == (False, 1)
+        report = archive.migrate(source, other.account, state=tmp_path, rename={"example.org": "example_org"})
+        assert (report.complete, report.written, len(kept(other)["example_org"])) == (True, 1, 1)
 
 
 def test_what_makes_no_sense(mail: Mail, tmp_path: Path) -> None:

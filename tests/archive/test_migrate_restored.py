@@ -226,3 +226,5 @@ def test_a_source_that_lists_nothing_any_more(tmp_path: Path, dry_run: bool) -> 
         hidden.append(True)
         with pytest.raises(archive.StoreError, match="the source lists no mailbox at all, and had 1: nothing was done"):
             archive.migrate(account_at(source), account_at(other.port), state=tmp_path, dry_run=dry_run)
+        with pytest.raises(archive.StoreError, match="the source lists no mailbox at all: nothing was done"):
+            archive.migrate(account_at(source), account_at(other.port), state=tmp_path / "first", dry_run=dry_run)

@@ -142,9 +142,11 @@ def test_an_account_that_the_store_has_nothing_of(mail: Mail, tmp_path: Path) ->
 def test_a_new_uidvalidity_is_that_mailbox_s_alone(mail: Mail, tmp_path: Path) -> None:
     mail.fill("a", 2, create=True)
     mail.fill("INBOX", 2)
+    mail.client.create_mailbox("without mail")
     archive.pull(mail.account, tmp_path)
-    mail.client.delete_mailbox("a")
-    mail.client.create_mailbox("a")
+    for name in ("a", "without mail"):
+        mail.client.delete_mailbox(name)
+        mail.client.create_mailbox(name)
     next((tmp_path / "INBOX/cur").iterdir()).unlink()
     result = archive.verify(tmp_path, mail.account, repair=True)
     assert result.failed == {"a": "it has a new UIDVALIDITY: pull first"}

@@ -223,6 +223,10 @@ def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in run("status", str(tmp_path), "--json").stdout.splitlines()]
     assert {line["mailbox"]: line["messages"] for line in lines} == {"Drafts": 0, "INBOX": 2, "Trash": 0}
     assert run("status", str(tmp_path / "nowhere")).returncode == 2
+    refused = run("pull", mail.url, str(tmp_path / "refused"), FASTIMAP_PASSWORD="wrong")
+    assert refused.returncode != 0
+    ended = run("status", str(tmp_path / "refused"))
+    assert (ended.returncode, ended.stdout) == (3, "nothing was ever pulled into it\n")
 
 
 def test_verify(run: Run, mail: Mail, tmp_path: Path) -> None:

@@ -287,8 +287,9 @@ class _Pull:
                 self._lost(client, place, jobs, left_out)
             if self.adoption is not None and self._is_of_all():
                 self.report.notes += self.adoption.notes(wanted)
-        if known and not any(info.is_selectable for info in infos):
-            raise StoreError(f"the server lists no mailbox at all, and the store has {len(known)}: nothing was done")
+        if not any(info.is_selectable for info in infos):  # each account has an INBOX
+            had = f", and the store has {len(known)}" if known else ""
+            raise StoreError(f"the server lists no mailbox at all{had}: nothing was done")
         return jobs
 
     def _begin_adoption(self, adoption: Adoption, infos: Sequence[MailboxInfo]) -> None:

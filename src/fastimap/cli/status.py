@@ -28,8 +28,11 @@ def run(options: argparse.Namespace) -> int:
         if kind_of(options.store) is None:
             raise UsageError(f"{options.store} is no store of fastimap")
         state = store_at(options.store).look()
-    whole = True
-    for place in state.places(former=True):
+    places = state.places(former=True)
+    whole = bool(places)
+    if not places and not options.json:
+        print("nothing was ever pulled into it")
+    for place in places:
         messages, gone, parked = state.count(place), state.count(place, gone=True), state.parked(place)
         done = not place.current or (place.mark is not None and not parked)
         whole = whole and done

@@ -43,9 +43,7 @@ Commands: dict[str, tuple[str, ...]] = {
 # (DavMail), so both are taken.
 Continuation: re.Pattern[bytes] = pattern(rb"\+(?: (?P<data>.*))?")
 Untagged_response: re.Pattern[bytes] = pattern(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
-Untagged_status: re.Pattern[bytes] = pattern(
-    rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE
-)
+Untagged_status: re.Pattern[bytes] = pattern(rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE)
 Literal: re.Pattern[bytes] = pattern(rb".*\{(?P<size>\d+)\+?\}$")
 # The data ends at the last bracket of the line: flags with a bracket in them are common, against the grammar.
 Response_code: re.Pattern[bytes] = re.compile(rb"\[(?P<type>[A-Z-]+)(?: (?P<data>.*))?\]", re.IGNORECASE)

@@ -10,7 +10,17 @@ from typing import NamedTuple
 
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS
-from ...errors import CommandError, ConnectionLost, Disconnected, FastimapError, MailboxExists, ProtocolError, Timeout
+from ...errors import (
+    CommandError,
+    ConnectionLost,
+    Disconnected,
+    FastimapError,
+    MailboxExists,
+    NoPermission,
+    OverQuota,
+    ProtocolError,
+    Timeout,
+)
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
 from ...sessions.alike import ID, digest, message_id
@@ -103,8 +113,9 @@ class Run:
         client = self.client
         boxes = source.boxes()
         before = self.ledger.mailboxes(source.name, self.name)
-        if before and not boxes:
-            raise StoreError(f"the source lists no mailbox at all, and had {len(before)}: nothing was done")
+        if not boxes:
+            had = f", and had {len(before)}" if before else ""
+            raise StoreError(f"the source lists no mailbox at all{had}: nothing was done")
         shape, _ = shape_of(client)
         infos = {info.name: info for info in client.list_mailboxes()}
         uses: dict[str, MailboxInfo] = {}
@@ -258,7 +269,12 @@ class Run:
                 job.report.notes.append(f"{job.name} would be made")
                 return False
             uses = sorted(job.box.special_use) if client.session.has("CREATE-SPECIAL-USE") else []
-            self._again(lambda: self._make(job, uses))
+            try:
+                self._again(lambda: self._make(job, uses))
+            except (NoPermission, OverQuota):
+                raise
+            except CommandError as exc:  # most often for its name
+                raise FastimapError(f"{exc} (rename can give it another name there)") from None
         if job.box.subscribed and not self.options.dry_run:
             try:
                 self._again(lambda: client.subscribe(job.name))
