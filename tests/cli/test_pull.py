@@ -97,7 +97,11 @@ def test_an_authority_of_ones_own(run: Run, mail: Mail, tmp_path: Path) -> None:
         (["imaps://ann@localhost", "x", "--max-size", "big"], "not a size"),
         (["imaps://ann@localhost", "x", "--max-delete", "some"], "max_delete"),
         (["imaps://ann@localhost", "x", "--insecure"], "needs an imap:// URL"),
-        (["imaps://ann@localhost", "x", "--password-file", "/nowhere"], "can't be read"),
+        (
+            ["imaps://ann@localhost", "x", "--password-file", "/nowhere"],
+            "the password file /nowhere can't be read: No such file or directory",
+        ),
+        (["work", "x", "-c", "/"], "fastimap pull: /: Is a directory"),
         (["imaps://ann@localhost", "x", "--ca", ""], "the name of a file is missing"),
         (["imaps://ann@localhost", "x", "--ca", "~nobody-of-this-name/x"], "there is no file ~nobody-of-this-name/x"),
         (["nobody", "x"], "no account 'nobody'"),
@@ -109,6 +113,26 @@ def test_mistakes(run: Run, tmp_path: Path, arguments: list[str], said: str) -> 
     assert said in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert not Path("x").exists()
+
+
+@pytest.mark.parametrize("kind", ["maildir", "sqlite"])
+def test_a_store_where_a_file_is(run: Run, mail: Mail, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "mail"
+    file.write_text("mine")
+    ended = pull(run, mail, mail.url, str(file), "--format", kind)
+    assert (ended.returncode, file.read_text()) == (1, "mine")
+    assert ended.stderr.startswith(f"fastimap pull: {file} is damaged, or no store of fastimap's")
+    with pytest.raises(archive.StoreError, match="is damaged, or no store of fastimap's"):
+        archive.pull(mail.account, archive.Maildir(file))
+    below = pull(run, mail, mail.url, str(file / "below"), "--format", kind)
+    assert (below.returncode, "Errno" in below.stderr) == (1, False)
+    assert below.stderr.startswith(f"fastimap pull: {file}")
+
+
+def test_a_password_that_is_no_text(run: Run, mail: Mail, tmp_path: Path) -> None:
+    ended = pull(run, mail, mail.url, str(tmp_path / "mail"), "--password-command", "printf '\\377'")
+    assert ended.returncode == 2
+    assert ended.stderr == "fastimap pull: what printf printed is not UTF-8, so there is no password\n"
 
 
 def test_nobody_listens(run: Run, tmp_path: Path, refused_port: int) -> None:

@@ -55,7 +55,10 @@ class FromCommand:
             raise SecretError(f"{name} ended with {exc.returncode}, so there is no password") from None
         except subprocess.TimeoutExpired:
             raise SecretError(f"{name} did not end within {self.timeout:g} s, so there is no password") from None
-        return _first_line(ended.stdout.decode("utf-8", "replace"), f"{name} printed no password")
+        try:
+            return _first_line(ended.stdout.decode(), f"{name} printed no password")
+        except UnicodeDecodeError:
+            raise SecretError(f"what {name} printed is not UTF-8, so there is no password") from None
 
 
 class FromFile:
@@ -76,8 +79,10 @@ class FromFile:
         try:
             with open(os.path.expanduser(self.path), encoding="utf-8") as file:
                 line = file.readline()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise SecretError(f"the password file can't be read: {exc}") from None
+        except OSError as exc:
+            raise SecretError(f"the password file {self.path} can't be read: {exc.strerror}") from None
+        except UnicodeDecodeError:
+            raise SecretError(f"the password file {self.path} is not UTF-8") from None
         return _first_line(line, f"{self.path} has no password in its first line")
 
 

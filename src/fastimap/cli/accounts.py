@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
 from ..settings import Account
-from .exits import UsageError
+from .exits import UsageError, said
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -173,7 +173,9 @@ def read_accounts(path: Path) -> dict[str, Any]:
         read = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except OSError as exc:
+        raise UsageError(f"{path}: {exc.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
         raise UsageError(f"{path}: {exc}") from None
     accounts = read.get("accounts", {})
     if not isinstance(accounts, dict):
@@ -260,7 +262,7 @@ def _trusting(authority: str) -> SSLContext:
     except ssl.SSLError:
         raise UsageError(f"ca: {authority} holds no certificate in PEM") from None
     except OSError as exc:
-        raise UsageError(f"ca: {exc}") from None
+        raise UsageError(f"ca: {said(exc)}") from None
 
 
 def _not_yet() -> str:

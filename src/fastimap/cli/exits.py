@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-__all__ = ["Failed", "Terminated", "UsageError", "code_of", "counted", "ended_by", "how_ended", "readable"]
+__all__ = ["Failed", "Terminated", "UsageError", "code_of", "counted", "ended_by", "how_ended", "readable", "said"]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -65,6 +65,12 @@ def code_of(error: BaseException) -> int:
     if isinstance(error, (KeyboardInterrupt, Terminated)):
         return how_ended(error)[1]
     return error.code if isinstance(error, Failed) else FAILED
+
+
+def said(error: OSError) -> str:
+    """Return what the system says of a file: its name, and why."""
+    why = error.strerror or str(error)
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def counted(number: int, what: str) -> str:

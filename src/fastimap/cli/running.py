@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from . import exits
-from .exits import Failed, Terminated, UsageError, how_ended, readable
+from .exits import Failed, Terminated, UsageError, how_ended, readable, said
 from .show import Show
 
 __all__ = ["explained", "talk", "told"]
@@ -90,7 +90,7 @@ def _failed(exc: Exception, options: argparse.Namespace) -> Failed | None:
         return None
     if isinstance(exc, OSError):
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-        return Failed(f"{'the disk is full' if full else exc}; {_GO_ON}")
+        return Failed(f"{'the disk is full' if full else said(exc)}; {_GO_ON}")
     if isinstance(exc, sqlite3.OperationalError):
         return Failed(f"the state: {exc}; {_GO_ON}")
     return None
