@@ -6,6 +6,7 @@ import calendar
 import imaplib as stdlib
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -224,6 +225,9 @@ def test_patterns_of_the_standard_library() -> None:
     ):
         ours, theirs = getattr(imaplib, name), getattr(stdlib, name)
         assert ours.groupindex.keys() == theirs.groupindex.keys()
+        # Functions of `re` take a compiled pattern, and nothing that is like one.
+        line = b"* 3 EXISTS {5}"
+        assert (re.match(ours, line) is None) == (re.match(theirs, line) is None), name
     assert imaplib.CRLF == b"\r\n"
     assert (imaplib.IMAP4_PORT, imaplib.IMAP4_SSL_PORT) == (143, 993)
     assert imaplib.AllowedVersions == ("IMAP4REV1", "IMAP4")

@@ -40,11 +40,14 @@ Commands: dict[str, tuple[str, ...]] = {
 }
 
 # The lines of a server. Servers are known that write a response's type in lower case, or two spaces before it
-# (DavMail), so both are taken.
-Continuation: re.Pattern[bytes] = pattern(rb"\+(?: (?P<data>.*))?")
-Untagged_response: re.Pattern[bytes] = pattern(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
-Untagged_status: re.Pattern[bytes] = pattern(rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE)
-Literal: re.Pattern[bytes] = pattern(rb".*\{(?P<size>\d+)\+?\}$")
+# (DavMail), so both are taken. These are compiled at once, as programs give them to functions of `re`, which take none
+# that are compiled when they are used.
+Continuation: re.Pattern[bytes] = re.compile(rb"\+(?: (?P<data>.*))?")
+Untagged_response: re.Pattern[bytes] = re.compile(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
+Untagged_status: re.Pattern[bytes] = re.compile(
+    rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE
+)
+Literal: re.Pattern[bytes] = re.compile(rb".*\{(?P<size>\d+)\+?\}$")
 # The data ends at the last bracket of the line: flags with a bracket in them are common, against the grammar.
 Response_code: re.Pattern[bytes] = re.compile(rb"\[(?P<type>[A-Z-]+)(?: (?P<data>.*))?\]", re.IGNORECASE)
 # A response code without the "* OK" that belongs before it (Exchange, home.pl).
