@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from fastimap import Account, Client, archive, errors
 from fastimap.archive.moving.ledger import Ledger
 from fastimap.archive.moving.names import Shape, back, mapped
+from fastimap.archive.stores import store_at
 from fastimap.sessions.retry import Retry, no_waits
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message
@@ -75,6 +76,32 @@ def test_a_store_is_pushed(mail: Mail, other: Mail, tmp_path: Path) -> None:
     assert (report.found, report.written) == (22, 22)
     assert {name: held for name, held in kept(other).items() if held} == {n: h for n, h in kept(mail).items() if h}
     assert archive.push(tmp_path, other.account).written == 0
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("kind", ["maildir", "sqlite"])
+def test_a_store_of_which_all_mailboxes_are_gone_is_pushed(
+    mail: Mail, other: Mail, tmp_path: Path, kind: str, dry_run: bool
+) -> None:
+    """A pull need not be of INBOX, and is complete when the account has nothing more of what it is about."""
+    mail.fill("Work", 3, create=True)
+    store = store_at(tmp_path, kind)
+    about: dict[str, Any] = {"exclude": ["INBOX", "Drafts", "Trash"]}
+    assert archive.pull(mail.account, store, **about).complete
+    assert archive.push(store, other.account).written == 3
+    mail.client.delete_mailbox("Work")
+    assert archive.pull(mail.account, store, **about).complete
+    for account in (None, f"{mail.user}@{mail.server.host}"):
+        report = archive.push(store, other.account, account=account, dry_run=dry_run, deleted="delete", max_delete=9)
+        assert (report.failed, report.complete, report.deleted) == ({}, not dry_run, 0)
+        assert report.notes == ["the source has Work no more; Work stays at the destination"]
+    assert len(kept(other)["Work"]) == 3
+
+
+def test_a_store_into_which_nothing_was_pulled(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    archive.pull(mail.account, tmp_path, exclude=["INBOX", "Drafts", "Trash"])
+    with pytest.raises(archive.StoreError, match="lists no mailbox at all"):
+        archive.push(tmp_path, other.account)
 
 
 def test_awaited(mail: Mail, other: Mail, tmp_path: Path) -> None:

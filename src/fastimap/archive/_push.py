@@ -80,11 +80,13 @@ def push(
     if not store.exists():
         raise StoreError(f"{store.where} is no store of fastimap")
     with opened(store, wait=wait, dry_run=dry_run) as state:
-        accounts = sorted({place.account for place in state.places()})
+        known = sorted({place.account for place in state.places(former=True)})
+        # One of which all mailboxes are gone is nobody's first guess.
+        accounts = sorted({place.account for place in state.places()}) or known
         if account is None and len(accounts) > 1:
             raise ValueError(f"{store.root} holds several accounts, account= says which: {', '.join(accounts)}")
-        if account is not None and account not in accounts:
-            raise ValueError(f"{store.root} has no account {account!r}; there are {', '.join(accounts) or 'none'}")
+        if account is not None and account not in known:
+            raise ValueError(f"{store.root} has no account {account!r}; there are {', '.join(known) or 'none'}")
         path = store.state_path.parent / _LEDGER
         ledger = Ledger(path if path.exists() or not dry_run else None)
         try:

@@ -113,7 +113,7 @@ class Run:
         client = self.client
         boxes = source.boxes()
         before = self.ledger.mailboxes(source.name, self.name)
-        if not boxes:
+        if not boxes and not source.may_be_empty:
             had = f", and had {len(before)}" if before else ""
             raise StoreError(f"the source lists no mailbox at all{had}: nothing was done")
         shape, _ = shape_of(client)

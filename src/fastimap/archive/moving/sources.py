@@ -105,6 +105,8 @@ class Source:
     """Of the present mailbox."""
     uid_next: int | None = None
     """Of the present mailbox, where it is known."""
+    may_be_empty: bool = False
+    """Whether it is to be believed that there is no mailbox; an account has an INBOX (RFC 9051, section 5.1)."""
 
     def connect(self) -> None:
         """Connect, where there is something to connect to."""
@@ -441,6 +443,8 @@ class StoreSource(Source):
         self.name = name
         self._place: Place | None = None
         self.mod_sequence: int | None = None
+        # Of what was pulled all may be gone; where nothing was, the store is not what is meant.
+        self.may_be_empty = bool(state.places(name, former=True))
 
     def boxes(self) -> list[Box]:
         places = self.state.places(self.name)
