@@ -234,3 +234,22 @@ def test_what_was_repaired_is_compacted(mail: Mail, tmp_path: Path) -> None:
     assert not file.exists()
     assert archive.verify(store, mail.account, octets=True).good
     assert uids(store) == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_changes_that_are_not_as_they_were_written_are_not_believed(mail: Mail, tmp_path: Path) -> None:
+    """Though they can be read: they may say that mail is expunged which is not."""
+    store = with_expunged(mail, tmp_path)
+    (file,) = files(tmp_path, "**/changes")
+    file.write_bytes(unlike(file))
+    with pytest.raises(OSError, match="not as it was written"):
+        archive.read(store)
+    assert not archive.verify(store).good
+    mail.fill("INBOX", 1)
+    assert list(archive.pull(mail.account, store).failed) == ["INBOX"]
+    archive.verify(store, mail.account, repair=True)
+    report = pulled(mail, store)
+    assert (report.written, report.mailboxes["INBOX"].gone) == (0, 2)  # what was new came with the repair
+    assert [uid for uid, _, expunged in kept(store) if expunged] == [1, 2]
+    archive.compact(store)
+    assert archive.verify(store, mail.account, octets=True).good

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
+from ..columns import pyarrow
 from .errors import StoreError
 from .filesystems import Files
 from .state import MARKER
@@ -27,6 +28,7 @@ __all__ = [
     "Part",
     "account_folder",
     "batches",
+    "changes_in",
     "damage_of",
     "hive_value",
     "json_in",
@@ -112,7 +114,7 @@ class Manifest:
             if part.kind == "messages":
                 now |= {uid: Now(part=part, altered=False) for uid in part.again}
                 continue
-            for row in table_of(files, part).to_pylist():
+            for row in changes_in(files, part):
                 where = now[row["uid"]].part if row["uid"] in now else None
                 now[row["uid"]] = Now(row["flags"], row["gmail_labels"], row["expunged"], where)
         return now
@@ -178,15 +180,30 @@ def table_of(files: Files, part: Part, columns: Sequence[str] | None = None) -> 
         return parquet.ParquetFile(source).read(None if columns is None else list(columns))
 
 
+def changes_in(files: Files, part: Part) -> list[dict[str, Any]]:
+    """Return the rows of a file of changes. Raises OSError where it is not as it was written.
+
+    One that can be read all the same may say that messages are there, or expunged, which are not.
+    """
+    octets = files.read(part.path)
+    if not _is_as_written(part, octets):
+        raise OSError(f"{files.path(part.path)} is not as it was written")
+    parquet = import_module("pyarrow.parquet")
+    rows: list[dict[str, Any]] = parquet.ParquetFile(pyarrow().BufferReader(octets)).read().to_pylist()
+    return rows
+
+
 def damage_of(files: Files, part: Part) -> tuple[str, str] | None:
     """Return what is wrong with a file, as `Difference.what` and `detail`; None: it is as it was written."""
     try:
         octets = files.read(part.path)
     except FileNotFoundError as exc:
         return "missing", str(exc)
-    if hashlib.sha256(octets).hexdigest() != part.path.rpartition("/")[2].partition(".")[0]:
-        return "octets", f"{part.path} is not as it was written"
-    return None
+    return None if _is_as_written(part, octets) else ("octets", f"{part.path} is not as it was written")
+
+
+def _is_as_written(part: Part, octets: bytes) -> bool:
+    return hashlib.sha256(octets).hexdigest() == part.path.rpartition("/")[2].partition(".")[0]
 
 
 def why_lost(files: Files, part: Part) -> str | None:

@@ -30,6 +30,7 @@ from ..shards import (
     account_folder,
     batches,
     damage_of,
+    changes_in,
     hive_value,
     json_in,
     manifests,
@@ -339,9 +340,8 @@ class Parquet(Store):
         if part.kind == "messages":
             state.insert(list(_rows(self.files(), number, part)))
             return
-        for batch in batches(self.files(), part, ("uid", "flags", "gmail_labels", "expunged")):
-            for row in batch.to_pylist():
-                self._alter(state, number, row)
+        for row in changes_in(self.files(), part):
+            self._alter(state, number, row)
 
     def damage(self, place: Place | None = None) -> Iterable[tuple[str, str]]:
         assert isinstance(self.state, ShardState)
