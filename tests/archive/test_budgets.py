@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastimap import Retry, archive
+from fastimap import Account, Retry, archive
 from fastimap.archive import budgets
 from fastimap.archive.budgets import PROFILES, Budget, Meter, as_budget
-from fastimap.archive.stores import store_at
-from tests.archive.conftest import Mail, stored
+from fastimap.archive.stores import FORMATS, store_at
+from fastimap.testing import IMAPServer
+from tests.archive.conftest import Mail, message, stored
 from tests.support.odd import odd
 
 NOW = datetime(2024, 2, 1, 10, 30, tzinfo=UTC)
@@ -121,6 +123,29 @@ def test_what_the_connections_received_counts(
     name = f"{mail.user}@{mail.server.host}"
     with contextlib.closing(store_at(tmp_path).look()) as state:
         assert sum(state.spent(name, Meter.oldest()).values()) == report.octets_received
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_was_received_for_nothing_counts_too(tmp_path: Path, kind: str) -> None:
+    """A server without CONDSTORE sends the flags of all messages each time."""
+
+    def says(line: bytes) -> bytes:
+        return re.sub(rb" (CONDSTORE|QRESYNC)(?=[] ])", b"", line)
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, says=says) as port:
+        for number in range(1, 1801):
+            server.append("INBOX", message(number))
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        received = 0
+        for written in (1800, 0, 0):
+            report = archive.pull(account, store_at(tmp_path, kind))
+            assert (report.complete, report.written) == (True, written)
+            assert report.octets_received > 70_000
+            received += report.octets_received
+        with contextlib.closing(store_at(tmp_path).look()) as state:
+            assert sum(state.spent("me@127.0.0.1", Meter.oldest()).values()) == received
+        stopped = archive.pull(account, store_at(tmp_path, kind), budget=received).stopped
+        assert stopped == "the budget of 24 hours is used up"
 
 
 @pytest.mark.parametrize("columns", [{}, {"text": True}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pickle
@@ -29,8 +30,8 @@ from ..shards import (
     Part,
     account_folder,
     batches,
-    damage_of,
     changes_in,
+    damage_of,
     hive_value,
     json_in,
     manifests,
@@ -52,6 +53,8 @@ _TEXTS = 500
 """Messages whose texts are fetched together."""
 _CHANGES = 8
 """Files of changes that a shard may have; then they become one."""
+_SPENT = 64 * 1024
+"""Octets received that are put down though nothing else is: a run with nothing new writes nothing."""
 _ALWAYS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE")
 ITEMS_OF_FILES = (*_ALWAYS, "MODSEQ", "EMAILID", "X-GM-MSGID", "X-GM-LABELS")
 """The data items that there are columns for in every file; values are where the server has them."""
@@ -499,14 +502,14 @@ class Parquet(Store):
     def _publish(self, state: ShardState) -> None:
         """Put the manifests of what has changed."""
         touched = state.touched() | {number for number, shards in self._shards.items() if any(s.new for s in shards)}
-        if not touched:
-            return
-        for place in state.places(former=True):
-            if place.id in touched:
-                first = self.uids.ranges[0][0] if self.uids is not None else 1
-                for shard in self._shards.get(place.id) or [self._shard_of(place, first)]:
-                    self._publish_shard(state, place, shard)
-        state.begun()
+        if touched:
+            for place in state.places(former=True):
+                if place.id in touched:
+                    first = self.uids.ranges[0][0] if self.uids is not None else 1
+                    for shard in self._shards.get(place.id) or [self._shard_of(place, first)]:
+                        self._publish_shard(state, place, shard)
+            state.begun()
+        self._publish_spent(state)
 
     def _publish_shard(self, state: ShardState, place: Place, shard: _Shard) -> None:
         if shard.lost and not shard.given_up:  # messages would be counted, and changes put together, without those
@@ -547,6 +550,24 @@ class Parquet(Store):
         idle = same or (known.version == "" and not parts and not made.parked)
         if idle and (made.mark is None or made.mark == known.mark):
             return  # no more than that something is about to be done
+        self._put(state, shard, made)
+        shard.new, shard.lost = [], []
+        self._indices.pop(place.id, None)
+
+    def _publish_spent(self, state: ShardState) -> None:
+        """Put down what was received where nothing else is: not the little that a run with nothing new takes."""
+        unsaved: dict[str, int] = {}
+        for (account, _), octets in self._unsaved(state).items():
+            unsaved[account] = unsaved.get(account, 0) + octets
+        for shard in itertools.chain.from_iterable(self._shards.values()):
+            known = shard.manifest
+            if known.version and unsaved.get(known.account, 0) >= _SPENT:
+                del unsaved[known.account]
+                self._put(state, shard, replace(known))
+
+    def _put(self, state: ShardState, shard: _Shard, made: Manifest) -> None:
+        """Put a manifest in the place of the shard's; raise StoreInUse where that is another run's by now."""
+        known = shard.manifest
         self._spend(state, made)
         made.version = uuid.uuid4().hex
         try:
@@ -559,20 +580,23 @@ class Parquet(Store):
             if self.files().local is None:  # no lock, and no put that fails where there is one: who came last is known
                 there = read_manifest(self.files(), made.name).version
         if there != made.version:
-            raise StoreInUse(self.where, f": another run has written UIDs {low} to {known.high or '*'} of {place.name}")
+            of = f"UIDs {known.low} to {known.high or '*'} of {made.mailbox}"
+            raise StoreInUse(self.where, f": another run has written {of}")
         shard.manifest = made
-        shard.new, shard.lost = [], []
-        self._indices.pop(place.id, None)
 
     def _spend(self, state: ShardState, manifest: Manifest) -> None:
         """Put down what was received since the last time."""
-        now = dict(state.db.execute("SELECT hour, octets FROM spent WHERE account = ?", (manifest.account,)))
+        now = {hour for (hour,) in state.db.execute("SELECT hour FROM spent WHERE account = ?", (manifest.account,))}
         manifest.spent = {hour: octets for hour, octets in manifest.spent.items() if hour in now}
-        for hour, octets in now.items():
-            more = octets - self._spent.get((manifest.account, hour), 0)
-            if more:
+        for (account, hour), more in self._unsaved(state).items():
+            if account == manifest.account:
                 manifest.spent[hour] = manifest.spent.get(hour, 0) + more
-                self._spent[manifest.account, hour] = octets
+                self._spent[account, hour] = self._spent.get((account, hour), 0) + more
+
+    def _unsaved(self, state: ShardState) -> dict[tuple[str, str], int]:
+        """Return what was received and is in no manifest, by account and hour."""
+        now = {(account, hour): octets for account, hour, octets in state.db.execute("SELECT * FROM spent")}
+        return {key: more for key, octets in now.items() if (more := octets - self._spent.get(key, 0))}
 
     # Reading.
 
