@@ -226,6 +226,22 @@ def test_fetch_iter_by_all_connections(server: IMAPServer, pool: Pool) -> None:
     assert list(pool.fetch_iter("INBOX", [], "FLAGS")) == []
 
 
+def test_fetch_iter_by_all_connections_however_inbox_is_written(
+    server: IMAPServer, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(server, 450)
+    lanes: list[int] = []
+    fetch = blocking.fetch
+
+    def noted(pool: Any, its: Any, *rest: Any) -> Any:
+        lanes.append(len(its))
+        return fetch(pool, its, *rest)
+
+    monkeypatch.setattr(blocking, "fetch", noted)
+    assert len(list(pool.fetch_iter("inbox", "1:*", "FLAGS"))) == 450
+    assert lanes == [3]
+
+
 @pytest.mark.parametrize("kind", ["Pool", "AsyncPool"])
 def test_fetch_iter_waits_by_the_programs_own_sleep(server: IMAPServer, kind: str) -> None:
     fill(server, 450)

@@ -295,7 +295,7 @@ class Pool(BasePool[Client]):
                     lanes.append(Lane(self._take(mailbox, timeout, free=0)))
                     self._select(lanes[-1].client, mailbox, read_only)
             for lane in lanes[1:]:
-                if lane.client.session.mailbox != mailbox:
+                if lane.client.session.mailbox != first.session.mailbox:
                     self._give_back(lane.one)
                     lanes.remove(lane)
                 else:
