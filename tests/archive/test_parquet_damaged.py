@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def unlike(file: Path) -> bytes:
     octets = file.read_bytes()
     assert b"parquet-cpp" in octets
     return octets.replace(b"parquet-cpp", b"Parquet-cpp")
+
+
+def without(file: Path, column: str) -> bytes:
+    """Return a file's octets with a column that can't be read."""
+    rows = import_module("pyarrow.parquet").ParquetFile(file).metadata.row_group(0)
+    (there,) = (each for each in map(rows.column, range(rows.num_columns)) if each.path_in_schema == column)
+    octets = bytearray(file.read_bytes())
+    start = there.dictionary_page_offset or there.data_page_offset
+    octets[start : start + there.total_compressed_size] = b"\xff" * there.total_compressed_size
+    return bytes(octets)
 
 
 def with_expunged(mail: Mail, root: Path) -> Parquet:
@@ -251,5 +262,68 @@ def test_changes_that_are_not_as_they_were_written_are_not_believed(mail: Mail, 
     report = pulled(mail, store)
     assert (report.written, report.mailboxes["INBOX"].gone) == (0, 2)  # what was new came with the repair
     assert [uid for uid, _, expunged in kept(store) if expunged] == [1, 2]
+    archive.compact(store)
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", ["body", "subject"])
+def test_a_repair_does_without_a_file_of_which_a_column_can_not_be_read(
+    mail: Mail, tmp_path: Path, column: str
+) -> None:
+    """Though what is asked of it for each pull can be: nobody could read the store, nor compact it."""
+    store = with_expunged(mail, tmp_path)
+    (file,) = files(tmp_path)
+    file.write_bytes(without(file, column))
+    with pytest.raises(OSError, match="deserialize"):
+        archive.read(store).to_table()
+    result = archive.verify(store, mail.account, repair=True)
+    assert [each.uid for each in result.differences if not each.repaired] == [1, 2, 0]
+    assert "6 messages of" in result.differences[2].detail
+    assert [uid for uid, *_ in kept(store)] == [3, 4, 5, 6]
+    assert pulled(mail, store).written == 0
+    archive.compact(store)
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("column", ["body", "subject", "message_id", None])
+def test_mail_that_moves_out_of_a_file_that_is_not_as_it_was_written_is_fetched(
+    mail: Mail, tmp_path: Path, column: str | None
+) -> None:
+    """It is not copied to a file that seems to be whole."""
+    store = with_expunged(mail, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.move([4], "other")
+    mail.client.unselect()
+    (file,) = files(tmp_path)
+    file.write_bytes(unlike(file) if column is None else without(file, column))
+    report = pulled(mail, store)
+    assert [report.mailboxes[name].moved for name in ("INBOX", "other")] == [0, 0]
+    assert (report.written, report.complete) == (1, True)
+    assert len(kept(store, "other")) == 3
+    archive.verify(store, mail.account, repair=True)
+    archive.compact(store, expunged=False)
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_text_that_is_none_is_damage_as_well(mail: Mail, tmp_path: Path) -> None:
+    """A reader of the file hears of that alone."""
+    pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    store = with_expunged(mail, tmp_path)
+    mail.fill("INBOX", 1)
+    pulled(mail, store)
+    file = files(tmp_path)[0]
+    table = parquet.ParquetFile(file).read()
+    count = table.num_rows
+    flags = pa.ListArray.from_arrays(list(range(count + 1)), pa.array([b"\xff"] * count, pa.binary()).view(pa.string()))
+    parquet.write_table(table.set_column(table.schema.get_field_index("flags"), "flags", flags), file)
+    report = archive.pull(mail.account, store, resume=False)
+    assert "verify --repair" in report.failed["INBOX"]
+    with pytest.raises(archive.StoreError, match="not compacted"):
+        archive.compact(store)
+    archive.verify(store, mail.account, repair=True)
+    assert pulled(mail, store).written == 0
     archive.compact(store)
     assert archive.verify(store, mail.account, octets=True).good

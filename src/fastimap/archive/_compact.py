@@ -92,7 +92,8 @@ def compact(
     if damaged:
         raise StoreError(
             f"not compacted: {'; '.join(damaged)}. Put that back; if it is lost, verify --repair (repair=True) has the "
-            "store do without it"
+            "store do without it, but for mail that the account has no more and that can be read: --remove-expunged "
+            "(expunged=False) removes that"
         )
     return done
 
@@ -142,7 +143,7 @@ class _Shard:
     def _table(self, part: Part, columns: list[str] | None = None) -> Any:
         try:
             return table_of(self.files, part, columns)
-        except (OSError, pyarrow().ArrowInvalid):
+        except Exception:  # what a damaged file says may be no text, no number, nothing at all
             self._check(part)
             raise  # it is not the file
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -227,7 +227,7 @@ class _Verify:
         """Check digests; note what is bad, by mailbox."""
         self.result.sampled = self.sample is not None
         for place in places:
-            self._damage(place)
+            self._damage(place, [*self.store.damage(place)])
         for place in places:
             for number, entry in enumerate(self._chosen(place), 1):
                 self.check()
@@ -242,14 +242,18 @@ class _Verify:
                     self.result.differences.append(found)
                 else:
                     self.bad.setdefault(place.id, []).append(found)
+            if self.repair and (lost := [*self.store.unreadable(place)]):
+                self._damage(place, lost)
+                left = self.state.noted(place)  # of what it does without the account may have some
+                self.bad[place.id] = [each for each in self.bad.pop(place.id, ()) if each.uid in left]
 
-    def _damage(self, place: Place) -> None:
+    def _damage(self, place: Place, damage: Sequence[tuple[str, str]]) -> None:
         """Note what of a mailbox can't be read at all; with `repair` the store does without it."""
-        for _, what in self.store.damage(place):
+        for _, what in damage:
             detail = f"{what}: it is given up, with what the account has no more" if self.repair else what
             self.result.differences.append(Difference(place.name, 0, "missing", detail))
             self.mended |= {place.id} if self.repair else set()
-        if place.id in self.mended:
+        if damage and self.repair:
             mark = place.mark
             self.state.set_mark(place, None)  # until all is mended the next pull is to compare all
             self.store.do_without(place)

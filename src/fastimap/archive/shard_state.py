@@ -54,7 +54,11 @@ class ShardState(State):
         if self.waiting.pop(mailbox, None) is not None:
             self.begin()
             self._load(self, mailbox)
-            self.db.execute("UPDATE temp.altered SET fresh = 0 WHERE mailbox = ?", (mailbox,))
+            self.loaded(mailbox)
+
+    def loaded(self, mailbox: int) -> None:
+        """Note that the messages of a mailbox are as its files say, and none has changed."""
+        self.db.execute("UPDATE temp.altered SET fresh = 0 WHERE mailbox = ?", (mailbox,))
 
     def count(self, place: Place, *, gone: bool = False) -> int:
         if not gone and place.id in self.waiting:

@@ -217,6 +217,10 @@ class Store:
         """Return what is missing of the store as a whole, or of one mailbox: mailboxes, and what of them."""
         return ()
 
+    def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
+        """Return what `damage` does; from now on that is also what `check` found bad, and can't be read in full."""
+        return self.damage(place)
+
     def check_whole(self, place: Place) -> None:
         """Raise FastimapError where a part of a mailbox is missing: what is new and what is gone can't be told then."""
         if found := [what for _, what in self.damage(place)]:

@@ -36,6 +36,7 @@ from ..shards import (
     json_in,
     manifests,
     read_manifest,
+    table_of,
     why_lost,
 )
 from ..state import MARKER, Entry, Place, State
@@ -59,6 +60,7 @@ _ALWAYS = ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE")
 ITEMS_OF_FILES = (*_ALWAYS, "MODSEQ", "EMAILID", "X-GM-MSGID", "X-GM-LABELS")
 """The data items that there are columns for in every file; values are where the server has them."""
 _STATE = ("uid", "size", "internal_date", "flags", "digest", "object_id", "gmail_message_id", "gmail_labels")
+_IDS = ("uid", "message_id")
 _NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -327,16 +329,26 @@ class Parquet(Store):
                 )
 
     def _load_messages(self, state: ShardState, number: int) -> None:
-        """Have the messages of a mailbox, as its files say."""
+        """Have the messages of a mailbox, as its files say that can be read."""
         for shard in self._shards[number]:
-            for part in shard.manifest.parts:
+            for part in shard.readable:
                 try:
                     self._take(state, number, part)
-                except (OSError, pyarrow().ArrowInvalid):
+                except Exception:  # what a damaged file says may be no text, no number, nothing at all
                     why = why_lost(self.files(), part)
                     if why is None:
                         raise  # it is not the file
-                    shard.lost.append((part, why))
+                    self._lose(state, number, shard, part, why)
+                    return
+
+    def _lose(self, state: ShardState, number: int, shard: _Shard, part: Part, why: str) -> None:
+        """Have the messages of a mailbox as its files say but for one."""
+        shard.lost.append((part, why))
+        for table in ("message", "temp.altered"):
+            state.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
+        self._unknown.pop(number, None)
+        self._indices.pop(number, None)
+        self._load_messages(state, number)
 
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
@@ -353,6 +365,26 @@ class Parquet(Store):
             self.state.need(number)
         shards = [shard for number in numbers for shard in self._shards.get(number, ())]
         return [(shard.manifest.mailbox, why) for shard in shards for _, why in shard.lost]
+
+    def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
+        assert isinstance(self.state, ShardState)
+        self.state.need(place.id)
+        self.state.begin()
+        for shard in self._shards.get(place.id, ()):
+            for part in shard.readable:
+                if self._bad.get(part.path) is not None and not self._is_readable(part):
+                    why = why_lost(self.files(), part)
+                    assert why is not None
+                    self._lose(self.state, place.id, shard, part, why)
+                    self.state.loaded(place.id)
+        return self.damage(place)
+
+    def _is_readable(self, part: Part) -> bool:
+        try:
+            table_of(self.files(), part).validate(full=True)
+        except Exception:  # as in `_load_messages`
+            return False
+        return True
 
     def do_without(self, place: Place) -> None:
         for shard in self._shards.get(place.id, ()):
@@ -420,6 +452,8 @@ class Parquet(Store):
         part = self._part_of(source, entry)
         if part.columns != self._kept:
             raise LookupError(f"{part.path} has other columns than are kept by now")
+        if self._damage_of(part) is not None:  # what is wrong with it would be so in a file that seems to be whole
+            raise LookupError(f"{part.path} is not as it was written")
         self._note_again(target, [uid])
         moves = self._moving.setdefault(target.id, {}).setdefault(part.path, (part, {}))[1]
         moves[entry.uid] = uid, entry
@@ -613,8 +647,11 @@ class Parquet(Store):
     def message_id(self, place: Place, entry: Entry) -> str | None:
         part = self._part_of(place, entry)
         if self._ids[0] != part.path:
-            found = batches(self.files(), part, ("uid", "message_id"))
-            self._ids = part.path, {row["uid"]: row["message_id"] for batch in found for row in batch.to_pylist()}
+            try:
+                found = [row for each in batches(self.files(), part, _IDS) for row in each.to_pylist()]
+            except ValueError as exc:
+                raise LookupError(str(exc)) from None
+            self._ids = part.path, {row["uid"]: row["message_id"] for row in found}
         return self._ids[1].get(entry.uid)
 
     def read(self, place: Place, entry: Entry) -> bytes:
@@ -624,7 +661,7 @@ class Parquet(Store):
         if self._open[0] != part.path:
             try:
                 found = list(batches(self.files(), part, ("uid", "body")))
-            except OSError as exc:
+            except (OSError, ValueError) as exc:
                 raise LookupError(str(exc)) from None
             bodies = {row["uid"]: row["body"] for batch in found for row in batch.to_pylist()}
             self._open = part.path, bodies
@@ -638,10 +675,13 @@ class Parquet(Store):
             part = self._part_of(place, entry)
         except LookupError as exc:
             return "missing", str(exc).strip("'\"")
+        bad = self._damage_of(part)
+        return super().check(place, entry) if bad is None and part.columns.get("body") else bad
+
+    def _damage_of(self, part: Part) -> tuple[str, str] | None:
         if part.path not in self._bad:
             self._bad[part.path] = damage_of(self.files(), part)
-        bad = self._bad[part.path]
-        return super().check(place, entry) if bad is None and part.columns.get("body") else bad
+        return self._bad[part.path]
 
 
 def _rows(files: Files, number: int, part: Part) -> Iterator[tuple[Any, ...]]:
