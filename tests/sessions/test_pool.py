@@ -17,7 +17,7 @@ import pytest
 
 from fastimap import Account, AsyncPool, Client, Pool, Retry, errors
 from fastimap import search as s
-from fastimap.sessions.pool import blocking
+from fastimap.sessions.pool import blocking, fetching
 from fastimap.sessions.pool.lending import Book, Waiter
 from fastimap.sessions.tokens import AsyncTokens, Tokens, expiry
 from fastimap.testing import IMAPServer
@@ -231,7 +231,7 @@ def test_fetch_iter_by_all_connections_however_inbox_is_written(
 ) -> None:
     fill(server, 450)
     lanes: list[int] = []
-    fetch = blocking.fetch
+    fetch = fetching.fetch
 
     def noted(pool: Any, its: Any, *rest: Any) -> Any:
         lanes.append(len(its))
