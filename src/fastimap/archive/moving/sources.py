@@ -444,7 +444,7 @@ class StoreSource(Source):
         self._place: Place | None = None
         self.mod_sequence: int | None = None
         # Of what was pulled all may be gone; where nothing was, the store is not what is meant.
-        self.may_be_empty = bool(state.places(name, former=True))
+        self.may_be_empty: bool = bool(state.places(name, former=True))
 
     def boxes(self) -> list[Box]:
         places = self.state.places(self.name)
