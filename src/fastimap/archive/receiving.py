@@ -118,7 +118,8 @@ class Receiver:
             items = self.store.items(client)
             one: Client | None = client
             if self.options.connections == 1 or not self.store.together:
-                _examine(client, job.name, place.uid_validity)
+                if new:  # Courier makes up a UIDVALIDITY each second for a mailbox that was never opened
+                    _examine(client, job.name, place.uid_validity)
             else:
                 one = None
                 stack.close()
@@ -155,6 +156,7 @@ class Receiver:
         if uid_validity is None:
             raise FastimapError("the server gives the mailbox no UIDVALIDITY: its messages can't be told apart")
         before = job.place
+        held = before is not None and bool(state.count(before) or state.count(before, gone=True))
         place = state.place(
             self.name,
             job.name,
@@ -164,7 +166,8 @@ class Receiver:
             on_disk=self.store.on_disk() if before is None and not self.options.dry_run else (),
         )
         if before is not None and before.id != place.id:
-            report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
+            if held:
+                report.notes.append(f"a new UIDVALIDITY: {before.uid_validity} before, {uid_validity} now")
             self.gone.setdefault(before.id, Gone(before, state.uids(before), "new UIDVALIDITY", job))
         job.place = place
         report.found, report.excluded, report.present = found.found, found.excluded, found.present

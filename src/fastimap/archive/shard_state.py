@@ -94,6 +94,9 @@ class ShardState(State):
         # One that moved is missing where it was for ever, and would be two: only what went in this run is recognised.
         return iter(())
 
+    def forget_empty(self, places: Iterable[Place]) -> None:
+        """Do nothing: their manifests are there, and messages may not be here yet."""
+
     def move(self, source: Place, uid: int, target: Place, entry: Entry) -> None:
         """Note that a message is another one's by now: its own file still has it, and is not changed."""
         self.set_gone(source, [uid])

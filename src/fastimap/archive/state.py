@@ -263,7 +263,20 @@ class State(Transactions):
             (account, name, uid_validity, path, key, mailbox_id),
         )
         assert cursor.lastrowid is not None
+        self.forget_empty(place for place in known if not place.dirty)
         return Place(cursor.lastrowid, account, name, uid_validity, path, key, mailbox_id)
+
+    def forget_empty(self, places: Iterable[Place]) -> None:
+        """Forget those former mailboxes that hold nothing.
+
+        Courier gives a mailbox that no client has opened for writing another UIDVALIDITY each second: each run would
+        leave one.
+        """
+        self.db.executemany(
+            "DELETE FROM mailbox WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM message WHERE mailbox = ?1) "
+            "AND NOT EXISTS (SELECT 1 FROM parked WHERE mailbox = ?1)",
+            [(place.id,) for place in places],
+        )
 
     def path_for(self, account: str, name: str, delimiter: str | None, on_disk: Iterable[str] = ()) -> str:
         """Return the path of a mailbox: the one that it has had, or one that no other has."""
