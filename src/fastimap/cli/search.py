@@ -16,6 +16,7 @@ from .show import Show
 
 if TYPE_CHECKING:
     from ..clients.blocking import Client
+    from ..errors import CommandError
     from ..model.message import FetchedMessage
     from ..model.sequence_set import UIDSet
     from ..search import SearchKey
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     if options.program and options.program[0].upper() == "INBOX":
         raise UsageError(f"{options.program[0]} is no search key: a mailbox is named by --mailbox")
     talk(options)
+    from ..errors import CommandError
+
     with Show(as_json=options.json, quiet=True) as show, explained(options, show):
         key = _key(options)
         with connected(options) as client:
@@ -79,10 +82,18 @@ def run(options: argparse.Namespace) -> int:
                 names.sort(key=lambda name: name != "INBOX")
             else:
                 names = [named(client, name) for name in options.mailbox or ["INBOX"]]
+            failed = False
             for name in names:
-                client.select(name, read_only=True)
-                _tell(client, name, client.search(key).uids, options, show)
-    return exits.DONE
+                try:
+                    client.select(name, read_only=True)
+                except CommandError as exc:  # as where the account may see a mailbox, and not read it
+                    if not options.everywhere:
+                        raise
+                    failed = True
+                    _tell_failed(name, exc, show)
+                else:
+                    _tell(client, name, client.search(key).uids, options, show)
+    return exits.NOT_ALL if failed else exits.DONE
 
 
 def _program(words: list[str]) -> str:
@@ -112,6 +123,13 @@ def _key(options: argparse.Namespace) -> SearchKey:
     keys += [search.larger(options.min_size - 1)] if options.min_size else []
     keys += [search.smaller(options.max_size + 1)] if options.max_size is not None else []
     return search.all_of(keys) if keys else search.all_
+
+
+def _tell_failed(name: str, why: CommandError, show: Show) -> None:
+    if show.as_json:
+        show.line("error", mailbox=name, error=readable(why))
+    else:
+        print(readable(f"{name}: {why}"), file=sys.stderr)
 
 
 def _tell(client: Client, name: str, found: UIDSet, options: argparse.Namespace, show: Show) -> None:
