@@ -355,6 +355,35 @@ def test_options_that_do_not_go_together(run: Run, arguments: list[str], text: s
     assert text in said(run(*arguments), 2)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["pull", "imaps://u@h", "s", "--max-size", "9" * 400], "a size is less than 8,000,000T"),
+        (["pull", "imaps://u@h", "s", "--bwlimit", "8388608T"], "a size is less than 8,000,000T"),
+        (["pull", "imaps://u@h", "s", "--wait", "nan"], "'nan' is not a number of seconds from 0"),
+        (["verify", "s", "--wait", "-5"], "'-5' is not a number of seconds from 0"),
+        (["compact", "s", "--wait=soon"], "'soon' is not a number of seconds from 0"),
+        (["migrate", "imaps://u@h", "imaps://u@i", "--wait", "inf"], "'inf' is not a number of seconds from 0"),
+        (["ls", "imaps://u@h", "--password-command", ""], "--password-command: '' is not a text"),
+        (["ls", "imaps://u@h", "--password-file", ""], "--password-file: '' is not a text"),
+        (["ls", "imaps://u@h", "--token-command", ""], "--token-command: '' is not a text"),
+        (["ls", "imaps://u@example..org"], "host must be a name or an address, not 'example..org'"),
+        (["ls", f"imaps://u@{'a' * 64}.org"], "between dots it is empty, or too long"),
+        (["ls", f"imaps://u@{'ä' * 64}.org"], "between dots it is empty, or too long"),
+    ],
+)
+def test_values_that_make_no_sense(run: Run, arguments: list[str], text: str) -> None:
+    """An option that is empty, as by a variable that is not set, is a mistake, and not as if it were not given."""
+    assert text in said(run(*arguments, FASTIMAP_PASSWORD="of another account"), 2)
+
+
+@pytest.mark.parametrize("command", ["compact", "verify", "status"])
+def test_a_store_that_is_some_file(run: Run, tmp_path: Path, command: str) -> None:
+    path = tmp_path / "file"
+    path.write_text("text\n" * 1000)
+    assert f"{path} is damaged, or no state of fastimap's" in said(run(command, str(path)), 1)
+
+
 def test_json_is_not_for_people(run: Run) -> None:
     ended = run("cat", "imaps://u@h", "INBOX", "1", "--json", "--readable")
     assert (ended.returncode, len(ended.stderr.splitlines())) == (2, 1)

@@ -95,6 +95,44 @@ def test_search(look: Look, mail: Mail) -> None:
     assert look("search", "--mailbox", "nowhere").returncode == 1
 
 
+def test_letters_that_the_output_does_not_have(look: Look, run: Run, mail: Mail, tmp_path: Path) -> None:
+    """A pipe of Windows, say, or a locale that is not UTF-8; ``é`` is one octet in Latin 1."""
+    mail.client.create_mailbox("é 日")
+    mail.client.append("é 日", HELLO.replace(b"Gr=C3=BC=C3=9Fe", b"=E6=97=A5"))
+    variables = {
+        "FASTIMAP_PASSWORD": mail.server.password,
+        "SSL_CERT_FILE": str(mail.server.ca_file),
+        "PYTHONIOENCODING": "latin-1",
+    }
+
+    def said(*arguments: str) -> str:
+        ended = subprocess.run(
+            [sys.executable, "-m", "fastimap", *arguments], capture_output=True, env=os.environ | variables, timeout=120
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        return ended.stdout.decode("latin-1")
+
+    assert "é \\u65e5" in said("ls", mail.url, "--names").splitlines()
+    assert said("search", mail.url, "--everywhere").endswith("Jörg                      \\u65e5\n")
+    assert "complete: 1 found" in said("pull", mail.url, str(tmp_path))
+    assert "é \\u65e5: 1 message\n" in said("status", str(tmp_path))
+
+
+def test_search_goes_on_where_a_mailbox_can_not_be_read(look: Look, mail: Mail) -> None:
+    mail.fill("a", 1, create=True)
+    mail.fill("b", 1, create=True)
+    mail.client.set_acl("a", mail.user, "la")
+    ended = look("search", "--everywhere", "--uids")
+    assert (ended.returncode, ended.stdout) == (3, "b 1\n")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("a: EXAMINE: the server answered NO [NOPERM]")
+    ended = look("search", "--everywhere", "--uids", "--json")
+    assert (ended.returncode, ended.stderr) == (3, "")
+    found = {line["mailbox"]: line for line in lines(ended)}
+    assert (found["a"]["message_type"], found["b"]["uids"]) == ("error", "1")
+    assert look("search", "--mailbox", "a").returncode == 1
+
+
 def test_cat(look: Look, mail: Mail, run: Run) -> None:
     (first,) = mail.fill("INBOX", 1)
     mail.client.append("INBOX", HELLO)

@@ -75,12 +75,19 @@ class _Mistake(UsageError):
 
 
 def _have_streams() -> None:
-    """Have standard input, output and error where there are none: else some file would take their place."""
+    """Have standard input, output and error where there are none: else some file would take their place.
+
+    And have standard output take any text.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             number = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(number, True)
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+    # Mailboxes and subjects have letters that not every terminal has, nor a file where that is not UTF-8: as Python has
+    # it of standard error, such a letter is escaped, and no end of the program.
+    if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def parser(filled: Collection[str] = COMMANDS.keys()) -> argparse.ArgumentParser:

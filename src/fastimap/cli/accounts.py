@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
 from ..settings import Account
+from .arguments import text
 from .exits import UsageError, said
 
 if TYPE_CHECKING:
@@ -108,11 +109,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-c", "--config", metavar="FILE", help=f"the configuration ($XDG_CONFIG_HOME/fastimap/config.toml; {CONFIG})"
     )
-    group.add_argument("--password-file", metavar="FILE", help="read the password from the first line of a file")
     group.add_argument(
-        "--password-command", metavar="COMMAND", help="read it from the first line that a command prints"
+        "--password-file", type=text, metavar="FILE", help="read the password from the first line of a file"
     )
-    group.add_argument("--token-command", metavar="COMMAND", help="the same with an OAuth access token")
+    group.add_argument(
+        "--password-command", type=text, metavar="COMMAND", help="read it from the first line that a command prints"
+    )
+    group.add_argument("--token-command", type=text, metavar="COMMAND", help="the same with an OAuth access token")
     group.add_argument(
         "--ca", metavar="FILE", help="the authority (PEM) that signed the server's certificate; no other is trusted"
     )
@@ -124,9 +127,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """Add how the password of a second account is come by: never as that of the first."""
     group = parser.add_argument_group("the account that mail goes to")
-    group.add_argument("--to-password-file", metavar="FILE", help="as --password-file")
-    group.add_argument("--to-password-command", metavar="COMMAND", help="as --password-command")
-    group.add_argument("--to-token-command", metavar="COMMAND", help="as --token-command")
+    group.add_argument("--to-password-file", type=text, metavar="FILE", help="as --password-file")
+    group.add_argument("--to-password-command", type=text, metavar="COMMAND", help="as --password-command")
+    group.add_argument("--to-token-command", type=text, metavar="COMMAND", help="as --token-command")
     group.add_argument("--to-ca", metavar="FILE", help="as --ca")
     group.add_argument("--to-insecure", action="store_true", help="as --insecure")
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..model._patterns import pattern
 from .exits import UsageError
 
-__all__ = ["budget", "day", "merged", "names", "number", "seconds", "shown", "size", "switch", "text"]
+__all__ = ["budget", "day", "merged", "names", "number", "patience", "seconds", "shown", "size", "switch", "text"]
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
@@ -21,7 +21,10 @@ def size(text: str | int) -> int:
     found = _SIZE.fullmatch(str(text).strip())
     if found is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500K, 20M or 2G")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+    octets = float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " ")
+    if octets >= 1 << 63:  # more than SQLite and servers can count
+        raise argparse.ArgumentTypeError("a size is less than 8,000,000T")
+    return int(octets)
 
 
 def budget(text: str | int) -> Any:
@@ -79,6 +82,17 @@ def seconds(text: str | float) -> float:
         found = 0.0
     if not 0 < found < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds over 0")
+    return found
+
+
+def patience(text: str) -> float:
+    """Return a number of seconds from 0."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0")
     return found
 
 

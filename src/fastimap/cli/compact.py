@@ -7,7 +7,7 @@ import argparse
 from .. import archive
 from ..archive.stores import kind_of
 from . import exits
-from .arguments import shown
+from .arguments import patience, shown
 from .exits import UsageError
 from .running import explained, talk
 from .show import Show
@@ -26,18 +26,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="the store's directory, or s3://bucket")
     parser.add_argument("--of", action="append", metavar="USER@HOST", help="only the mail of this account; repeatable")
     parser.add_argument("--remove-expunged", action="store_true", help="remove for good what the server has no more")
-    parser.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for a run on the store to end")
+    parser.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for a run on the store to end")
     shown(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Compact."""
     talk(options)
-    kind = kind_of(options.store)
-    if kind != "parquet":
-        found = f"it is of format {kind}" if kind else "there is none"
-        raise UsageError(f"{options.store} is no Parquet store: {found}")
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        kind = kind_of(options.store)
+        if kind != "parquet":
+            found = f"it is of format {kind}" if kind else "there is none"
+            raise UsageError(f"{options.store} is no Parquet store: {found}")
         done = archive.compact(
             options.store, accounts=options.of, expunged=not options.remove_expunged, wait=options.wait
         )

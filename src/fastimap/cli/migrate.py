@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import archive
 from . import accounts
-from .arguments import budget, day, merged, names, number, shown, size
+from .arguments import budget, day, merged, names, number, patience, shown, size
 from .ending import SENT, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -83,7 +83,7 @@ def moving(parser: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--connections", type=number, metavar="N", help="to each server at once (1)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done and what would not fit")
-    how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run to end")
+    how.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for another run to end")
     how.add_argument(
         "--budget", type=budget, metavar="SIZE", help="to send a day at most (450M/day; 0: any; Gmail: 500 MB)"
     )

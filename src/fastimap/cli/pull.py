@@ -7,7 +7,7 @@ import argparse
 from .. import archive
 from ..archive.stores import FORMATS, kind_of, store_at
 from . import accounts
-from .arguments import budget, day, merged, names, number, shown, size, text
+from .arguments import budget, day, merged, names, number, patience, shown, size, text
 from .ending import PULLED, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -90,7 +90,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     theirs.add_argument("--adopt-from", metavar="DIR", help="the same with another directory, which stays as it is")
     how.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    how.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
+    how.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for another run on the store to end")
     how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
     how.add_argument("--budget", type=budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
     how.add_argument("--max-octets", type=size, metavar="SIZE", help="to write at most in this run")

@@ -8,7 +8,7 @@ import sys
 from .. import archive
 from ..archive.report import Progress
 from . import accounts, exits
-from .arguments import number, shown
+from .arguments import number, patience, shown
 from .exits import UsageError, counted, readable
 from .running import explained, talk
 from .show import Show
@@ -31,7 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repair", action="store_true", help="mend what is missing or different, from the account")
     parser.add_argument("--sample", type=number, metavar="N", help="look at N messages of each mailbox, at random")
     parser.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
-    parser.add_argument("--wait", type=float, metavar="SECONDS", default=0, help="for another run on the store to end")
+    parser.add_argument(
+        "--wait", type=patience, metavar="SECONDS", default=0, help="for another run on the store to end"
+    )
     shown(parser)
     accounts.add(parser)
 
