@@ -381,7 +381,7 @@ def test_values_that_make_no_sense(run: Run, arguments: list[str], text: str) ->
 def test_a_store_that_is_some_file(run: Run, tmp_path: Path, command: str) -> None:
     path = tmp_path / "file"
     path.write_text("text\n" * 1000)
-    assert f"{path} is damaged, or no state of fastimap's" in said(run(command, str(path)), 1)
+    assert f"{path} is damaged, or no store of fastimap's" in said(run(command, str(path)), 1)
 
 
 def test_json_is_not_for_people(run: Run) -> None:
