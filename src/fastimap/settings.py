@@ -247,24 +247,12 @@ def _check_host(host: Any) -> None:
         raise ValueError(f"host must be a name or an address, not {host!r}")
     if "/" in host:
         raise ValueError("host must be a name or an address alone, not a URL: Account.from_url() reads URLs")
-    if not _has_labels(host):  # else the resolver's codec says so, in words of its own
-        raise ValueError(f"host must be a name or an address, not {host!r}: between dots it is empty, or too long")
     name, _, port = host.rpartition(":")
     if (port.isdecimal() and ":" not in name and name) or host.startswith("["):
         raise ValueError(
             f"host must be a name or an address alone, not {host!r}; the port is an argument of its own: "
             f'("{(name or host).strip("[]")}", {port if port.isdecimal() else 993})'
         )
-
-
-def _has_labels(host: str) -> bool:
-    """Whether each part of a name between its dots may be one of the DNS: of 1 to 63 octets (RFC 1035, 2.3.4)."""
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError:
-            return False
-    return all(0 < len(label) < 64 for label in host.removesuffix(".").split("."))
 
 
 def _credentials(account: Account) -> Credentials:
