@@ -20,7 +20,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from importlib import import_module
+        from importlib import import_module  # the drop-in alone does without it
 
         module = import_module(home, package)
         value = attributes[name] = module if home == f".{name}" else getattr(module, name)

@@ -81,7 +81,7 @@ def push(
         raise StoreError(f"{store.where} is no store of fastimap")
     with opened(store, wait=wait, dry_run=dry_run) as state:
         known = sorted({place.account for place in state.places(former=True)})
-        # One of which all mailboxes are gone is nobody's first guess.
+        # An account without a mailbox by now is meant only where there is no other, or it is named.
         accounts = sorted({place.account for place in state.places()}) or known
         if account is None and len(accounts) > 1:
             raise ValueError(f"{store.root} holds several accounts, account= says which: {', '.join(accounts)}")

@@ -189,7 +189,7 @@ class _Verify:
     """Mailboxes that do without a part by now."""
 
     def check(self) -> None:
-        """Raise Stop if somebody asked to stop."""
+        """Raise Stop where `stopping` says so."""
         if self.stopping is not None and self.stopping():
             raise Stop("asked to stop")
 

@@ -128,7 +128,7 @@ def damaged(path: Path | None, exc: Exception) -> str:
         if "no such table" in str(exc):
             return f"{path} is no store of fastimap's"
         return f"{path} can't be read now: {exc}"
-    if path is not None and path.name != STATE_FILE:  # a SQLite store, or a file of somebody else's
+    if path is not None and path.name != STATE_FILE:  # a SQLite store, or another program's file
         return f"{path} is damaged, or no store of fastimap's ({exc}): pull into another directory"
     return (
         f"{path} is damaged, or no state of fastimap's ({exc}). In a Maildir move it away and pull again: what is "

@@ -45,7 +45,7 @@ __all__ = [
 _TOGETHER = 200
 _OCTETS = 1024 * 1024
 _PARTS = 10
-"""After the connection ended, messages are asked for in so many parts."""
+"""Commands in which the messages are asked for again at which the connection ended."""
 
 
 @dataclass(slots=True)
