@@ -125,9 +125,12 @@ def test_what_the_connections_received_counts(
         assert sum(state.spent(name, Meter.oldest()).values()) == report.octets_received
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_was_received_for_nothing_counts_too(tmp_path: Path, kind: str) -> None:
     """A server without CONDSTORE sends the flags of all messages each time."""
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
 
     def says(line: bytes) -> bytes:
         return re.sub(rb" (CONDSTORE|QRESYNC)(?=[] ])", b"", line)
