@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import enum
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .errors import Advice
+
 __all__ = [
-    "Advice",
     "FastimapError",
     "LimitError",
     "LineTooLong",
@@ -25,19 +24,16 @@ __all__ = [
 ]
 
 
-class Advice(enum.Enum):
-    """What helps against an error."""
+class _Advised:
+    """An advice by its name: the drop-in does without the enumeration."""
 
-    __module__ = "fastimap.errors"
+    def __init__(self, name: str) -> None:
+        self.name = name
 
-    RETRY = "retry"
-    """The same command may work later, on this connection."""
-    RECONNECT = "reconnect"
-    """This connection is closed; a new one may work."""
-    REAUTHENTICATE = "reauthenticate"
-    """Other credentials are needed, or a new token."""
-    FIX = "fix"
-    """The call, or the server, has to change: the same again fails again."""
+    def __get__(self, instance: object, owner: type | None = None) -> Advice:
+        from .errors import Advice
+
+        return Advice[self.name]
 
 
 class FastimapError(Exception):
@@ -45,7 +41,7 @@ class FastimapError(Exception):
 
     __module__ = "fastimap.errors"
 
-    advice: Advice = Advice.FIX
+    advice: Advice = _Advised("FIX")  # type: ignore[assignment]
     done: Any = None
     """What was done before the error, as the call would have returned it, where a call takes several commands: the
     messages that were fetched, or copied (`CopyResult`)."""
@@ -56,7 +52,7 @@ class ProtocolError(FastimapError):
 
     __module__ = "fastimap.errors"
 
-    advice = Advice.RECONNECT
+    advice = _Advised("RECONNECT")
 
 
 class ParseError(FastimapError):

@@ -29,10 +29,10 @@ with the exception of this module as ``__cause__``.
 
 from __future__ import annotations
 
+import enum
 from typing import TYPE_CHECKING
 
 from ._errors import (
-    Advice,
     FastimapError,
     LimitError,
     LineTooLong,
@@ -90,6 +90,19 @@ __all__ = [
     "UIDValidityChanged",
     "Unavailable",
 ]
+
+
+class Advice(enum.Enum):
+    """What helps against an error."""
+
+    RETRY = "retry"
+    """The same command may work later, on this connection."""
+    RECONNECT = "reconnect"
+    """This connection is closed; a new one may work."""
+    REAUTHENTICATE = "reauthenticate"
+    """Other credentials are needed, or a new token."""
+    FIX = "fix"
+    """The call, or the server, has to change: the same again fails again."""
 
 
 class ConnectionLost(FastimapError, ConnectionError):

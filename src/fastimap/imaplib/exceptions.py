@@ -58,39 +58,11 @@ class WrongType(Exceptions.error, TypeError):
     """An argument of a type that stands for nothing here; nothing was sent."""
 
 
-class NotEncodable(Exceptions.error, UnicodeEncodeError):
-    """Text that has no octets in the connection's encoding or in the charset; nothing was sent."""
-
-
-class NoHostName(Exceptions.error, UnicodeError):
-    """A host that no name can be."""
-
-
-class OutOfRange(Exceptions.error, OverflowError):
-    """A number that is too large for what it is to stand for; nothing was sent."""
-
-
-class UnknownCharset(Exceptions.error, LookupError):
-    """A charset that Python does not know; nothing was sent."""
-
-
 def refusal(exc: Exception) -> Exceptions.error:
     """Return what `exc`, which Python raised for an argument, is as an error of this module: both kinds in one."""
-    if isinstance(exc, UnicodeEncodeError):
-        return NotEncodable(*exc.args)
-    for kind, own in _KINDS:
-        if isinstance(exc, kind):
-            return own(*exc.args)
-    return Exceptions.error(*exc.args)
+    from .refusals import refused  # most programs never need it
 
-
-_KINDS: tuple[tuple[type[Exception], type[Exceptions.error]], ...] = (
-    (UnicodeError, NoHostName),
-    (ValueError, InvalidArgument),
-    (TypeError, WrongType),
-    (OverflowError, OutOfRange),
-    (LookupError, UnknownCharset),
-)
+    return refused(exc)
 
 
 def shown(octets: bytes, most: int = 80) -> str:

@@ -42,7 +42,7 @@ Commands: dict[str, tuple[str, ...]] = {
 # The lines of a server. Servers are known that write a response's type in lower case, or two spaces before it
 # (DavMail), so both are taken. These are compiled at once, as programs give them to functions of `re`, which take none
 # that are compiled when they are used.
-Continuation: re.Pattern[bytes] = re.compile(rb"\+(?: (?P<data>.*))?")
+Continuation: re.Pattern[bytes] = re.compile(rb"\+( (?P<data>.*))?")
 Untagged_response: re.Pattern[bytes] = re.compile(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
 Untagged_status: re.Pattern[bytes] = re.compile(
     rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE
