@@ -673,3 +673,35 @@ def test_a_mailbox_that_the_source_has_no_more_is_told_of(mail: Mail, other: Mai
         f"the source has {name} no more; {name} stays at the destination" for name in ("Gone", "Work")
     ]
     assert {"Gone", "Work", "Work2"} <= kept(other).keys()
+
+
+def odd_port(server: IMAPServer) -> Account:
+    return Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+
+
+def test_two_sources_of_one_host(other: Mail, tmp_path: Path) -> None:
+    """Two tunnels, say. What the one has is not taken for what the other has, though all numbers are the same."""
+    for number in (1, 2):
+        with IMAPServer(users={"me": "secret"}) as server:
+            for each in (number, 3):
+                server.append("INBOX", message(each), internal_date=datetime(2024, 1, 1, tzinfo=UTC))
+            assert archive.migrate(odd_port(server), other.account, state=tmp_path).written == 2
+    assert sorted(octets for octets, *_ in kept(other)["INBOX"]) == sorted(message(each) for each in (1, 2, 3, 3))
+
+
+@pytest.mark.parametrize("how", ["migrate", "push"])
+def test_two_destinations_of_one_host(mail: Mail, tmp_path: Path, how: str) -> None:
+    made = mail.fill("INBOX", 3)
+    archive.pull(mail.account, tmp_path)
+    for before in ([], [message(8001), message(8002), made[2]]):
+        with IMAPServer(users={"me": "secret"}) as server:
+            for each in before:
+                server.append("INBOX", each)
+            if how == "migrate":
+                archive.migrate(mail.account, odd_port(server), state=tmp_path / "migrate")
+            else:
+                archive.push(tmp_path, odd_port(server))
+            with Client(odd_port(server)) as client:
+                client.select("INBOX")
+                there = sorted(row.body or b"" for row in client.fetch("1:*", "BODY.PEEK[]"))
+            assert there == sorted([*before[:2], *made])

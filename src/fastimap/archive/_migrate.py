@@ -13,7 +13,7 @@ from typing import Literal
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from .identity import account_name
+from .identity import account_with_port
 from .locks import locked
 from .moving.ledger import Ledger
 from .moving.options import Options
@@ -78,7 +78,8 @@ def migrate(
     :param dry_run: say what would be done and what would not fit, and do nothing.
     :param wait: seconds to wait for another run on the same state to end; None: any time.
     :param budget: octets a day (UTC) to send at most; 0: no limit; None: what the provider is known to take.
-    :param names: what the two accounts are called in the state; user@host unless given.
+    :param names: what the two accounts are called in the state; user@host unless given, and the
+        port, where that is not one of IMAP's.
     :param retry: how to go on after a lost connection.
     :param progress: called now and then.
     :param stopping: asked now and then; True stops the run, and what was done stays done.
@@ -108,7 +109,7 @@ def migrate(
         progress=progress,
         stopping=stopping,
     )
-    ours, theirs = names[0] or account_name(source), names[1] or account_name(destination)
+    ours, theirs = names[0] or account_with_port(source), names[1] or account_with_port(destination)
     if ours == theirs and source.port != destination.port:  # two servers on one machine
         ours, theirs = f"{ours}:{source.port}", f"{theirs}:{destination.port}"
     if ours == theirs:

@@ -10,7 +10,7 @@ from typing import Literal
 from ..sessions.retry import Retry
 from ..settings import Account
 from .errors import StoreError
-from .identity import account_name
+from .identity import account_with_port
 from .moving.ledger import Ledger
 from .moving.options import Options
 from .moving.run import Run
@@ -91,6 +91,6 @@ def push(
         ledger = Ledger(path if path.exists() or not dry_run else None)
         try:
             source = StoreSource(store, state, account or (accounts[0] if accounts else ""))
-            return Run(destination, options, ledger, name or account_name(destination)).run(source)
+            return Run(destination, options, ledger, name or account_with_port(destination)).run(source)
         finally:
             ledger.close()

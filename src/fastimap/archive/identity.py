@@ -15,12 +15,23 @@ from .errors import StoreError
 from .messages import date_of
 from .state import Entry, Place, State
 
-__all__ = ["account_name", "check_server", "fits"]
+__all__ = ["account_name", "account_with_port", "check_server", "fits"]
 
 
 def account_name(account: Account) -> str:
     """Return what an account is called in a store: user and host. A server has several ports, for TLS and without."""
     return f"{account.user or ''}@{account.host}"
+
+
+def account_with_port(account: Account) -> str:
+    """Return what an account is called in a ledger: two servers of one host, as the ends of two tunnels, share none."""
+    port = _odd_port(account.port)
+    return f"{account_name(account)}:{port}" if port else account_name(account)
+
+
+def _odd_port(port: int | None) -> int:
+    """Return a port that is not one of IMAP's; else 0."""
+    return 0 if port in (None, 143, 993) else port
 
 
 def check_server(
@@ -32,7 +43,7 @@ def check_server(
     :param infos: the mailboxes of the server.
     :param sure: the caller says that it is that one.
     """
-    port = 0 if port in (None, 143, 993) else port
+    port = _odd_port(port)
     noted = f"port of {account}"
     before = state.about(noted)
     if before == port:
