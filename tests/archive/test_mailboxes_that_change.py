@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -844,3 +845,18 @@ def test_directories_are_durable_before_it_is_noted(mail: Mail, tmp_path: Path, 
     mail.client.rename_mailbox("x/old", "fresh")
     pulled(mail, tmp_path / "store", mailboxes=["fresh"])
     assert {*map(str, (tmp_path / "store", tmp_path / "store/fresh", tmp_path / "store/fresh/cur"))} <= durable
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_uidvalidity_each_time_makes_no_second_copy(tmp_path: Path, kind: str) -> None:
+    """A reader of the store's file would see each message twice; the store rewrites nothing, and takes nothing out."""
+    with IMAPServer(users={"me": "secret"}) as server:
+        for number in range(1, 4):
+            server.append("INBOX", message(number), internal_date=datetime(2024, 1, 1, tzinfo=UTC))
+        for validity in (b"UIDVALIDITY 7", b"UIDVALIDITY 8", b"UIDVALIDITY 9"):
+            with odd(server, says=partial(re.sub, rb"UIDVALIDITY \d+", validity)) as port:
+                account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+                archive.pull(account, store_at(tmp_path, kind), name="me@host")
+    assert copies(tmp_path, kind) == 3
+    assert [(uid, octets) for uid, octets, *_ in stored(tmp_path)["INBOX"]] == [(n, message(n)) for n in (1, 2, 3)]
+    assert archive.verify(tmp_path).good

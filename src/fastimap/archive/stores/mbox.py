@@ -64,6 +64,8 @@ class Mbox(AppendingStore):
 
     def move(self, source: Place, entry: Entry, target: Place, uid: int) -> int | None:
         octets = self.read(source, entry)
+        if self.file_of(source) == self.file_of(target):  # of a mailbox with a new UIDVALIDITY: it would be there twice
+            return entry.place
         (where,) = self.write(target, [Message(uid, octets, entry.date, entry.flags, entry.digest, entry.extra)])
         return where
 
