@@ -327,3 +327,27 @@ def test_text_that_is_none_is_damage_as_well(mail: Mail, tmp_path: Path) -> None
     assert pulled(mail, store).written == 0
     archive.compact(store)
     assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_a_file_that_is_put_back_while_it_is_looked_at(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not given up."""
+    store = with_expunged(mail, tmp_path)
+    before = kept(store)
+    (file,) = files(tmp_path)
+    whole = file.read_bytes()
+    file.write_bytes(without(file, "body"))
+    looked = Parquet._is_readable
+
+    def then_back(*arguments: Any) -> bool:
+        found = looked(*arguments)
+        file.write_bytes(whole)
+        return found
+
+    monkeypatch.setattr(Parquet, "_is_readable", then_back)
+    result = archive.verify(store, mail.account, repair=True)
+    assert not any("given up" in each.detail for each in result.differences)
+    assert kept(store) == before
+    assert archive.verify(store, mail.account, octets=True).good

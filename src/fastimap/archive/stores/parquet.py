@@ -374,7 +374,9 @@ class Parquet(Store):
             for part in shard.readable:
                 if self._bad.get(part.path) is not None and not self._is_readable(part):
                     why = why_lost(self.files(), part)
-                    assert why is not None
+                    if why is None:  # it was put back meanwhile
+                        self._bad[part.path] = None
+                        continue
                     self._lose(self.state, place.id, shard, part, why)
                     self.state.loaded(place.id)
         return self.damage(place)
