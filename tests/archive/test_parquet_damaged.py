@@ -351,3 +351,61 @@ def test_a_file_that_is_put_back_while_it_is_looked_at(
     assert not any("given up" in each.detail for each in result.differences)
     assert kept(store) == before
     assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("expunged", [True, False])
+def test_mail_outlasts_its_manifest(mail: Mail, tmp_path: Path, expunged: bool) -> None:
+    """Its mailbox is a new one then, whose kept mail no manifest names: what has it may be the only copy."""
+    store = with_expunged(mail, tmp_path)
+    before = kept(store)
+    (file,) = files(tmp_path)
+    octets = file.read_bytes()
+    (manifest,) = (path for path in tmp_path.glob("_fastimap/*/*.json") if '"mailbox": "INBOX"' in path.read_text())
+    was = manifest.read_text()
+    manifest.unlink()
+    half = file.with_name(f".{file.name}.{'f' * 32}.part")
+    half.write_bytes(b"half of it")
+    for written in (4, 0):
+        assert pulled(mail, store).written == written
+        done = archive.compact(store, expunged=expunged)
+        assert done.orphans_kept == [str(file.relative_to(tmp_path))]
+    assert not half.exists()
+    assert file.read_bytes() == octets
+    manifest.write_text(was)  # as a backup has it
+    assert kept(store) == before
+    assert archive.verify(store, mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_which_columns_there_are_outlasts_the_file_that_says_so(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    pulled(mail, Parquet(tmp_path, body=True, headers=["list-id"]))
+    (tmp_path / "_fastimap" / "store.json").unlink()
+    mail.fill("INBOX", 1)
+    pulled(mail, Parquet(tmp_path))
+    first, second = rows(Parquet(tmp_path))
+    assert None not in (first["body"], second["body"])
+    assert "header_list_id" in second
+    assert archive.verify(Parquet(tmp_path), mail.account, octets=True).good
+
+
+@pytest.mark.slow
+def test_a_compaction_that_is_cut_short_leaves_nothing_for_good(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though nothing else has the mail that was to be removed."""
+    store = with_expunged(mail, tmp_path)
+    (file,) = files(tmp_path)
+
+    def cut(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive.filesystems.Files.remove", cut)
+        with pytest.raises(KeyboardInterrupt):
+            archive.compact(store, expunged=False)
+    assert file.exists()
+    assert archive.compact(store, expunged=False).orphans_kept == []
+    assert not file.exists()
+    assert uids(store, expunged=True) == [3, 4, 5, 6]

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..columns import pyarrow
@@ -18,7 +18,18 @@ from .errors import StoreError, StoreInUse
 from .filesystems import Files
 from .locks import LOCK_FILE, locked
 from .shard_rows import changes_table, put_table, with_state
-from .shards import Manifest, Now, Part, account_folder, hive_value, manifests, read_manifest, table_of, why_lost
+from .shards import (
+    FOLDER,
+    Manifest,
+    Now,
+    Part,
+    account_folder,
+    hive_value,
+    manifests,
+    read_manifest,
+    table_of,
+    why_lost,
+)
 from .state import MARKER
 from .stores.parquet import Parquet
 
@@ -27,6 +38,7 @@ __all__ = ["Compaction", "compact"]
 _OCTETS = 64 * 1024 * 1024
 """In memory, of the rows that become one file; one that has half of it stays as it is."""
 _OURS = re.compile(r"/[0-9a-f]{64}\.parquet\Z|\.[0-9a-f]{32}\.part\Z")  # named by `put_table`, or not yet whole
+_TOLD_BY = ["uid_validity", "uid", "internal_date", "size", "message_id"]
 _A_DAY = 86_400  # seconds: no run takes as long from a file to its manifest
 
 
@@ -40,6 +52,9 @@ class Compaction:
     """Of messages that the server has no more, where they were to be removed, and old copies of those fetched twice."""
     orphans_removed: int = 0
     """Files that runs wrote, and did not come to note in a manifest: nobody reads them."""
+    orphans_kept: list[str] = field(default_factory=list)
+    """Those of them with mail that no other file has: of a manifest that was lost, or of a run that was killed, and the
+    server had the mail no more when the next one came."""
 
 
 def compact(
@@ -55,8 +70,10 @@ def compact(
     small files takes long. This writes them anew, with what has changed since, notes them in the manifest, and then
     removes the old ones: wherever it is cut short, all is there once. A dataset that `read` gave before has to be made
     again. Files that no manifest names, of runs that were killed, are removed too: at once on a disk, unless another
-    run is at work on the account; elsewhere, where nothing says that, once they are a day old. A mailbox of which a
-    file is missing, or is not as it was written, is left as it is; the error that says so comes after the others.
+    run is at work on the account; elsewhere, where nothing says that, once they are a day old. Where one has mail that
+    is in no other file, those of the account stay: a manifest may have been lost (`Compaction.orphans_kept`). A mailbox
+    of which a file is missing, or is not as it was written, is left as it is; the error that says so comes after the
+    others.
 
     :param where: the store, or where it is: a directory, or a URI.
     :param accounts: only these, by their names in the store.
@@ -88,7 +105,7 @@ def compact(
                         _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
                     except _Damaged as exc:
                         damaged.append(str(exc))
-            done.orphans_removed += _without_orphans(files, account)
+            _without_orphans(files, account, done)
     if damaged:
         raise StoreError(
             f"not compacted: {'; '.join(damaged)}. Put that back; if it is lost, verify --repair (repair=True) has the "
@@ -102,8 +119,8 @@ class _Damaged(StoreError):
     """A file of a mailbox can't be read in full, so that it has to stay as it is."""
 
 
-def _without_orphans(files: Files, account: str) -> int:
-    """Remove the files of an account that no manifest names; return how many. The account is held."""
+def _without_orphans(files: Files, account: str, done: Compaction) -> None:
+    """Remove the files of an account that no manifest names, but for mail that no other has. The account is held."""
     folders = (account_folder(account), f"account={hive_value(account)}")
     found = {name for folder in folders for name in files.names(folder, "") if _OURS.search(name)}
     with contextlib.ExitStack() as held:
@@ -112,14 +129,37 @@ def _without_orphans(files: Files, account: str) -> int:
                 try:
                     held.enter_context(locked(lock.parent))
                 except StoreInUse:
-                    return 0
-        found -= {part.path for manifest in manifests(files, [account]) for part in manifest.parts}
+                    return
+        there = manifests(files, [account])
+        found -= {part.path for manifest in there for part in manifest.parts}
         if files.local is None:
             yesterday = time.time() - _A_DAY
             found = {name for name in found if files.modified(name) < yesterday}
+        replaced = {name for manifest in there for name in manifest.replaced}
+        if kept := _only_copies(files, {name for name in found - replaced if name.endswith(".parquet")}, there):
+            done.orphans_kept += sorted(kept)
+            found = {name for name in found if name in replaced or not name.endswith(".parquet")}
         for name in found:
             files.remove(name)
-    return len(found)
+        done.orphans_removed += len(found)
+
+
+def _only_copies(files: Files, names: set[str], there: list[Manifest]) -> list[str]:
+    """Return those files of mail that have a message which no manifest has, or that can't be read."""
+    mail = {name: _messages(files, name) for name in names if not name.startswith(f"{FOLDER}/")}
+    left = {key for keys in mail.values() for key in keys or ()}
+    for part in (part for manifest in there for part in manifest.parts if part.kind == "messages" and left):
+        left -= _messages(files, part.path) or set()
+    return [name for name, keys in mail.items() if keys is None or keys & left]
+
+
+def _messages(files: Files, name: str) -> set[tuple[Any, ...]] | None:
+    """Return what tells the messages of a file from others; None where it can't be read."""
+    try:
+        table = table_of(files, Part(name, "messages", 0), _TOLD_BY)
+        return set(zip(*(table[column].to_pylist() for column in _TOLD_BY), strict=True))
+    except Exception:  # what a damaged file says may be no text, no number, nothing at all
+        return None
 
 
 class _Shard:
@@ -172,11 +212,12 @@ class _Shard:
         kept = {part.path for part in parts}
         if kept == {part.path for part in before.parts}:
             return
-        made = replace(before, parts=parts, version=uuid.uuid4().hex)
+        replaced = sorted({part.path for part in before.parts} - kept)
+        made = replace(before, parts=parts, version=uuid.uuid4().hex, replaced=replaced)
         if read_manifest(self.files, made.name).version != before.version:
             raise StoreInUse(store.where, f": another run has written {before.mailbox}")
         self.files.put(made.name, made.octets())
-        for path in dict.fromkeys(part.path for part in before.parts if part.path not in kept):
+        for path in replaced:
             self.files.remove(path)
 
     def _group(self, parts: list[Part]) -> list[Part]:

@@ -101,6 +101,8 @@ class Manifest:
     """Octets received, by hour."""
     version: str = ""
     """Another one each time that it is written."""
+    replaced: list[str] = field(default_factory=list)
+    """Files that it named before it was compacted last, and those that were given up as damaged: to be removed."""
 
     @property
     def last(self) -> int:

@@ -43,10 +43,13 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.json:
         values = {"files_before": done.files_before, "files": done.files, "rows_removed": done.rows_removed}
-        show.line("summary", code=exits.DONE, **values, orphans_removed=done.orphans_removed)
+        orphans = {"orphans_removed": done.orphans_removed, "orphans_kept": done.orphans_kept}
+        show.line("summary", code=exits.DONE, **values, **orphans)
     elif not options.quiet:
-        orphans = (
+        removed = (
             f"; {done.orphans_removed:,} files of runs that were cut short removed" if done.orphans_removed else ""
         )
-        print(f"{done.files_before:,} files became {done.files:,}; {done.rows_removed:,} rows removed{orphans}")
+        print(f"{done.files_before:,} files became {done.files:,}; {done.rows_removed:,} rows removed{removed}")
+        for name in done.orphans_kept:
+            print(f"{name} is kept: no manifest names it, and it has mail that no other file has")
     return exits.DONE

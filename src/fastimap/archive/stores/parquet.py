@@ -203,8 +203,16 @@ class Parquet(Store):
         return self.files().exists(MARKER)
 
     def make(self) -> None:
-        columns = {"headers": self.headers or (), "text": bool(self.text), "html": True, "body": bool(self.body)}
         if not self.exists():
+            # Where there is mail, that file was lost: the columns are those of the newest mail, and not none.
+            parts = [part for manifest in manifests(self.files()) for part in manifest.parts if part.columns]
+            had = parts[-1].columns if parts else {"html": True}
+            columns = {
+                "headers": had.get("headers", ()) if self.headers is None else self.headers,
+                "text": bool(had.get("text") if self.text is None else self.text),
+                "html": had.get("html", False),
+                "body": bool(had.get("body") if self.body is None else self.body),
+            }
             about = {"format": FORMAT, "kind": self.kind, "columns": columns}
             self.files().put(MARKER, json.dumps(about, indent=1).encode())
 
@@ -581,6 +589,7 @@ class Parquet(Store):
             parts=parts,
             messages=messages,
             parked={str(uid): [reason, attempts] for uid, reason, attempts in parked},
+            replaced=[*known.replaced, *(part.path for part, _ in shard.lost if self.files().exists(part.path))],
         )
         same = known.version != "" and made == replace(known, mark=made.mark)
         idle = same or (known.version == "" and not parts and not made.parked)
