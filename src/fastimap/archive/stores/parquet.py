@@ -595,6 +595,9 @@ class Parquet(Store):
         idle = same or (known.version == "" and not parts and not made.parked)
         if idle and (made.mark is None or made.mark == known.mark):
             return  # no more than that something is about to be done
+        if not (made.current or parts or made.parked or made.replaced):
+            self._forget(shard)  # Courier gives a mailbox that was never opened another UIDVALIDITY each second
+            return
         self._put(state, shard, made)
         shard.new, shard.lost = [], []
         self._indices.pop(place.id, None)
@@ -609,6 +612,16 @@ class Parquet(Store):
             if known.version and unsaved.get(known.account, 0) >= _SPENT:
                 del unsaved[known.account]
                 self._put(state, shard, replace(known))
+
+    def _forget(self, shard: _Shard) -> None:
+        """Remove the manifest of a former mailbox that had nothing; what was received goes into another."""
+        known = shard.manifest
+        with contextlib.suppress(FileNotFoundError):
+            if known.version and read_manifest(self.files(), known.name).version == known.version:
+                self.files().remove(known.name)
+                for hour, octets in known.spent.items():
+                    self._spent[known.account, hour] = self._spent.get((known.account, hour), 0) - octets
+        shard.manifest = replace(known, version="", spent={})
 
     def _put(self, state: ShardState, shard: _Shard, made: Manifest) -> None:
         """Put a manifest in the place of the shard's; raise StoreInUse where that is another run's by now."""
