@@ -179,3 +179,19 @@ def test_json_says_when_to_go_on(mail: Mail, tmp_path: Path, clock: Clock) -> No
     mail.fill("INBOX", 2)
     report = archive.pull(mail.account, tmp_path, budget=0)
     assert json.loads(json.dumps(report.as_dict()))["go_on_at"] == "2024-02-02T10:30:00+00:00"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("connections", [1, 3])
+def test_what_is_on_its_way_when_a_run_stops_is_not_received(tmp_path: Path, connections: int) -> None:
+    octets = 100 * 200_000
+    with IMAPServer(users={"me": "secret"}) as server:
+        for number in range(100):
+            server.append("INBOX", message(number, 200_000))
+        account = Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        report = archive.pull(account, tmp_path, budget=100_000, connections=connections)
+        assert report.stopped == "the budget of 24 hours is used up"
+        assert 0 < report.written < 50
+        assert report.octets_received < octets / 2
+        assert archive.pull(account, tmp_path, connections=connections).complete
+    assert len(stored(tmp_path)["INBOX"]) == 100

@@ -340,6 +340,9 @@ class Receiver:
                 self.watch.tell()
                 self.watch.check()
                 self._pace()
+        except Stop:
+            self.line.pool.close()  # else what is in flight would be received first
+            raise
         except UIDValidityChanged:
             raise FastimapError(_MADE_ANEW) from None
         except CommandError as exc:

@@ -187,7 +187,7 @@ class AsyncPool(BasePool[AsyncClient]):
         client = one.client
         with contextlib.suppress(Exception):
             async with asyncio.timeout(DRAIN):
-                while client._protocol.error is None and not client._protocol.idle:
+                while not (self._book.closed_for_good or client._protocol.error is not None or client._protocol.idle):
                     await client._linked().moved(None, lambda: False)
         good = self._is_in_step(client)
         if good:

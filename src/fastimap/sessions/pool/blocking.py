@@ -226,11 +226,11 @@ class Pool(BasePool[Client]):
 
     def _give_back(self, one: Resting[Client]) -> None:
         client = one.client
-        now = time.monotonic()
+        until = time.monotonic() + (0.0 if self._book.closed_for_good else DRAIN)  # what is to be closed needs no rest
         try:
             with contextlib.suppress(Exception):
-                while client._protocol.error is None and not client._protocol.idle and time.monotonic() < now + DRAIN:
-                    client._turn(now + DRAIN)
+                while client._protocol.error is None and not client._protocol.idle and time.monotonic() < until:
+                    client._turn(until)
             good = self._is_in_step(client)
             if good:
                 client.take_events()
