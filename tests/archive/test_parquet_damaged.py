@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -409,3 +410,21 @@ def test_a_compaction_that_is_cut_short_leaves_nothing_for_good(
     assert archive.compact(store, expunged=False).orphans_kept == []
     assert not file.exists()
     assert uids(store, expunged=True) == [3, 4, 5, 6]
+
+
+@pytest.mark.slow
+def test_many_files_that_are_away(mail: Mail, tmp_path: Path) -> None:
+    """A folder that is not mounted, with what was new in each of many days."""
+    store = with_expunged(mail, tmp_path)
+    mail.fill("INBOX", 1)
+    (manifest,) = (path for path in tmp_path.glob("_fastimap/*/*.json") if '"mailbox": "INBOX"' in path.read_text())
+    values = json.loads(manifest.read_text())
+    first = values["parts"][0]
+    values["parts"][:0] = [first | {"path": f"{first['path'][:-20]}{n:012}.parquet"} for n in range(700)]
+    manifest.write_text(json.dumps(values))
+    for resume in (True, False):
+        report = archive.pull(mail.account, store, resume=resume)
+        assert "which is not there (and 699 more)" in report.failed["INBOX"]
+    archive.verify(store, mail.account, repair=True)
+    assert archive.verify(store, mail.account, octets=True).good
+    assert uids(store, expunged=True) == [1, 2, 3, 4, 5, 6, 7]

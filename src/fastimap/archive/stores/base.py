@@ -224,8 +224,9 @@ class Store:
     def check_whole(self, place: Place) -> None:
         """Raise FastimapError where a part of a mailbox is missing: what is new and what is gone can't be told then."""
         if found := [what for _, what in self.damage(place)]:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise FastimapError(
-                f"not all of it can be read, so nothing is done: {'; '.join(found)}. Put that back; if it is lost, "
+                f"not all of it can be read, so nothing is done: {found[0]}{more}. Put that back; if it is lost, "
                 "verify --repair (repair=True) has the store do without it"
             )
 

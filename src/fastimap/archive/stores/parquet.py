@@ -338,6 +338,11 @@ class Parquet(Store):
 
     def _load_messages(self, state: ShardState, number: int) -> None:
         """Have the messages of a mailbox, as its files say that can be read."""
+        while (found := self._bad_file(state, number)) is not None:
+            self._lose(state, number, *found)
+
+    def _bad_file(self, state: ShardState, number: int) -> tuple[_Shard, Part, str] | None:
+        """Take what the files of a mailbox say; return the first that can't be read, and why; None: all could."""
         for shard in self._shards[number]:
             for part in shard.readable:
                 try:
@@ -346,17 +351,19 @@ class Parquet(Store):
                     why = why_lost(self.files(), part)
                     if why is None:
                         raise  # it is not the file
-                    self._lose(state, number, shard, part, why)
-                    return
+                    return shard, part, why
+        return None
 
     def _lose(self, state: ShardState, number: int, shard: _Shard, part: Part, why: str) -> None:
-        """Have the messages of a mailbox as its files say but for one."""
+        """Forget what the files of a mailbox say; from now on it does without this one."""
         shard.lost.append((part, why))
+        if not self.files().exists(part.path):  # seldom alone
+            away = [each for each in shard.readable if not self.files().exists(each.path)]
+            shard.lost += [(each, reason) for each in away if (reason := why_lost(self.files(), each)) is not None]
         for table in ("message", "temp.altered"):
             state.db.execute(f"DELETE FROM {table} WHERE mailbox = ?", (number,))
         self._unknown.pop(number, None)
         self._indices.pop(number, None)
-        self._load_messages(state, number)
 
     def _take(self, state: ShardState, number: int, part: Part) -> None:
         """Have what a file says."""
@@ -378,6 +385,7 @@ class Parquet(Store):
         assert isinstance(self.state, ShardState)
         self.state.need(place.id)
         self.state.begin()
+        lost = False
         for shard in self._shards.get(place.id, ()):
             for part in shard.readable:
                 if self._bad.get(part.path) is not None and not self._is_readable(part):
@@ -386,7 +394,10 @@ class Parquet(Store):
                         self._bad[part.path] = None
                         continue
                     self._lose(self.state, place.id, shard, part, why)
-                    self.state.loaded(place.id)
+                    lost = True
+        if lost:
+            self._load_messages(self.state, place.id)
+            self.state.loaded(place.id)
         return self.damage(place)
 
     def _is_readable(self, part: Part) -> bool:
