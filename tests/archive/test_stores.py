@@ -135,6 +135,34 @@ def test_a_mbox_that_another_program_has_locked(
     assert stored(tmp_path) == mail.all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("call", ["open", "write", "close", "link", "unlink"])
+def test_a_lock_of_a_run_that_was_killed_is_none(
+    tmp_path: Path, call: str, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was about to do; where there are no links it may leave a lock that does not say whose it is."""
+    monkeypatch.setattr(mbox, "_PATIENCE", 0.0)
+    program = (
+        "import os, sys; from pathlib import Path; from fastimap.archive.stores import mbox\n"
+        "def die(*arguments, **more): os._exit(9)\n"
+        f"os.{call} = die\n"
+        "with mbox._dot_lock(Path(sys.argv[1])): os._exit(9)"
+    )
+
+    def no_link(*arguments: Any) -> None:
+        raise PermissionError
+
+    assert subprocess.run([sys.executable, "-c", program, tmp_path / "a.mbox"], check=False).returncode == 9
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    with mbox._dot_lock(tmp_path / "a.mbox"):
+        assert (tmp_path / "a.mbox.lock").read_text() == f"{os.getpid()}\n"
+        with pytest.raises(archive.StoreError, match="locked"), mbox._dot_lock(tmp_path / "a.mbox"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_json_lines_fold(mail: Mail, tmp_path: Path) -> None:
     made = mail.fill("INBOX", 3)
     mail.client.append("INBOX", b"Subject: \xff\r\n\r\n", internal_date=datetime.now(UTC))

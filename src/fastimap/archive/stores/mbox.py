@@ -95,24 +95,46 @@ def _entry(message: Message) -> bytes:
 @contextlib.contextmanager
 def _dot_lock(path: Path) -> Iterator[None]:
     lock = path.with_name(path.name + ".lock")
+    made = path.with_name(path.name + ".lock.fastimap")
     until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            file = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC, 0o600)
-            break
-        except FileExistsError:
-            if _is_stale(lock):
-                lock.unlink(missing_ok=True)
-            elif time.monotonic() > until:
-                raise StoreError(f"{lock} is there: another program has locked the file") from None
-            else:
-                time.sleep(0.1)
+    made.unlink(missing_ok=True)  # it may be the lock of a run that was killed
+    _write_owner(made)
     try:
-        os.write(file, b"%d\n" % os.getpid())
-        os.close(file)
+        while True:
+            try:
+                _link(made, lock)
+                break
+            except FileExistsError:
+                if _is_stale(lock):
+                    lock.unlink(missing_ok=True)
+                elif time.monotonic() > until:
+                    raise StoreError(f"{lock} is there: another program has locked the file") from None
+                else:
+                    time.sleep(0.1)
+    finally:
+        made.unlink(missing_ok=True)
+    try:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _link(made: Path, lock: Path) -> None:
+    """Have the lock there with its owner in it, or not at all: one that says nothing would stay when its owner dies."""
+    try:
+        os.link(made, lock)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        _write_owner(lock)
+
+
+def _write_owner(path: Path) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC, 0o600)
+    try:
+        os.write(file, b"%d\n" % os.getpid())
+    finally:
+        os.close(file)
 
 
 def _is_stale(lock: Path) -> bool:
