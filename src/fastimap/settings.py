@@ -146,7 +146,7 @@ class Account(Value, unshown=("password", "token", "ssl_context", "limits", "pro
 
 _URL = pattern(
     r"(?P<scheme>imaps?)://(?:(?P<user>[^:@/;]*)(?:;AUTH=(?P<mechanism>[^:@/;]*))?(?::(?P<password>[^@/]*))?@)?"
-    r"(?P<host>[^:@/\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
+    r"(?P<host>[^:@/?#\[\]]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>[0-9]{1,5}))?/?",
     re.IGNORECASE,
 )
 

@@ -390,8 +390,10 @@ def test_json_is_not_for_people(run: Run) -> None:
 
 def test_a_command_for_the_password_that_is_not_there(server: IMAPServer, run: Run) -> None:
     url = f"imap://user@{server.host}:{server.port}"
-    line = said(run("ls", url, "--insecure", "--password-command", "no-such-thing"), 2)
+    line = said(run("ls", url, "--insecure", "--password-command", "no-such-thing"), 12)
     assert line.startswith("fastimap ls: no-such-thing, which is to print the password, can't be run: ")
+    line = said(run("ls", url, "--insecure", "--password-file", "/nowhere"), 12)
+    assert line.endswith("the password file /nowhere can't be read: No such file or directory")
 
 
 def test_a_set_of_uids_that_is_none(server: IMAPServer, run: Run) -> None:
@@ -424,7 +426,7 @@ def test_a_doctor_that_is_stopped_does_not_say_that_all_is_well(tmp_path: Path) 
 def test_a_port_that_has_no_tls(server: IMAPServer, run: Run) -> None:
     url = f"imaps://user@{server.host}:{server.port}"
     line = said(run("ls", url, FASTIMAP_PASSWORD="password"), 10)
-    assert line.endswith("here: a URL imap://user@host:port")
+    assert line.endswith("does not speak TLS from the start: try a URL imap://user@host:port (STARTTLS), or port 993")
     ended = run("doctor", url, FASTIMAP_PASSWORD="password")
     assert f"imap://USER@{server.host}:{server.port} (STARTTLS)" in ended.stdout
     assert "certificate" not in ended.stdout

@@ -80,7 +80,7 @@ def test_a_full_destination_and_mistakes(moved: Moved, mail: Mail, other: Mail, 
     assert ended.returncode == 13
     assert "go on at" in ended.stderr
     assert moved("migrate", mail.url, mail.url).returncode == 2
-    assert moved("push", str(tmp_path / "nothing"), other.url).returncode == 1
+    assert moved("push", str(tmp_path / "nothing"), other.url).returncode == 2
     assert moved("migrate", mail.url, other.url, "--rename", "Work").returncode == 2
     assert moved("migrate", mail.url, other.url, "-a", "work").returncode == 2
 

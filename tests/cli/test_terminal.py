@@ -181,9 +181,15 @@ def test_an_interrupt_in_an_eval(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "fastimap: interrupted\n")
 
 
+@pytest.mark.parametrize("becomes", [ImportError, AttributeError])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_c_code_imports(monkeypatch: pytest.MonkeyPatch, number: int, code: int) -> None:
-    """CPython's `PyCapsule_Import`, by which ssl gets at socket, makes an ImportError of whatever is raised in it."""
+def test_a_signal_that_becomes_another_error(
+    monkeypatch: pytest.MonkeyPatch, number: int, code: int, becomes: type[Exception]
+) -> None:
+    """CPython's `PyCapsule_Import`, by which ssl gets at socket, makes an ImportError of whatever is raised in it.
+
+    And argparse an AttributeError: left before it has begun, it puts back what it has not taken.
+    """
     from fastimap import cli
     from fastimap.cli import ls
 
@@ -191,7 +197,7 @@ def test_a_signal_while_c_code_imports(monkeypatch: pytest.MonkeyPatch, number: 
         try:
             signal.raise_signal(number)
         except BaseException:
-            raise ImportError('PyCapsule_Import could not import module "_socket"') from None
+            raise becomes('PyCapsule_Import could not import module "_socket"') from None
         return 0
 
     monkeypatch.setattr(ls, "run", imports)

@@ -128,7 +128,7 @@ def verify(
         fetched where the last pull came to its end and had no rules; else a pull is to do it.
     :param sample: look at so many messages of each mailbox, chosen at random.
     :param wait: seconds to wait for another run on the store to end; None: any time.
-    :param name: what the account is called in the store.
+    :param name: what the account is called in the store. Without `account`, its mail alone is checked.
     :param retry: how to go on after a lost connection.
     :param progress: called with a mailbox and the number of messages that were looked at.
     :param stopping: asked now and then; True ends it, and `Verification.stopped` says so.
@@ -145,9 +145,10 @@ def verify(
     if not made.exists():
         raise ValueError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
-    whose = None if account is None else name or account_name(account)
+    whose = name or (None if account is None else account_name(account))
     with opened(made, whose, wait=wait, reads=not repair) as state:
-        run = _Verify(made, state, Verification(made.where, whose), octets, repair, sample, progress, stopping)
+        result = Verification(made.where, None if account is None else whose)
+        run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
         places = _of(whose, state.places(former=True))
         try:
             if account is None:

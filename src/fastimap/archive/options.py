@@ -17,7 +17,7 @@ from .names import as_name
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "PullOptions", "Rule", "as_names", "most_deleted"]
+__all__ = ["Options", "PullOptions", "Rule", "as_names", "check_choice", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _RETRY = Retry()
@@ -96,6 +96,9 @@ class Options(Value, kw_only=True):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 0):
                 raise ValueError(f"{name} is a number from 0, not {value!r}")
+        check_choice(self.mailboxes, self.exclude, self.since, self.before)
+        if None not in (self.min_size, self.max_size) and (self.min_size or 0) > (self.max_size or 0):
+            raise ValueError(f"no message has {self.min_size} octets at least and {self.max_size} at most")
         if self.connections < 1:
             raise ValueError("connections is a number from 1")
         self.most_deleted(0)
@@ -138,6 +141,16 @@ def most_deleted(max_delete: str | int | None, messages: int) -> int:
     if found is None:
         raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {max_delete!r}")
     return int(found[1]) * messages // 100 if found[2] else int(found[1])
+
+
+def check_choice(
+    mailboxes: Iterable[str] | None, exclude: Iterable[str], since: date | None, before: date | None
+) -> None:
+    """Raise ValueError where nothing can be chosen: a copy of nothing would be complete, and never what was meant."""
+    if mailboxes is not None and not {*mailboxes} - {*exclude}:
+        raise ValueError("no mailbox is left: none is named, or those that are named are excluded, too")
+    if since is not None and before is not None and str(since)[:10] >= str(before)[:10]:
+        raise ValueError(f"no message came since {since} and before {before}")
 
 
 def as_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from .exits import FAILED, Failed, Terminated, UsageError, ended_by, how_ended, readable
+from .exits import DONE, FAILED, Failed, Terminated, UsageError, ended_by, how_ended, say
 
 __all__ = ["COMMANDS", "command_parser", "main", "parser"]
 
@@ -37,6 +37,8 @@ COMMANDS = {
 
 _GO_ON = "; what was done stays done, the same command goes on"
 _RESUMED = ("fastimap pull", "fastimap push", "fastimap migrate")
+_LOOKED_FOR = {"from", "to", "subject", "text", "program"}
+"""Any text has the empty one in it."""
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -65,6 +67,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise _Mistake(f"{message} (see {self.prog} --help)", self.prog)
 
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuse an empty name: as of a script's variable that is not set, it would be this directory, or another."""
+        if not arg_string and action.dest not in _LOOKED_FOR:
+            raise argparse.ArgumentError(action, "'' is not a text (is a variable not set?)")
+        return super()._get_value(action, arg_string)
+
 
 class _Mistake(UsageError):
     """A mistake in the arguments, as their parser finds it."""
@@ -86,7 +94,7 @@ def _have_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
     # Mailboxes and subjects have letters that not every terminal has, nor a file where that is not UTF-8: as Python has
     # it of standard error, such a letter is escaped, and no end of the program.
-    if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
+    if getattr(sys.stdout, "errors", None) in ("strict", "surrogateescape") and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -146,34 +154,45 @@ def main(arguments: list[str] | None = None) -> int:
         command = f"fastimap {options.command}"
         code: int = options.run(options)
         sys.stdout.flush()
-        return code
+        return _flushed(code)
+    except SystemExit as exc:  # --help and --version have said all
+        return _flushed(exc.code if isinstance(exc.code, int) else DONE, unwritten=FAILED)
     except Failed as exc:
         _tell_json(given, exc, str(exc), exc.code)
         command = exc.command if isinstance(exc, _Mistake) else command
-        print(f"{command}: {readable(exc)}", file=sys.stderr)
+        say(f"{command}: {exc}")
         return _flushed(exc.code)
     except BrokenPipeError:  # who reads it has enough
         return _flushed(FAILED)
     except OSError as exc:
-        print(f"{command}: {readable(exc.filename or 'standard output')}: {exc.strerror}", file=sys.stderr)
+        say(f"{command}: {exc.filename or 'standard output'}: {exc.strerror}")
         return _flushed(FAILED)
-    except (KeyboardInterrupt, Terminated, ImportError) as exc:
-        # Where C code imports, as ssl does, a signal's exception becomes an ImportError.
-        if isinstance(exc, ImportError) and not signals:
+    except (KeyboardInterrupt, Terminated, Exception) as exc:
+        # A signal's exception becomes another where C code imports (ssl: an ImportError), or where what is left by it
+        # expects to have come further (argparse: an AttributeError).
+        if isinstance(exc, Exception) and not signals:
             raise
-        ended: Any = ended_by(signals[-1]) if isinstance(exc, ImportError) else exc
+        ended: Any = ended_by(signals[-1]) if isinstance(exc, Exception) else exc
         word, code = how_ended(ended)
         _tell_json(given, exc, word, code)
-        print(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}", file=sys.stderr)
+        say(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}")
         return _flushed(code)
 
 
-def _flushed(code: int) -> int:
-    """Return an exit code, after what was printed is written: where it can't be, it is let go, or Python complains."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _flushed(code: int, unwritten: int | None = None) -> int:
+    """Return an exit code, after what was printed is written.
+
+    What can't be is let go: else Python complains, and ends with 120 whatever the program's code is.
+
+    :param unwritten: the exit code where standard output can't be written; None: the same.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            if stream is sys.stdout and unwritten is not None:
+                code = unwritten
     return code
 
 

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
+from ..errors import MechanismError
+from ..sasl.choose import Credentials, candidates
 from ..settings import Account
-from .arguments import text
-from .exits import UsageError, said
+from .exits import REFUSED, Failed, UsageError, said
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -109,13 +110,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-c", "--config", metavar="FILE", help=f"the configuration ($XDG_CONFIG_HOME/fastimap/config.toml; {CONFIG})"
     )
+    group.add_argument("--password-file", metavar="FILE", help="read the password from the first line of a file")
     group.add_argument(
-        "--password-file", type=text, metavar="FILE", help="read the password from the first line of a file"
+        "--password-command", metavar="COMMAND", help="read it from the first line that a command prints"
     )
-    group.add_argument(
-        "--password-command", type=text, metavar="COMMAND", help="read it from the first line that a command prints"
-    )
-    group.add_argument("--token-command", type=text, metavar="COMMAND", help="the same with an OAuth access token")
+    group.add_argument("--token-command", metavar="COMMAND", help="the same with an OAuth access token")
     group.add_argument(
         "--ca", metavar="FILE", help="the authority (PEM) that signed the server's certificate; no other is trusted"
     )
@@ -127,9 +126,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def add_destination(parser: argparse.ArgumentParser) -> None:
     """Add how the password of a second account is come by: never as that of the first."""
     group = parser.add_argument_group("the account that mail goes to")
-    group.add_argument("--to-password-file", type=text, metavar="FILE", help="as --password-file")
-    group.add_argument("--to-password-command", type=text, metavar="COMMAND", help="as --password-command")
-    group.add_argument("--to-token-command", type=text, metavar="COMMAND", help="as --token-command")
+    group.add_argument("--to-password-file", metavar="FILE", help="as --password-file")
+    group.add_argument("--to-password-command", metavar="COMMAND", help="as --password-command")
+    group.add_argument("--to-token-command", metavar="COMMAND", help="as --token-command")
     group.add_argument("--to-ca", metavar="FILE", help="as --ca")
     group.add_argument("--to-insecure", action="store_true", help="as --insecure")
 
@@ -151,11 +150,9 @@ def given_destination(options: argparse.Namespace, named: str) -> Given:
 
 def config_path(options: argparse.Namespace) -> Path:
     """Return where the configuration is."""
-    if options.config or os.environ.get(CONFIG):
-        return Path(options.config or os.environ[CONFIG]).expanduser()
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     try:
-        return Path(home).expanduser() / "fastimap" / "config.toml"
+        return Path(options.config or os.environ.get(CONFIG) or f"{home}/fastimap/config.toml").expanduser()
     except RuntimeError:
         raise UsageError("there is no home directory; set HOME, or name the configuration by --config") from None
 
@@ -183,6 +180,9 @@ def read_accounts(path: Path) -> dict[str, Any]:
     accounts = read.get("accounts", {})
     if not isinstance(accounts, dict):
         raise UsageError(f"{path}: [accounts.NAME] is what it holds")
+    unknown = sorted(set(read) - {"accounts"})
+    if unknown:
+        raise UsageError(f"{path}: {unknown[0]!r} is not known; [accounts.NAME] is what it holds")
     for name, account in accounts.items():
         wrong = _wrong(account) if isinstance(account, dict) else "it is no table"
         if wrong is not None:
@@ -236,22 +236,34 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
         raise UsageError(f"{url}: the user is missing: imaps://user@host")
     if options.insecure and parts.scheme.lower() != "imap":
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
-    more: dict[str, Any] = {"mechanism": table["mechanism"]} if "mechanism" in table else {}
+    more: dict[str, Any] = {}
+    mechanism = table.get("mechanism") or (parts.username or "").partition(";AUTH=")[2].strip("*")
     ca = table.get("ca") if options.ca is None else options.ca
     if options.insecure and options.ca is not None:
         raise UsageError("--ca goes with TLS, and --insecure without")
-    if ca == "":
-        raise UsageError("ca: the name of a file is missing")
     if ca is not None and not options.insecure:
         more["ssl_context"] = _trusting(ca)
     if options.insecure:
-        more |= {"tls": False, "mechanism": more.get("mechanism", "PLAIN")}
-    if str(more.get("mechanism", "")).upper() not in _WITHOUT_SECRET:
+        more["tls"] = False
+        mechanism = mechanism or "PLAIN"
+    if mechanism:
+        more["mechanism"] = mechanism
+    if mechanism.upper() not in _WITHOUT_SECRET:
         more["token" if _by_token(options, table) else "password"] = _not_yet
     try:
-        return Account.from_url(url, **more)
+        made = Account.from_url(url, **more)
+    except UnicodeDecodeError:
+        raise UsageError(f"{url}: its percent-encoding is not that of UTF-8") from None
     except ValueError as exc:
         raise UsageError(f"{url}: {exc}") from None
+    if not all(0 < len(label) < 64 for label in made.host.removesuffix(".").split(".")):  # RFC 1035, section 2.3.4
+        raise UsageError(f"{url}: {made.host!r} can't be the name of a host")
+    try:
+        candidates(Credentials(password=more.get("password"), token=more.get("token")), mechanism or None)
+    except MechanismError as exc:
+        ways = "a password comes by password_command and the like, a token by token_command"
+        raise UsageError(f"mechanism: {exc}; {ways}") from None
+    return made
 
 
 def _trusting(authority: str) -> SSLContext:
@@ -285,7 +297,7 @@ def _secret(whose: str, options: argparse.Namespace, table: dict[str, Any]) -> d
         try:  # a command is asked when it is needed, and again where the server refuses what it printed
             return {kind: find if isinstance(find, FromCommand) else find()}
         except SecretError as exc:
-            raise UsageError(str(exc)) from None
+            raise Failed(str(exc), REFUSED) from None
     if not sys.stdin.isatty():
         variable, variable_command = variables
         option = "--password-file" if variable == PASSWORD else "--to-password-file"

@@ -11,7 +11,21 @@ from typing import Any
 from ..model._patterns import pattern
 from .exits import UsageError
 
-__all__ = ["budget", "day", "merged", "names", "number", "patience", "seconds", "shown", "size", "switch", "text"]
+__all__ = [
+    "budget",
+    "choice",
+    "day",
+    "merged",
+    "names",
+    "number",
+    "patience",
+    "seconds",
+    "shown",
+    "size",
+    "some",
+    "switch",
+    "text",
+]
 
 _SIZE = pattern(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 
@@ -25,6 +39,14 @@ def size(text: str | int) -> int:
     if octets >= 1 << 63:  # more than SQLite and servers can count
         raise argparse.ArgumentTypeError("a size is less than 8,000,000T")
     return int(octets)
+
+
+def some(text: str | int) -> int:
+    """Return a size over 0: what is limited to nothing never comes to its end."""
+    found = size(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is nothing: leave it out for no limit")
+    return found
 
 
 def budget(text: str | int) -> Any:
@@ -65,6 +87,17 @@ def names(value: Any) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
         raise argparse.ArgumentTypeError(f"{value!r} is not a list of names")
     return value
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    """Return what reads one of some words."""
+
+    def read(value: Any) -> str:
+        if value not in words:
+            raise argparse.ArgumentTypeError(f"{value!r} is none of {', '.join(words)}")
+        return str(value)
+
+    return read
 
 
 def switch(value: Any) -> bool:

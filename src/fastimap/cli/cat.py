@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import accounts, exits
 from .arguments import shown
 from .exits import Failed, UsageError, readable
-from .mailboxes import connected, named
+from .mailboxes import connected, look_into, named
 from .running import explained, talk
 from .show import Show
 
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
         uids = UIDSet(options.uids)
         with connected(options) as client:
-            client.select(named(client, options.mailbox), read_only=True)
+            look_into(client, named(client, options.mailbox))
             found = []
             for row in client.fetch_iter(uids, "BODY.PEEK[HEADER]" if options.headers else "BODY.PEEK[]"):
                 found.append(row.uid)

@@ -18,6 +18,7 @@ from .arguments import shown
 from .exits import Failed, counted, readable
 from .running import explained, talk
 from .show import Show, octets
+from .words import here
 
 if TYPE_CHECKING:
     from ..clients.blocking import Client
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             _look(account, found)
         except Exception as exc:
-            found.error = f"{type(exc).__name__}: {exc}"
+            found.error = here(f"{type(exc).__name__}: {exc}")
             found.set += _advice(exc, account)
             raise
         except BaseException:  # of a signal

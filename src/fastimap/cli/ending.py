@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import NamedTuple
 
 from ..archive.report import MailboxReport, Report
 from . import exits
-from .exits import readable
+from .exits import readable, say
 from .show import Show, octets
 
 __all__ = ["PULLED", "SENT", "Words", "ended"]
@@ -45,17 +44,17 @@ def ended(report: Report, options: argparse.Namespace, show: Show, words: Words)
     if not options.quiet or code != exits.DONE:
         for each in report.mailboxes.values():
             if not each.complete or each.notes or options.verbose:
-                print(_line(each, words, dry_run=report.dry_run), file=sys.stderr)
+                say(_line(each, words, dry_run=report.dry_run))
                 for uid, reason in each.parked.items():
-                    print(f"  UID {uid}: {readable(reason)}", file=sys.stderr)
+                    say(f"  UID {uid}: {reason}")
         for note in report.notes:
-            print(readable(note), file=sys.stderr)
+            say(note)
         if report.held_back:
             by_itself = report.failed or report.parked or "the next run" in report.held_back
-            print(f"{readable(report.held_back)}{'' if by_itself else '; see --max-delete'}", file=sys.stderr)
+            say(f"{report.held_back}{'' if by_itself else '; see --max-delete'}")
         if report.stopped:
             when = f"; go on at {report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.go_on_at else "; run it again"
-            print(f"stopped: {readable(report.stopped)}{when}", file=sys.stderr)
+            say(f"stopped: {report.stopped}{when}")
         print(readable(_would(report, words) if report.dry_run else _summary(report, words)))
     return code
 

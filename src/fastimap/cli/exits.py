@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import signal
+import sys
+from contextlib import suppress
 from typing import Final
 
-__all__ = ["Failed", "Terminated", "UsageError", "code_of", "counted", "ended_by", "how_ended", "readable", "said"]
+from .words import here
+
+__all__ = [
+    "Failed",
+    "Terminated",
+    "UsageError",
+    "code_of",
+    "counted",
+    "ended_by",
+    "how_ended",
+    "readable",
+    "said",
+    "say",
+]
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -81,3 +96,9 @@ def counted(number: int, what: str) -> str:
 def readable(text: object) -> str:
     """Return text for a terminal, whatever a server has put into it."""
     return "".join(letter if letter.isprintable() else " " for letter in str(text))
+
+
+def say(text: object) -> None:
+    """Print a line on standard error. Where that can't be written, as on a full disk, nothing ends by it."""
+    with suppress(OSError):
+        print(readable(here(str(text))), file=sys.stderr, flush=True)

@@ -11,7 +11,7 @@ from .exits import Failed
 if TYPE_CHECKING:
     from ..clients.blocking import Client
 
-__all__ = ["connected", "named"]
+__all__ = ["connected", "look_into", "named"]
 
 
 def connected(options: argparse.Namespace) -> Client:
@@ -20,6 +20,16 @@ def connected(options: argparse.Namespace) -> Client:
     from ..sessions.retry import Retry
 
     return Client(accounts.given(options, options.source).account, retry=Retry(attempts=3))
+
+
+def look_into(client: Client, name: str) -> None:
+    """Select a mailbox to read it. Raises Failed, which names it, where the server does not let it be read."""
+    from ..errors import CommandError
+
+    try:
+        client.select(name, read_only=True)
+    except CommandError as exc:
+        raise Failed(f"{name}: {exc}") from exc
 
 
 def named(client: Client, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..archive.stores import store_at
 from ..archive.stores.base import Store
 from . import accounts, exits
 from .arguments import merged
-from .exits import Failed, UsageError, readable
+from .exits import Failed, UsageError, readable, say
 from .running import explained, talk
 from .show import Show, octets
 
@@ -201,7 +200,7 @@ def _say(report: AccountReport, options: argparse.Namespace, show: Show) -> None
         if report.error is not None:
             show.line("error", account=report.account, error=readable(report.error), code=_code(report))
     elif options.verbose:
-        print(readable(f"{report.account}: {report.added:,} written; {report.error or 'done'}"), file=sys.stderr)
+        say(f"{report.account}: {report.added:,} written; {report.error or 'done'}")
 
 
 def _end(
@@ -237,10 +236,10 @@ def _end(
         )
         return code
     for report in failed:
-        print(readable(f"{report.account}: {report.error}") + f" (exit code {_code(report)})", file=sys.stderr)
+        say(f"{report.account}: {report.error} (exit code {_code(report)})")
     for report in stopped:
         when = f"; go on at {report.report.go_on_at:%Y-%m-%d %H:%M} UTC" if report.report.go_on_at else ""
-        print(readable(f"{report.account}: stopped: {report.report.stopped}{when}"), file=sys.stderr)
+        say(f"{report.account}: stopped: {report.report.stopped}{when}")
     if not options.quiet or code != exits.DONE:
         print(_summary(ended, failed, stopped, accounts, options))
     return code

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import archive
 from . import accounts
-from .arguments import budget, day, merged, names, number, patience, shown, size
+from .arguments import budget, choice, day, merged, names, number, patience, shown, size, switch
 from .ending import SENT, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -26,20 +26,6 @@ EPILOG = (
     "11 another run is under way; 12 credentials were refused; 13 stopped at a limit, or the destination is full; 130, "
     "143 by a signal."
 )
-_OPTIONS: dict[str, Callable[[Any], Any] | None] = {
-    "mailboxes": names,
-    "exclude": names,
-    "rename": None,
-    "since": day,
-    "before": day,
-    "max_size": size,
-    "deleted": None,
-    "max_delete": None,
-    "on_doubt": None,
-    "budget": budget,
-    "connections": number,
-}
-_SERVERS = {**_OPTIONS, "acl": None, "metadata": None}
 
 
 def renamed(text: str) -> tuple[str, str]:
@@ -48,6 +34,29 @@ def renamed(text: str) -> tuple[str, str]:
     if not (old and equals and new):
         raise argparse.ArgumentTypeError(f"{text!r} is not OLD=NEW")
     return old, new
+
+
+def _renames(value: Any) -> dict[str, str]:
+    """Return a table of names."""
+    if not isinstance(value, dict) or not all(isinstance(name, str) and name for name in value.values()):
+        raise argparse.ArgumentTypeError(f'{value!r} is no table of names: {{ OLD = "NEW" }}')
+    return value
+
+
+_OPTIONS: dict[str, Callable[[Any], Any] | None] = {
+    "mailboxes": names,
+    "exclude": names,
+    "rename": _renames,
+    "since": day,
+    "before": day,
+    "max_size": size,
+    "deleted": choice("keep", "delete"),
+    "max_delete": None,
+    "on_doubt": choice("report", "send"),
+    "budget": budget,
+    "connections": number,
+}
+_SERVERS = {**_OPTIONS, "acl": switch, "metadata": switch}
 
 
 def moving(parser: argparse.ArgumentParser) -> None:

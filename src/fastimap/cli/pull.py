@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from .. import archive
 from ..archive.stores import FORMATS, kind_of, store_at
 from . import accounts
-from .arguments import budget, day, merged, names, number, patience, shown, size, text
+from .arguments import budget, choice, day, merged, names, number, patience, shown, size, some, text
 from .ending import PULLED, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -23,7 +25,15 @@ EPILOG = (
     "Exit code: 0 all is there; 1 failed; 2 a mistake in the arguments; 3 finished, but not all; 10 can't connect; "
     "11 the store is in use; 12 the credentials were refused; 13 stopped at a limit, run again; 130, 143 by a signal."
 )
-_OPTIONS = {
+
+
+def _budget(text: str | int) -> Any:
+    """Return a budget: none of nothing, though `push` takes 0 for any."""
+    found = budget(text)
+    return some(found) if found == 0 else found
+
+
+_OPTIONS: dict[str, Callable[[Any], Any] | None] = {
     "format": text,
     "store": text,
     "mailboxes": names,
@@ -35,11 +45,11 @@ _OPTIONS = {
     "search": text,
     "limit": number,
     "connections": number,
-    "deleted": text,
+    "deleted": choice("keep", "mark", "delete"),
     "max_delete": None,
-    "bwlimit": size,
-    "budget": budget,
-    "max_octets": size,
+    "bwlimit": some,
+    "budget": _budget,
+    "max_octets": some,
 }
 
 
@@ -91,9 +101,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--name", metavar="NAME", help="what the account is called in the store (user@host)")
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for another run on the store to end")
-    how.add_argument("--bwlimit", type=size, metavar="SIZE", help="to receive a second at most")
-    how.add_argument("--budget", type=budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
-    how.add_argument("--max-octets", type=size, metavar="SIZE", help="to write at most in this run")
+    how.add_argument("--bwlimit", type=some, metavar="SIZE", help="to receive a second at most")
+    how.add_argument("--budget", type=_budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
+    how.add_argument("--max-octets", type=some, metavar="SIZE", help="to write at most in this run")
     many = parser.add_argument_group("many accounts")
     many.add_argument(
         "--accounts",

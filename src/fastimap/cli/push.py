@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from .. import archive
+from ..archive.stores import kind_of
 from . import accounts
 from .arguments import shown
 from .ending import SENT, ended
@@ -42,5 +43,7 @@ def run(options: argparse.Namespace) -> int:
     arguments = arguments_of(options, given.options("push"), given.where("push"))
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        if kind_of(options.store) is None:
+            raise UsageError(f"{options.store} is no store of fastimap")
         report = archive.push(options.store, given.account, account=options.of, progress=show.progress, **arguments)
     return ended(report, options, show, SENT)

@@ -12,16 +12,13 @@ from contextlib import contextmanager, suppress
 from . import exits
 from .exits import Failed, Terminated, UsageError, how_ended, readable, said
 from .show import Show
+from .words import here
 
 __all__ = ["explained", "talk", "told"]
 
-_GO_ON = "what is done stays done, the same command goes on"
-_HERE = {
-    "cafile=": "; here: --ca FILE, or ca in the configuration",
-    'tls="starttls"': "; here: a URL imap://user@host:port",
-    "needs tls=True": "; here: a URL imaps://user@host:port",
-}
-"""What the library's advice is called on the command line."""
+_GO_ON = "; what is done stays done, the same command goes on"
+_LOOKS = ("cat", "doctor", "ls", "search", "status")
+"""Commands that leave nothing behind which would go on."""
 
 
 def talk(options: argparse.Namespace) -> None:
@@ -41,6 +38,8 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
         yield
     except Exception as exc:
         failed = exc if isinstance(exc, Failed) else _failed(exc, options)
+        if failed is not None:
+            failed = Failed(_of_both(here(str(failed)), options), failed.code)
         if failed is None or (options.verbose > 1 and isinstance(exc, (ValueError, TypeError))):
             raise
         if options.json:
@@ -50,6 +49,12 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
         if options.json:
             told(exc, *how_ended(exc))
         raise
+
+
+def _of_both(text: str, options: argparse.Namespace) -> str:
+    if hasattr(options, "to_ca"):
+        return text.replace("--ca FILE", "--ca FILE (of the source) or --to-ca FILE (of the destination)")
+    return text
 
 
 def told(error: BaseException, text: str, code: int) -> None:
@@ -65,32 +70,38 @@ def _failed(exc: Exception, options: argparse.Namespace) -> Failed | None:
     from ..archive.errors import ArchiveError, SecretError, StoreInUse
     from ..errors import Advice, AuthenticationFailed, ConnectionLost, FastimapError, FollowOutage
 
+    notes = "".join(f" ({note})" for note in getattr(exc, "__notes__", ()))
     if isinstance(exc, StoreInUse):
         return Failed(f"{exc}; wait for it with --wait SECONDS", exits.IN_USE)
     if isinstance(exc, SecretError):
-        return UsageError(str(exc))
+        return Failed(f"{exc}{notes}", exits.REFUSED)
     if isinstance(exc, ArchiveError):
         return Failed(str(exc))
     if isinstance(exc, AuthenticationFailed):
-        return Failed(f"the server refuses the credentials: {exc}", exits.REFUSED)
+        return Failed(f"the server refuses the credentials: {exc}{notes}", exits.REFUSED)
     if isinstance(exc, FollowOutage):
         return Failed(str(exc), exits.CANNOT_CONNECT)
     if isinstance(exc, ConnectionLost):
-        way = next((here for text, here in _HERE.items() if text in str(exc)), "")
-        if hasattr(options, "to_ca"):
-            way = way.replace("--ca FILE", "--ca FILE (of the source) or --to-ca FILE (of the destination)")
-        return Failed(f"can't connect: {exc}{way}", exits.CANNOT_CONNECT)
+        return Failed(f"can't connect: {exc}", exits.CANNOT_CONNECT)
     if isinstance(exc, FastimapError):
-        return Failed(str(exc), exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
+        return Failed(f"{exc}{notes}", exits.REFUSED if exc.advice is Advice.REAUTHENTICATE else exits.FAILED)
     if isinstance(exc, ImportError) and "pip install" in str(exc):
         return Failed(str(exc))
+    if isinstance(exc, UnicodeError):  # the second: as the system hands on what it can't read
+        named = "idna" in str(exc)
+        return UsageError("the host can't be the name of one" if named else "an argument is not text in UTF-8")
+    if isinstance(exc, RuntimeError) and "home directory" in str(exc):  # of `Path.expanduser`
+        return UsageError("there is no home directory that ~ stands for: set HOME, or name another directory")
     if isinstance(exc, (ValueError, TypeError)):
         return UsageError(str(exc))
     if isinstance(exc, BrokenPipeError):  # who reads what is printed has enough
         return None
+    go_on = "" if options.command in _LOOKS else _GO_ON
     if isinstance(exc, OSError):
+        if isinstance(exc, (FileExistsError, NotADirectoryError)) and exc.filename:
+            return Failed(f"{exc.filename}: there is a file where a directory is to be")
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
-        return Failed(f"{'the disk is full' if full else said(exc)}; {_GO_ON}")
+        return Failed(f"{'the disk is full' if full else said(exc)}{go_on}")
     if isinstance(exc, sqlite3.OperationalError):
-        return Failed(f"the state: {exc}; {_GO_ON}")
+        return Failed(f"the state: {exc}{go_on}")
     return None

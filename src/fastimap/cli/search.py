@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from ..model._patterns import pattern
 from . import accounts, exits
 from .arguments import day, number, shown, size
-from .exits import UsageError, readable
-from .mailboxes import connected, named
+from .exits import Failed, UsageError, readable, say
+from .mailboxes import connected, look_into, named
 from .running import explained, talk
 from .show import Show
 
 if TYPE_CHECKING:
     from ..clients.blocking import Client
-    from ..errors import CommandError
     from ..model.message import FetchedMessage
     from ..model.sequence_set import UIDSet
     from ..search import SearchKey
@@ -30,7 +28,7 @@ DESCRIPTION = (
 _WORD = pattern(r'[^\s"(){%*\\]+|"(?:[^"\\]|\\.)*"')
 """Text that can stand in a search program as it is."""
 _TEXT_KEYS = ("BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO")
-EPILOG = "Exit code: 0 also where nothing is found; else as for pull."
+EPILOG = "Exit code: 0 also where nothing is found; 3 some mailboxes could not be searched; else as for pull."
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +70,6 @@ def run(options: argparse.Namespace) -> int:
     if options.program and options.program[0].upper() == "INBOX":
         raise UsageError(f"{options.program[0]} is no search key: a mailbox is named by --mailbox")
     talk(options)
-    from ..errors import CommandError
-
     with Show(as_json=options.json, quiet=True) as show, explained(options, show):
         key = _key(options)
         with connected(options) as client:
@@ -81,18 +77,19 @@ def run(options: argparse.Namespace) -> int:
                 names = sorted(info.name for info in client.list_mailboxes() if info.is_selectable)
                 names.sort(key=lambda name: name != "INBOX")
             else:
-                names = [named(client, name) for name in options.mailbox or ["INBOX"]]
+                names = options.mailbox or ["INBOX"]
             failed = False
             for name in names:
                 try:
-                    client.select(name, read_only=True)
-                except CommandError as exc:  # as where the account may see a mailbox, and not read it
-                    if not options.everywhere:
+                    found = name if options.everywhere else named(client, name)
+                    look_into(client, found)
+                except Failed as exc:  # as where the account may see a mailbox, and not read it
+                    if len(names) == 1 and not options.everywhere:
                         raise
                     failed = True
                     _tell_failed(name, exc, show)
                 else:
-                    _tell(client, name, client.search(key).uids, options, show)
+                    _tell(client, found, client.search(key).uids, options, show)
     return exits.NOT_ALL if failed else exits.DONE
 
 
@@ -125,11 +122,11 @@ def _key(options: argparse.Namespace) -> SearchKey:
     return search.all_of(keys) if keys else search.all_
 
 
-def _tell_failed(name: str, why: CommandError, show: Show) -> None:
+def _tell_failed(name: str, why: Failed, show: Show) -> None:
     if show.as_json:
         show.line("error", mailbox=name, error=readable(why))
     else:
-        print(readable(f"{name}: {why}"), file=sys.stderr)
+        say(why)
 
 
 def _tell(client: Client, name: str, found: UIDSet, options: argparse.Namespace, show: Show) -> None:
@@ -148,7 +145,7 @@ def _tell(client: Client, name: str, found: UIDSet, options: argparse.Namespace,
         if uid in rows:
             _message(name, rows[uid], show)
     if len(listed) < len(uids) and not options.json and not options.quiet:
-        print(readable(f"{name}: {len(listed):,} of {len(uids):,} found; --all lists them"), file=sys.stderr)
+        say(f"{name}: {len(listed):,} of {len(uids):,} found; --all lists them")
 
 
 def _message(name: str, row: FetchedMessage, show: Show) -> None:

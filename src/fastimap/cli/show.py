@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..archive.report import Progress
-from .exits import readable
+from .exits import readable, say
 
 if TYPE_CHECKING:
     from ..archive.many.report import ManyProgress
@@ -85,7 +85,7 @@ class Show:
         rate = now.all_done / now.seconds if now.seconds else 0
         left = f", {(now.total - now.done) / rate:.0f} s left" if rate and now.total > now.done else ""
         what = now.waiting or f"{now.done:,} of {now.total:,} messages, {octets(now.octets)}, {rate:,.0f}/s{left}"
-        print(f"{readable(now.mailbox)}: {what}", file=sys.stderr, flush=True)
+        say(f"{now.mailbox}: {what}")
 
     def accounts_of(self, before: int, total: int) -> Callable[[ManyProgress], None]:
         """Return what shows how far many accounts are, of which so many had ended before."""
@@ -106,7 +106,7 @@ class Show:
                     self.line("status", **values, octets=now.octets, seconds=round(now.seconds, 3))
                 else:
                     text = f"{ended} of {total} accounts, {now.failed} failed; {now.messages:,} messages, {size}"
-                    print(text, file=sys.stderr, flush=True)
+                    say(text)
 
         return progress
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from .. import archive
 from ..archive.report import Progress
 from . import accounts, exits
 from .arguments import number, patience, shown
-from .exits import UsageError, counted, readable
+from .exits import UsageError, counted, readable, say
 from .running import explained, talk
 from .show import Show
 
@@ -65,15 +64,15 @@ def run(options: argparse.Namespace) -> int:
     for each in result.differences:
         done = "; repaired" if each.repaired else ""
         detail = f": {each.detail}" if each.detail else ""
-        print(readable(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}"), file=sys.stderr)
+        say(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}")
     for name, error in result.failed.items():
-        print(readable(f"{name}: {error}"), file=sys.stderr)
+        say(f"{name}: {error}")
     for note in result.notes:
-        print(readable(note), file=sys.stderr)
+        say(note)
     if result.stopped is not None:
-        print(f"stopped: {readable(result.stopped)}; run it again", file=sys.stderr)
+        say(f"stopped: {result.stopped}; run it again")
     if result.not_in_store and not options.quiet:
-        print(readable(f"not in the store: {', '.join(result.not_in_store)}"), file=sys.stderr)
+        say(f"not in the store: {', '.join(result.not_in_store)}")
     if not options.quiet or code != exits.DONE:
         compared = f", {result.compared:,} compared with {result.account}" if result.account else ""
         repaired = sum(each.repaired for each in result.differences)

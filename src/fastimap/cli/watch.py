@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from . import accounts, exits, handler, health
-from .arguments import day, merged, names, number, seconds, shown, switch, text
-from .exits import Failed, UsageError, counted, readable
+from .arguments import choice, day, merged, names, number, seconds, shown, switch, text
+from .exits import Failed, UsageError, counted, readable, say
 from .running import explained, talk
 from .show import Show
 
@@ -77,7 +77,7 @@ _OPTIONS = {
     "timeout": seconds,
     "mark": text,
     "move_to": text,
-    "on_reset": text,
+    "on_reset": choice("stop", "new", "all", "match"),
     "max_outage": seconds,
     "health": text,
 }
@@ -232,7 +232,7 @@ def _list_parked(cursor: Path, who: str, options: argparse.Namespace, show: Show
 def _retry_parked(cursor: Path, who: str, options: argparse.Namespace) -> None:
     count = len(_parked(cursor, who, again=True))
     if not options.quiet and not options.json:
-        print(f"delivered again: {counted(count, 'message')}", file=sys.stderr)
+        say(f"delivered again: {counted(count, 'message')}")
 
 
 def _resolved(account: Account, names: Sequence[str]) -> list[str]:
@@ -375,7 +375,7 @@ class _Watcher:
     def _say(self, text: str) -> None:
         """Say something to people."""
         if not self.options.json:
-            print(readable(text), file=sys.stderr, flush=True)
+            say(text)
 
     # Signals.
 

@@ -90,7 +90,7 @@ def choose(
     binding = next(
         ((kind, channel_bindings[kind]) for kind in CHANNEL_BINDING_TYPES if channel_bindings.get(kind)), None
     )
-    kinds = _candidates(credentials, mechanism)
+    kinds = candidates(credentials, mechanism)
     usable = [
         kind
         for kind in kinds
@@ -110,8 +110,8 @@ def choose(
     raise refused.with_traceback(None)  # without the frames that hold the password
 
 
-def _candidates(credentials: Credentials, mechanism: str | None) -> tuple[type[Mechanism], ...]:
-    """The mechanisms that the caller's credentials and wish allow, whatever the server offers."""
+def candidates(credentials: Credentials, mechanism: str | None) -> tuple[type[Mechanism], ...]:
+    """Return the mechanisms that the caller's credentials and wish allow, whatever the server offers."""
     if credentials.password is not None and credentials.token is not None:
         raise MechanismError("give a password or a token, not both")
     if mechanism is None:

@@ -56,6 +56,7 @@ def cut(task: Task, size: int) -> list[Task]:
         options["mailboxes"] = (*(info.name for info in wanted if info.name not in names), *missing.mailboxes)
         if not options["mailboxes"]:
             return tasks
+        options["exclude"] = [name for name in options.get("exclude", ()) if name not in missing.mailboxes]
     return [replace(task, options=options, uids=None, part="the other mailboxes"), *tasks]
 
 

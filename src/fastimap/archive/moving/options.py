@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...sessions.retry import Retry
 from ..names import as_name
-from ..options import as_names, most_deleted
+from ..options import as_names, check_choice, most_deleted
 from ..report import Progress
 from .sources import Rules
 
@@ -44,6 +44,7 @@ class Options:
         for name in ("mailboxes", "exclude"):
             given = getattr(self, name)
             object.__setattr__(self, name, None if given is None else as_names(given))  # it may be gone through once
+        check_choice(self.mailboxes, self.exclude, self.since, self.before)
         object.__setattr__(self, "renamed", {})
         for old, new in ((as_name(old), as_name(new)) for old, new in dict(self.rename or {}).items()):
             if self.renamed.setdefault(old, new) != new:

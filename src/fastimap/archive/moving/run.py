@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ...clients.blocking import Client
@@ -56,6 +56,16 @@ class _Alike(NamedTuple):
     date: bool
 
 
+@contextlib.contextmanager
+def _noted(whose: str) -> Iterator[None]:
+    """Have an error say which of the two accounts it is about."""
+    try:
+        yield
+    except FastimapError as exc:
+        exc.add_note(whose)
+        raise
+
+
 class Run:
     """Carry what a source has to an account."""
 
@@ -85,8 +95,10 @@ class Run:
         report.account = source.name
         with contextlib.ExitStack() as stack:
             try:
-                source.connect()
-                self.client = stack.enter_context(self.sender.client())
+                with _noted(f"the account is {source.name}, the source"):
+                    source.connect()
+                with _noted(f"the account is {self.name}, the destination"):
+                    self.client = stack.enter_context(self.sender.client())
                 self.watch.connected = True
                 self.watch.check()
                 jobs = self._plan(source)

@@ -222,6 +222,7 @@ def _all_there(follow: BaseFollow, watches: Sequence[Watch]) -> Steps[None]:
         try:
             yield Status(watch.place.mailbox, "UIDVALIDITY")
         except (MailboxNotFound, NoPermission) as exc:
+            exc.add_note(f"mailbox {watch.place.mailbox}")
             raise _Final(exc) from exc
         except CommandError as exc:
             if helps(exc):
@@ -356,6 +357,7 @@ def _visit(follow: BaseFollow, client: Persistence, watch: Watch) -> Steps[None]
         selected = yield Select(name, read_only=not follow.actions)
     except (MailboxNotFound, NoPermission) as exc:
         if not watch.seen:
+            exc.add_note(f"mailbox {name}")
             raise _Final(exc) from exc
         if not watch.gone:
             watch.gone = True
