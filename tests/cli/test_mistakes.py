@@ -154,9 +154,13 @@ def test_the_configuration(said: Said, url: str, tmp_path: Path, text: str, expe
 
 @pytest.mark.parametrize("option", ["--budget", "--bwlimit", "--max-octets"])
 def test_a_limit_of_nothing(said: Said, option: str) -> None:
-    line = said(*PULL, option, "0")
-    assert f"argument {option}: " in line
-    assert "0 is nothing: leave it out for no limit" in line.replace("'", "")
+    assert f"{option}: '0' is nothing: leave it out for no limit" in said(*PULL, option, "0")
+
+
+def test_a_profile_is_not_for_what_is_sent(said: Said) -> None:
+    """It says what may be received."""
+    line = said("push", "store", "imaps://ann@localhost", "--budget", "gmail")
+    assert "--budget: 'gmail' is not a size" in line
 
 
 # Accounts.

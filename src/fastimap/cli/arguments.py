@@ -14,6 +14,7 @@ from .exits import UsageError
 __all__ = [
     "budget",
     "choice",
+    "daily",
     "day",
     "merged",
     "names",
@@ -42,22 +43,30 @@ def size(text: str | int) -> int:
 
 
 def some(text: str | int) -> int:
-    """Return a size over 0: what is limited to nothing never comes to its end."""
-    found = size(text)
-    if not found:
+    """Return a size over 0."""
+    return _some(text, size(text))
+
+
+def _some(text: str | int, octets: int) -> int:
+    if not octets:  # what is limited to nothing never comes to its end
         raise argparse.ArgumentTypeError(f"{text!r} is nothing: leave it out for no limit")
-    return found
+    return octets
+
+
+def daily(text: str | int) -> int:
+    """Return the octets of ``2500M/day``."""
+    return size(re.sub(r"\s*/\s*day\Z", "", str(text)))
 
 
 def budget(text: str | int) -> Any:
-    """Return the octets of ``2500M/day``, or the name of a profile."""
+    """Return the octets of ``2500M/day``, of which there are some, or the name of a profile."""
     if isinstance(text, str) and text.isalpha():
         from ..archive.budgets import PROFILES
 
         if text not in PROFILES:
             raise argparse.ArgumentTypeError(f"{text!r} is no size, and no profile: {', '.join(PROFILES)}")
         return text
-    return size(re.sub(r"\s*/\s*day\Z", "", str(text)))
+    return _some(text, daily(text))
 
 
 def day(text: str | date) -> date:

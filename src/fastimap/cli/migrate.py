@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import archive
 from . import accounts
-from .arguments import budget, choice, day, merged, names, number, patience, shown, size, switch
+from .arguments import choice, daily, day, merged, names, number, patience, shown, size, switch
 from .ending import SENT, ended
 from .exits import UsageError
 from .running import explained, talk
@@ -53,7 +53,7 @@ _OPTIONS: dict[str, Callable[[Any], Any] | None] = {
     "deleted": choice("keep", "delete"),
     "max_delete": None,
     "on_doubt": choice("report", "send"),
-    "budget": budget,
+    "budget": daily,
     "connections": number,
 }
 _SERVERS = {**_OPTIONS, "acl": switch, "metadata": switch}
@@ -94,7 +94,7 @@ def moving(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dry-run", action="store_true", help="say what would be done and what would not fit")
     how.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for another run to end")
     how.add_argument(
-        "--budget", type=budget, metavar="SIZE", help="to send a day at most (450M/day; 0: any; Gmail: 500 MB)"
+        "--budget", type=daily, metavar="SIZE", help="to send a day at most (450M/day; 0: any; Gmail: 500 MB)"
     )
 
 

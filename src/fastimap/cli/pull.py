@@ -25,14 +25,6 @@ EPILOG = (
     "Exit code: 0 all is there; 1 failed; 2 a mistake in the arguments; 3 finished, but not all; 10 can't connect; "
     "11 the store is in use; 12 the credentials were refused; 13 stopped at a limit, run again; 130, 143 by a signal."
 )
-
-
-def _budget(text: str | int) -> Any:
-    """Return a budget: none of nothing, though `push` takes 0 for any."""
-    found = budget(text)
-    return some(found) if found == 0 else found
-
-
 _OPTIONS: dict[str, Callable[[Any], Any] | None] = {
     "format": text,
     "store": text,
@@ -48,7 +40,7 @@ _OPTIONS: dict[str, Callable[[Any], Any] | None] = {
     "deleted": choice("keep", "mark", "delete"),
     "max_delete": None,
     "bwlimit": some,
-    "budget": _budget,
+    "budget": budget,
     "max_octets": some,
 }
 
@@ -102,7 +94,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     how.add_argument("--wait", type=patience, metavar="SECONDS", default=0, help="for another run on the store to end")
     how.add_argument("--bwlimit", type=some, metavar="SIZE", help="to receive a second at most")
-    how.add_argument("--budget", type=_budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
+    how.add_argument("--budget", type=budget, metavar="SIZE", help="in 24 hours at most: 2500M/day, gmail, microsoft")
     how.add_argument("--max-octets", type=some, metavar="SIZE", help="to write at most in this run")
     many = parser.add_argument_group("many accounts")
     many.add_argument(

@@ -13,6 +13,7 @@ _HERE = {
     "name=, --name": "--name",
     "adopt=True (--adopt)": "--adopt",
     "verify --repair (repair=True)": "verify --repair",
+    "move_to=": "--move-to ",
     "max_delete is a number": "--max-delete is a number",
     "(max_delete)": "(--max-delete)",
     "deleted='delete': ": "--deleted delete: ",
