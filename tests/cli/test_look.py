@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fastimap import cli
+from fastimap import Client, cli
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, mail
 from tests.cli.conftest import Ended, Run
@@ -216,6 +216,18 @@ def test_doctor_finds_what_is_odd(run: Run, memory: IMAPServer, before: bytes, a
     assert ended.returncode == 0, ended
     if said is not None:
         assert said in ended.stdout
+
+
+def test_ls_of_a_server_that_has_lsub_alone(run: Run, memory: IMAPServer) -> None:
+    """LIST (SUBSCRIBED) is of RFC 5258, LSUB of RFC 3501, section 6.3.9."""
+    url = f"imap://me@{memory.host}:{memory.port}"
+    for name in ("Sent", "Sent/Old"):
+        memory.create(name)
+    with Client(memory.host, memory.port, user="me", password="secret", tls=False, mechanism="PLAIN") as client:
+        client.subscribe("Sent/Old")
+        assert not client.session.has("LIST-EXTENDED")
+    ended = run("ls", url, "S*", "--insecure", "--subscribed", "--names", FASTIMAP_PASSWORD="secret")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "Sent/Old\n", "")
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import accounts, exits
@@ -46,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
         options.pattern, options.source = options.source, None
     talk(options)
     with Show(as_json=options.json, quiet=True) as show, explained(options, show), connected(options) as client:
-        listed = client.list_mailboxes("", options.pattern or "*", subscribed=options.subscribed)
-        infos = sorted(listed, key=lambda info: (info.name != "INBOX", info.name))
+        infos = sorted(
+            _listed(client, options.pattern or "*", options), key=lambda info: (info.name != "INBOX", info.name)
+        )
         counted = {} if options.names else _counted(client, infos)
         if not options.json and not options.names and sys.stdout.isatty():
             print(f"{'messages':>10} {'unseen':>9} {'size':>11}  {'use':<9} name")
@@ -57,6 +59,17 @@ def run(options: argparse.Namespace) -> int:
             else:
                 print(readable(info.name if options.names else _row(info, counted.get(info.name))))
     return exits.DONE
+
+
+def _listed(client: Client, pattern: str, options: argparse.Namespace) -> Sequence[MailboxInfo]:
+    from ..errors import CapabilityMissing
+
+    try:
+        return client.list_mailboxes("", pattern, subscribed=options.subscribed)
+    except CapabilityMissing:  # of servers before RFC 5258, Courier for instance
+        from ..commands import LSub
+
+        return client.run(LSub("", pattern))
 
 
 def _counted(client: Client, infos: list[MailboxInfo]) -> dict[str, MailboxStatus]:
