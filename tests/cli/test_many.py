@@ -54,6 +54,12 @@ def stored(crowd: Crowd, root: Path) -> dict[str, Counter[bytes]]:
     }  # fmt: skip
 
 
+def test_a_store_that_can_not_be_made(run: Run, crowd: Crowd, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    ended = pull(run, written(tmp_path, table(crowd, "u0")), str(tmp_path / "file" / "below"))
+    assert (ended.returncode, ended.stderr) == (1, f"u0: {tmp_path}/file/below/u0: Not a directory (exit code 1)\n")
+
+
 @pytest.mark.parametrize("how", [(), ("--jobs", "2", "--per-host", "2")])
 @pytest.mark.slow
 def test_failures_stand_at_the_end_with_their_codes(

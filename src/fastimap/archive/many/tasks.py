@@ -61,6 +61,8 @@ class Task:
     def failed(self, exc: Exception, failure: Failure | None = None) -> AccountReport:
         """Return what is reported where the run ended with an error."""
         text = str(exc) or type(exc).__name__
+        if isinstance(exc, OSError) and exc.filename and exc.strerror:
+            text = f"{exc.filename}: {exc.strerror}"
         report = Report(self.name, self.store.where)
         return AccountReport(self.name, report.store, report, text, failure or failure_of(exc))
 
