@@ -18,9 +18,10 @@ def main() -> int:
         from .cli import main as program
 
         return program()
-    except KeyboardInterrupt:
-        print("fastimap: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as exc:
+        terminated = type(exc).__name__ == "Terminated"
+        print(f"fastimap: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
+        return 143 if terminated else 130
     finally:
         # Where an interrupt got out of an eval(), as imports have them, `python -m` ends by SIGINT whatever main()
         # returns, though it was handled; but not if another eval() came to its end since.

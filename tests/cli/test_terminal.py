@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from fastimap.cli import exits
 from tests.archive.conftest import Mail, mail, stored
 
 __all__ = ["mail"]
@@ -168,6 +169,19 @@ sys.exit(__main__.main())
     assert (ended.returncode, ended.stdout, ended.stderr) == (code, "", said)
 
 
+def test_a_second_signal_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "import sys\n"
+        "from fastimap import __main__, cli\n"
+        "from fastimap.cli.exits import Terminated\n"
+        "def ends(): raise Terminated\n"
+        "cli.main = ends\n"
+        "sys.exit(__main__.main())\n"
+    )
+    ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "fastimap: terminated\n")
+
+
 def test_an_interrupt_in_an_eval(tmp_path: Path) -> None:
     """`python -m` ends by SIGINT after that, though it was handled: where it came should not decide the exit code."""
     (tmp_path / "program.py").write_text(
@@ -179,6 +193,12 @@ def test_an_interrupt_in_an_eval(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "program"]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "fastimap: interrupted\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_python_itself_drops_if_it_is_another_exception(number: int) -> None:
+    """A KeyboardInterrupt alone gets out of compile(): see make_const() in CPython's ast_opt.c."""
+    assert isinstance(exits.ended_by(number), KeyboardInterrupt)
 
 
 @pytest.mark.parametrize("becomes", [ImportError, AttributeError])

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from .exits import DONE, FAILED, Failed, Terminated, UsageError, ended_by, how_ended, say
+from .exits import DONE, FAILED, Failed, UsageError, ended_by, how_ended, say
 
 __all__ = ["COMMANDS", "command_parser", "main", "parser"]
 
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as exc:
         say(f"{command}: {exc.filename or 'standard output'}: {exc.strerror}")
         return _flushed(FAILED)
-    except (KeyboardInterrupt, Terminated, Exception) as exc:
+    except (KeyboardInterrupt, Exception) as exc:
         # A signal's exception becomes another where C code imports (ssl: an ImportError), or where what is left by it
         # expects to have come further (argparse: an AttributeError).
         if isinstance(exc, Exception) and not signals:

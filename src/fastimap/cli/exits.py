@@ -52,8 +52,11 @@ class UsageError(Failed):
         super().__init__(text, USAGE)
 
 
-class Terminated(BaseException):
+class Terminated(KeyboardInterrupt):
     """SIGTERM came, or another signal that ends the program.
+
+    Of the exceptions that signals raise, CPython's C code lets a KeyboardInterrupt through, and drops others: its
+    compiler does, for instance, amid an import.
 
     :param number: the signal's.
     """
@@ -68,7 +71,7 @@ def ended_by(number: int) -> BaseException:
     return KeyboardInterrupt() if number == signal.SIGINT else Terminated(number)
 
 
-def how_ended(error: KeyboardInterrupt | Terminated) -> tuple[str, int]:
+def how_ended(error: KeyboardInterrupt) -> tuple[str, int]:
     """Return what is said of the end by a signal, and its exit code: 128 and the signal's number, as of a shell."""
     if not isinstance(error, Terminated):
         return "interrupted", INTERRUPTED
@@ -77,7 +80,7 @@ def how_ended(error: KeyboardInterrupt | Terminated) -> tuple[str, int]:
 
 def code_of(error: BaseException) -> int:
     """Return the exit code of the program that ends by an error."""
-    if isinstance(error, (KeyboardInterrupt, Terminated)):
+    if isinstance(error, KeyboardInterrupt):
         return how_ended(error)[1]
     return error.code if isinstance(error, Failed) else FAILED
 

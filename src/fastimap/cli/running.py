@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from . import exits
-from .exits import Failed, Terminated, UsageError, how_ended, readable, said
+from .exits import Failed, UsageError, how_ended, readable, said
 from .show import Show
 from .words import here
 
@@ -45,7 +45,7 @@ def explained(options: argparse.Namespace, show: Show) -> Iterator[None]:
         if options.json:
             told(failed, str(failed), failed.code)
         raise failed from None
-    except (KeyboardInterrupt, Terminated) as exc:
+    except KeyboardInterrupt as exc:
         if options.json:
             told(exc, *how_ended(exc))
         raise
