@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
@@ -146,6 +147,9 @@ def verify(
         raise ValueError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
     whose = name or (None if account is None else account_name(account))
+    if made.shared and whose is not None and not made.ranges(whose):  # to hold it would make a place for it
+        with contextlib.closing(made.look()) as state:
+            _of(whose, state.places(former=True))
     with opened(made, whose, wait=wait, reads=not repair) as state:
         result = Verification(made.where, None if account is None else whose)
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
