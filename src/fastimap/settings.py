@@ -15,7 +15,7 @@ from .sasl import Credentials
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-__all__ = ["DEFAULT_TIMEOUTS", "Account", "Secret", "Settings", "Timeouts", "settings", "with_secrets"]
+__all__ = ["DEFAULT_TIMEOUTS", "Account", "Secret", "Settings", "Timeouts", "can_be_host", "settings", "with_secrets"]
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
@@ -253,6 +253,14 @@ def _check_host(host: Any) -> None:
             f"host must be a name or an address alone, not {host!r}; the port is an argument of its own: "
             f'("{(name or host).strip("[]")}", {port if port.isdecimal() else 993})'
         )
+
+
+def can_be_host(name: str) -> bool:
+    """Whether a name has the form that a resolver takes: no label is empty, or too long (RFC 1035, section 2.3.4).
+
+    A connection that is given its socket does without: what has no such form is for TLS to refuse.
+    """
+    return all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
 
 
 def _credentials(account: Account) -> Credentials:

@@ -152,6 +152,14 @@ def test_the_configuration(said: Said, url: str, tmp_path: Path, text: str, expe
         assert expected in said("pull", "--accounts", "config.toml", "--insecure")
 
 
+def test_the_octets_of_a_configuration(said: Said, url: str, tmp_path: Path) -> None:
+    """Windows' editors begin a file of UTF-8 with U+FEFF."""
+    (tmp_path / "config.toml").write_text(f"\ufeff[accounts.work]\nurl = '{url}'\n", "utf-8")
+    assert main(["search", "work", "--insecure", "-c", "config.toml", "--uids", "SUBJECT", "none"]) == 0
+    (tmp_path / "config.toml").write_bytes(b"\xff")
+    assert said("ls", "work", "-c", "config.toml").endswith("config.toml: it is not text in UTF-8")
+
+
 @pytest.mark.parametrize("option", ["--budget", "--bwlimit", "--max-octets"])
 def test_a_limit_of_nothing(said: Said, option: str) -> None:
     assert f"{option}: '0' is nothing: leave it out for no limit" in said(*PULL, option, "0")
@@ -187,7 +195,7 @@ def test_a_mechanism_and_what_it_needs(
 
 
 @pytest.mark.parametrize("host", ["x..y", ".example.org", "x" * 64 + ".example.org"])
-@pytest.mark.parametrize("command", ["ls", "doctor"])
+@pytest.mark.parametrize("command", ["ls", "doctor", "demo"])
 def test_a_host_that_can_be_none(said: Said, command: str, host: str) -> None:
     assert f"{host!r} can't be the name of a host" in said(command, f"imaps://ann@{host}")
 

@@ -15,7 +15,7 @@ from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
 from ..errors import MechanismError
 from ..sasl.choose import Credentials, candidates
-from ..settings import Account
+from ..settings import Account, can_be_host
 from .exits import REFUSED, Failed, UsageError, said
 
 if TYPE_CHECKING:
@@ -170,12 +170,14 @@ def read_accounts(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        read = tomllib.loads(path.read_text("utf-8"))
+        read = tomllib.loads(path.read_text("utf-8-sig"))  # editors of Windows begin a file with a mark
     except FileNotFoundError:
         raise UsageError(f"{path}: there is no such file") from None
     except OSError as exc:
         raise UsageError(f"{path}: {exc.strerror}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: it is not text in UTF-8") from None
+    except tomllib.TOMLDecodeError as exc:
         raise UsageError(f"{path}: {exc}") from None
     accounts = read.get("accounts", {})
     if not isinstance(accounts, dict):
@@ -256,7 +258,7 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
         raise UsageError(f"{url}: its percent-encoding is not that of UTF-8") from None
     except ValueError as exc:
         raise UsageError(f"{url}: {exc}") from None
-    if not all(0 < len(label) < 64 for label in made.host.removesuffix(".").split(".")):  # RFC 1035, section 2.3.4
+    if not can_be_host(made.host):
         raise UsageError(f"{url}: {made.host!r} can't be the name of a host")
     try:
         candidates(Credentials(password=more.get("password"), token=more.get("token")), mechanism or None)

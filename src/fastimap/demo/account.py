@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from fastimap import Client, errors
 from fastimap.model import mailbox_name
+from fastimap.settings import can_be_host
 
 from .errors import DemoError, UsageError
 
@@ -84,6 +85,8 @@ def _check_form(url: str, parts: SplitResult) -> None:
         raise UsageError("a password does not belong into the URL; set FASTIMAP_PASSWORD, or wait to be asked")
     if not parts.hostname:
         raise UsageError(f"{url}: the host is missing; {_FORM}")
+    if not can_be_host(parts.hostname):
+        raise UsageError(f"{url}: {parts.hostname!r} can't be the name of a host")
     if not parts.username:
         raise UsageError(f"{url}: the user is missing; {_FORM}")
     if parts.query or parts.fragment or ";" in parts.netloc + parts.path:
