@@ -52,7 +52,7 @@ class ProtocolError(FastimapError):
 
     __module__ = "fastimap.errors"
 
-    advice = _Advised("RECONNECT")
+    advice: Advice = _Advised("RECONNECT")  # type: ignore[assignment]
 
 
 class ParseError(FastimapError):
