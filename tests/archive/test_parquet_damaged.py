@@ -370,7 +370,7 @@ def test_mail_outlasts_its_manifest(mail: Mail, tmp_path: Path, expunged: bool) 
     for written in (4, 0):
         assert pulled(mail, store).written == written
         done = archive.compact(store, expunged=expunged)
-        assert done.orphans_kept == [str(file.relative_to(tmp_path))]
+        assert done.orphans_kept == [file.relative_to(tmp_path).as_posix()]
     assert not half.exists()
     assert file.read_bytes() == octets
     manifest.write_text(was)  # as a backup has it
@@ -428,3 +428,38 @@ def test_many_files_that_are_away(mail: Mail, tmp_path: Path) -> None:
     archive.verify(store, mail.account, repair=True)
     assert archive.verify(store, mail.account, octets=True).good
     assert uids(store, expunged=True) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.slow
+def test_a_compaction_that_is_cut_short_is_remembered_by_those_that_follow(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though runs come between that write, and the next one has files of its own to replace."""
+    store = with_expunged(mail, tmp_path)
+    (file,) = files(tmp_path)
+
+    def cut(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive.filesystems.Files.remove", cut)
+        with pytest.raises(KeyboardInterrupt):
+            archive.compact(store, expunged=False)
+    mail.fill("INBOX", 1)
+    pulled(mail, store)
+    assert archive.compact(store, expunged=False).orphans_kept == []
+    assert not file.exists()
+    assert uids(store, expunged=True) == [3, 4, 5, 6, 7]
+
+
+@pytest.mark.slow
+def test_what_is_removed_for_good_stays_in_no_file_of_a_run_that_was_killed(mail: Mail, tmp_path: Path) -> None:
+    """It was in another file as well, as long as the store had it."""
+    store = with_expunged(mail, tmp_path)
+    (file,) = files(tmp_path)
+    killed = file.with_name("0" * 64 + ".parquet")
+    killed.write_bytes(file.read_bytes())
+    done = archive.compact(store, expunged=False)
+    assert (done.rows_removed, done.orphans_kept, done.orphans_removed) == (2, [], 1)
+    assert not killed.exists()
+    assert len(files(tmp_path)) == 1

@@ -98,14 +98,17 @@ def compact(
     damaged: list[str] = []
     for account in there:
         with store.shard(account).held(account, wait):
+            # First: mail that is then removed for good would seem to be in a file of a run that was killed alone.
+            _without_orphans(files, account, wait, done)
             for manifest in manifests(files, [account]):
+                if not manifest.parts:
+                    continue  # a run may remove it meanwhile
                 uids = None if manifest.high is None else UIDSet([range(manifest.low, manifest.high + 1)])
                 with store.shard(account, manifest.mailbox, uids).held(account, wait):
                     try:
                         _Shard(files, read_manifest(files, manifest.name), expunged).compact(store, done)
                     except _Damaged as exc:
                         damaged.append(str(exc))
-            _without_orphans(files, account, done)
     if damaged:
         raise StoreError(
             f"not compacted: {'; '.join(damaged)}. Put that back; if it is lost, verify --repair (repair=True) has the "
@@ -119,7 +122,7 @@ class _Damaged(StoreError):
     """A file of a mailbox can't be read in full, so that it has to stay as it is."""
 
 
-def _without_orphans(files: Files, account: str, done: Compaction) -> None:
+def _without_orphans(files: Files, account: str, wait: float | None, done: Compaction) -> None:
     """Remove the files of an account that no manifest names, but for mail that no other has. The account is held."""
     folders = (account_folder(account), f"account={hive_value(account)}")
     found = {name for folder in folders for name in files.names(folder, "") if _OURS.search(name)}
@@ -127,7 +130,7 @@ def _without_orphans(files: Files, account: str, done: Compaction) -> None:
         if files.local is not None:  # a run that wrote one of these, and is yet to note it, holds a part of the account
             for lock in (files.local / account_folder(account)).glob(f"locks/*/{LOCK_FILE}"):
                 try:
-                    held.enter_context(locked(lock.parent))
+                    held.enter_context(locked(lock.parent, wait))
                 except StoreInUse:
                     return
         there = manifests(files, [account])
@@ -212,7 +215,8 @@ class _Shard:
         kept = {part.path for part in parts}
         if kept == {part.path for part in before.parts}:
             return
-        replaced = sorted({part.path for part in before.parts} - kept)
+        left = {path for path in before.replaced if self.files.exists(path)}  # by one that was cut short
+        replaced = sorted((left | {part.path for part in before.parts}) - kept)
         made = replace(before, parts=parts, version=uuid.uuid4().hex, replaced=replaced)
         if read_manifest(self.files, made.name).version != before.version:
             raise StoreInUse(store.where, f": another run has written {before.mailbox}")
