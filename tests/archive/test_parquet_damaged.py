@@ -13,6 +13,7 @@ import pytest
 
 from fastimap import archive, search
 from fastimap.archive import Parquet
+from fastimap.archive.filesystems import Files
 from tests.archive.conftest import Mail
 from tests.archive.test_parquet import pulled, rows, uids
 
@@ -463,3 +464,22 @@ def test_what_is_removed_for_good_stays_in_no_file_of_a_run_that_was_killed(mail
     assert (done.rows_removed, done.orphans_kept, done.orphans_removed) == (2, [], 1)
     assert not killed.exists()
     assert len(files(tmp_path)) == 1
+
+
+def test_a_manifest_that_is_removed_while_they_are_looked_at(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run does so with the one of a former mailbox that had nothing."""
+    mail.fill("INBOX", 1)
+    store = Parquet(tmp_path)
+    pulled(mail, store)
+    listed = Files.names
+
+    def with_another(files: Files, folder: str, suffix: str) -> list[str]:
+        found = listed(files, folder, suffix)
+        return [*found, *(name.replace(".json", "x.json") for name in found if "store" not in name)]
+
+    monkeypatch.setattr(Files, "names", with_another)
+    assert uids(store) == [1]
+    assert pulled(mail, store).complete
+    archive.compact(store)

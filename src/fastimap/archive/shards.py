@@ -163,7 +163,11 @@ def manifests(files: Files, accounts: Iterable[str] | None = None) -> list[Manif
     """Return the manifests of some accounts, or of all."""
     folders = [FOLDER] if accounts is None else [account_folder(account) for account in accounts]
     names = [name for folder in folders for name in files.names(folder, ".json") if name != MARKER]
-    return [read_manifest(files, name) for name in names]
+    found = []
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):  # a run removes that of a former mailbox that had nothing
+            found.append(read_manifest(files, name))
+    return found
 
 
 def batches(files: Files, part: Part, columns: Sequence[str]) -> Iterator[Any]:
