@@ -483,3 +483,27 @@ def test_a_manifest_that_is_removed_while_they_are_looked_at(
     assert uids(store) == [1]
     assert pulled(mail, store).complete
     archive.compact(store)
+
+
+@pytest.mark.slow
+def test_files_that_are_away_while_verify_looks_are_told_of_once(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a folder is unmounted meanwhile."""
+    store = Parquet(tmp_path, body=True)
+    for _ in range(3):
+        mail.fill("INBOX", 1)
+        pulled(mail, store)
+    there = files(tmp_path)
+    checked = Parquet.check
+
+    def then_away(*arguments: Any) -> Any:
+        found = checked(*arguments)
+        for file in there:
+            file.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Parquet, "check", then_away)
+    found = [each.detail for each in archive.verify(store, mail.account, repair=True).differences]
+    told = [[file.name in detail for detail in found if "which is not there" in detail].count(True) for file in there]
+    assert told == [1, 1, 1]

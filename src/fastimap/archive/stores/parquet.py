@@ -388,6 +388,8 @@ class Parquet(Store):
         lost = False
         for shard in self._shards.get(place.id, ()):
             for part in shard.readable:
+                if any(part is each for each, _ in shard.lost):
+                    continue  # it is away, as one before it was
                 if self._bad.get(part.path) is not None and not self._is_readable(part):
                     why = why_lost(self.files(), part)
                     if why is None:  # it was put back meanwhile
