@@ -507,3 +507,16 @@ def test_files_that_are_away_while_verify_looks_are_told_of_once(
     found = [each.detail for each in archive.verify(store, mail.account, repair=True).differences]
     told = [[file.name in detail for detail in found if "which is not there" in detail].count(True) for file in there]
     assert told == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_the_file_that_says_which_columns_there_are_is_lost_where_they_differ(mail: Mail, tmp_path: Path) -> None:
+    """Whatever the manifests are called, no mail is without what some has."""
+    names = ["INBOX", "a", "b", "c", "d", "e"]
+    for number, name in enumerate(names):
+        mail.fill(name, 1, create=name != "INBOX")
+        archive.pull(mail.account, Parquet(tmp_path, body=not number), mailboxes=[name], name="me@host")
+    (tmp_path / "_fastimap" / "store.json").unlink()
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, Parquet(tmp_path), mailboxes=["INBOX"], name="me@host")
+    assert [len(row["body"]) > 0 for row in rows(Parquet(tmp_path), mailboxes=["INBOX"])] == [True, True]

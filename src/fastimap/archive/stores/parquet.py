@@ -93,6 +93,10 @@ def _kept_columns(files: Files) -> dict[str, Any]:
     return columns
 
 
+def _how_much(columns: Mapping[str, Any]) -> tuple[bool, bool, int]:
+    return bool(columns.get("body")), bool(columns.get("text")), len(columns.get("headers", ()))
+
+
 class Parquet(Store):
     """Files of Parquet in hive folders, ``account=a@h/mailbox=INBOX/year=2024``; `fastimap.archive.read` reads them.
 
@@ -204,9 +208,9 @@ class Parquet(Store):
 
     def make(self) -> None:
         if not self.exists():
-            # Where there is mail, that file was lost: the columns are those of the newest mail, and not none.
-            parts = [part for manifest in manifests(self.files()) for part in manifest.parts if part.columns]
-            had = parts[-1].columns if parts else {"html": True}
+            # Where there is mail, that file was lost: the columns are those of the mail that has most, and not none.
+            kept = [part.columns for manifest in manifests(self.files()) for part in manifest.parts if part.columns]
+            had = max(kept, key=_how_much, default={"html": True})
             columns = {
                 "headers": had.get("headers", ()) if self.headers is None else self.headers,
                 "text": bool(had.get("text") if self.text is None else self.text),
