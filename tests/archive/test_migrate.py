@@ -705,3 +705,27 @@ def test_two_destinations_of_one_host(mail: Mail, tmp_path: Path, how: str) -> N
                 client.select("INBOX")
                 there = sorted(row.body or b"" for row in client.fetch("1:*", "BODY.PEEK[]"))
             assert there == sorted([*before[:2], *made])
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize("state", ["state", None])
+def test_a_server_by_another_port(
+    mail: Mail, other: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, state: str | None
+) -> None:
+    """A tunnel that was made anew: nothing is sent a second time, nor what was deleted there since."""
+    mail.fill("INBOX", 3)
+    mail.fill("Work", 2, create=True)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for number in range(3):
+        server = mail.server if side == "source" else other.server
+        with proxied(server.host, server.port) as proxy:
+            source, destination = mail.account, other.account
+            if side == "source":
+                source = dataclasses.replace(source, port=proxy.port)
+            else:
+                destination = dataclasses.replace(destination, port=proxy.port)
+            report = archive.migrate(source, destination, state=state and tmp_path / state)
+        assert (report.complete, report.written) == (True, 0 if number else 5)
+        if not number:
+            other.expunge("INBOX", [1])
+    assert len(kept(other)["INBOX"]) == 2

@@ -13,7 +13,7 @@ from typing import Literal
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from .identity import account_with_port
+from .identity import account_name, account_with_port
 from .locks import locked
 from .moving.ledger import Ledger
 from .moving.options import Options
@@ -114,7 +114,9 @@ def migrate(
         ours, theirs = f"{ours}:{source.port}", f"{theirs}:{destination.port}"
     if ours == theirs:
         raise ValueError(f"{ours} would be copied to itself")
-    directory = Path(state).expanduser() if state is not None else state_directory(ours, theirs)
+    # A tunnel may have another port each time.
+    default = state_directory(names[0] or account_name(source), names[1] or account_name(destination))
+    directory = default if state is None else Path(state).expanduser()
     with ExitStack() as stack:
         path = directory / _LEDGER
         if not dry_run:

@@ -6,6 +6,7 @@ is looked for at the destination before it is sent again.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -145,6 +146,25 @@ class Ledger(Transactions):
         ).fetchone()
         self.db.execute("UPDATE pair SET current = 1 WHERE id = ?", (number,))
         return Pair(number, name, uid_validity, mod_sequence)
+
+    def on_other_ports(
+        self, source: str, source_name: str, source_validity: int, destination: str, name: str, uid_validity: int
+    ) -> list[Pair]:
+        """Return the pairs that one which is new may be, whose accounts are called the same but for their ports."""
+        rows = self.db.execute(
+            "SELECT source, destination, id, name, uid_validity, mod_sequence FROM pair "
+            "WHERE source_name = ? AND source_validity = ? AND name = ? AND uid_validity = ?",
+            (source_name, source_validity, name, uid_validity),
+        ).fetchall()
+        ours = _without_ports(source, destination)
+        if ours[0] == ours[1] or any(row[:2] == (source, destination) for row in rows):
+            return []  # of two servers on one machine either may be the source
+        return [Pair(*row[2:]) for row in rows if _without_ports(*row[:2]) == ours]
+
+    def call(self, pair: Pair, source: str, destination: str) -> None:
+        """Have the accounts of a pair called otherwise."""
+        self.begin()
+        self.db.execute("UPDATE pair SET source = ?, destination = ? WHERE id = ?", (source, destination, pair.id))
 
     def set_aside(self, pair: Pair) -> None:
         """Note that the UIDs of a pair mean other messages by now: it is a former one, as after a new UIDVALIDITY."""
@@ -317,3 +337,7 @@ class Ledger(Transactions):
             "INSERT INTO spent VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET octets = octets + excluded.octets",
             (f"{destination} {day}", octets),
         )
+
+
+def _without_ports(*names: str) -> list[str]:
+    return [re.sub(r":[0-9]+\Z", "", name) for name in names]

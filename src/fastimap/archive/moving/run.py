@@ -219,6 +219,10 @@ class Run:
             return
         assert job.selected is not None
         names = (source.name, job.box.name, validity, self.name, job.name, job.selected.uid_validity or 0)
+        for other in ledger.on_other_ports(*names):
+            if self._is_the_same(source, job, other):
+                ledger.call(other, source.name, self.name)
+                break
         job.pair = pair = ledger.pair(*names)
         if self._is_another(source, job):
             ledger.set_aside(pair)
@@ -339,6 +343,13 @@ class Run:
             return False
         # A server may change the Message-ID of what it is sent, and then it is the same message all the same.
         return any(not any(both[uid]) for uid in (max(both), max(both, key=at.__getitem__)))
+
+    def _is_the_same(self, source: Source, job: Job, other: Pair) -> bool:
+        """Whether what is known by other ports, as of tunnels that were made anew, is so of these servers."""
+        some = newest(self.ledger.uids(other) & job.uids, _NEWEST)
+        at = {uid: there for uid, there, _ in self.ledger.some(other, some) if there is not None}
+        both = self._alike(source, at).values()
+        return bool(both) and all(alike.message_id for alike in both)
 
     def _keep(self, source: Source, job: Job, former: Pair) -> None:
         """Keep what is known of messages that are what they were; a server may have changed their size."""
