@@ -208,8 +208,8 @@ def die(
         if way == "quota":
             to.quota(there, chance.randrange(1, 300))
         arguments = [kind, server.port, user, proxy.port, there, root, limit, connections]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.archive.crash_moves", "--child", *map(str, arguments)],
+        process = subprocess.Popen(  # no compiled files: where one can't be written in full, Python leaves half of it
+            [sys.executable, "-B", "-m", "tests.archive.crash_moves", "--child", *map(str, arguments)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -238,7 +238,8 @@ def die(server: Dovecot, user: str, disk: Disk, kind: str, way: str, chance: ran
             limit = 0 if disk.mounted else room
             way = "full" if disk.mounted else "file size"
             stack.enter_context(disk.room(room))
-        command = [sys.executable, "-m", "tests.archive.crashes", "--child"]
+        # No compiled files: where one can't be written in full, Python leaves half of it.
+        command = [sys.executable, "-B", "-m", "tests.archive.crashes", "--child"]
         process = subprocess.Popen(
             [*command, str(proxy.port), user, str(root), kind, str(limit)],
             stdout=subprocess.DEVNULL,
