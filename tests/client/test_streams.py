@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
+from fastimap import SAVED, AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
 from fastimap._tls import PAUSE
 from fastimap.clients import blocking_wire
 from fastimap.model.message import FetchedMessage
@@ -57,13 +57,15 @@ def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any
     commands: list[bytes] = []
 
     def reply(command: bytes) -> bytes:
+        if command.startswith(b"SELECT "):
+            return b"* 6000 EXISTS\r\n* OK [UIDVALIDITY 1] noted\r\n" + DONE
         commands.append(command)
         uids = asked_for(command)
         return b"".join(b"* %d FETCH (UID %d %s {2}\r\n\r\n)\r\n" % (uid, uid, header) for uid in uids) + DONE
 
     fields = [f"X-{'field' * 10}-{number}" for number in range(30)]
     header = f"BODY[HEADER.FIELDS ({' '.join(fields)})]".encode()
-    with scripted(converse(reply)) as client:
+    with scripted(converse(reply, selects=True)) as client:
         client.select("INBOX")
         wanted = UIDSet(range(1, 12_001, 2))  # no two of them make a range
         item = f"BODY.PEEK[HEADER.FIELDS ({' '.join(fields)})]"
@@ -733,6 +735,109 @@ def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[...
         b"UID FETCH 2:5 (FLAGS)",
         b"UID FETCH 2:3 (FLAGS)",
     ]
+
+
+def test_a_set_too_long_for_a_command_is_resolved_by_its_first_and_last_number(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        if b"SEARCH" in command:
+            return b"* SEARCH 3 100 200003 201000 999009 2000000\r\n" + DONE
+        return b"".join(map(flags_row, asked_for(command))) + DONE
+
+    sparse = [range(low, low + 10) for low in range(1, 1_000_000, 1000)]
+    client = scripted(converse(reply))
+    client.select("INBOX")
+    assert [row.uid for row in client.fetch_iter(UIDSet(sparse), "FLAGS")] == [3, 200003, 999009]
+    with_star = ",".join(f"{low}:{low + 10}" for low in range(1, 1_000_000, 1000)) + ",*"
+    assert [row.uid for row in client.fetch_iter(with_star, "FLAGS")] == [3, 200003, 999009, 2000000]
+    assert commands == [
+        b"UID SEARCH UID 1:999010",
+        b"UID FETCH 3,200003,999009 (FLAGS)",
+        b"UID SEARCH UID 1:*",
+        b"UID FETCH 3,200003,999009,2000000 (FLAGS)",
+    ]
+
+
+def test_sizes_of_a_server_that_stops_at_its_limit(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        # RFC 9738, section 3.1: the highest UIDs first, and nothing of those below the one in the code.
+        commands.append(command)
+        uids = asked_for(command)[-4:]
+        code = b"[MESSAGELIMIT 4 %d] " % uids[0] if len(asked_for(command)) > 4 else b""
+        item = b"RFC822.SIZE 6000000" if b"SIZE" in command else b"BODY[] {1}\r\nx"
+        rows = b"".join(b"* %d FETCH (UID %d %b)\r\n" % (uid, uid, item) for uid in reversed(uids))
+        return rows + b"<tag> OK " + code + b"done\r\n"
+
+    with scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=4")) as client:
+        client.select("INBOX")
+        rows = list(client.fetch_iter(range(1, 11), "BODY.PEEK[]"))
+    assert sorted(row.uid for row in rows) == list(range(1, 11))
+    assert commands[0] == b"UID FETCH 1:10 (RFC822.SIZE)"
+    assert sorted(command for command in commands if b"BODY" in command) == sorted(
+        b"UID FETCH %d (BODY.PEEK[])" % uid for uid in range(1, 11)
+    )
+
+
+def test_a_server_that_stops_at_its_limit_before_anything_has_changed(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        # RFC 9738, section 3.1: the highest UIDs first, and the lowest of them in the code.
+        commands.append(command)
+        uids = asked_for(command.partition(b" (CHANGEDSINCE")[0])
+        code = b"[MESSAGELIMIT 4 %d] " % uids[-4] if len(uids) > 4 else b""
+        return (flags_row(2, b" MODSEQ (7)") if uids[-1] == 2 else b"") + b"<tag> OK " + code + b"done\r\n"
+
+    with scripted(converse(reply, b"IMAP4rev1 CONDSTORE MESSAGELIMIT=4")) as client:
+        client.select("INBOX")
+        rows = list(client.fetch_iter(range(1, 11), "FLAGS", changed_since=5))
+    assert [row.uid for row in rows] == [2]
+    assert [command.split()[2] for command in commands] == [b"1:10", b"1:6", b"1:2"]
+
+
+@pytest.mark.parametrize("messages", [SequenceSet("1:100"), SequenceSet("2:*"), SequenceSet("*")], ids=str)
+def test_sequence_numbers_beyond_the_last_message(
+    dovecot: Dovecot, interface: Interface, messages: SequenceSet
+) -> None:
+    # A server refuses them (RFC 9051, section 9, seq-number); Dovecot ends a connection that goes on.
+    written: list[int | None] = []
+
+    def into(number: int | None, item: str, size: int) -> io.BytesIO:
+        written.append(number)
+        return io.BytesIO()
+
+    with interface(
+        dovecot.host, dovecot.port, tls=False, user=dovecot.new_user(), password=dovecot.password, mechanism="PLAIN"
+    ) as client:
+        client.select("INBOX")
+        assert list(client.fetch_iter(messages, "FLAGS")) == []
+        assert list(client.fetch_into(messages, "BODY.PEEK[]", into=into)) == []
+        client.append("INBOX", b"Subject: x\r\n\r\n")
+        client.noop()
+        assert [row.sequence_number for row in client.fetch_iter(messages, "FLAGS")] == [1]
+        assert [row.sequence_number for row in client.fetch_into(messages, "BODY.PEEK[]", into=into)] == [1]
+    assert written == [1]
+
+
+def test_a_refusal_of_one_message_among_the_saved_ones_costs_one_file(scripted: Callable[..., Any]) -> None:
+    def reply(command: bytes) -> bytes:
+        if command == b"UID SEARCH $":
+            return b"* SEARCH 3 4 5\r\n" + DONE
+        uids = asked_for(command)
+        given = [uid for uid in uids if uid < 4 or 4 not in uids]
+        rows = b"".join(b"* %d FETCH (UID %d BODY[] {1}\r\nx)\r\n" % (uid, uid) for uid in given)
+        return rows + (b"<tag> NO it is broken\r\n" if 4 in uids else DONE)
+
+    files: dict[int | None, io.BytesIO] = {}
+    with scripted(converse(reply, b"IMAP4rev1 SEARCHRES")) as client:
+        client.select("INBOX")
+        rows = client.fetch_into(SAVED, "BODY.PEEK[]", into=lambda uid, *_: files.setdefault(uid, io.BytesIO()))
+    assert [(row.uid, bool(row.defects)) for row in rows] == [(3, False), (5, False), (4, True)]
+    assert {uid: file.getvalue() for uid, file in files.items()} == {3: b"x", 5: b"x"}
 
 
 class _Pieces:

@@ -217,6 +217,8 @@ class Fetch(Command[FetchResult]):
         """The numbers of the rows that were taken."""
         self.stopped_early: bool = False
         """Whether the server stopped at its MESSAGELIMIT (RFC 9738)."""
+        self.limit: int | None = None
+        """The lowest UID that it has processed then."""
 
     def hand_on(self, again: Fetch) -> list[FetchedMessage]:
         """Return the rows that came before the connection was lost, and have `again` be about the other messages."""
@@ -318,12 +320,13 @@ class Fetch(Command[FetchResult]):
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         self.stopped_early = isinstance(tagged.response_code, MessageLimit)
+        self.limit = limit(tagged)
         if self.abandoned:
             self._let_go()
         if self._incomplete:
             self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
             self._incomplete.clear()
-        return FetchResult(self.rows, limit(tagged) if self.stopped_early else None, self._wanted())
+        return FetchResult(self.rows, self.limit, self._wanted())
 
     def _let_go(self) -> None:
         """Keep no rows: nobody awaits them any more."""

@@ -23,7 +23,7 @@ from ..model.responses import MailboxInfo, MailboxName
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..model.words import SPECIAL_USES
 from ..search import SearchKey, all_, saved, sequence, uid
-from .plan import HOPELESS, throttles
+from .plan import HOPELESS, numbered, throttles
 from .protocol import Protocol
 
 __all__ = ["delete_messages", "fetch_into", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
@@ -186,13 +186,16 @@ def fetch_into(
     session = protocol.session
     command = FetchInto(messages, *items, into=into, progress=progress)
     wanted = uid_set(messages)
-    if not callable(into) or isinstance(wanted, SavedResult):
+    if not callable(into):
         result: FetchResult = yield command
         return result
     by_uid = not isinstance(wanted, SequenceSet)
     scope = session.scope(by_uid=by_uid)
-    if wanted.has_star:  # what is refused of it can't be cut in halves
-        key = uid(wanted) if isinstance(wanted, UIDSet) else sequence(wanted)
+    if isinstance(wanted, SequenceSet) and session.exists is not None:
+        wanted = numbered(wanted, session.exists)
+        command.begin(wanted)
+    if isinstance(wanted, SavedResult) or wanted.has_star:  # what is refused of it can't be cut in halves
+        key = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
         found: SearchResult = yield _within(scope, Search(key, sequence=not by_uid))
         wanted = found.message_set()
         assert not isinstance(wanted, SavedResult)

@@ -14,7 +14,7 @@ from ..errors import CommandError, Unavailable
 from ..model._patterns import pattern
 from ..model.sequence_set import SequenceSet, UIDSet
 
-__all__ = ["BUDGET", "HOPELESS", "Chunk", "FetchPlan", "guess", "throttles"]
+__all__ = ["BUDGET", "HOPELESS", "Chunk", "FetchPlan", "guess", "numbered", "throttles"]
 
 BUDGET = 16 * 1024 * 1024
 """Octets that are asked for and not used yet, at most; a single message that is larger goes alone."""
@@ -161,15 +161,20 @@ class FetchPlan:
         self._window_size = _WINDOW
         return self._window
 
-    def sizes(self, numbers: list[int], sizes: list[int | None] | None) -> None:
+    def sizes(self, numbers: list[int], sizes: list[int | None] | None, *, whole: bool = True) -> None:
         """Note the sizes of the messages of the window.
 
         :param numbers: the messages whose sizes the server gave.
         :param sizes: their octets, None for one that has none; or None where it gives no sizes.
+        :param whole: whether that is its whole answer; else the other messages are asked for again.
         """
         window, self._window = self._window, None
         if window is None:
             return
+        if not whole and numbers:
+            known = self._kind(numbers)
+            self._unsent.extendleft(reversed(_without(window, known).ranges))
+            window = known
         wanted = list(window)
         if sizes is None:  # one by one, as nothing bounds them
             self._known.extend(wanted, [self._budget // 4] * len(wanted))
@@ -256,11 +261,20 @@ class FetchPlan:
 
     # What became of a chunk.
 
-    def finished(self, chunk: Chunk, *, octets: int = 0, stopped_early: bool = False, reports: bool = True) -> None:
+    def finished(
+        self,
+        chunk: Chunk,
+        *,
+        octets: int = 0,
+        stopped_early: bool = False,
+        limit: int | None = None,
+        reports: bool = True,
+    ) -> None:
         """Note that the server has answered OK.
 
         :param octets: what the answer had, for the size of the next chunks.
         :param stopped_early: whether the server stopped at its limit: the rest is asked for again.
+        :param limit: the lowest UID that it has processed then.
         :param reports: whether messages that were left out are missing, and not only unchanged.
         """
         self._in_flight.remove(chunk)
@@ -270,10 +284,15 @@ class FetchPlan:
         if len({*chunk.delivered}) == len(chunk.numbers):
             return
         rest = chunk.rest
+        again: Any = self._kind()
         if stopped_early and chunk.delivered:
-            self._again.append(Chunk(rest, chunk.octets * len(rest) // len(chunk.numbers)))
-        elif reports:
-            self._lost.append(rest)
+            again = rest
+        elif limit is not None and limit <= rest.last and self._kind is UIDSet:  # nothing of the others has changed
+            again = _below(rest, limit)
+        if again:
+            self._again.append(Chunk(again, chunk.octets * len(again) // len(chunk.numbers)))
+        if reports and (lost := _without(rest, again)):
+            self._lost.append(lost)
 
     def interrupted(self) -> None:
         """Note that nothing in flight will be answered: what was not delivered is asked for again, before all else."""
@@ -303,6 +322,11 @@ class FetchPlan:
         return None
 
 
+def numbered(wanted: SequenceSet, exists: int) -> SequenceSet:
+    """Return those of `wanted` that there are in a mailbox of `exists` messages: servers refuse larger numbers."""
+    return wanted.with_largest(exists) if exists else SequenceSet()
+
+
 def throttles(error: CommandError) -> bool:
     """Whether the server refuses for now, whatever the messages: UNAVAILABLE may be about one of them."""
     return isinstance(error, Unavailable) and (error.code != "UNAVAILABLE" or error.delay is not None)
@@ -314,6 +338,11 @@ _AROUND = 64  # octets of a row besides its literal
 def _without(numbers: Any, others: Any) -> Any:
     """Return what is in `numbers` and not in `others`, a set of the same kind."""
     return numbers - others
+
+
+def _below(numbers: Any, limit: int) -> Any:
+    """Return those of `numbers` that are less than `limit`."""
+    return numbers & type(numbers)(range(1, limit))
 
 
 def _union(kind: type[UIDSet] | type[SequenceSet], ranges: Iterable[tuple[int, int]]) -> UIDSet | SequenceSet:

@@ -16,7 +16,7 @@ from ..model.message import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, mod_sequence, saved, sequence, uid
 from .pending import Pending
-from .plan import BUDGET, HOPELESS, Chunk, FetchPlan, guess, throttles
+from .plan import BUDGET, HOPELESS, Chunk, FetchPlan, guess, numbered, throttles
 from .protocol import Protocol
 
 __all__ = ["FetchStream", "IdleStream"]
@@ -178,14 +178,12 @@ class FetchStream:
     def _resolved(self, wanted: Messages) -> UIDSet | SequenceSet | None:
         """Return the set of messages where it is known; else None, and a search is under way."""
         exists = self._protocol.session.exists
-        if isinstance(wanted, SequenceSet) and exists:
-            if wanted.has_star:
-                wanted = wanted.with_largest(exists)
-            return wanted & SequenceSet(range(1, exists + 1))
+        if isinstance(wanted, SequenceSet) and exists is not None:
+            return numbered(wanted, exists)
         if (
             not isinstance(wanted, SavedResult)
             and not wanted.has_star
-            and (exists is None or len(wanted) <= max(exists, _SPARSE) or len(str(wanted)) > self._room)
+            and (exists is None or len(wanted) <= max(exists, _SPARSE))
         ):
             return wanted
         self._search(wanted)
@@ -193,6 +191,9 @@ class FetchStream:
 
     def _search(self, wanted: Messages) -> None:
         by_uid = not isinstance(wanted, SequenceSet)
+        if not isinstance(wanted, SavedResult) and len(str(wanted)) > self._room:
+            # Of a set too long for a command, from its first number to its last: the others are left out when found.
+            wanted = type(wanted)(f"{wanted.first}:{'*' if wanted.has_star else wanted.last}")
         key: SearchKey = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
         if self._changed_since is not None:
             key &= mod_sequence(self._changed_since + 1)
@@ -211,10 +212,7 @@ class FetchStream:
             try:
                 found = searching.result()
             except CommandError as exc:
-                if not isinstance(self._wanted, SequenceSet) or self._protocol.session.exists:
-                    self._error = exc
-                    return
-                self._begin(SequenceSet())  # there is no message, and so no largest number
+                self._error = exc
             except Exception as exc:
                 self._error = exc
             else:
@@ -231,7 +229,7 @@ class FetchStream:
                 self._error = exc
             else:
                 number = _UID if self._scope[1] is None else _SEQUENCE_NUMBER
-                self.plan.sizes([*map(number, rows)], [*map(_SIZE, rows)])
+                self.plan.sizes([*map(number, rows)], [*map(_SIZE, rows)], whole=rows.limit is None)
 
     def _take_found(self, found: SearchResult) -> None:
         messages = found.message_set()
@@ -242,7 +240,14 @@ class FetchStream:
                 self._search(UIDSet(range(1, found.limit)) & _closed(self._wanted))
                 return
             messages = self._found
-        self._begin(messages)
+        self._begin(self._wanted_of(messages))
+
+    def _wanted_of(self, found: Any) -> UIDSet | SequenceSet:
+        """Return those of `found` that are wanted: more was searched for where the set is too long for a command."""
+        wanted: Any = self._wanted
+        if found and not isinstance(wanted, SavedResult):
+            found &= wanted.with_largest(found.last) if wanted.has_star else wanted
+        return found  # type: ignore[no-any-return]  # of the same kind
 
     # The messages themselves.
 
@@ -277,6 +282,7 @@ class FetchStream:
             chunk,
             octets=heard - self._octets,
             stopped_early=command.stopped_early,
+            limit=command.limit,
             reports=self._changed_since is None,
         )
         self._octets = heard
