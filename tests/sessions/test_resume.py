@@ -452,6 +452,80 @@ def test_a_file_of_a_message_that_came_at_the_second_attempt_stays(persistent: C
     assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def"}
 
 
+@pytest.mark.parametrize("cut", [False, True], ids=["one connection", "after a cut"])
+def test_what_came_before_a_refusal_is_not_lost(persistent: Callable[..., Any], cut: bool) -> None:
+    first = b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)"
+
+    def half(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4:6 (BODY.PEEK[])")
+        peer.send(first + b"\r\n")
+
+    def refused(peer: Peer) -> None:
+        if cut:
+            peer.answer(b"UID FETCH 5:6 (BODY.PEEK[])", status=b"NO it is broken")
+        else:
+            peer.answer(b"UID FETCH 4:6 (BODY.PEEK[])", first, status=b"NO it is broken")
+        peer.answer(b"UID FETCH 6 (BODY.PEEK[])", b"* 3 FETCH (UID 6 BODY[] {3}\r\nghi)")
+        peer.answer(b"UID FETCH 5 (BODY.PEEK[])", status=b"NO it is broken")
+
+    files: dict[int | None, io.BytesIO] = {}
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid not in files
+        return files.setdefault(uid, io.BytesIO())
+
+    with persistent(*([dying(half)] if cut else []), living(refused)) as client:
+        client.select("INBOX")
+        rows = client.fetch_into(range(4, 7), "BODY.PEEK[]", into=into)
+    assert [(row.uid, bool(row.defects)) for row in rows] == [(4, False), (6, False), (5, True)]
+    assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 6: b"ghi"}
+
+
+def test_files_of_messages_that_came_before_a_refusal_and_a_cut_stay(persistent: Callable[..., Any]) -> None:
+    def half(peer: Peer) -> None:
+        peer.answer(b"UID FETCH 4:6 (BODY.PEEK[])", b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)", status=b"NO it is broken")
+        peer.expect(b"UID FETCH 6 (BODY.PEEK[])")
+        peer.send(b"* 3 FETCH (UID 6 BODY[] {3}\r\ng")
+
+    def rest(peer: Peer) -> None:
+        peer.answer(b"UID FETCH 6 (BODY.PEEK[])", b"* 3 FETCH (UID 6 BODY[] {3}\r\nghi)")
+        peer.answer(b"UID FETCH 5 (BODY.PEEK[])", b"* 2 FETCH (UID 5 BODY[] {3}\r\ndef)")
+
+    files: dict[int | None, io.BytesIO] = {}
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid not in files
+        return files.setdefault(uid, io.BytesIO())
+
+    with persistent(dying(half), living(rest)) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_into(range(4, 7), "BODY.PEEK[]", into=into)] == [4, 6, 5]
+    assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def", 6: b"ghi"}
+
+
+def test_files_of_messages_whose_uid_comes_after_them(persistent: Callable[..., Any]) -> None:
+    def half(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4:6 (BODY.PEEK[])")
+        peer.send(b"* 1 FETCH (BODY[] {3}\r\nabc UID 4)\r\n* 2 FETCH (BODY[] {3}\r\ndef UID 5)\r\n")
+
+    def second(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 6 (BODY.PEEK[])")
+        peer.send(b"* 3 FETCH (BODY[] {3}\r\ng")
+
+    rest = answer(b"UID FETCH 6 (BODY.PEEK[])", b"* 3 FETCH (BODY[] {3}\r\nghi UID 6)")
+    files: list[io.BytesIO] = []
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid is None
+        files.append(io.BytesIO())
+        return files[-1]
+
+    with persistent(dying(half), dying(second), living(rest)) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_into(range(4, 7), "BODY.PEEK[]", into=into)] == [4, 5, 6]
+    assert [file.getvalue() for file in files] == [b"abc", b"def", b"", b"ghi"]
+
+
 class Pipe(io.RawIOBase):
     def writable(self) -> bool:
         return True

@@ -447,7 +447,7 @@ class FetchInto(Fetch):
     ) -> None:
         self.notes_files = False
         """Whether to note where in its file a literal begins, for `hand_on`."""
-        self._files: dict[tuple[int | None, str], tuple[Any, int]] = {}  # of all pieces
+        self._files: dict[tuple[int, str], tuple[Any, int]] = {}  # of the command that this is a piece of, too
         super().__init__(messages, *items)
         sections = [name for name in self._items.answers if _SECTION.fullmatch(name)]
         if not sections:
@@ -468,13 +468,15 @@ class FetchInto(Fetch):
         # Of the rows that were begun to be written: the number that they begin with, and the number of the message
         # that they were taken for; None where its UID was not known.
         self._written: set[tuple[int, int | None]] = set()
+        self._unnamed: dict[tuple[int, str], tuple[Any, int]] = {}  # of those, by the number that they begin with
+        self._earlier: list[FetchedMessage] = []
         self.kind: str | None = None
 
     def sink(self, sequence_number: int | None, uid: int | None, name: str, size: int) -> Any:
         if sequence_number is None and not self._by_uid:  # UIDFETCH: RFC 9586
             return None
         number = uid if self._by_uid else sequence_number
-        if number is not None and not any(low <= number <= high for low, high in self._ranges):
+        if number is not None and not self._is_wanted(number):
             return None
         announced = sequence_number if sequence_number is not None else uid
         assert announced is not None  # one of the two is the number in front
@@ -482,25 +484,31 @@ class FetchInto(Fetch):
         if literal in self._begun or not (callable(self._into) or self._is_for_file(name)):
             return None
         self._begun.add(literal)
-        write = self._write(number, name, size)
+        write = self._write(number, announced, name, size)
         if write is None:
             self._kept.add(literal)
         else:
             self._written.add((announced, number))
         return write
 
+    def _is_wanted(self, number: int) -> bool:
+        return any(low <= number <= high for low, high in self._ranges)
+
     def _is_for_file(self, name: str) -> bool:
         """Whether the only file there is is for the section `name`: the one that was asked for, and once."""
         return name in self._sections and not self._begun
 
-    def _write(self, number: int | None, name: str, size: int) -> Callable[[Any], object] | None:
+    def _write(self, number: int | None, announced: int, name: str, size: int) -> Callable[[Any], object] | None:
         into = self._into
-        begun = self._files.get((number, _response_name(name)))
+        begun = None if number is None else self._files.get((number, _response_name(name)))
         file: Any = into if not callable(into) else into(number, name, size) if begun is None else begun[0]
         if file is None:
             return None
         if self.notes_files and begun is None:
-            self._files[number, _response_name(name)] = file, _position(file)
+            if number is None:
+                self._unnamed[announced, name] = file, _position(file)
+            else:
+                self._files[number, _response_name(name)] = file, _position(file)
         write = file.write
         if self._progress is not None:
             write = _counted(write, size, functools.partial(self.tell, self._progress))
@@ -523,18 +531,24 @@ class FetchInto(Fetch):
         whole = {self._number(row) for row in rows}
         again._files = {}  # not those of messages that were cut short once and have come since
         for (number, name), (file, start) in self._files.items():
-            if number not in whole:
-                if start < 0:
-                    raise io.UnsupportedOperation("a file that has no position")
-                file.seek(start)
-                file.truncate()
-                if number is not None:
-                    again._files[number, name] = file, start
+            if number not in whole and self._is_wanted(number):  # others are not this piece's
+                _cut(file, start)
+                again._files[number, name] = file, start
+        begun_by = {_announced(row) for row in rows}
+        for (announced, _), (file, start) in self._unnamed.items():
+            if announced not in begun_by:
+                _cut(file, start)
         return [*map(self._with_quoted_written, rows)]
 
     def delivered(self) -> list[FetchedMessage]:
         """Return the messages that came before the server refused the command, and were written."""
-        return [*map(self._with_quoted_written, self.taken())]
+        rows, self._earlier = self._earlier, []
+        return [*rows, *map(self._with_quoted_written, self.taken())]
+
+    def was_sent_again(self, rows: list[FetchedMessage], last: FetchInto) -> None:
+        """Note that the server has refused `last`, which was sent in the place of this one after `rows` had come."""
+        self._earlier = [*rows, *last.delivered()]
+        self.numbers = [*map(self._number, self._earlier)]
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)
@@ -570,7 +584,7 @@ class FetchInto(Fetch):
                 and (announced, name) not in self._kept
                 and (callable(self._into) or self._is_for_file(name))
             ):
-                write = self._write(number, name, len(value))
+                write = self._write(number, announced or 0, name, len(value))
                 if write is not None:
                     if value:
                         write(value)
@@ -593,6 +607,14 @@ def _position(file: Any) -> int:
         return int(file.tell())
     except (AttributeError, OSError, ValueError):
         return -1
+
+
+def _cut(file: Any, start: int) -> None:
+    """Cut a file to where it was. Raises OSError or ValueError where it can't be."""
+    if start < 0:
+        raise io.UnsupportedOperation("a file that has no position")
+    file.seek(start)
+    file.truncate()
 
 
 def _announced(row: FetchedMessage) -> int | None:

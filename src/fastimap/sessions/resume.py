@@ -12,7 +12,7 @@ from ..commands.session import Compress
 from ..conversation.log import logger
 from ..conversation.prepare import select_again
 from ..conversation.protocol import Protocol
-from ..errors import Advice, ConnectFailed, FastimapError, StateError
+from ..errors import Advice, CommandError, ConnectFailed, FastimapError, StateError
 from ..model.message import FetchedMessage
 from ..settings import Settings
 from .retry import Attempts, Budget, Retry, helps, needs_connection
@@ -150,6 +150,7 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
     """Run a command; after a cut it is sent again if it may be repeated, or was not sent."""
     attempts: Attempts | None = None
     kept: list[FetchedMessage] = []
+    first = command
     while True:
         protocol = client.protocol
         again = command.copy() if command.repeatable else None
@@ -166,12 +167,17 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
             scope = command.scope
             if scope is None and State.AUTHENTICATED not in command.states:
                 scope = command.sent_in or protocol.session.scope(by_uid=not command.positional)
-            if isinstance(command, Fetch) and isinstance(again, Fetch):
+            if isinstance(command, Fetch) and isinstance(again, Fetch) and helps(exc):
                 rows = _rest(command, again, exc)
                 if rows:
                     attempts.progress()
                     kept += rows
-            yield from recover(client, protocol, attempts, exc)
+            try:
+                yield from recover(client, protocol, attempts, exc)
+            except CommandError:
+                if isinstance(first, FetchInto) and isinstance(command, FetchInto):
+                    first.was_sent_again(kept, command)
+                raise
             command = command if again is None else again
             command.scope = scope
         else:
