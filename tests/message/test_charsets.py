@@ -104,7 +104,8 @@ def test_labels_of_nothing(label: str) -> None:
         ("windows-1255", b"\x81\xd9\xe0", "\x81\ufffdא"),
         ("iso-8859-8-i", b"\xf9\xec\xe5\xed", "שלום"),
         ("x-mac-roman", b"caf\x8e", "café"),
-        ("utf-16", b"\xfe\xff\x00H", "\ufeffH"),
+        ("utf-16", b"\xfe\xff\x00H", "H"),
+        ("utf-16", b"\xff\xfeH\x00", "H"),
         ("utf-16", b"H\x00", "H"),
         ("utf-7", b"+AOQ-", "ä"),
     ],
@@ -113,14 +114,12 @@ def test_octets(label: str, octets: bytes, text: str) -> None:
     codec = codec_of(label)
     assert codec is not None
     assert decoded_text(octets, codec) == text
-    text = text.removeprefix("\ufeff")
     assert PART._replace(parameters=(("charset", label.encode()),)).decode_text(octets) == text
     word = b"=?%s?B?%s?=" % (label.encode(), b64encode(octets))
-    assert (decoded_field(word) or "").removeprefix("\ufeff") == text
-    if label != "utf-16":
-        escaped = b"".join(b"%%%02x" % octet for octet in octets)
-        part = PART._replace(parameters=(("name*", b"%s''%s" % (label.encode(), escaped)),))
-        assert part.params == {"name": text}
+    assert decoded_field(word) == text
+    escaped = b"".join(b"%%%02x" % octet for octet in octets)
+    part = PART._replace(parameters=(("name*", b"%s''%s" % (label.encode(), escaped)),))
+    assert part.params == {"name": text}
 
 
 @pytest.mark.parametrize("codec", [codec for codec in LABELS if codec != "utf_7"])
