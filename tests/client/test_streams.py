@@ -782,6 +782,24 @@ def test_sizes_of_a_server_that_stops_at_its_limit(scripted: Callable[..., Any])
     )
 
 
+def test_messages_whose_size_the_server_does_not_know_go_alone(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        uids = asked_for(command)
+        if b"SIZE" in command:
+            rows = b"".join(b"* %d FETCH (UID %d RFC822.SIZE %d)\r\n" % (uid, uid, uid // 3 * 10) for uid in uids)
+        else:
+            rows = b"".join(b"* %d FETCH (UID %d BODY[] {1}\r\nx)\r\n" % (uid, uid) for uid in uids)
+        return rows + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_iter(range(1, 6), "BODY.PEEK[]")] == [1, 2, 3, 4, 5]
+    assert [command.split()[2] for command in commands] == [b"1:5", b"1", b"2", b"3:5"]
+
+
 def test_a_server_that_stops_at_its_limit_before_anything_has_changed(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 

@@ -165,7 +165,7 @@ class FetchPlan:
         """Note the sizes of the messages of the window.
 
         :param numbers: the messages whose sizes the server gave.
-        :param sizes: their octets, None for one that has none; or None where it gives no sizes.
+        :param sizes: their octets, None or 0 for one that has none; or None where it gives no sizes.
         :param whole: whether that is its whole answer; else the other messages are asked for again.
         """
         window, self._window = self._window, None
@@ -179,10 +179,11 @@ class FetchPlan:
         if sizes is None:  # one by one, as nothing bounds them
             self._known.extend(wanted, [self._budget // 4] * len(wanted))
             return
-        if numbers != wanted:  # a message that is not there has no octets
-            found = dict(zip(numbers, sizes, strict=True))
-            sizes = [found.get(number, 0) for number in wanted]
-        self._known.extend(wanted, [self._budget if size is None else size for size in sizes])
+        octets = [size or self._budget for size in sizes]  # no message has 0: the server does not know
+        if numbers != wanted:  # one that is not there has none
+            found = dict(zip(numbers, octets, strict=True))
+            octets = [found.get(number, 0) for number in wanted]
+        self._known.extend(wanted, octets)
 
     # Chunks.
 
