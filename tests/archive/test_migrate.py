@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -450,6 +450,17 @@ def test_names_and_choices(mail: Mail, other: Mail, tmp_path: Path) -> None:
     assert kept(other)["Old/Work"] == kept(mail)["Work"]
     assert report.failed == {"nowhere": "there is no such mailbox"}
     assert kept(other)["Trash"] == []
+
+
+@pytest.mark.slow
+def test_a_day_may_be_a_datetime(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """Of a TOML file for instance; the day counts, as in a pull."""
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path / "store")
+    for kind in (date, datetime):
+        for choice, found in (({"since": kind(1980, 1, 1)}, 2), ({"before": kind(1980, 1, 1)}, 0)):
+            report = archive.push(tmp_path / "store", other.account, dry_run=True, **choice)
+            assert report.written == found
 
 
 def test_a_name_that_the_destination_refuses(other: Mail, tmp_path: Path) -> None:

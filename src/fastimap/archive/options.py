@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 from .. import search
 from ..model._patterns import pattern
@@ -17,7 +17,7 @@ from .names import as_name
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "PullOptions", "Rule", "as_names", "check_choice", "most_deleted"]
+__all__ = ["Options", "PullOptions", "Rule", "as_day", "as_names", "check_choice", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _RETRY = Retry()
@@ -108,9 +108,8 @@ class Options(Value, kw_only=True):
         """Return the rules by which messages are left out, but for `limit`."""
         rules = []
         for name in ("since", "before"):
-            day: Any = getattr(self, name)
+            day = as_day(getattr(self, name))
             if day is not None:
-                day = day.date() if isinstance(day, datetime) else day
                 rules.append(Rule(name, getattr(search, name)(day), f"{name} {day.isoformat()}"))
         if self.min_size:
             rules.append(Rule("min-size", search.larger(self.min_size - 1), f"min-size {self.min_size}"))
@@ -149,8 +148,14 @@ def check_choice(
     """Raise ValueError where nothing can be chosen: a copy of nothing would be complete, and never what was meant."""
     if mailboxes is not None and not {*mailboxes} - {*exclude}:
         raise ValueError("no mailbox is left: none is named, or those that are named are excluded, too")
-    if since is not None and before is not None and str(since)[:10] >= str(before)[:10]:
+    first, end = as_day(since), as_day(before)
+    if first is not None and end is not None and first >= end:
         raise ValueError(f"no message came since {since} and before {before}")
+
+
+def as_day(day: date | None) -> date | None:
+    """Return the day of a date: a datetime is one, but can't be compared with others."""
+    return day.date() if isinstance(day, datetime) else day
 
 
 def as_names(names: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...sessions.retry import Retry
 from ..names import as_name
-from ..options import as_names, check_choice, most_deleted
+from ..options import as_day, as_names, check_choice, most_deleted
 from ..report import Progress
 from .sources import Rules
 
@@ -49,7 +49,7 @@ class Options:
         for old, new in ((as_name(old), as_name(new)) for old, new in dict(self.rename or {}).items()):
             if self.renamed.setdefault(old, new) != new:
                 raise ValueError(f"rename has two names for {old}: {self.renamed[old]} and {new}")
-        object.__setattr__(self, "rules", Rules(self.since, self.before, self.max_size))
+        object.__setattr__(self, "rules", Rules(as_day(self.since), as_day(self.before), self.max_size))
         if self.deleted not in ("keep", "delete"):
             raise ValueError(f"deleted is keep or delete, not {self.deleted!r}")
         if self.on_doubt not in ("report", "send"):
