@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -192,6 +193,24 @@ def test_a_mechanism_and_what_it_needs(
     line = said("ls", "work", "-c", "config.toml", *options)
     assert text in line
     assert line.endswith("a password comes by password_command and the like, a token by token_command")
+
+
+def test_a_mechanism_in_a_url_as_it_may_be_written(said: Said, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Literals of a grammar are of either case (RFC 5234, section 2.3), and %41 is A (RFC 5092, section 5)."""
+    assert "XOAUTH2 needs a token" in said("ls", "imaps://u;auth=XOAUTH2@h")
+    for written in (";auth=PLAIN", ";AUTH=PL%41IN", ";AUTH=*"):
+        given = url.replace("@", f"{written}@")
+        assert main(["ls", given, "--insecure", "--names"]) == 0
+        assert capsys.readouterr() == ("INBOX\n", "")
+
+
+def test_a_mechanism_without_a_secret(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks for no password; nobody listens there."""
+    monkeypatch.delenv("FASTIMAP_PASSWORD")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        line = said("ls", f"imaps://u;auth=external@127.0.0.1:{taken.getsockname()[1]}", code=10)
+    assert "can't connect: no connection to 127.0.0.1" in line
 
 
 @pytest.mark.parametrize("host", ["x..y", ".example.org", "x" * 64 + ".example.org"])

@@ -239,7 +239,6 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
     if options.insecure and parts.scheme.lower() != "imap":
         raise UsageError("--insecure needs an imap:// URL: imaps:// is TLS")
     more: dict[str, Any] = {}
-    mechanism = table.get("mechanism") or (parts.username or "").partition(";AUTH=")[2].strip("*")
     ca = table.get("ca") if options.ca is None else options.ca
     if options.insecure and options.ca is not None:
         raise UsageError("--ca goes with TLS, and --insecure without")
@@ -247,21 +246,24 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
         more["ssl_context"] = _trusting(ca)
     if options.insecure:
         more["tls"] = False
-        mechanism = mechanism or "PLAIN"
-    if mechanism:
-        more["mechanism"] = mechanism
-    if mechanism.upper() not in _WITHOUT_SECRET:
-        more["token" if _by_token(options, table) else "password"] = _not_yet
+    if "mechanism" in table:
+        more["mechanism"] = table["mechanism"]
+    secret: dict[str, Any] = {"token" if _by_token(options, table) else "password": _not_yet}
     try:
-        made = Account.from_url(url, **more)
+        made = Account.from_url(url, **more, **secret)
     except UnicodeDecodeError:
         raise UsageError(f"{url}: its percent-encoding is not that of UTF-8") from None
     except ValueError as exc:
         raise UsageError(f"{url}: {exc}") from None
     if not can_be_host(made.host):
         raise UsageError(f"{url}: {made.host!r} can't be the name of a host")
+    if options.insecure and made.mechanism is None:
+        made = made.__replace__(mechanism="PLAIN")
+    if (made.mechanism or "").upper() in _WITHOUT_SECRET:
+        secret = dict.fromkeys(secret)
+        made = made.__replace__(**secret)
     try:
-        candidates(Credentials(password=more.get("password"), token=more.get("token")), mechanism or None)
+        candidates(Credentials(**secret), made.mechanism)
     except MechanismError as exc:
         ways = "a password comes by password_command and the like, a token by token_command"
         raise UsageError(f"mechanism: {exc}; {ways}") from None
