@@ -213,6 +213,20 @@ def test_a_mechanism_without_a_secret(said: Said, monkeypatch: pytest.MonkeyPatc
     assert "can't connect: no connection to 127.0.0.1" in line
 
 
+@pytest.mark.parametrize("command", ["ls", "doctor"])
+def test_a_host_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    def looked_up(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    assert main([command, "imaps://ann@nowhere.invalid"]) == 10
+    captured = capsys.readouterr()
+    assert captured.err.endswith("can't connect: there is no host 'nowhere.invalid': Name or service not known\n")
+    assert command == "ls" or "the name nowhere.invalid can't be resolved" in captured.out
+
+
 @pytest.mark.parametrize("host", ["x..y", ".example.org", "x" * 64 + ".example.org"])
 @pytest.mark.parametrize("command", ["ls", "doctor", "demo"])
 def test_a_host_that_can_be_none(said: Said, command: str, host: str) -> None:

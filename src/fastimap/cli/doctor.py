@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import socket
 import ssl
@@ -141,9 +142,10 @@ def _look(account: Account, found: Findings) -> None:
     found.facts["Python"] = f"{platform.python_version()}, {ssl.OPENSSL_VERSION}, {platform.system()}"
     port = account.port or (993 if account.tls is True else 143)
     found.facts["server"] = f"{account.host}:{port}"
-    addresses = {each[4][0] for each in socket.getaddrinfo(account.host, port, type=socket.SOCK_STREAM)}
-    sixes = sum(":" in str(address) for address in addresses)
-    found.facts["addresses"] = f"{len(addresses) - sixes} of IPv4, {sixes} of IPv6"
+    with contextlib.suppress(socket.gaierror):  # the client says it
+        addresses = {each[4][0] for each in socket.getaddrinfo(account.host, port, type=socket.SOCK_STREAM)}
+        sixes = sum(":" in str(address) for address in addresses)
+        found.facts["addresses"] = f"{len(addresses) - sixes} of IPv4, {sixes} of IPv6"
     began = time.monotonic()
     with Client(
         account.host, account.port, tls=account.tls, ssl_context=account.ssl_context, timeout=account.timeout
@@ -310,7 +312,7 @@ def _advice(exc: Exception, account: Account) -> list[str]:
         return [f"imap://USER@{account.host}:{account.port or 143} (STARTTLS), or the port that has TLS: 993"]
     if isinstance(exc, TLSError):
         return ["the certificate: is it the server's own? See docs/connections.md; port 143 takes imap:// (STARTTLS)"]
-    if isinstance(exc, socket.gaierror):
+    if isinstance(exc.__cause__, socket.gaierror):
         return [f"the name {account.host} can't be resolved: is it spelt right, is there a network?"]
     if isinstance(exc, ConnectionLost):
         return ["is the port right (993 with imaps://, 143 with imap://), does a firewall keep it back?"]
