@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -339,6 +340,13 @@ def test_a_search_goes_on_past_a_closed_mailbox(run: Run, mail: Mail) -> None:
     assert nothing == r"the account has no mailbox with the special use \Archive"
     ended = run("search", mail.url, "--mailbox", "Closed", **given)
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+def test_the_mailbox_is_named_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("--mailbox", "none", "--mailbox", "INBOX")
+    assert main(["search", url, "--insecure", "--json", "--uids", *names]) == 3
+    error, found = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (error["mailbox"], error["error"][:8], found["uids"]) == ("none", "EXAMINE:", "1")
 
 
 # Standard streams.

@@ -124,7 +124,7 @@ def _key(options: argparse.Namespace) -> SearchKey:
 
 def _tell_failed(name: str, why: Failed, show: Show) -> None:
     if show.as_json:
-        show.line("error", mailbox=name, error=readable(why))
+        show.line("error", mailbox=name, error=readable(why.__cause__ or why))
     else:
         say(why)
 

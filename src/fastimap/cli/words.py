@@ -13,6 +13,7 @@ _HERE = {
     "name=, --name": "--name",
     "adopt=True (--adopt)": "--adopt",
     "verify --repair (repair=True)": "verify --repair",
+    "whole messages (body=True)": "whole messages (--body)",
     "move_to=": "--move-to ",
     "max_delete is a number": "--max-delete is a number",
     "(max_delete)": "(--max-delete)",
