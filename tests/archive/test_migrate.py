@@ -458,7 +458,8 @@ def test_a_day_may_be_a_datetime(mail: Mail, other: Mail, tmp_path: Path) -> Non
     mail.fill("INBOX", 2)
     archive.pull(mail.account, tmp_path / "store")
     for kind in (date, datetime):
-        for choice, found in (({"since": kind(1980, 1, 1)}, 2), ({"before": kind(1980, 1, 1)}, 0)):
+        cases: list[tuple[dict[str, Any], int]] = [({"since": kind(1980, 1, 1)}, 2), ({"before": kind(1980, 1, 1)}, 0)]
+        for choice, found in cases:
             report = archive.push(tmp_path / "store", other.account, dry_run=True, **choice)
             assert report.written == found
 
