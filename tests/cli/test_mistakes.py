@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -340,6 +342,36 @@ def test_a_search_goes_on_past_a_closed_mailbox(run: Run, mail: Mail) -> None:
     assert nothing == r"the account has no mailbox with the special use \Archive"
     ended = run("search", mail.url, "--mailbox", "Closed", **given)
     assert (ended.returncode, ended.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", [("cat", "INBOX", "1"), ("search", "--everywhere")])
+def test_credentials_that_are_refused_after_a_cut(said: Said, arguments: list[str]) -> None:
+    """No mailbox is to blame, and others can't be looked into either."""
+    logins: list[bytes] = []
+
+    class Peer(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hello\r\n")
+            for line in self.rfile:
+                tag, command = line.split()[:2]
+                if command == b"EXAMINE":
+                    return
+                answer = b"OK done"
+                if command == b"LIST":
+                    self.wfile.write(b'* LIST () "/" INBOX\r\n')
+                elif command == b"AUTHENTICATE":
+                    logins.append(line)
+                    answer = answer if len(logins) == 1 else b"NO [AUTHENTICATIONFAILED] it has changed"
+                self.wfile.write(tag + b" " + answer + b"\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Peer) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        command, *others = arguments
+        line = said(command, f"imap://ann@127.0.0.1:{server.server_address[1]}", *others, "--insecure", code=12)
+        server.shutdown()
+        thread.join()
+    assert "the server refuses the credentials: AUTHENTICATE PLAIN: " in line
 
 
 def test_the_mailbox_is_named_once(url: str, capsys: pytest.CaptureFixture[str]) -> None:

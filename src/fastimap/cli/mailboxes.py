@@ -24,10 +24,12 @@ def connected(options: argparse.Namespace) -> Client:
 
 def look_into(client: Client, name: str) -> None:
     """Select a mailbox to read it. Raises Failed, which names it, where the server does not let it be read."""
-    from ..errors import CommandError
+    from ..errors import AuthenticationFailed, CommandError
 
     try:
         client.select(name, read_only=True)
+    except AuthenticationFailed:  # after a cut: it is not about the mailbox
+        raise
     except CommandError as exc:
         raise Failed(f"{name}: {exc}") from exc
 
