@@ -548,7 +548,7 @@ class FetchInto(Fetch):
     def was_sent_again(self, rows: list[FetchedMessage], last: FetchInto) -> None:
         """Note that the server has refused `last`, which was sent in the place of this one after `rows` had come."""
         self._earlier = [*rows, *last.delivered()]
-        self.numbers = [*map(self._number, self._earlier)]
+        self.numbers[:] = map(self._number, self._earlier)
 
     def succeed(self, tagged: Tagged, session: Session) -> FetchResult:
         rows = super().succeed(tagged, session)
