@@ -782,6 +782,30 @@ def test_sizes_of_a_server_that_stops_at_its_limit(scripted: Callable[..., Any])
     )
 
 
+def test_sizes_that_came_in_no_order_and_sets_that_are_cut(scripted: Callable[..., Any]) -> None:
+    name = b"BODY[HEADER.FIELDS (%b)]" % b" ".join(b"X-%b-%d" % (b"field" * 10, n) for n in range(130))
+
+    def reply(command: bytes) -> bytes:
+        if command.startswith(b"SELECT "):
+            return b"* 600 EXISTS\r\n* OK [UIDVALIDITY 1] noted\r\n" + DONE
+        sizes = b"RFC822.SIZE" in command
+        uids = asked_for(command)
+        given = uids[-60:] if sizes else uids  # the highest first: RFC 9738, section 3.1
+        code = b"[MESSAGELIMIT 60 %d] " % given[0] if len(given) < len(uids) else b""
+        rows = b""
+        for uid in given:
+            size = b"RFC822.SIZE %d" % (3_000_000 if 1_000_180 < uid < 1_000_221 else 10)
+            item = size if sizes else b"BODY[] {1}\r\nx %b {0}\r\n" % name
+            rows += b"* %d FETCH (UID %d %b)\r\n" % (uid - 1_000_000, uid, item)
+        return rows + b"<tag> OK " + code + b"done\r\n"
+
+    wanted = range(1_000_001, 1_000_601, 2)  # no two of them make a range
+    with scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=60", selects=True)) as client:
+        client.select("INBOX")
+        rows = client.fetch_iter(wanted, "BODY.PEEK[]", name.decode().replace("BODY", "BODY.PEEK"), in_flight=1)
+        assert sorted(row.uid for row in rows) == list(wanted)
+
+
 def test_messages_whose_size_the_server_does_not_know_go_alone(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 

@@ -52,7 +52,7 @@ class Chunk:
 
 
 class _Sized:
-    """Messages whose sizes are known, in the order in which they are asked for."""
+    """Messages whose sizes are known, ascending: in this order they are asked for."""
 
     __slots__ = ("_before", "_numbers", "_taken")
 
@@ -76,10 +76,13 @@ class _Sized:
         return self._before[self._taken + 1] - self._before[self._taken]
 
     def extend(self, numbers: Iterable[int], sizes: Iterable[int]) -> None:
-        """Add messages."""
-        self._numbers = [*self.numbers, *numbers]
-        del self._before[: self._taken]
-        self._before += accumulate(map(operator.add, sizes, repeat(_AROUND)), initial=self._before.pop())
+        """Add messages. They stay in ascending order, as the sets do that are cut: a server may give the last first."""
+        before = self._before[self._taken :]
+        known = [*zip(self.numbers, map(operator.sub, before[1:], before), strict=False)]
+        known += zip(numbers, map(operator.add, sizes, repeat(_AROUND)), strict=False)
+        known.sort()
+        self._numbers = [number for number, _ in known]
+        self._before = [*accumulate((octets for _, octets in known), initial=0)]
         self._taken = 0
 
     def take(self, octets: int, most: int | None) -> tuple[list[int], int]:
