@@ -737,6 +737,37 @@ def test_all_messages_of_a_server_that_stops_at_its_limit(scripted: Callable[...
     ]
 
 
+def test_a_search_whose_limit_never_goes_down(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes | None:
+        commands.append(command)
+        if len(commands) > 5:
+            return None
+        return b"* SEARCH 5\r\n<tag> OK [MESSAGELIMIT 1 5] done\r\n"
+
+    client = scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=1"))
+    client.select("INBOX")
+    with pytest.raises(errors.ProtocolError, match="stopped at UID 5"):
+        list(client.fetch_iter("1:*", "FLAGS"))
+    assert commands == [b"UID SEARCH UID 1:*", b"UID SEARCH UID 1:4"]
+
+
+def test_a_search_that_stops_at_the_first_wanted_message(scripted: Callable[..., Any]) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command)
+        if b"SEARCH" in command:
+            return b"* SEARCH 5 6\r\n<tag> OK [MESSAGELIMIT 2 5] done\r\n"
+        return b"".join(map(flags_row, asked_for(command))) + DONE
+
+    with scripted(converse(reply, b"IMAP4rev1 MESSAGELIMIT=2")) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_iter("5:*", "FLAGS")] == [5, 6]
+    assert commands == [b"UID SEARCH UID 5:*", b"UID FETCH 5:6 (FLAGS)"]
+
+
 def test_a_set_too_long_for_a_command_is_resolved_by_its_first_and_last_number(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 

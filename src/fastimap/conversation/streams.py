@@ -11,7 +11,7 @@ from ..commands.fetch import Fetch, FetchResult, refused
 from ..commands.idle import Idle
 from ..commands.search import Search, SearchResult
 from ..commands.session import Noop
-from ..errors import AuthenticationFailed, CommandError, Unavailable
+from ..errors import AuthenticationFailed, CommandError, ProtocolError, Unavailable
 from ..model.message import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, mod_sequence, saved, sequence, uid
@@ -75,6 +75,7 @@ class FetchStream:
         self._octets = protocol.octets_heard
         self._wanted = wanted
         self._found = UIDSet()
+        self._searched_to = 2**32
         self._begun = False
         self.plan: FetchPlan | None = None
         """What is owed; None while the messages are looked for."""
@@ -160,6 +161,7 @@ class FetchStream:
         else:
             self._begun = False
             self._found = UIDSet()
+            self._searched_to = 2**32
         self.closed = False
 
     def close(self) -> None:
@@ -237,8 +239,14 @@ class FetchStream:
             self._found |= messages
             if found.limit is not None and not isinstance(self._wanted, SavedResult):
                 # The server stopped at its MESSAGELIMIT: it searched from the largest UID down to this one.
-                self._search(UIDSet(range(1, found.limit)) & _closed(self._wanted))
-                return
+                if found.limit >= self._searched_to:
+                    self._error = ProtocolError(f"the search stopped at UID {found.limit}, above all it was to search")
+                    return
+                self._searched_to = found.limit
+                rest = UIDSet(range(1, found.limit)) & _closed(self._wanted)
+                if rest:
+                    self._search(rest)
+                    return
             messages = self._found
         self._begin(self._wanted_of(messages))
 
