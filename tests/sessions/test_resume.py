@@ -503,6 +503,29 @@ def test_files_of_messages_that_came_before_a_refusal_and_a_cut_stay(persistent:
     assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def", 6: b"ghi"}
 
 
+def test_what_came_before_a_token_expired_is_not_written_again(
+    interface: Interface, serve: Serve, waits: Waits
+) -> None:
+    def expired(peer: Peer) -> None:
+        first = b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)"
+        peer.answer(b"UID FETCH 4:5 (BODY.PEEK[])", first, status=b"NO [EXPIRED] the token")
+        peer.answer(b"UID FETCH 5 (BODY.PEEK[])", b"* 2 FETCH (UID 5 BODY[] {3}\r\ndef)")
+
+    files: dict[int | None, io.BytesIO] = {}
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        assert uid not in files
+        return files.setdefault(uid, io.BytesIO())
+
+    sockets = in_turn([serve(living(expired))])
+    with interface(
+        "127.0.0.1", 143, tls=False, retry=waits.retry(), timeout=10, socket=sockets, user="joe", token=lambda: "x"
+    ) as client:
+        client.select("INBOX")
+        assert [row.uid for row in client.fetch_into(range(4, 6), "BODY.PEEK[]", into=into)] == [4, 5]
+    assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def"}
+
+
 def test_files_of_messages_whose_uid_comes_after_them(persistent: Callable[..., Any]) -> None:
     def half(peer: Peer) -> None:
         peer.expect(b"UID FETCH 4:6 (BODY.PEEK[])")

@@ -15,7 +15,7 @@ from ..conversation.protocol import Protocol
 from ..errors import Advice, CommandError, ConnectFailed, FastimapError, StateError
 from ..model.message import FetchedMessage
 from ..settings import Settings
-from .retry import Attempts, Budget, Retry, helps, needs_connection
+from .retry import Attempts, Budget, Retry, helps, is_refusal, needs_connection
 
 __all__ = ["Persistence", "connecting", "helps", "once_more", "persistence", "persistently", "recover", "restore"]
 
@@ -167,7 +167,8 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
             scope = command.scope
             if scope is None and State.AUTHENTICATED not in command.states:
                 scope = command.sent_in or protocol.session.scope(by_uid=not command.positional)
-            if isinstance(command, Fetch) and isinstance(again, Fetch) and helps(exc):
+            may_help = helps(exc) or (client.renewable and is_refusal(exc))
+            if isinstance(command, Fetch) and isinstance(again, Fetch) and may_help:
                 rows = _rest(command, again, exc)
                 if rows:
                     attempts.progress()
