@@ -526,6 +526,19 @@ def test_what_came_before_a_token_expired_is_not_written_again(
     assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def"}
 
 
+def test_a_mailbox_that_is_gone_after_a_cut_is_no_refusal_of_a_message(persistent: Callable[..., Any]) -> None:
+    def half(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4:5 (BODY.PEEK[])")
+        peer.send(b"* 1 FETCH (UID 4 BODY[] {3}\r\nabc)\r\n")
+
+    gone = answer(b"SELECT INBOX", status=b"NO [NONEXISTENT] gone")
+
+    with persistent(dying(half), living(gone, selected=False)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.MailboxNotFound):
+            client.fetch_into(range(4, 6), "BODY.PEEK[]", into=lambda *_: io.BytesIO())
+
+
 def test_files_of_messages_whose_uid_comes_after_them(persistent: Callable[..., Any]) -> None:
     def half(peer: Peer) -> None:
         peer.expect(b"UID FETCH 4:6 (BODY.PEEK[])")

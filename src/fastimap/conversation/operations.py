@@ -212,7 +212,8 @@ def fetch_into(
         try:
             result = yield part
         except CommandError as exc:
-            if throttles(exc) or isinstance(exc, AuthenticationFailed):
+            # Not of the messages: also what was refused while it was connected anew, such as SELECT.
+            if throttles(exc) or isinstance(exc, AuthenticationFailed) or exc.command != part.name:
                 raise
             rows += part.delivered()
             asked: Any = part.messages
