@@ -20,6 +20,7 @@ import pytest
 from fastimap import SAVED, AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
 from fastimap._tls import PAUSE
 from fastimap.clients import blocking_wire
+from fastimap.conversation.plan import FetchPlan
 from fastimap.model.message import FetchedMessage
 from fastimap.testing import IMAPServer
 from fastimap.types import Exists, FetchResult
@@ -751,6 +752,19 @@ def test_a_search_whose_limit_never_goes_down(scripted: Callable[..., Any]) -> N
     with pytest.raises(errors.ProtocolError, match="stopped at UID 5"):
         list(client.fetch_iter("1:*", "FLAGS"))
     assert commands == [b"UID SEARCH UID 1:*", b"UID SEARCH UID 1:4"]
+
+
+def test_sizes_of_a_server_that_stops_before_the_first() -> None:
+    """Nothing says how large the messages are: a few are asked for, each alone, as where a server gives no sizes."""
+    plan = FetchPlan(UIDSet(range(1, 101)), guess=None, room=8000)
+    assert plan.next_window() == UIDSet(range(1, 101))
+    plan.sizes([], [], whole=False)
+    chunks = []
+    while (chunk := plan.next_chunk()) is not None:
+        chunks.append(chunk.numbers)
+    assert chunks
+    assert len(chunks) <= 4
+    assert chunks == [UIDSet(uid) for uid in range(1, len(chunks) + 1)]
 
 
 def test_a_search_that_stops_at_the_first_wanted_message(scripted: Callable[..., Any]) -> None:

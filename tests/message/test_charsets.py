@@ -107,6 +107,8 @@ def test_labels_of_nothing(label: str) -> None:
         ("utf-16", b"\xfe\xff\x00H", "H"),
         ("utf-16", b"\xff\xfeH\x00", "H"),
         ("utf-16", b"H\x00", "H"),
+        ("utf-16be", b"\xfe\xff\x00H", "H"),
+        ("utf-16be", b"\x00H", "H"),
         ("utf-7", b"+AOQ-", "ä"),
     ],
 )

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from fastimap import Account, Client, Timeouts, errors
+from fastimap import Account, Client, Timeouts, UIDSet, errors
+from fastimap.search import all_, uid
 from fastimap.sessions.cursor import SQLiteCursor
-from fastimap.sessions.follow import FollowState, Message, _base, blocking
+from fastimap.sessions.follow import FollowState, Message, _base, blocking, body
 from fastimap.sessions.follow import asyncio as by_asyncio
 from fastimap.sessions.follow.message import AsyncMessage
 from fastimap.sessions.retry import no_waits
 from fastimap.testing import IMAPServer
-from fastimap.types import Reconnected
+from fastimap.types import Reconnected, SearchResult
 from tests.imaplib.scripted import Peer, Server
 from tests.servers.dovecot import Dovecot
 from tests.sessions.followers import COLOURS, followed
@@ -256,3 +257,14 @@ def test_a_server_that_goes_away_during_a_handler_keeps_nobody_from_leaving(
                     one.do(event.done())
                     break
     assert one.mail.state.name == "stopped"
+
+
+def test_a_search_whose_limit_never_goes_down() -> None:
+    """RFC 9738, section 3.1: the limit is the lowest UID that was searched; what is below it is asked for once."""
+    steps = body._search(all_)
+    stopped = SearchResult(uids=UIDSet(5), limit=5)
+    next(steps)
+    again = steps.send(stopped)
+    with pytest.raises(errors.ProtocolError, match="stopped at UID 5"):
+        steps.send(stopped)
+    assert again._key == all_ & uid(range(1, 5))

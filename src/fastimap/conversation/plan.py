@@ -174,7 +174,9 @@ class FetchPlan:
         window, self._window = self._window, None
         if window is None:
             return
-        if not whole and numbers:
+        if not whole and not numbers:
+            sizes = None  # it came to none of them
+        elif not whole:
             known = self._kind(numbers)
             self._unsent.extendleft(reversed(_without(window, known).ranges))
             window = known

@@ -171,7 +171,7 @@ def decoded_text(octets: bytes, codec: str) -> str:
         return _japanese(octets, codec)
     if codec == "koi8_u":
         return octets.decode(codec, _ERRORS).translate(_KOI8_U)
-    if codec == "utf_16_le":
+    if codec in ("utf_16_le", "utf_16_be"):
         if octets.startswith(b"\xfe\xff"):
             codec = "utf_16_be"
         return octets.decode(codec, _ERRORS).removeprefix("\ufeff")  # no part of the text: RFC 2781, section 3.2

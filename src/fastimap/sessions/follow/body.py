@@ -34,6 +34,7 @@ from ...errors import (
     MailboxNotFound,
     NoPermission,
     OverQuota,
+    ProtocolError,
     StateError,
     UIDValidityChanged,
 )
@@ -393,8 +394,12 @@ def _search(key: Any) -> Steps[UIDSet]:
     """Search; where the server stops at a limit of messages, for the others too."""
     found = yield Search(key)
     uids: UIDSet = found.uids
+    searched_to = 2**32
     while found.limit is not None and found.limit > 1:
-        found = yield Search(key & uid(range(1, found.limit)))
+        if found.limit >= searched_to:
+            raise ProtocolError(f"the search stopped at UID {found.limit}, above all it was to search")
+        searched_to = found.limit
+        found = yield Search(key & uid(range(1, searched_to)))
         uids |= found.uids
     return uids
 
