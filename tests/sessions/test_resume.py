@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import socket
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -501,6 +502,29 @@ def test_files_of_messages_that_came_before_a_refusal_and_a_cut_stay(persistent:
         client.select("INBOX")
         assert [row.uid for row in client.fetch_into(range(4, 7), "BODY.PEEK[]", into=into)] == [4, 6, 5]
     assert {uid: file.getvalue() for uid, file in files.items()} == {4: b"abc", 5: b"def", 6: b"ghi"}
+
+
+def test_files_of_whole_messages_are_not_kept(persistent: Callable[..., Any]) -> None:
+    """Many programs leave it to Python to close what `into` opens: it closes a file that nothing has any more."""
+
+    def rows(peer: Peer) -> None:
+        row = b"* %d FETCH (UID %d BODY[] {5000}\r\n" + b"x" * 5000 + b")"
+        peer.answer(b"UID FETCH 1:300 (BODY.PEEK[])", *(row % (uid, uid) for uid in range(1, 301)))
+
+    files: weakref.WeakSet[io.BytesIO] = weakref.WeakSet()
+    most = 0
+
+    def into(uid: int | None, item: str, size: int) -> io.BytesIO:
+        nonlocal most
+        file = io.BytesIO()
+        files.add(file)
+        most = max(most, len(files))
+        return file
+
+    with persistent(living(rows)) as client:
+        client.select("INBOX")
+        assert len(client.fetch_into(range(1, 301), "BODY.PEEK[]", into=into)) == 300
+    assert most < 200  # an AsyncClient has up to a hundred, and those of one buffer, that threads are still to write
 
 
 def test_what_came_before_a_token_expired_is_not_written_again(

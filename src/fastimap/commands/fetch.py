@@ -484,12 +484,14 @@ class FetchInto(Fetch):
         if literal in self._begun or not (callable(self._into) or self._is_for_file(name)):
             return None
         self._begun.add(literal)
-        write = self._write(number, announced, name, size)
-        if write is None:
+        file = self._file(number, name, size)
+        if file is None:
             self._kept.add(literal)
-        else:
-            self._written.add((announced, number))
-        return write
+            return None
+        self._written.add((announced, number))
+        if self.notes_files:
+            self._note(file, number, announced, name)
+        return self._writer(file, size)
 
     def _is_wanted(self, number: int) -> bool:
         return any(low <= number <= high for low, high in self._ranges)
@@ -498,21 +500,34 @@ class FetchInto(Fetch):
         """Whether the only file there is is for the section `name`: the one that was asked for, and once."""
         return name in self._sections and not self._begun
 
-    def _write(self, number: int | None, announced: int, name: str, size: int) -> Callable[[Any], object] | None:
-        into = self._into
+    def _file(self, number: int | None, name: str, size: int) -> Any:
+        """Return the file for a section: the one that it has already, where it was cut short."""
+        if not callable(self._into):
+            return self._into
         begun = None if number is None else self._files.get((number, _response_name(name)))
-        file: Any = into if not callable(into) else into(number, name, size) if begun is None else begun[0]
-        if file is None:
-            return None
-        if self.notes_files and begun is None:
-            if number is None:
-                self._unnamed[announced, name] = file, _position(file)
-            else:
-                self._files[number, _response_name(name)] = file, _position(file)
+        return self._into(number, name, size) if begun is None else begun[0]
+
+    def _note(self, file: Any, number: int | None, announced: int, name: str) -> None:
+        if number is None:
+            self._unnamed[announced, name] = file, _position(file)
+        elif (number, _response_name(name)) not in self._files:
+            self._files[number, _response_name(name)] = file, _position(file)
+
+    def _writer(self, file: Any, size: int) -> Callable[[Any], object]:
         write = file.write
         if self._progress is not None:
             write = _counted(write, size, functools.partial(self.tell, self._progress))
         return write if self.write_by is None else functools.partial(self.write_by, write)
+
+    def take_rows(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
+        before = len(self.rows)
+        others = super().take_rows(rows)
+        if self.notes_files:  # those of whole messages are the caller's alone: many leave it to Python to close them
+            for row in self.rows[before:]:
+                for name, _ in row.items:
+                    self._files.pop((self._number(row), _response_name(name)), None)
+                    self._unnamed.pop((_announced(row) or 0, name), None)
+        return others
 
     def hand_on(self, again: Fetch) -> list[FetchedMessage]:
         """As of `Fetch`; a file that has a part of a message is cut to where the message began.
@@ -584,10 +599,10 @@ class FetchInto(Fetch):
                 and (announced, name) not in self._kept
                 and (callable(self._into) or self._is_for_file(name))
             ):
-                write = self._write(number, announced or 0, name, len(value))
-                if write is not None:
+                file = self._file(number, name, len(value))
+                if file is not None:
                     if value:
-                        write(value)
+                        self._writer(file, len(value))(value)
                     value = Streamed(len(value))
             items.append((name, value))
         if row.body is not None:

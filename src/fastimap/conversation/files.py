@@ -15,7 +15,9 @@ Run: TypeAlias = Callable[[Callable[[], object], Callable[[], object]], object]
 """Have another thread do the first, then call the second in the driver's own."""
 
 _MOST = 1024 * 1024
-"""Octets that may wait to be written before the server is made to wait."""
+"""Octets that may wait to be written before the server is made to wait;"""
+_MANY = 100
+"""and pieces of work, as each may have a file open."""
 
 
 class _Work(NamedTuple):
@@ -50,7 +52,7 @@ class Files:
     @property
     def full(self) -> bool:
         """Whether no more is to be received before something is written."""
-        return self._octets > _MOST
+        return self._octets > _MOST or len(self._works) > _MANY
 
     def write(self, pending: Pending[Any], write: Callable[[bytes], object], octets: bytes) -> None:
         """Write `octets` after all that comes before."""
