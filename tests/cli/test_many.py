@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing.context
 import os
 import signal
 import subprocess
@@ -20,7 +19,6 @@ import pytest
 
 from fastimap import archive
 from fastimap.cli import main
-from fastimap.cli.processes import Processes
 from tests.archive.crowd import SECRET, Crowd, crowded
 from tests.archive.started import Started
 from tests.cli.conftest import Ended, Run, complaints
@@ -298,26 +296,6 @@ def test_ctrl_c_as_the_processes_begin(crowd: Crowd, tmp_path: Path) -> None:
     assert program.returncode == 130
     assert len(said.splitlines()) == 1
     assert "the same command goes on" in said
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no signals to put off")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_until_a_process_has_begun(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """One that is left before it was told what to do ends by a traceback of its own."""
-    came: list[int] = []
-    amid: list[list[int]] = []
-
-    def start(self: object) -> None:
-        signal.raise_signal(number)
-        amid.append([*came])
-
-    monkeypatch.setattr(multiprocessing.context.SpawnProcess, "start", start)
-    before = signal.signal(number, lambda number, frame: came.append(number))
-    try:
-        Processes.Process().start()
-    finally:
-        signal.signal(number, before)
-    assert (amid, came) == ([[]], [number])
 
 
 @pytest.mark.slow

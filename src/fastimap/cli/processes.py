@@ -20,8 +20,7 @@ class _Process(multiprocessing.context.SpawnProcess):
             super().start()
             return
         # A process has its parent's mask: what a terminal says to all comes to it too, and Python itself is beginning.
-        # And a parent that is ended amid this would leave one that is told nothing, and complains.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             super().start()
         finally:
@@ -37,8 +36,6 @@ class Processes(multiprocessing.context.SpawnContext):
 def as_a_child() -> None:
     """Leave interrupts to the parent, where a process can't be begun so (Windows), and end with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # which `_Process` has put off
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
