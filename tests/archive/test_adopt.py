@@ -680,7 +680,7 @@ def test_the_command_line(mail: Mail, tmp_path: Path, run: Run) -> None:
     environment = {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
     for arguments, said in (
         (("--adopt", "--adopt-from", "x", "URL", "y"), "not allowed with"),
-        (("--adopt-from", "", "URL", str(tmp_path / "x")), "name the directory"),
+        (("--adopt-from", "", "URL", str(tmp_path / "x")), "is not a text"),
         (("--adopt", "URL", "s3://x/y"), "takes nothing that other programs have pulled"),
     ):
         ended = run("pull", *[mail.url if each == "URL" else each for each in arguments], **environment)
