@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import _thread
+import atexit
 import gc
+import os
 import sys
 import time
 
 _SIGNALS = {"KeyboardInterrupt": "SIGINT", "Terminated": "SIGTERM"}
+_status: int | None = None
+"""The exit status, once it is known."""
 
 
 def main() -> int:
     """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
+    if not atexit._ncallbacks():
+        atexit.register(_leave)  # first, to be called last
+    global _status
+    _status = _run()
+    return _status
+
+
+def _leave() -> None:
+    """End the process here: all that is left is to take apart what was imported, and nothing is gained by that."""
+    if _status is not None:
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (AttributeError, OSError, ValueError):  # there is none, it is full, or closed
+            pass
+        os._exit(_status)
+
+
+def _run() -> int:
     try:
         sys.unraisablehook = _send_again
         gc.set_threshold(50_000)  # modules and rows are many objects, and none of them is garbage that only this finds
@@ -26,7 +49,6 @@ def main() -> int:
         # Where an interrupt got out of an eval(), as imports have them, `python -m` ends by SIGINT whatever main()
         # returns, though it was handled; but not if another eval() came to its end since.
         eval("0")
-        gc.freeze()  # the process ends: nothing is gained by looking through all that was imported
 
 
 def _send_again(unraisable: sys.UnraisableHookArgs) -> None:

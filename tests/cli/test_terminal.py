@@ -195,6 +195,26 @@ def test_an_interrupt_in_an_eval(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "fastimap: interrupted\n")
 
 
+@pytest.mark.parametrize(
+    ("before", "said"), [("", "written\ncalled\n"), ("atexit.register(print, 'first')", "written\ncalled\nfirst\n")]
+)
+def test_what_others_do_at_the_end_is_done(tmp_path: Path, before: str, said: str) -> None:
+    (tmp_path / "program.py").write_text(
+        "import atexit, sys, threading, time\n"
+        f"{before}\n"
+        "from fastimap import __main__, cli\n"
+        "def slow(): time.sleep(0.05); print('written')\n"
+        "def main():\n"
+        "    atexit.register(print, 'called')\n"
+        "    threading.Thread(target=slow).start()\n"
+        "    return 7\n"
+        "cli.main = main\n"
+        "sys.exit(__main__.main())\n"
+    )
+    ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, said, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_that_python_itself_drops_if_it_is_another_exception(number: int) -> None:
     """A KeyboardInterrupt alone gets out of compile(): see make_const() in CPython's ast_opt.c."""
