@@ -248,6 +248,38 @@ def test_errors_are_each_commands_own(server: IMAPServer, client: Any) -> None:
     assert again.result()[0].flags >= {"\\Seen"}  # what must not overlap is held back: RFC 9051, section 5.5
 
 
+def test_statuses_of_several_mailboxes_go_together(scripted: Callable[..., Any]) -> None:
+    """Each answer names its mailbox; RFC 9051, section 5.5, has no ambiguity there. Nor has LIST beside them."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        asked = [peer.line().split() for _ in range(4)]  # all are there before the first is answered
+        assert [words[1:3] for words in asked] == [
+            [b"STATUS", b"one"],
+            [b"STATUS", b"two"],
+            [b"STATUS", b"three"],
+            [b"LIST", b'""'],
+        ]
+        peer.send(b'* LIST () "/" one\r\n%b OK done\r\n' % asked[3][0])
+        for number in (2, 1):
+            peer.send(b"* STATUS %b (MESSAGES %d)\r\n" % (asked[number][2], number))
+        for number in (2, 1):
+            peer.send(b"%b OK done\r\n" % asked[number][0])
+        peer.send(b"%b NO there is no such mailbox\r\n" % asked[0][0])
+        tag = peer.line().split()[0]
+        peer.send(b"* BYE see you\r\n%b OK done\r\n" % tag)
+
+    client = scripted(script)
+    with client.pipeline() as pipeline:
+        one, two, three = (pipeline.mailbox_status(name, "MESSAGES") for name in ("one", "two", "three"))
+        listed = pipeline.list_mailboxes()
+    assert [info.name for info in listed.result()] == ["one"]
+    assert (two.result().messages, three.result().messages) == (1, 2)
+    with pytest.raises(errors.CommandError):
+        one.result()
+    client.close()
+
+
 def test_a_wrong_argument_raises_at_once(server: IMAPServer, client: Any) -> None:
     fill(server, 1)
     client.select("INBOX")

@@ -400,3 +400,12 @@ def test_namespace(talk: Talk) -> None:  # RFC 2342, section 5, example 5.5
     with pytest.raises(CapabilityMissing):
         sent(Namespace(), server())
     assert sent(Namespace(), rev2()) == [b"A1 NAMESPACE\r\n"]
+
+
+def test_what_may_overlap() -> None:  # RFC 9051, section 5.5
+    assert (Status("one").kind, List().kind) == ("status", "list")
+    for mixed in (List(status=["MESSAGES"]), List(metadata=["/shared/comment"]), List(with_rights=True)):
+        assert mixed.kind is None  # the answers of others would look like its own
+    one, two = Status("one").ranges(server()), Status("two").ranges(server())
+    assert one == Status("one", "UIDNEXT").ranges(server()) != two
+    assert Status("inbox").ranges(server()) == Status("INBOX").ranges(server())

@@ -133,6 +133,7 @@ class List(Command[tuple[MailboxInfo, ...]]):
         if self._metadata:
             options += [b"METADATA", self._metadata]
         self._return = tuple(options)
+        self.kind: str | None = None if self._status or self._metadata or with_rights else "list"
         self._found: list[MailboxInfo] = []
         self._more: list[Response] = []
 
@@ -251,6 +252,7 @@ class Status(Question[MailboxStatus]):
     """
 
     name = "STATUS"
+    kind: str | None = "status"
     repeatable = True
     answered_by: ClassVar[type[Response]] = MailboxStatus
 
@@ -271,6 +273,10 @@ class Status(Question[MailboxStatus]):
             and not (item == "RECENT" and session.rev2)  # IMAP4rev2 has done away with it
         )
         return [*super().parts(session), tuple(map(encode.atom, items))]
+
+    def ranges(self, session: Session) -> tuple[tuple[int, int], ...]:
+        number = hash(self._mailbox)  # whose answer an answer is, is told by the mailbox alone
+        return ((number, number),)
 
     def take(self, response: Response) -> bool:
         # The status of another mailbox is news (NOTIFY).

@@ -27,10 +27,12 @@ _TOGETHER = {
         ("search",),
         ("append",),
         ("noop",),
+        ("status",),
         ("fetch", "search"),
         ("fetch", "append"),
         ("fetch", "noop"),
         ("search", "append"),
+        ("status", "list"),
     )
 }
 
