@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from .. import commands
 from ..clients.blocking import Client
+from ..commands.base import Flow
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, Timeout
-from ..model.responses import MailboxInfo
+from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
-from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
 from .batches import chunks
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import Scope, chosen
-from .compare import unchanged
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
-from .identity import account_name, check_server, fits
+from .identity import account_name, check_server, fits, unchanged
 from .jobs import Gone, Job
+from .line import Line
 from .matching import Candidates
 from .messages import has_condstore
 from .opening import opened
 from .options import Options, as_names
-from .receiving import Line, Receiver
 from .report import MailboxReport, Progress, Report
 from .state import Entry, Place, State
 from .stores import store_at
@@ -39,11 +40,15 @@ from .stores.maildir import Maildir
 from .watching import NotNow, Stop, Watch
 
 if TYPE_CHECKING:
+    from ..search import SearchKey
     from .adopt import Adoption
+    from .receiving import Receiver
 
 __all__ = ["pull"]
 
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
+_KNOWN = 20
+"""Mailboxes that are asked for one by one; of more LIST-STATUS says the same in fewer octets."""
 
 
 def pull(
@@ -185,9 +190,15 @@ class _Pull:
         self.candidates = Candidates(state, self.store)
         self.adoption = _adoption(options, state, self.report)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
-        self.receiver = Receiver(
-            options,
-            state,
+
+    @functools.cached_property
+    def receiver(self) -> Receiver:
+        """What brings a mailbox up to date: a run that finds nothing new does without."""
+        from .receiving import Receiver
+
+        return Receiver(
+            self.options,
+            self.state,
             self.name,
             line=self.line,
             watch=self.watch,
@@ -255,15 +266,21 @@ class _Pull:
         with self.line.lent() as client:
             self.watch.connected = True
             status_items = (*_STATUS, "HIGHESTMODSEQ") if has_condstore(client) else _STATUS
-            at_once = bool(known) and client.session.has("LIST-STATUS")
-            infos = client.list_mailboxes(status=status_items if at_once else ())
+            infos, status_of = self._listed(client, known, status_items)
             wanted = chosen(client, infos, self.options, self.report)
             if self.adoption is not None:
                 self._begin_adoption(self.adoption, infos)
             self.scope = Scope(client, infos, wanted, self.options)
             self.listed = {info.name for info in infos if info.is_selectable}
             jobs = [
-                Job(info.name, info, MailboxReport(info.name), known.get(info.name), info.status) for info in wanted
+                Job(
+                    info.name,
+                    info,
+                    MailboxReport(info.name),
+                    known.get(info.name),
+                    status_of.get(info.name, info.status),
+                )
+                for info in wanted
             ]
             sure = self.options.name is not None
             check_server(client, self.name, self.account.port, infos, self.state, sure=sure)
@@ -291,6 +308,22 @@ class _Pull:
             had = f", and the store has {len(known)}" if known else ""
             raise StoreError(f"the server lists no mailbox at all{had}: nothing was done")
         return jobs
+
+    def _listed(
+        self, client: Client, known: Mapping[str, Place], items: tuple[str, ...]
+    ) -> tuple[Sequence[MailboxInfo], dict[str, MailboxStatus]]:
+        """Return all mailboxes, and the status of those that are known; of many of these with LIST-STATUS alone.
+
+        In one round trip. The list comes last: a Dovecot that opens the INBOX after it waits for a lock of its own.
+        """
+        only = self.options.mailboxes
+        names = [name for name in known if (only is None or name in only) and name not in self.options.exclude]
+        if 0 < len(names) <= _KNOWN:
+            with contextlib.suppress(CommandError):  # as where one of them is gone
+                *found, infos = client.run(_asked(names, items))
+                return infos, dict(zip(names, found, strict=True))
+        at_once = bool(known) and client.session.has("LIST-STATUS")
+        return client.list_mailboxes(status=items if at_once else ()), {}
 
     def _begin_adoption(self, adoption: Adoption, infos: Sequence[MailboxInfo]) -> None:
         """See that there is something to adopt."""
@@ -527,6 +560,11 @@ class _Pull:
             f"nothing was deleted: {grown} is new, or has others since it was looked at, and what is gone may be "
             "there; the next run sees to it"
         )
+
+
+def _asked(names: Sequence[str], items: tuple[str, ...]) -> Flow[list[Any]]:
+    answers: list[Any] = yield (*(commands.Status(name, *items) for name in names), commands.List())
+    return answers
 
 
 def _adoption(options: Options, state: State, report: Report) -> Adoption | None:

@@ -29,7 +29,6 @@ __all__ = [
     "flag_changes",
     "listed",
     "newest",
-    "unchanged",
 ]
 
 _FEW = 20_000
@@ -86,21 +85,6 @@ class Comparison(Record):
         """Note that messages are in the store, so that none of them is to be fetched, nor left out."""
         self.new -= uids
         self.left_out = {rule: left - uids for rule, left in self.left_out.items()}
-
-
-def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> bool:
-    """Whether a mailbox is as it was when all of it was accounted for."""
-    mark = place.mark
-    return (
-        place.current
-        and mark is not None
-        and mark.mod_sequence is not None
-        and mark.rules == rules
-        and (status.uid_validity, status.messages, status.uid_next, status.highest_mod_sequence)
-        == (place.uid_validity, mark.exists, mark.uid_next, mark.mod_sequence)
-        and not state.parked(place)
-        and mark.exists == state.count(place) + sum(mark.excluded.values())
-    )
 
 
 def compare(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.sequence_set import UIDSet
 from .budgets import Meter
-from .compare import Change
 from .errors import StoreError
 from .matching import Match
 from .options import Deleted
@@ -21,6 +20,7 @@ from .stores.base import Message, Store
 
 if TYPE_CHECKING:
     from .adopt import Adopted, Adoption
+    from .compare import Change
     from .foreign import ForeignFile
 
 __all__ = ["Copies"]

@@ -10,12 +10,11 @@ from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
 from ..settings import Account
-from .compare import newest
 from .errors import StoreError
 from .messages import date_of
 from .state import Entry, Place, State
 
-__all__ = ["account_name", "account_with_port", "check_server", "fits"]
+__all__ = ["account_name", "account_with_port", "check_server", "fits", "unchanged"]
 
 
 def account_name(account: Account) -> str:
@@ -54,6 +53,21 @@ def check_server(
             f"(name=, --name); if it is the same, say so by its name: {account}"
         )
     state.set_about(noted, port)
+
+
+def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> bool:
+    """Whether a mailbox is as it was when all of it was accounted for."""
+    mark = place.mark
+    return (
+        place.current
+        and mark is not None
+        and mark.mod_sequence is not None
+        and mark.rules == rules
+        and (status.uid_validity, status.messages, status.uid_next, status.highest_mod_sequence)
+        == (place.uid_validity, mark.exists, mark.uid_next, mark.mod_sequence)
+        and not state.parked(place)
+        and mark.exists == state.count(place) + sum(mark.excluded.values())
+    )
 
 
 def fits(client: Client, place: Place, info: MailboxInfo, status: MailboxStatus, state: State) -> bool:
@@ -111,6 +125,8 @@ def _is_the_same(client: Client, place: Place, info: MailboxInfo, state: State) 
 
 
 def _last(place: Place, state: State) -> tuple[UIDSet, dict[int, Entry]]:
+    from .compare import newest  # few mailboxes have to be looked at
+
     last = newest(state.uids(place), 50)
     return last, {entry.uid: entry for entry in state.some(place, last) if not entry.gone}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..model._shown import Record
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
-from .compare import Comparison
 from .report import MailboxReport
 from .state import Place
+
+if TYPE_CHECKING:
+    from .compare import Comparison
 
 __all__ = ["Gone", "Job"]
 

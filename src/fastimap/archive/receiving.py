@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..clients.blocking import Client
@@ -13,13 +13,12 @@ from ..conversation.plan import HOPELESS, throttles
 from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
 from ..model.message import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
-from ..sessions.pool import Pool
 from .batches import CUTS, TOGETHER, blocks, chunks, gathered
-from .budgets import Meter
 from .compare import Change, Comparison, compare, expunged_of, flag_changes
 from .copies import Copies
 from .guards import Guards
 from .jobs import Gone, Job
+from .line import Line
 from .matching import Candidates, Match, returned
 from .messages import LEFT_OUT, date_of
 from .options import Options
@@ -32,33 +31,10 @@ from .watching import Stop, Watch
 if TYPE_CHECKING:
     from .adopt import Adopted, Adoption
 
-__all__ = ["Line", "Receiver"]
+__all__ = ["Receiver"]
 
 _EXPUNGED = "expunged meanwhile"
 _MADE_ANEW = "the mailbox was made anew meanwhile: the next run sees to it"
-
-
-class Line:
-    """The connections of a run, and how much came through them."""
-
-    def __init__(self, pool: Pool, meter: Meter) -> None:
-        self.pool: Pool = pool
-        self.received: int = 0
-        self._meter = meter
-
-    @contextlib.contextmanager
-    def lent(self) -> Iterator[Client]:
-        """Lend a connection."""
-        with self.pool.client(timeout=None) as client:
-            try:
-                yield client
-            finally:
-                self.count()
-
-    def count(self) -> None:
-        """Count what all connections have received since the last time."""
-        before, self.received = self.received, self.pool.stats().octets_in
-        self._meter.add(self.received - before)
 
 
 class Receiver:
