@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fastimap.archive.messages import date_of
 from fastimap.model._dates import mail_date
 from tests.parser.conftest import TWINS, built
 
@@ -128,3 +129,25 @@ def test_any_moment(moment: datetime, minutes: int, day: str) -> None:
     found = seconds(text.encode())
     assert found is not None
     assert found == (moment.replace(tzinfo=UTC, microsecond=0) - EPOCH).total_seconds() - 60 * minutes
+
+
+@given(st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)), st.integers(-899, 899))
+@example(datetime(1996, 7, 17, 2, 44, 25), -420)  # RFC 9051, section 7.5.2: 837596665
+def test_of_an_internal_date(moment: datetime, minutes: int) -> None:
+    sign, ahead = "-" if minutes < 0 else "+", abs(minutes)
+    text = f"{moment:%d-%b}-{moment.year:04} {moment:%H:%M:%S} {sign}{ahead // 60:02}{ahead % 60:02}"
+    line = f'* 1 FETCH (UID 1 INTERNALDATE "{text}")\r\n'.encode()
+    expected = (moment.replace(tzinfo=UTC, microsecond=0) - EPOCH).total_seconds() - 60 * minutes
+    for twin in built():
+        row = importlib.import_module(TWINS[twin]).fetch([line])
+        assert row.internal_date.timestamp() == expected
+        assert date_of(row) == expected
+        assert isinstance(date_of(row), int)
+
+
+@pytest.mark.parametrize("twin", built())
+@pytest.mark.parametrize("item", ["UID 1", 'INTERNALDATE "30-Feb-2024 00:00:00 +0000"', "INTERNALDATE NIL"])
+def test_of_no_internal_date(twin: str, item: str) -> None:
+    row = importlib.import_module(TWINS[twin]).fetch([f"* 1 FETCH ({item})\r\n".encode()])
+    assert row.internal_date is None
+    assert date_of(row) is None

@@ -191,7 +191,8 @@ ALONE = {
     ("c", "rows"): {
         "_Values _Row _Row.sequence_number _Row.uid _Row.flags _Row.size _Row.internal_date _Row.mod_sequence "
         "_Row._read_uid _Row._read_internal_date _Row.envelope _Row.body_structure _Row.body _Row.items _Row.defects "
-        "_Row._sequence_number _Row._uid _Row._size _Row._present _Row._values _moment": "Python's row stands with the "
+        "_Row._sequence_number _Row._uid _Row._size _Row._present _Row._internal_seconds "
+        "_Row._values _moment _seconds": "Python's row stands with the "
         "face of both, in model/row.py, as users make rows too",
     },
     ("py", "rows"): {},

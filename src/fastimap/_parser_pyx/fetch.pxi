@@ -417,14 +417,9 @@ def mail_seconds(dates):
 cdef bint _mail_seconds(const char* at, Py_ssize_t size, long long* seconds) noexcept:
     """Whether a Date field is as nearly all mail writes it; see _usual_date()."""
     cdef _Date date
-    cdef long long days, years
     if not _usual_date(at, size, &date):
         return False
-    # Days since 1 March of the year 0, so that a leap day is a year's last one.
-    years = date.year - 1 if date.month < 3 else date.year
-    days = 365 * years + years // 4 - years // 100 + years // 400
-    days += (153 * ((date.month + 9) % 12) + 2) // 5 + date.day - 1
-    seconds[0] = 86400 * (days - 719468) + 3600 * date.hour + 60 * (date.minute - date.offset) + date.second
+    seconds[0] = _seconds(&date)
     return True
 
 

@@ -107,6 +107,10 @@ cdef class _Row(_Values, FetchedMessage):
         return _moment(&self.c_date) if self.c_present & _HAS_DATE else None
 
     @property
+    def _internal_seconds(self):
+        return _seconds(&self.c_date) if self.c_present & _HAS_DATE else None
+
+    @property
     def mod_sequence(self):
         return self.c_mod_sequence if self.c_present & _HAS_MOD_SEQUENCE else None
 
@@ -181,6 +185,15 @@ cdef object _moment(_Date* date):
     return datetime_new(
         date.year, date.month, date.day, date.hour, date.minute, date.second, 0, _zone(date.offset)
     )
+
+
+cdef long long _seconds(_Date* date) noexcept:
+    """The same in seconds since 1970."""
+    # Days since 1 March of the year 0, so that a leap day is a year's last one.
+    cdef long long years = date.year - 1 if date.month < 3 else date.year
+    cdef long long days = 365 * years + years // 4 - years // 100 + years // 400
+    days += (153 * ((date.month + 9) % 12) + 2) // 5 + date.day - 1
+    return 86400 * (days - 719468) + 3600 * date.hour + 60 * (date.minute - date.offset) + date.second
 
 
 cdef object _zone(int minutes):

@@ -47,7 +47,7 @@ def items_about(client: Client) -> tuple[str, ...]:
 
 def date_of(row: FetchedMessage) -> int | None:
     """Return INTERNALDATE in seconds since 1970."""
-    return None if row.internal_date is None else int(row.internal_date.timestamp())
+    return row._internal_seconds
 
 
 @functools.lru_cache(maxsize=4096)

@@ -158,6 +158,12 @@ class FetchedMessage:
         return self._internal_date
 
     @property
+    def _internal_seconds(self) -> int | None:
+        """`internal_date` in seconds since 1970, which the extension has sooner: for what notes many."""
+        moment = self._internal_date
+        return None if moment is None else int(moment.timestamp())
+
+    @property
     def mod_sequence(self) -> int | None:
         """MODSEQ (RFC 7162)."""
         return self._mod_sequence

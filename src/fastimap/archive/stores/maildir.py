@@ -252,7 +252,7 @@ class Maildir(Store):
         tmp, cur, strays, infos = directory.tmp, directory.cur, directory.strays, self._infos
         middle = f".{place.key}.fastimap,S="
         to_open, to_write, to_rename = os.open, os.write, os.rename
-        for uid, octets, date, flags, *_ in messages:
+        for uid, octets, date, flags, _, _, _ in messages:
             size = len(octets)
             unique = f"{uid}{middle}{size},U={uid}"
             file = to_open(unique, _NEW_FILE, _MODE, dir_fd=tmp)
