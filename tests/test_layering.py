@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 # tools/draw_house.py draws them for ARCHITECTURE.md.
 FLOORS = {
     "values: what is said": ["_errors", "_lazy", "errors", "limits", "model", "sasl"],
-    "parser: octets, framed and cut": ["_tls", "_parser", "_parser_pyx", "_parser_py", "parser"],
+    "parser: octets, framed and cut": ["_pace", "_tls", "_parser", "_parser_pyx", "_parser_py", "parser"],
     "wire: responses, arguments": ["wire", "search", "_search_program", "settings", "imaplib", "columns"],
     "commands: one body each": ["commands"],
     "conversation: still no I/O": ["conversation"],

@@ -18,12 +18,14 @@ import sys
 import threading
 import time
 
+from ._pace import LONG, PAUSE, SMALL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-__all__ = ["LONG", "PAUSE", "SMALL", "TLS", "TLSSocket"]
+__all__ = ["TLS", "TLSSocket"]
 
 # Octets that are received at once, at most: few at first, for a client that asks for little.
 _RECEIVED = 4 * 1024
@@ -35,12 +37,6 @@ _MOST_REPLIES = 64 * 1024
 # Seconds by which a wait may be late, so that a socket's timeout need not be set for each receiving.
 _GRACE = 0.1
 _DO_NOT_WAIT: int = getattr(socket, "MSG_DONTWAIT", 0)
-# Of a long answer whose server is slower than this client, more is waited for than the next piece: to wake up and go on
-# for each takes longer than to parse it. So many octets make it long, fewer are an answer of its own, and so many
-# seconds are waited.
-LONG = 256 * 1024
-SMALL = 1024
-PAUSE = 0.0005
 # What a socket does without TLS; found once, and not for each record.
 _RECEIVE: Any = socket.socket.recv_into
 _SEND: Any = socket.socket.send
@@ -59,7 +55,7 @@ class TLS:
         error: What the next `read` raises: it came after what was read last.
     """
 
-    def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
+    def __init__(self, context: ssl.SSLContext, host: str | bytes | None) -> None:
         """Raises ValueError and SSLError as `ssl.SSLContext.wrap_bio` does."""
         self._incoming = ssl.MemoryBIO()
         self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from fastimap import SAVED, AsyncClient, Client, Limits, SequenceSet, UIDSet, commands, errors
-from fastimap._tls import PAUSE
+from fastimap._pace import PAUSE
 from fastimap.clients import blocking_wire
 from fastimap.conversation.plan import FetchPlan
 from fastimap.model.message import FetchedMessage

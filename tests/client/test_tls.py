@@ -20,10 +20,10 @@ import pytest
 import trustme
 
 import fastimap.clients.asyncio
-import fastimap.clients.blocking_wire
+import fastimap.clients.tls
 from fastimap import Account, Client, UIDSet, commands, errors
 from fastimap.clients.asyncio_wire import Link
-from fastimap.clients.connecting import tls_error
+from fastimap.clients.tls import tls_error
 from fastimap.sasl import MechanismError
 from fastimap.settings import Settings, settings
 from fastimap.testing import IMAPServer
@@ -82,6 +82,115 @@ def test_the_default_context_verifies_and_works(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))  # as if the system trusted it
     with interface("localhost", serve(session, tls_server).port) as client:
         assert client.noop() is None
+
+
+@pytest.mark.parametrize("named", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
+def test_a_name_with_other_letters(
+    interface: Interface, serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext, named: str
+) -> None:
+    """Certificates and TLS have it as IDNA (RFC 3490) writes it, whoever encodes it."""
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sni_callback = lambda connection, name, _: asked.append(name)
+    authority.issue_cert("xn--bcher-kva.example").configure_cert(context)
+    port = serve(session, context).port
+    given: dict[str, Any] = {"socket": lambda *_: socket.create_connection(("127.0.0.1", port)), "timeout": 10}
+    with interface(named, 993, ssl_context=trusting, **given) as client:
+        assert client.noop() is None
+    assert asked == ["xn--bcher-kva.example"]
+
+
+def test_what_tls_says_of_the_name(serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    """Whoever looks at it later compares it with a text."""
+    with Client("localhost", serve(session, tls_server).port, ssl_context=trusting, timeout=10) as client:
+        made = client._ssl()
+        assert isinstance(made, ssl.SSLObject)
+        assert made.server_hostname == "localhost"
+        client.noop()
+
+
+def test_a_context_of_the_caller_s_own_class_gets_the_name_as_text(
+    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, authority: trustme.CA
+) -> None:
+    names: list[object] = []
+
+    class Context(ssl.SSLContext):
+        def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+            names.append(kwargs["server_hostname"])
+            return super().wrap_bio(*args, **kwargs)
+
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
+    with interface("localhost", serve(session, tls_server).port, ssl_context=context, timeout=10) as client:
+        client.noop()
+    assert names == ["localhost"]
+
+
+class _Moody(ssl.SSLSocket):
+    """An SSLSocket that now and then says that it can't go on, as one does amid another handshake of TLS 1.2."""
+
+    moods: list[tuple[str, type[ssl.SSLError]]]
+    """What the next calls raise, each after the one before."""
+
+    def _in_a_mood(self, call: str) -> None:
+        if self.moods and self.moods[0][0] == call:
+            raise self.moods.pop(0)[1](2, "not now")
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        self._in_a_mood("receive")
+        return super().recv_into(*args, **kwargs)
+
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        self._in_a_mood("send")
+        return super().send(*args, **kwargs)
+
+
+@pytest.fixture
+def moody(trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], ssl.SSLSocket]:
+    """A function for `socket=` that gives a moody socket, which is in no mood yet."""
+    monkeypatch.setattr(_Moody, "moods", [], raising=False)
+    trusting.sslsocket_class = _Moody
+
+    def connected(host: str, port: int) -> ssl.SSLSocket:
+        return trusting.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname=host)
+
+    return connected
+
+
+@pytest.mark.parametrize("tls", [True, False])
+def test_a_socket_that_has_tls_already(
+    implementation: str, tls_server: ssl.SSLContext, moody: Callable[..., ssl.SSLSocket], tls: bool
+) -> None:
+    """It goes on with that, whether `tls` is said or not; its records are read as they come."""
+    octets = b"Subject: much\r\n\r\n" + b"0123456789abcdef" * 60_000
+    given: dict[str, Any] = {"user": "user", "password": "password", "socket": moody, "timeout": 10}
+    with IMAPServer(tls=tls_server) as server, Client("localhost", server.port, tls=tls, **given) as client:
+        assert client.session.tls is True
+        _Moody.moods += [("receive", ssl.SSLWantWriteError), ("send", ssl.SSLWantWriteError)] * 2
+        client.append("INBOX", octets)
+        client.select("INBOX")
+        (message,) = client.fetch(1, "BODY.PEEK[]")
+        assert message.body == octets
+        assert not _Moody.moods
+        made = client._ssl()
+        assert isinstance(made, ssl.SSLSocket)
+        assert made.server_hostname == "localhost"
+
+
+def test_a_socket_with_tls_that_has_to_read_before_it_sends(
+    implementation: str, serve: Serve, tls_server: ssl.SSLContext, moody: Callable[..., ssl.SSLSocket]
+) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        time.sleep(0.1)
+        peer.send(b"* OK what it waits for\r\n")
+        peer.answer(b"NOOP")
+        peer.log_out()
+
+    with Client("localhost", serve(script, tls_server).port, socket=moody, timeout=10) as client:
+        _Moody.moods.append(("send", ssl.SSLWantReadError))
+        client.noop()
+        assert not _Moody.moods
 
 
 def test_an_unknown_authority(interface: Interface, refused: Server) -> None:
@@ -164,7 +273,7 @@ def test_a_context_that_can_not_be_made(interface: Interface, monkeypatch: pytes
         return context
 
     monkeypatch.setattr(fastimap.clients.asyncio, "client_context", made)
-    monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", made)
+    monkeypatch.setattr(fastimap.clients.tls, "client_context", made)
     client = interface("imap.example.org", 993, socket=_alone, timeout=10)
     with pytest.raises(errors.TLSError, match=r"no TLS with imap\.example\.org") as caught:
         client.connect()
@@ -344,7 +453,7 @@ def test_what_comes_between_the_ok_and_the_handshake(
 
     begin = Link.begin_tls
     monkeypatch.setattr(Link, "begin_tls", begin_slowly)
-    monkeypatch.setattr(fastimap.clients.blocking_wire, "client_context", slowly)
+    monkeypatch.setattr(fastimap.clients.tls, "client_context", slowly)
     client = scripted(script, tls="starttls", timeout=20)
     began = time.monotonic()
     with pytest.raises(errors.TLSError, match="in clear" if octets else "no TLS with") as caught:

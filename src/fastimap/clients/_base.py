@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket as sockets  # `socket` is a parameter
 from collections.abc import Callable, Mapping, Sequence
-from ssl import SSLContext
 from types import FunctionType
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
@@ -15,6 +14,9 @@ from ..model._elsewhere import named_elsewhere, names_here
 from ..sessions.resume import Persistence, persistence
 from ..sessions.retry import Attempts, Retry
 from ..settings import DEFAULT_TIMEOUTS, Account, Settings, Timeouts, settings
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 __all__ = ["BaseClient", "named"]
 

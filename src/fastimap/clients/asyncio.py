@@ -29,9 +29,10 @@ from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
-from .connecting import attempts, client_context, connect, connect_error, late, no_greeting, tls_error, tune
+from .connecting import attempts, connect, connect_error, late, no_greeting, tune
 from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
+from .tls import client_context, tls_error
 
 if TYPE_CHECKING:
     import pyarrow

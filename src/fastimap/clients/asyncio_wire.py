@@ -10,13 +10,14 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from .._tls import LONG, TLS
+from .._pace import LONG
+from .._tls import TLS
 from ..conversation.deadlines import Deadlines
 from ..conversation.files import Files
 from ..conversation.protocol import Pending, Protocol
 from ..errors import Disconnected
 from ..settings import Settings
-from .connecting import channel_bindings
+from .tls import channel_bindings
 
 __all__ = ["Link"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
@@ -25,7 +24,7 @@ from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import with_secrets
 from ._base import named
 from .blocking_wire import Wire
-from .connecting import connect, no_greeting
+from .connecting import connect, has_tls, no_greeting
 from .pipeline import Pipeline
 from .rows import Batches, Rows
 
@@ -103,7 +102,7 @@ class Client(Wire):
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
             self._socket = connect(given.__replace__(timeouts=given.timeouts.__replace__(connect=timeout)))
-            if given.tls is True and not isinstance(self._socket, ssl.SSLSocket):
+            if given.tls is True or has_tls(self._socket):
                 self._wrap(deadline)
             self._watch()
             if self._tls:

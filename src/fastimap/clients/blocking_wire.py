@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import select
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._tls import LONG, PAUSE, SMALL
+from .._pace import LONG, PAUSE, SMALL
 from ..commands.base import R
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Pending, Protocol
 from ..conversation.sending import SEND_SIZE
 from ..errors import DeadlinePassed, Disconnected, StateError
 from . import _blocking_methods as methods
-from .connecting import channel_bindings, client_context, late, tls_error
-from .tls import TLSConnection
+from .connecting import OtherWay, late
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Wire"]
 
@@ -58,6 +59,7 @@ class Wire(methods.Client):
         self._socket: Any = None
         self._interest = _READ
         self._tls = False
+        self._gathers = False  # whether one call of TLS receives all that is there
         self._look_at = 0.0
         self._call_ends: tuple[float, float] | None = None  # when, and after how many seconds
         self._written = False
@@ -135,21 +137,28 @@ class Wire(methods.Client):
                 raise
 
     def _wrap(self, deadline: float | None) -> None:
+        from . import tls  # which takes long to import, and who has no TLS does without
+
         given = self._settings
         try:
-            self._socket = TLSConnection(self._socket, client_context(given), given.host, deadline)
+            self._socket = tls.secured(given, self._socket, deadline)
         except TimeoutError as exc:
             raise late(given, "no TLS with", exc) from None
         except (OSError, ValueError) as exc:
-            raise tls_error(given, exc) from exc
+            raise tls.tls_error(given, exc) from exc
+        self._tls = True
+        self._gathers = self._socket.gathers
 
     def _bindings(self) -> dict[str, bytes]:
+        if not self._tls:
+            return {}
+        from .tls import channel_bindings
+
         return channel_bindings(self._settings, self._ssl())
 
     def _ssl(self) -> ssl.SSLObject | ssl.SSLSocket | None:
         """Return what knows the connection's certificate and cipher, or None without TLS."""
-        made = self._socket.ssl_object if isinstance(self._socket, TLSConnection) else self._socket
-        return made if isinstance(made, (ssl.SSLObject, ssl.SSLSocket)) else None
+        return self._socket.ssl_object if self._tls else None
 
     def _watch(self) -> None:
         self._socket.setblocking(False)
@@ -161,7 +170,6 @@ class Wire(methods.Client):
         seconds = self._deadlines.shortest
         self._first_wait = _LOOK if seconds is None else min(_LOOK, seconds)
         self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
-        self._tls = isinstance(self._socket, (TLSConnection, ssl.SSLSocket))
 
     def _has_more(self) -> bool:
         """Whether there is something to read that no waiting for the socket shows: TLS has received it already."""
@@ -247,10 +255,10 @@ class Wire(methods.Client):
             buffer = protocol.get_buffer()
             size = self._read(buffer) if gather else self._socket.recv_into(buffer)
             del buffer  # while a view lives, a literal's memory can't grow in place
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return interest
-        except ssl.SSLWantWriteError:
+        except OtherWay:
             return _READ_WRITE
+        except BlockingIOError:
+            return interest
         except (OSError, ValueError) as exc:
             self._fail(Disconnected(f"the connection was cut: {exc}"))
             return 0
@@ -269,7 +277,7 @@ class Wire(methods.Client):
         A slow link hands out what has arrived, and an SSLSocket of the caller's a record at a time: all that is there,
         up to 64 KiB, is worth one turn together.
         """
-        if isinstance(self._socket, TLSConnection):
+        if self._gathers:
             size: int = self._socket.receive(buffer, _GATHERED)
             self._drained = self._socket.drained
             return size
@@ -283,11 +291,11 @@ class Wire(methods.Client):
         while size < room:
             try:
                 more = receive(view[size:])
-            except (BlockingIOError, ssl.SSLWantReadError):
+            except BlockingIOError:
                 self._drained = True
                 break
             except OSError as exc:
-                if exc.errno is None and not isinstance(exc, ssl.SSLError):
+                if exc.errno is None:
                     raise  # not the system's but of a signal's handler
                 # For after what came before it, since a socket tells it once; without the frames that have views.
                 self._broken = exc.with_traceback(None)
@@ -314,12 +322,12 @@ class Wire(methods.Client):
                 self._all_said = len(octets) < SEND_SIZE
             try:
                 size = self._socket.send(octets)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                self._unsent = octets
-                return _READ_WRITE
-            except ssl.SSLWantReadError:
+            except OtherWay:
                 self._unsent = octets
                 return _READ
+            except BlockingIOError:
+                self._unsent = octets
+                return _READ_WRITE
             except (OSError, ValueError) as exc:
                 if isinstance(exc, OSError) and exc.errno is None:
                     raise  # not the system's but of a signal's handler, as is TimeoutError after alarm()
@@ -347,6 +355,7 @@ class Wire(methods.Client):
         self._unsent = b""
         self._all_said = False
         self._broken = None
+        self._tls = self._gathers = False
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -1,4 +1,7 @@
-"""Sockets and TLS for both drivers: what a connection is made of before IMAP begins."""
+"""Sockets for both drivers: what a connection is made of before TLS and IMAP begin.
+
+Nothing here imports ssl, which takes longer than all else of a connection in clear: what is about TLS is in tls.py.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +10,44 @@ import contextlib
 import os
 import re
 import socket
-import ssl
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout, TLSError
-from ..settings import Settings
+from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout
+from ..settings import Settings, can_be_host
 
-__all__ = ["attempts", "channel_bindings", "client_context", "connect", "connect_error", "tls_error", "tune"]
+if TYPE_CHECKING:
+    from ssl import SSLSocket
+
+__all__ = ["OtherWay", "attempts", "connect", "connect_error", "has_tls", "in_octets", "late", "no_greeting", "tune"]
 
 _Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """As getaddrinfo() gives it."""
 
-# OpenSSL's codes for what X509_V_FLAG_X509_STRICT alone demands (crypto/x509/x509_vfy.c, check_extensions()).
-_STRICT = frozenset(range(77, 95)) - {79}
-# Those of a certificate that is not valid yet, or no more.
-_TIMES = (9, 10)
 _KEEPALIVE_IDLE = 60
 _KEEPALIVE_INTERVAL = 15
 _KEEPALIVE_COUNT = 4
 _LONGEST_ANSWER = 16 * 1024
 
 
-def client_context(settings: Settings) -> ssl.SSLContext:
-    """Return the TLS context: the caller's, or one that verifies the certificate and the host name."""
-    return settings.ssl_context or ssl.create_default_context()
+class OtherWay(BlockingIOError):
+    """TLS has to send before more can be received, or to receive before more can be sent; it can't now."""
+
+
+def has_tls(connection: object) -> TypeGuard[SSLSocket]:
+    """Whether a socket of the caller's is an SSLSocket: none is where nothing has imported ssl."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(connection, ssl.SSLSocket)
+
+
+def in_octets(host: str) -> str | bytes:
+    """Return a host's name as Python need not encode it: its codec for other letters takes a while to import.
+
+    What has no form of a name is left for that codec to refuse.
+    """
+    return host.encode("ascii") if host.isascii() and can_be_host(host) else host
 
 
 def connect(settings: Settings) -> socket.socket:
@@ -170,9 +184,10 @@ def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[
 def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
-    for (family, kind, number, _, address), seconds in attempts(
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline
-    ):
+    look_up: Any = socket.getaddrinfo
+    # What a program has put in its place, as for names of its own, may know them as text alone.
+    name = in_octets(host) if getattr(look_up, "__globals__", None) is vars(socket) else host
+    for (family, kind, number, _, address), seconds in attempts(look_up(name, port, type=socket.SOCK_STREAM), deadline):
         try:
             connection = socket.socket(family, kind, number)
         except OSError as exc:  # a system without IPv6
@@ -203,102 +218,3 @@ def tune(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
-
-
-def tls_error(settings: Settings, exc: BaseException) -> TLSError:
-    """Return the error for a handshake that failed."""
-    where = f"{settings.host} port {settings.port}"
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        if exc.verify_code in _STRICT:
-            return TLSError(
-                f"the certificate of {where} breaks a rule of RFC 5280: {exc.verify_message}. Python 3.13 and later "
-                "demand it by ssl.VERIFY_X509_STRICT. A new certificate is right; to do without the rule: "
-                "context = ssl.create_default_context(); context.verify_flags &= ~ssl.VERIFY_X509_STRICT; "
-                "ssl_context=context"
-            )
-        if exc.verify_code in _TIMES:
-            return TLSError(
-                f"the certificate of {where} is not valid now: {exc.verify_message}; the server needs a new one, if "
-                "this machine's clock is right"
-            )
-        return TLSError(
-            f"the certificate of {where} is not to be trusted: {exc.verify_message}; check the host name, or trust its "
-            "authority with ssl_context=ssl.create_default_context(cafile=...)"
-        )
-    if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
-        if settings.tls == "starttls":
-            return TLSError(f"{where} goes on in clear after its OK to STARTTLS: it has no TLS, or somebody is between")
-        return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
-    error = TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
-    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError) if isinstance(exc, ssl.SSLError) else OSError
-    if isinstance(exc, cut):  # amid the handshake
-        error.advice = Advice.RECONNECT
-    return error
-
-
-def channel_bindings(settings: Settings, tls: ssl.SSLObject | ssl.SSLSocket | None) -> dict[str, bytes]:
-    """Return a connection's channel binding data by type (RFC 5929), for the -PLUS mechanisms.
-
-    tls-server-end-point is given only where a -PLUS mechanism is asked for by name: Cyrus 3.6 announces -PLUS and
-    refuses it, and would so refuse a login that works without.
-    """
-    found: dict[str, bytes] = {}
-    if tls is None:
-        return found
-    if (settings.mechanism or "").upper().endswith("-PLUS") and (certificate := tls.getpeercert(binary_form=True)):
-        with contextlib.suppress(ValueError):
-            found["tls-server-end-point"] = _certificate_hash(certificate)
-    # tls-unique is not defined, and not safe, for TLS 1.3.
-    if tls.version() not in ("TLSv1.3", None) and (unique := _quietly(lambda: tls.get_channel_binding("tls-unique"))):
-        found["tls-unique"] = unique
-    return found
-
-
-def _quietly(call: Callable[[], Any]) -> Any:
-    with contextlib.suppress(ValueError, ssl.SSLError):
-        return call()
-    return None
-
-
-# Signature algorithms by their DER-encoded object identifiers, and the hash that RFC 5929, section 4.1, takes
-# for each: the signature's own, SHA-256 in the place of MD5 and SHA-1.
-_HASHES = {
-    bytes.fromhex("06092a864886f70d010104"): "sha256",  # md5WithRSAEncryption
-    bytes.fromhex("06092a864886f70d010105"): "sha256",  # sha1WithRSAEncryption
-    bytes.fromhex("06092a864886f70d01010b"): "sha256",
-    bytes.fromhex("06092a864886f70d01010c"): "sha384",
-    bytes.fromhex("06092a864886f70d01010d"): "sha512",
-    bytes.fromhex("06072a8648ce3d0401"): "sha256",  # ecdsa-with-SHA1
-    bytes.fromhex("06082a8648ce3d040302"): "sha256",
-    bytes.fromhex("06082a8648ce3d040303"): "sha384",
-    bytes.fromhex("06082a8648ce3d040304"): "sha512",
-}
-
-
-def _certificate_hash(certificate: bytes) -> bytes:
-    """Return the hash of a DER certificate that tls-server-end-point is; ValueError where it isn't defined."""
-    _, start, _ = _der(certificate, 0)
-    _, _, behind_body = _der(certificate, start)
-    _, algorithm, _ = _der(certificate, behind_body)
-    _, _, behind_oid = _der(certificate, algorithm)
-    name = _HASHES.get(certificate[algorithm:behind_oid])
-    if name is None:
-        raise ValueError("no hash is defined for this signature algorithm")
-    import hashlib
-
-    return hashlib.new(name, certificate).digest()
-
-
-def _der(octets: bytes, position: int) -> tuple[int, int, int]:
-    """Return tag, start of the content and end of the DER element at `position`."""
-    if position + 2 > len(octets):
-        raise ValueError("a certificate that is cut short")
-    tag, length = octets[position], octets[position + 1]
-    start = position + 2
-    if length & 0x80:
-        count = length & 0x7F
-        length = int.from_bytes(octets[start : start + count], "big")
-        start += count
-    if start + length > len(octets):
-        raise ValueError("a certificate that is cut short")
-    return tag, start, start + length

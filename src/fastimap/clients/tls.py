@@ -1,4 +1,7 @@
-"""TLS of a blocking client: a connection for one who waits for it as for a non-blocking socket."""
+"""TLS of the clients: contexts, errors, channel bindings; and connections of the blocking client.
+
+Nothing of a connection in clear imports this: ssl takes longer than all else of one.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,37 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .._tls import TLS
+from ..errors import Advice, TLSError
+from ..settings import Settings
+from .connecting import OtherWay, has_tls, in_octets
 
-__all__ = ["TLSConnection"]
+__all__ = ["GivenTLS", "TLSConnection", "channel_bindings", "client_context", "secured", "tls_error"]
+
+# OpenSSL's codes for what X509_V_FLAG_X509_STRICT alone demands (crypto/x509/x509_vfy.c, check_extensions()).
+_STRICT = frozenset(range(77, 95)) - {79}
+# Those of a certificate that is not valid yet, or no more.
+_TIMES = (9, 10)
+
+
+def client_context(settings: Settings) -> ssl.SSLContext:
+    """Return the TLS context: the caller's, or one that verifies the certificate and the host name."""
+    return settings.ssl_context or ssl.create_default_context()
+
+
+def secured(settings: Settings, connection: socket.socket, deadline: float | None) -> TLSConnection | GivenTLS:
+    """Return a connection with TLS: the caller's SSLSocket, or the socket after a handshake.
+
+    That may take until the time `deadline`. Raises as `TLSConnection` does.
+    """
+    if has_tls(connection):
+        return GivenTLS(connection)
+    context = client_context(settings)
+    # A class of the caller's may look at the name, and know it as text alone.
+    host = in_octets(settings.host) if type(context) is ssl.SSLContext else settings.host
+    return TLSConnection(connection, context, host, deadline)
 
 
 class TLSConnection:
@@ -19,10 +49,13 @@ class TLSConnection:
     Attributes:
         ssl_object: What knows the version, the cipher and the certificate.
         drained: Whether the last `receive` has found that nothing more was there.
+        gathers: True: `receive` reads all that is there.
     """
 
+    gathers = True
+
     def __init__(
-        self, connection: socket.socket, context: ssl.SSLContext, host: str | None, deadline: float | None
+        self, connection: socket.socket, context: ssl.SSLContext, host: str | bytes | None, deadline: float | None
     ) -> None:
         """Do the handshake, until the time `deadline` at most; where it fails, `connection` is closed.
 
@@ -90,7 +123,7 @@ class TLSConnection:
     def receive(self, buffer: memoryview | bytearray, most: int) -> int:
         """Read what is there, up to `most` octets, into `buffer`, and return how many: 0 at the end of the stream.
 
-        Raises SSLWantReadError or BlockingIOError where nothing is there now; other OSErrors as a socket does.
+        Raises BlockingIOError where nothing is there now; other OSErrors as a socket does.
         """
         tls = self._tls
         self.drained = False
@@ -98,6 +131,8 @@ class TLSConnection:
             self._receive_some()  # once: who sends much that says nothing must not keep the caller from its deadlines
         try:
             size = tls.read(buffer, most)
+        except ssl.SSLWantReadError:
+            raise BlockingIOError from None
         finally:
             if self._leaving or tls.outgoing.pending:
                 self._reply()
@@ -117,16 +152,20 @@ class TLSConnection:
     def send(self, octets: bytes | memoryview) -> int:
         """Send the first of `octets`, return how many.
 
-        Raises SSLWantWriteError where the socket takes no more now: then call again with the same `octets`.
+        Raises BlockingIOError where the socket takes no more now, OtherWay where TLS has to receive before: then call
+        again with the same `octets`.
         """
         tls = self._tls
         if self._leaving or tls.outgoing.pending:
             self._flush()
         if not self._leaving and not self._taken:
-            self._taken = tls.write(octets)
+            try:
+                self._taken = tls.write(octets)
+            except ssl.SSLWantReadError:
+                raise OtherWay from None
             self._flush()
         if self._leaving:
-            raise ssl.SSLWantWriteError
+            raise BlockingIOError
         taken, self._taken = self._taken, 0
         return taken
 
@@ -141,3 +180,140 @@ class TLSConnection:
             except BlockingIOError:
                 return
             self._leaving = memoryview(self._leaving)[size:] if size < len(self._leaving) else b""
+
+
+class GivenTLS:
+    """An SSLSocket of the caller's, for one who waits for it as for a `TLSConnection`.
+
+    Attributes:
+        ssl_object: The SSLSocket.
+        gathers: False: it reads a record at a time.
+    """
+
+    gathers = False
+
+    def __init__(self, connection: ssl.SSLSocket) -> None:
+        self.ssl_object: ssl.SSLSocket = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ssl_object, name)
+
+    def recv_into(self, buffer: memoryview | bytearray) -> int:
+        """Read a record, or a part of one, into `buffer`; return how many octets.
+
+        Raises BlockingIOError where nothing is there now, OtherWay where TLS has to send before.
+        """
+        try:
+            return self.ssl_object.recv_into(buffer)
+        except ssl.SSLWantReadError:
+            raise BlockingIOError from None
+        except ssl.SSLWantWriteError:
+            raise OtherWay from None
+
+    def send(self, octets: bytes | memoryview) -> int:
+        """Send the first of `octets`, return how many. Raises as `TLSConnection.send` does."""
+        try:
+            return self.ssl_object.send(octets)
+        except ssl.SSLWantWriteError:
+            raise BlockingIOError from None
+        except ssl.SSLWantReadError:
+            raise OtherWay from None
+
+
+def tls_error(settings: Settings, exc: BaseException) -> TLSError:
+    """Return the error for a handshake that failed."""
+    where = f"{settings.host} port {settings.port}"
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        if exc.verify_code in _STRICT:
+            return TLSError(
+                f"the certificate of {where} breaks a rule of RFC 5280: {exc.verify_message}. Python 3.13 and later "
+                "demand it by ssl.VERIFY_X509_STRICT. A new certificate is right; to do without the rule: "
+                "context = ssl.create_default_context(); context.verify_flags &= ~ssl.VERIFY_X509_STRICT; "
+                "ssl_context=context"
+            )
+        if exc.verify_code in _TIMES:
+            return TLSError(
+                f"the certificate of {where} is not valid now: {exc.verify_message}; the server needs a new one, if "
+                "this machine's clock is right"
+            )
+        return TLSError(
+            f"the certificate of {where} is not to be trusted: {exc.verify_message}; check the host name, or trust its "
+            "authority with ssl_context=ssl.create_default_context(cafile=...)"
+        )
+    if isinstance(exc, ssl.SSLError) and exc.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"):
+        if settings.tls == "starttls":
+            return TLSError(f"{where} goes on in clear after its OK to STARTTLS: it has no TLS, or somebody is between")
+        return TLSError(f'{where} does not speak TLS from the start: try tls="starttls", or port 993')
+    error = TLSError(f"no TLS with {where}: {getattr(exc, 'reason', None) or exc}")
+    cut = (ssl.SSLEOFError, ssl.SSLZeroReturnError) if isinstance(exc, ssl.SSLError) else OSError
+    if isinstance(exc, cut):  # amid the handshake
+        error.advice = Advice.RECONNECT
+    return error
+
+
+def channel_bindings(settings: Settings, tls: ssl.SSLObject | ssl.SSLSocket | None) -> dict[str, bytes]:
+    """Return a connection's channel binding data by type (RFC 5929), for the -PLUS mechanisms.
+
+    tls-server-end-point is given only where a -PLUS mechanism is asked for by name: Cyrus 3.6 announces -PLUS and
+    refuses it, and would so refuse a login that works without.
+    """
+    found: dict[str, bytes] = {}
+    if tls is None:
+        return found
+    if (settings.mechanism or "").upper().endswith("-PLUS") and (certificate := tls.getpeercert(binary_form=True)):
+        with contextlib.suppress(ValueError):
+            found["tls-server-end-point"] = _certificate_hash(certificate)
+    # tls-unique is not defined, and not safe, for TLS 1.3.
+    if tls.version() not in ("TLSv1.3", None) and (unique := _quietly(lambda: tls.get_channel_binding("tls-unique"))):
+        found["tls-unique"] = unique
+    return found
+
+
+def _quietly(call: Callable[[], Any]) -> Any:
+    with contextlib.suppress(ValueError, ssl.SSLError):
+        return call()
+    return None
+
+
+# Signature algorithms by their DER-encoded object identifiers, and the hash that RFC 5929, section 4.1, takes
+# for each: the signature's own, SHA-256 in the place of MD5 and SHA-1.
+_HASHES = {
+    bytes.fromhex("06092a864886f70d010104"): "sha256",  # md5WithRSAEncryption
+    bytes.fromhex("06092a864886f70d010105"): "sha256",  # sha1WithRSAEncryption
+    bytes.fromhex("06092a864886f70d01010b"): "sha256",
+    bytes.fromhex("06092a864886f70d01010c"): "sha384",
+    bytes.fromhex("06092a864886f70d01010d"): "sha512",
+    bytes.fromhex("06072a8648ce3d0401"): "sha256",  # ecdsa-with-SHA1
+    bytes.fromhex("06082a8648ce3d040302"): "sha256",
+    bytes.fromhex("06082a8648ce3d040303"): "sha384",
+    bytes.fromhex("06082a8648ce3d040304"): "sha512",
+}
+
+
+def _certificate_hash(certificate: bytes) -> bytes:
+    """Return the hash of a DER certificate that tls-server-end-point is; ValueError where it isn't defined."""
+    _, start, _ = _der(certificate, 0)
+    _, _, behind_body = _der(certificate, start)
+    _, algorithm, _ = _der(certificate, behind_body)
+    _, _, behind_oid = _der(certificate, algorithm)
+    name = _HASHES.get(certificate[algorithm:behind_oid])
+    if name is None:
+        raise ValueError("no hash is defined for this signature algorithm")
+    import hashlib
+
+    return hashlib.new(name, certificate).digest()
+
+
+def _der(octets: bytes, position: int) -> tuple[int, int, int]:
+    """Return tag, start of the content and end of the DER element at `position`."""
+    if position + 2 > len(octets):
+        raise ValueError("a certificate that is cut short")
+    tag, length = octets[position], octets[position + 1]
+    start = position + 2
+    if length & 0x80:
+        count = length & 0x7F
+        length = int.from_bytes(octets[start : start + count], "big")
+        start += count
+    if start + length > len(octets):
+        raise ValueError("a certificate that is cut short")
+    return tag, start, start + length

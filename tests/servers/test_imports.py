@@ -1,0 +1,53 @@
+"""What a connection in clear does without: ssl and hashlib load OpenSSL, a good part of a program's start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.servers.dovecot import Dovecot
+
+OF_OPENSSL = {"ssl", "_ssl", "hashlib", "_hashlib"}
+OF_OTHER_LETTERS = {"encodings.idna", "stringprep"}
+"""Of names that are not in ASCII."""
+CLIENT = """
+import json, sys
+from fastimap import Client
+host, port, user, password, authority = json.loads(sys.argv[1])
+tls = {"tls": False}
+if authority is not None:
+    import ssl
+    tls = {"ssl_context": ssl.create_default_context(cafile=authority)}
+with Client(host, port, user=user, password=password, mechanism="PLAIN", **tls) as client:
+    client.append("INBOX", b"Subject: one\\r\\n\\r\\nbody\\r\\n")
+    client.select("INBOX")
+    subjects = [row.envelope.subject for row in client.fetch_iter("1:*", "ENVELOPE", "BODY.PEEK[]")]
+print(json.dumps([subjects, [*sys.modules]]))
+"""
+
+
+def said(program: str, *arguments: str) -> tuple[object, set[str]]:
+    """What a program says at its end, and which modules a process has that it ran in."""
+    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True)
+    result, modules = json.loads(ended.stdout.splitlines()[-1])
+    return result, set(modules)
+
+
+@pytest.mark.slow
+def test_a_connection_in_clear_does_not_pay_for_tls(dovecot: Dovecot) -> None:
+    account = json.dumps(["localhost", dovecot.port, dovecot.new_user(), dovecot.password, None])
+    subjects, modules = said(CLIENT, account)
+    assert subjects == ["one"]
+    assert not modules & (OF_OPENSSL | OF_OTHER_LETTERS)
+
+
+@pytest.mark.slow
+def test_tls_with_a_name_in_ascii_does_not_pay_for_other_letters(dovecot: Dovecot) -> None:
+    account = ["localhost", dovecot.tls_port, dovecot.new_user(), dovecot.password, os.fspath(dovecot.ca_file)]
+    subjects, modules = said(CLIENT, json.dumps(account))
+    assert subjects == ["one"]
+    assert not modules & OF_OTHER_LETTERS
