@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,12 @@ with Client(host, port, user=user, password=password, mechanism="PLAIN", **tls) 
     client.select("INBOX")
     subjects = [row.envelope.subject for row in client.fetch_iter("1:*", "ENVELOPE", "BODY.PEEK[]")]
 print(json.dumps([subjects, [*sys.modules]]))
+"""
+PULL = """
+import json, sys
+from fastimap.cli import main
+code = main(sys.argv[1:])
+print(json.dumps([code, [*sys.modules]]))
 """
 
 
@@ -51,3 +58,20 @@ def test_tls_with_a_name_in_ascii_does_not_pay_for_other_letters(dovecot: Doveco
     subjects, modules = said(CLIENT, json.dumps(account))
     assert subjects == ["one"]
     assert not modules & OF_OTHER_LETTERS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["maildir", "eml", "jsonl", "mbox", "sqlite"])
+def test_a_pull_of_nothing_new_hashes_nothing(dovecot: Dovecot, tmp_path: Path, kind: str) -> None:
+    user = dovecot.new_user()
+    said(CLIENT, json.dumps(["localhost", dovecot.port, user, dovecot.password, None]))
+    secret = tmp_path / "password"
+    secret.write_text(dovecot.password)
+    arguments = ["pull", f"imap://{user}@localhost:{dovecot.port}", str(tmp_path / "store"), "--insecure"]
+    arguments += ["--password-file", os.fspath(secret), "--format", kind]
+    code, modules = said(PULL, *arguments)
+    assert code == 0
+    assert "hashlib" in modules  # what was written has a digest
+    code, modules = said(PULL, *arguments)
+    assert code == 0
+    assert not modules & (OF_OPENSSL | OF_OTHER_LETTERS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import NamedTuple
 
 from .. import search
 from ..clients.blocking import Client
 from ..commands.select import QResync, SelectedMailbox
 from ..errors import FastimapError
+from ..model._digest import sha256
 from ..model._shown import Record, fresh
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
@@ -166,7 +166,7 @@ def _check_same(client: Client, place: Place, known: UIDSet, away: UIDSet, state
         row.uid
         for row in (client.fetch_iter(last, "BODY.PEEK[]") if last else ())
         if has_uid(row) and row.body is not None and digests.get(row.uid)
-        if sha256(row.body, usedforsecurity=False).digest() != digests[row.uid]
+        if sha256(row.body) != digests[row.uid]
     ]
     if others:
         raise FastimapError(

@@ -7,12 +7,12 @@ A name on disk depends on what it is for alone, never on the time: what was writ
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 import unicodedata
 from collections.abc import Collection
 
+from ..model._digest import sha256
 from ..model._patterns import pattern
 from ..model.mailbox_name import folded
 
@@ -43,7 +43,7 @@ def file_key(account: str, mailbox: str, uid_validity: int) -> str:
     UIDVALIDITY alone is not enough: Dovecot can give two mailboxes the same.
     """
     text = f"{account}\0{mailbox}\0{uid_validity}"
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256(text.encode("utf-8", "surrogatepass")).hex()[:16]
 
 
 def levels_of(name: str, delimiter: str | None) -> tuple[str, ...]:
@@ -104,4 +104,4 @@ def _octets(text: str) -> bytes:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(_octets(text)).hexdigest()[:8]
+    return sha256(_octets(text)).hex()[:8]

@@ -7,13 +7,13 @@ import ipaddress
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from hashlib import sha256
 from typing import Any
 
 from ... import search
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS, throttles
 from ...errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
+from ...model._digest import sha256
 from ...model.message import FetchedMessage, has_uid
 from ...model.responses import MailboxInfo
 from ...model.sequence_set import UIDSet
@@ -523,7 +523,7 @@ class StoreSource(Source):
         except (LookupError, OSError) as exc:
             reason = str(exc).strip("'\"")
             return None, f"the store has it no more: {reason}"
-        if entry.digest and sha256(octets, usedforsecurity=False).digest() != entry.digest:
+        if entry.digest and sha256(octets) != entry.digest:
             return None, "the store's copy is damaged: verify it, with --repair where the account still has the message"
         return octets, ""
 

@@ -10,10 +10,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
+from ...model._digest import sha256
 from ..errors import StoreError
 from ..state import Entry, Place, State
 from ..system import O_BINARY, O_CLOEXEC, O_NOFOLLOW, make_directories, sync_directory
@@ -103,9 +103,7 @@ class AppendingStore(Store):
 
     def _journal(self, name: str, offset: int, octets: bytes) -> None:
         path = self.root / _JOURNAL
-        header = json.dumps(
-            {"file": name, "offset": offset, "length": len(octets), "digest": sha256(octets).hexdigest()}
-        )
+        header = json.dumps({"file": name, "offset": offset, "length": len(octets), "digest": sha256(octets).hex()})
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY, 0o600)
         try:
             before = os.fstat(file).st_size
@@ -177,6 +175,6 @@ def _entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 octets = file.read(header["length"])
             except (ValueError, KeyError, TypeError):
                 return
-            if sha256(octets).hexdigest() != header["digest"]:
+            if sha256(octets).hex() != header["digest"]:
                 return
             yield header["file"], header["offset"], octets

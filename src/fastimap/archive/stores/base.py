@@ -8,11 +8,11 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from ...errors import FastimapError
+from ...model._digest import sha256
 from ...model.headers import Headers
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
@@ -189,7 +189,7 @@ class Store:
     def message(self, row: FetchedMessage) -> Message | None:
         """Return a message that was fetched; None where it lacks what the store keeps."""
         octets = row.body
-        return None if octets is None else made_message(row, octets, sha256(octets, usedforsecurity=False).digest())
+        return None if octets is None else made_message(row, octets, sha256(octets))
 
     # Writing and reading.
 
@@ -254,7 +254,7 @@ class Store:
             octets = self.read(place, entry)
         except (LookupError, OSError) as exc:
             return "missing", str(exc).strip("'\"")
-        if sha256(octets, usedforsecurity=False).digest() != entry.digest:
+        if sha256(octets) != entry.digest:
             return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
         return None
 

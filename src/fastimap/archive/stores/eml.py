@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
 
+from ...model._digest import sha256
 from ...model.sequence_set import UIDSet
 from ..state import Entry, Place
 from ..system import O_BINARY, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, make_directories
@@ -55,7 +55,7 @@ class EmlDirectory(Store):
                     continue
                 with contextlib.suppress(OSError), open(self._path(place, int(number)), "rb") as file:
                     octets, date = file.read(), int(os.fstat(file.fileno()).st_mtime)
-                    yield Entry(int(number), len(octets), date, "", sha256(octets).digest(), None, None)
+                    yield Entry(int(number), len(octets), date, "", sha256(octets), None, None)
 
     def _directory(self, place: Place) -> str:
         return os.path.join(self.root, place.path)

@@ -11,10 +11,10 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Self
 
+from ...model._digest import sha256
 from ...model._patterns import pattern
 from ...model.mailbox_name import decode, encode
 from ...model.sequence_set import UIDSet
@@ -211,7 +211,7 @@ class Maildir(Store):
         while len(name := encode(text[:end]).decode()) > _LONGEST:
             end -= 1
         if end < len(text):
-            name = f"{name.rstrip('.')}~{sha256(path.encode()).hexdigest()[:16]}"
+            name = f"{name.rstrip('.')}~{sha256(path.encode()).hex()[:16]}"
         return os.path.join(self.root, "." + name)
 
     def _directory(self, place: Place) -> _Directory:
@@ -396,7 +396,7 @@ def _entries(files: dict[int, tuple[int, str]]) -> Iterator[Entry]:
             continue
         if len(octets) == int(found[3]):
             flags = " ".join(sorted(_LETTERS[letter] for letter in found[4] or "" if letter in _LETTERS))
-            yield Entry(uid, len(octets), date, flags, sha256(octets).digest(), None, None)
+            yield Entry(uid, len(octets), date, flags, sha256(octets), None, None)
 
 
 def _read(descriptor: int, name: str) -> bytes:
