@@ -55,7 +55,7 @@ class TLS:
         error: What the next `read` raises: it came after what was read last.
     """
 
-    def __init__(self, context: ssl.SSLContext, host: str | bytes | None) -> None:
+    def __init__(self, context: ssl.SSLContext, host: str | None) -> None:
         """Raises ValueError and SSLError as `ssl.SSLContext.wrap_bio` does."""
         self._incoming = ssl.MemoryBIO()
         self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()

@@ -109,23 +109,6 @@ def test_what_tls_says_of_the_name(serve: Serve, tls_server: ssl.SSLContext, tru
         client.noop()
 
 
-def test_a_context_of_the_caller_s_own_class_gets_the_name_as_text(
-    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, authority: trustme.CA
-) -> None:
-    names: list[object] = []
-
-    class Context(ssl.SSLContext):
-        def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-            names.append(kwargs["server_hostname"])
-            return super().wrap_bio(*args, **kwargs)
-
-    context = Context(ssl.PROTOCOL_TLS_CLIENT)
-    authority.configure_trust(context)
-    with interface("localhost", serve(session, tls_server).port, ssl_context=context, timeout=10) as client:
-        client.noop()
-    assert names == ["localhost"]
-
-
 class _Moody(ssl.SSLSocket):
     """An SSLSocket that now and then says that it can't go on, as one does amid another handshake of TLS 1.2."""
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout
-from ..settings import Settings, can_be_host
+from ..settings import Settings
 
 if TYPE_CHECKING:
     from ssl import SSLSocket
 
-__all__ = ["OtherWay", "attempts", "connect", "connect_error", "has_tls", "in_octets", "late", "no_greeting", "tune"]
+__all__ = ["OtherWay", "attempts", "connect", "connect_error", "has_tls", "late", "no_greeting", "tune"]
 
 _Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """As getaddrinfo() gives it."""
@@ -40,14 +40,6 @@ def has_tls(connection: object) -> TypeGuard[SSLSocket]:
     """Whether a socket of the caller's is an SSLSocket: none is where nothing has imported ssl."""
     ssl = sys.modules.get("ssl")
     return ssl is not None and isinstance(connection, ssl.SSLSocket)
-
-
-def in_octets(host: str) -> str | bytes:
-    """Return a host's name as Python need not encode it: its codec for other letters takes a while to import.
-
-    What has no form of a name is left for that codec to refuse.
-    """
-    return host.encode("ascii") if host.isascii() and can_be_host(host) else host
 
 
 def connect(settings: Settings) -> socket.socket:
@@ -184,10 +176,9 @@ def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[
 def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
-    look_up: Any = socket.getaddrinfo
-    # What a program has put in its place, as for names of its own, may know them as text alone.
-    name = in_octets(host) if getattr(look_up, "__globals__", None) is vars(socket) else host
-    for (family, kind, number, _, address), seconds in attempts(look_up(name, port, type=socket.SOCK_STREAM), deadline):
+    for (family, kind, number, _, address), seconds in attempts(
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline
+    ):
         try:
             connection = socket.socket(family, kind, number)
         except OSError as exc:  # a system without IPv6

@@ -15,7 +15,7 @@ from typing import Any
 from .._tls import TLS
 from ..errors import Advice, TLSError
 from ..settings import Settings
-from .connecting import OtherWay, has_tls, in_octets
+from .connecting import OtherWay, has_tls
 
 __all__ = ["GivenTLS", "TLSConnection", "channel_bindings", "client_context", "secured", "tls_error"]
 
@@ -37,10 +37,7 @@ def secured(settings: Settings, connection: socket.socket, deadline: float | Non
     """
     if has_tls(connection):
         return GivenTLS(connection)
-    context = client_context(settings)
-    # A class of the caller's may look at the name, and know it as text alone.
-    host = in_octets(settings.host) if type(context) is ssl.SSLContext else settings.host
-    return TLSConnection(connection, context, host, deadline)
+    return TLSConnection(connection, client_context(settings), settings.host, deadline)
 
 
 class TLSConnection:
@@ -55,7 +52,7 @@ class TLSConnection:
     gathers = True
 
     def __init__(
-        self, connection: socket.socket, context: ssl.SSLContext, host: str | bytes | None, deadline: float | None
+        self, connection: socket.socket, context: ssl.SSLContext, host: str | None, deadline: float | None
     ) -> None:
         """Do the handshake, until the time `deadline` at most; where it fails, `connection` is closed.
 
