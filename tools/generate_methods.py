@@ -89,6 +89,9 @@ TABLE: dict[str, dict[str, str | None]] = {
 OPERATIONS = ("search", "move", "special_mailbox", "fetch_one", "fetch_text", "fetch_into", "delete_messages")
 """Those that are operations of several commands in the clients: functions in `fastimap.conversation.operations`."""
 
+TOLD_BY_COMMAND = ("search",)
+"""Those of them that need no text of their own."""
+
 WRITES = ("append", "copy", "move")
 """Those that take `retry`, with which they are operations in `fastimap.sessions.writes`."""
 
@@ -138,7 +141,7 @@ class Interface:
     asynchronous: bool = False
 
 
-_IMPORTS = "from .. import commands\nfrom ..conversation import operations, prepare\nfrom ..sessions import writes\n"
+_IMPORTS = "from .. import commands, conversation, sessions\nfrom ..conversation import prepare\n"
 
 INTERFACES = (
     Interface(
@@ -219,14 +222,20 @@ class _Rewritten(ast.NodeTransformer):
         self._sources = dict(_imported(module))
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Write `commands.Name` for what is of a family of commands: it is imported when it is asked for."""
         if hasattr(builtins, node.id):
             return node
-        self._names.add(node.id, self._sources.get(node.id, self._module.__name__))
+        home = self._sources.get(node.id, self._module.__name__)
+        if home.startswith("fastimap.commands.") and home != "fastimap.commands.base":
+            return ast.Attribute(ast.Name("commands"), node.id)
+        self._names.add(node.id, home)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Write `Name` for `module.Name`."""
         assert isinstance(node.value, ast.Name)
+        if node.value.id == "commands":
+            return node
         value = getattr(getattr(self._module, node.value.id), node.attr)
         self._names.add(node.attr, value.__module__)
         return ast.Name(node.attr)
@@ -321,7 +330,7 @@ def _method(interface: Interface, name: str, names: Names) -> str:
     signature = ast.unparse(arguments)
     del arguments.args[0]
     result = interface.returns.format(_flow_result(source, names) if command is None else _result(command, names))
-    text = inspect.cleandoc(source.__doc__ or "")
+    text = inspect.cleandoc((command if name in TOLD_BY_COMMAND else source).__doc__ or "")
     if writes:  # after the last of the parameters
         head, parameter, rest = text.rpartition("\n:param ")
         parameters, blank, end = rest.partition("\n\n")
@@ -333,11 +342,11 @@ def _method(interface: Interface, name: str, names: Names) -> str:
     lines = [f"{quotes}{text}" + ('\n"""' if "\n" in text else '"""')]
     run = "return await self.run" if interface.asynchronous else "return self.run"
     if writes:
-        flow = f"writes.{name}(self._persistent(retry), {call})"
+        flow = f"sessions.writes.{name}(self._persistent(retry), {call})"
         lines += ["if retry is not None:", f"    {run.replace('self.run', 'self._run_flow')}({flow})"]
     if operation:
         lines.append("await self.connect()" if interface.asynchronous else "self.connect()")
-        lines.append(f"{run}(operations.{name}({', '.join(filter(None, ['self._protocol', call]))}))")
+        lines.append(f"{run}(conversation.operations.{name}({', '.join(filter(None, ['self._protocol', call]))}))")
     else:
         made = f"commands.{class_name}({call})"
         secrets = [argument.arg for argument in arguments.args if argument.arg in SECRETS]
@@ -416,21 +425,28 @@ def homes(package: Path) -> str:
     )
 
 
-def sources() -> dict[Path, str]:
-    """Return the generated files and what has to be in them."""
-    methods = {CLIENTS / f"{interface.module}.py": generated(interface) for interface in INTERFACES}
-    return methods | {package / "_homes.py": homes(package) for package in (PACKAGE, PACKAGE / "archive")}
+LAZY = (PACKAGE, PACKAGE / "archive", PACKAGE / "commands", PACKAGE / "sasl")
+"""The packages whose public names are imported when they are asked for."""
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Yield the generated files and what has to be in them; first the tables, by which the commands are found."""
+    for package in LAZY:
+        yield package / "_homes.py", homes(package)
+    for interface in INTERFACES:
+        yield CLIENTS / f"{interface.module}.py", generated(interface)
 
 
 def main(*arguments: str) -> int:
-    """Write the files, or only say which differ; return the exit status."""
-    different = [path for path, source in sources().items() if not path.exists() or path.read_text("utf-8") != source]
-    for path in different:
+    """Write the files, or only say which differs; return the exit status."""
+    for path, source in sources():
+        if path.exists() and path.read_text("utf-8") == source:
+            continue
         if "--check" in arguments:
             print(f"{path.relative_to(PROJECT)} is not what tools/generate_methods.py makes: run it", file=sys.stderr)
-        else:
-            path.write_text(sources()[path], "utf-8")
-    return 1 if different and "--check" in arguments else 0
+            return 1
+        path.write_text(source, "utf-8")
+    return 0
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        from importlib import import_module  # the drop-in alone does without it
-
-        module = import_module(home, package)
+        __import__(package + home)
+        module = sys.modules[package + home]
         value = attributes[name] = module if home == f".{name}" else getattr(module, name)
         return value
 
     def names() -> list[str]:
-        return sorted({*homes, *(name for name in attributes if name.startswith("__"))})
+        public = attributes.get("__all__", ())
+        return sorted({*homes, *public, *(name for name in attributes if name.startswith("__"))})
 
     return get, names

@@ -9,6 +9,7 @@ import datetime
 import email.message
 import inspect
 import os
+import pickle
 import re
 import socket
 import ssl
@@ -92,7 +93,7 @@ def values() -> dict[type, set[str]]:
     found: dict[type, set[str]] = {}
     waiting = {name for parameter in methods() for name in names(signature(parameter.values[0]).return_annotation)}
     while waiting:
-        name = waiting.pop()
+        name = waiting.pop().rpartition(".")[2]
         for home in HOMES:
             cls = getattr(home, name) if name in home.__all__ else None
             if isinstance(cls, type) and cls not in found:
@@ -121,7 +122,7 @@ def test_public_names_are_there(home: ModuleType) -> None:
         assert getattr(home, name) is not None
 
 
-@pytest.mark.parametrize("home", [fastimap, types, search, archive], ids=lambda home: home.__name__)
+@pytest.mark.parametrize("home", [fastimap, types, search, archive, commands, sasl], ids=lambda home: home.__name__)
 def test_dir_tells_public_names_alone(home: ModuleType) -> None:
     assert {name for name in dir(home) if not name.startswith("__")} == set(home.__all__) - {"__version__"}
 
@@ -136,6 +137,51 @@ def test_what_blocks_does_not_pay_for_asyncio_nor_for_openssl() -> None:
         "print([name for name in left_out if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+# What most programs do without, at the least until they ask for it.
+SELDOM = {"_search_program", "clients.pipeline", "clients._pipeline_methods", "model.special_use", "model.headers"}
+SELDOM |= {f"conversation.{name}" for name in ("operations", "pieces", "streams", "plan", "deflate")}
+SELDOM |= {f"sessions.{name}" for name in ("alike", "cursor", "follow", "pool", "resume", "tokens", "writes")}
+# Of the commands, those that begin and end a connection.
+BEGINNING = {"_homes", "base", "refusals", "session"}
+
+
+@pytest.mark.parametrize("client", ["Client", "AsyncClient"])
+def test_a_client_does_not_pay_for_what_it_is_not_asked_for(client: str) -> None:
+    program = f"import sys; from fastimap import {client}; {client}('imap.example.org'); print(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    imported = {name.removeprefix("fastimap.") for name in ended.stdout.split() if name.startswith("fastimap.")}
+    assert not imported & SELDOM
+    assert {name.removeprefix("commands.") for name in imported if name.startswith("commands.")} == BEGINNING
+    mechanisms = {f"sasl.{kind.__module__.rpartition('.')[2]}" for kind in mechanism_classes()}
+    assert len(mechanisms) == 9
+    assert not imported & mechanisms
+
+
+def mechanism_classes() -> list[type[sasl.Mechanism]]:
+    classes = [getattr(sasl, name) for name in sasl.__all__]
+    return [
+        kind
+        for kind in classes
+        if isinstance(kind, type) and issubclass(kind, sasl.Mechanism) and kind is not sasl.Mechanism
+    ]
+
+
+def test_commands_by_a_star_import_and_by_pickle() -> None:
+    """In a process where no family of commands was imported before."""
+    program = (
+        "from fastimap.commands import *\n"
+        "from fastimap import commands\n"
+        "assert Store is commands.Store\n"
+        "print(len(set(globals()) & set(commands.__all__)) == len(commands.__all__))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "True\n"
+    value = pickle.dumps(commands.QResync(1, 2))
+    program = f"import pickle; print(pickle.loads({value!r}))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{commands.QResync(1, 2)}\n"
 
 
 def test_a_login_of_who_logs_nothing_does_not_pay_for_logging() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
 
+from fastimap import sasl
 from fastimap.sasl import Credentials, MechanismError, NotOffered, Plain, ScramSHA256, choose
+from fastimap.sasl.choose import candidates
 
 PASSWORD = Credentials(user="tim", password="tanstaaf")
 TOKEN = Credentials(user="tim", token="t0ken")
@@ -30,6 +33,28 @@ OTHERS = ["EXTERNAL", "GSSAPI", "OAUTHBEARER", "XOAUTH2", "ANONYMOUS", "DIGEST-M
 def test_the_strongest_that_is_offered(strongest: int) -> None:
     offered = [*OTHERS, *reversed(BY_STRENGTH[strongest:])]
     assert choose(offered, PASSWORD, tls=True, channel_bindings=BINDINGS).name == BY_STRENGTH[strongest]
+
+
+@pytest.mark.parametrize("credentials", [PASSWORD, TOKEN, Credentials()], ids=["password", "token", "neither"])
+def test_the_strongest_come_first(credentials: Credentials) -> None:
+    """They are tried in the order of the names; what a mechanism says of its strength agrees."""
+    classes = [getattr(sasl, name) for name in sasl.__all__]
+    kinds = {each.name: each for each in classes if isinstance(each, type) and hasattr(each, "strength")}
+    strengths = [kinds[name].strength for name in candidates(credentials, None)]
+    assert strengths == sorted(strengths, reverse=True)
+    assert len(strengths) == len(set(strengths)) > 1
+
+
+def test_no_other_mechanism_is_imported_than_the_one_that_is_used() -> None:
+    program = (
+        "import sys\n"
+        "from fastimap.sasl import Credentials, choose\n"
+        "offered = ['SCRAM-SHA-256-PLUS', 'PLAIN', 'LOGIN', 'XOAUTH2', 'GSSAPI']\n"
+        "print(choose(offered, Credentials(user='tim', password='tanstaaf'), tls=True).name)\n"
+        "print(*(name for name in sys.modules if name.startswith('fastimap.sasl.') and '._' not in name))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "PLAIN\nfastimap.sasl.choose fastimap.sasl.plain\n"
 
 
 def test_names_are_case_insensitive() -> None:

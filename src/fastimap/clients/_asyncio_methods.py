@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from .. import commands
-from ..commands.append import AppendMessage, AppendResult, MessageData, MultiAppendResult
+from .. import commands, conversation, sessions
 from ..commands.base import Command, Flow, R
-from ..commands.fetch import FetchResult
-from ..commands.metadata import MetadataResult
-from ..commands.notify import EventGroup, MailboxFilter
-from ..commands.quota import MailboxQuota
-from ..commands.search import MailboxSearchResult, SearchResult, SortResult
-from ..commands.select import ExpungeResult, QResync, SelectedMailbox
-from ..commands.store import Action, CopyResult, StoreResult
-from ..conversation import operations, prepare
+from ..conversation import prepare
 from ..model.message import FetchedMessage
 from ..model.responses import (
     Acl,
@@ -35,7 +27,6 @@ from ..model.responses import (
 from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism
 from ..search import SearchKey, all_
-from ..sessions import writes
 from ..sessions.retry import Retry
 from ..settings import Secret
 from ._base import BaseClient
@@ -136,8 +127,8 @@ class AsyncClient(BaseClient[Secret]):
         *,
         read_only: bool = False,
         condstore: bool = False,
-        qresync: QResync | None = None,
-    ) -> SelectedMailbox:
+        qresync: commands.QResync | None = None,
+    ) -> commands.SelectedMailbox:
         """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
         :param mailbox: its name.
@@ -281,14 +272,14 @@ class AsyncClient(BaseClient[Secret]):
         name, in one of some twenty languages: ``Sent Items``, ``Gesendet``, ``Papierkorb``.
         """
         await self.connect()
-        return await self.run(operations.special_mailbox(self._protocol, use))
+        return await self.run(conversation.operations.special_mailbox(self._protocol, use))
 
     # Into mailboxes.
 
     async def append(
         self,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
@@ -297,7 +288,7 @@ class AsyncClient(BaseClient[Secret]):
         utf8: bool = False,
         progress: Callable[[int, int], object] | None = None,
         retry: Retry | None = None,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message to a mailbox; return where it is.
 
         :param mailbox: the name of the mailbox.
@@ -319,7 +310,7 @@ class AsyncClient(BaseClient[Secret]):
         """
         if retry is not None:
             return await self._run_flow(
-                writes.append(
+                sessions.writes.append(
                     self._persistent(retry),
                     mailbox,
                     message,
@@ -345,8 +336,8 @@ class AsyncClient(BaseClient[Secret]):
         )
 
     async def multi_append(
-        self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]
-    ) -> MultiAppendResult:
+        self, mailbox: MailboxName, messages: Iterable[commands.AppendMessage | commands.MessageData]
+    ) -> commands.MultiAppendResult:
         """Append messages to a mailbox, all of them or none.
 
         :param mailbox: the name of the mailbox.
@@ -363,7 +354,7 @@ class AsyncClient(BaseClient[Secret]):
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message that the server puts together, from parts that it has and parts that are sent.
 
         :param mailbox: the name of the mailbox.
@@ -379,14 +370,14 @@ class AsyncClient(BaseClient[Secret]):
         self,
         replaced: MessageSet,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
         size: int | None = None,
         binary: bool = False,
         utf8: bool = False,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message to a mailbox and remove the one that it replaces, in one step; return where it is.
 
         :param replaced: the message to remove from the selected mailbox: its UID; or a `SequenceSet` of one number.
@@ -430,7 +421,7 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.Unselect())
 
-    async def expunge(self, messages: MessageSet | None = None) -> ExpungeResult:
+    async def expunge(self, messages: MessageSet | None = None) -> commands.ExpungeResult:
         r"""Remove the messages with \Deleted for good.
 
         :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
@@ -449,7 +440,7 @@ class AsyncClient(BaseClient[Secret]):
         changed_since: int | None = None,
         vanished: bool = False,
         partial: tuple[int, int] | None = None,
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         r"""Return the data items of messages, in the order in which the server sent them.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -481,7 +472,9 @@ class AsyncClient(BaseClient[Secret]):
         (RFC 9051, section 6.4.5)
         """
         await self.connect()
-        return await self.run(operations.fetch_one(self._protocol, message, *items, changed_since=changed_since))
+        return await self.run(
+            conversation.operations.fetch_one(self._protocol, message, *items, changed_since=changed_since)
+        )
 
     async def fetch_into(
         self,
@@ -489,7 +482,7 @@ class AsyncClient(BaseClient[Secret]):
         *items: str,
         into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
         progress: Callable[[int, int], object] | None = None,
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         """Fetch one message (or several), its literals going to files as they arrive, never whole in memory.
 
         :param messages: as for `fetch`.
@@ -508,11 +501,13 @@ class AsyncClient(BaseClient[Secret]):
         among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
         """
         await self.connect()
-        return await self.run(operations.fetch_into(self._protocol, messages, *items, into=into, progress=progress))
+        return await self.run(
+            conversation.operations.fetch_into(self._protocol, messages, *items, into=into, progress=progress)
+        )
 
     async def fetch_text(
         self, messages: MessageSet, *items: str, prefer: Literal["plain", "html", "both"] = "plain"
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         r"""Fetch the texts of messages without their attachments: ``message.text`` and ``message.html`` of the result.
 
         :param messages: UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -526,7 +521,7 @@ class AsyncClient(BaseClient[Secret]):
         (RFC 9051, section 6.4.5)
         """
         await self.connect()
-        return await self.run(operations.fetch_text(self._protocol, messages, *items, prefer=prefer))
+        return await self.run(conversation.operations.fetch_text(self._protocol, messages, *items, prefer=prefer))
 
     async def search(
         self,
@@ -536,7 +531,7 @@ class AsyncClient(BaseClient[Secret]):
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str | None = None,
-    ) -> SearchResult:
+    ) -> commands.SearchResult:
         """Search the selected mailbox.
 
         :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
@@ -555,7 +550,9 @@ class AsyncClient(BaseClient[Secret]):
         """
         await self.connect()
         return await self.run(
-            operations.search(self._protocol, key, returns=returns, partial=partial, sequence=sequence, charset=charset)
+            conversation.operations.search(
+                self._protocol, key, returns=returns, partial=partial, sequence=sequence, charset=charset
+            )
         )
 
     async def sort(
@@ -567,7 +564,7 @@ class AsyncClient(BaseClient[Secret]):
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str = "UTF-8",
-    ) -> SortResult:
+    ) -> commands.SortResult:
         """Search the selected mailbox; return what is found in an order.
 
         That order is the result's alone: `fetch` of it answers in the server's own.
@@ -615,10 +612,10 @@ class AsyncClient(BaseClient[Secret]):
         messages: MessageSet,
         flags: str | Iterable[str],
         *,
-        action: Action = "add",
+        action: commands.Action = "add",
         silent: bool = False,
         unchanged_since: int | None = None,
-    ) -> StoreResult:
+    ) -> commands.StoreResult:
         r"""Change the flags of messages.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -636,7 +633,9 @@ class AsyncClient(BaseClient[Secret]):
             commands.Store(messages, flags, action=action, silent=silent, unchanged_since=unchanged_since)
         )
 
-    async def add_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+    async def add_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> commands.StoreResult:
         r"""Add flags to messages; `store` with ``action="add"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -649,7 +648,7 @@ class AsyncClient(BaseClient[Secret]):
 
     async def remove_flags(
         self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
-    ) -> StoreResult:
+    ) -> commands.StoreResult:
         r"""Remove flags from messages; `store` with ``action="remove"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -660,7 +659,9 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.RemoveFlags(messages, flags, silent=silent))
 
-    async def set_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+    async def set_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> commands.StoreResult:
         r"""Give messages these flags and no others; `store` with ``action="replace"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -671,7 +672,7 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.SetFlags(messages, flags, silent=silent))
 
-    async def delete_messages(self, messages: MessageSet) -> ExpungeResult:
+    async def delete_messages(self, messages: MessageSet) -> commands.ExpungeResult:
         r"""Delete messages for good: set ``\Deleted``, then expunge these messages alone (UID EXPUNGE, RFC 4315).
 
         :param messages: UIDs.
@@ -681,11 +682,16 @@ class AsyncClient(BaseClient[Secret]):
         mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.9)
         """
         await self.connect()
-        return await self.run(operations.delete_messages(self._protocol, messages))
+        return await self.run(conversation.operations.delete_messages(self._protocol, messages))
 
     async def store_gmail_labels(
-        self, messages: MessageSet, labels: str | Iterable[str], *, action: Action = "add", silent: bool = False
-    ) -> StoreResult:
+        self,
+        messages: MessageSet,
+        labels: str | Iterable[str],
+        *,
+        action: commands.Action = "add",
+        silent: bool = False,
+    ) -> commands.StoreResult:
         r"""Change the labels of messages at Gmail.
 
         :param messages: as for `store`.
@@ -697,7 +703,9 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    async def copy(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
+    async def copy(
+        self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None
+    ) -> commands.CopyResult:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -710,10 +718,12 @@ class AsyncClient(BaseClient[Secret]):
         NoPermission, OverQuota. (RFC 9051, section 6.4.7)
         """
         if retry is not None:
-            return await self._run_flow(writes.copy(self._persistent(retry), messages, mailbox))
+            return await self._run_flow(sessions.writes.copy(self._persistent(retry), messages, mailbox))
         return await self.run(commands.Copy(messages, mailbox))
 
-    async def move(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
+    async def move(
+        self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None
+    ) -> commands.CopyResult:
         """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
         :param messages: UIDs, or a `SequenceSet`.
@@ -728,20 +738,20 @@ class AsyncClient(BaseClient[Secret]):
         `done` of the error is the `CopyResult`: the copies are there, and the messages still are too.
         """
         if retry is not None:
-            return await self._run_flow(writes.move(self._persistent(retry), messages, mailbox))
+            return await self._run_flow(sessions.writes.move(self._persistent(retry), messages, mailbox))
         await self.connect()
-        return await self.run(operations.move(self._protocol, messages, mailbox))
+        return await self.run(conversation.operations.move(self._protocol, messages, mailbox))
 
     # Several mailboxes.
 
     async def multi_search(
         self,
-        mailboxes: MailboxFilter | Iterable[MailboxFilter],
+        mailboxes: commands.MailboxFilter | Iterable[commands.MailboxFilter],
         key: SearchKey,
         *,
         returns: Iterable[str] = ("ALL",),
         charset: str = "UTF-8",
-    ) -> tuple[MailboxSearchResult, ...]:
+    ) -> tuple[commands.MailboxSearchResult, ...]:
         """Search several mailboxes, selected or not; return what is found in each, by UIDs.
 
         :param mailboxes: which mailboxes; ``MailboxFilter("subtree", ("Lists",))``, for example.
@@ -753,7 +763,7 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.MultiSearch(mailboxes, key, returns=returns, charset=charset))
 
-    async def notify(self, *groups: EventGroup, status: bool = False) -> tuple[MailboxStatus, ...]:
+    async def notify(self, *groups: commands.EventGroup, status: bool = False) -> tuple[MailboxStatus, ...]:
         """Ask to be told of events in mailboxes, selected or not, from here on; what was asked before is void.
 
         :param groups: which events in which mailboxes; where several name a mailbox, the first counts.
@@ -779,7 +789,7 @@ class AsyncClient(BaseClient[Secret]):
         """
         return await self.run(commands.GetQuota(root))
 
-    async def get_quota_root(self, mailbox: MailboxName = "INBOX") -> MailboxQuota:
+    async def get_quota_root(self, mailbox: MailboxName = "INBOX") -> commands.MailboxQuota:
         """Return the quota roots of a mailbox, and the usage and limits of each.
 
         :param mailbox: name of the mailbox.
@@ -859,7 +869,7 @@ class AsyncClient(BaseClient[Secret]):
 
     async def get_metadata(
         self, mailbox: MailboxName, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
-    ) -> MetadataResult:
+    ) -> commands.MetadataResult:
         """Return annotations of a mailbox, or of the server.
 
         :param mailbox: name of the mailbox; ``""`` for the server.

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
+from .. import sessions
 from ..commands.base import Session
 from ..conversation.protocol import Counters, Event, Protocol
 from ..limits import CLIENT_LIMITS, Limits
 from ..model._elsewhere import named_elsewhere, names_here
-from ..sessions.resume import Persistence, persistence
 from ..sessions.retry import Attempts, Retry
 from ..settings import DEFAULT_TIMEOUTS, Account, Settings, Timeouts, settings
 
@@ -71,7 +71,7 @@ class BaseClient(Generic[SecretT]):
         self._settings = settings
         self._protocol = Protocol(settings.limits)
         self._retry = retry
-        self._persistence = persistence(settings, retry, self._protocol)
+        self._persistence = None if retry is None else sessions.resume.persistence(settings, retry, self._protocol)
         self._lasting = self._persistence
         """Also where some calls alone have a `retry` of their own."""
         self._set_up()
@@ -82,11 +82,10 @@ class BaseClient(Generic[SecretT]):
         made._begin(self._settings, None)
         return made
 
-    def _persistent(self, retry: Retry) -> Persistence:
+    def _persistent(self, retry: Retry) -> sessions.resume.Persistence:
         """Return what the flow of a call with a `retry` of its own knows."""
         if self._lasting is None:
-            self._lasting = persistence(self._settings, retry, self._protocol)
-            assert self._lasting is not None
+            self._lasting = sessions.resume.persistence(self._settings, retry, self._protocol)
         return self._lasting.by(retry)
 
     def _use(self, protocol: Protocol) -> None:

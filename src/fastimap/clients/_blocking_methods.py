@@ -8,17 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from .. import commands
-from ..commands.append import AppendMessage, AppendResult, MessageData, MultiAppendResult
+from .. import commands, conversation, sessions
 from ..commands.base import Command, Flow, R
-from ..commands.fetch import FetchResult
-from ..commands.metadata import MetadataResult
-from ..commands.notify import EventGroup, MailboxFilter
-from ..commands.quota import MailboxQuota
-from ..commands.search import MailboxSearchResult, SearchResult, SortResult
-from ..commands.select import ExpungeResult, QResync, SelectedMailbox
-from ..commands.store import Action, CopyResult, StoreResult
-from ..conversation import operations, prepare
+from ..conversation import prepare
 from ..model.message import FetchedMessage
 from ..model.responses import (
     Acl,
@@ -35,7 +27,6 @@ from ..model.responses import (
 from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism, Token
 from ..search import SearchKey, all_
-from ..sessions import writes
 from ..sessions.retry import Retry
 from ._base import BaseClient
 
@@ -135,8 +126,8 @@ class Client(BaseClient[Token]):
         *,
         read_only: bool = False,
         condstore: bool = False,
-        qresync: QResync | None = None,
-    ) -> SelectedMailbox:
+        qresync: commands.QResync | None = None,
+    ) -> commands.SelectedMailbox:
         """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
         :param mailbox: its name.
@@ -280,14 +271,14 @@ class Client(BaseClient[Token]):
         name, in one of some twenty languages: ``Sent Items``, ``Gesendet``, ``Papierkorb``.
         """
         self.connect()
-        return self.run(operations.special_mailbox(self._protocol, use))
+        return self.run(conversation.operations.special_mailbox(self._protocol, use))
 
     # Into mailboxes.
 
     def append(
         self,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
@@ -296,7 +287,7 @@ class Client(BaseClient[Token]):
         utf8: bool = False,
         progress: Callable[[int, int], object] | None = None,
         retry: Retry | None = None,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message to a mailbox; return where it is.
 
         :param mailbox: the name of the mailbox.
@@ -318,7 +309,7 @@ class Client(BaseClient[Token]):
         """
         if retry is not None:
             return self._run_flow(
-                writes.append(
+                sessions.writes.append(
                     self._persistent(retry),
                     mailbox,
                     message,
@@ -343,7 +334,9 @@ class Client(BaseClient[Token]):
             )
         )
 
-    def multi_append(self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]) -> MultiAppendResult:
+    def multi_append(
+        self, mailbox: MailboxName, messages: Iterable[commands.AppendMessage | commands.MessageData]
+    ) -> commands.MultiAppendResult:
         """Append messages to a mailbox, all of them or none.
 
         :param mailbox: the name of the mailbox.
@@ -360,7 +353,7 @@ class Client(BaseClient[Token]):
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message that the server puts together, from parts that it has and parts that are sent.
 
         :param mailbox: the name of the mailbox.
@@ -376,14 +369,14 @@ class Client(BaseClient[Token]):
         self,
         replaced: MessageSet,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
         size: int | None = None,
         binary: bool = False,
         utf8: bool = False,
-    ) -> AppendResult:
+    ) -> commands.AppendResult:
         """Append a message to a mailbox and remove the one that it replaces, in one step; return where it is.
 
         :param replaced: the message to remove from the selected mailbox: its UID; or a `SequenceSet` of one number.
@@ -427,7 +420,7 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.Unselect())
 
-    def expunge(self, messages: MessageSet | None = None) -> ExpungeResult:
+    def expunge(self, messages: MessageSet | None = None) -> commands.ExpungeResult:
         r"""Remove the messages with \Deleted for good.
 
         :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
@@ -446,7 +439,7 @@ class Client(BaseClient[Token]):
         changed_since: int | None = None,
         vanished: bool = False,
         partial: tuple[int, int] | None = None,
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         r"""Return the data items of messages, in the order in which the server sent them.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -478,7 +471,7 @@ class Client(BaseClient[Token]):
         (RFC 9051, section 6.4.5)
         """
         self.connect()
-        return self.run(operations.fetch_one(self._protocol, message, *items, changed_since=changed_since))
+        return self.run(conversation.operations.fetch_one(self._protocol, message, *items, changed_since=changed_since))
 
     def fetch_into(
         self,
@@ -486,7 +479,7 @@ class Client(BaseClient[Token]):
         *items: str,
         into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
         progress: Callable[[int, int], object] | None = None,
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         """Fetch one message (or several), its literals going to files as they arrive, never whole in memory.
 
         :param messages: as for `fetch`.
@@ -505,11 +498,13 @@ class Client(BaseClient[Token]):
         among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
         """
         self.connect()
-        return self.run(operations.fetch_into(self._protocol, messages, *items, into=into, progress=progress))
+        return self.run(
+            conversation.operations.fetch_into(self._protocol, messages, *items, into=into, progress=progress)
+        )
 
     def fetch_text(
         self, messages: MessageSet, *items: str, prefer: Literal["plain", "html", "both"] = "plain"
-    ) -> FetchResult:
+    ) -> commands.FetchResult:
         r"""Fetch the texts of messages without their attachments: ``message.text`` and ``message.html`` of the result.
 
         :param messages: UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -523,7 +518,7 @@ class Client(BaseClient[Token]):
         (RFC 9051, section 6.4.5)
         """
         self.connect()
-        return self.run(operations.fetch_text(self._protocol, messages, *items, prefer=prefer))
+        return self.run(conversation.operations.fetch_text(self._protocol, messages, *items, prefer=prefer))
 
     def search(
         self,
@@ -533,7 +528,7 @@ class Client(BaseClient[Token]):
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str | None = None,
-    ) -> SearchResult:
+    ) -> commands.SearchResult:
         """Search the selected mailbox.
 
         :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
@@ -552,7 +547,9 @@ class Client(BaseClient[Token]):
         """
         self.connect()
         return self.run(
-            operations.search(self._protocol, key, returns=returns, partial=partial, sequence=sequence, charset=charset)
+            conversation.operations.search(
+                self._protocol, key, returns=returns, partial=partial, sequence=sequence, charset=charset
+            )
         )
 
     def sort(
@@ -564,7 +561,7 @@ class Client(BaseClient[Token]):
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str = "UTF-8",
-    ) -> SortResult:
+    ) -> commands.SortResult:
         """Search the selected mailbox; return what is found in an order.
 
         That order is the result's alone: `fetch` of it answers in the server's own.
@@ -612,10 +609,10 @@ class Client(BaseClient[Token]):
         messages: MessageSet,
         flags: str | Iterable[str],
         *,
-        action: Action = "add",
+        action: commands.Action = "add",
         silent: bool = False,
         unchanged_since: int | None = None,
-    ) -> StoreResult:
+    ) -> commands.StoreResult:
         r"""Change the flags of messages.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -631,7 +628,9 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.Store(messages, flags, action=action, silent=silent, unchanged_since=unchanged_since))
 
-    def add_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+    def add_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> commands.StoreResult:
         r"""Add flags to messages; `store` with ``action="add"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -642,7 +641,9 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.AddFlags(messages, flags, silent=silent))
 
-    def remove_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+    def remove_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> commands.StoreResult:
         r"""Remove flags from messages; `store` with ``action="remove"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -653,7 +654,9 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.RemoveFlags(messages, flags, silent=silent))
 
-    def set_flags(self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False) -> StoreResult:
+    def set_flags(
+        self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
+    ) -> commands.StoreResult:
         r"""Give messages these flags and no others; `store` with ``action="replace"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -664,7 +667,7 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.SetFlags(messages, flags, silent=silent))
 
-    def delete_messages(self, messages: MessageSet) -> ExpungeResult:
+    def delete_messages(self, messages: MessageSet) -> commands.ExpungeResult:
         r"""Delete messages for good: set ``\Deleted``, then expunge these messages alone (UID EXPUNGE, RFC 4315).
 
         :param messages: UIDs.
@@ -674,11 +677,16 @@ class Client(BaseClient[Token]):
         mailbox was selected with ``read_only=True``. (RFC 9051, section 6.4.9)
         """
         self.connect()
-        return self.run(operations.delete_messages(self._protocol, messages))
+        return self.run(conversation.operations.delete_messages(self._protocol, messages))
 
     def store_gmail_labels(
-        self, messages: MessageSet, labels: str | Iterable[str], *, action: Action = "add", silent: bool = False
-    ) -> StoreResult:
+        self,
+        messages: MessageSet,
+        labels: str | Iterable[str],
+        *,
+        action: commands.Action = "add",
+        silent: bool = False,
+    ) -> commands.StoreResult:
         r"""Change the labels of messages at Gmail.
 
         :param messages: as for `store`.
@@ -690,7 +698,7 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    def copy(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
+    def copy(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> commands.CopyResult:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -703,10 +711,10 @@ class Client(BaseClient[Token]):
         NoPermission, OverQuota. (RFC 9051, section 6.4.7)
         """
         if retry is not None:
-            return self._run_flow(writes.copy(self._persistent(retry), messages, mailbox))
+            return self._run_flow(sessions.writes.copy(self._persistent(retry), messages, mailbox))
         return self.run(commands.Copy(messages, mailbox))
 
-    def move(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> CopyResult:
+    def move(self, messages: MessageSet, mailbox: MailboxName, *, retry: Retry | None = None) -> commands.CopyResult:
         """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
         :param messages: UIDs, or a `SequenceSet`.
@@ -721,20 +729,20 @@ class Client(BaseClient[Token]):
         `done` of the error is the `CopyResult`: the copies are there, and the messages still are too.
         """
         if retry is not None:
-            return self._run_flow(writes.move(self._persistent(retry), messages, mailbox))
+            return self._run_flow(sessions.writes.move(self._persistent(retry), messages, mailbox))
         self.connect()
-        return self.run(operations.move(self._protocol, messages, mailbox))
+        return self.run(conversation.operations.move(self._protocol, messages, mailbox))
 
     # Several mailboxes.
 
     def multi_search(
         self,
-        mailboxes: MailboxFilter | Iterable[MailboxFilter],
+        mailboxes: commands.MailboxFilter | Iterable[commands.MailboxFilter],
         key: SearchKey,
         *,
         returns: Iterable[str] = ("ALL",),
         charset: str = "UTF-8",
-    ) -> tuple[MailboxSearchResult, ...]:
+    ) -> tuple[commands.MailboxSearchResult, ...]:
         """Search several mailboxes, selected or not; return what is found in each, by UIDs.
 
         :param mailboxes: which mailboxes; ``MailboxFilter("subtree", ("Lists",))``, for example.
@@ -746,7 +754,7 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.MultiSearch(mailboxes, key, returns=returns, charset=charset))
 
-    def notify(self, *groups: EventGroup, status: bool = False) -> tuple[MailboxStatus, ...]:
+    def notify(self, *groups: commands.EventGroup, status: bool = False) -> tuple[MailboxStatus, ...]:
         """Ask to be told of events in mailboxes, selected or not, from here on; what was asked before is void.
 
         :param groups: which events in which mailboxes; where several name a mailbox, the first counts.
@@ -772,7 +780,7 @@ class Client(BaseClient[Token]):
         """
         return self.run(commands.GetQuota(root))
 
-    def get_quota_root(self, mailbox: MailboxName = "INBOX") -> MailboxQuota:
+    def get_quota_root(self, mailbox: MailboxName = "INBOX") -> commands.MailboxQuota:
         """Return the quota roots of a mailbox, and the usage and limits of each.
 
         :param mailbox: name of the mailbox.
@@ -852,7 +860,7 @@ class Client(BaseClient[Token]):
 
     def get_metadata(
         self, mailbox: MailboxName, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
-    ) -> MetadataResult:
+    ) -> commands.MetadataResult:
         """Return annotations of a mailbox, or of the server.
 
         :param mailbox: name of the mailbox; ``""`` for the server.

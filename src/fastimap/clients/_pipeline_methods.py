@@ -9,15 +9,7 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 
 from .. import commands
-from ..commands.append import AppendMessage, AppendResult, MessageData, MultiAppendResult
 from ..commands.base import Command, R
-from ..commands.fetch import FetchResult
-from ..commands.metadata import MetadataResult
-from ..commands.notify import EventGroup, MailboxFilter
-from ..commands.quota import MailboxQuota
-from ..commands.search import MailboxSearchResult, SearchResult, SortResult
-from ..commands.select import ExpungeResult, QResync, SelectedMailbox
-from ..commands.store import Action, CopyResult, StoreResult
 from ..conversation.pending import Pending
 from ..model.responses import (
     Acl,
@@ -117,8 +109,8 @@ class Pipeline:
         *,
         read_only: bool = False,
         condstore: bool = False,
-        qresync: QResync | None = None,
-    ) -> Pending[SelectedMailbox]:
+        qresync: commands.QResync | None = None,
+    ) -> Pending[commands.SelectedMailbox]:
         """Select a mailbox, whose messages the commands are about from here on; return what there is to know of it.
 
         :param mailbox: its name.
@@ -257,7 +249,7 @@ class Pipeline:
     def append(
         self,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
@@ -265,7 +257,7 @@ class Pipeline:
         binary: bool = False,
         utf8: bool = False,
         progress: Callable[[int, int], object] | None = None,
-    ) -> Pending[AppendResult]:
+    ) -> Pending[commands.AppendResult]:
         """Append a message to a mailbox; return where it is.
 
         :param mailbox: the name of the mailbox.
@@ -297,8 +289,8 @@ class Pipeline:
         )
 
     def multi_append(
-        self, mailbox: MailboxName, messages: Iterable[AppendMessage | MessageData]
-    ) -> Pending[MultiAppendResult]:
+        self, mailbox: MailboxName, messages: Iterable[commands.AppendMessage | commands.MessageData]
+    ) -> Pending[commands.MultiAppendResult]:
         """Append messages to a mailbox, all of them or none.
 
         :param mailbox: the name of the mailbox.
@@ -315,7 +307,7 @@ class Pipeline:
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
-    ) -> Pending[AppendResult]:
+    ) -> Pending[commands.AppendResult]:
         """Append a message that the server puts together, from parts that it has and parts that are sent.
 
         :param mailbox: the name of the mailbox.
@@ -331,14 +323,14 @@ class Pipeline:
         self,
         replaced: MessageSet,
         mailbox: MailboxName,
-        message: MessageData,
+        message: commands.MessageData,
         *,
         flags: str | Iterable[str] = (),
         internal_date: datetime | None = None,
         size: int | None = None,
         binary: bool = False,
         utf8: bool = False,
-    ) -> Pending[AppendResult]:
+    ) -> Pending[commands.AppendResult]:
         """Append a message to a mailbox and remove the one that it replaces, in one step; return where it is.
 
         :param replaced: the message to remove from the selected mailbox: its UID; or a `SequenceSet` of one number.
@@ -382,7 +374,7 @@ class Pipeline:
         """
         return self.run(commands.Unselect())
 
-    def expunge(self, messages: MessageSet | None = None) -> Pending[ExpungeResult]:
+    def expunge(self, messages: MessageSet | None = None) -> Pending[commands.ExpungeResult]:
         r"""Remove the messages with \Deleted for good.
 
         :param messages: of these UIDs only (UIDPLUS, RFC 4315, section 2.1), so that what another client marked stays;
@@ -401,7 +393,7 @@ class Pipeline:
         changed_since: int | None = None,
         vanished: bool = False,
         partial: tuple[int, int] | None = None,
-    ) -> Pending[FetchResult]:
+    ) -> Pending[commands.FetchResult]:
         r"""Return the data items of messages, in the order in which the server sent them.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -427,7 +419,7 @@ class Pipeline:
         *items: str,
         into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
         progress: Callable[[int, int], object] | None = None,
-    ) -> Pending[FetchResult]:
+    ) -> Pending[commands.FetchResult]:
         """Fetch one message (or several), its literals going to files as they arrive, never whole in memory.
 
         :param messages: as for `fetch`.
@@ -455,7 +447,7 @@ class Pipeline:
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str = "UTF-8",
-    ) -> Pending[SearchResult]:
+    ) -> Pending[commands.SearchResult]:
         """Search the selected mailbox.
 
         :param key: what to look for: search keys of `fastimap.search`, combined by ``&``, ``|`` and ``~``; unless given,
@@ -483,7 +475,7 @@ class Pipeline:
         partial: tuple[int, int] | None = None,
         sequence: bool = False,
         charset: str = "UTF-8",
-    ) -> Pending[SortResult]:
+    ) -> Pending[commands.SortResult]:
         """Search the selected mailbox; return what is found in an order.
 
         That order is the result's alone: `fetch` of it answers in the server's own.
@@ -531,10 +523,10 @@ class Pipeline:
         messages: MessageSet,
         flags: str | Iterable[str],
         *,
-        action: Action = "add",
+        action: commands.Action = "add",
         silent: bool = False,
         unchanged_since: int | None = None,
-    ) -> Pending[StoreResult]:
+    ) -> Pending[commands.StoreResult]:
         r"""Change the flags of messages.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -552,7 +544,7 @@ class Pipeline:
 
     def add_flags(
         self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
-    ) -> Pending[StoreResult]:
+    ) -> Pending[commands.StoreResult]:
         r"""Add flags to messages; `store` with ``action="add"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -565,7 +557,7 @@ class Pipeline:
 
     def remove_flags(
         self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
-    ) -> Pending[StoreResult]:
+    ) -> Pending[commands.StoreResult]:
         r"""Remove flags from messages; `store` with ``action="remove"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -578,7 +570,7 @@ class Pipeline:
 
     def set_flags(
         self, messages: MessageSet, flags: str | Iterable[str], *, silent: bool = False
-    ) -> Pending[StoreResult]:
+    ) -> Pending[commands.StoreResult]:
         r"""Give messages these flags and no others; `store` with ``action="replace"``.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -590,8 +582,13 @@ class Pipeline:
         return self.run(commands.SetFlags(messages, flags, silent=silent))
 
     def store_gmail_labels(
-        self, messages: MessageSet, labels: str | Iterable[str], *, action: Action = "add", silent: bool = False
-    ) -> Pending[StoreResult]:
+        self,
+        messages: MessageSet,
+        labels: str | Iterable[str],
+        *,
+        action: commands.Action = "add",
+        silent: bool = False,
+    ) -> Pending[commands.StoreResult]:
         r"""Change the labels of messages at Gmail.
 
         :param messages: as for `store`.
@@ -603,7 +600,7 @@ class Pipeline:
         """
         return self.run(commands.StoreGmailLabels(messages, labels, action=action, silent=silent))
 
-    def copy(self, messages: MessageSet, mailbox: MailboxName) -> Pending[CopyResult]:
+    def copy(self, messages: MessageSet, mailbox: MailboxName) -> Pending[commands.CopyResult]:
         """Copy messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -615,7 +612,7 @@ class Pipeline:
         """
         return self.run(commands.Copy(messages, mailbox))
 
-    def move(self, messages: MessageSet, mailbox: MailboxName) -> Pending[CopyResult]:
+    def move(self, messages: MessageSet, mailbox: MailboxName) -> Pending[commands.CopyResult]:
         """Move messages to the end of a mailbox, with flags and internal dates.
 
         :param messages: a UID, UIDs, a `UIDSet`; or a `SequenceSet` for message sequence numbers.
@@ -631,12 +628,12 @@ class Pipeline:
 
     def multi_search(
         self,
-        mailboxes: MailboxFilter | Iterable[MailboxFilter],
+        mailboxes: commands.MailboxFilter | Iterable[commands.MailboxFilter],
         key: SearchKey,
         *,
         returns: Iterable[str] = ("ALL",),
         charset: str = "UTF-8",
-    ) -> Pending[tuple[MailboxSearchResult, ...]]:
+    ) -> Pending[tuple[commands.MailboxSearchResult, ...]]:
         """Search several mailboxes, selected or not; return what is found in each, by UIDs.
 
         :param mailboxes: which mailboxes; ``MailboxFilter("subtree", ("Lists",))``, for example.
@@ -648,7 +645,7 @@ class Pipeline:
         """
         return self.run(commands.MultiSearch(mailboxes, key, returns=returns, charset=charset))
 
-    def notify(self, *groups: EventGroup, status: bool = False) -> Pending[tuple[MailboxStatus, ...]]:
+    def notify(self, *groups: commands.EventGroup, status: bool = False) -> Pending[tuple[MailboxStatus, ...]]:
         """Ask to be told of events in mailboxes, selected or not, from here on; what was asked before is void.
 
         :param groups: which events in which mailboxes; where several name a mailbox, the first counts.
@@ -674,7 +671,7 @@ class Pipeline:
         """
         return self.run(commands.GetQuota(root))
 
-    def get_quota_root(self, mailbox: MailboxName = "INBOX") -> Pending[MailboxQuota]:
+    def get_quota_root(self, mailbox: MailboxName = "INBOX") -> Pending[commands.MailboxQuota]:
         """Return the quota roots of a mailbox, and the usage and limits of each.
 
         :param mailbox: name of the mailbox.
@@ -754,7 +751,7 @@ class Pipeline:
 
     def get_metadata(
         self, mailbox: MailboxName, *entries: str, max_size: int | None = None, depth: Literal[0, 1, "infinity"] = 0
-    ) -> Pending[MetadataResult]:
+    ) -> Pending[commands.MetadataResult]:
         """Return annotations of a mailbox, or of the server.
 
         :param mailbox: name of the mailbox; ``""`` for the server.

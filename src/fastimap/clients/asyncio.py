@@ -13,24 +13,20 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .. import commands
+from .. import clients, commands, conversation, sessions
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
-from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
-from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
-from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import Settings, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
 from .connecting import attempts, connect, connect_error, late, no_greeting, tune
-from .pipeline import Pipeline
 from .rows import AsyncBatches, AsyncRows
 from .tls import client_context, tls_error
 
@@ -76,7 +72,7 @@ class AsyncClient(methods.AsyncClient):
         if self._link is not None and self._link.ready and (self._persistence is None or self._protocol.error is None):
             return
         if self._persistence is not None and not self._protocol.logged_out:
-            await self._run_flow(resume.connecting(self._persistence))
+            await self._run_flow(sessions.resume.connecting(self._persistence))
             return
         async with self._connecting:
             try:
@@ -106,10 +102,10 @@ class AsyncClient(methods.AsyncClient):
             protocol = self._protocol
             try:
                 await self._open()
-                await self._run_flow(resume.restore(protocol))
+                await self._run_flow(sessions.resume.restore(protocol))
             except Exception as exc:
                 self._lasting.opened(exc)
-                if resume.helps(exc):  # the next attempt begins anew
+                if sessions.resume.helps(exc):  # the next attempt begins anew
                     protocol.fail(exc)
                     await self._drop()
                 elif self._link is not None:
@@ -228,7 +224,7 @@ class AsyncClient(methods.AsyncClient):
         """Run a command, or a flow of commands; return its result."""
         if self._persistence is not None:
             await self.connect()
-            return await self._run_flow(resume.persistently(self._persistence, operation))
+            return await self._run_flow(sessions.resume.persistently(self._persistence, operation))
         if self._link is None or not self._link.ready:
             await self.connect()
         if isinstance(operation, Command):
@@ -238,7 +234,7 @@ class AsyncClient(methods.AsyncClient):
     @contextlib.asynccontextmanager
     async def selected(
         self, mailbox: MailboxName = "INBOX", *, read_only: bool = False
-    ) -> AsyncIterator[SelectedMailbox]:
+    ) -> AsyncIterator[commands.SelectedMailbox]:
         """Hold a mailbox for a block: it is selected, and what others would do to it waits or is refused::
 
             async with client.selected("INBOX", read_only=True) as mailbox:
@@ -258,7 +254,7 @@ class AsyncClient(methods.AsyncClient):
         over `reconnect()`; where its UIDVALIDITY changed, commands of the block raise StateError. A block inside for
         the same mailbox shares the hold; for another, or the other mode, it raises StateError.
         """
-        select = Select(mailbox, read_only=read_only)
+        select = commands.Select(mailbox, read_only=read_only)
         select.keeps_hold = True
         holding = self._protocol.holding
         hold = holding.join(select)
@@ -300,7 +296,7 @@ class AsyncClient(methods.AsyncClient):
         Messages that were expunged meanwhile are left out, and are `missing` of what this returns, which also knows the
         messages that are still `owed`. Leaving the loop gives up the rest. (RFC 9051, section 6.4.5)
         """
-        stream = FetchStream(
+        stream = conversation.streams.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
         return AsyncRows(self, stream)
@@ -317,7 +313,7 @@ class AsyncClient(methods.AsyncClient):
 
         The parameters, and all that is said there, are those of `fetch_iter`.
         """
-        stream = FetchStream(
+        stream = conversation.streams.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
         return AsyncBatches(self, stream)
@@ -352,7 +348,7 @@ class AsyncClient(methods.AsyncClient):
         """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""
         if self._persistence is None or attempts is None:
             raise error
-        await self._run_flow(resume.recover(self._persistence, protocol, attempts, error))
+        await self._run_flow(sessions.resume.recover(self._persistence, protocol, attempts, error))
 
     async def idle(
         self,
@@ -372,7 +368,7 @@ class AsyncClient(methods.AsyncClient):
         link = self._linked()
         clock = asyncio.get_running_loop().time
         deadline = None if timeout is None else clock() + timeout
-        stream = IdleStream(self._protocol, renew=renew, poll=poll)
+        stream = conversation.streams.IdleStream(self._protocol, renew=renew, poll=poll)
         attempts = self._attempts()
         try:
             while True:
@@ -398,7 +394,7 @@ class AsyncClient(methods.AsyncClient):
             link.flush()
 
     @contextlib.asynccontextmanager
-    async def pipeline(self) -> AsyncIterator[Pipeline]:
+    async def pipeline(self) -> AsyncIterator[clients.pipeline.Pipeline]:
         """Send commands without waiting for each answer::
 
             async with client.pipeline() as pipeline:
@@ -411,7 +407,7 @@ class AsyncClient(methods.AsyncClient):
         """
         await self.connect()
         link = self._linked()
-        pipeline = Pipeline(self._protocol, link.flush_soon, wait=link.wait)
+        pipeline = clients.pipeline.Pipeline(self._protocol, link.flush_soon, wait=link.wait)
         try:
             yield pipeline
             pipeline.ended = True

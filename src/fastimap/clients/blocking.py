@@ -9,23 +9,19 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .. import commands
+from .. import clients, commands, conversation, sessions
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
-from ..commands.select import Select, SelectedMailbox
 from ..conversation import prepare
 from ..conversation.protocol import Event, Protocol
-from ..conversation.streams import FetchStream, IdleStream
 from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
-from ..sessions import resume
 from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import with_secrets
 from ._base import named
 from .blocking_wire import Wire
 from .connecting import connect, has_tls, no_greeting
-from .pipeline import Pipeline
 from .rows import Batches, Rows
 
 if TYPE_CHECKING:
@@ -90,7 +86,7 @@ class Client(Wire):
         if self._socket is not None and (self._persistence is None or self._protocol.error is None):
             return
         if self._persistence is not None and not self._protocol.logged_out:
-            self._run_flow(resume.connecting(self._persistence))
+            self._run_flow(sessions.resume.connecting(self._persistence))
         elif self._protocol.error is not None:
             raise self._protocol.dead()
         else:
@@ -146,10 +142,10 @@ class Client(Wire):
             self._use(self._protocol.successor())
         try:
             self._connect()
-            self._run_flow(resume.restore(self._protocol))
+            self._run_flow(sessions.resume.restore(self._protocol))
         except Exception as exc:
             self._lasting.opened(exc)
-            if resume.helps(exc):
+            if sessions.resume.helps(exc):
                 self._fail(exc)  # the next attempt begins anew
             raise
         except BaseException:
@@ -208,7 +204,7 @@ class Client(Wire):
         """Run a command, or a flow of commands; return its result."""
         if self._persistence is not None:
             self.connect()
-            return self._run_flow(resume.persistently(self._persistence, operation))
+            return self._run_flow(sessions.resume.persistently(self._persistence, operation))
         if self._socket is None:
             self.connect()
         if isinstance(operation, Command):
@@ -216,7 +212,9 @@ class Client(Wire):
         return self._run_flow(operation)
 
     @contextlib.contextmanager
-    def selected(self, mailbox: MailboxName = "INBOX", *, read_only: bool = False) -> Iterator[SelectedMailbox]:
+    def selected(
+        self, mailbox: MailboxName = "INBOX", *, read_only: bool = False
+    ) -> Iterator[commands.SelectedMailbox]:
         """Hold a mailbox for a block: it is selected, and what others would do to it waits or is refused::
 
             with client.selected("INBOX", read_only=True) as mailbox:
@@ -235,7 +233,7 @@ class Client(Wire):
         over `reconnect()`; where its UIDVALIDITY changed, commands of the block raise StateError. A block inside for
         the same mailbox shares the hold; for another, or the other mode, it raises StateError.
         """
-        select = Select(mailbox, read_only=read_only)
+        select = commands.Select(mailbox, read_only=read_only)
         select.keeps_hold = True
         holding = self._protocol.holding
         hold = holding.join(select) or holding.begin(select)
@@ -324,13 +322,13 @@ class Client(Wire):
         chunk: int | None,
         in_flight: int | None,
         changed_since: int | None,
-    ) -> FetchStream:
+    ) -> conversation.streams.FetchStream:
         self.connect()
-        return FetchStream(
+        return conversation.streams.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
 
-    def _rows(self, stream: FetchStream) -> Generator[FetchedMessage, None, None]:
+    def _rows(self, stream: conversation.streams.FetchStream) -> Generator[FetchedMessage, None, None]:
         batches = self._batches(stream)
         try:
             for rows in batches:
@@ -338,7 +336,7 @@ class Client(Wire):
         finally:
             batches.close()
 
-    def _batches(self, stream: FetchStream) -> Generator[list[FetchedMessage], None, None]:
+    def _batches(self, stream: conversation.streams.FetchStream) -> Generator[list[FetchedMessage], None, None]:
         attempts = self._attempts()
         try:
             while True:
@@ -364,7 +362,7 @@ class Client(Wire):
         """Have a connection after `error` on that of `protocol`; raise it without `retry`, or if that is no use."""
         if self._persistence is None or attempts is None:
             raise error
-        self._run_flow(resume.recover(self._persistence, protocol, attempts, error))
+        self._run_flow(sessions.resume.recover(self._persistence, protocol, attempts, error))
 
     def idle(
         self, *, timeout: float | None = None, renew: float = 540.0, poll: float = 30.0
@@ -377,9 +375,9 @@ class Client(Wire):
         Other commands may be run in between.
         """
         self.connect()
-        return self._idle(IdleStream(self._protocol, renew=renew, poll=poll), timeout)
+        return self._idle(conversation.streams.IdleStream(self._protocol, renew=renew, poll=poll), timeout)
 
-    def _idle(self, stream: IdleStream, timeout: float | None) -> Generator[Event, None, None]:
+    def _idle(self, stream: conversation.streams.IdleStream, timeout: float | None) -> Generator[Event, None, None]:
         deadline = None if timeout is None else time.monotonic() + timeout
         attempts = self._attempts()
         try:
@@ -407,7 +405,7 @@ class Client(Wire):
                 self._turn(time.monotonic())
 
     @contextlib.contextmanager
-    def pipeline(self) -> Iterator[Pipeline]:
+    def pipeline(self) -> Iterator[clients.pipeline.Pipeline]:
         """Send commands without waiting for each answer::
 
             with client.pipeline() as pipeline:
@@ -419,7 +417,7 @@ class Client(Wire):
         (RFC 9051, section 5.5) is held back. An error whose result is never asked for is logged.
         """
         self.connect()
-        pipeline = Pipeline(self._protocol, self._flush, drive=self._finish)
+        pipeline = clients.pipeline.Pipeline(self._protocol, self._flush, drive=self._finish)
         try:
             try:
                 yield pipeline

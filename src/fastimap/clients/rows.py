@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..conversation.streams import FetchStream
 from ..model.message import FetchedMessage
 from ..model.sequence_set import SequenceSet, UIDSet
+
+if TYPE_CHECKING:
+    from ..conversation.streams import FetchStream
 
 __all__ = ["AsyncBatches", "AsyncRows", "Batches", "Rows"]
 

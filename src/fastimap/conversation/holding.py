@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .. import commands
 from ..commands.base import SELECTED, Command, Session, State
-from ..commands.select import Select, SelectedMailbox
 from ..errors import StateError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Hold:
         self.blocks: int = 1
         """How many blocks are in it: one, and those inside it."""
 
-    def entered(self, mailbox: SelectedMailbox) -> None:
+    def entered(self, mailbox: commands.SelectedMailbox) -> None:
         """Note that the mailbox is selected."""
         if self.blocks == 1:
             self.uid_validity = mailbox.uid_validity
@@ -54,7 +54,7 @@ class Holding:
     def __init__(self) -> None:
         self.hold: Hold | None = None
 
-    def join(self, select: Select) -> Hold | None:
+    def join(self, select: commands.Select) -> Hold | None:
         """Return the hold that the caller has already, for one more block; None where it has none.
 
         Raises StateError where it holds another mailbox, or in another mode: it would wait for itself.
@@ -70,7 +70,7 @@ class Holding:
         holds.set((*holds.get(), hold))
         return hold
 
-    def begin(self, select: Select) -> Hold:
+    def begin(self, select: commands.Select) -> Hold:
         """Hold a mailbox, which the caller then selects: nobody else acts on it. Raises StateError if one is held."""
         if self.hold is not None:
             raise StateError(f"{self.hold.mailbox!r} is held by another thread: a thread has to have its own client")
@@ -90,20 +90,20 @@ class Holding:
         self.hold = None
         return True
 
-    def found(self, protocol: Protocol, select: Select) -> SelectedMailbox | None:
+    def found(self, protocol: Protocol, select: commands.Select) -> commands.SelectedMailbox | None:
         """Return what is known of the mailbox where it is selected already, as `select` asks for; else None."""
         session = protocol.session
-        known: SelectedMailbox | None = session.selected
+        known: commands.SelectedMailbox | None = session.selected
         if session.state is not State.SELECTED or known is None or protocol.selecting or not select.is_of(session):
             return None
         return known.__replace__(read_only=session.read_only, exists=session.exists or 0)
 
     def refusal(self, command: Command[Any], session: Session) -> StateError | None:
         """Return the error for a command that would act on a mailbox that is not its caller's."""
-        selects = isinstance(command, Select)
+        selects = isinstance(command, commands.Select)
         if command.states != SELECTED and not selects:
             return None
-        if isinstance(command, Select) and command.keeps_hold:
+        if isinstance(command, commands.Select) and command.keeps_hold:
             return None
         hold = self._of_caller()
         if self.hold is not None and hold is not self.hold:

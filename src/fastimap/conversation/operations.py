@@ -7,15 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Literal, TypeVar
 
+from .. import commands
 from ..commands._shared import piece, refuse_read_only
 from ..commands.base import Command, Flow, Scope
 from ..commands.fetch import Fetch, FetchInto, FetchResult, merged, refused
-from ..commands.mailbox import List
-from ..commands.search import Search, SearchResult
-from ..commands.select import Expunge, ExpungeResult
-from ..commands.store import Copy, CopyResult, Move, Store
 from ..errors import AuthenticationFailed, CapabilityMissing, CommandError, FastimapError, Unavailable
-from ..model import special_use
 from ..model.content import shown_texts
 from ..model.message import BodyStructure, FetchedMessage
 from ..model.response_codes import BadCharset
@@ -40,16 +36,16 @@ def search(
     partial: tuple[int, int] | None = None,
     sequence: bool = False,
     charset: str | None = None,
-) -> Flow[SearchResult]:
+) -> Flow[commands.SearchResult]:
     """Search; see the command. Where the server does not know UTF-8, it is asked again in a charset that it names."""
 
     scope = protocol.session.scope(by_uid=not sequence)
 
-    def command(charset: str) -> Search:
-        return Search(key, returns=returns, partial=partial, sequence=sequence, charset=charset)
+    def command(charset: str) -> commands.Search:
+        return commands.Search(key, returns=returns, partial=partial, sequence=sequence, charset=charset)
 
     try:
-        found: SearchResult = yield command("UTF-8" if charset is None else charset)
+        found: commands.SearchResult = yield command("UTF-8" if charset is None else charset)
     except CommandError as exc:
         if charset is not None or not isinstance(exc.response_code, BadCharset):
             raise
@@ -65,10 +61,7 @@ def search(
     return found
 
 
-search.__doc__ = Search.__doc__
-
-
-def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> Flow[CopyResult]:
+def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> Flow[commands.CopyResult]:
     """Move messages to `mailbox` (MOVE, RFC 6851; else COPY, STORE, UID EXPUNGE).
 
     :param messages: UIDs, or a `SequenceSet`.
@@ -83,7 +76,7 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> F
     session = protocol.session
     wanted = uid_set(messages)
     if session.has("MOVE"):
-        moved: CopyResult = yield Move(wanted, mailbox)
+        moved: commands.CopyResult = yield commands.Move(wanted, mailbox)
         return moved
     if not session.has("UIDPLUS") or isinstance(wanted, SequenceSet):
         raise CapabilityMissing("MOVE", "MOVE")
@@ -91,16 +84,18 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> F
     scope = session.scope(by_uid=True)
     if not isinstance(wanted, UIDSet) or wanted.has_star:
         # What `*` and `$` stand for may change between the commands.
-        found: SearchResult = yield _within(scope, Search(saved if isinstance(wanted, SavedResult) else uid(wanted)))
+        found: commands.SearchResult = yield _within(
+            scope, commands.Search(saved if isinstance(wanted, SavedResult) else uid(wanted))
+        )
         wanted = found.uids
-    copied: CopyResult = yield _within(scope, Copy(wanted, mailbox))
+    copied: commands.CopyResult = yield _within(scope, commands.Copy(wanted, mailbox))
     if copied.codes:
         wanted &= copied.source  # messages that were not copied are not to be lost
     elif copied.limit is not None:
         wanted = UIDSet(range(copied.limit, 2**32)) & wanted
     try:
-        yield _within(scope, Store(wanted, "\\Deleted", silent=True))
-        expunge = Expunge(wanted)
+        yield _within(scope, commands.Store(wanted, "\\Deleted", silent=True))
+        expunge = commands.Expunge(wanted)
         expunge.as_events = True  # as by MOVE
         yield _within(scope, expunge)
     except FastimapError as exc:
@@ -196,7 +191,7 @@ def fetch_into(
         command.begin(wanted)
     if isinstance(wanted, SavedResult) or wanted.has_star:  # what is refused of it can't be cut in halves
         key = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
-        found: SearchResult = yield _within(scope, Search(key, sequence=not by_uid))
+        found: commands.SearchResult = yield _within(scope, commands.Search(key, sequence=not by_uid))
         wanted = found.message_set()
         assert not isinstance(wanted, SavedResult)
         command.begin(wanted)
@@ -256,7 +251,7 @@ def fetch_one(
     return rows[0] if rows else None
 
 
-def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[ExpungeResult]:
+def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[commands.ExpungeResult]:
     r"""Delete messages for good: set ``\Deleted``, then expunge these messages alone (UID EXPUNGE, RFC 4315).
 
     :param messages: UIDs.
@@ -275,10 +270,12 @@ def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[Expunge
     scope = session.scope(by_uid=True)
     if not isinstance(wanted, UIDSet) or wanted.has_star:
         # What `*` and `$` stand for may change between the commands.
-        found: SearchResult = yield _within(scope, Search(saved if isinstance(wanted, SavedResult) else uid(wanted)))
+        found: commands.SearchResult = yield _within(
+            scope, commands.Search(saved if isinstance(wanted, SavedResult) else uid(wanted))
+        )
         wanted = found.uids
-    yield _within(scope, Store(wanted, "\\Deleted", silent=True))
-    expunged: ExpungeResult = yield _within(scope, Expunge(wanted))
+    yield _within(scope, commands.Store(wanted, "\\Deleted", silent=True))
+    expunged: commands.ExpungeResult = yield _within(scope, commands.Expunge(wanted))
     return expunged
 
 
@@ -294,7 +291,9 @@ def special_mailbox(protocol: Protocol, /, use: str) -> Flow[MailboxInfo | None]
     wanted = next((known for known in SPECIAL_USES if known.lower() == str(use).lower()), None)
     if wanted is None:
         raise ValueError(f"not a special use: {use!r}; known are {', '.join(SPECIAL_USES)}")
-    mailboxes: tuple[MailboxInfo, ...] = yield List()
+    mailboxes: tuple[MailboxInfo, ...] = yield commands.List()
+    from ..model import special_use  # names in some twenty languages
+
     return special_use.mailbox_for(wanted, mailboxes)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import commands, conversation
 from ..commands.base import AUTHENTICATED, CONNECTING, Command, Session, State
-from ..commands.select import Close, Select, Unselect
 from ..commands.session import StartTLS
 from ..errors import ConnectFailed, Disconnected, StateError, TLSError
 from ..limits import Limits
@@ -17,13 +17,14 @@ from ..parser import ResponseReader
 from ..wire.encode import Fragment, Wait
 from .encoder import Encoder
 from .events import EventQueue, Unsolicited
-from .files import Files
 from .greeting import Greeting
 from .holding import Holding, holds
 from .overlap import Flight
 from .pending import Pending
-from .pieces import send_in_pieces
 from .sending import SEND_SIZE, Sending
+
+if TYPE_CHECKING:
+    from .files import Files
 
 __all__ = ["Counters", "Outgoing"]
 
@@ -143,7 +144,9 @@ class Outgoing:
     def selecting(self) -> bool:
         """Whether another mailbox, or none, may be selected when all is answered that was asked for."""
         asked = (*self._flight.by_tag.values(), *self._queue)
-        return any(isinstance(pending.command, (Select, Close, Unselect)) for pending in asked)
+        return any(
+            isinstance(pending.command, (commands.Select, commands.Close, commands.Unselect)) for pending in asked
+        )
 
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
@@ -211,7 +214,7 @@ class Outgoing:
                 return bool(self._sending.output)
             self._queue.popleft()
             if not pending.command.tag and (pieces := pending.command.pieces(self.session.line_limit)):
-                send_in_pieces(pending, pieces, self.session, self._queue)
+                conversation.pieces.send_in_pieces(pending, pieces, self.session, self._queue)
                 continue
             try:
                 encoded = self._encoder.encoded(pending)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 
-from ..commands.auth import Authenticate, Login
+from .. import commands
 from ..commands.base import BeginTLS, Flow, Session, State
-from ..commands.extensions import ID, Enable
-from ..commands.select import Select
 from ..commands.session import Capability, Compress, StartTLS
 from ..errors import CapabilityMissing, CommandError, NotOffered, TLSError, UIDValidityChanged
 from ..sasl import choose
@@ -38,7 +36,7 @@ def prepare(protocol: Protocol, settings: Settings, bindings: Callable[[], Mappi
         yield from _settle(session, settings)
 
 
-def log_in_by(protocol: Protocol, settings: Settings, command: Login | Authenticate) -> Flow[None]:
+def log_in_by(protocol: Protocol, settings: Settings, command: commands.Login | commands.Authenticate) -> Flow[None]:
     """Log in by a command of the caller's, and go on as after the login that `settings` ask for."""
     yield command
     yield from _settle(protocol.session, settings)
@@ -49,11 +47,11 @@ def _settle(session: Session, settings: Settings) -> Flow[None]:
     if {"IMAP4REV1", "IMAP4REV2", "ENABLE"} <= session.capabilities:
         # A server that can't after all speaks IMAP4rev1 with us.
         with contextlib.suppress(CommandError):
-            yield Enable("IMAP4rev2")
+            yield commands.Enable("IMAP4rev2")
     if "UTF8=ONLY" in session.capabilities and not session.utf8:
-        yield Enable("UTF8=ACCEPT")  # RFC 6855, section 6: nothing else is allowed before
+        yield commands.Enable("UTF8=ACCEPT")  # RFC 6855, section 6: nothing else is allowed before
     if settings.client_id is not None and session.has("ID"):
-        yield ID(settings.client_id)
+        yield commands.ID(settings.client_id)
     if settings.compress and not session.compressed:
         yield Compress()
 
@@ -97,15 +95,15 @@ def _log_in(protocol: Protocol, settings: Settings, bindings: Mapping[str, bytes
         if not by_command:
             raise
         assert credentials.password is not None
-        yield Login(credentials.user, credentials.password, insecure=wished is not None)
+        yield commands.Login(credentials.user, credentials.password, insecure=wished is not None)
     else:
-        yield Authenticate(mechanism)
+        yield commands.Authenticate(mechanism)
 
 
 def select_again(before: Session) -> Flow[None]:
     """Select the mailbox that was selected before the connection was lost."""
     assert before.asked_for is not None
-    select = Select(before.asked_for, read_only=before.examined)
+    select = commands.Select(before.asked_for, read_only=before.examined)
     select.keeps_hold = True
     selected = yield select
     if before.uid_validity is not None and selected.uid_validity != before.uid_validity:

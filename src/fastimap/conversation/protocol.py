@@ -22,6 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .. import conversation
 from ..commands.base import CONNECTING, Session, State
 from ..commands.session import Capability
 from ..errors import (
@@ -50,7 +51,6 @@ from .greeting import learn, no_server, refused
 from .log import is_logged, logger
 from .outgoing import Counters, Outgoing
 from .pending import Pending
-from .pieces import send_shorter
 
 if TYPE_CHECKING:
     from .deflate import Deflate
@@ -349,7 +349,11 @@ class Protocol(Outgoing):
                 value = command.succeed(tagged, self.session)
                 if command.ends_encoding:
                     self._begin_layer()
-            elif tagged.status == "BAD" and not command.abandoned and send_shorter(pending, self.session, self._queue):
+            elif (
+                tagged.status == "BAD"
+                and not command.abandoned
+                and conversation.pieces.send_shorter(pending, self.session, self._queue)
+            ):
                 return
             else:
                 error = command.fail(tagged, self.session)

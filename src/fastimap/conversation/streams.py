@@ -6,10 +6,9 @@ import operator
 from collections import deque
 from typing import Any
 
+from .. import commands
 from ..commands.base import Command
 from ..commands.fetch import Fetch, FetchResult, refused
-from ..commands.idle import Idle
-from ..commands.search import Search, SearchResult
 from ..commands.session import Noop
 from ..errors import AuthenticationFailed, CommandError, ProtocolError, Unavailable
 from ..model.message import FetchedMessage
@@ -60,7 +59,7 @@ class FetchStream:
         self._budget = budget
         self._flight: deque[tuple[Pending[FetchResult], Fetch, Chunk]] = deque()
         self._sizing: Pending[FetchResult] | None = None
-        self._searching: Pending[SearchResult] | None = None
+        self._searching: Pending[commands.SearchResult] | None = None
         self._bad: list[FetchedMessage] = []
         self._refused_in_a_row = 0
         self._good = False
@@ -199,7 +198,7 @@ class FetchStream:
         key: SearchKey = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
         if self._changed_since is not None:
             key &= mod_sequence(self._changed_since + 1)
-        command = Search(key, sequence=not by_uid)
+        command = commands.Search(key, sequence=not by_uid)
         command.scope = self._scope
         self._searching = self._protocol.submit(command)
 
@@ -233,7 +232,7 @@ class FetchStream:
                 number = _UID if self._scope[1] is None else _SEQUENCE_NUMBER
                 self.plan.sizes([*map(number, rows)], [*map(_SIZE, rows)], whole=rows.limit is None)
 
-    def _take_found(self, found: SearchResult) -> None:
+    def _take_found(self, found: commands.SearchResult) -> None:
         messages = found.message_set()
         if isinstance(messages, UIDSet):
             self._found |= messages
@@ -337,7 +336,7 @@ class IdleStream:
         self._renew = renew
         self._poll = poll
         self._pending: Pending[None] | None = None
-        self._idle = Idle()
+        self._idle = commands.Idle()
         self._begun_at = 0.0
         self._idles = protocol.session.has("IDLE")
         self.wake_at: float = 0.0
@@ -356,7 +355,7 @@ class IdleStream:
             elif self._idles:
                 self.wake_at = now if self._idle.interrupted else max(now, self._begun_at + _IDLE_AGAIN)
         if self._pending is None and now >= self.wake_at:
-            self._idle = Idle()
+            self._idle = commands.Idle()
             self._begun_at = now
             command: Command[None] = self._idle if self._idles else Noop()
             self._pending = self._protocol.submit(command)

@@ -27,29 +27,35 @@ put into a traceback. What `start` and `step` return can be a secret: drivers ke
 
 from __future__ import annotations
 
+from .._lazy import lazy
 from ..errors import MechanismError, NotOffered, OAuthError
-from ._mechanism import Mechanism
+from ._homes import HOMES
+from ._mechanism import CHANNEL_BINDING_TYPES, Mechanism
 from ._oauth import Token
-from .anonymous import Anonymous
 from .choose import Credentials, choose
-from .cram_md5 import CramMD5
-from .external import External
-from .gssapi import GSSAPI
-from .login import Login
-from .oauthbearer import OAuthBearer
-from .plain import Plain
-from .scram import (
-    CHANNEL_BINDING_TYPES,
-    MAX_ITERATIONS,
-    MIN_ITERATIONS,
-    ScramSHA1,
-    ScramSHA1Plus,
-    ScramSHA256,
-    ScramSHA256Plus,
-    ScramSHA512,
-    ScramSHA512Plus,
-)
-from .xoauth2 import XOAuth2
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
+    from .anonymous import Anonymous
+    from .cram_md5 import CramMD5
+    from .external import External
+    from .gssapi import GSSAPI
+    from .login import Login
+    from .oauthbearer import OAuthBearer
+    from .plain import Plain
+    from .scram import (
+        MAX_ITERATIONS,
+        MIN_ITERATIONS,
+        ScramSHA1,
+        ScramSHA1Plus,
+        ScramSHA256,
+        ScramSHA256Plus,
+        ScramSHA512,
+        ScramSHA512Plus,
+    )
+    from .xoauth2 import XOAuth2
+else:  # a login needs one mechanism
+    __getattr__, __dir__ = lazy(__name__, HOMES)
 
 __all__ = [
     "CHANNEL_BINDING_TYPES",

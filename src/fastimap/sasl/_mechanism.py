@@ -11,6 +11,9 @@ from ..model._patterns import pattern
 # RFC 4422 and every mechanism of text forbid NUL; a lone surrogate has no UTF-8.
 _UNSENDABLE = pattern("[\0\ud800-\udfff]")
 
+CHANNEL_BINDING_TYPES = ("tls-exporter", "tls-unique", "tls-server-end-point")
+"""The types of channel binding data (RFC 9266, RFC 5929), the preferred one first."""
+
 
 class Mechanism(ABC):
     """One authentication exchange (RFC 4422); see :mod:`fastimap.sasl` for how a driver uses it."""

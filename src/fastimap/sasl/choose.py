@@ -5,46 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 
+from .. import sasl  # its mechanisms are imported when they are chosen
 from ..errors import MechanismError, NotOffered
 from ..model._shown import Value
-from ._mechanism import Mechanism
+from ._mechanism import CHANNEL_BINDING_TYPES, Mechanism
 from ._oauth import Token
-from .anonymous import Anonymous
-from .cram_md5 import CramMD5
-from .external import External
-from .gssapi import GSSAPI
-from .login import Login
-from .oauthbearer import OAuthBearer
-from .plain import Plain
-from .scram import (
-    CHANNEL_BINDING_TYPES,
-    ScramPlus,
-    ScramSHA1,
-    ScramSHA1Plus,
-    ScramSHA256,
-    ScramSHA256Plus,
-    ScramSHA512,
-    ScramSHA512Plus,
-    ScramUnbound,
-)
-from .xoauth2 import XOAuth2
 
-_PASSWORD: tuple[type[Mechanism], ...] = (
-    ScramSHA512Plus,
-    ScramSHA256Plus,
-    ScramSHA1Plus,
-    ScramSHA512,
-    ScramSHA256,
-    ScramSHA1,
-    CramMD5,
-    Plain,
-    Login,
-)
-_TOKEN: tuple[type[Mechanism], ...] = (OAuthBearer, XOAuth2)
-_NEITHER: tuple[type[Mechanism], ...] = (External, GSSAPI)
-_ALL: tuple[type[Mechanism], ...] = (*_PASSWORD, *_TOKEN, *_NEITHER, Anonymous)
-_BY_NAME = {kind.name: kind for kind in _ALL}
-_WITHOUT_AUTHZID = (CramMD5, Login, XOAuth2, Anonymous)
+# The classes by the mechanisms' names, the strongest first.
+_PASSWORD = {
+    "SCRAM-SHA-512-PLUS": "ScramSHA512Plus",
+    "SCRAM-SHA-256-PLUS": "ScramSHA256Plus",
+    "SCRAM-SHA-1-PLUS": "ScramSHA1Plus",
+    "SCRAM-SHA-512": "ScramSHA512",
+    "SCRAM-SHA-256": "ScramSHA256",
+    "SCRAM-SHA-1": "ScramSHA1",
+    "CRAM-MD5": "CramMD5",
+    "PLAIN": "Plain",
+    "LOGIN": "Login",
+}
+_TOKEN = {"OAUTHBEARER": "OAuthBearer", "XOAUTH2": "XOAuth2"}
+_NEITHER = {"EXTERNAL": "External", "GSSAPI": "GSSAPI"}
+_ALL = {**_PASSWORD, **_TOKEN, **_NEITHER, "ANONYMOUS": "Anonymous"}
+_WITHOUT_AUTHZID = ("CRAM-MD5", "LOGIN", "XOAUTH2", "ANONYMOUS")
 
 
 class Credentials(Value, kw_only=True, unshown=("password", "token", "ask_password")):
@@ -90,46 +72,50 @@ def choose(
     binding = next(
         ((kind, channel_bindings[kind]) for kind in CHANNEL_BINDING_TYPES if channel_bindings.get(kind)), None
     )
-    kinds = candidates(credentials, mechanism)
-    usable = [
-        kind
-        for kind in kinds
-        if kind.name in names
-        and (tls or mechanism is not None or not kind.clear)
-        and (binding is not None or not issubclass(kind, ScramPlus))
-        and not (credentials.authzid and issubclass(kind, _WITHOUT_AUTHZID))
-    ]
-    if not usable:
-        raise _nothing_usable(names, kinds, tls=tls, mechanism=mechanism, authzid=credentials.authzid)
-    kind = max(usable, key=lambda kind: kind.strength)
+    allowed = candidates(credentials, mechanism)
+    for name in allowed:
+        if (
+            name in names
+            and (binding is not None or not name.endswith("-PLUS"))
+            and not (credentials.authzid and name in _WITHOUT_AUTHZID)
+            and (tls or mechanism is not None or not _class(name).clear)
+        ):
+            break
+    else:
+        raise _nothing_usable(names, allowed, tls=tls, mechanism=mechanism, authzid=credentials.authzid)
     plus_offered = any(name.startswith("SCRAM-") and name.endswith("-PLUS") for name in names)
     try:
-        return _make(kind, credentials, host, port, binding, could_bind=binding is not None and not plus_offered)
+        return _make(name, credentials, host, port, binding, could_bind=binding is not None and not plus_offered)
     except MechanismError as exc:
         refused = exc
     raise refused.with_traceback(None)  # without the frames that hold the password
 
 
-def candidates(credentials: Credentials, mechanism: str | None) -> tuple[type[Mechanism], ...]:
-    """Return the mechanisms that the caller's credentials and wish allow, whatever the server offers."""
+def candidates(credentials: Credentials, mechanism: str | None) -> Iterable[str]:
+    """Return the mechanisms that the credentials and the wish allow, strongest first, whatever the server offers."""
     if credentials.password is not None and credentials.token is not None:
         raise MechanismError("give a password or a token, not both")
     if mechanism is None:
         if credentials.password is not None:
             return _PASSWORD
         return _NEITHER if credentials.token is None else _TOKEN
-    kind = _BY_NAME.get(mechanism.upper())
-    if kind is None:
-        raise MechanismError(f"unknown SASL mechanism {mechanism!r}; known are {', '.join(_BY_NAME)}")
-    if kind in _PASSWORD and credentials.password is None:
-        raise MechanismError(f"{kind.name} needs a password")
-    if kind in _TOKEN and credentials.token is None:
-        raise MechanismError(f"{kind.name} needs a token")
-    return (kind,)
+    name = mechanism.upper()
+    if name not in _ALL:
+        raise MechanismError(f"unknown SASL mechanism {mechanism!r}; known are {', '.join(_ALL)}")
+    if name in _PASSWORD and credentials.password is None:
+        raise MechanismError(f"{name} needs a password")
+    if name in _TOKEN and credentials.token is None:
+        raise MechanismError(f"{name} needs a token")
+    return (name,)
+
+
+def _class(name: str) -> type[Mechanism]:
+    kind: type[Mechanism] = getattr(sasl, _ALL[name])
+    return kind
 
 
 def _make(
-    kind: type[Mechanism],
+    name: str,
     credentials: Credentials,
     host: str,
     port: int,
@@ -137,35 +123,41 @@ def _make(
     could_bind: bool,
 ) -> Mechanism:
     user, authzid = credentials.user, credentials.authzid
-    if kind in _TOKEN and credentials.token is not None:
-        if kind is OAuthBearer:
-            return OAuthBearer(authzid or user, credentials.token, host=host, port=port)
-        return XOAuth2(user, credentials.token)
-    if kind in _PASSWORD and credentials.password is not None:
+    if name in _TOKEN and credentials.token is not None:
+        if name == "OAUTHBEARER":
+            return sasl.OAuthBearer(authzid or user, credentials.token, host=host, port=port)
+        return sasl.XOAuth2(user, credentials.token)
+    if name in _PASSWORD and credentials.password is not None:
+        if name == "PLAIN":
+            return sasl.Plain(user, credentials.password, authzid=authzid)
+        if name == "LOGIN":
+            return sasl.Login(user, credentials.password)
+        if name == "CRAM-MD5":
+            return sasl.CramMD5(user, credentials.password)
+        from .scram import ScramPlus, ScramUnbound
+
+        kind = _class(name)
         if issubclass(kind, ScramPlus) and binding is not None:
             return kind(user, credentials.password, authzid=authzid, channel_binding=binding)
-        if issubclass(kind, ScramUnbound):
-            return kind(user, credentials.password, authzid=authzid, could_bind=could_bind)
-        if kind is Plain:
-            return Plain(user, credentials.password, authzid=authzid)
-        return CramMD5(user, credentials.password) if kind is CramMD5 else Login(user, credentials.password)
-    if kind is GSSAPI:
-        return GSSAPI(host, authzid=authzid or user)
-    return Anonymous(user) if kind is Anonymous else External(authzid or user)
+        assert issubclass(kind, ScramUnbound)
+        return kind(user, credentials.password, authzid=authzid, could_bind=could_bind)
+    if name == "GSSAPI":
+        return sasl.GSSAPI(host, authzid=authzid or user)
+    return sasl.Anonymous(user) if name == "ANONYMOUS" else sasl.External(authzid or user)
 
 
 def _nothing_usable(
-    offered: set[str], kinds: tuple[type[Mechanism], ...], *, tls: bool, mechanism: str | None, authzid: str
+    offered: set[str], allowed: Iterable[str], *, tls: bool, mechanism: str | None, authzid: str
 ) -> MechanismError:
     suffix = f"; offered: {', '.join(sorted(offered)) or 'none'}"
-    common = [kind for kind in kinds if kind.name in offered]
+    common = [name for name in allowed if name in offered]
     if not common:
-        return NotOffered(f"the server does not offer {' or '.join(kind.name for kind in kinds)}{suffix}")
-    if authzid and all(issubclass(kind, _WITHOUT_AUTHZID) for kind in common):
-        return MechanismError(f"{' and '.join(kind.name for kind in common)} cannot carry an authzid{suffix}")
-    if not tls and mechanism is None and any(kind.clear for kind in common):
+        return NotOffered(f"the server does not offer {' or '.join(allowed)}{suffix}")
+    if authzid and all(name in _WITHOUT_AUTHZID for name in common):
+        return MechanismError(f"{' and '.join(common)} cannot carry an authzid{suffix}")
+    if not tls and mechanism is None and any(_class(name).clear for name in common):
         return MechanismError(
             "without TLS a listener could read the password or token"
-            f" (to allow that, name the mechanism: mechanism={common[0].name!r}){suffix}"
+            f" (to allow that, name the mechanism: mechanism={common[0]!r}){suffix}"
         )
     return MechanismError(f"channel binding data of this connection is needed{suffix}")

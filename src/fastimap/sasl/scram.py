@@ -14,16 +14,13 @@ from typing import ClassVar
 
 from ..errors import MechanismError
 from ..model._patterns import pattern
-from ._mechanism import Mechanism, saslname, utf8
+from ._mechanism import CHANNEL_BINDING_TYPES, Mechanism, saslname, utf8
 
 MIN_ITERATIONS = 4_096
 """The least that RFC 7677, section 4, lets a server use; fewer would help it to guess the password offline."""
 
 MAX_ITERATIONS = 1_000_000
 """More would let a server keep the client computing: this many take about a second."""
-
-CHANNEL_BINDING_TYPES = ("tls-exporter", "tls-unique", "tls-server-end-point")
-"""The types of channel binding data (RFC 9266, RFC 5929), the preferred one first."""
 
 _NONCE = pattern(r"[!-+\--~]+")
 _ATTRIBUTE = pattern(r"([A-Za-z])=([^\0,]+)")

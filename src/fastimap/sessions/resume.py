@@ -65,10 +65,8 @@ class Persistence:
             self.budget.failed(error)
 
 
-def persistence(settings: Settings, retry: Retry | None, protocol: Protocol) -> Persistence | None:
-    """Return what the flows know of a client that is made with these; None without `retry`."""
-    if retry is None:
-        return None
+def persistence(settings: Settings, retry: Retry, protocol: Protocol) -> Persistence:
+    """Return what the flows know of a client that is made with these."""
     credentials = settings.credentials
     renewable = credentials is not None and callable(credentials.token)
     return Persistence(_checked(retry), Budget(retry), renewable, [protocol])
