@@ -15,8 +15,8 @@ import select
 import socket
 import ssl
 import sys
-import threading
 import time
+from _thread import RLock
 
 from ._pace import LONG, PAUSE, SMALL
 
@@ -155,8 +155,8 @@ class TLSSocket(ssl.SSLSocket):
         self._drained = False  # whether nothing more was there
         self._ahead = b""  # what was read to see how much there is
         # A signal's handler may come in between, in the same thread.
-        self._using = threading.RLock()  # OpenSSL's object, which is for one thread at a time; it never waits
-        self._sending = threading.RLock()
+        self._using = RLock()  # OpenSSL's object, which is for one thread at a time; it never waits
+        self._sending = RLock()
         self._transmitting = self._receiving = False
         try:
             self.settimeout(timeout)

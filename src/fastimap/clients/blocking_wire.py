@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import select
-import threading
 import time
+from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ class Wire(methods.Client):
         self._broken: Exception | None = None
         self._flowed = 0  # octets of the last reads, since anything was written, or a read found little
         self._unwritable = False
-        self._in_use = threading.Lock()
+        self._in_use = allocate_lock()
 
     def _use(self, protocol: Protocol) -> None:
         super()._use(protocol)

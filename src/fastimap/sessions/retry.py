@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
+from _thread import allocate_lock  # `threading` is a large import for a lock
 from collections.abc import Awaitable, Callable, Iterator
 
 from ..errors import (
@@ -131,7 +131,7 @@ class Budget:
 
     def __init__(self, retry: Retry) -> None:
         self._retry = retry
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._full_at = 0.0  # when the burst is whole again
         self._not_before = 0.0
         self._asked_for = 0.0  # the same, by what servers have said
