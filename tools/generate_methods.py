@@ -416,7 +416,7 @@ def homes(package: Path) -> str:
     for node in block.body:
         assert isinstance(node, ast.ImportFrom)
         for alias in node.names:
-            found[alias.name] = f".{node.module or alias.name}"
+            found[alias.name] = "." * node.level + (node.module or alias.name)
     lines = "".join(f'    "{name}": "{module}",\n' for name, module in found.items())
     return (
         f'"""Where the public names are at home. Made of `{init.relative_to(PACKAGE.parent).as_posix()}` by '
@@ -425,7 +425,7 @@ def homes(package: Path) -> str:
     )
 
 
-LAZY = (PACKAGE, PACKAGE / "archive", PACKAGE / "commands", PACKAGE / "sasl")
+LAZY = (PACKAGE, PACKAGE / "archive", PACKAGE / "commands", PACKAGE / "sasl", PACKAGE / "types")
 """The packages whose public names are imported when they are asked for."""
 
 

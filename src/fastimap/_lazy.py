@@ -12,7 +12,7 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object
     """Return the `__getattr__` and the `__dir__` of a package.
 
     :param package: its name.
-    :param homes: the modules that its public names are in, relative to it; a module itself has its own.
+    :param homes: the modules that its public names are in, relative to it, as after `from`; a module has its own.
     """
     attributes = vars(sys.modules[package])
 
@@ -20,8 +20,8 @@ def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object
         home = homes.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        __import__(package + home)
-        module = sys.modules[package + home]
+        path = home.lstrip(".")
+        module = __import__(path, attributes, None, ("__name__",), len(home) - len(path))  # from home import __name__
         value = attributes[name] = module if home == f".{name}" else getattr(module, name)
         return value
 

@@ -139,6 +139,16 @@ def test_what_blocks_does_not_pay_for_asyncio_nor_for_openssl() -> None:
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_a_program_with_types_does_not_pay_for_follow() -> None:
+    program = (
+        "import sys\n"
+        "from fastimap import Client\n"
+        "from fastimap.types import Attachment, Exists, FetchedMessage, FetchResult, MailboxInfo, Rows\n"
+        "print([name for name in ('asyncio', 'sqlite3', 'fastimap.sessions.follow') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 # What most programs do without, at the least until they ask for it.
 SELDOM = {"_search_program", "clients.pipeline", "clients._pipeline_methods", "model.special_use", "model.headers"}
 SELDOM |= {f"conversation.{name}" for name in ("operations", "pieces", "streams", "plan", "deflate")}
