@@ -287,11 +287,12 @@ class _Pull:
             self.report.mailboxes |= {job.name: job.report for job in jobs}
             lost = [place for name, place in known.items() if name not in {info.name for info in infos}]
             ask = [job for job in jobs if job.status is None and (job.place is not None or lost or job.name in back)]
-            with client.pipeline() as pipeline:
-                pending = [(job, pipeline.mailbox_status(job.info, *status_items)) for job in ask]
-            for job, answer in pending:
-                with contextlib.suppress(CommandError):
-                    job.status = answer.result()
+            if ask:
+                with client.pipeline() as pipeline:
+                    pending = [(job, pipeline.mailbox_status(job.info, *status_items)) for job in ask]
+                for job, answer in pending:
+                    with contextlib.suppress(CommandError):
+                        job.status = answer.result()
             for job in jobs:
                 again = None if job.status is None else former.get((job.name, job.status.uid_validity or 0))
                 if again is not None:

@@ -18,7 +18,6 @@ from ...search import uid
 from ..retry import helps, is_refusal
 from ..tokens import Tokens
 from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, wanted_uids
-from .fetching import Lane, fetch
 from .lending import Resting, Result, Waiter, too_many
 
 if TYPE_CHECKING:
@@ -281,6 +280,8 @@ class Pool(BasePool[Client]):
         All together have at most 16 MiB asked for and unread. They are driven in the caller's thread. Messages of a
         connection that is lost are fetched by the others; a UIDVALIDITY that changes ends it (UIDValidityChanged).
         """
+        from .fetching import Lane, fetch  # few need them, and they are not small
+
         wanted = wanted_uids(messages)
         lanes = [Lane(self._take(mailbox, timeout))]
         try:
