@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
+import weakref
 from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ _LOOK = 0.25
 # Octets that are read at once, at most.
 _GATHERED = 64 * 1024
 _INTERRUPTED = "the program was interrupted while octets were on their way"
+_FORKED = "this process was forked: the connection is its parent's"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
 
@@ -167,6 +170,7 @@ class Wire(methods.Client):
         self._poll = _Poll()
         self._interest = _READ
         self._poll.register(self._socket, _READ)
+        _connected.add(self)
         seconds = self._deadlines.shortest
         self._first_wait = _LOOK if seconds is None else min(_LOOK, seconds)
         self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
@@ -359,3 +363,18 @@ class Wire(methods.Client):
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+
+_connected: weakref.WeakSet[Wire] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a process that was just forked: of octets that two processes receive in turn, neither has a whole answer."""
+    for wire in [*_connected]:
+        wire._in_use = threading.Lock()  # the thread that held it is not in this process
+        if wire._socket is not None:
+            wire._fail(Disconnected(_FORKED))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
