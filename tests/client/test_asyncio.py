@@ -10,6 +10,7 @@ import random
 import select
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -598,3 +599,35 @@ def test_closed_amid_the_handshake(monkeypatch: pytest.MonkeyPatch, tls: Any) ->
     monkeypatch.setattr("fastimap.clients.asyncio._LOGOUT_TIMEOUT", 60)
     with Server(script) as server:
         run(main())
+
+
+def test_rows_that_outlive_their_loop_are_let_go_in_silence(
+    server: IMAPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        server.append("INBOX", b"Subject: long\r\n\r\n" + b"x" * 200_000)
+    left: list[Any] = []
+
+    async def main() -> None:
+        client = AsyncClient(
+            server.host, server.port, tls=False, user="user", password="password", mechanism="LOGIN", timeout=10
+        )
+        await client.connect()
+        await client.select("INBOX")
+        rows = client.fetch_iter("1:*", "BODY.PEEK[]")
+        await anext(rows)
+        while not client._linked()._paused:  # noqa: ASYNC110 - it reads no more than is used, without a word
+            await asyncio.sleep(0.01)
+        left.append(rows)
+
+    run(main())
+    complaints: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: complaints.append(repr(unraisable.exc_value)))
+
+    def let_go() -> None:
+        left.clear()
+        gc.collect()
+
+    with pytest.warns(ResourceWarning, match="unclosed transport"):  # asyncio's own, for what was not closed
+        let_go()
+    assert complaints == []

@@ -385,7 +385,7 @@ class Link(asyncio.BufferedProtocol):
         self._read_on()
 
     def _read_on(self) -> None:
-        if not self._paused or self._busy:
+        if not self._paused or self._busy or self._loop.is_closed():  # rows may be let go at the program's end
             return
         if self._tls is not None and self._tls.more:
             self._loop.call_soon(self._read_what_is_left)
