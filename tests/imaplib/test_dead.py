@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import sys
 import threading
@@ -81,6 +82,28 @@ def test_a_timeout(connect: Connect) -> None:
     )
     assert client.sock.fileno() == -1
     assert client.state == "LOGOUT"
+
+
+@pytest.mark.parametrize(
+    ("exception", "words"),
+    [
+        (TimeoutError("the program's own limit"), "the program's own limit"),  # as a handler of SIGALRM raises it
+        (TimeoutError(), "no reason was given"),
+        (TimeoutError(errno.ETIMEDOUT, "Connection timed out"), f"[Errno {errno.ETIMEDOUT}] Connection timed out"),
+    ],
+)
+def test_a_timeout_that_is_not_the_socket_s(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, exception: TimeoutError, words: str
+) -> None:
+    def receive(_reader: object) -> bool:
+        raise exception
+
+    client = connect(Waiting())
+    monkeypatch.setattr(client, "_receive", receive)
+    with pytest.raises(TimeoutError) as caught:
+        client.noop()
+    assert str(caught.value).startswith(f"command: NOOP => timed out ({words}); as the answer may still come, ")
+    assert client.logout() == ("BYE", [f"connection is dead: NOOP timed out ({words})".encode()])
 
 
 @pytest.mark.slow

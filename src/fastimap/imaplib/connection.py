@@ -292,9 +292,12 @@ class Connection(Log):
         prefix = f"command: {name} => " if name else ""
         failure: Exception
         if isinstance(exc, TimeoutError):
-            reason = f"{name or 'a response'} timed out after {self._seconds()} seconds"
+            # That of the network, or of a signal's handler, does not come after the socket's timeout.
+            of_socket = exc.errno is None and str(exc).endswith("timed out")
+            after = f"after {self._seconds()} seconds" if of_socket else f"({str(exc) or 'no reason was given'})"
+            reason = f"{name or 'a response'} timed out {after}"
             failure = self._timed_out(
-                f"{prefix}timed out after {self._seconds()} seconds; as the answer may still come, the connection "
+                f"{prefix}timed out {after}; as the answer may still come, the connection "
                 "is closed: connect again, with a longer timeout if the server is slow"
             )
         elif isinstance(exc, OSError):
