@@ -357,6 +357,23 @@ def test_an_error_that_nobody_asks_for_is_logged(client: Any, caplog: pytest.Log
     assert "STATUS: the server answered NO" in record.getMessage()
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_the_end_of_a_connection_is_logged_once_unless_it_is_met(
+    scripted: Callable[..., Any], caplog: pytest.LogCaptureFixture, asks: bool
+) -> None:
+    client = scripted(converse(lambda command: None))
+    client.connect()
+    with client.pipeline() as pipeline:
+        pending = [pipeline.mailbox_status(name, "MESSAGES") for name in ("a", "b", "c", "d")]
+    if asks:
+        with pytest.raises(errors.Disconnected):
+            pending[1].result()
+    del pipeline, pending
+    gc.collect()
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert ["server closed the connection" in text for text in told] == ([] if asks else [True])
+
+
 def test_pending_results_tell_their_state(client: Any) -> None:
     with client.pipeline() as pipeline:
         pending = pipeline.noop()

@@ -105,15 +105,26 @@ class Pending(Generic[R]):
 
 
 class PipelinePending(Pending[R]):
-    """That of a pipeline: an error that nobody asks for is logged."""
+    """That of a pipeline: an error that nobody asks for is logged, once if it is that of several commands."""
 
     asked_for: bool = False
 
     def __del__(self) -> None:
-        if not self.asked_for and self.error is not None:
+        if not self.asked_for and self.error is not None and _is_news(self.error):
             logger().warning("an error of a pipeline that nobody asked for: %s", self.error)
 
     def result(self) -> R:
         result = super().result
         self.asked_for = self.asked_for or self.done or self.drive is not None
-        return result()
+        try:
+            return result()
+        except Exception as exc:
+            _is_news(exc)
+            raise
+
+
+def _is_news(error: Exception) -> bool:
+    """Return whether this is asked of `error` for the first time: the end of a connection is that of all in flight."""
+    known = "_known" in vars(error)
+    vars(error)["_known"] = True
+    return not known
