@@ -371,7 +371,7 @@ _connected: weakref.WeakSet[Wire] = weakref.WeakSet()
 def _leave_to_parent() -> None:
     """In a process that was just forked: of octets that two processes receive in turn, neither has a whole answer."""
     for wire in [*_connected]:
-        wire._in_use = threading.Lock()  # the thread that held it is not in this process
+        wire._in_use = allocate_lock()  # the thread that held it is not in this process
         if wire._socket is not None:
             wire._fail(Disconnected(_FORKED))
 
