@@ -179,7 +179,7 @@ class Fetch(Command[FetchResult]):
         partial: tuple[int, int] | None = None,
     ) -> None:
         if not items:
-            raise ValueError('fetch() needs data items, such as "FLAGS" or "BODY.PEEK[]"')
+            raise ValueError('name the data items, such as "FLAGS" or "BODY.PEEK[]"')
         names(items, "data items")
         if vanished and changed_since is None:
             raise ValueError("vanished=True needs changed_since=")
