@@ -860,3 +860,45 @@ def test_a_new_uidvalidity_each_time_makes_no_second_copy(tmp_path: Path, kind: 
     assert copies(tmp_path, kind) == 3
     assert [(uid, octets) for uid, octets, *_ in stored(tmp_path)["INBOX"]] == [(n, message(n)) for n in (1, 2, 3)]
     assert archive.verify(tmp_path).good
+
+
+def test_a_name_that_a_server_has_in_another_case(tmp_path: Path) -> None:
+    """One that does not tell cases apart answers with the name that it has now."""
+
+    def hears(line: bytes) -> bytes:
+        return line.replace(b"Archive", b"archive") if renamed else line
+
+    renamed: list[bool] = []
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("Archive")
+        server.append("Archive", message(1))
+        assert archive.pull(account, tmp_path).written == 1
+        with Client(account) as client:
+            client.create_mailbox("kept")
+            client.rename_mailbox("Archive", "kept/archive")
+            client.rename_mailbox("kept/archive", "archive")
+            client.delete_mailbox("kept")
+        renamed.append(True)
+        report = archive.pull(account, tmp_path)
+        assert (report.complete, report.written) == (True, 0)
+        assert [octets for _, octets, *_ in stored(tmp_path)["archive"]] == [message(1)]
+
+
+def test_a_name_that_can_be_sent_only_as_it_came(tmp_path: Path) -> None:
+    """A line feed in modified UTF-7: as text it would end the command."""
+
+    def hears(line: bytes) -> bytes:
+        return line.replace(b"one&AAo-two", b"both")
+
+    def says(line: bytes) -> bytes:
+        return line.replace(b"both", b"one&AAo-two")
+
+    with IMAPServer(users={"me": "secret"}) as server, odd(server, says=says, hears=hears) as port:
+        account = Account("127.0.0.1", port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        server.create("both")
+        for number in range(2):
+            server.append("both", message(number))
+            report = archive.pull(account, tmp_path)
+            assert (report.complete, report.written) == (True, 1)
+            assert len(stored(tmp_path)["one\ntwo"]) == number + 1

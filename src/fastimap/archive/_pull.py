@@ -320,9 +320,13 @@ class _Pull:
         only = self.options.mailboxes
         names = [name for name in known if (only is None or name in only) and name not in self.options.exclude]
         if 0 < len(names) <= _KNOWN:
-            with contextlib.suppress(CommandError):  # as where one of them is gone
+            try:
                 *found, infos = client.run(_asked(names, items))
                 return infos, dict(zip(names, found, strict=True))
+            except ConnectionLost:
+                raise
+            except (FastimapError, ValueError):  # one is gone, is named otherwise now, or can be sent only as it came
+                pass
         at_once = bool(known) and client.session.has("LIST-STATUS")
         return client.list_mailboxes(status=items if at_once else ()), {}
 
