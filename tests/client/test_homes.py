@@ -26,6 +26,7 @@ import fastimap
 from fastimap import AsyncClient, Client, archive, commands, errors, sasl, search, types
 from fastimap.clients import rows
 from fastimap.types import Pipeline
+from tests.imaplib.scripted import Peer, Server
 
 HOMES: list[ModuleType] = [fastimap, types, commands, search, errors, sasl, rows]
 # Where everything else comes from that stands in an annotation.
@@ -176,6 +177,25 @@ def mechanism_classes() -> list[type[sasl.Mechanism]]:
         for kind in classes
         if isinstance(kind, type) and issubclass(kind, sasl.Mechanism) and kind is not sasl.Mechanism
     ]
+
+
+def test_a_client_that_python_takes_apart_at_its_end_logs_out(serve: Callable[..., Server]) -> None:
+    """Nothing can be imported then."""
+
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.log_out()
+
+    program = (
+        "import sys\n"
+        "from fastimap import Client\n"
+        "class Holder:\n"
+        "    client = Client('127.0.0.1', int(sys.argv[1]), tls=False)\n"
+        "    def __del__(self): self.client.close()\n"
+        "holder = Holder()\n"
+        "holder.client.connect()\n"
+    )
+    subprocess.run([sys.executable, "-c", program, f"{serve(script).port}"], check=True)
 
 
 def test_commands_by_a_star_import_and_by_pickle() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import clients, commands, conversation, sessions
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
+from ..commands.session import Logout
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
 from ..conversation.protocol import Event, Pending, Protocol
@@ -212,7 +213,7 @@ class AsyncClient(methods.AsyncClient):
             if link is not None and protocol.error is None and protocol.idle and protocol.greeting.done:
                 with contextlib.suppress(FastimapError, TimeoutError):
                     async with asyncio.timeout(_LOGOUT_TIMEOUT):
-                        await link.wait(protocol.submit(commands.Logout()))
+                        await link.wait(protocol.submit(Logout()))
         finally:
             protocol.logged_out = True
             protocol.fail(Disconnected("the client has logged out"))

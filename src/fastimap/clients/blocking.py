@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from .. import clients, commands, conversation, sessions
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
+from ..commands.session import Logout  # for what Python calls at its end, when nothing is imported any more
 from ..conversation import prepare
 from ..conversation.protocol import Event, Protocol
 from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
@@ -190,7 +191,7 @@ class Client(Wire):
         try:
             if self._socket is not None and protocol.error is None and protocol.idle:
                 with contextlib.suppress(Exception):
-                    pending = protocol.submit(commands.Logout())
+                    pending = protocol.submit(Logout())
                     deadline = time.monotonic() + _LOGOUT_TIMEOUT
                     while not pending.done and time.monotonic() < deadline:
                         self._turn(deadline)
