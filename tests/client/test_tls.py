@@ -9,11 +9,13 @@ import os
 import select
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ import fastimap.clients.asyncio
 import fastimap.clients.tls
 from fastimap import Account, Client, UIDSet, commands, errors
 from fastimap.clients.asyncio_wire import Link
+from fastimap.clients.connecting import has_tls
 from fastimap.clients.tls import tls_error
 from fastimap.sasl import MechanismError
 from fastimap.settings import Settings, settings
@@ -158,6 +161,39 @@ def test_a_socket_that_has_tls_already(
         made = client._ssl()
         assert isinstance(made, ssl.SSLSocket)
         assert made.server_hostname == "localhost"
+
+
+class _Around:
+    """What a program puts around a socket, as to count what comes through."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+def test_what_is_around_a_socket_with_tls(
+    implementation: str, tls_server: ssl.SSLContext, moody: Callable[..., ssl.SSLSocket]
+) -> None:
+    """It is no SSLSocket, and so no TLS that the client knows of, but waits as one."""
+    octets = b"Subject: much\r\n\r\n" + b"0123456789abcdef" * 60_000
+    given: dict[str, Any] = {"user": "user", "password": "password", "mechanism": "PLAIN", "timeout": 10}
+    given["socket"] = lambda host, port: _Around(moody(host, port))
+    with IMAPServer(tls=tls_server) as server, Client("localhost", server.port, tls=False, **given) as client:
+        assert client.session.tls is False
+        _Moody.moods += [("receive", ssl.SSLWantReadError), ("send", ssl.SSLWantWriteError)] * 2
+        client.append("INBOX", octets)
+        client.select("INBOX")
+        (message,) = client.fetch(1, "BODY.PEEK[]")
+        assert message.body == octets
+        assert not _Moody.moods
+
+
+def test_a_connection_in_clear_while_another_thread_imports_ssl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ssl", ModuleType("ssl"))  # as it is then: there, and still empty
+    with socket.socket() as connection:
+        assert not has_tls(connection)
 
 
 def test_a_socket_with_tls_that_has_to_read_before_it_sends(

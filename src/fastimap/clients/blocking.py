@@ -22,7 +22,7 @@ from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import with_secrets
 from ._base import named
 from .blocking_wire import Wire
-from .connecting import connect, has_tls, no_greeting
+from .connecting import connect, has_tls, no_greeting, waiting_as_a_socket
 from .rows import Batches, Rows
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class Client(Wire):
         timeout = self._time_to_connect()
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            self._socket = connect(given.__replace__(timeouts=given.timeouts.__replace__(connect=timeout)))
+            made = connect(given.__replace__(timeouts=given.timeouts.__replace__(connect=timeout)))
+            self._socket = waiting_as_a_socket(made)
             if given.tls is True or has_tls(self._socket):
                 self._wrap(deadline)
             self._watch()

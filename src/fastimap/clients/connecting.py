@@ -21,7 +21,17 @@ from ..settings import Settings
 if TYPE_CHECKING:
     from ssl import SSLSocket
 
-__all__ = ["OtherWay", "attempts", "connect", "connect_error", "has_tls", "late", "no_greeting", "tune"]
+__all__ = [
+    "OtherWay",
+    "attempts",
+    "connect",
+    "connect_error",
+    "has_tls",
+    "late",
+    "no_greeting",
+    "tune",
+    "waiting_as_a_socket",
+]
 
 _Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """As getaddrinfo() gives it."""
@@ -38,8 +48,17 @@ class OtherWay(BlockingIOError):
 
 def has_tls(connection: object) -> TypeGuard[SSLSocket]:
     """Whether a socket of the caller's is an SSLSocket: none is where nothing has imported ssl."""
-    ssl = sys.modules.get("ssl")
-    return ssl is not None and isinstance(connection, ssl.SSLSocket)
+    # Where another thread is at importing it, there is no such class yet.
+    return isinstance(connection, getattr(sys.modules.get("ssl"), "SSLSocket", ()))
+
+
+def waiting_as_a_socket(connection: Any) -> Any:
+    """Return a connection of the caller's that is no socket, and may have an SSLSocket in it, as one without TLS."""
+    if isinstance(connection, socket.socket) or "ssl" not in sys.modules:
+        return connection
+    from .tls import GivenTLS
+
+    return GivenTLS(connection)
 
 
 def connect(settings: Settings) -> socket.socket:

@@ -180,10 +180,10 @@ class TLSConnection:
 
 
 class GivenTLS:
-    """An SSLSocket of the caller's, for one who waits for it as for a `TLSConnection`.
+    """An SSLSocket of the caller's, or what has one in it, for one who waits for it as for a `TLSConnection`.
 
     Attributes:
-        ssl_object: The SSLSocket.
+        ssl_object: It.
         gathers: False: it reads a record at a time.
     """
 
