@@ -14,12 +14,12 @@ _status: int | None = None
 """The exit status, once it is known."""
 
 
-def main() -> int:
-    """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
+def program() -> int:
+    """Be the process's program: as `main`, and the process ends with that status."""
     if not atexit._ncallbacks():
         atexit.register(_leave)  # first, to be called last
     global _status
-    _status = _run()
+    _status = main()
     return _status
 
 
@@ -34,13 +34,14 @@ def _leave() -> None:
         os._exit(_status)
 
 
-def _run() -> int:
+def main() -> int:
+    """Run the program; return its exit status. An interrupt during the imports is none of a traceback either."""
     try:
         sys.unraisablehook = _send_again
         gc.set_threshold(50_000)  # modules and rows are many objects, and none of them is garbage that only this finds
-        from .cli import main as program
+        from .cli import main as run
 
-        return program()
+        return run()
     except KeyboardInterrupt as exc:
         terminated = type(exc).__name__ == "Terminated"
         print(f"fastimap: {'terminated' if terminated else 'interrupted'}", file=sys.stderr)
@@ -71,4 +72,4 @@ def _after_the_callback(name: str, thread: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program())

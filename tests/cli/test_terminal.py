@@ -209,10 +209,25 @@ def test_what_others_do_at_the_end_is_done(tmp_path: Path, before: str, said: st
         "    threading.Thread(target=slow).start()\n"
         "    return 7\n"
         "cli.main = main\n"
-        "sys.exit(__main__.main())\n"
+        "sys.exit(__main__.program())\n"
     )
     ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, said, "")
+
+
+def test_a_program_that_calls_it_goes_on(tmp_path: Path) -> None:
+    """Its files are written at its end, and its exit status is its own."""
+    (tmp_path / "program.py").write_text(
+        "import sys\n"
+        "from fastimap.__main__ import main\n"
+        "sys.argv[1:] = ['--version']\n"
+        "file = open('log', 'w')\n"
+        "file.write(f'it said {main()}')\n"
+        "sys.exit(7)\n"
+    )
+    ended = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, check=False)
+    assert ended.returncode == 7
+    assert (tmp_path / "log").read_text() == "it said 0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
