@@ -331,6 +331,18 @@ def test_maxline_of_the_module(monkeypatch: pytest.MonkeyPatch) -> None:
     Canned(reply).noop()
 
 
+def test_the_module_while_another_thread_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Name(str):
+        def startswith(self, *given: Any) -> bool:
+            sys.modules["imported meanwhile"] = sys
+            return False
+
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, Name("a module"), sys)
+        imaplib.MapCRLF = imaplib.MapCRLF
+    assert sys.modules.pop("imported meanwhile")
+
+
 def test_debug_of_the_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(imaplib, "Debug", 4)
     assert Canned().debug == 4

@@ -97,7 +97,7 @@ class _Replaceable(ModuleType):
 
 
 def _rooms() -> list[ModuleType]:
-    return [module for name, module in sys.modules.items() if name.startswith(f"{__name__}.")]
+    return [module for name, module in list(sys.modules.items()) if name.startswith(f"{__name__}.")]
 
 
 def __getattr__(name: str) -> Any:
