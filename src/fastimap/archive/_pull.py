@@ -16,6 +16,7 @@ from ..commands.base import Flow
 from ..errors import CommandError, ConnectionLost, Disconnected, FastimapError, Timeout
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
+from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
@@ -40,7 +41,6 @@ from .stores.maildir import Maildir
 from .watching import NotNow, Stop, Watch
 
 if TYPE_CHECKING:
-    from ..search import SearchKey
     from .adopt import Adoption
     from .receiving import Receiver
 
