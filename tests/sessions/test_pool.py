@@ -237,7 +237,7 @@ def test_fetch_iter_by_all_connections_however_inbox_is_written(
         lanes.append(len(its))
         return fetch(pool, its, *rest)
 
-    monkeypatch.setattr(blocking, "fetch", noted)
+    monkeypatch.setattr(fetching, "fetch", noted)
     assert len(list(pool.fetch_iter("inbox", "1:*", "FLAGS"))) == 450
     assert lanes == [3]
 
