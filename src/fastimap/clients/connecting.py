@@ -42,6 +42,9 @@ _KEEPALIVE_COUNT = 4
 _LONGEST_ANSWER = 16 * 1024
 
 
+_SOCKET = socket.socket  # in whose place a program may put something else
+
+
 class OtherWay(BlockingIOError):
     """TLS has to send before more can be received, or to receive before more can be sent; it can't now."""
 
@@ -54,7 +57,7 @@ def has_tls(connection: object) -> TypeGuard[SSLSocket]:
 
 def waiting_as_a_socket(connection: Any) -> Any:
     """Return a connection of the caller's that is no socket, and may have an SSLSocket in it, as one without TLS."""
-    if isinstance(connection, socket.socket) or "ssl" not in sys.modules:
+    if isinstance(connection, _SOCKET) or "ssl" not in sys.modules:
         return connection
     from .tls import GivenTLS
 
