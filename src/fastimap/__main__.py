@@ -16,7 +16,7 @@ _status: int | None = None
 
 def program() -> int:
     """Be the process's program: as `main`, and the process ends with that status."""
-    if not atexit._ncallbacks():
+    if not getattr(atexit, "_ncallbacks", lambda: 1)():  # how many there are: CPython's own
         atexit.register(_leave)  # first, to be called last
     global _status
     _status = main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -791,6 +792,20 @@ def test_a_rename_that_was_cut_short_comes_to_its_end(
     assert stored(tmp_path) == mail.all()
     assert {path.parts[-3] for path in tmp_path.rglob("cur/*")} == {then if then != "new" else "%6Eew"}
     assert archive.verify(tmp_path, mail.account, octets=True).good
+
+
+def test_known_mailboxes_cost_one_round_trip(mail: Mail, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a", "b"):
+        mail.fill(name, 2, create=True)
+    pulled(mail, tmp_path)
+    with caplog.at_level(logging.DEBUG, "fastimap"):
+        assert pulled(mail, tmp_path).complete
+    lines = [record.getMessage() for record in caplog.records]
+    said = [found[1] or found[2] for line in lines if (found := re.match(r"C: \w+ (\w+)|S: \* (\w+)", line))]
+    count = len(mail.client.list_mailboxes())
+    assert count > 2
+    status, listed = ["STATUS"] * count, ["LIST"] * count
+    assert said[said.index("STATUS") : said.index("LOGOUT")] == [*status, "LIST", *status, *listed]
 
 
 @pytest.mark.parametrize("kind", ["maildir", "jsonl"])
