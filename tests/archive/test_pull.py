@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from fastimap import Retry, archive, search
+from fastimap.archive import files as files_module
 from fastimap.archive import receiving
 from fastimap.archive.compare import compare
 from fastimap.archive.state import State
@@ -223,6 +224,37 @@ def test_what_was_not_committed_is_written_over(mail: Mail, tmp_path: Path, monk
     report = archive.pull(mail.account, tmp_path)
     assert (report.complete, report.written) == (True, 30)
     assert len([*cur.iterdir()]) == 30
+    assert stored(tmp_path) == mail.all()
+
+
+@pytest.mark.parametrize("written", [0, 1, 3])
+def test_a_run_that_dies_as_it_writes_over_another_leaves_no_message_twice(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    """The first one wrote them with other flags, so under other names."""
+    mail.fill("INBOX", 3)
+    archive.pull(mail.account, tmp_path, mailboxes=["INBOX"])
+    mail.fill("INBOX", 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(archive.Maildir, "sync", full)
+        with pytest.raises(OSError, match="No space"):
+            archive.pull(mail.account, tmp_path)
+    mail.client.select("INBOX")
+    mail.client.add_flags("1:*", "\\Flagged")
+    mail.client.unselect()
+    write_files = files_module.write_files
+
+    def dying(first: int, last: int, files: list[Any]) -> None:
+        write_files(first, last, files[:written])
+        full()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files_module, "write_files", dying)
+        with pytest.raises(OSError, match="No space"):
+            archive.pull(mail.account, tmp_path)
+    assert len([*tmp_path.glob("INBOX/cur/*")]) == 6
+    report = archive.pull(mail.account, tmp_path)
+    assert report.complete
     assert stored(tmp_path) == mail.all()
 
 
