@@ -5,7 +5,6 @@ Nothing here imports ssl, which takes longer than all else of a connection in cl
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import re
@@ -115,6 +114,7 @@ def _by_connect(proxy: str, settings: Settings) -> socket.socket:
     Not by python-socks: it takes all that one recv() brings for the proxy's answer, which may be half of it, or have
     the server's greeting after it. Here it is read octet by octet.
     """
+    import base64
     from urllib.parse import unquote, urlsplit
 
     given = urlsplit(proxy)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import threading
@@ -23,6 +22,8 @@ def expiry(token: Any) -> float | None:
     parts = token.split(".") if isinstance(token, str) else ()
     if len(parts) != 3:
         return None
+    import base64
+
     with contextlib.suppress(ValueError):
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
         found = claims.get("exp") if isinstance(claims, dict) else None
