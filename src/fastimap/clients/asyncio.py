@@ -47,6 +47,10 @@ class AsyncClient(methods.AsyncClient):
 
     A task that is cancelled while it waits for an answer leaves the connection in step: the answer is drained. What
     commands raise is told there too.
+
+    A connection belongs to the event loop that it was made in. In another one commands raise StateError, or
+    Disconnected where that loop is closed (``asyncio.run`` closes its own): `reconnect()`, `retry` or a pool connects
+    anew then.
     """
 
     def _set_up(self) -> None:
@@ -70,6 +74,7 @@ class AsyncClient(methods.AsyncClient):
 
         Raises ConnectFailed, TLSError, Timeout, AuthenticationFailed, MechanismError; then nothing is left open.
         """
+        self._look_where()
         if self._link is not None and self._link.ready and (self._persistence is None or self._protocol.error is None):
             return
         if self._persistence is not None and not self._protocol.logged_out:
@@ -152,6 +157,7 @@ class AsyncClient(methods.AsyncClient):
                     except BaseException:
                         connection.close()
                         raise
+                link.socket = connection
                 if isinstance(loop, asyncio.SelectorEventLoop):
                     link.connection = connection
                 await loop.create_connection(lambda: link, sock=connection)
@@ -178,6 +184,7 @@ class AsyncClient(methods.AsyncClient):
         Raises StateError if the mailbox's UIDVALIDITY changed: its UIDs now mean other messages. Where several tasks
         ask for it at once, it is done once.
         """
+        self._look_where()
         old = self._protocol
         async with self._connecting:
             if self._protocol is not old:  # another task was first
@@ -209,8 +216,9 @@ class AsyncClient(methods.AsyncClient):
         """Log out and close the connection. Never raises; where commands are in flight it just closes."""
         protocol = self._protocol
         link = self._link
+        here = link is not None and link.loop is asyncio.get_running_loop()
         try:
-            if link is not None and protocol.error is None and protocol.idle and protocol.greeting.done:
+            if link is not None and here and protocol.error is None and protocol.idle and protocol.greeting.done:
                 with contextlib.suppress(FastimapError, TimeoutError):
                     async with asyncio.timeout(_LOGOUT_TIMEOUT):
                         await link.wait(protocol.submit(Logout()))
@@ -226,7 +234,8 @@ class AsyncClient(methods.AsyncClient):
         if self._persistence is not None:
             await self.connect()
             return await self._run_flow(sessions.resume.persistently(self._persistence, operation))
-        if self._link is None or not self._link.ready:
+        link = self._link
+        if link is None or not link.ready or link.loop is not asyncio.get_running_loop():
             await self.connect()
         if isinstance(operation, Command):
             return await self._wait(self._protocol.submit(operation))
@@ -505,8 +514,22 @@ class AsyncClient(methods.AsyncClient):
 
     async def _drop(self) -> None:
         link, self._link = self._link, None
-        if link is not None:
+        if link is not None and link.loop is asyncio.get_running_loop():
             await link.abort()
+        elif link is not None:
+            link.leave()
+
+    def _look_where(self) -> None:
+        """Raise StateError where the connection is of another event loop; if that is closed, so is the connection."""
+        link = self._link
+        if link is None or link.loop is asyncio.get_running_loop():
+            return
+        if not link.loop.is_closed():
+            raise StateError("the connection is of another event loop: each loop needs a client of its own")
+        self._link = None
+        link.leave()
+        self._protocol.fail(Disconnected("the event loop of the connection is closed"))
+        self._connecting, self._selecting = asyncio.Lock(), asyncio.Lock()
 
 
 async def _context(given: Settings) -> ssl.SSLContext:

@@ -48,13 +48,14 @@ class Link(asyncio.BufferedProtocol):
         context: ssl.SSLContext | None,
     ) -> None:
         self.transport: Any = None
+        self.socket: socket.socket | None = None
         self.connection: socket.socket | None = None
         """What the transport reads from, where the client may read from it too."""
+        self.loop = loop
         self.ready = False
         """Whether the client's beginning (greeting, TLS, login) is done."""
         self._protocol = protocol
         self._deadlines = deadlines
-        self._loop = loop
         self._settings = settings
         self._context = context
         self._tls: TLS | None = None
@@ -174,7 +175,7 @@ class Link(asyncio.BufferedProtocol):
     def _received(self, size: int) -> None:
         """Do what follows from what was received, which were `size` octets."""
         if self._protocol.awaited() is not None:
-            self._deadlines.until(self._loop.time())  # progress counts from when it is made
+            self._deadlines.until(self.loop.time())  # progress counts from when it is made
         self._flowed += size
         piece, self._piece = self._piece, 0
         self.flush()
@@ -188,7 +189,7 @@ class Link(asyncio.BufferedProtocol):
                 else:
                     self._piece = size
                     self.transport.pause_reading()
-                    self._loop.call_later(_PAUSE, self._look_again)
+                    self.loop.call_later(_PAUSE, self._look_again)
         if self._waiting or self._protocol.error is not None:
             self._tell()
 
@@ -205,7 +206,7 @@ class Link(asyncio.BufferedProtocol):
         """
         assert self._context is not None
         self._tls = TLS(self._context, self._settings.host)
-        self._handshake = self._loop.create_future()
+        self._handshake = self.loop.create_future()
         if self.transport is not None:
             self._shake_hands(self._tls)
 
@@ -294,7 +295,7 @@ class Link(asyncio.BufferedProtocol):
         """Flush in the loop's next round, all that is asked for until then in one write."""
         if not self._soon:
             self._soon = True
-            self._loop.call_soon(self._flush_now)
+            self.loop.call_soon(self._flush_now)
 
     def _flush_now(self) -> None:
         self._soon = False
@@ -305,7 +306,7 @@ class Link(asyncio.BufferedProtocol):
         """Wait for a command's answer; when cancelled, leave it to be drained."""
         self.flush()
         if not pending.done:
-            answered: asyncio.Future[None] = self._loop.create_future()
+            answered: asyncio.Future[None] = self.loop.create_future()
             earlier = pending.on_done  # somebody else may wait for it too
 
             def done() -> None:
@@ -330,19 +331,19 @@ class Link(asyncio.BufferedProtocol):
         """Wait for the piece of a file that is being read or written: the file is its owner's again."""
         files = self._protocol.files
         while files is not None and files.at_work:
-            settled: asyncio.Future[None] = self._loop.create_future()
+            settled: asyncio.Future[None] = self.loop.create_future()
             files.when_settled(functools.partial(_resolve, settled))
             with contextlib.suppress(asyncio.CancelledError):  # the caller is being cancelled already
                 await settled
 
     def _elsewhere(self, work: Callable[[], object], done: Callable[[], object]) -> None:
         """Have a thread do `work`, which is on files; then call `done`."""
-        self._loop.run_in_executor(None, work).add_done_callback(lambda _: done())
+        self.loop.run_in_executor(None, work).add_done_callback(lambda _: done())
 
     def _on(self, read: bool) -> None:
         """Go on after a piece of a file was read, or written."""
         if read or self._paused:
-            self._deadlines.go_on(self._loop.time())  # the server had to wait, and not the client
+            self._deadlines.go_on(self.loop.time())  # the server had to wait, and not the client
         self._read_on()
         self.flush()
         self._tell()
@@ -358,9 +359,9 @@ class Link(asyncio.BufferedProtocol):
         if self._protocol.error is not None or ready():
             return
         self.release()
-        news: asyncio.Future[None] = self._loop.create_future()
+        news: asyncio.Future[None] = self.loop.create_future()
         self._waiting.add(news)
-        timer = None if until is None else self._loop.call_at(until, _resolve, news)
+        timer = None if until is None else self.loop.call_at(until, _resolve, news)
         self._waiters += 1
         try:
             await news
@@ -381,14 +382,14 @@ class Link(asyncio.BufferedProtocol):
     def release(self) -> None:
         if self._held:
             self._held = False
-            self._deadlines.rest(self._loop.time())
+            self._deadlines.rest(self.loop.time())
         self._read_on()
 
     def _read_on(self) -> None:
-        if not self._paused or self._busy or self._loop.is_closed():  # rows may be let go at the program's end
+        if not self._paused or self._busy or self.loop.is_closed():  # rows may be let go at the program's end
             return
         if self._tls is not None and self._tls.more:
-            self._loop.call_soon(self._read_what_is_left)
+            self.loop.call_soon(self._read_what_is_left)
         else:
             self._resume()
 
@@ -413,6 +414,13 @@ class Link(asyncio.BufferedProtocol):
         if self.transport is not None:
             await self._lost
 
+    def leave(self) -> None:
+        """Close the connection from another event loop: there is no waiting for it."""
+        if not self.loop.is_closed():
+            self.loop.call_soon_threadsafe(self._end)
+        elif self.socket is not None:  # its transport does nothing any more
+            self.socket.close()
+
     def _tell(self) -> None:
         if self._waiting:
             for news in self._waiting:
@@ -430,14 +438,14 @@ class Link(asyncio.BufferedProtocol):
             self.transport.abort()
 
     def _look(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         until = self._deadlines.until(now)
         if until is None:
             self._watch = None
         elif self._busy or (self._protocol.files is not None and self._protocol.files.reading):
-            self._watch = self._loop.call_at(now + _WATCH, self._look)
+            self._watch = self.loop.call_at(now + _WATCH, self._look)
         elif now < until:
-            self._watch = self._loop.call_at(min(until, now + _WATCH), self._look)
+            self._watch = self.loop.call_at(min(until, now + _WATCH), self._look)
         else:
             self._protocol.fail(self._deadlines.error())
             self._tell()

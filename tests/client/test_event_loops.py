@@ -1,0 +1,137 @@
+"""AsyncClient where a program has several event loops: a connection is of the one that it was made in."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fastimap import AsyncClient, AsyncPool, Retry
+from fastimap.errors import Advice, Disconnected, StateError
+from fastimap.testing import IMAPServer
+
+MESSAGE = b"Subject: one\r\n\r\ntext\r\n"
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # by the programs, before their loop is
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Have what is told of it told while the test that it is of takes that."""
+    yield
+    gc.collect()
+
+
+def options(server: IMAPServer) -> dict[str, Any]:
+    return {
+        "host": server.host,
+        "port": server.port,
+        "tls": False,
+        "user": "user",
+        "password": "password",
+        "mechanism": "LOGIN",
+        "timeout": 20,
+    }
+
+
+async def selected(client: AsyncClient) -> int:
+    return (await client.select("INBOX")).exists
+
+
+def test_a_loop_that_is_closed(server: IMAPServer) -> None:
+    server.append("INBOX", MESSAGE)
+    client = AsyncClient(**options(server))
+    assert asyncio.run(selected(client)) == 1
+
+    async def again() -> None:
+        for call in (client.noop, lambda: client.fetch("1:*", "FLAGS"), client.connect):
+            with pytest.raises(Disconnected, match="event loop") as refused:
+                await call()
+            assert refused.value.advice is Advice.RECONNECT
+        with pytest.raises(Disconnected, match="event loop"):
+            async for _ in client.fetch_iter("1:*", "FLAGS"):
+                pass
+        await client.reconnect()
+        assert client.session.mailbox == "INBOX"
+        assert [row.uid for row in await client.fetch("1:*", "FLAGS")] == [1]
+        await client.close()
+
+    asyncio.run(again())
+
+
+def test_with_retry_it_connects_anew(server: IMAPServer) -> None:
+    server.append("INBOX", MESSAGE)
+    client = AsyncClient(**options(server), retry=Retry())
+    assert asyncio.run(selected(client)) == 1
+
+    async def again() -> list[int]:
+        return [row.uid async for row in client.fetch_iter("1:*", "FLAGS") if row.uid]
+
+    assert asyncio.run(again()) == [1]
+    asyncio.run(client.close())
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_close_in_another_loop(server: IMAPServer, begun: bool) -> None:
+    client = AsyncClient(**options(server))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(client.connect())
+        if not begun:
+            loop.close()
+        asyncio.run(client.close())
+        if begun:
+            loop.run_until_complete(asyncio.sleep(0))
+        assert client._link is None
+        with pytest.raises(StateError, match="logged out"):
+            asyncio.run(client.noop())
+    finally:
+        loop.close()
+
+
+def test_a_loop_that_is_only_not_running_now(server: IMAPServer) -> None:
+    client = AsyncClient(**options(server))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(client.connect())
+        for call in (client.noop, client.connect, client.reconnect):
+            with pytest.raises(StateError, match="another event loop"):
+                asyncio.run(call())
+        loop.run_until_complete(client.noop())
+        loop.run_until_complete(client.close())
+    finally:
+        loop.close()
+
+
+def test_a_loop_that_runs_in_another_thread(server: IMAPServer) -> None:
+    client = AsyncClient(**options(server))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(client.connect(), loop).result(20)
+        with pytest.raises(StateError, match="another event loop"):
+            asyncio.run(client.noop())
+        asyncio.run_coroutine_threadsafe(client.noop(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(client.close(), loop).result(20)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_a_pool_connects_anew(server: IMAPServer) -> None:
+    server.append("INBOX", MESSAGE)
+    pool = AsyncPool(**options(server), connections=2)
+
+    async def counted() -> int:
+        async with pool.selected("INBOX", read_only=True) as client:
+            return len(await client.fetch("1:*", "FLAGS"))
+
+    assert asyncio.run(counted()) == 1
+    assert asyncio.run(counted()) == 1
+    asyncio.run(pool.close())
