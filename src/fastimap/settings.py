@@ -121,7 +121,10 @@ class Account(Value, unshown=("password", "token", "ssl_context", "limits", "pro
         found = _URL.fullmatch(url)
         if found is None:
             del url  # it may hold a password
-            raise ValueError("not the URL of an account: imaps://user@host, or imap://user@host:port")
+            raise ValueError(
+                "not the URL of an account: imaps://user@host, or imap://user@host:port"
+                " (an @ in the user's name is %40, and no mailbox comes after it)"
+            )
         given: dict[str, Any] = {"tls": True if found["scheme"].lower() == "imaps" else "starttls"}
         if found["port"]:
             given["port"] = int(found["port"])

@@ -399,7 +399,7 @@ def test_a_command_for_the_password_that_is_not_there(server: IMAPServer, run: R
 def test_a_set_of_uids_that_is_none(server: IMAPServer, run: Run) -> None:
     url = f"imap://user@{server.host}:{server.port}"
     line = said(run("cat", url, "INBOX", "0", "--insecure", FASTIMAP_PASSWORD="password"), 2)
-    assert line == "fastimap cat: not a sequence set: '0'"
+    assert line == "fastimap cat: not a sequence set: '0' (such as '5', '1:9,12' or '1:*')"
 
 
 def test_a_doctor_that_is_stopped_does_not_say_that_all_is_well(tmp_path: Path) -> None:

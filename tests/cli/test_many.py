@@ -153,7 +153,7 @@ GOOD = URL + 'password_file = "/p"\n'
         (b"\xff\xfe", ["x"], "accounts.toml"),
         (None, ["x"], "there is no such file"),
         ('[accounts.a]\npassword_file = "/p"\n', ["x"], "accounts.a: it has no url"),
-        ('[accounts.a]\nurl = "imaps://ann@localhost"\npassword = "p"\n', ["x"], "accounts.a: 'password' is not known"),
+        (URL + 'password = "p"\n', ["x"], "accounts.a: 'password' is not known; known are ca, "),
         ('[accounts.a]\nurl = "imaps://ann@localhost"\n', ["x"], "accounts.a: nothing says how its password"),
         ('[accounts.a]\nurl = "imaps://ann:secret@localhost"\n', ["x"], "accounts.a: a password does not belong"),
         (URL + "password_command = [1]\n", ["x"], "accounts.a: password_command"),

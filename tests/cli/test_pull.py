@@ -90,7 +90,7 @@ def test_an_authority_of_ones_own(run: Run, mail: Mail, tmp_path: Path) -> None:
     [
         ([], "which account"),
         (["imaps://ann@localhost"], "where to"),
-        (["imaps://ann:password@localhost", "x"], "does not belong into the URL"),
+        (["imaps://ann:password@localhost", "x"], "does not belong in the URL"),
         (["imaps://localhost", "x"], "user is missing"),
         (["http://ann@localhost", "x"], "not the URL"),
         (["imaps://ann@localhost", "x", "--since", "yesterday"], "not a date"),

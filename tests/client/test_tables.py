@@ -55,6 +55,16 @@ def test_the_columns_are_those_of_the_items(filled: Any) -> None:
     assert filled.fetch_table(SequenceSet("2:*"), "FLAGS")["uid"].to_pylist() == [2, 3]
 
 
+def test_a_column_of_uids_names_messages(filled: Any) -> None:
+    """What a DataFrame was filtered by, as it is."""
+    column = filled.fetch_table([1, 3])["uid"]
+    for uids in (column, column.to_numpy(), pytest.importorskip("pandas").Series([1, 3])):
+        assert [row.uid for row in filled.fetch(uids, "FLAGS")] == [1, 3]
+        assert filled.fetch_table(uids[:0])["uid"].to_pylist() == []
+    with pytest.raises(TypeError, match="is not a message number"):
+        filled.fetch(column.to_numpy() / 2, "FLAGS")
+
+
 def test_the_text_is_fetched_without_the_attachments(filled: Any) -> None:
     texts = ["Hä\n", "", "the text"]
     table = filled.fetch_table("1:*", "ENVELOPE", text=True)

@@ -112,6 +112,15 @@ def test_text_that_is_no_set(text: str) -> None:
         SequenceSet.parse_ordered(text)
 
 
+def test_what_to_write_instead_is_said() -> None:
+    for wrong in ("ALL", "1-5", "1, 5"):
+        with pytest.raises(ValueError, match=r"not a sequence set: '.*' \(such as '5', '1:9,12' or '1:\*'\)"):
+            uid_set(wrong)
+    for octets in (b"5", bytearray(b"5"), memoryview(b"5")):
+        with pytest.raises(TypeError, match=r"a message number is an int or a str, not b'5': decode\(\) it"):
+            uid_set(octets)
+
+
 @pytest.mark.parametrize("number", [0, -1, LARGEST_NUMBER + 1, range(3), range(1, 2**33), [5, 0], [range(-2, 0)]])
 def test_numbers_out_of_range(number: object) -> None:
     with pytest.raises(ValueError, match="message numbers"):

@@ -312,7 +312,7 @@ def test_row_without_octets() -> None:
     ):
         assert getattr(ROW, name) is None
     assert ROW.streamed == {}
-    with pytest.raises(ValueError, match=r"neither BODY\[\] nor BODY\[HEADER\]"):
+    with pytest.raises(ValueError, match=r"neither BODY\[\] nor BODY\[HEADER\] is in this row: fetch"):
         ROW.email()
 
 

@@ -55,10 +55,17 @@ def test_a_url_without_tls_from_the_start_means_starttls() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["pop://me@example.org", "imaps://", "imap.example.org", f"imaps://me:{SECRET}@h/INBOX"]
+    "url",
+    [
+        "pop://me@example.org",
+        "imaps://",
+        "imap.example.org",
+        f"imaps://me:{SECRET}@h/INBOX",
+        "imaps://me@example.org@h",
+    ],
 )
 def test_no_url_of_an_account(url: str) -> None:
-    with pytest.raises(ValueError, match="not the URL of an account") as caught:
+    with pytest.raises(ValueError, match=r"not the URL of an account: .*\(an @ in the user's name is %40") as caught:
         Account.from_url(url)
     assert SECRET not in str(caught.value)
 

@@ -196,7 +196,7 @@ def _wrong(account: dict[str, Any]) -> str | None:
     """Return what is wrong about an account in the configuration."""
     unknown = sorted(set(account) - _KEYS)
     if unknown:
-        return f"{unknown[0]!r} is not known"
+        return f"{unknown[0]!r} is not known; known are {', '.join(sorted(_KEYS))}"
     if "url" not in account:
         return "it has no url"
     for key, value in account.items():
@@ -233,7 +233,7 @@ def _account(url: str, options: argparse.Namespace, table: dict[str, Any]) -> Ac
     except ValueError as exc:
         raise UsageError(f"not a URL: {exc}") from None
     if parts.password is not None:
-        raise UsageError("a password does not belong into the URL: everybody can see it there; see --password-command")
+        raise UsageError("a password does not belong in the URL: everybody can see it there; see --password-command")
     if parts.scheme.lower() in ("imap", "imaps") and not parts.username:
         raise UsageError(f"{url}: the user is missing: imaps://user@host")
     if options.insecure and parts.scheme.lower() != "imap":

@@ -82,7 +82,7 @@ def _check_form(url: str, parts: SplitResult) -> None:
     if parts.scheme not in _PORTS:
         raise UsageError(f"{url}: not a URL of IMAP; {_FORM}")
     if parts.password is not None:
-        raise UsageError("a password does not belong into the URL; set FASTIMAP_PASSWORD, or wait to be asked")
+        raise UsageError("a password does not belong in the URL; set FASTIMAP_PASSWORD, or wait to be asked")
     if not parts.hostname:
         raise UsageError(f"{url}: the host is missing; {_FORM}")
     if not can_be_host(parts.hostname):

@@ -375,7 +375,7 @@ class FetchedMessage:
         """
         octets = self.body if self.body is not None else self._any_header()
         if octets is None:
-            raise ValueError("neither BODY[] nor BODY[HEADER] is in this row")
+            raise ValueError('neither BODY[] nor BODY[HEADER] is in this row: fetch "BODY.PEEK[]"')
         from ._email import parsed_mail
 
         return parsed_mail(octets)

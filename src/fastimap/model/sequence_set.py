@@ -105,7 +105,7 @@ class _NumberSet:
             pairs, self._has_star = _parsed(numbers)
             self._known = _coalesced(pairs)
         elif isinstance(numbers, (bytes, bytearray, memoryview)):
-            raise TypeError(f"octets are read by {type(self).__name__}.parse()")
+            raise TypeError(f"a message number is an int or a str, not {bytes(numbers[:60])!r}: decode() it")
         elif isinstance(numbers, Iterable):
             self._known = _compressed(list(numbers) if not isinstance(numbers, range) else [numbers])
         else:
@@ -413,7 +413,7 @@ def uid_set(messages: MessageSet) -> Messages:
     """
     if type(messages) is int and 0 < messages <= LARGEST_NUMBER:  # as programs do that ask for message by message
         return UIDSet._of(((messages, messages),))
-    if isinstance(messages, SavedResult) or messages == "$":
+    if isinstance(messages, SavedResult) or (isinstance(messages, str) and messages == "$"):  # an array's == is no bool
         return SAVED
     found = _found(messages)
     return found if isinstance(found, (UIDSet, SequenceSet)) else UIDSet(found)
@@ -443,12 +443,12 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
     octets = text.encode("ascii", "replace") if isinstance(text, str) else bytes(text)
     # With these three int() has nothing left to misread: no sign, space or underscore, no zero, no long number.
     if octets.translate(None, b"0123456789:,*") or octets.startswith(b"0") or b",0" in octets or b":0" in octets:
-        raise ValueError(f"not a sequence set: {_shortened(text)}")
+        raise ValueError(_no_set(text))
     pairs = []
     has_star = False
     for item in octets.split(b","):
         if len(item) > _LONGEST_ITEM:
-            raise ValueError(f"not a sequence set: {_shortened(text)}")
+            raise ValueError(_no_set(text))
         one, colon, other = item.partition(b":")
         try:
             if item == b"*" or item == b"*:*":
@@ -461,7 +461,7 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
                 low = int(one)
                 high = int(other) if colon else low
         except ValueError:
-            raise ValueError(f"not a sequence set: {_shortened(text)}") from None
+            raise ValueError(_no_set(text)) from None
         if low > high:
             low, high = high, low
         if high > LARGEST_NUMBER:
@@ -470,10 +470,10 @@ def _parsed(text: bytes | str) -> tuple[list[tuple[int, int]], bool]:
     return pairs, has_star
 
 
-def _shortened(text: bytes | str) -> str:
+def _no_set(text: bytes | str) -> str:
     if len(text) > 60:
         text = f"{text[:57]}..." if isinstance(text, str) else bytes(text[:57]) + b"..."
-    return repr(text)
+    return f"not a sequence set: {text!r} (such as '5', '1:9,12' or '1:*')"
 
 
 def _compressed(numbers: Sequence[Any]) -> _Ranges:
@@ -508,7 +508,7 @@ def _pairs(number: Any) -> Iterator[tuple[int, int]]:
     elif isinstance(number, str):
         pairs, has_star = _parsed(number)
         if has_star:
-            raise ValueError(f"{number!r} in a list: * belongs into a set that is one text, such as '5,7:*'")
+            raise ValueError(f"{number!r} in a list: * belongs in a set that is one text, such as '5,7:*'")
         yield from pairs
     elif isinstance(number, bool):
         raise TypeError(f"{number} is not a message number")

@@ -48,7 +48,7 @@ QUIRKS: Final = (
     Quirk("Gmail", "ruby/net-imap#241", "] in keywords, in PERMANENTFLAGS too", "part of the keyword"),
     # Data.
     Quirk("mail.ru", "MailKit#1838", "* 9.3736e+06 EXISTS", "9373600"),
-    Quirk("Zoho, Greenmail", "djc/tokio-imap", r"\* in FLAGS", "nothing; it belongs into PERMANENTFLAGS"),
+    Quirk("Zoho, Greenmail", "djc/tokio-imap", r"\* in FLAGS", "nothing; it belongs in PERMANENTFLAGS"),
     Quirk("", "ImapFlow's tests", "LIST (HasNoChildren UnMarked)", r"\HasNoChildren, \Unmarked"),
     Quirk("", "ImapFlow's and net-imap's tests", "mailbox names in raw UTF-8", "what they are, if not modified UTF-7"),
     Quirk(
