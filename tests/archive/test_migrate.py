@@ -452,6 +452,17 @@ def test_names_and_choices(mail: Mail, other: Mail, tmp_path: Path) -> None:
     assert kept(other)["Trash"] == []
 
 
+def test_names_that_the_source_does_not_have_are_said(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """Else a slip of the pen copies a mailbox that was to be left out, or under a name that it was not to have."""
+    mail.fill("INBOX", 1)
+    choice: dict[str, Any] = {"exclude": ["Trahs", "\\Trash"], "rename": {"INBOX": "Old", "Wrok": "Old/Work"}}
+    said = ["exclude: there is no mailbox Trahs", "rename: there is no mailbox Wrok"]
+    assert archive.migrate(mail.account, other.account, state=tmp_path, dry_run=True, **choice).notes == said
+    archive.pull(mail.account, tmp_path / "store")
+    said.insert(1, "exclude: there is no mailbox \\Trash")  # a store does not know special uses
+    assert archive.push(tmp_path / "store", other.account, dry_run=True, **choice).notes == said
+
+
 @pytest.mark.slow
 def test_a_day_may_be_a_datetime(mail: Mail, other: Mail, tmp_path: Path) -> None:
     """Of a TOML file for instance; the day counts, as in a pull."""

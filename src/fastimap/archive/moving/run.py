@@ -171,6 +171,11 @@ class Run:
         for name in options.mailboxes or ():
             if not any(named(box, [name]) for box in boxes):
                 self.report.mailboxes[name] = MailboxReport(name, error="there is no such mailbox")
+        for option, names in (("exclude", options.exclude), ("rename", options.renamed)):
+            for name in names:
+                known = [box for box in boxes if name == box.name or (option == "exclude" and name in box.special_use)]
+                if not known:
+                    self.report.notes.append(f"{option}: there is no mailbox {name}")
         wanted = boxes if options.mailboxes is None else [box for box in boxes if named(box, options.mailboxes)]
         self.report.excluded |= {box.name: "exclude" for box in wanted if named(box, options.exclude)}
         return [box for box in wanted if not named(box, options.exclude)]
