@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Retry, archive, search
+from fastimap import Client, Retry, archive, search
 from fastimap.archive import files as files_module
 from fastimap.archive import receiving
 from fastimap.archive.compare import compare
@@ -801,6 +801,21 @@ def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:
             archive.pull(mail.account, tmp_path, **wrong)
     with pytest.raises(TypeError, match="lists of names"):
         archive.pull(mail.account, tmp_path, mailboxes="INBOX")
+    with pytest.raises(ValueError, match="connections"):
+        archive.pull(mail.account, tmp_path, connections="4")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"Mbox is a class: .*Mbox\(directory\)"):
+        archive.pull(mail.account, archive.Mbox)  # type: ignore[arg-type]
+    client: Any = Client(mail.account)
+    calls: list[Callable[[], object]] = [
+        lambda: archive.pull(client, tmp_path),
+        lambda: archive.verify(tmp_path, client),
+        lambda: archive.push(tmp_path, client),
+        lambda: archive.migrate(client, mail.account, state=tmp_path),
+        lambda: archive.migrate(mail.account, client, state=tmp_path),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r"an account is a fastimap\.Account or its URL, not Client"):
+            call()
     assert not (tmp_path / ".fastimap.sqlite").exists()
 
 

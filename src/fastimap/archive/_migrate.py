@@ -13,7 +13,7 @@ from typing import Literal
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
-from .identity import account_name, account_with_port
+from .identity import account_name, account_with_port, as_account
 from .locks import locked
 from .moving.ledger import Ledger
 from .moving.options import Options
@@ -88,8 +88,7 @@ def migrate(
     makes no sense, StoreInUse, StoreError, OSError, and errors of the connections, where nothing can be done at all. A
     mailbox that fails does not stop the others: `Report.failed`. A destination that is full stops it: `Report.stopped`.
     """
-    source = Account.from_url(source) if isinstance(source, str) else source
-    destination = Account.from_url(destination) if isinstance(destination, str) else destination
+    source, destination = as_account(source), as_account(destination)
     options = Options(
         mailboxes=mailboxes,
         exclude=exclude,

@@ -26,7 +26,7 @@ from .choosing import Scope, chosen
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
-from .identity import account_name, check_server, fits, unchanged
+from .identity import account_name, as_account, check_server, fits, unchanged
 from .jobs import Gone, Job
 from .line import Line
 from .matching import Candidates
@@ -116,8 +116,7 @@ def pull(
     Raises ValueError and TypeError for what makes no sense, StoreInUse, StoreError, OSError (a full disk), and errors
     of the connection, where nothing can be done at all. A mailbox that fails does not stop the others: `Report.failed`.
     """
-    if isinstance(account, str):
-        account = Account.from_url(account)
+    account = as_account(account)
     made = store if isinstance(store, Store) else store_at(store)
     whence = None
     if adopt is not False:

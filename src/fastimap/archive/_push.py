@@ -10,7 +10,7 @@ from typing import Literal
 from ..sessions.retry import Retry
 from ..settings import Account
 from .errors import StoreError
-from .identity import account_with_port
+from .identity import account_with_port, as_account
 from .moving.ledger import Ledger
 from .moving.options import Options
 from .moving.run import Run
@@ -57,8 +57,7 @@ def push(
     The others are as for `migrate`. Returns what came of it: `Report.written` are the messages that were sent. Raises
     what `migrate` raises.
     """
-    if isinstance(destination, str):
-        destination = Account.from_url(destination)
+    destination = as_account(destination)
     options = Options(
         mailboxes=mailboxes,
         exclude=exclude,

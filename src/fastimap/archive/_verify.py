@@ -22,7 +22,7 @@ from .choosing import chosen
 from .compare import Change, expunged_of, listed
 from .copies import Copies
 from .errors import ArchiveError
-from .identity import account_name
+from .identity import account_name, as_account
 from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
 from .options import Options, as_names
@@ -138,8 +138,7 @@ def verify(
     what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, and ValueError where the
     store has nothing of the account, or nothing at all.
     """
-    if isinstance(account, str):
-        account = Account.from_url(account)
+    account = None if account is None else as_account(account)
     if repair and account is None:
         raise ValueError("repair needs the account")
     made = store if isinstance(store, Store) else store_at(store)

@@ -14,7 +14,15 @@ from .errors import StoreError
 from .messages import date_of
 from .state import Entry, Place, State
 
-__all__ = ["account_name", "account_with_port", "check_server", "fits", "unchanged"]
+__all__ = ["account_name", "account_with_port", "as_account", "check_server", "fits", "unchanged"]
+
+
+def as_account(account: Account | str) -> Account:
+    """Return the account that is given, be it by its URL. Raises TypeError for anything else, such as a client."""
+    made = Account.from_url(account) if isinstance(account, str) else account
+    if not isinstance(made, Account):
+        raise TypeError(f"an account is a fastimap.Account or its URL, not {type(made).__name__}")
+    return made
 
 
 def account_name(account: Account) -> str:

@@ -99,7 +99,7 @@ class Options(Value, kw_only=True):
         check_choice(self.mailboxes, self.exclude, self.since, self.before)
         if None not in (self.min_size, self.max_size) and (self.min_size or 0) > (self.max_size or 0):
             raise ValueError(f"no message has {self.min_size} octets at least and {self.max_size} at most")
-        if self.connections < 1:
+        if not isinstance(self.connections, int) or self.connections < 1:
             raise ValueError("connections is a number from 1")
         self.most_deleted(0)
         as_budget(self.budget)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from ...settings import Account
-from ..identity import account_name
+from ..identity import account_name, as_account
 from ..names import path_key
 from ..stores import store_at
 from ..stores.base import Store
@@ -40,9 +40,7 @@ def named(accounts: GivenAccounts) -> dict[str, Account]:
         iter(accounts.items()) if isinstance(accounts, Mapping) else ((None, each) for each in accounts)
     )
     for name, each in given:
-        account = Account.from_url(each) if isinstance(each, str) else each
-        if not isinstance(account, Account):
-            raise TypeError(f"an account is a fastimap.Account or its URL, not {type(account).__name__}")
+        account = as_account(each)
         name = account_name(account) if name is None else name
         if not isinstance(name, str) or not name:
             raise TypeError("the name of an account is a text that is not empty")

@@ -62,6 +62,8 @@ def _kind_in(state: Path, *, may_be_foreign: bool = False) -> str | None:
 
 def store_at(path: str | os.PathLike[str], kind: str | None = None) -> Store:
     """Return the store at `path`: of the format that it has, else of `kind`, else a Maildir."""
+    if isinstance(path, type):
+        raise TypeError(f"{path.__name__} is a class: a store is one of its values, {path.__name__}(directory)")
     found = kind_of(path)
     if kind is not None and found is not None and kind != found:
         raise StoreError(f"{path} is a store of kind {found}, not {kind}")
