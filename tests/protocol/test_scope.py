@@ -59,7 +59,7 @@ def test_the_same_mailbox_selected_again_is_another_selection() -> None:
     assert again.result().name == "INBOX"
     assert len(fetching.take()) == 2
     assert talk.sent() == b""
-    with pytest.raises(errors.StateError, match="the mailbox was left"):
+    with pytest.raises(errors.StateError, match="another mailbox, or none, was selected"):
         fetching.take()
 
 

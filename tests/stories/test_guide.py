@@ -74,7 +74,11 @@ def test_the_guide(
             if "fastimap.Client(" not in block:
                 names["client"] = client
             run(block, names)
-        assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == list(MESSAGES)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+            "1.eml": MESSAGES[0],
+            "2.eml": MESSAGES[1],
+            "2-2-dot.png": base64.b64decode("iVBORw=="),
+        }
         assert client.select("Archive", read_only=True).exists == 3
         assert names["found"].uids == UIDSet([1, 2])
         assert names["content"] == base64.b64decode("iVBORw==")

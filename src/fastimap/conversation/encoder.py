@@ -84,7 +84,7 @@ class Encoder:
 
 def _change(scope: Scope, session: Session) -> str:
     if scope[0] != session.selections:
-        return "the mailbox was left"
+        return "another mailbox, or none, was selected (`selected()` holds one for a block)"
     return "the connection was made anew" if session.renumbered else "messages were expunged"
 
 
