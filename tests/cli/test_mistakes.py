@@ -244,6 +244,15 @@ def test_a_home_directory_of_nobody(said: Said, url: str, ends: str) -> None:
     assert "there is no home directory" in said("ls" if ends == "config" else ends, *given.get(ends, [where]))
 
 
+def test_a_directory_in_the_place_of_an_account(said: Said, url: str, tmp_path: Path) -> None:
+    """As when the archive is to be searched, or the two arguments have changed places."""
+    (tmp_path / "mail").mkdir()
+    for arguments in (["search", "mail", "UNSEEN"], ["push", "mail", "mail"], ["verify", "mail", "mail"]):
+        line = said(*arguments)
+        assert "has no account 'mail'" in line
+        assert line.endswith("It is a directory: an account, whose mail is on a server, is wanted in that place")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -402,6 +402,20 @@ def archive_an_account(stage: Stage, server: IMAPServer, found: list[Block]) -> 
         if block.commands or block.language == "python":
             stage.run(block)
     assert sum(block.output is not None for block in found) == 4
+    (settings,) = [block for block in found if block.language == "toml"]
+    configuration = stage.directory / "fastimap" / "config.toml"
+    configuration.parent.mkdir()
+    (stage.directory / "pass").write_text("secret\n")
+    wanted = settings.source.replace('["pass", "show", "work"]', f'["cat", "{stage.directory}/pass"]')
+    assert wanted != settings.source
+    configuration.write_text(wanted)
+    server.append("INBOX", mail("bob@example.org", "Tonight"))
+    nightly = [line.split("/bin/")[1] for block in found for line in block.source.splitlines() if "* *" in line]
+    assert len(nightly) == 2
+    stage.environment("FASTIMAP_PASSWORD", "")
+    for line in nightly:
+        assert run_command(line.replace("$HOME", f"{stage.directory}")) == ""
+    assert len(list((stage.directory / "Mail" / "INBOX").rglob("*fastimap,*"))) == 3
 
 
 def tickets(file: Path) -> list[tuple[str, str]]:

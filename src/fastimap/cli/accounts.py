@@ -220,6 +220,8 @@ def given(options: argparse.Namespace, source: str | None) -> Given:
     known = read_config(options)
     if named not in known:
         others = f"; there are {', '.join(sorted(known))}" if known else ""
+        if os.path.isdir(named):
+            others += ". It is a directory: an account, whose mail is on a server, is wanted in that place"
         raise UsageError(f"{config_path(options)} has no account {named!r}{others}")
     table = known[named]
     found = Given(table["url"], options, named, table)
