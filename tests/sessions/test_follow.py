@@ -533,6 +533,8 @@ def test_asyncfollow_that_is_cancelled_gives_all_back(account: Account, path: Pa
         ({"mailboxes": []}, ValueError),
         ({"mailboxes": [b"INBOX"]}, TypeError),
         ({"items": "ENVELOPE"}, TypeError),
+        ({"mark": ["\\Seen"]}, TypeError),
+        ({"mark": b"\\Seen"}, TypeError),
         ({"on_reset": "go on"}, ValueError),
         ({"lease": 0}, ValueError),
         ({"deliveries": 0}, ValueError),

@@ -13,10 +13,15 @@ import pytest
 
 from fastimap import AsyncClient, Client, search
 from fastimap.model._elsewhere import ELSEWHERE
+from fastimap.sessions.follow.message import AsyncMessage, Message
 from fastimap.testing import IMAPServer
 from fastimap.types import Attachment, BodyStructure, Envelope, FetchedMessage
 
-CLASSES = {"Client": (Client, AsyncClient), "FetchedMessage": (FetchedMessage,), "Attachment": (Attachment,)}
+CLASSES: dict[str, tuple[type, ...]] = {
+    "Client": (Client, AsyncClient),
+    "FetchedMessage": (FetchedMessage, Message, AsyncMessage),
+    "Attachment": (Attachment,),
+}
 INSIDE = {
     "session": Client("imap.example.org").session,
     "envelope": Envelope,
@@ -33,9 +38,11 @@ LIBRARIES = {
 }
 
 
-def make(cls: type) -> Any:
+def make(cls: Any) -> Any:
     if cls is FetchedMessage:
         return FetchedMessage(uid=1)
+    if cls in (Message, AsyncMessage):  # what follow() delivers
+        return cls(None, None, FetchedMessage(uid=1))
     return Attachment("a.pdf", "2", "application/pdf", 4) if cls is Attachment else cls("imap.example.org")
 
 

@@ -97,13 +97,15 @@ class BaseFollow:
         if start not in ("new", "all") and not isinstance(start, date):
             raise ValueError(f'start is "new", "all" or a date, not {start!r:.100}')
         if isinstance(items, str):
-            raise TypeError("items are given as a tuple, not as one")
+            raise TypeError(f"items are given as a tuple, such as ({items!r},), not as one str")
         if on_reset not in ("stop", "new", "all", "match"):
             raise ValueError(f'on_reset is "stop", "new", "all" or "match", not {on_reset!r:.100}')
         if lease <= 0 or poll <= 0 or status_poll <= 0 or (max_outage is not None and max_outage <= 0):
             raise ValueError("lease, poll, status_poll and max_outage are over 0 seconds")
         if deliveries < 1 or connections < 1 or in_flight < 1:
             raise ValueError("deliveries, connections and in_flight are at least 1")
+        if mark is not None and not isinstance(mark, str):
+            raise TypeError(f"mark is one flag, a str, not {mark!r:.100}")
         if mark is not None:
             AddFlags(UIDSet(), mark)  # which refuses what is no flag
         if move_to is not None and not isinstance(move_to, str):

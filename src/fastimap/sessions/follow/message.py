@@ -7,6 +7,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
+from ...model._elsewhere import named_elsewhere, names_here
 from ...model.content import Attachment
 from ...model.headers import Headers
 from ...model.message import Defect, Envelope, FetchedMessage
@@ -29,6 +30,9 @@ class Received:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.mailbox!r} UID {self.uid}>"
+
+    def __dir__(self) -> list[str]:
+        return names_here(self)
 
     @property
     def mailbox(self) -> str:
@@ -94,6 +98,9 @@ class Received:
     def email(self) -> EmailMessage:
         """The message as the standard library's :mod:`email` has it; see `FetchedMessage.email`."""
         return self.row.email()
+
+
+named_elsewhere(Received, "FetchedMessage")
 
 
 class Message(Received):
