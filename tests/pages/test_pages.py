@@ -209,7 +209,8 @@ def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
 
     stage.environment("FASTIMAP_TO_PASSWORD", "secret")
     stage.environment("XDG_STATE_HOME", str(stage.directory))
-    shell, program, again, check = [here(block) for block in found if block.commands or block.language == "python"]
+    blocks_here = [here(block) for block in found if block.commands or block.language == "python"]
+    shell, program, again, check, restored = blocks_here
     printed = stage.run(shell)
     assert "would send 2 of 2 messages" in printed
     assert "complete: 2 found = 2 sent + 0 there" in printed
@@ -221,6 +222,13 @@ def migrate(stage: Stage, server: IMAPServer, found: list[Block]) -> None:
     assert stage.names["report"].complete
     assert [len(server.messages(name, user="ann")) for name in ("INBOX", "Work")] == [2, 1]
     assert "would send 0 of 3 messages" in stage.run(check)
+    assert "would send 0 of 3 messages" in stage.run(restored)
+    with Client("imap.example.org", user="ann", password="secret") as client:
+        client.select("INBOX")
+        client.delete_messages(1)
+    assert "would send 0 of 3 messages" in stage.run(restored)  # by the ledger's word
+    (stage.directory / "Mail" / ".fastimap.push.sqlite").rename(stage.directory / "ledger")
+    assert "would send 1 of 3 messages" in stage.run(restored)
 
 
 @page("many-accounts.md")
