@@ -1,6 +1,8 @@
 """A fast IMAP client: ``fastimap.Client``, ``fastimap.AsyncClient``, and ``from fastimap import imaplib``.
 
 The last is the standard library's module on a parser in C; the first two are typed, pipelined and streaming.
+``fastimap.Account`` says how to reach a server, once for all of them; ``fastimap.Retry`` and ``fastimap.Pool`` go on
+over lost connections, and ``fastimap.follow`` yields mail as it comes.
 
 Search keys are in ``fastimap.search``; what the methods return and servers say in ``fastimap.types``; the commands, and
 the values that some of them take, in ``fastimap.commands``; SASL mechanisms in ``fastimap.sasl``; errors in

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, final
+from typing import TYPE_CHECKING, Final, NoReturn, SupportsIndex, TypeAlias, final
 
 from .model import mailbox_name
 from .model._patterns import pattern
@@ -429,12 +429,12 @@ def smaller(octets: int) -> Key:
     return _key("SMALLER", f"smaller({octets})", number64(octets))
 
 
-def uid(numbers: UIDSet | int | str | range | Iterable[int | range | str]) -> Key:
+def uid(numbers: UIDSet | SupportsIndex | str | range | Iterable[SupportsIndex | range | str]) -> Key:
     """Messages with these UIDs; none, where the set is empty."""
     return Key("UID", (), UIDSet(numbers), shown="uid")
 
 
-def sequence(numbers: SequenceSet | int | str | range | Iterable[int | range | str]) -> Key:
+def sequence(numbers: SequenceSet | SupportsIndex | str | range | Iterable[SupportsIndex | range | str]) -> Key:
     """Messages with these sequence numbers; none, where the set is empty."""
     return Key("", (), SequenceSet(numbers), shown="sequence")
 

@@ -11,7 +11,7 @@ import io
 from collections.abc import AsyncGenerator, Generator, Sequence
 from email.message import EmailMessage
 from pathlib import Path
-from typing import assert_type
+from typing import SupportsIndex, assert_type
 
 import fastimap
 from fastimap import Flag, Retry, SequenceSet, UIDSet, commands
@@ -178,6 +178,15 @@ def blocking(client: fastimap.Client, mechanism: Mechanism) -> None:
     fastimap.Client("imap.example.org", token=fetch_token)  # error
     with client.selected("INBOX", read_only=True) as mailbox, client.deadline(5):
         assert_type(mailbox, SelectedMailbox)
+
+
+def numbers_of_other_libraries(client: fastimap.Client, uid: SupportsIndex, uids: Sequence[SupportsIndex]) -> None:
+    """Such as numpy's."""
+    assert_type(client.fetch(uid, "FLAGS"), FetchResult)
+    assert_type(client.fetch_iter(uids, "FLAGS"), Rows)
+    assert_type(client.move(UIDSet(uids), "There"), CopyResult)
+    client.fetch(1.0, "FLAGS")  # error
+    client.fetch([1.0], "FLAGS")  # error
 
 
 async def waiting(client: fastimap.AsyncClient, mechanism: Mechanism) -> None:

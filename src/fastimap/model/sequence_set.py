@@ -85,7 +85,9 @@ class _NumberSet:
     _joined: tuple[_NumberSet, ...]
     """The sets that this one is the union of, until somebody asks for its ranges: numbers are added one by one."""
 
-    def __init__(self, numbers: Self | int | str | range | Iterable[int | range | str] = ()) -> None:
+    def __init__(
+        self, numbers: Self | SupportsIndex | str | range | Iterable[SupportsIndex | range | str] = ()
+    ) -> None:
         """A set of `numbers`: one, an iterable of numbers and ranges, text such as ``"1,2:5,7:*"``, or a set.
 
         The result of a search is taken for the set that it has. In an iterable, too, numbers may be text:
@@ -400,7 +402,7 @@ SAVED: Final = SavedResult.SAVED
 Messages: TypeAlias = UIDSet | SequenceSet | SavedResult
 """Messages as a command takes them."""
 
-MessageSet: TypeAlias = Messages | int | str | range | Iterable[int | range | str]
+MessageSet: TypeAlias = Messages | SupportsIndex | str | range | Iterable[SupportsIndex | range | str]
 """Messages as a user may give them; numbers and text are UIDs. What a search found is UIDs or sequence numbers, as it
 was asked for."""
 
