@@ -244,6 +244,12 @@ def test_a_home_directory_of_nobody(said: Said, url: str, ends: str) -> None:
     assert "there is no home directory" in said("ls" if ends == "config" else ends, *given.get(ends, [where]))
 
 
+def test_a_flag_is_named_as_a_shell_takes_it(said: Said, url: str) -> None:
+    """And not as Python's source has it, with two backslashes."""
+    line = said("watch", url, "--insecure", "--exec", "true", "--once", "--mark", "Seen")
+    assert line.endswith(r"system flags begin with a backslash: '\Seen', not 'Seen'")
+
+
 def test_a_directory_in_the_place_of_an_account(said: Said, url: str, tmp_path: Path) -> None:
     """As when the archive is to be searched, or the two arguments have changed places."""
     (tmp_path / "mail").mkdir()

@@ -308,7 +308,9 @@ def test_two_threads_with_one_client(serve: Callable[..., Server]) -> None:
         first = threads.submit(client.noop)
         assert received.wait(10)
         try:
-            with pytest.raises(errors.StateError, match="a thread has to have a client of its own"):
+            with pytest.raises(
+                errors.StateError, match=r"a thread has to have a client of its own \(fastimap.Pool lends them\)"
+            ):
                 client.noop()
         finally:
             go_on.set()

@@ -93,7 +93,7 @@ def _failed(exc: Exception, options: argparse.Namespace) -> Failed | None:
     if isinstance(exc, RuntimeError) and "home directory" in str(exc):  # of `Path.expanduser`
         return UsageError("there is no home directory that ~ stands for: set HOME, or name another directory")
     if isinstance(exc, (ValueError, TypeError)):
-        return UsageError(str(exc))
+        return UsageError(str(exc).replace("\\\\", "\\"))  # a shell has no escapes: \Seen
     if isinstance(exc, BrokenPipeError):  # who reads what is printed has enough
         return None
     go_on = "" if options.command in _LOOKS else _GO_ON

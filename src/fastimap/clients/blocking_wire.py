@@ -30,6 +30,7 @@ _LOOK = 0.25
 # Octets that are read at once, at most.
 _GATHERED = 64 * 1024
 _INTERRUPTED = "the program was interrupted while octets were on their way"
+_SHARED = "this client is at work already: a thread has to have a client of its own (fastimap.Pool lends them)"
 _FORKED = "this process was forked: the connection is its parent's"
 _LONGEST_WAIT = 86_400_000  # milliseconds; who waits longer asks again
 
@@ -81,7 +82,7 @@ class Wire(methods.Client):
     def _flush(self) -> None:
         """Write what can be written without waiting; where that is not all, read too: the server may wait for that."""
         if self._in_use.locked():
-            raise StateError("this client is at work already: a thread has to have a client of its own")
+            raise StateError(_SHARED)
         if self._protocol.error is not None:
             return
         with self._in_use:
@@ -190,7 +191,7 @@ class Wire(methods.Client):
         Where `pending` is given, and nothing else to do, it goes on until that is answered.
         """
         if self._in_use.locked():
-            raise StateError("this client is at work already: a thread has to have a client of its own")
+            raise StateError(_SHARED)
         with self._in_use:  # unlike after acquire(), a signal finds no moment here that would leave it locked
             interest = _READ_WRITE
             limit = self._call_ends
