@@ -104,6 +104,11 @@ def test_without_bodies_nothing_of_them_is_fetched(mail: Mail, tmp_path: Path) -
     assert not {"text", "body", "digest"} & row.keys()
     with pytest.raises(LookupError, match="does not keep whole messages"):
         stored(tmp_path)
+    for dry_run in (True, False):  # nothing is asked of the server, and no message is parked
+        with pytest.raises(
+            archive.StoreError, match=r"does not keep whole messages, so none can be sent: pull with --body"
+        ):
+            archive.push(tmp_path, Account("imap.example.org", user="ann", password="x"), dry_run=dry_run)
     assert pulled(mail, Parquet(tmp_path / "2", text=True)).octets_received < 20_000
     assert rows(tmp_path / "2")[0]["text"] == "Hä"
 

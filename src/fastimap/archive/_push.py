@@ -78,6 +78,11 @@ def push(
     store = store if isinstance(store, Store) else store_at(store)
     if not store.exists():
         raise StoreError(f"{store.where} is no store of fastimap")
+    if not store.whole:
+        raise StoreError(
+            f"{store.where} does not keep whole messages, so none can be sent: "
+            "pull with --body (body=True) into another store"
+        )
     with opened(store, wait=wait, dry_run=dry_run) as state:
         known = sorted({place.account for place in state.places(former=True)})
         # An account without a mailbox by now is meant only where there is no other, or it is named.

@@ -522,7 +522,7 @@ class StoreSource(Source):
             octets = self.store.read(self.place, entry)
         except (LookupError, OSError) as exc:
             reason = str(exc).strip("'\"")
-            return None, f"the store has it no more: {reason}"
+            return None, f"the store does not have it: {reason}"
         if entry.digest and sha256(octets) != entry.digest:
             return None, "the store's copy is damaged: verify it, with --repair where the account still has the message"
         return octets, ""

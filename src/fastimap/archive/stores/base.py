@@ -94,6 +94,11 @@ class Store:
     uids: UIDSet | None = None
     """Of a mailbox only these UIDs, where another run has the others; None: all."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it keeps whole messages, as `read` returns them."""
+        return True
+
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root: Path = Path(os.path.expanduser(root)).absolute()
 

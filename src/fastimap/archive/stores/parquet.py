@@ -206,6 +206,13 @@ class Parquet(Store):
     def exists(self) -> bool:
         return self.files().exists(MARKER)
 
+    @property
+    def whole(self) -> bool:
+        files = self.files()
+        if _kept_columns(files).get("body"):
+            return True
+        return any(part.columns.get("body") for manifest in manifests(files) for part in manifest.parts)
+
     def make(self) -> None:
         if not self.exists():
             # Where there is mail, that file was lost: the columns are those of the mail that has most, and not none.
