@@ -343,6 +343,53 @@ def test_a_move_that_was_stopped_between_copy_and_expunge_is_ended(
     assert state["flagged"] == b"UID STORE 2:3 +FLAGS.SILENT (\\Deleted)"
 
 
+@pytest.mark.parametrize(
+    ("said", "marked"),
+    [
+        (b"OK [COPYUID 9 2:3 4:5] done", b"2:3"),
+        (b"OK [MESSAGELIMIT 2 2] done", b"2:3"),  # RFC 9738, section 3.1: nothing below was copied
+        (b"OK done", b"1:3"),
+    ],
+)
+def test_a_move_without_move_removes_what_was_copied_alone(
+    interface: Interface, serve: Callable[..., Any], waits: Waits, said: bytes, marked: bytes
+) -> None:
+    removing: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        if command.startswith(b"STATUS"):
+            return b"* STATUS Trash (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 9)\r\n" + DONE
+        if command.startswith(b"UID COPY"):
+            return b"<tag> " + said + b"\r\n"
+        removing.append(command)
+        return DONE
+
+    script: Script = converse(reply, b"IMAP4rev1 UIDPLUS")
+    with interface("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn([serve(script)])) as client:
+        client.select("INBOX")
+        client.move(UIDSet("1:3"), "Trash", retry=waits.retry())
+    assert removing == [b"UID STORE " + marked + b" +FLAGS.SILENT (\\Deleted)", b"UID EXPUNGE " + marked]
+
+
+def test_a_move_without_move_from_a_mailbox_that_is_only_read_copies_nothing(
+    interface: Interface, serve: Callable[..., Any], waits: Waits
+) -> None:
+    commands: list[bytes] = []
+
+    def reply(command: bytes) -> bytes:
+        commands.append(command.split()[0])
+        if command.startswith(b"STATUS"):
+            return b"* STATUS Trash (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 9)\r\n" + DONE
+        return b"* 3 EXISTS\r\n* OK [UIDVALIDITY 1] noted\r\n<tag> OK [READ-ONLY] done\r\n"
+
+    script: Script = converse(reply, b"IMAP4rev1 UIDPLUS")
+    with interface("127.0.0.1", 143, tls=False, timeout=10, socket=in_turn([serve(script)])) as client:
+        client.select("INBOX", read_only=True)
+        with pytest.raises(errors.StateError, match="read_only"):
+            client.move(UIDSet("1:3"), "Trash", retry=waits.retry())
+    assert commands == [b"EXAMINE"]
+
+
 @pytest.mark.parametrize("gone", [b"* 1 FETCH (UID 1 BODY[] NIL)\r\n", b""], ids=["NIL", "no row"])
 def test_messages_that_the_server_moves_while_they_are_looked_for(
     interface: Interface, serve: Callable[..., Any], waits: Waits, gone: bytes

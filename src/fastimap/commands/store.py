@@ -28,6 +28,7 @@ __all__ = [
     "Store",
     "StoreGmailLabels",
     "StoreResult",
+    "were_copied",
 ]
 
 Action: TypeAlias = Literal["add", "remove", "replace"]
@@ -251,6 +252,15 @@ class CopyResult(Value):
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Yield (UID, UID of the copy) of each message, in the server's order."""
         return chain.from_iterable(code.pairs() for code in self.codes)
+
+
+def were_copied(messages: UIDSet, result: CopyResult) -> UIDSet:
+    """Return those of the messages that COPY has copied: the others must not be removed after it."""
+    if result.codes:
+        return messages & result.source
+    if result.limit is not None:  # RFC 9738, section 3.1: nothing below was copied
+        return messages & UIDSet(range(result.limit, 2**32))
+    return messages
 
 
 class Copy(Command[CopyResult]):

@@ -11,6 +11,7 @@ from .. import commands
 from ..commands._shared import piece, refuse_read_only
 from ..commands.base import Command, Flow, Scope
 from ..commands.fetch import Fetch, FetchInto, FetchResult, merged, refused
+from ..commands.store import were_copied
 from ..errors import AuthenticationFailed, CapabilityMissing, CommandError, FastimapError, Unavailable
 from ..model.content import shown_texts
 from ..model.message import BodyStructure, FetchedMessage
@@ -89,10 +90,7 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> F
         )
         wanted = found.uids
     copied: commands.CopyResult = yield _within(scope, commands.Copy(wanted, mailbox))
-    if copied.codes:
-        wanted &= copied.source  # messages that were not copied are not to be lost
-    elif copied.limit is not None:
-        wanted = UIDSet(range(copied.limit, 2**32)) & wanted
+    wanted = were_copied(wanted, copied)
     try:
         yield _within(scope, commands.Store(wanted, "\\Deleted", silent=True))
         expunge = commands.Expunge(wanted)

@@ -14,13 +14,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
+from ..commands._shared import refuse_read_only
 from ..commands.append import Append, AppendResult, MessageData
 from ..commands.base import Beside, Command, Flow, Scope, Sleep
 from ..commands.fetch import Fetch, FetchResult
 from ..commands.mailbox import Status
 from ..commands.search import Search, SearchResult
 from ..commands.select import Expunge, Select, SelectedMailbox
-from ..commands.store import Copy, CopyResult, Move, Store
+from ..commands.store import Copy, CopyResult, Move, Store, were_copied
 from ..errors import CapabilityMissing, CommandError, FastimapError, StateError
 from ..model.headers import Headers
 from ..model.message import FetchedMessage, has_uid
@@ -127,11 +128,10 @@ def move(client: Persistence, /, messages: MessageSet, mailbox: MailboxName) -> 
         return (yield from _moved(client, wanted, mailbox, scope))
     if not session.has("UIDPLUS"):
         raise CapabilityMissing("MOVE", "MOVE")
+    refuse_read_only(session)  # before there are copies
     copied = yield from _copied(client, wanted, mailbox, scope)
-    if copied.codes:
-        wanted &= copied.source  # messages that were not copied are not to be lost
     try:
-        yield from _removed(client, wanted, scope)
+        yield from _removed(client, were_copied(wanted, copied), scope)
     except FastimapError as exc:
         exc.done = copied
         raise
