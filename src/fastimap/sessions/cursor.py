@@ -37,7 +37,6 @@ CREATE TABLE fastimap_mailboxes (
     account TEXT NOT NULL,       -- such as "ann@imap.example.org"
     mailbox TEXT NOT NULL,
     uid_validity INTEGER NOT NULL,
-    mod_sequence INTEGER,        -- changes of flags up to here were reported; NULL: none were asked for
     floor INTEGER NOT NULL,      -- every message below was done, parked or gone; searches begin here
     below INTEGER,               -- how many messages the mailbox had below; NULL: not known
     top INTEGER,                 -- the highest UID of the search at `top_at`: what it lacked below may still appear
@@ -93,7 +92,6 @@ class Mark:
 
     uid_validity: int
     done: UIDSet
-    mod_sequence: int | None = None
     floor: int = 1
     """Every message below was done, parked or gone when it was last looked at; searches begin here."""
     below: int | None = None
@@ -208,9 +206,6 @@ class Cursor(Protocol):
     def absent(self, place: Place, uid_validity: int, floor: int, present: UIDSet) -> None:
         """Forget the leases that ended, and waits, of messages from `floor` on that are no more in the mailbox."""
 
-    def applied(self, place: Place, uid_validity: int, mod_sequence: int) -> None:
-        """Take note of the mod-sequence up to which changes of flags were reported."""
-
     def actions(self, place: Place, limit: int) -> list[ToDo]:
         """Return what is to be done to messages on the server, the oldest first."""
 
@@ -280,29 +275,26 @@ class SQLiteCursor:
     def mark(self, place: Place) -> Mark | None:
         with self._reading() as db:
             row = db.execute(
-                "SELECT id, uid_validity, mod_sequence, floor, below, top, top_at, audited FROM fastimap_mailboxes"
+                "SELECT id, uid_validity, floor, below, top, top_at, audited FROM fastimap_mailboxes"
                 " WHERE account = ? AND mailbox = ?",
                 (place.account, place.mailbox),
             ).fetchone()
             if row is None:
                 return None
-            number, uid_validity, mod_sequence, floor, below, top, top_at, audited = row
+            number, uid_validity, floor, below, top, top_at, audited = row
             ranges = db.execute("SELECT first, last FROM fastimap_done WHERE mailbox = ? ORDER BY first", (number,))
             done = UIDSet.from_ranges(tuple(ranges))
             parked = db.execute(
                 "SELECT uid FROM fastimap_messages WHERE mailbox = ? AND state = 'parked' ORDER BY uid", (number,)
             )
-            return Mark(
-                *(uid_validity, done, mod_sequence, floor, below, top, top_at, audited),
-                UIDSet(uid for (uid,) in parked),
-            )
+            return Mark(uid_validity, done, floor, below, top, top_at, audited, UIDSet(uid for (uid,) in parked))
 
     def begin(self, place: Place, mark: Mark, identities: Iterable[bytes] = ()) -> bool:
         with self._transaction() as db:
             made = db.execute(
-                "INSERT INTO fastimap_mailboxes (account, mailbox, uid_validity, mod_sequence, floor, top_at, audited)"
-                " VALUES (?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
-                (place.account, place.mailbox, mark.uid_validity, mark.mod_sequence, mark.floor, mark.audited),
+                "INSERT INTO fastimap_mailboxes (account, mailbox, uid_validity, floor, top_at, audited)"
+                " VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+                (place.account, place.mailbox, mark.uid_validity, mark.floor, mark.audited),
             ).rowcount
             if made == 1:
                 self._write_done(db, _known(db, place), mark.done, identities)
@@ -311,12 +303,9 @@ class SQLiteCursor:
     def reset(self, place: Place, mark: Mark, *, uid_validity: int, identities: Iterable[bytes] = ()) -> bool:
         with self._transaction() as db:
             changed = db.execute(
-                "UPDATE fastimap_mailboxes SET uid_validity = ?, mod_sequence = ?, floor = ?, below = NULL, top = NULL,"
-                " top_at = 0, audited = ? WHERE account = ? AND mailbox = ? AND uid_validity = ?",
-                (
-                    *(mark.uid_validity, mark.mod_sequence, mark.floor, mark.audited),
-                    *(place.account, place.mailbox, uid_validity),
-                ),
+                "UPDATE fastimap_mailboxes SET uid_validity = ?, floor = ?, below = NULL, top = NULL, top_at = 0,"
+                " audited = ? WHERE account = ? AND mailbox = ? AND uid_validity = ?",
+                (mark.uid_validity, mark.floor, mark.audited, place.account, place.mailbox, uid_validity),
             ).rowcount
             if changed == 1:
                 number = _known(db, place)
@@ -559,11 +548,6 @@ class SQLiteCursor:
                 "DELETE FROM fastimap_messages WHERE mailbox = ? AND uid = ?",
                 ((number, uid) for (uid,) in over if uid not in present),
             )
-
-    def applied(self, place: Place, uid_validity: int, mod_sequence: int) -> None:
-        with self._transaction() as db:
-            number = _known(db, place, uid_validity)
-            db.execute("UPDATE fastimap_mailboxes SET mod_sequence = ? WHERE id = ?", (mod_sequence, number))
 
     def actions(self, place: Place, limit: int) -> list[ToDo]:
         with self._reading() as db:
