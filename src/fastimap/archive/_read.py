@@ -76,7 +76,6 @@ class _Reader:
     def __init__(self, files: Files, found: list[Manifest], columns: Sequence[str] | None, expunged: bool) -> None:
         self.pa = pyarrow()
         self.datasets: Any = import_module("pyarrow.dataset")
-        self.compute: Any = import_module("pyarrow.compute")
         self.files = files
         self.found = found
         self.expunged = expunged

@@ -55,7 +55,6 @@ class Given:
         """In the configuration; None for a URL."""
         self._table = table or {}
         self._options = options
-        self._url = url
         self.secrets: set[str] = {PASSWORD, TO_PASSWORD}
         """The variables of the environment that hold secrets."""
         self._plain = _account(url, options, self._table)

@@ -16,7 +16,6 @@ from ..demo.progress import Progress
 from . import exits
 
 PASSWORD_VARIABLE = "FASTIMAP_PASSWORD"
-HELP = "fetch the same mail with imaplib and with fastimap, and compare"
 DESCRIPTION = (
     "Fetch the same mail with the standard library's imaplib, with fastimap.imaplib and with fastimap.Client "
     "in turn, check that the octets are equal, and print what each took. Without a URL, the mail is made up, "

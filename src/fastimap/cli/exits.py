@@ -30,9 +30,7 @@ CANNOT_CONNECT: Final = 10
 IN_USE: Final = 11
 REFUSED: Final = 12
 LIMIT: Final = 13
-HUNG_UP: Final = 129
 INTERRUPTED: Final = 130
-TERMINATED: Final = 143
 
 
 class Failed(Exception):

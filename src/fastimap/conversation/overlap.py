@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from ..commands.base import Command, Session
@@ -118,10 +118,6 @@ class Flight:
             if write is not None:
                 return functools.partial(_write_awaited, pending, write)
         return None
-
-    def commands(self) -> Iterable[Command[Any]]:
-        """Return the commands in flight, oldest first."""
-        return [pending.command for pending in self.by_tag.values()]
 
 
 def _overlaps(busy: list[tuple[int, int]], low: int, high: int) -> bool:

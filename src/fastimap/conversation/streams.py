@@ -212,8 +212,6 @@ class FetchStream:
             self._searching = None
             try:
                 found = searching.result()
-            except CommandError as exc:
-                self._error = exc
             except Exception as exc:
                 self._error = exc
             else:

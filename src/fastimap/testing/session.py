@@ -119,9 +119,9 @@ class Session:
             for update in self._view.updates(expunge=expunge):
                 self.respond(update)
 
-    def read_continuation(self, text: bytes = b"") -> bytes:
+    def read_continuation(self) -> bytes:
         """Ask the client to go on, and return the line it sends."""
-        self.connection.write(b"+ ", text, b"\r\n")
+        self.connection.write(b"+ \r\n")
         self.connection.flush()
         return self.connection.read_line()
 
