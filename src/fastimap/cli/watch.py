@@ -18,7 +18,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from . import accounts, exits, handler, health
+from . import accounts, exits, handler, health, mailboxes
 from .arguments import choice, day, merged, names, number, seconds, shown, switch, text
 from .exits import Failed, UsageError, counted, readable, say
 from .running import explained, talk
@@ -241,14 +241,8 @@ def _resolved(account: Account, names: Sequence[str]) -> list[str]:
         return list(names)
     from ..clients.blocking import Client
 
-    found = []
     with Client(account) as client:
-        for name in names:
-            mailbox = client.special_mailbox(name) if name.startswith("\\") else None
-            if mailbox is None and name.startswith("\\"):
-                raise Failed(f"the account has no mailbox with the special use {name}")
-            found.append(name if mailbox is None else mailbox.name)
-    return found
+        return [mailboxes.named(client, name) for name in names]
 
 
 @contextlib.contextmanager
@@ -263,7 +257,7 @@ def _in_options() -> Iterator[None]:
             f"{exc}. Say by --on-reset what to do; or, where it is another server, name another --cursor"
         ) from exc
     except CursorFailed as exc:
-        stays = "; what is done stays done" if isinstance(exc.__cause__, (sqlite3.Error, OSError)) else ""
+        stays = "; what was done stays done" if isinstance(exc.__cause__, (sqlite3.Error, OSError)) else ""
         raise Failed(f"{str(exc).replace('on_reset=', '--on-reset')}{stays}") from exc
     except CommandError as exc:
         if any("(move_to)" in note for note in getattr(exc, "__notes__", ())):
