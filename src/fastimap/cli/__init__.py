@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from .exits import DONE, FAILED, Failed, UsageError, ended_by, how_ended, say
+from .exits import DONE, FAILED, GO_ON, Failed, UsageError, ended_by, how_ended, say
 
 __all__ = ["COMMANDS", "command_parser", "main", "parser"]
 
@@ -35,7 +35,6 @@ COMMANDS = {
     "demo": "fetch the same mail with imaplib and with fastimap, and compare",
 }
 
-_GO_ON = "; what was done stays done, the same command goes on"
 _RESUMED = ("fastimap pull", "fastimap push", "fastimap migrate")
 _LOOKED_FOR = {"from", "to", "subject", "text", "program"}
 """Any text has the empty one in it."""
@@ -175,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
         ended: Any = ended_by(signals[-1]) if isinstance(exc, Exception) else exc
         word, code = how_ended(ended)
         _tell_json(given, exc, word, code)
-        say(f"{command}: {word}{_GO_ON if command in _RESUMED else ''}")
+        say(f"{command}: {word}{GO_ON if command in _RESUMED else ''}")
         return _flushed(code)
 
 

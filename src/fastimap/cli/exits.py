@@ -32,6 +32,9 @@ REFUSED: Final = 12
 LIMIT: Final = 13
 INTERRUPTED: Final = 130
 
+GO_ON: Final = "; what was done stays done, the same command goes on"
+"""What is said where something ends before its end."""
+
 
 class Failed(Exception):
     """The program ends with a line and an exit code."""

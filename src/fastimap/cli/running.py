@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from . import exits
-from .exits import Failed, UsageError, how_ended, readable, said
+from .exits import GO_ON, Failed, UsageError, how_ended, readable, said
 from .show import Show
 from .words import here
 
 __all__ = ["explained", "talk", "told"]
 
-_GO_ON = "; what is done stays done, the same command goes on"
 _LOOKS = ("cat", "doctor", "ls", "search", "status")
 """Commands that leave nothing behind which would go on."""
 
@@ -96,7 +95,7 @@ def _failed(exc: Exception, options: argparse.Namespace) -> Failed | None:
         return UsageError(str(exc).replace("\\\\", "\\"))  # a shell has no escapes: \Seen
     if isinstance(exc, BrokenPipeError):  # who reads what is printed has enough
         return None
-    go_on = "" if options.command in _LOOKS else _GO_ON
+    go_on = "" if options.command in _LOOKS else GO_ON
     if isinstance(exc, OSError):
         if isinstance(exc, (FileExistsError, NotADirectoryError)) and exc.filename:
             return Failed(f"{exc.filename}: there is a file where a directory is to be")
