@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, SupportsIndex, TypeAlias, fin
 from .model import mailbox_name
 from .model._patterns import pattern
 from .model._shown import Value
-from .model.sequence_set import SequenceSet, UIDSet
+from .model.sequence_set import Messages, SavedResult, SequenceSet, UIDSet
 from .wire import encode
 from .wire.encode import astring, atom, date_text, header_list, number, number64, string
 
@@ -441,6 +441,13 @@ def sequence(numbers: SequenceSet | SupportsIndex | str | range | Iterable[Suppo
 
 saved: Final = _key("$", "saved", requires="SEARCHRES")
 """The messages that the last SEARCH with the return option SAVE found (RFC 5182)."""
+
+
+def key_for(messages: Messages) -> Key:
+    """Return the key for messages as a command takes them."""
+    if isinstance(messages, SavedResult):
+        return saved
+    return sequence(messages) if isinstance(messages, SequenceSet) else uid(messages)
 
 
 # Extensions.

@@ -19,7 +19,7 @@ from ..model.response_codes import BadCharset
 from ..model.responses import MailboxInfo, MailboxName
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..model.words import SPECIAL_USES
-from ..search import SearchKey, all_, saved, sequence, uid
+from ..search import SearchKey, all_, key_for
 from .plan import HOPELESS, numbered, throttles
 from .protocol import Protocol
 
@@ -83,17 +83,12 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> F
         raise CapabilityMissing("MOVE", "MOVE")
     refuse_read_only(session)  # before there are copies
     scope = session.scope(by_uid=True)
-    if not isinstance(wanted, UIDSet) or wanted.has_star:
-        # What `*` and `$` stand for may change between the commands.
-        found: commands.SearchResult = yield _within(
-            scope, commands.Search(saved if isinstance(wanted, SavedResult) else uid(wanted))
-        )
-        wanted = found.uids
-    copied: commands.CopyResult = yield _within(scope, commands.Copy(wanted, mailbox))
-    wanted = were_copied(wanted, copied)
+    uids = yield from _known(wanted, scope)
+    copied: commands.CopyResult = yield _within(scope, commands.Copy(uids, mailbox))
+    uids = were_copied(uids, copied)
     try:
-        yield _within(scope, commands.Store(wanted, "\\Deleted", silent=True))
-        expunge = commands.Expunge(wanted)
+        yield _within(scope, commands.Store(uids, "\\Deleted", silent=True))
+        expunge = commands.Expunge(uids)
         expunge.as_events = True  # as by MOVE
         yield _within(scope, expunge)
     except FastimapError as exc:
@@ -188,8 +183,8 @@ def fetch_into(
         wanted = numbered(wanted, session.exists)
         command.begin(wanted)
     if isinstance(wanted, SavedResult) or wanted.has_star:  # what is refused of it can't be cut in halves
-        key = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
-        found: commands.SearchResult = yield _within(scope, commands.Search(key, sequence=not by_uid))
+        looked_for = commands.Search(key_for(wanted), sequence=not by_uid)
+        found: commands.SearchResult = yield _within(scope, looked_for)
         wanted = found.message_set()
         assert not isinstance(wanted, SavedResult)
         command.begin(wanted)
@@ -266,14 +261,9 @@ def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[command
         raise CapabilityMissing("UID EXPUNGE", "UIDPLUS")
     refuse_read_only(session)
     scope = session.scope(by_uid=True)
-    if not isinstance(wanted, UIDSet) or wanted.has_star:
-        # What `*` and `$` stand for may change between the commands.
-        found: commands.SearchResult = yield _within(
-            scope, commands.Search(saved if isinstance(wanted, SavedResult) else uid(wanted))
-        )
-        wanted = found.uids
-    yield _within(scope, commands.Store(wanted, "\\Deleted", silent=True))
-    expunged: commands.ExpungeResult = yield _within(scope, commands.Expunge(wanted))
+    uids = yield from _known(wanted, scope)
+    yield _within(scope, commands.Store(uids, "\\Deleted", silent=True))
+    expunged: commands.ExpungeResult = yield _within(scope, commands.Expunge(uids))
     return expunged
 
 
@@ -293,6 +283,14 @@ def special_mailbox(protocol: Protocol, /, use: str) -> Flow[MailboxInfo | None]
     from ..model import special_use  # names in some twenty languages
 
     return special_use.mailbox_for(wanted, mailboxes)
+
+
+def _known(messages: UIDSet | SavedResult, scope: Scope) -> Flow[UIDSet]:
+    """Return the UIDs that are meant: what `*` and `$` stand for may change between the commands."""
+    if isinstance(messages, UIDSet) and not messages.has_star:
+        return messages
+    found: commands.SearchResult = yield _within(scope, commands.Search(key_for(messages)))
+    return found.uids
 
 
 def _within(scope: Scope, command: C) -> C:

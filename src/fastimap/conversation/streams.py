@@ -13,7 +13,7 @@ from ..commands.session import Noop
 from ..errors import AuthenticationFailed, CommandError, ProtocolError, Unavailable
 from ..model.message import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
-from ..search import SearchKey, mod_sequence, saved, sequence, uid
+from ..search import SearchKey, key_for, mod_sequence
 from .pending import Pending
 from .plan import BUDGET, HOPELESS, Chunk, FetchPlan, guess, numbered, throttles
 from .protocol import Protocol
@@ -195,7 +195,7 @@ class FetchStream:
         if not isinstance(wanted, SavedResult) and len(str(wanted)) > self._room:
             # Of a set too long for a command, from its first number to its last: the others are left out when found.
             wanted = type(wanted)(f"{wanted.first}:{'*' if wanted.has_star else wanted.last}")
-        key: SearchKey = saved if isinstance(wanted, SavedResult) else uid(wanted) if by_uid else sequence(wanted)
+        key: SearchKey = key_for(wanted)
         if self._changed_since is not None:
             key &= mod_sequence(self._changed_since + 1)
         command = commands.Search(key, sequence=not by_uid)
