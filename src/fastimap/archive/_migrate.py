@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -10,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from ..model._digest import sha256
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
 from ..settings import Account
@@ -132,5 +132,5 @@ def migrate(
 def state_directory(source: str, destination: str) -> Path:
     """Return where the state of a migration is kept, unless that is said."""
     home = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    key = hashlib.sha256(f"{source}\0{destination}".encode()).hexdigest()[:16]
+    key = sha256(f"{source}\0{destination}".encode()).hex()[:16]
     return Path(home).expanduser() / "fastimap" / f"migrate-{key}"

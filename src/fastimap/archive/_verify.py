@@ -8,11 +8,11 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any
 
 from ..clients.blocking import Client
 from ..errors import FastimapError
+from ..model._digest import sha256
 from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
@@ -447,7 +447,7 @@ def _lacks(row: FetchedMessage, entry: Entry, items: Iterable[str]) -> list[str]
 
 def _differences(row: FetchedMessage, entry: Entry, lacks: list[str]) -> Iterator[tuple[str, str]]:
     """Yield in what a message of the account is unlike the one in the store, and what of it can't be told."""
-    if row.body is not None and entry.digest and sha256(row.body, usedforsecurity=False).digest() != entry.digest:
+    if row.body is not None and entry.digest and sha256(row.body) != entry.digest:
         yield "octets", "the account has others"
         return
     if row.size is not None and row.size != entry.size:

@@ -19,11 +19,11 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..clients.blocking import Client
+from ..model._digest import sha256
 from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxInfo
 from ..model.sequence_set import UIDSet
@@ -271,7 +271,7 @@ def _rows(
 
 def _key(header: bytes, rest: int) -> bytes:
     """Return what a message is known by: its header without X-TUID, and the length of what follows."""
-    digest = sha256(_without_tuid(header + b"\r\n").rstrip(b"\r\n"), usedforsecurity=False).digest()
+    digest = sha256(_without_tuid(header + b"\r\n").rstrip(b"\r\n"))
     return digest[:_HEADER] + rest.to_bytes(8, "big", signed=True)
 
 
@@ -299,11 +299,10 @@ def _taken(file: ForeignFile, row: FetchedMessage, header: bytes, key: bytes) ->
         return None
     octets = header + parts[1]
     file.taken = True
-    digest = sha256(octets, usedforsecurity=False).digest()
-    return Adopted(Message(row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row)), file)
+    return Adopted(Message(row.uid, octets, date_of(row), flags_of(row), sha256(octets), extra_of(row)), file)
 
 
 def _whole(octets: bytes) -> bytes:
     """Return a digest of a message that does not depend on line ends, and on what mbsync adds."""
     header, end, rest = octets.replace(b"\r\n", b"\n").partition(b"\n\n")
-    return sha256(_without_tuid(header + b"\n") + end + rest, usedforsecurity=False).digest()
+    return sha256(_without_tuid(header + b"\n") + end + rest)

@@ -7,11 +7,11 @@ import json
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from importlib import import_module
 from typing import Any
 
 from ..columns import pyarrow
+from ..model._digest import sha256
 from .filesystems import Files
 from .messages import split_extra
 from .shards import Manifest, Now, Part, batches
@@ -115,6 +115,6 @@ def put_table(files: Files, folder: str, table: Any) -> str:
     sink = pyarrow().BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
     octets = sink.getvalue()
-    path = f"{folder}/{sha256(octets, usedforsecurity=False).hexdigest()}.parquet"
+    path = f"{folder}/{sha256(octets).hex()}.parquet"
     files.put(path, octets)
     return path

@@ -7,7 +7,6 @@ manifest is not in the store: a file that a run wrote and could not note any mor
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from ..columns import pyarrow
+from ..model._digest import sha256
 from .errors import StoreError
 from .filesystems import Files
 from .state import MARKER
@@ -132,7 +132,7 @@ def account_folder(account: str) -> str:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return sha256(text.encode("utf-8", "surrogatepass")).hex()[:16]
 
 
 def read_manifest(files: Files, name: str) -> Manifest:
@@ -209,7 +209,7 @@ def damage_of(files: Files, part: Part) -> tuple[str, str] | None:
 
 
 def _is_as_written(part: Part, octets: bytes) -> bool:
-    return hashlib.sha256(octets).hexdigest() == part.path.rpartition("/")[2].partition(".")[0]
+    return sha256(octets).hex() == part.path.rpartition("/")[2].partition(".")[0]
 
 
 def why_lost(files: Files, part: Part) -> str | None:

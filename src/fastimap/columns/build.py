@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from itertools import accumulate, chain
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
 from ..model._dates import mail_date
+from ..model._digest import sha256
 from ..model.message import Defect, Envelope, FetchedMessage
 from ..model.text import decoded_field, plain_text
 from ..parser import mail_seconds
@@ -93,7 +93,7 @@ class Builder:
         if "body" in self.columns.names:
             bodies = [row.body for row in rows]
             arrays["body"] = arrow.array(bodies, arrow.large_binary())
-            arrays["digest"] = arrow.array([None if body is None else _digest(body) for body in bodies], arrow.binary())
+            arrays["digest"] = arrow.array([None if body is None else sha256(body) for body in bodies], arrow.binary())
         if "text" in self.columns.names:
             texts = [row.text for row in rows]
             arrays["text"] = self.strings(texts, arrow.large_string())
@@ -272,10 +272,6 @@ def _subject(octets: bytes) -> bytes | str:
 
 def _octets_in(row: FetchedMessage) -> int:
     return len(row.body or b"") + sum(len(value) for _, value in row.items if isinstance(value, bytes))
-
-
-def _digest(body: bytes) -> bytes:
-    return sha256(body, usedforsecurity=False).digest()
 
 
 def _clean(text: str) -> str:

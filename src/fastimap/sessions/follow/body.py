@@ -7,7 +7,6 @@ stream), `Rest` (wait until something happens, or until a time), `Pause` and `Gi
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -38,6 +37,7 @@ from ...errors import (
     StateError,
     UIDValidityChanged,
 )
+from ...model._digest import sha256
 from ...model.message import FetchedMessage, has_uid
 from ...model.responses import Exists, ExpungeResponse, MailboxInfo, MailboxStatus, Vanished
 from ...model.sequence_set import UIDSet
@@ -481,7 +481,7 @@ def identity_of(row: FetchedMessage) -> bytes:
         return b"id " + row.object_id.encode()
     fields = next((value for name, value in row.items if name.upper().startswith("BODY[HEADER.FIELDS")), b"")
     octets = fields if isinstance(fields, bytes) else b""
-    return b"digest " + hashlib.sha256(b"%d " % (row.size or 0) + b"".join(octets.split())).digest()
+    return b"digest " + sha256(b"%d " % (row.size or 0) + b"".join(octets.split()))
 
 
 def _known_by(follow: BaseFollow, uids: UIDSet) -> Steps[list[tuple[int, bytes]]]:
