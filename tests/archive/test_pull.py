@@ -796,7 +796,7 @@ def test_a_bandwidth_is_kept(mail: Mail, tmp_path: Path) -> None:
 
 
 def test_wrong_arguments(mail: Mail, tmp_path: Path) -> None:
-    for wrong in ({"deleted": "burn"}, {"max_delete": "many"}, {"connections": 0}, {"limit": -1}):
+    for wrong in ({"deleted": "burn"}, {"max_delete": "many"}, {"connections": 0}, {"connections": 1.5}, {"limit": -1}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             archive.pull(mail.account, tmp_path, **wrong)
     with pytest.raises(TypeError, match="lists of names"):

@@ -17,7 +17,7 @@ from .names import as_name
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "PullOptions", "Rule", "as_day", "as_names", "check_choice", "most_deleted"]
+__all__ = ["Options", "PullOptions", "Rule", "as_day", "as_names", "check_choice", "check_number", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _RETRY = Retry()
@@ -93,14 +93,12 @@ class Options(Value, kw_only=True):
         if self.adopt is not None and not self.store.adopts:
             raise ValueError(f"adopt: a store of kind {self.store.kind} takes nothing that other programs have pulled")
         for name in ("min_size", "max_size", "limit", "bwlimit", "max_octets"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 0):
-                raise ValueError(f"{name} is a number from 0, not {value!r}")
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value)
         check_choice(self.mailboxes, self.exclude, self.since, self.before)
         if None not in (self.min_size, self.max_size) and (self.min_size or 0) > (self.max_size or 0):
             raise ValueError(f"no message has {self.min_size} octets at least and {self.max_size} at most")
-        if not isinstance(self.connections, int) or self.connections < 1:
-            raise ValueError("connections is a number from 1")
+        check_number("connections", self.connections, least=1)
         self.most_deleted(0)
         as_budget(self.budget)
 
@@ -140,6 +138,12 @@ def most_deleted(max_delete: str | int | None, messages: int) -> int:
     if found is None:
         raise ValueError(f"max_delete is a number, or a percentage such as 10%, not {max_delete!r}")
     return int(found[1]) * messages // 100 if found[2] else int(found[1])
+
+
+def check_number(name: str, value: object, *, least: int = 0) -> None:
+    """Raise ValueError for what is no number, or less than `least`."""
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} is a number from {least}, not {value!r}")
 
 
 def check_choice(

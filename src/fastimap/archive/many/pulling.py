@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from ...settings import Account
 from ..errors import WorkersLost
-from ..options import PullOptions
+from ..options import PullOptions, check_number
 from ..report import Progress
 from ..stores.maildir import Maildir
 from .accounts import GivenAccounts, GivenStore, named, sendable, stores
@@ -76,8 +76,7 @@ def pull_many(
     if unknown:
         raise TypeError(f"pull_many() has no option {min(unknown)!r}")
     made = stores(accounts, store)
-    if not isinstance(uids_per_task, int) or uids_per_task < 1:
-        raise ValueError(f"uids_per_task is a number from 1, not {uids_per_task!r}")
+    check_number("uids_per_task", uids_per_task, least=1)
     tasks = [task_of(name, account, made[name], dict(options), uids_per_task) for name, account in accounts.items()]
     if not tasks:
         task_of("", Account("localhost"), Maildir("."), dict(options))  # a mistake is one without accounts too
@@ -93,8 +92,7 @@ def pull_tasks(
     stopping: Callable[[], bool] | None = None,
 ) -> Generator[AccountReport, None, None]:
     """Do what `pull_many` does, of accounts with options of their own."""
-    if not isinstance(per_host, int) or per_host < 1:
-        raise ValueError(f"per_host is a number from 1, not {per_host!r}")
+    check_number("per_host", per_host, least=1)
     for task in tasks:
         if task.connections > per_host:
             raise ValueError(f"{task.name}: connections={task.connections}, but per_host={per_host}")

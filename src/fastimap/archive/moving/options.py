@@ -9,7 +9,7 @@ from typing import Literal
 
 from ...sessions.retry import Retry
 from ..names import as_name
-from ..options import as_day, as_names, check_choice, most_deleted
+from ..options import as_day, as_names, check_choice, check_number, most_deleted
 from ..report import Progress
 from .sources import Rules
 
@@ -55,9 +55,7 @@ class Options:
         if self.on_doubt not in ("report", "send"):
             raise ValueError(f"on_doubt is report or send, not {self.on_doubt!r}")
         for name in ("budget", "max_size"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 0):
-                raise ValueError(f"{name} is a number from 0, not {value!r}")
-        if not isinstance(self.connections, int) or self.connections < 1:
-            raise ValueError("connections is a number from 1")
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value)
+        check_number("connections", self.connections, least=1)
         most_deleted(self.max_delete, 0)
