@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -52,6 +53,14 @@ def test_what_the_account_has_else(mail: Mail, tmp_path: Path) -> None:
     result = archive.verify(tmp_path, mail.account)
     assert sorted(differences(result)) == [("INBOX", 1, "flags"), ("INBOX", 5, "not pulled")]
     assert (result.checked, result.compared) == (4, 3)
+
+
+def test_awaited(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 100)
+    archive.pull(mail.account, tmp_path)
+    seen: list[tuple[str, int]] = []
+    result = asyncio.run(archive.aio.verify(tmp_path, progress=lambda *what: seen.append(what)))
+    assert (result.checked, result.good, seen) == (100, True, [("INBOX", 100)])
 
 
 def test_a_sample(mail: Mail, tmp_path: Path) -> None:

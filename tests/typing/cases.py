@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncGenerator, Generator, Sequence
+from datetime import date
 from email.message import EmailMessage
 from pathlib import Path
 from typing import SupportsIndex, assert_type
 
 import fastimap
-from fastimap import Flag, Retry, SequenceSet, UIDSet, commands
+from fastimap import Flag, Retry, SequenceSet, UIDSet, archive, commands
 from fastimap.clients.rows import AsyncBatches, AsyncRows, Batches, Rows
 from fastimap.commands import AppendMessage, EventGroup, MailboxFilter, Noop, QResync, Session
 from fastimap.sasl import Mechanism
@@ -379,6 +380,16 @@ def piped(pipeline: Pipeline, mechanism: Mechanism) -> None:
     pipeline.search("UNSEEN")  # error
     pipeline.fetch(1, "FLAGS")[0]  # error
     pipeline.fetch_iter(1, "FLAGS")  # error
+
+
+async def archived(account: fastimap.Account, path: Path) -> None:
+    assert_type(archive.pull(account, path), archive.Report)
+    assert_type(await archive.aio.pull(account, path, since=date(2024, 1, 31)), archive.Report)
+    assert_type(await archive.aio.push(path, account), archive.Report)
+    assert_type(await archive.aio.migrate(account, "imaps://ann@imap.example.org"), archive.Report)
+    assert_type(await archive.aio.verify(path), archive.Verification)
+    await archive.aio.pull(account, path, sinse=date(2024, 1, 31))  # error
+    await archive.aio.verify(path, repair="yes")  # error
 
 
 async def fetch_token() -> str:
