@@ -51,6 +51,19 @@ FUNCTIONS = {folder: functions(folder) for folder in ("servers", "imaplib")}
 BY_OCTETS = functions(*OCTETS)
 
 
+ALIKE = {"cli", "commands", "demo", "imaplib", "sasl", "stores", "testing", "wire"}
+"""Folders of rooms that are alike, so that ARCHITECTURE.md says what each room of them is, and names few."""
+
+
+def test_the_architecture_names_each_room() -> None:
+    named = set(re.findall(r"\w+", (PROJECT / "ARCHITECTURE.md").read_text("utf-8")))
+    rooms = [path.relative_to(PROJECT / "src" / "fastimap") for path in (PROJECT / "src" / "fastimap").rglob("*.py")]
+    others = {room for room in rooms if not ALIKE & {*room.parts} and not room.stem.endswith(("_methods", "_homes"))}
+    assert len(others) > 100
+    unnamed = {room for room in others if not {room.stem, room.stem.strip("_")} & named and room.stem != "__init__"}
+    assert not unnamed
+
+
 @pytest.mark.parametrize("row", IMAPLIB, ids=lambda row: row[0])
 def test_the_tests_of_each_name_exist(row: list[str]) -> None:
     *_, on_dovecot, by_octets = row
