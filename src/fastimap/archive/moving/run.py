@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS
@@ -450,7 +450,7 @@ class Run:
         assert pair is not None
         for block in known.chunks(_BLOCK):
             before = {uid: (there, flags) for uid, there, flags in ledger.some(pair, block)}
-            changes: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
+            changes: dict[tuple[Literal["add", "remove"], tuple[str, ...]], list[int]] = defaultdict(list)
             noted: list[tuple[str, int]] = []
             doubted: list[tuple[str, int]] = []
             for uid, flags in source.flags(block, since):
@@ -464,9 +464,10 @@ class Run:
                     noted.append((doubt, uid))
                     continue
                 noted.append((flags, uid))
-                for action, which in (("add", now - then), ("remove", (then | perhaps) - now)):
-                    if allowed := tuple(sorted(job.allowed(which))):
-                        changes[action, allowed].append(there)
+                if added := tuple(sorted(job.allowed(now - then))):
+                    changes["add", added].append(there)
+                if removed := tuple(sorted(job.allowed((then | perhaps) - now))):
+                    changes["remove", removed].append(there)
                 doubted.append((doubt, uid))
                 job.report.flags += 1
             if changes:
@@ -474,7 +475,7 @@ class Run:
                 ledger.set_flags(pair, doubted)
                 ledger.commit()
             for (action, some), uids in changes.items():
-                self.client.store(UIDSet(uids), some, action=action, silent=True)  # type: ignore[arg-type]
+                self.client.store(UIDSet(uids), some, action=action, silent=True)
             ledger.set_flags(pair, noted)
             ledger.commit()
 
