@@ -106,8 +106,8 @@ class FetchPlan:
     """A plan for a resolved set of messages: no ``*``, and not many more numbers than messages.
 
     Example: 1,000 messages of 5 KB each, by size. `next_window` names the first 256, whose sizes are asked for; with
-    these `next_chunk` returns 6 messages (32 KiB), then 13, 26, ... until the budget is in flight. `delivered` frees
-    nothing yet, `done` does. A chunk that is refused comes back in halves, first of all.
+    these `next_chunk` returns 6 messages (32 KiB), then 13, 26, ... until the budget is in flight. What of a chunk
+    is delivered frees nothing yet, `finished` does. A chunk that is refused comes back in halves, first of all.
 
     :param wanted: the messages.
     :param guess: octets of a row, as long as nothing is known; None where their sizes are to be asked for.
