@@ -413,6 +413,7 @@ def test_save_date(client: Any) -> None:
     client.select("INBOX")
     with offered(client, "SAVEDATE"):
         rows = client.fetch(uids, "SAVEDATE", "INTERNALDATE")
+        assert len(rows) == len(uids)
         for row in rows:
             assert isinstance(row.save_date, datetime)
             assert row.save_date > row.internal_date
