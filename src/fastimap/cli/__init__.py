@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
-from .exits import DONE, FAILED, GO_ON, Failed, UsageError, ended_by, how_ended, say
+from .exits import DONE, FAILED, Failed, UsageError, ended_by, how_ended, say
+from .words import GO_ON
 
 __all__ = ["COMMANDS", "command_parser", "main", "parser"]
 

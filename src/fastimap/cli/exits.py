@@ -30,10 +30,9 @@ CANNOT_CONNECT: Final = 10
 IN_USE: Final = 11
 REFUSED: Final = 12
 LIMIT: Final = 13
+HUNG_UP: Final = 129
 INTERRUPTED: Final = 130
-
-GO_ON: Final = "; what was done stays done, the same command goes on"
-"""What is said where something ends before its end."""
+TERMINATED: Final = 143
 
 
 class Failed(Exception):
@@ -76,7 +75,7 @@ def how_ended(error: KeyboardInterrupt) -> tuple[str, int]:
     """Return what is said of the end by a signal, and its exit code: 128 and the signal's number, as of a shell."""
     if not isinstance(error, Terminated):
         return "interrupted", INTERRUPTED
-    return "terminated" if error.number == signal.SIGTERM else "hung up", 128 + error.number
+    return ("terminated", TERMINATED) if error.number == signal.SIGTERM else ("hung up", HUNG_UP)
 
 
 def code_of(error: BaseException) -> int:

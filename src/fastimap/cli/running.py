@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from . import exits
-from .exits import GO_ON, Failed, UsageError, how_ended, readable, said
+from .exits import Failed, UsageError, how_ended, readable, said
 from .show import Show
-from .words import here
+from .words import GO_ON, here
 
 __all__ = ["explained", "talk", "told"]
 

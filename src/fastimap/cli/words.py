@@ -1,8 +1,11 @@
-"""What the library's advice is called on the command line."""
+"""What is said in several rooms, and what the library's advice is called on the command line."""
 
 from __future__ import annotations
 
-__all__ = ["here"]
+__all__ = ["GO_ON", "here"]
+
+GO_ON = "; what was done stays done, the same command goes on"
+"""What is said where something ends before its end."""
 
 _HERE = {
     "ssl_context=ssl.create_default_context(cafile=...)": "--ca FILE (ca in the configuration)",
