@@ -162,6 +162,7 @@ def check_validity(client: Client | AsyncClient, mailbox: str, uid_validity: int
 
 
 def wanted_uids(messages: MessageSet) -> UIDSet:
+    """Return the UIDs that are meant. Raises ValueError for what is none of each connection."""
     wanted = uid_set(messages)
     if not isinstance(wanted, UIDSet):
         raise ValueError("a pool fetches by UID: sequence numbers and $ mean something else on each connection")

@@ -41,6 +41,7 @@ class Lane:
 def fetch(
     pool: Pool, lanes: list[Lane], work: deque[UIDSet], items: tuple[str, ...]
 ) -> Generator[FetchedMessage, None, None]:
+    """Yield the messages of `work` by the connections of `lanes`; one that others wait for is given back early."""
     attempts = Attempts(pool._retry)
     budget = BUDGET // len(lanes)  # all together have what one would have
     selector = selectors.DefaultSelector()

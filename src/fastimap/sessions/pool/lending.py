@@ -50,6 +50,8 @@ class PoolStats(Value):
 
 
 class Resting(Generic[C]):
+    """A connection of the pool, since when it rests, and when it was opened (by the monotonic clock)."""
+
     def __init__(self, client: C, since: float, opened: float) -> None:
         self.client: C = client
         self.since = since
@@ -57,6 +59,8 @@ class Resting(Generic[C]):
 
 
 class Waiter(Generic[C]):
+    """Who asks for a connection: for which mailbox, if for one; `wake` is called when it is granted."""
+
     def __init__(self, mailbox: str | None, wake: Callable[[], object]) -> None:
         self.mailbox = mailbox
         self.wake = wake
