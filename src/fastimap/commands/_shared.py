@@ -12,7 +12,7 @@ from ..model.responses import MailboxInfo, MailboxName, Response, Tagged
 from ..model.sequence_set import LARGEST_NUMBER, Messages, SavedResult, SequenceSet, UIDSet
 from ..wire import encode
 from ..wire.encode import Part
-from .base import Command, Session
+from .base import Command, Scope, Session
 
 __all__ = [
     "Instruction",
@@ -30,6 +30,7 @@ __all__ = [
     "refuse_read_only",
     "several",
     "verb",
+    "within",
 ]
 
 K = TypeVar("K")
@@ -103,6 +104,12 @@ def by(name: str, sequence: bool, session: Session) -> Part:
     if "UIDONLY" in session.enabled:
         raise StateError(f"{name} by sequence numbers is not allowed when UIDONLY is enabled: use UIDs")
     return name.encode("ascii")
+
+
+def within(scope: Scope, command: C) -> C:
+    """Have a command mean messages as they are numbered in `scope`, or not be sent; return it."""
+    command.scope = scope
+    return command
 
 
 def refuse_read_only(session: Session, *, flags: bool = False) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal
 
 from .. import commands
-from ..commands._shared import piece, refuse_read_only
-from ..commands.base import Command, Flow, Scope
+from ..commands._shared import piece, refuse_read_only, within
+from ..commands.base import Flow, Scope
 from ..commands.fetch import Fetch, FetchInto, FetchResult, merged, refused
 from ..commands.store import were_copied
 from ..errors import AuthenticationFailed, CapabilityMissing, CommandError, FastimapError, Unavailable
@@ -24,8 +24,6 @@ from .plan import HOPELESS, numbered, throttles
 from .protocol import Protocol
 
 __all__ = ["delete_messages", "fetch_into", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
-
-C = TypeVar("C", bound=Command[Any])
 
 
 def search(
@@ -55,7 +53,7 @@ def search(
                 again = command(known)
             except (ValueError, LookupError):  # it lacks a character, Python lacks it, or it is no charset's name
                 continue
-            found = yield _within(scope, again)
+            found = yield within(scope, again)
             break
         else:
             raise
@@ -84,13 +82,13 @@ def move(protocol: Protocol, /, messages: MessageSet, mailbox: MailboxName) -> F
     refuse_read_only(session)  # before there are copies
     scope = session.scope(by_uid=True)
     uids = yield from _known(wanted, scope)
-    copied: commands.CopyResult = yield _within(scope, commands.Copy(uids, mailbox))
+    copied: commands.CopyResult = yield within(scope, commands.Copy(uids, mailbox))
     uids = were_copied(uids, copied)
     try:
-        yield _within(scope, commands.Store(uids, "\\Deleted", silent=True))
+        yield within(scope, commands.Store(uids, "\\Deleted", silent=True))
         expunge = commands.Expunge(uids)
         expunge.as_events = True  # as by MOVE
-        yield _within(scope, expunge)
+        yield within(scope, expunge)
     except FastimapError as exc:
         exc.done = copied
         raise
@@ -120,7 +118,7 @@ def fetch_text(
         raise ValueError(f"prefer is plain, html or both, not {prefer!r}")
     by_uid = not isinstance(messages, SequenceSet) and not isinstance(uid_set(messages), SequenceSet)
     scope = protocol.session.scope(by_uid=by_uid)
-    found: FetchResult = yield _within(scope, Fetch(messages, "BODYSTRUCTURE", *items))
+    found: FetchResult = yield within(scope, Fetch(messages, "BODYSTRUCTURE", *items))
     rows = {row.uid if by_uid else row.sequence_number: row for row in found}
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, row in rows.items():
@@ -130,7 +128,7 @@ def fetch_text(
     numbers = UIDSet if by_uid else SequenceSet
 
     def command(parts: tuple[str, ...], wanted: list[int]) -> Fetch:
-        return _within(scope, Fetch(numbers(wanted), *(f"BODY.PEEK[{part}]" for part in parts)))
+        return within(scope, Fetch(numbers(wanted), *(f"BODY.PEEK[{part}]" for part in parts)))
 
     texts: list[FetchedMessage] = []
     try:
@@ -184,7 +182,7 @@ def fetch_into(
         command.begin(wanted)
     if isinstance(wanted, SavedResult) or wanted.has_star:  # what is refused of it can't be cut in halves
         looked_for = commands.Search(key_for(wanted), sequence=not by_uid)
-        found: commands.SearchResult = yield _within(scope, looked_for)
+        found: commands.SearchResult = yield within(scope, looked_for)
         wanted = found.message_set()
         assert not isinstance(wanted, SavedResult)
         command.begin(wanted)
@@ -196,7 +194,7 @@ def fetch_into(
     refusal: CommandError | None = None
     in_a_row = 0
     while left:
-        part = _within(scope, left.popleft())
+        part = within(scope, left.popleft())
         try:
             result = yield part
         except CommandError as exc:
@@ -262,8 +260,8 @@ def delete_messages(protocol: Protocol, /, messages: MessageSet) -> Flow[command
     refuse_read_only(session)
     scope = session.scope(by_uid=True)
     uids = yield from _known(wanted, scope)
-    yield _within(scope, commands.Store(uids, "\\Deleted", silent=True))
-    expunged: commands.ExpungeResult = yield _within(scope, commands.Expunge(uids))
+    yield within(scope, commands.Store(uids, "\\Deleted", silent=True))
+    expunged: commands.ExpungeResult = yield within(scope, commands.Expunge(uids))
     return expunged
 
 
@@ -289,10 +287,5 @@ def _known(messages: UIDSet | SavedResult, scope: Scope) -> Flow[UIDSet]:
     """Return the UIDs that are meant: what `*` and `$` stand for may change between the commands."""
     if isinstance(messages, UIDSet) and not messages.has_star:
         return messages
-    found: commands.SearchResult = yield _within(scope, commands.Search(key_for(messages)))
+    found: commands.SearchResult = yield within(scope, commands.Search(key_for(messages)))
     return found.uids
-
-
-def _within(scope: Scope, command: C) -> C:
-    command.scope = scope
-    return command

@@ -9,12 +9,12 @@ from typing import NamedTuple
 from ..model._patterns import pattern
 from ..model.headers import Headers
 
-__all__ = ["ID", "Kind", "digest", "message_id", "message_id_of", "with_crlf"]
+__all__ = ["HEADER", "ID", "Kind", "digest", "message_id", "message_id_of", "with_crlf"]
 
 ID = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 """The data item that `message_id` needs."""
 _BARE = pattern(rb"(?<!\r)\n")
-_HEADER = 256 * 1024
+HEADER = 256 * 1024
 """Octets of a message among which its Message-ID is looked for."""
 _NAMED = pattern(rb"^message-id[ \t]*:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
 
@@ -55,7 +55,7 @@ def message_id(headers: Headers) -> bytes | None:
 
 def message_id_of(octets: bytes) -> bytes | None:
     """Return the Message-ID of a message."""
-    head = octets[:_HEADER]
+    head = octets[:HEADER]
     end = re.search(rb"(?:\A|\n)\r?\n", head)
     named = _NAMED.search(head, 0, end.start() + 1 if end else len(head))
     return message_id(Headers(named[0])) if named else None

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
-from ..commands._shared import refuse_read_only
+from ..commands._shared import refuse_read_only, within
 from ..commands.append import Append, AppendResult, MessageData
 from ..commands.base import Beside, Command, Flow, Scope, Sleep
 from ..commands.fetch import Fetch, FetchResult
@@ -29,21 +29,18 @@ from ..model.response_codes import CopyUID
 from ..model.responses import MailboxName, MailboxStatus
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import uid
-from .alike import ID, Kind, digest, message_id, with_crlf
+from .alike import HEADER, ID, Kind, digest, message_id, with_crlf
 from .resume import Persistence, connecting, helps, once_more, recover
 from .retry import Attempts
 
 __all__ = ["append", "copy", "move"]
 
-C = TypeVar("C", bound=Command[Any])
 R = TypeVar("R")
 
 _APART = 5.0
 """Seconds between the two looks at a destination that does not have what was sent."""
 _ABOUT = ("RFC822.SIZE", ID)
 _PIECE = 64 * 1024
-_HEADER = 256 * 1024
-"""Octets of a message among which its Message-ID is looked for."""
 
 
 class _Unknown(Exception):
@@ -112,7 +109,7 @@ def copy(client: Persistence, /, messages: MessageSet, mailbox: MailboxName) -> 
     """Copy; see the command."""
     wanted, scope = yield from _numbered(client, messages, "copied")
     if not wanted:
-        result: CopyResult = yield _within(scope, Copy(wanted, mailbox))
+        result: CopyResult = yield within(scope, Copy(wanted, mailbox))
         return result
     return (yield from _copied(client, wanted, mailbox, scope))
 
@@ -123,7 +120,7 @@ def move(client: Persistence, /, messages: MessageSet, mailbox: MailboxName) -> 
     session = client.protocol.session
     if session.has("MOVE"):
         if not wanted:
-            result: CopyResult = yield _within(scope, Move(wanted, mailbox))
+            result: CopyResult = yield within(scope, Move(wanted, mailbox))
             return result
         return (yield from _moved(client, wanted, mailbox, scope))
     if not session.has("UIDPLUS"):
@@ -150,7 +147,7 @@ def _copied(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scop
         if isinstance(error, CopyResult):
             return CopyResult((*codes, *error.codes), error.limit)
         assert before is not None
-        rows: FetchResult = yield from once_more(client, _within(scope, Fetch(left, *_ABOUT)))
+        rows: FetchResult = yield from once_more(client, within(scope, Fetch(left, *_ABOUT)))
         there = {row.uid: row for row in rows if has_uid(row)}
         left &= UIDSet(there)
         for look in (1, 2):
@@ -166,7 +163,7 @@ def _copied(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scop
 
 def _moved(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scope) -> Flow[CopyResult]:
     # Noted before, as those that are moved can't be asked for afterwards.
-    rows: FetchResult = yield from once_more(client, _within(scope, Fetch(left, *_ABOUT)))
+    rows: FetchResult = yield from once_more(client, within(scope, Fetch(left, *_ABOUT)))
     about = {row.uid: row for row in rows if has_uid(row)}
     before = yield from _noted(client, mailbox)
     attempts = Attempts(client.retry)
@@ -179,7 +176,7 @@ def _moved(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scope
         for look in (1, 2):
             if look == 2:
                 yield Sleep(_APART, client.retry.sleep)
-            found: SearchResult = yield from once_more(client, _within(scope, Search(uid(left))))
+            found: SearchResult = yield from once_more(client, within(scope, Search(uid(left))))
             still = found.uids & left
             pairs = yield from _pairs(
                 client, attempts, error, before, {at: about[at] for at in left if at in about}, scope, still
@@ -200,10 +197,10 @@ def _moved(client: Persistence, left: UIDSet, mailbox: MailboxName, scope: Scope
 
 
 def _removed(client: Persistence, wanted: UIDSet, scope: Scope) -> Flow[None]:
-    yield from once_more(client, _within(scope, Store(wanted, "\\Deleted", silent=True)))
+    yield from once_more(client, within(scope, Store(wanted, "\\Deleted", silent=True)))
     expunge = Expunge(wanted)
     expunge.as_events = True  # as by MOVE
-    yield from once_more(client, _within(scope, expunge))
+    yield from once_more(client, within(scope, expunge))
 
 
 def _numbered(client: Persistence, messages: MessageSet, done: str) -> Flow[tuple[UIDSet, Scope]]:
@@ -214,7 +211,7 @@ def _numbered(client: Persistence, messages: MessageSet, done: str) -> Flow[tupl
     yield from connecting(client)
     scope = client.protocol.session.scope(by_uid=True)
     if wanted.has_star:
-        found: SearchResult = yield from once_more(client, _within(scope, Search(uid(wanted))))
+        found: SearchResult = yield from once_more(client, within(scope, Search(uid(wanted))))
         wanted = found.uids
     return wanted, scope
 
@@ -347,7 +344,7 @@ def _pairs(
     digests: dict[int, bytes] = {}
     for number, row in about.items():
         if message_id(row.headers) is None and (still is None or number in still):
-            for found in (yield from once_more(client, _within(scope, Fetch(number, "BODY.PEEK[]")))):
+            for found in (yield from once_more(client, within(scope, Fetch(number, "BODY.PEEK[]")))):
                 if found.body is not None:  # it was removed meanwhile: some servers answer NIL
                     digests[number] = digest([found.body])
     pairs: dict[int, int] = yield from _beside(client, attempts, error, lambda: _paired(before, about, digests))
@@ -448,7 +445,7 @@ class _Sent:
                 nonlocal head, size
                 for piece in self._pieces():
                     size += len(piece)
-                    head += piece[: max(0, _HEADER - len(head))]
+                    head += piece[: max(0, HEADER - len(head))]
                     yield piece
 
             from hashlib import sha256
@@ -481,9 +478,4 @@ def _read(file: BinaryIO, size: int | None) -> Iterator[bytes]:
 
 
 def _made(kind: type[Copy] | type[Move], left: UIDSet, mailbox: MailboxName, scope: Scope) -> Copy | Move:
-    return _within(scope, kind(left, mailbox))
-
-
-def _within(scope: Scope, command: C) -> C:
-    command.scope = scope
-    return command
+    return within(scope, kind(left, mailbox))
