@@ -163,11 +163,11 @@ class BaseFollow:
         self._in_hand: dict[str, float] = {}  # those that the program has, and since when
         self._dropped: deque[Lease] = deque()
         self._by_transaction: Lease | None = None
-        self._states: deque[FollowState] = deque(maxlen=1000)
+        self._states: deque[FollowState | MessageParked] = deque(maxlen=1000)
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make what only the one colour needs."""
+        """Make what only the one driver needs."""
 
     @staticmethod
     def clock() -> float:
@@ -368,7 +368,7 @@ class BaseFollow:
     def _reject(self, lease: Lease, reason: str) -> None:
         self.let_go(lease)
         self.cursor.park(lease, reason)
-        self._states.append(self.parked_now(lease, reason))  # type: ignore[arg-type]
+        self._states.append(self.parked_now(lease, reason))
 
     def _extend(self, lease: Lease, seconds: float) -> None:
         self.cursor.extend(lease, seconds)

@@ -1,4 +1,4 @@
-"""What a follower does on one connection, as a flow: no waiting here, and neither colour.
+"""What a follower does on one connection, as a flow: no waiting here, so both drivers run it.
 
 Besides commands a flow yields `Ask` (a call that may take its time: the cursor's), `Rows` (what has arrived of a
 stream), `Rest` (wait until something happens, or until a time), `Pause` and `Give` (hand something to the program).
