@@ -15,7 +15,17 @@ from .sasl import Credentials
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-__all__ = ["DEFAULT_TIMEOUTS", "Account", "Secret", "Settings", "Timeouts", "can_be_host", "settings", "with_secrets"]
+__all__ = [
+    "DEFAULT_TIMEOUTS",
+    "Account",
+    "Secret",
+    "Settings",
+    "Timeouts",
+    "account_name",
+    "can_be_host",
+    "settings",
+    "with_secrets",
+]
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
@@ -256,6 +266,11 @@ def _check_host(host: Any) -> None:
             f"host must be a name or an address alone, not {host!r}; the port is an argument of its own: "
             f'("{(name or host).strip("[]")}", {port if port.isdecimal() else 993})'
         )
+
+
+def account_name(account: Account) -> str:
+    """Return what an account is called in stores and cursors: user and host; a server has several ports."""
+    return f"{account.user or ''}@{account.host}"
 
 
 def can_be_host(name: str) -> bool:

@@ -12,8 +12,8 @@ from typing import Literal
 from ..model._digest import sha256
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
-from ..settings import Account
-from .identity import account_name, account_with_port, as_account
+from ..settings import Account, account_name
+from .identity import account_with_port, as_account
 from .locks import locked
 from .moving.ledger import Ledger
 from .moving.options import Options

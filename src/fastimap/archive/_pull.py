@@ -19,14 +19,14 @@ from ..model.sequence_set import UIDSet
 from ..search import SearchKey
 from ..sessions.pool import Pool
 from ..sessions.retry import Retry
-from ..settings import Account
+from ..settings import Account, account_name
 from .batches import chunks
 from .budgets import GivenBudget, Meter, as_budget
 from .choosing import Scope, chosen
 from .copies import Copies
 from .errors import ArchiveError, StoreError
 from .guards import Guards
-from .identity import account_name, as_account, check_server, fits, unchanged
+from .identity import as_account, check_server, fits, unchanged
 from .jobs import Gone, Job
 from .line import Line
 from .matching import Candidates

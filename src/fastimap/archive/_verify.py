@@ -16,13 +16,13 @@ from ..model._digest import sha256
 from ..model.message import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
-from ..settings import Account
+from ..settings import Account, account_name
 from .budgets import Meter
 from .choosing import chosen
 from .compare import Change, expunged_of, listed
 from .copies import Copies
 from .errors import ArchiveError
-from .identity import account_name, as_account
+from .identity import as_account
 from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
 from .options import Options, as_names

@@ -9,12 +9,12 @@ from ..errors import CommandError
 from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
 from ..model.sequence_set import UIDSet
-from ..settings import Account
+from ..settings import Account, account_name
 from .errors import StoreError
 from .messages import date_of
 from .state import Entry, Place, State
 
-__all__ = ["account_name", "account_with_port", "as_account", "check_server", "fits", "unchanged"]
+__all__ = ["account_with_port", "as_account", "check_server", "fits", "unchanged"]
 
 
 def as_account(account: Account | str) -> Account:
@@ -23,11 +23,6 @@ def as_account(account: Account | str) -> Account:
     if not isinstance(made, Account):
         raise TypeError(f"an account is a fastimap.Account or its URL, not {type(made).__name__}")
     return made
-
-
-def account_name(account: Account) -> str:
-    """Return what an account is called in a store: user and host. A server has several ports, for TLS and without."""
-    return f"{account.user or ''}@{account.host}"
 
 
 def account_with_port(account: Account) -> str:

@@ -15,7 +15,7 @@ from ..archive.credentials import FromCommand, FromEnvironment, FromFile
 from ..archive.errors import SecretError
 from ..errors import MechanismError
 from ..sasl.choose import Credentials, candidates
-from ..settings import Account, can_be_host
+from ..settings import Account, account_name, can_be_host
 from .exits import REFUSED, Failed, UsageError, said
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Given:
     @property
     def who(self) -> str:
         """What the account is called in stores and cursors: user@host."""
-        return f"{self._plain.user or ''}@{self._plain.host}"
+        return account_name(self._plain)
 
     @property
     def port(self) -> int | None:

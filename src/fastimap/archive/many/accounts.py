@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from ...settings import Account
-from ..identity import account_name, as_account
+from ...settings import Account, account_name
+from ..identity import as_account
 from ..names import path_key
 from ..stores import store_at
 from ..stores.base import Store

@@ -22,7 +22,7 @@ from ...errors import CursorFailed, FollowOutage, LeaseLost
 from ...model.mailbox_name import folded
 from ...model.message import FetchedMessage
 from ...model.sequence_set import UIDSet
-from ...settings import Account, Timeouts, settings
+from ...settings import Account, Timeouts, account_name, settings
 from ..cursor import Cursor, Failed, Lease, Place, SQLiteCursor
 from ..resume import Persistence
 from ..retry import Budget, Retry, helps
@@ -146,8 +146,7 @@ class BaseFollow:
             self.cursor: Cursor = made
         else:
             self.cursor = cursor
-        who = f"{account.user or ''}@{account.host}"
-        self._watches = [Watch(Place(who, name)) for name in names]
+        self._watches = [Watch(Place(account_name(account), name)) for name in names]
         self.wakes: int = 0
         self.has_object_ids: bool = False
         self._stopped = self._closed = False
