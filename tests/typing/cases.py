@@ -388,7 +388,7 @@ async def archived(account: fastimap.Account, path: Path) -> None:
     assert_type(await archive.aio.push(path, account), archive.Report)
     assert_type(await archive.aio.migrate(account, "imaps://ann@imap.example.org"), archive.Report)
     assert_type(await archive.aio.verify(path), archive.Verification)
-    await archive.aio.pull(account, path, sinse=date(2024, 1, 31))  # error
+    await archive.aio.pull(account, path, after=date(2024, 1, 31))  # error
     await archive.aio.verify(path, repair="yes")  # error
 
 
