@@ -37,6 +37,8 @@ NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
         (b'FLAGS ("\\\\Seen" "\\answered" Junk)', "flags", frozenset({"\\Seen", "\\Answered", "Junk"}), []),
         (b"FLAGS \\Seen", "flags", frozenset({"\\Seen"}), []),
         (b"FLAGS (\\Seen (Junk))", "flags", frozenset({"\\Seen"}), ["FLAGS"]),
+        (b"FLAGS ((\\Seen Junk))", "flags", frozenset({"\\Seen", "Junk"}), []),
+        (b"FLAGS (())", "flags", frozenset(), []),
         (b"FLAGS (OIB-Seen-[Google Mail]/Alle Nachrichten)", "flags",
          frozenset({"OIB-Seen-[Google Mail]/Alle", "Nachrichten"}), []),
         (b"FLAGS (OIB-Seen-[Gmail]/All \\Seen)", "flags", frozenset({"OIB-Seen-[Gmail]/All", "\\Seen"}), []),
@@ -173,6 +175,20 @@ def test_addresses(twin: ModuleType) -> None:
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" -1 1)', {"size": None, "lines": 1}, 1),  # Dovecot
         (b'("TEXT" "PLAIN")', {"media_type": "text/plain", "encoding": "7bit", "size": None}, 1),
         (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2)', {"size": 2, "lines": None, "md5_octets": None}, 0),
+        # Of a text without a number of lines, or with none that can be read, the extension data stays where it is:
+        # -1 (go-imap#534), a rounded number (mail.ru, MailKit#1838), NIL or none at all (go-imap#557).
+        *[
+            (b'("TEXT" "HTML" NIL NIL NIL "7BIT" 2 ' + lines + b'NIL ("attachment" ("filename" "a")) ("en") "here")',
+             {"lines": None, "md5_octets": None, "disposition": ("attachment", (("filename", b"a"),)),
+              "language": ("en",), "location": "here"}, defects)
+            for lines, defects in ((b"", 0), (b"NIL ", 0), (b"-1 ", 1), (b"2.5e+05 ", 1))
+        ],
+        (b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 2 "md5" ("inline" NIL) "en")',
+         {"lines": None, "md5_octets": b"md5", "disposition": ("inline", ()), "language": ("en",)}, 0),
+        (b'("IMAGE" "PNG" NIL NIL NIL "BASE64" 1.86931e+06 NIL ("inline" NIL))',
+         {"size": None, "disposition": ("inline", ())}, 1),  # mail.ru
+        (b'("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 2 NIL NIL NIL NIL ("attachment" ("filename" "a.eml")))',
+         {"envelope": None, "parts": (), "disposition": ("attachment", (("filename", b"a.eml"),))}, 0),
         (b'("TEXT" "PLAIN" "x" NIL NIL "7BIT" 2 1)', {"parameters": (), "size": 2}, 1),
         (b'("TEXT" "PLAIN" ("a" "1" "b") NIL NIL "7BIT" 2 1)', {"parameters": (("a", b"1"), ("b", b""))}, 0),
         (b'("TEXT" "PLAIN" (NIL "1" "b" 2) NIL NIL "7BIT" 2 1)', {"parameters": (("b", b"2"),)}, 0),

@@ -293,6 +293,8 @@ class _Decoder(_Structures):
 
     def _atoms(self, value: Token) -> list[bytes]:
         """Return the members of a list whose atoms are bytes; NIL is the empty list, a string alone a list of one."""
+        if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], tuple):
+            value = value[0]  # a list in parentheses of its own
         members = value if isinstance(value, tuple) else () if _is_nil(value) or value == b"" else (value,)
         atoms = [member for member in members if isinstance(member, bytes)]
         if len(atoms) != len(members):

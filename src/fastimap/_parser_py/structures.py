@@ -259,7 +259,7 @@ class _Part:
             self.inner = rest[1:2] if _list(rest[1]) else ()
             self.lines = self.reader._size(rest[2]) if len(rest) > 2 else None
             rest = rest[3:]
-        elif rest and (_integer(rest[0]) is not None or (type_ == "text" and _is_nil(rest[0]))):
+        elif rest and _has_lines(type_, rest):
             self.lines = self.reader._size(rest[0])
             rest = rest[1:]
         if rest:
@@ -319,11 +319,23 @@ def _has_encoding(value: Sequence[Token], index: int) -> bool:
     return len(value) > index + 1 and _is_string(value[index]) and (_integer(value[index + 1]) is not None)
 
 
+def _has_lines(type_: str, rest: Sequence[Token]) -> bool:
+    """Whether a number of lines comes next, which servers leave out of texts, and give to other parts."""
+    if _integer(rest[0]) is not None:
+        return True
+    if type_ != "text" or not isinstance(rest[0], Atom):
+        return False
+    # It is no string, as the MD5 is; and NIL is that where the disposition comes next.
+    return not (_is_nil(rest[0]) and len(rest) > 1 and _is_disposition(rest[1]))
+
+
 def _has_message(rest: Sequence[Token]) -> bool:
     """Whether envelope, body and lines of a message come next, not the extension data of a single part."""
     if len(rest) > 2 and _integer(rest[2]) is not None:
         return True
-    return len(rest) > 1 and isinstance(rest[0], tuple) and isinstance(rest[1], tuple)
+    if len(rest) > 1 and isinstance(rest[0], tuple) and isinstance(rest[1], tuple):
+        return True
+    return len(rest) > 4 and all(map(_is_nil, rest[:3])) and _is_disposition(rest[4])
 
 
 def _is_disposition(value: Token) -> bool:

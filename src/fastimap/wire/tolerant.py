@@ -129,6 +129,8 @@ QUIRKS: Final = (
     Quirk("", "jstedfast/MailKit#944", "() for the body of an attached message", "a message without a body"),
     Quirk("", "Ruby bug 7147", "message/rfc822 without envelope and body", "a part without parts"),
     Quirk("Exchange, Dovecot", "duesee/imap-codec", "a size of -1", "None; a defect"),
+    Quirk("mail.ru", "jstedfast/MailKit#1838, #1840", "a size that is rounded: 1.86931e+06", "None; a defect"),
+    Quirk("", "emersion/go-imap#534, #557", "-1, NIL or nothing for the number of lines of a text", "None"),
     Quirk("maddy", "duesee/imap-codec", "NIL for the encoding", "7bit"),
     Quirk("Exchange", "jstedfast/MailKit#919", 'a disposition without parentheses: "inline"', "that disposition"),
     Quirk("Exchange", "MailKit TestParseBodyStructureWithNilNilBodyFldDsp", "a disposition (NIL NIL)", "NIL"),
