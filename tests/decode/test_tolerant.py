@@ -9,6 +9,7 @@ from fastimap.types import (
     Acl,
     ContinuationRequest,
     ESearch,
+    MailboxID,
     MailboxInfo,
     MailboxNamespace,
     MailboxStatus,
@@ -18,6 +19,7 @@ from fastimap.types import (
     QuotaRoots,
     ReadOnlyDict,
     Response,
+    ResponseCode,
     SearchResponse,
     SortResponse,
     StatusResponse,
@@ -161,3 +163,51 @@ def test_what_can_mean_nothing(decoded: Decode, octets: bytes) -> None:
 def test_the_table_of_quirks() -> None:
     assert all(quirk.source and quirk.sends and quirk.taken_as for quirk in QUIRKS)
     assert len({quirk.sends for quirk in QUIRKS}) == len(QUIRKS)
+
+
+@pytest.mark.parametrize("octets", [b'() "\\" INBOX\\Sub', b'() "\\" "INBOX\\Sub"', b'()  "\\" {9}\r\nINBOX\\Sub'])
+def test_a_delimiter_that_is_a_backslash_and_not_escaped(decoded: Decode, octets: bytes) -> None:
+    assert decoded(b"* LIST " + octets) == MailboxInfo("INBOX\\Sub", b"INBOX\\Sub", "\\", frozenset())
+
+
+def test_namespaces_whose_backslashes_are_not_escaped(decoded: Decode) -> None:
+    assert decoded(b'* NAMESPACE (("" "\\")) (("Other\\" "\\")) NIL') == Namespaces(
+        (MailboxNamespace("", "\\"),), (MailboxNamespace("Other\\", "\\"),)
+    )
+
+
+@pytest.mark.parametrize("identifier", [b"F1", b'"F1"', b'("F1")'])
+def test_an_object_identifier_with_and_without_parentheses(decoded: Decode, identifier: bytes) -> None:
+    status = decoded(b"* STATUS a (MAILBOXID %s MESSAGES 1)" % identifier)
+    assert status == MailboxStatus("a", b"a", messages=1, mailbox_id="F1")
+    selected = decoded(b"* OK [MAILBOXID %s] done" % identifier)
+    assert isinstance(selected, StatusResponse)
+    assert isinstance(selected.response_code, MailboxID)
+    assert selected.response_code.mailbox_id == "F1"
+
+
+def test_a_rounded_number_is_a_count_and_names_nothing(decoded: Decode) -> None:
+    assert decoded(b"* STATUS a (MESSAGES 1.2e+06 UIDNEXT 9.3736e+06 UIDVALIDITY 1e9)") == MailboxStatus(
+        "a", b"a", messages=1_200_000, other=ReadOnlyDict({"UIDNEXT": "9.3736e+06", "UIDVALIDITY": "1e9"})
+    )
+    for code in (b"UIDNEXT 9.3736e+06", b"UIDVALIDITY 1.6e+09", b"HIGHESTMODSEQ 7.15194e+11", b"APPENDUID 1.5e+09 6"):
+        found = decoded(b"* OK [%s] done" % code)
+        assert isinstance(found, StatusResponse)
+        name, _, octets = code.partition(b" ")
+        assert found.response_code == ResponseCode(name.decode(), octets)
+    assert isinstance(decoded(b"* 9.3736e+06 EXPUNGE"), UnknownResponse)
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b'* CAPABILITY (("" "/")) NIL NIL',  # imap.sohu.com, for NAMESPACE (MailKit#2006)
+        b'* ESEARCH (TAG "a") UID ALL 1 2 3',  # half of it would pass for all
+        b"* THREAD (0)",
+        b"* THREAD (4294967296)",
+    ],
+)
+def test_what_would_be_wrong_in_silence(decoded: Decode, octets: bytes) -> None:
+    found = decoded(octets)
+    assert isinstance(found, UnknownResponse)
+    assert found.defect

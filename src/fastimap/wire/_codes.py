@@ -41,6 +41,7 @@ from ._values import (
     nstring_of,
     number_of,
     number_set,
+    object_id,
     one,
     text_of,
     texts,
@@ -148,13 +149,6 @@ def _words(octets: bytes) -> tuple[str, ...]:
     return tuple(map(text_of, octets.split()))
 
 
-def _mailbox_id(octets: bytes) -> str:
-    match tokens(octets):
-        case ((identifier,),):
-            return text_of(identifier)
-    raise ValueError("not one identifier in parentheses")
-
-
 CODES: Final[dict[str, Callable[[str, bytes], ResponseCode]]] = {
     "APPENDUID": _append_uid,
     "BADCHARSET": lambda name, octets: BadCharset(name, octets, charsets=texts(tokens(octets))),
@@ -164,7 +158,7 @@ CODES: Final[dict[str, Callable[[str, bytes], ResponseCode]]] = {
     "COPYUID": _copy_uid,
     "HIGHESTMODSEQ": lambda name, octets: HighestModSeq(name, octets, mod_sequence=number_of(octets.strip())),
     "INPROGRESS": _in_progress,
-    "MAILBOXID": lambda name, octets: MailboxID(name, octets, mailbox_id=_mailbox_id(octets)),
+    "MAILBOXID": lambda name, octets: MailboxID(name, octets, mailbox_id=object_id(tokens(octets))),
     "MAXCONVERTMESSAGES": lambda name, octets: MaxConvert(name, octets, limit=number_of(octets.strip())),
     "MAXCONVERTPARTS": lambda name, octets: MaxConvert(name, octets, limit=number_of(octets.strip())),
     "MESSAGELIMIT": _message_limit,

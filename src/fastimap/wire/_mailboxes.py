@@ -10,8 +10,20 @@ from ..errors import ParseError
 from ..model import words
 from ..model.responses import MailboxInfo, MailboxNamespace, MailboxStatus, Namespaces, ReadOnlyDict, Response, Value
 from ..parser import Atom, Token, plain
-from ._values import MAX_OBJECTS, Data, delimiter_of, is_nil, number_of, pairs, shown, text_of, tokens
-from .tolerant import LIST_IN_PARTS, LIST_OF_ODD_NAME, XLIST_ATTRIBUTES, without_quotes
+from ._values import (
+    MAX_OBJECTS,
+    Data,
+    count_of,
+    delimiter_of,
+    is_nil,
+    number_of,
+    object_id,
+    pairs,
+    shown,
+    text_of,
+    tokens,
+)
+from .tolerant import LIST_IN_PARTS, LIST_OF_ODD_NAME, LIST_WITH_BACKSLASH, XLIST_ATTRIBUTES, without_quotes
 
 __all__ = ["DECODERS"]
 
@@ -30,10 +42,13 @@ _STATUS_ITEMS: Final = {
     "HIGHESTMODSEQ": "highest_mod_sequence",
     "APPENDLIMIT": "append_limit",
 }
+_EXACT: Final = frozenset(("UIDNEXT", "UIDVALIDITY", "HIGHESTMODSEQ"))
 
 
 def _list(data: Data) -> MailboxInfo:
     """Return a mailbox whatever the octets are: one that is left out is never archived, and nobody knows."""
+    if found := LIST_WITH_BACKSLASH.match(data.fragments[0]):
+        data.escape_backslashes(found.end())
     if LIST_OF_ODD_NAME.match(data.fragments[0]) is None:
         try:
             match data.tokens():
@@ -128,13 +143,12 @@ def _status(data: Data) -> MailboxStatus:
         try:
             if value is None:
                 other[item] = None  # a name without a value, which costs no other
-            elif item == "MAILBOXID" and isinstance(value, tuple):
-                (identifier,) = value
-                fields["mailbox_id"] = text_of(identifier)
+            elif item == "MAILBOXID":
+                fields["mailbox_id"] = object_id((value,))
             elif item == "APPENDLIMIT" and is_nil(value):
                 fields["append_limit"] = None
             else:
-                fields[_STATUS_ITEMS[item]] = number_of(value)
+                fields[_STATUS_ITEMS[item]] = (number_of if item in _EXACT else count_of)(value)
         except (KeyError, ValueError):
             other[item] = plain(value)
     if other:
@@ -160,6 +174,8 @@ def _odd_status(data: Data) -> tuple[str, bytes, tuple[Token, ...]]:
 
 
 def _namespace(data: Data) -> Namespaces:
+    if b' "\\")' in data.fragments[0]:
+        data.escape_backslashes()
     personal, other_users, shared = data.tokens()
     return Namespaces(_namespaces(data, personal), _namespaces(data, other_users), _namespaces(data, shared))
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..model.responses import Exists, ExpungeResponse, Flags, Recent, Response, Vanished
 from ..model.sequence_set import UIDSet
-from ._values import Data, flags, number_set
+from ._values import Data, count_of, flags, number_of, number_set
 from .tolerant import FROM_ZERO
 
 __all__ = ["DECODERS"]
@@ -23,15 +23,16 @@ def _vanished(data: Data) -> Vanished:
 
 
 def _expunge(data: Data) -> ExpungeResponse:
-    if data.number == 0:
+    number = number_of(data.number)
+    if number == 0:
         raise ValueError("message numbers start at 1")
-    return ExpungeResponse(data.number)
+    return ExpungeResponse(number)
 
 
 DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
-    "EXISTS": lambda data: Exists(data.number),
+    "EXISTS": lambda data: Exists(count_of(data.number)),
     "EXPUNGE": _expunge,
     "FLAGS": lambda data: Flags(flags(data.line) - {"\\*"}),
-    "RECENT": lambda data: Recent(data.number),
+    "RECENT": lambda data: Recent(count_of(data.number)),
     "VANISHED": _vanished,
 }

@@ -16,7 +16,7 @@ from ..model.responses import (
     ReadOnlyDict,
     Response,
 )
-from ._values import Data, nstring_of, number_of, text_of
+from ._values import Data, count_of, nstring_of, text_of
 
 __all__ = ["DECODERS"]
 
@@ -25,7 +25,7 @@ def _quota(data: Data) -> Quota:
     match data.tokens():
         case (root, tuple(items)) if len(items) % 3 == 0:
             resources = [
-                QuotaResource(text_of(items[i]).upper(), number_of(items[i + 1]), number_of(items[i + 2]))
+                QuotaResource(text_of(items[i]).upper(), count_of(items[i + 1]), count_of(items[i + 2]))
                 for i in range(0, len(items), 3)
             ]
             return Quota(text_of(root), tuple(resources))

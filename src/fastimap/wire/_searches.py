@@ -74,6 +74,8 @@ def _esearch(data: Data) -> ESearch:
     updates: list[ContextUpdate] = []
     for name, token in pairs(members[1:] if uid else members):
         # What is asked for and can't be read makes the whole unreadable: half a result would pass for all of it.
+        if name.isdigit():
+            raise ValueError("numbers that belong to no item")
         if is_nil(token):
             other[name] = None
         elif name in ("MIN", "MAX"):
@@ -144,7 +146,9 @@ def _thread(data: Data) -> ThreadResponse:
         elif threads or not waiting:
             raise ValueError("a message after or outside threads")
         else:
-            numbers.append(number_of(word))
+            if not 1 <= int(word[:11]) <= LARGEST_NUMBER:
+                raise ValueError(f"message numbers go from 1 to {LARGEST_NUMBER}")
+            numbers.append(int(word))
     if waiting:
         raise ValueError(f"{len(waiting)} parentheses not closed")
     return ThreadResponse(tuple(threads))

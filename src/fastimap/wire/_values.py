@@ -17,6 +17,7 @@ __all__ = [
     "Data",
     "SetType",
     "capabilities",
+    "count_of",
     "delimiter_of",
     "flags",
     "for_people",
@@ -25,6 +26,7 @@ __all__ = [
     "nstring_of",
     "number_of",
     "number_set",
+    "object_id",
     "octets_of",
     "one",
     "pairs",
@@ -63,11 +65,11 @@ class Data:
         self.depth = depth
 
     @property
-    def number(self) -> int:
+    def number(self) -> bytes:
         """The number before the name."""
         if self.octets_of_number is None:
             raise ValueError("no number before it")
-        return number_of(self.octets_of_number)
+        return self.octets_of_number
 
     @property
     def line(self) -> bytes:
@@ -79,6 +81,12 @@ class Data:
     def tokens(self) -> tuple[Token, ...]:
         """Return all that follows the name."""
         return tokenize(self.fragments, self.depth)
+
+    def escape_backslashes(self, begin: int = 0) -> None:
+        """Escape what a server escapes in no quoted string, from `begin` on in the first line, where one begins."""
+        line = self.fragments[0]
+        count = -1 if line.count(b'"', begin) > 2 else 1  # the second string may be an atom, where nothing is escaped
+        self.fragments = (line[:begin] + line[begin:].replace(b"\\", b"\\\\", count), *self.fragments[1:])
 
     def after_mailbox(self) -> tuple[str, bytes, tuple[Token, ...]]:
         """Return the name of the mailbox that comes first, its octets, and the tokens after it.
@@ -147,12 +155,16 @@ def shown(value: object) -> str:
 
 def number_of(token: Token) -> int:
     """Return a number of at most 63 bits (RFC 9051, section 9, number64)."""
-    if not isinstance(token, tuple):
-        if len(token) <= 19 and token.isdigit() and (number := int(token)) <= _MAX_NUMBER:
-            return number
-        if _FLOAT.fullmatch(token) and (approximate := float(token)) <= _MAX_NUMBER:
-            return int(approximate)
+    if not isinstance(token, tuple) and len(token) <= 19 and token.isdigit() and (number := int(token)) <= _MAX_NUMBER:
+        return number
     raise ValueError(f"not a number: {shown(token)}")
+
+
+def count_of(token: Token) -> int:
+    """Return how many there are. mail.ru rounds, which is of use for a count alone: not for what means one thing."""
+    if not isinstance(token, tuple) and _FLOAT.fullmatch(token) and (rounded := float(token)) <= _MAX_NUMBER:
+        return int(rounded)
+    return number_of(token)
 
 
 def number_set(kind: type[_S], octets: bytes) -> _S:
@@ -183,8 +195,18 @@ def delimiter_of(token: Token) -> str | None:
     return None if is_nil(token) else text_of(token) or None
 
 
+def object_id(found: tuple[Token, ...]) -> str:
+    """Return an object identifier (RFC 8474), in parentheses or without."""
+    (token,) = found
+    if is_nil(token):
+        raise ValueError("no identifier")
+    return text_of(one(token) if isinstance(token, tuple) else token)
+
+
 def capabilities(octets: bytes) -> frozenset[str]:
     """Return the words of a line, in upper case."""
+    if b"(" in octets:  # imap.sohu.com answers NAMESPACE so (MailKit#2006)
+        raise ValueError("not words alone")
     return frozenset(map(upper, octets.split()))
 
 

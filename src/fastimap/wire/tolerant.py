@@ -16,6 +16,7 @@ __all__ = [
     "FROM_ZERO",
     "LIST_IN_PARTS",
     "LIST_OF_ODD_NAME",
+    "LIST_WITH_BACKSLASH",
     "ODD_NAME",
     "QUIRKS",
     "XLIST_ATTRIBUTES",
@@ -47,7 +48,10 @@ QUIRKS: Final = (
     Quirk("Yandex", "djc/tokio-imap", "+ without a space", "a continuation request without text"),
     Quirk("Gmail", "ruby/net-imap#241", "] in keywords, in PERMANENTFLAGS too", "part of the keyword"),
     # Data.
-    Quirk("mail.ru", "MailKit#1838", "* 9.3736e+06 EXISTS", "9373600"),
+    Quirk("mail.ru", "MailKit#1838", "a rounded number: * 9.3736e+06 EXISTS", "9373600, where it counts or measures"),
+    Quirk("imap.sohu.com", "MailKit#2006", '* CAPABILITY (("" "/")) NIL NIL', "no list of capabilities"),
+    Quirk("", "tests/decode", r'LIST and NAMESPACE: "\" for a delimiter, not escaped', "a backslash, as in the names"),
+    Quirk("", "RFC 8474", "MAILBOXID F1, without parentheses", "the identifier"),
     Quirk("Zoho, Greenmail", "djc/tokio-imap", r"\* in FLAGS", "nothing; it belongs in PERMANENTFLAGS"),
     Quirk("", "ImapFlow's tests", "LIST (HasNoChildren UnMarked)", r"\HasNoChildren, \Unmarked"),
     Quirk("", "ImapFlow's and net-imap's tests", "mailbox names in raw UTF-8", "what they are, if not modified UTF-7"),
@@ -164,6 +168,8 @@ FROM_ZERO: Final = pattern(rb"(?<![0-9])0(?=:[0-9])")
 """The beginning of a range from 0: no message has that number."""
 
 _BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
+LIST_WITH_BACKSLASH: Final = pattern(rb'\([^()]*+\) *+(?="\\" )')
+"""What follows LIST up to a delimiter that is a backslash and not escaped: then none in the name is."""
 LIST_OF_ODD_NAME: Final = pattern(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
 """What follows LIST where such a name is in it."""
 LIST_IN_PARTS: Final = pattern(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
