@@ -752,3 +752,35 @@ def test_a_server_by_another_port(
         if not number:
             other.expunge("INBOX", [1])
     assert len(kept(other)["INBOX"]) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<tag> BAD command syntax error\r\n",  # imap.189.cn (mailcore2#1471)
+        b'* CAPABILITY (("" "/")) NIL NIL\r\n' + DONE,  # imap.sohu.com (MailKit#2006)
+    ],
+)
+def test_a_server_that_offers_namespaces_and_has_none(serve: Any, tmp_path: Path, answer: bytes) -> None:
+    pulled = tmp_path / "store"
+    with IMAPServer(users={"me": "secret"}) as server:
+        account = Account(server.host, server.port, user="me", password="secret", mechanism="PLAIN", tls=False)
+        with Client(account) as client:
+            client.append("INBOX", b"Message-ID: <1@x>\r\n\r\nx\r\n")
+        archive.pull(account, pulled)
+
+    def reply(command: bytes) -> bytes | None:
+        if command.startswith(b"NAMESPACE"):
+            return answer
+        if command.startswith(b"APPEND"):
+            return b"<tag> OK [APPENDUID 7 1] done\r\n"
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n' + DONE
+        if command.startswith(b"SELECT"):
+            return b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 1] next\r\n" + DONE
+        return DONE
+
+    script = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE", selects=True)
+    there = Account("127.0.0.1", serve(script).port, user="ann", password="x", tls=False, timeout=10)
+    assert archive.push(pulled, there).mailboxes["INBOX"].written == 1

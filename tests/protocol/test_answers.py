@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import pytest
 
@@ -11,12 +12,17 @@ from fastimap.commands import (
     Capability,
     Compress,
     Fetch,
+    GetACL,
+    GetQuota,
+    GetQuotaRoot,
     Login,
+    MyRights,
+    Namespace,
     Noop,
     Search,
     Select,
 )
-from fastimap.commands.base import Session, State
+from fastimap.commands.base import Command, Session, State
 from fastimap.search import all_
 from fastimap.types import Exists, ExpungeResponse, Tagged, UnknownResponse
 from tests.protocol.talk import Talk
@@ -187,3 +193,33 @@ def test_counters() -> None:
     counters = talk.protocol.counters
     assert (counters.commands, counters.responses, counters.round_trips) == (1, 2, 1)
     assert counters.octets_out == len(sent)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "said"),
+    [
+        (GetQuotaRoot("INBOX"), '* QUOTAROOT INBOX ""\r\n* QUOTA "" (STORAGE 10 -1)', "QUOTA: not a number: b'-1'"),
+        (GetQuotaRoot("INBOX"), '* QUOTAROOT INBOX ("")\r\n* QUOTA "" (STORAGE 10 20)', "QUOTAROOT: a list"),
+        (GetQuota(""), '* QUOTA "" (STORAGE 10)', "QUOTA: not a root and resources of three"),
+        (GetACL("INBOX"), "* ACL INBOX anyone", "ACL: an identifier without rights"),
+        (MyRights("INBOX"), "* MYRIGHTS INBOX lrs wi", "MYRIGHTS: "),
+        (Namespace(), "* NAMESPACE NIL NIL", "NAMESPACE: "),
+    ],
+)
+def test_an_answer_that_can_not_be_read_is_told(command: Command[object], answer: str, said: str) -> None:
+    talk = Talk("IMAP4rev1 QUOTA ACL NAMESPACE")
+    pending = talk.submit(command.copy())
+    talk.sent()
+    talk.says(answer, "<1> OK done")
+    with pytest.raises(errors.ParseError, match=f"can't be read: {re.escape(said)}"):
+        pending.result()
+
+
+def test_an_answer_of_another_name_is_none_and_costs_no_capability() -> None:
+    talk = Talk("IMAP4rev1 NAMESPACE IDLE")
+    pending = talk.submit(Namespace())
+    talk.sends("<1> NAMESPACE")
+    talk.says('* CAPABILITY (("" "/")) NIL NIL', "<1> OK done")  # imap.sohu.com (MailKit#2006)
+    with pytest.raises(errors.ParseError, match="did not send the data"):
+        pending.result()
+    assert talk.protocol.session.capabilities == {"IMAP4REV1", "NAMESPACE", "IDLE"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
-from ..errors import FastimapError, StateError
+from ..errors import ParseError, StateError
 from ..model import mailbox_name
 from ..model.response_codes import MessageLimit
 from ..model.responses import MailboxInfo, MailboxName, Response, Tagged
@@ -86,7 +86,7 @@ class Question(_Simple[R]):
 
     def missing(self) -> R:
         """Return what the command returns where the server answered OK and nothing else, or raise an error."""
-        raise FastimapError(f"{self.name}: the server answered OK, but did not send the data")
+        raise ParseError(f"{self.name}: the server answered OK, but did not send the data")
 
 
 def verb(name: str, messages: Messages, session: Session) -> tuple[Part, Part]:

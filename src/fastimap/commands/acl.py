@@ -27,6 +27,7 @@ class GetACL(Question[Acl]):
     repeatable = True
     needs: ClassVar[tuple[str, ...]] = ("ACL",)
     answered_by: ClassVar[type[Response]] = Acl
+    answers: ClassVar[frozenset[str]] = frozenset({"ACL"})
 
     def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))
@@ -92,6 +93,7 @@ class ListRights(Question[ListRightsResponse]):
     repeatable = True
     needs: ClassVar[tuple[str, ...]] = ("ACL",)
     answered_by: ClassVar[type[Response]] = ListRightsResponse
+    answers: ClassVar[frozenset[str]] = frozenset({"LISTRIGHTS"})
 
     def __init__(self, mailbox: MailboxName, identifier: str) -> None:
         super().__init__(encode.mailbox(mailbox), encode.astring(identifier))
@@ -109,6 +111,7 @@ class MyRights(Question[MyRightsResponse]):
     repeatable = True
     needs: ClassVar[tuple[str, ...]] = ("ACL",)
     answered_by: ClassVar[type[Response]] = MyRightsResponse
+    answers: ClassVar[frozenset[str]] = frozenset({"MYRIGHTS"})
 
     def __init__(self, mailbox: MailboxName) -> None:
         super().__init__(encode.mailbox(mailbox))

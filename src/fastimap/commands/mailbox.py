@@ -376,6 +376,7 @@ class Namespace(Question[Namespaces]):
     repeatable = True
     needs: ClassVar[tuple[str, ...]] = ("NAMESPACE",)
     answered_by: ClassVar[type[Response]] = Namespaces
+    answers: ClassVar[frozenset[str]] = frozenset({"NAMESPACE"})
 
     def __init__(self) -> None:
         super().__init__()

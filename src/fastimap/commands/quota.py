@@ -27,6 +27,7 @@ class GetQuota(Question[Quota]):
     repeatable = True
     needs: ClassVar[tuple[str, ...]] = ("QUOTA",)
     answered_by: ClassVar[type[Response]] = Quota
+    answers: ClassVar[frozenset[str]] = frozenset({"QUOTA"})
 
     def __init__(self, root: str) -> None:
         super().__init__(encode.astring(root))
@@ -52,6 +53,7 @@ class GetQuotaRoot(Command[MailboxQuota]):
 
     name = "GETQUOTAROOT"
     repeatable = True
+    answers: ClassVar[frozenset[str]] = frozenset({"QUOTAROOT", "QUOTA"})
 
     def __init__(self, mailbox: MailboxName = "INBOX") -> None:
         self._mailbox = mailbox

@@ -12,7 +12,7 @@ from typing import Any
 from ... import search
 from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS, throttles
-from ...errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
+from ...errors import CommandError, Disconnected, FastimapError, ParseError, ProtocolError, Timeout, UIDValidityChanged
 from ...model._digest import sha256
 from ...model.message import FetchedMessage, has_uid
 from ...model.responses import MailboxInfo
@@ -404,8 +404,12 @@ def is_here(host: str) -> bool:
 
 def shape_of(client: Client) -> tuple[Shape, tuple[str, ...]]:
     """Return how a server's names are made, and the prefixes of the name spaces of others."""
+    spaces = None
     if client.session.has("NAMESPACE"):
-        spaces = client.namespace()
+        # Some servers offer it and lack it: imap.189.cn (mailcore2#1471), imap.sohu.com (MailKit#2006).
+        with contextlib.suppress(CommandError, ParseError):
+            spaces = client.namespace()
+    if spaces is not None:
         own = next((space for space in spaces.personal if not space.prefix), None) or next(iter(spaces.personal), None)
         foreign = tuple(space.prefix for space in (*spaces.other_users, *spaces.shared) if space.prefix)
         if own is not None:
