@@ -105,6 +105,20 @@ def test_an_empty_challenge(scripted: Callable[..., Any], empty: bytes) -> None:
         assert client.session.state.value == "authenticated"
 
 
+def test_a_challenge_in_quotes(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.greet(b"IMAP4rev1 AUTH=LOGIN")
+        tag = peer.expect(b"AUTHENTICATE LOGIN")
+        peer.send(b'+ "VXNlcm5hbWU6"\r\n')
+        assert base64.b64decode(peer.line()) == b"me"
+        peer.send(b'+ "UGFzc3dvcmQ6"\r\n')
+        assert base64.b64decode(peer.line()) == b"secret"
+        welcome(peer, tag)
+
+    with scripted(script, mechanism="LOGIN", user="me", password="secret") as client:
+        assert client.session.state.value == "authenticated"
+
+
 # SCRAM: a server that knows the password, and those that lie.
 
 SCRAM = pytest.mark.parametrize("name", ["SHA-1", "SHA-256", "SHA-512"])

@@ -479,6 +479,20 @@ def test_an_empty_challenge(empty: bytes) -> None:
     assert logged_in(client)
 
 
+def test_a_challenge_in_quotes() -> None:
+    """The standard library takes it too."""
+    challenges: list[bytes] = []
+    client = Dialogue(b'+ "VXNlcm5hbWU6"\r\n', b'+ "UGFzc3dvcmQ6" \r\n', b"<tag> OK [CAPABILITY IMAP4rev1] in\r\n")
+
+    def answer(challenge: bytes) -> bytes:
+        challenges.append(challenge)
+        return b"me"
+
+    assert client.authenticate("LOGIN", answer)[0] == "OK"
+    assert challenges == [b"Username:", b"Password:"]
+    assert logged_in(client)
+
+
 def test_a_long_answer_is_one_line() -> None:
     client = Dialogue(b"+ \r\n", b"<tag> OK [CAPABILITY IMAP4rev1] in\r\n")
     token = 5000 * b"x"

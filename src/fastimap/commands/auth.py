@@ -145,9 +145,11 @@ class Authenticate(Command[None]):
 
 
 def _decoded(text: bytes) -> bytes:
-    """Return a challenge; an empty one is ``""`` for Stalwart, and ``=`` where a client sends it so (RFC 4959)."""
+    """Return a challenge, in quotes or without: an empty one is ``""`` for Stalwart, and ``=`` as in RFC 4959."""
     text = text.strip()
-    if text in (b'""', b"="):
+    if len(text) > 1 and text[:1] == text[-1:] == b'"':
+        text = text[1:-1]
+    if text == b"=":
         return b""
     try:
         return b64decode(text, validate=True)

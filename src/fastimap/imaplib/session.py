@@ -328,9 +328,12 @@ class _Authenticator:
         return binascii.b2a_base64(octets, newline=False)
 
     def decode(self, inp: bytes | None) -> bytes:
-        if not inp or inp.strip(b" ") in (b'""', b"="):  # Stalwart's empty challenge, and RFC 4959's
+        octets = (inp or b"").strip(b" ")
+        if len(octets) > 1 and octets[:1] == octets[-1:] == b'"':  # Stalwart's empty challenge
+            octets = octets[1:-1]
+        if octets == b"=":  # RFC 4959's
             return b""
         try:
-            return binascii.a2b_base64(inp.strip(b" "), strict_mode=True)
+            return binascii.a2b_base64(octets, strict_mode=True)
         except binascii.Error as exc:
             raise Exceptions.error(f"a challenge that is not base64 ({exc}): {shown(inp)}") from exc
