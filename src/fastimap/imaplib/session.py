@@ -336,4 +336,4 @@ class _Authenticator:
         try:
             return binascii.a2b_base64(octets, strict_mode=True)
         except binascii.Error as exc:
-            raise Exceptions.error(f"a challenge that is not base64 ({exc}): {shown(inp)}") from exc
+            raise Exceptions.error(f"a challenge that is not base64 ({exc}): {shown(octets)}") from exc
