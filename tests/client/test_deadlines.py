@@ -17,6 +17,7 @@ import pytest
 from fastimap import Timeouts, errors
 from fastimap.clients import asyncio as aio
 from fastimap.clients import blocking
+from fastimap.conversation import deadlines
 from tests.client.interfaces import Interface, passes
 from tests.client.peers import DONE, converse, silent, swallow
 from tests.imaplib.scripted import Peer
@@ -283,3 +284,38 @@ def test_the_callers_own_time_is_no_silence_of_the_server(scripted: Callable[...
         time.sleep(PATIENT + 0.4)
         assert client.noop() is None
         assert [message.uid for message in rows] == [2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patient", [False, True])
+def test_a_farewell_after_which_the_connection_stays_open(
+    scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    """As Yandex does, and says it again: nothing more is worth waiting for (RFC 9051, section 7.1.5)."""
+    monkeypatch.setattr(deadlines, "_FAREWELL", 0.3)
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        assert peer.line().endswith(b" NOOP\r\n")
+        with contextlib.suppress(ConnectionError):
+            for count in range(1000):
+                peer.send(b"* BYE Autologout; idle for too long (%d)\r\n" % (count + 1))
+                time.sleep(0.05)
+
+    client = scripted(script, timeout=Timeouts(response=None, command=None) if patient else 60)
+    with soon(), pytest.raises(errors.Disconnected, match=r"BYE.*Autologout; idle for too long"):
+        client.noop()
+
+
+def test_what_is_answered_after_a_farewell_is_answered(scripted: Callable[..., Any]) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        tag = peer.line().split(b" ")[0]
+        peer.send(b"* BYE going down\r\n")
+        peer.send(tag + b" OK done\r\n")
+        peer.expect_end()
+
+    client = scripted(script, timeout=60)
+    client.noop()
+    with pytest.raises(errors.Disconnected, match="going down"):
+        client.noop()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..errors import Timeout
+from ..errors import ConnectionLost, Disconnected, Timeout
 from ..settings import Timeouts
 from .protocol import Protocol
 
 __all__ = ["Deadlines"]
+
+_FAREWELL = 5.0
+"""Seconds for what is in flight after a BYE. A server closes the connection at once then (RFC 9051, section 7.1.5); but
+Yandex says it again and again, and waits for the client to (MailKit#938)."""
 
 
 class Deadlines:
@@ -28,6 +32,7 @@ class Deadlines:
         self._since = self._moved = self._alive = 0.0
         self._mark = self._signs = -1
         self._sending = False
+        self._left: float | None = None  # when a BYE was noticed
         ends = [seconds for seconds in (timeouts.response, timeouts.command) if seconds is not None]
         self.shortest: float | None = min(ends, default=None)
         """Seconds that may pass at least before any deadline does; None for ever."""
@@ -64,6 +69,11 @@ class Deadlines:
         if self._timeouts.command is not None:
             whole = self._since + self._timeouts.command
             ends = whole if ends is None else min(ends, whole)
+        if protocol.farewell is not None:
+            if self._left is None:
+                self._left = now
+            last = max(self._left, self._moved) + _FAREWELL
+            ends = last if ends is None else min(ends, last)
         return ends
 
     def begun(self, at: float, progress: bool) -> None:
@@ -84,8 +94,11 @@ class Deadlines:
         """Wait for the next progress from now on: until now the server could make none."""
         self._moved = self._alive = now
 
-    def error(self) -> Timeout:
+    def error(self) -> ConnectionLost:
         """Return the error for when a deadline has passed."""
+        farewell = self._protocol.farewell
+        if farewell is not None:
+            return Disconnected(f"the server said BYE, and left the connection open: {farewell}")
         oldest = self._protocol.awaited()
         name = oldest.name if oldest is not None else "the server"
         responses, octets = self._protocol.heard()

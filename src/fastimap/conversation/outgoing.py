@@ -148,6 +148,11 @@ class Outgoing:
             isinstance(pending.command, (commands.Select, commands.Close, commands.Unselect)) for pending in asked
         )
 
+    @property
+    def farewell(self) -> str | None:
+        """The text of the server's BYE; None where it has said none."""
+        return self._bye
+
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
         for pending in self._flight.by_tag.values():
