@@ -100,6 +100,11 @@ def test_labels_of_nothing(label: str) -> None:
         ("iso-2022-jp", b"\x1b$B4A;z\x1b(B", "漢字"),
         ("euc-jp", b"\xa1\xc1\xa1\xdd", "\uff5e\uff0d"),
         ("koi8-u", b"\xa4\xb4\xae\xbe", "єЄўЎ"),
+        ("koi8u", b"\xa4\xb4\xae\xbe", "єЄўЎ"),
+        ("koi8r", b"\xf0\xd2", "Пр"),
+        ("iso-latin-1", b"\xfc", "ü"),
+        ("cp50220", b"\x1b$BF|K\\-!\x1b(B", "日本①"),  # Microsoft's: with the characters of NEC
+        ("iso-2022-jp-ms", b"\x1b$BF|K\\-!\x1b(B", "日本①"),
         ("koi8-r", b"\xf0\xd2", "Пр"),
         ("windows-1255", b"\x81\xd9\xe0", "\x81\ufffdא"),
         ("iso-8859-8-i", b"\xf9\xec\xe5\xed", "שלום"),
@@ -154,6 +159,9 @@ def test_octets_without_a_label(octets: bytes, text: str) -> None:
         (b"=?utf-8?B?R3LDvM?= =?utf-8?B?OfZ?= =?utf-8?B?Q==?=", "Grüße"),
         # words of their own, without their padding
         (b"=?utf-8?B?R3LDvA?= =?utf-8?B?w59l?=", "Grüße"),
+        # base64 in a line that was folded anywhere, and unfolded by the server
+        *[(b"=?utf-8?B?R3LDv" + fold + b"MOfZQ==?=", "Grüße") for fold in (b" ", b"\t", b"\r\n ", b"\n\t")],
+        (b"=?utf-8?B?R3L DvMOfZQ?= =?utf-8?B?PT0 =?=", "Grüße=="),
         # a character in halves
         (b"=?utf-8?Q?Gr=C3?= =?UTF8?B?vMOfZQ?=", "Grüße"),
         (b"=?iso-2022-jp?B?GyRCNEE=?= =?iso-2022-jp?B?O3obKEI=?=", "漢字"),

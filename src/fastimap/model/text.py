@@ -54,6 +54,9 @@ _LABELS: Final = {
     "big5_eten": "cp950",
     "cn_big5": "big5hkscs",
     "cn_gb": "gb18030",
+    "cp50220": "iso2022_jp",
+    "cp50221": "iso2022_jp",
+    "cp50222": "iso2022_jp",
     "csbig5": "big5hkscs",
     "cseuckr": "cp949",
     "cseucpkdfmtjapanese": "euc_jp",
@@ -71,11 +74,15 @@ _LABELS: Final = {
     "gb_2312": "gb18030",
     "gb_2312_80": "gb18030",
     "iso_10646_ucs_2": "utf_16_le",
+    "iso_2022_jp_ms": "iso2022_jp",
     "iso_ir_6": "ascii",
     "iso_ir_149": "cp949",
+    "iso_latin_1": "latin_1",
     "koi": "koi8_r",
     "koi8": "koi8_r",
+    "koi8r": "koi8_r",
     "koi8_ru": "koi8_u",
+    "koi8u": "koi8_u",
     "korean": "cp949",
     "ks_c_5601_1989": "cp949",
     "ksc5601_1987": "cp949",
@@ -300,7 +307,10 @@ def _decoded_words(text: str, shown: Callable[[str], str] | None = None) -> str:
             found.append("=?" + "?".join(pieces[index : index + 3]) + "?=")
         else:
             codec, label = its_codec, pieces[index]
-            run.append((between, pieces[index + 1], pieces[index + 2]))
+            encoding, payload = pieces[index + 1 : index + 3]
+            if encoding in "Bb":  # a line of any length is folded where it has to be: base64, too, which has no space
+                payload = "".join(payload.split())
+            run.append((between, encoding, payload))
         between = pieces[index + 3]
     if run:
         decoded = _decoded_run(run, codec, label)
