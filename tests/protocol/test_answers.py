@@ -9,6 +9,7 @@ import pytest
 
 from fastimap import errors
 from fastimap.commands import (
+    ID,
     Capability,
     Compress,
     Fetch,
@@ -223,3 +224,35 @@ def test_an_answer_of_another_name_is_none_and_costs_no_capability() -> None:
     with pytest.raises(errors.ParseError, match="did not send the data"):
         pending.result()
     assert talk.protocol.session.capabilities == {"IMAP4REV1", "NAMESPACE", "IDLE"}
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        # Exchange 2003 (libetpan#45)
+        (Capability(), "* CAPABILITY IMAP4rev1\r\n<1> OK CAPABILITY completed.\r\nCAPABILITY completed."),
+        # an early Proton Bridge (Mailspring#429)
+        (ID(), '* ID (name ProtonMail)\r\n<1> OK ID completed\r\nID (name ProtonMail vendor "Proton Technologies AG")'),
+    ],
+)
+def test_what_is_said_twice_after_the_answer(command: Command[object], answer: str) -> None:
+    talk = Talk("IMAP4rev1 ID")
+    pending = talk.submit(command.copy())
+    talk.sent()
+    talk.says(*answer.split("\r\n"))
+    assert pending.result()
+    second = talk.submit(Noop())
+    talk.sends("<2> NOOP")
+    talk.says("<2> OK done")
+    assert second.result() is None
+    assert [event.fragments for event in talk.events()] == [(answer.split("\r\n")[-1].encode(),)]
+
+
+def test_a_line_that_is_no_response_before_the_answer() -> None:
+    """It may be of a message whose literal is longer than announced: nothing after it can be trusted."""
+    talk = Talk(selected=True)
+    pending = talk.submit(Noop())
+    talk.sent()
+    talk.says("the text of a message")
+    with pytest.raises(errors.ProtocolError, match="a line that is no response"):
+        pending.result()

@@ -278,9 +278,11 @@ class Protocol(Outgoing):
                     pending.expunged(self._events.put_so_far)
                 return
         if isinstance(response, UnknownResponse) and response.defect is not None:
-            if not response.name and not fragments[0].startswith(b"*"):
+            if not response.name and not fragments[0].startswith(b"*") and self._flight.by_tag:
                 # A line that nothing in the protocol begins with is most likely the rest of a literal that is
                 # longer than announced, and what follows it as well: the text of a message, not the server's.
+                # After an answer it is what some servers say twice: Exchange 2003 (libetpan#45), an early Proton
+                # Bridge (Mailspring#429).
                 raise ProtocolError(f"a line that is no response: {fragments[0][:80]!r}")
             for pending in self._flight.by_tag.values():
                 if response.name in pending.command.answers:
