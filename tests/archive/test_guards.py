@@ -17,9 +17,11 @@ from fastimap.archive.stores import store_at
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message, stored
 from tests.cli.conftest import Run, run
+from tests.client.conftest import serve
+from tests.client.peers import DONE, asked_for, converse
 from tests.support.odd import Change, odd
 
-__all__ = ["run"]
+__all__ = ["run", "serve"]
 
 # Another program's mail.
 
@@ -432,3 +434,34 @@ def test_another_server_that_has_one_mailbox_alike(tmp_path: Path) -> None:
         assert archive.pull(account_of(one), tmp_path).written == 6
         with pytest.raises(archive.StoreError, match="work has other messages under the same UIDs"):
             archive.pull(account_of(other), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["maildir", "sqlite", "jsonl", "mbox"])
+def test_a_message_that_a_server_sends_twice_is_stored_once(serve: Any, tmp_path: Path, kind: str) -> None:
+    text = b"Subject: x\r\n\r\nx\r\n"
+
+    def reply(command: bytes) -> bytes | None:
+        if command.startswith(b"LIST"):
+            return b'* LIST () "/" INBOX\r\n' + DONE
+        if command.startswith((b"EXAMINE", b"SELECT")):
+            return b"* 3 EXISTS\r\n* OK [UIDVALIDITY 7] ok\r\n* OK [UIDNEXT 4] next\r\n" + DONE
+        if b" SEARCH " in command:
+            return b"* SEARCH 1 2 3\r\n" + DONE
+        if b" FETCH " in command and b"BODY" in command:
+            rest = b'FLAGS () INTERNALDATE "01-Jan-2024 00:00:00 +0000"'
+            row = b"* %%d FETCH (UID %%d %b BODY[] {%d}\r\n%b)\r\n" % (rest, len(text), text)
+            return b"".join(2 * (row % (uid, uid)) for uid in asked_for(command)) + DONE
+        if b" FETCH " in command:
+            row = b"* %%d FETCH (UID %%d RFC822.SIZE %d FLAGS ())\r\n" % len(text)
+            return b"".join(2 * (row % (uid, uid)) for uid in asked_for(command)) + DONE
+        return DONE
+
+    script = converse(reply, b"IMAP4rev1", selects=True)
+    account = Account("127.0.0.1", serve(script).port, user="me", password="x", tls=False, timeout=10)
+    report = archive.pull(account, store_at(tmp_path, kind))
+    assert report.complete
+    assert report.written == 3
+    assert len(stored(tmp_path)["INBOX"]) == 3
+    if kind == "mbox":
+        (file,) = tmp_path.glob("*.mbox")
+        assert file.read_bytes().count(b"Subject: x") == 3

@@ -54,6 +54,29 @@ def test_chunks_and_order(scripted: Callable[..., Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("doubled", [{1}, {7}, {20}, {1, 7, 20}, set(range(1, 21))])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_message_that_is_sent_twice_comes_once(
+    scripted: Callable[..., Any], doubled: set[int], backwards: bool
+) -> None:
+    """The first row counts, and the second is news, wherever in the answer they are."""
+
+    def reply(command: bytes) -> bytes:
+        rows = []
+        for uid in asked_for(command):
+            row = b"* %d FETCH (UID %d BODY[] {%d}\r\n%d)\r\n" % (uid, uid, len(str(uid)), uid)
+            again = row.replace(b" BODY[]", b" FLAGS () BODY[]") if uid in doubled else b""
+            rows.append(row + again)
+        return b"".join(reversed(rows) if backwards else rows) + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        wanted = list(range(1, 21))
+        assert sorted(row.uid for row in client.fetch_iter(wanted, "BODY.PEEK[]")) == wanted
+        rows = client.fetch(wanted, "BODY.PEEK[]")
+    assert sorted((row.uid, row.body, row.flags) for row in rows) == [(uid, b"%d" % uid, None) for uid in wanted]
+
+
 def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 

@@ -52,8 +52,6 @@ _REQUIRED = {
     "X-GM-THRID": "X-GM-EXT-1",
     "X-GM-LABELS": "X-GM-EXT-1",
 }
-_LOW = operator.itemgetter(0)
-_HIGH = operator.itemgetter(1)
 _UID_OF = operator.attrgetter("uid")
 _SEQUENCE_NUMBER_OF = operator.attrgetter("sequence_number")
 
@@ -198,19 +196,19 @@ class Fetch(Command[FetchResult]):
         # Of every row of a large mailbox: a look-up in C. split_rows() sees to it that there is a number.
         self._number: Callable[[FetchedMessage], int] = _UID_OF if by_uid else _SEQUENCE_NUMBER_OF
         self.positional: bool = not by_uid or messages is SAVED
-        spans = self._ranges = ranges(messages)
-        self.nothing_to_do: bool = not spans
-        # As many rows as messages that were asked for; of more, each message has one, and the others are news.
-        self._room = len(spans) + sum(map(operator.sub, map(_HIGH, spans), map(_LOW, spans)))
+        self._ranges = ranges(messages)
+        self.nothing_to_do: bool = not self._ranges
         self._need = self._items.need
         if by_uid:
             self._need |= PRESENT_UID
         if self._changed_since is not None:
             self._need |= PRESENT_MODSEQ
-        # Only what anybody may be sent unsolicited was asked for: then the first answer counts, later ones are news.
-        self._once: set[int] | None = set() if not self._need & ~_UNASKED else None
+        self._is_news_alone = not self._need & ~_UNASKED  # whether it may all be sent unsolicited
         self.kind: str | None = "fetch" if self._by_uid else "fetch-by-number"
+        self._last = 0
+        """The number of the last row, while they come in ascending order."""
         self._seen: set[int] | None = None
+        """The numbers of all rows, where they do not."""
         self._incomplete: dict[int, FetchedMessage] = {}
         self.rows: list[FetchedMessage] = []
         self.numbers: list[int] = []
@@ -292,15 +290,8 @@ class Fetch(Command[FetchResult]):
         if self.abandoned:
             self._let_go()
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
-        if len(rows) > 1 and (len(claimed) > self._room or (others and self._may_shuffle(others))):
-            return [other for row in rows for other in self.take_rows([row])]
-        if self._once is not None and claimed:
-            claimed, again = self._only_once(claimed)
-            others += again
-        if len(claimed) <= self._room:
-            self._room -= len(claimed)
-        elif not self._is_due(claimed[0]):
-            return rows
+        if (len(rows) > 1 and others and self._may_shuffle(others)) or not self._are_new(claimed):
+            return rows if len(rows) == 1 else [other for row in rows for other in self.take_rows([row])]
         if self._keys:
             key = self._key
             for index, row in enumerate(claimed):
@@ -324,7 +315,8 @@ class Fetch(Command[FetchResult]):
         if self.abandoned:
             self._let_go()
         if self._incomplete:
-            self.rows += [self._with_missing(row) for row in self._incomplete.values() if not self._is_news(row)]
+            rest = [row for row in self._incomplete.values() if not self._is_news(row) and self._are_new([row])]
+            self.rows += map(self._with_missing, rest)
             self._incomplete.clear()
         return FetchResult(self.rows, self.limit, self._wanted())
 
@@ -333,35 +325,26 @@ class Fetch(Command[FetchResult]):
         self.rows.clear()
         self._incomplete.clear()
 
-    def _is_due(self, row: FetchedMessage) -> bool:
-        """Whether there is room for `row`, or it is the first one of its message."""
-        if self._room:
-            self._room -= 1
-            return True
+    def _are_new(self, rows: list[FetchedMessage]) -> bool:
+        """Whether `rows` are the first ones of their messages, which count; later ones are news."""
+        numbers = [*map(self._number, rows)]
         if self._seen is None:
+            if all(map(operator.lt, chain((self._last,), numbers), numbers)):  # as nearly all servers send them
+                self._last = numbers[-1] if numbers else self._last
+                return True
             self._seen = {*self.numbers, *map(self._number, self.rows)}
-        number = self._number(row)
-        due = number not in self._seen
-        self._seen.add(number)
-        return due
+        if len({*numbers}) < len(numbers) or not self._seen.isdisjoint(numbers):
+            return False
+        self._seen.update(numbers)
+        return True
 
     def _may_shuffle(self, others: list[FetchedMessage]) -> bool:
         """Whether rows of both kinds, taken at one go, would come out in another order than they came in."""
-        return self._once is not None or bool(self._partly_ours(others)[0])
+        return self._is_news_alone or bool(self._partly_ours(others)[0])
 
     def _partly_ours(self, rows: list[FetchedMessage]) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
         """Part `rows` in those of messages that were asked for, whatever items they have, and all others."""
         return split_rows(rows, self._by_uid, self._ranges, PRESENT_UID if self._by_uid else 0)
-
-    def _only_once(self, rows: list[FetchedMessage]) -> tuple[list[FetchedMessage], list[FetchedMessage]]:
-        assert self._once is not None
-        first: list[FetchedMessage] = []
-        again: list[FetchedMessage] = []
-        for row in rows:
-            number = self._number(row)
-            (again if number in self._once else first).append(row)
-            self._once.add(number)
-        return first, again
 
     def _take_incomplete(self, rows: list[FetchedMessage]) -> list[FetchedMessage]:
         """Collect rows of wanted messages that lack items: a server may send a message's items in several responses.
@@ -370,7 +353,7 @@ class Fetch(Command[FetchResult]):
         """
         ours, others = self._partly_ours(rows)
         for row in ours:
-            if self._once is not None:
+            if self._is_news_alone:
                 others.append(row)
                 continue
             number = self._number(row)
@@ -385,7 +368,7 @@ class Fetch(Command[FetchResult]):
                 self._incomplete[number] = whole
                 continue
             self._incomplete.pop(number, None)
-            if self._is_due(whole):
+            if self._are_new([whole]):
                 self.rows.append(whole)
             else:
                 others.append(whole)
