@@ -206,7 +206,7 @@ ALONE = {
     ("py", "structures"): {
         "_Structures.note _Structures._size _Part _Part.take_number_and_open _Part.build _Part._read "
         "_Part._read_multipart _Part._read_single _Part._read_extension_data _integer _list _is_nil _is_string _text "
-        "_media_type _has_encoding _has_message _is_disposition": "what servers get wrong; C hands it over",
+        "_media_type _has_encoding _has_lines _has_message _is_disposition": "what servers get wrong; C hands it over",
     },
     ("c", "fetch"): {
         "_Decoder.decode": "from the receive buffer, before there are fragments",
