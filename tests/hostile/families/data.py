@@ -27,6 +27,7 @@ from ..scenario import (
     in_step,
     never_gives,
     refused,
+    refused_in_step,
     shown,
     survives,
 )
@@ -529,7 +530,7 @@ SCENARIOS = [
         b"SEARCH",
         b'TAG NO [BADCHARSET ("utf 8" {5}\r\na\r\nb" "rot13" "unicode_escape" "utf-16" "idna")] no\r\n',
         lambda client: client.search(keys.subject("\u00e9"), sequence=True),
-        refused,
+        refused_in_step,
     ),
     data(
         "the status of another mailbox",
