@@ -43,7 +43,7 @@ from .model.row import FetchedMessage, Streamed, no_uid
 from .model.tokens import Atom
 from .model.words import MONTHS, SYSTEM_FLAGS
 
-__all__ = ["ResponseReader", "fetch", "mail_seconds", "number_bounds", "split_rows", "tokenize"]
+__all__ = ["ResponseReader", "fetch", "last_ascending", "mail_seconds", "number_bounds", "split_rows", "tokenize"]
 
 include "_parser_pyx/memory.pxi"
 include "_parser_pyx/tokens.pxi"

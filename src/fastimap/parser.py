@@ -75,6 +75,9 @@ each in order. Claimed are rows whose UID (sequence number without `by_uid`) lie
 disjoint pairs (low, high), and that have all data items of the mask `need` (``PRESENT_...`` of
 :mod:`fastimap.message`).
 
+**last_ascending(rows, by_uid, after)** returns the last UID of such rows (sequence number without `by_uid`) where each
+is greater than the one before it, and the first than `after`, which it returns for no rows; else None.
+
 **mail_seconds(dates)** returns of Date fields, as envelopes have them, the seconds since 1970, in a list. None where a
 field is no octets, or not written as in nearly all mail (RFC 5322, section 3.3, without rare forms):
 :attr:`Envelope.date <fastimap.message.Envelope.date>` reads the others too.
@@ -103,6 +106,7 @@ __all__ = [
     "Token",
     "Write",
     "fetch",
+    "last_ascending",
     "mail_seconds",
     "number_bounds",
     "plain",
@@ -118,12 +122,12 @@ IMPLEMENTATION: str
 """The implementation that runs: ``"c"`` or ``"py"``."""
 
 if TYPE_CHECKING or _demanded == "py":
-    from ._parser_py import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
+    from ._parser_py import ResponseReader, fetch, last_ascending, mail_seconds, number_bounds, split_rows, tokenize
 
     IMPLEMENTATION = "py"
 else:
     try:
-        from ._parser import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
+        from ._parser import ResponseReader, fetch, last_ascending, mail_seconds, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "c"
     except ImportError as exc:
@@ -132,6 +136,6 @@ else:
                 "FASTIMAP_IMPL=c, but the extension fastimap._parser is not there: "
                 "build it with a C compiler (pip install --force-reinstall --no-binary fastimap fastimap)"
             ) from exc
-        from ._parser_py import ResponseReader, fetch, mail_seconds, number_bounds, split_rows, tokenize
+        from ._parser_py import ResponseReader, fetch, last_ascending, mail_seconds, number_bounds, split_rows, tokenize
 
         IMPLEMENTATION = "py"

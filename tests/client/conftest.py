@@ -33,6 +33,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
     monkeypatch.setattr(_values, "tokenize", twin.tokenize)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
+    monkeypatch.setattr(fetch, "last_ascending", twin.last_ascending)
     return str(request.param)
 
 

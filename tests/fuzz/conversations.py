@@ -571,6 +571,7 @@ def _parsing_by(twin: Any) -> Iterator[None]:
         mock.patch.object(encoder, "tags", _numbered),
         mock.patch.object(_values, "tokenize", twin.tokenize),
         mock.patch.object(fetch, "split_rows", twin.split_rows),
+        mock.patch.object(fetch, "last_ascending", twin.last_ascending),
         mock.patch.object(parser, "split_rows", twin.split_rows),
     ):
         yield

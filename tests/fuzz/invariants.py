@@ -43,6 +43,7 @@ class _Littered:
 
 LITTERED = SimpleNamespace(
     ResponseReader=lambda limits: _Littered(cython.ResponseReader(limits)),
+    last_ascending=cython.last_ascending,
     split_rows=cython.split_rows,
     tokenize=cython.tokenize,
 )
@@ -155,6 +156,7 @@ def _rows(twin: Any, reader: Any, chunks: list[bytes]) -> list[Any]:
                     if isinstance(response, list):
                         claimed, others = twin.split_rows(response, True, ((2, 4), (6, 2**32 - 1)), 1)
                         assert sorted(map(id, response)) == sorted(map(id, claimed + others))
+                        seen.append(twin.last_ascending(response, False, 0))
                         seen += [(shown(row), any(row is other for other in others)) for row in response]
                     else:
                         seen.append(response)

@@ -1,4 +1,4 @@
-"""batch(), fetch() and split_rows(): FETCH responses as rows, on both twins, however they are cut."""
+"""batch(), fetch(), split_rows() and last_ascending(): FETCH responses as rows, on both twins, however they are cut."""
 
 from __future__ import annotations
 
@@ -399,3 +399,27 @@ def test_split_rows_by_many_ranges(twin: Any) -> None:
     taken, others = twin.split_rows(rows, False, ranges, 0)
     assert [message.sequence_number for message in taken] == sorted(wanted)
     assert len(taken) + len(others) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "after", "last"),
+    [
+        ([], 0, 0),
+        ([], 7, 7),
+        ([1], 0, 1),
+        ([1], 1, None),
+        ([8, 9, 2**32 - 1], 7, 2**32 - 1),
+        ([8, 9, 2**32 - 1], 8, None),
+        ([8, 8], 0, None),
+        ([9, 8], 0, None),
+        ([8, None, 9], 0, None),
+    ],
+)
+def test_last_ascending(twin: Any, numbers: list[int | None], after: int, last: int | None) -> None:
+    sent = [b"* 1 FETCH (FLAGS ())" if number is None else b"* 1 FETCH (UID %d)" % number for number in numbers]
+    made = [row(sequence_number=1) if number is None else row(uid=number) for number in numbers]
+    assert twin.last_ascending(parsed(twin, *sent) if sent else [], True, after) == last
+    assert twin.last_ascending(made, True, after) == last
+    sent = [b"* %d FETCH ()" % number for number in numbers if number is not None]
+    if sent and len(sent) == len(numbers):
+        assert twin.last_ascending(parsed(twin, *sent), False, after) == last

@@ -22,6 +22,7 @@ __all__ = ["twin"]
 def parsing_by(twin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
+    monkeypatch.setattr(fetch, "last_ascending", twin.last_ascending)
 
 
 @pytest.fixture(params=["whole", "octet by octet"])

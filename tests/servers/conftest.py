@@ -43,5 +43,6 @@ def account_of_both(
     monkeypatch.setattr(protocol, "ResponseReader", twin.ResponseReader)
     monkeypatch.setattr(_values, "tokenize", twin.tokenize)
     monkeypatch.setattr(fetch, "split_rows", twin.split_rows)
+    monkeypatch.setattr(fetch, "last_ascending", twin.last_ascending)
     with opened(name) as make:
         yield Account(real_server, real_server.new_user(), make)

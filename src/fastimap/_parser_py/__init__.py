@@ -6,12 +6,13 @@ octets however they are cut. The interface is documented in :mod:`fastimap.parse
 
 from .fetch import fetch, mail_seconds
 from .reader import ResponseReader
-from .rows import split_rows
+from .rows import last_ascending, split_rows
 from .tokens import number_bounds, tokenize
 
 __all__ = [
     "ResponseReader",
     "fetch",
+    "last_ascending",
     "mail_seconds",
     "number_bounds",
     "split_rows",

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from ..model.row import FetchedMessage
 
-__all__ = ["split_rows"]
+__all__ = ["last_ascending", "split_rows"]
 
 
 @lru_cache(maxsize=128)
@@ -36,3 +36,13 @@ def split_rows(
                 continue
         others.append(row)
     return claimed, others
+
+
+def last_ascending(rows: list[FetchedMessage], by_uid: bool, after: int) -> int | None:
+    """Return the last number of `rows`, if they ascend from `after`; see :mod:`fastimap.parser`."""
+    for row in rows:
+        number = (row._uid if by_uid else row._sequence_number) or 0
+        if number <= after:
+            return None
+        after = number
+    return after

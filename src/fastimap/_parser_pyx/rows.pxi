@@ -245,3 +245,17 @@ def split_rows(list rows, bint by_uid, tuple ranges, unsigned int need):
     finally:
         PyMem_Free(bounds)
     return claimed, others
+
+
+def last_ascending(list rows, bint by_uid, long long after):
+    """Return the last number of `rows`, if they ascend from `after`; see :mod:`fastimap.parser`."""
+    cdef long long number
+    for row in rows:
+        if type(row) is _Row:
+            number = (<_Row> row).c_uid if by_uid else (<_Row> row).c_number
+        else:
+            number = (row._uid if by_uid else row._sequence_number) or 0
+        if number <= after:
+            return None
+        after = number
+    return after

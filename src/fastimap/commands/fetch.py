@@ -28,7 +28,7 @@ from ..model.message import (
 from ..model.response_codes import MessageLimit
 from ..model.responses import Tagged
 from ..model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
-from ..parser import split_rows
+from ..parser import last_ascending, split_rows
 from ..wire import encode
 from ..wire.encode import Part
 from ._shared import by, last_limit, limit, names, parts_of, piece, ranges
@@ -327,12 +327,13 @@ class Fetch(Command[FetchResult]):
 
     def _are_new(self, rows: list[FetchedMessage]) -> bool:
         """Whether `rows` are the first ones of their messages, which count; later ones are news."""
-        numbers = [*map(self._number, rows)]
         if self._seen is None:
-            if all(map(operator.lt, chain((self._last,), numbers), numbers)):  # as nearly all servers send them
-                self._last = numbers[-1] if numbers else self._last
+            last = last_ascending(rows, self._by_uid, self._last)
+            if last is not None:  # as nearly all servers send them
+                self._last = last
                 return True
             self._seen = {*self.numbers, *map(self._number, self.rows)}
+        numbers = [*map(self._number, rows)]
         if len({*numbers}) < len(numbers) or not self._seen.isdisjoint(numbers):
             return False
         self._seen.update(numbers)
