@@ -455,8 +455,8 @@ def test_names_and_choices(mail: Mail, other: Mail, tmp_path: Path) -> None:
 def test_names_that_the_source_does_not_have_are_said(mail: Mail, other: Mail, tmp_path: Path) -> None:
     """Else a slip of the pen copies a mailbox that was to be left out, or under a name that it was not to have."""
     mail.fill("INBOX", 1)
-    choice: dict[str, Any] = {"exclude": ["Trahs", "\\Trash"], "rename": {"INBOX": "Old", "Wrok": "Old/Work"}}
-    said = ["exclude: there is no mailbox Trahs", "rename: there is no mailbox Wrok"]
+    choice: dict[str, Any] = {"exclude": ["Trahs", "\\Trash"], "rename": {"INBOX": "Old", "Werk": "Old/Work"}}
+    said = ["exclude: there is no mailbox Trahs", "rename: there is no mailbox Werk"]
     assert archive.migrate(mail.account, other.account, state=tmp_path, dry_run=True, **choice).notes == said
     archive.pull(mail.account, tmp_path / "store")
     said.insert(1, "exclude: there is no mailbox \\Trash")  # a store does not know special uses
