@@ -77,6 +77,26 @@ def test_all_others_come(server: IMAPServer, tmp_path: Path, act: Callable[[byte
     assert in_inbox(tmp_path) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
+def test_one_that_ends_each_connection_leaves_logins_for_the_others(server: IMAPServer, tmp_path: Path) -> None:
+    """There are six at once, and then one a minute: four attempts, one at it alone, and one for those after it."""
+    sent: list[bytes] = []
+    waited: list[float] = []
+
+    def says(line: bytes) -> bytes:
+        if b"BODY[]" in line and line.startswith(b"* %d " % BAD):
+            sent.append(line)
+            raise ConnectionResetError
+        return line
+
+    retry = Retry(attempts=4, first=0.0, longest=0.0, burst=6, sleep=waited.append)
+    with odd(server, says=says) as port:
+        report = archive.pull(account_at(port), tmp_path, mailboxes=["INBOX"], retry=retry)
+    assert list(report.mailboxes["INBOX"].parked) == [BAD]
+    assert in_inbox(tmp_path) == [1, 2, 3, 5, 6, 7, 8]
+    assert len(sent) == 5
+    assert sum(waited) == 0.0
+
+
 @pytest.mark.slow
 def test_one_that_is_larger_than_the_limits(server: IMAPServer, tmp_path: Path) -> None:
     account = account_at(server.port, literal=50_000)

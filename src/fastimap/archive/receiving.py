@@ -356,7 +356,9 @@ class Receiver:
             one = client or stack.enter_context(self.line.lent())
             for each in uids.chunks(1):
                 _examine(one, job.name, place.uid_validity)
-                expunged |= self._fetch(job, place, each, items, one)
+                # All attempts have ended at the first. As many again would have no login left for the others.
+                with one._trying(1) if uids.first in each else contextlib.nullcontext():
+                    expunged |= self._fetch(job, place, each, items, one)
         return expunged
 
     def _take(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket as sockets  # `socket` is a parameter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
@@ -94,6 +95,17 @@ class BaseClient(Generic[SecretT]):
         self._protocol = protocol
         if self._lasting is not None:
             self._lasting.protocol = protocol
+
+    @contextlib.contextmanager
+    def _trying(self, attempts: int) -> Iterator[None]:
+        """Have what is fetched in the block tried so often, and not as often as `retry` says."""
+        retry = self._retry
+        if retry is not None:
+            self._retry = retry.__replace__(attempts=attempts)
+        try:
+            yield
+        finally:
+            self._retry = retry
 
     def _attempts(self) -> Attempts | None:
         return None if self._retry is None else Attempts(self._retry)
