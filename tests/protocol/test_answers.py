@@ -256,3 +256,25 @@ def test_a_line_that_is_no_response_before_the_answer() -> None:
     talk.says("the text of a message")
     with pytest.raises(errors.ProtocolError, match="a line that is no response"):
         pending.result()
+
+
+def test_a_row_that_lacks_a_section_waits_for_it() -> None:
+    """RFC 9051, section 7.5.2: what is asked for may come in several responses, and unsolicited items between."""
+    talk = Talk("IMAP4rev1 X-GM-EXT-1", selected=True)
+    pending = talk.submit(Fetch("1:3", "BODY.PEEK[1]", "BODY.PEEK[2]"))
+    talk.sent()
+    talk.says(
+        "* 2 FETCH (UID 2 X-GM-LABELS (work))",
+        '* 1 FETCH (UID 1 BODY[1] "one")',
+        '* 1 FETCH (UID 1 BODY[2] "two")',
+        '* 2 FETCH (UID 2 BODY[1] "one" BODY[2] "two")',
+        "* 1 FETCH (UID 1 X-GM-LABELS (home))",
+        '* 3 FETCH (UID 3 BODY[1] "one")',
+        "<1> OK done",
+    )
+    rows = pending.result()
+    assert [row.uid for row in rows] == [1, 2, 3]
+    assert [row.item("BODY[1]") for row in rows] == [b"one"] * 3
+    assert [row.item("BODY[2]") for row in rows] == [b"two", b"two", None]
+    assert [[defect.item for defect in row.defects] for row in rows] == [[], [], ["BODY[2]"]]
+    assert [(event.uid, event.gmail_labels) for event in talk.events()] == [(1, ("home",))]

@@ -290,13 +290,12 @@ class Fetch(Command[FetchResult]):
         if self.abandoned:
             self._let_go()
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
+        if self._keys and not all(row.items[0][0] == self._key or self._has_keys(row) for row in claimed):
+            if len(rows) == 1:  # what has no bit of its own may be lacking among the items of a row that has such
+                return self._take_incomplete(rows)
+            return [other for row in rows for other in self.take_rows([row])]
         if (len(rows) > 1 and others and self._may_shuffle(others)) or not self._are_new(claimed):
             return rows if len(rows) == 1 else [other for row in rows for other in self.take_rows([row])]
-        if self._keys:
-            key = self._key
-            for index, row in enumerate(claimed):
-                if row.items[0][0] != key:
-                    claimed[index] = self._with_missing(row)
         self.rows += claimed
         return self._take_incomplete(others) if others else others
 
@@ -332,12 +331,21 @@ class Fetch(Command[FetchResult]):
             if last is not None:  # as nearly all servers send them
                 self._last = last
                 return True
-            self._seen = {*self.numbers, *map(self._number, self.rows)}
+        seen = self._all_seen()
         numbers = [*map(self._number, rows)]
-        if len({*numbers}) < len(numbers) or not self._seen.isdisjoint(numbers):
+        if len({*numbers}) < len(numbers) or not seen.isdisjoint(numbers):
             return False
-        self._seen.update(numbers)
+        seen.update(numbers)
         return True
+
+    def _is_seen(self, number: int) -> bool:
+        """Whether there is a row of a message already."""
+        return (self._seen is not None or number <= self._last) and number in self._all_seen()
+
+    def _all_seen(self) -> set[int]:
+        if self._seen is None:
+            self._seen = {*self.numbers, *map(self._number, self.rows)}
+        return self._seen
 
     def _may_shuffle(self, others: list[FetchedMessage]) -> bool:
         """Whether rows of both kinds, taken at one go, would come out in another order than they came in."""
@@ -361,7 +369,7 @@ class Fetch(Command[FetchResult]):
             earlier = self._incomplete.get(number)
             if row._present & ~_UNASKED == 0:
                 others.append(row)
-            elif earlier is not None and not self._brings(row, earlier):
+            elif self._is_seen(number) or (earlier is not None and not self._brings(row, earlier)):
                 others.append(row)
                 continue  # else a server could have ever larger rows copied, once for each octet or two that it sends
             whole = merged(earlier, row) if earlier is not None else row
