@@ -135,3 +135,38 @@ def test_a_pool_connects_anew(server: IMAPServer) -> None:
     assert asyncio.run(counted()) == 1
     assert asyncio.run(counted()) == 1
     asyncio.run(pool.close())
+
+
+@pytest.mark.parametrize("retry", [None, Retry()])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the task that never ends
+def test_a_loop_that_is_closed_while_a_mailbox_is_held(server: IMAPServer, retry: Retry | None) -> None:
+    """As by run_until_complete() and close(), which cancel no task: who held it never gives it back."""
+    server.append("INBOX", MESSAGE)
+    client = AsyncClient(**options(server), retry=retry)
+    loop = asyncio.new_event_loop()
+    held = asyncio.Event()
+
+    async def hold() -> None:
+        async with client.selected("INBOX"):
+            held.set()
+            await asyncio.Event().wait()
+
+    task = loop.create_task(hold())
+    loop.run_until_complete(held.wait())
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is meant to be
+
+    async def counted() -> int:
+        async with asyncio.timeout(20), client.selected("INBOX"):
+            return len(await client.fetch("1:*", "FLAGS"))
+
+    async def again() -> int:
+        if retry is None:
+            with pytest.raises(Disconnected, match="event loop"):
+                await counted()
+            await client.reconnect()
+        found = await counted()
+        await client.close()
+        return found
+
+    assert asyncio.run(again()) == 1

@@ -18,6 +18,7 @@ from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.session import Logout
 from ..conversation import prepare
 from ..conversation.deadlines import Deadlines
+from ..conversation.holding import Holding
 from ..conversation.protocol import Event, Pending, Protocol
 from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, FastimapError, StateError
 from ..model.responses import MailboxName
@@ -266,10 +267,11 @@ class AsyncClient(methods.AsyncClient):
         """
         select = commands.Select(mailbox, read_only=read_only)
         select.keeps_hold = True
-        holding = self._protocol.holding
+        self._look_where()
+        holding, selecting = self._protocol.holding, self._selecting
         hold = holding.join(select)
         if hold is None:
-            await self._selecting.acquire()
+            await selecting.acquire()
             hold = holding.begin(select)
         try:
             await self.connect()
@@ -280,7 +282,7 @@ class AsyncClient(methods.AsyncClient):
             yield found
         finally:
             if holding.leave(hold):
-                self._selecting.release()
+                selecting.release()
 
     def fetch_iter(
         self,
@@ -529,6 +531,8 @@ class AsyncClient(methods.AsyncClient):
         self._link = None
         link.leave()
         self._protocol.fail(Disconnected("the event loop of the connection is closed"))
+        # Who held a mailbox, or waited, in a loop that was closed amid it never goes on.
+        self._protocol.holding = Holding()
         self._connecting, self._selecting = asyncio.Lock(), asyncio.Lock()
 
 
