@@ -7,6 +7,7 @@ import pytest
 from fastimap.model.sequence_set import SequenceSet, UIDSet
 from fastimap.types import (
     Acl,
+    Capabilities,
     ContinuationRequest,
     ESearch,
     MailboxID,
@@ -211,3 +212,9 @@ def test_what_would_be_wrong_in_silence(decoded: Decode, octets: bytes) -> None:
     found = decoded(octets)
     assert isinstance(found, UnknownResponse)
     assert found.defect
+
+
+def test_an_odd_capability_costs_no_other(decoded: Decode) -> None:
+    found = decoded(b"* CAPABILITY IMAP4rev1 X-ODD(1) IDLE")
+    assert isinstance(found, Capabilities)
+    assert found.names == {"IMAP4REV1", "X-ODD(1)", "IDLE"}

@@ -205,8 +205,8 @@ def object_id(found: tuple[Token, ...]) -> str:
 
 def capabilities(octets: bytes) -> frozenset[str]:
     """Return the words of a line, in upper case."""
-    if b"(" in octets:  # imap.sohu.com answers NAMESPACE so (MailKit#2006)
-        raise ValueError("not words alone")
+    if b" (" in b" " + octets:  # imap.sohu.com answers NAMESPACE so (MailKit#2006)
+        raise ValueError("a list among the words")
     return frozenset(map(upper, octets.split()))
 
 
