@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from fastimap import AsyncClient, AsyncPool, Retry
 from fastimap.errors import Advice, Disconnected, StateError
 from fastimap.testing import IMAPServer
+from tests.client.peers import converse
 
 MESSAGE = b"Subject: one\r\n\r\ntext\r\n"
 
@@ -170,3 +171,36 @@ def test_a_loop_that_is_closed_while_a_mailbox_is_held(server: IMAPServer, retry
         return found
 
     assert asyncio.run(again()) == 1
+
+
+@pytest.mark.parametrize("closes", [False, True])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the task that never ends
+def test_a_loop_that_is_closed_while_a_command_is_in_flight(serve: Callable[..., Any], closes: bool) -> None:
+    sent = threading.Event()
+
+    def reply(command: bytes) -> bytes:
+        sent.set()
+        return b""
+
+    client = AsyncClient("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=20)
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> asyncio.Task[None]:
+        await client.connect()
+        task = asyncio.create_task(client.noop())
+        await asyncio.to_thread(sent.wait)
+        return task
+
+    task = loop.run_until_complete(begin())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is meant to be
+
+    async def again() -> None:
+        if not closes:
+            with pytest.raises(Disconnected, match="event loop"):
+                await client.noop()
+        await client.close()
+        assert client._link is None
+
+    asyncio.run(again())

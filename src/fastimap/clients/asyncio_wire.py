@@ -452,5 +452,5 @@ class Link(asyncio.BufferedProtocol):
 
 
 def _resolve(future: asyncio.Future[Any], result: object = None) -> None:
-    if not future.done():
+    if not future.done() and not future.get_loop().is_closed():  # in which whoever awaits it never goes on
         future.set_result(result)
