@@ -77,6 +77,7 @@ def test_a_message_that_is_sent_twice_comes_once(
     assert sorted((row.uid, row.body, row.flags) for row in rows) == [(uid, b"%d" % uid, None) for uid in wanted]
 
 
+@pytest.mark.slow
 def test_no_command_line_is_longer_than_servers_take(scripted: Callable[..., Any]) -> None:
     commands: list[bytes] = []
 
