@@ -290,7 +290,8 @@ class Fetch(Command[FetchResult]):
         if self.abandoned:
             self._let_go()
         claimed, others = split_rows(rows, self._by_uid, self._ranges, self._need)
-        if self._keys and not all(row.items[0][0] == self._key or self._has_keys(row) for row in claimed):
+        key = self._key
+        if self._keys and not all(row.items[0][0] == key or self._has_keys(row) for row in claimed):
             if len(rows) == 1:  # what has no bit of its own may be lacking among the items of a row that has such
                 return self._take_incomplete(rows)
             return [other for row in rows for other in self.take_rows([row])]
