@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +121,14 @@ def test_a_null_byte(write: Write, first: int, last: int, tmp_path: Path) -> Non
     for names in (b"a\0b", b"b"), (b"a", b"b\0c"):
         with pytest.raises(ValueError, match="embedded null"):
             write(first, last, [(*names, b"1", 0)])
+    assert there(tmp_path / "first") == there(tmp_path / "last") == {}
+
+
+def test_no_octets(write: Write, first: int, last: int, tmp_path: Path) -> None:
+    nothing: Any = None
+    for names in (nothing, b"b", b"1"), (b"a", nothing, b"1"), (b"a", b"b", nothing):
+        with pytest.raises(TypeError):
+            write(first, last, [(*names, 0)])
     assert there(tmp_path / "first") == there(tmp_path / "last") == {}
 
 

@@ -67,8 +67,14 @@ cdef extern from *:
                                           const char* octets, size_t size, const time_t* seconds) nogil
 
 
+cdef const char* _octets(bytes octets) except NULL:
+    if octets is None:
+        raise TypeError("a bytes-like object is required, not 'NoneType'")
+    return PyBytes_AS_STRING(octets)
+
+
 cdef const char* _text(bytes name) except NULL:
-    cdef const char* text = PyBytes_AS_STRING(name)
+    cdef const char* text = _octets(name)
     if strlen(text) != <size_t>PyBytes_GET_SIZE(name):
         raise ValueError("embedded null byte")
     return text
@@ -87,7 +93,7 @@ def write_files(int first, int last, files):
     for temporary, name, octets, date in tuple(files):
         before = _text(temporary)
         after = _text(name)
-        data = PyBytes_AS_STRING(octets)
+        data = _octets(octets)
         size = <size_t>PyBytes_GET_SIZE(octets)
         dated = NULL
         if date is not None:
