@@ -81,7 +81,7 @@ lint: $(VENV)/dev.stamp $(VENV)/extension.stamp
 	$(BIN)/mypy --strict --platform win32 src
 	$(BIN)/mypy --strict --platform darwin src
 	$(BIN)/python tools/check_types.py
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx src/fastimap/archive/_files.pyx
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint src/fastimap/_parser.pyx src/fastimap/_parser_pyx
 	$(BIN)/codespell src tests benchmarks tools docs examples .github *.md
 	$(BIN)/python tools/check_workflows.py
 	$(BIN)/python -m pytest -q tests/test_layering.py

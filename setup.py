@@ -1,10 +1,10 @@
-"""Builds what is in Cython; everything else stands in pyproject.toml.
+"""Builds the Cython parser; everything else stands in pyproject.toml.
 
 Switches, all environment variables set to 1:
 
 FASTIMAP_NO_EXTENSION       no extension: a pure-Python wheel
 FASTIMAP_REQUIRE_EXTENSION  an extension that does not build is an error (set wherever wheels are built);
-                            without it the build goes on, and what it does is done in Python
+                            without it the build goes on, and the pure-Python parser is used
 FASTIMAP_DEBUG              no optimisation, debug symbols, C assertions
 FASTIMAP_SANITIZE           AddressSanitizer and UndefinedBehaviorSanitizer
 FASTIMAP_TRACE              line tracing, for coverage of the Cython code
@@ -25,7 +25,7 @@ def on(switch: str) -> bool:
 
 def extensions() -> list[Extension]:
     if on("NO_EXTENSION"):
-        print("fastimap: pure Python, the extensions are switched off")
+        print("fastimap: pure Python, the extension is switched off")
         return []
     from Cython.Build import cythonize
 
@@ -40,26 +40,19 @@ def extensions() -> list[Extension]:
                 "-fno-sanitize-recover=undefined",
             ]
             link_args += ["-fsanitize=address,undefined"]
-    sources = {"fastimap._parser": "src/fastimap/_parser.pyx"}
-    if os.name == "posix":
-        sources["fastimap.archive._files"] = "src/fastimap/archive/_files.pyx"
-    wanted = [
-        Extension(
-            name,
-            [source],
-            depends=sorted(glob(source.replace(".pyx", "_pyx/*.pxi"))),
-            extra_compile_args=compile_args,
-            extra_link_args=link_args,
-            define_macros=[("CYTHON_TRACE", "1")] if on("TRACE") else [],
-        )
-        for name, source in sources.items()
-    ]
-    required = on("REQUIRE_EXTENSION")
-    print("fastimap: with the extensions" + (", which are required" if required else ""))
-    built: list[Extension] = cythonize(wanted, build_dir="build", compiler_directives={"linetrace": on("TRACE")})
-    for extension in built:
-        extension.optional = not required
-    return built
+    extension = Extension(
+        "fastimap._parser",
+        ["src/fastimap/_parser.pyx"],
+        depends=sorted(glob("src/fastimap/_parser_pyx/*.pxi")),
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+        define_macros=[("CYTHON_TRACE", "1")] if on("TRACE") else [],
+        optional=not on("REQUIRE_EXTENSION"),
+    )
+    print("fastimap: with the extension" + ("" if extension.optional else ", which is required"))
+    (built,) = cythonize([extension], build_dir="build", compiler_directives={"linetrace": on("TRACE")})
+    built.optional = extension.optional  # cythonize() makes a new object, without it
+    return [built]
 
 
 def repository() -> str:

@@ -1,7 +1,7 @@
-"""Runs the fast tests on the newest CPython of Debian, the extensions built for it: python -m tools.test_newest
+"""Runs the fast tests on the newest CPython of Debian, the extension built for it: python -m tools.test_newest
 
 Nothing is installed: the interpreter and its headers are unpacked below .cache, and so is what the tests need. The
-extensions are compiled from the C that `make check` has made. Arguments are handed on to pytest.
+extension is compiled from the C that `make check` has made. Arguments are handed on to pytest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from tests.support import CACHE, Unavailable, debian
 
 PROJECT = Path(__file__).resolve().parents[1]
 FAST = "not slow and not server and not hostile and not foreign"
-EXTENSIONS = ("_parser", "archive/_files")
 APART = ("tests/hostile", "tests/servers", "tests/foreign", "tests/ship")
 
 
@@ -50,19 +49,19 @@ def packages(version: str) -> Path:
 
 
 def build(python: Path, version: str) -> None:
-    """Compile the extensions into src/, beside those of the Python that runs."""
+    """Compile the extension into src/, beside that of the Python that runs."""
+    source = PROJECT / "build" / "src" / "fastimap" / "_parser.c"
     include = debian.unpacked_package(f"libpython{version}-dev") / "usr" / "include"
     asked = "import sysconfig; print(sysconfig.get_config_var('EXT_SUFFIX'))"
     suffix = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+    target = PROJECT / "src" / "fastimap" / f"_parser{suffix}"
+    if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        return
     architecture = sysconfig.get_config_var("MULTIARCH")
     headers = [include / f"python{version}", include, include / architecture]
     compiler = (sysconfig.get_config_var("CC") or "cc").split()
     options = ["-O2", "-fwrapv", "-DNDEBUG", "-shared", "-fPIC", *(f"-I{path}" for path in headers)]
-    for extension in EXTENSIONS:
-        source = PROJECT / "build" / "src" / "fastimap" / f"{extension}.c"
-        target = PROJECT / "src" / "fastimap" / f"{extension}{suffix}"
-        if not target.exists() or target.stat().st_mtime <= source.stat().st_mtime:
-            subprocess.run([*compiler, *options, "-o", target, source], check=True)
+    subprocess.run([*compiler, *options, "-o", target, source], check=True)
 
 
 def main() -> int:

@@ -28,6 +28,8 @@ __all__ = ["Maildir"]
 _FLAGS = {"\\Draft": "D", "\\Flagged": "F", "\\Answered": "R", "\\Seen": "S", "\\Deleted": "T", "$Forwarded": "P"}
 _LETTERS = {letter: flag for flag, letter in _FLAGS.items()}
 _NAME = pattern(r"([0-9]+)\.([0-9a-f]{16})\.fastimap,S=([0-9]+),U=\1(?::2,([A-Za-z]*))?")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_NOFOLLOW | O_CLOEXEC
+_MODE = 0o600
 _TICK = 50_000_000
 """Nanoseconds for which a directory's time may stay the same while it changes."""
 _LONGEST = 230
@@ -246,25 +248,34 @@ class Maildir(Store):
             yield from _entries(self._directory(place).some(place.key, lambda uid: uid not in noted))
 
     def write(self, place: Place, messages: Sequence[Message]) -> list[int | None]:
-        from ..files import write_files  # with the first message: a run with nothing new needs none
-
         directory = self._directory(place)
-        cur, strays, infos = directory.cur, directory.strays, self._infos
+        tmp, cur, strays, infos = directory.tmp, directory.cur, directory.strays, self._infos
         middle = f".{place.key}.fastimap,S="
-        files, names = [], []
+        to_open, to_write, to_rename = os.open, os.write, os.rename
         for uid, octets, date, flags, _, _, _ in messages:
-            unique = f"{uid}{middle}{len(octets)},U={uid}"
+            size = len(octets)
+            unique = f"{uid}{middle}{size},U={uid}"
             info = infos.get(flags)
             if info is None:
                 info = infos[flags] = _info(flags)
             name = unique + info
             if strays and (stray := strays.pop(uid, None)) is not None and stray != (cur, name):
                 with contextlib.suppress(FileNotFoundError):  # what is written takes its place: there are never two
-                    os.rename(stray[1], name, src_dir_fd=stray[0], dst_dir_fd=cur)
-            files.append((unique.encode(), name.encode(), octets, date))
-            names.append(name)
-        write_files(directory.tmp, cur, files)
-        directory.written += names
+                    to_rename(stray[1], name, src_dir_fd=stray[0], dst_dir_fd=cur)
+            file = to_open(unique, _NEW_FILE, _MODE, dir_fd=tmp)
+            try:
+                written = to_write(file, octets)
+                while written < size:
+                    written += to_write(file, memoryview(octets)[written:])
+                if date is not None:
+                    os.utime(file, (date, date))
+            except BaseException:
+                os.unlink(unique, dir_fd=tmp)
+                raise
+            finally:
+                os.close(file)
+            to_rename(unique, name, src_dir_fd=tmp, dst_dir_fd=cur)
+            directory.written.append(name)
         directory.listed = None
         return [None] * len(messages)
 
