@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import itertools
 import json
 import re
 import sys
@@ -104,7 +105,9 @@ def _typed(job: Job) -> Iterator[tuple[Fetch, Digests]]:
         return {row.uid: digest(str(row.size).encode() if row.body is None else row.body) for row in rows if row.uid}
 
     with examining_typed(job.account) as client:
-        yield lambda uids: list(client.fetch_iter(UIDSet(uids), *items)), digests
+        # One loop over all of them, as a program has it: how much each command asks for is the client's to choose.
+        rows = client.fetch_iter(UIDSet(uid for chunk in job.chunks for uid in chunk), *items)
+        yield lambda uids: list(itertools.islice(rows, len(uids))), digests
 
 
 def _fetched(data: list[Any]) -> Iterator[tuple[int, bytes]]:
