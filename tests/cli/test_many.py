@@ -298,6 +298,46 @@ def test_ctrl_c_as_the_processes_begin(crowd: Crowd, tmp_path: Path) -> None:
     assert "the same command goes on" in said
 
 
+SIGNALLED = """
+import multiprocessing.util, os, signal, threading, time
+from fastimap.cli.exits import ended_by
+from fastimap.cli.processes import Processes
+
+def end_by(number, frame):
+    raise ended_by(number)
+
+def spawn(*arguments, begin=multiprocessing.util.spawnv_passfds):
+    begun = begin(*arguments)
+    os.kill(os.getpid(), NUMBER)
+    time.sleep(0.2)  # another thread takes it, as that of a pool or of the progress does
+    return begun
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end_by)
+    threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+    multiprocessing.util.spawnv_passfds = spawn
+    process = Processes().Process(target=print, args=("done",))
+    try:
+        process.start()
+    except KeyboardInterrupt as exc:
+        process.join()
+        print(type(exc).__name__, process.exitcode)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "raised"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "Terminated")], ids=["sigint", "sigterm"]
+)
+def test_a_signal_amid_the_start_of_a_process(tmp_path: Path, name: str, raised: str) -> None:
+    """It waits until the process has all that it needs, or that would end with a traceback."""
+    program = tmp_path / "program.py"
+    program.write_text(SIGNALLED.replace("NUMBER", f"signal.{name}"))
+    ended = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"done\n{raised} 0\n", "")
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_replaced(crowd: Crowd, tmp_path: Path) -> None:
     crowd.linger = 0.3

@@ -11,20 +11,25 @@ import threading
 from concurrent.futures import InvalidStateError
 from typing import ClassVar
 
+from ..archive.signals import held
+
 __all__ = ["Processes", "as_a_child", "without_complaints"]
 
 
 class _Process(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
-        if sys.platform == "win32":
-            super().start()
-            return
         # A process has its parent's mask: what a terminal says to all comes to it too, and Python itself is beginning.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            super().start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        # The mask alone does not save this thread from a signal that another one takes, and a process that was begun,
+        # and not yet told what to do, would complain.
+        with held():
+            if sys.platform == "win32":
+                super().start()
+                return
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                super().start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class Processes(multiprocessing.context.SpawnContext):
