@@ -23,6 +23,7 @@ __all__ = [
     "Timeouts",
     "account_name",
     "can_be_host",
+    "check_seconds",
     "settings",
     "with_secrets",
 ]
@@ -33,6 +34,16 @@ IMAPS_PORT = 993
 Secret: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 """A password or a token, or a function that is asked for it at each connection; AsyncClient takes coroutine functions
 too."""
+
+
+def check_seconds(name: str, value: object, kinds: str = "a number of seconds, or None") -> None:
+    """Raise TypeError for what is neither a number nor None, ValueError for what is no number (NaN)."""
+    if value is None:
+        return
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise TypeError(f"{name} must be {kinds}, not {value!r:.100}")
+    if value != value:
+        raise ValueError(f"{name} must be {kinds}, not {value!r}")
 
 
 class Timeouts(Value):
@@ -48,11 +59,8 @@ class Timeouts(Value):
     def __post_init__(self) -> None:
         for name in self._positional:
             value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, (int, float)) or isinstance(value, bool):
-                raise TypeError(f"Timeouts.{name} must be a number of seconds, or None, not {value!r:.100}")
-            if not value > 0:
+            check_seconds(f"Timeouts.{name}", value)
+            if value is not None and value <= 0:
                 raise ValueError(f"Timeouts.{name} must be over 0 seconds, or None")
 
 
@@ -230,8 +238,7 @@ def settings(account: Account, socket: Any = None) -> Settings:
     if account.proxy is not None and not _PROXY.match(account.proxy):
         raise ValueError('proxy must be a URL such as "socks5://host:1080", "socks4://..." or "http://host:3128"')
     if not isinstance(timeout, Timeouts):
-        if timeout is not None and (not isinstance(timeout, (int, float)) or isinstance(timeout, bool)):
-            raise TypeError(f"timeout must be a number of seconds, a fastimap.Timeouts or None, not {timeout!r:.100}")
+        check_seconds("timeout", timeout, "a number of seconds, a fastimap.Timeouts or None")
         timeout = Timeouts(timeout, timeout, DEFAULT_TIMEOUTS.command if timeout is not None else None)
     credentials = None
     if account.user is not None or account.mechanism is not None:

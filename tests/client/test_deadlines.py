@@ -261,10 +261,24 @@ def test_logout_unanswered(scripted: Callable[..., Any], monkeypatch: pytest.Mon
     assert client.session.state.value == "logout"
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("value", [0, -1])
 def test_deadlines_that_are_none(value: float) -> None:
     with pytest.raises(ValueError, match="over 0 seconds"):
         Timeouts(response=value)
+
+
+@pytest.mark.parametrize(("value", "error"), [("10", TypeError), (b"10", TypeError), (float("nan"), ValueError)])
+def test_what_is_no_number_of_seconds(scripted: Callable[..., Any], value: Any, error: type[Exception]) -> None:
+    """Nothing would ever be later than NaN."""
+    with pytest.raises(error, match="must be a number of seconds, or None, not"):
+        Timeouts(response=value)
+    with scripted(converse(lambda command: DONE), timeout=20) as client:
+        with pytest.raises(error, match="deadline must be a number of seconds, or None, not"), client.deadline(value):
+            pass
+        with pytest.raises(error, match="timeout must be a number of seconds, or None, not"):
+            list(client.idle(timeout=value))
+        with client.deadline(None):
+            assert client.noop() is None
 
 
 @pytest.mark.slow

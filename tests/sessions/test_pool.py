@@ -80,7 +80,9 @@ def test_who_waits_too_long_is_told(pool: Pool) -> None:
         with pytest.raises(errors.PoolTimeout), pool.client(timeout=0.01):
             pass
         assert pool.stats().timeouts == 1
-    with pool.client():
+    with pytest.raises(ValueError, match="timeout must be a number of seconds"), pool.client(timeout=float("nan")):
+        pass
+    with pool.client(), pool.client(), pool.client():
         pass
 
 
@@ -419,6 +421,9 @@ def test_asyncpool_who_waits_too_long_is_told(server: IMAPServer) -> None:
             with pytest.raises(errors.PoolTimeout):
                 async with pool.client(timeout=0.01):
                     pass
+        with pytest.raises(ValueError, match="timeout must be a number of seconds"):
+            async with pool.client(timeout=float("nan")):
+                pass
         async with pool.client():
             pass
 

@@ -24,7 +24,7 @@ from ..errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected,
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions.retry import Attempts, seconds_to_sleep
-from ..settings import Settings, with_secrets
+from ..settings import Settings, check_seconds, with_secrets
 from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
@@ -376,6 +376,7 @@ class AsyncClient(methods.AsyncClient):
 
         Other commands may be run in between.
         """
+        check_seconds("timeout", timeout)
         await self.connect()
         link = self._linked()
         clock = asyncio.get_running_loop().time
@@ -432,21 +433,23 @@ class AsyncClient(methods.AsyncClient):
             raise
 
     @contextlib.asynccontextmanager
-    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+    async def deadline(self, seconds: float | None) -> AsyncIterator[None]:
         """Let what is called in a block take so many seconds together::
 
             async with client.deadline(5):
                 found = await client.search(body("invoice"))
 
         :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
+            None: any time.
 
         Connecting, and the waits between attempts at it, count too. The deadlines of `Timeouts` hold all the same.
         """
+        check_seconds("deadline", seconds)
         try:
             async with asyncio.timeout(seconds) as limit:
                 yield
         except TimeoutError as exc:
-            if not limit.expired():
+            if seconds is None or not limit.expired():
                 raise
             raise DeadlinePassed(seconds) from exc
 

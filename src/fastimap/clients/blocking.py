@@ -19,7 +19,7 @@ from ..model.message import FetchedMessage
 from ..model.responses import MailboxName
 from ..model.sequence_set import MessageSet
 from ..sessions.retry import Attempts, seconds_to_sleep
-from ..settings import with_secrets
+from ..settings import check_seconds, with_secrets
 from ._base import named
 from .blocking_wire import Wire
 from .connecting import connect, has_tls, no_greeting, waiting_as_a_socket
@@ -376,6 +376,7 @@ class Client(Wire):
 
         Other commands may be run in between.
         """
+        check_seconds("timeout", timeout)
         self.connect()
         return self._idle(conversation.streams.IdleStream(self._protocol, renew=renew, poll=poll), timeout)
 
@@ -434,20 +435,23 @@ class Client(Wire):
             raise
 
     @contextlib.contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
+    def deadline(self, seconds: float | None) -> Iterator[None]:
         """Let what is called in a block take so many seconds together::
 
             with client.deadline(5):
                 found = client.search(body("invoice"))
 
         :param seconds: beyond them `DeadlinePassed` is raised. The connection stays: the late answer is read, and left.
+            None: any time.
 
         Connecting, and the waits between attempts at it, count too. The deadlines of `Timeouts` hold all the same.
         """
+        check_seconds("deadline", seconds)
         before = self._call_ends
-        ends = time.monotonic() + seconds
-        if before is None or ends < before[0]:
-            self._call_ends = ends, seconds
+        if seconds is not None:
+            ends = time.monotonic() + seconds
+            if before is None or ends < before[0]:
+                self._call_ends = ends, seconds
         try:
             yield
         finally:

@@ -18,6 +18,7 @@ from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet
 from ...search import uid
+from ...settings import check_seconds
 from ..retry import helps, is_refusal
 from ..tokens import AsyncTokens
 from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, next_piece, wanted_uids
@@ -85,6 +86,7 @@ class AsyncPool(BasePool[AsyncClient]):
 
     async def _take(self, mailbox: str | None, seconds: float | None, free: float | None) -> Resting[AsyncClient]:
         """Return a connection that is open within `seconds`, and free, or not yet there, within `free`."""
+        check_seconds("timeout", seconds)
         now = time.monotonic()
         open_until = None if seconds is None else now + seconds
         until = open_until if free is None else now + free

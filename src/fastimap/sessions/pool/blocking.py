@@ -15,6 +15,7 @@ from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
+from ...settings import check_seconds
 from ..retry import helps, is_refusal
 from ..tokens import Tokens
 from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, wanted_uids
@@ -105,6 +106,7 @@ class Pool(BasePool[Client]):
 
     def _take(self, mailbox: str | None, timeout: float | None, *, free: float | None = None) -> Resting[Client]:
         """Return a connection that is open within `timeout`, and free, or not yet there, within `free`."""
+        check_seconds("timeout", timeout)
         now = time.monotonic()
         open_until = None if timeout is None else now + timeout
         until = open_until if free is None else now + free
