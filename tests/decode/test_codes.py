@@ -78,6 +78,12 @@ from .conftest import Decode
         (b"+ YGgGCSqGSIb3EgECAgIAb1kwV6A", ContinuationRequest(b"YGgGCSqGSIb3EgECAgIAb1kwV6A")),
         (b"+ Ready for literal data", ContinuationRequest(b"Ready for literal data")),
         (b"+ [ALERT] go on", ContinuationRequest(b"[ALERT] go on", ResponseCode("ALERT"))),
+        # What servers leave out
+        (b"+go on", ContinuationRequest(b"go on")),
+        (b"+OK POP3 server ready", ContinuationRequest(b"OK POP3 server ready")),
+        (b"* OK[UIDNEXT 5]x", StatusResponse("OK", UIDNext("UIDNEXT", b"5", uid=5), "x")),
+        (b"* preauth[ALERT] x", StatusResponse("PREAUTH", ResponseCode("ALERT"), "x")),
+        (b"A1 NO[TRYCREATE] x", Tagged(b"A1", "NO", ResponseCode("TRYCREATE"), "x")),
     ],
 )
 def test_status(decoded: Decode, octets: bytes, expected: Response) -> None:
@@ -259,11 +265,11 @@ def test_new_keywords(decoded: Decode) -> None:
         b"",
         b"*",
         b"* ",
-        b"+OK POP3 server ready",
         b"220 example.com ESMTP",
         b"Server Unavailable. 15",
         b"A1 PREAUTH no",
         b"A1 OKAY",
+        b"A1 OK(x)",
         b"A1",
         b"* [XUNKNOWN 1] text",
         b"[ALERT] text",

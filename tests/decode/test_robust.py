@@ -34,6 +34,7 @@ from fastimap.types import (
     StatusResponse,
     Tagged,
     ThreadResponse,
+    UIDNext,
     UIDValidity,
     UnknownResponse,
 )
@@ -109,6 +110,9 @@ MEANINGS: list[tuple[bytes, Response]] = [
         ),
     ),
     (b"+", ContinuationRequest()),
+    (b"+idling", ContinuationRequest(b"idling")),
+    (b"A1 NO[TRYCREATE] no such mailbox", Tagged(b"A1", "NO", ResponseCode("TRYCREATE"), "no such mailbox")),
+    (b"* OK[UIDNEXT 5] next", StatusResponse("OK", UIDNext("UIDNEXT", b"5", uid=5), "next")),
     (b"* NO [BADCHARSET ()] error", StatusResponse("NO", BadCharset("BADCHARSET", b"()"), "error")),
     (
         b"A5 NO [BADCHARSET (US-ASCII)] The specified charset is not supported.",

@@ -33,6 +33,7 @@ BLANK_LINE_BEHIND = b'* LIST (\\HasNoChildren) "/" {7}\r\nAnother\r\n\r\n'
         (b"* OK [HIGHESTMODSEQ 7]\r\n", {"OK": [b"[HIGHESTMODSEQ 7]"], "HIGHESTMODSEQ": [b"7"]}),  # Gmail, Yahoo, Zoho
         (b"* OK [COPYUID 701  ]\r\n", {"OK": [b"[COPYUID 701  ]"], "COPYUID": [b"701  "]}),  # Outlook.com
         (b"* OK ready [TQBX]\r\n", {"OK": [b"ready [TQBX]"]}),  # Exchange Online
+        (b"* OK[UIDNEXT 5] next {3}\r\n", {"OK": [b"[UIDNEXT 5] next {3}"], "UIDNEXT": [b"5"]}),
         (b"* FLAGS (OIB-Seen-[Gmail]/All)\r\n", {"FLAGS": [b"(OIB-Seen-[Gmail]/All)"]}),
         (
             b"* OK [PERMANENTFLAGS (a[b]c \\*)] ok\r\n",
@@ -80,10 +81,19 @@ def test_lines_that_are_no_responses(cls: type[Canned], octets: bytes) -> None:
         (b"<tag> ok done\r\n", ("OK", [b"done"])),
         (b"<tag> NO [OVERQUOTA] no more\r\n", ("NO", [b"[OVERQUOTA] no more"])),
         (b"<tag> OK Success [THROTTLED]\r\n", ("OK", [b"Success [THROTTLED]"])),  # Gmail
+        (b"<tag> NO[TRYCREATE] no such mailbox\r\n", ("NO", [b"[TRYCREATE] no such mailbox"])),
     ],
 )
 def test_tagged(tagged: bytes, result: Any) -> None:
     assert Canned(tagged).noop() == result
+
+
+@pytest.mark.parametrize("rest", [b"OK(x) done", b"NO_ done", b"OK\0"])
+def test_a_status_that_is_none(rest: bytes) -> None:
+    """As with the standard library: what comes after two letters is not left out."""
+    client = Canned(b"<tag> " + rest + b"\r\n")
+    with pytest.raises(imaplib.IMAP4.abort, match="command: NOOP => unexpected response"):
+        client.noop()
 
 
 def test_a_greeting_behind_nuls(serve: Serve) -> None:
@@ -142,12 +152,14 @@ def test_bye_instead_of_idling() -> None:
     assert client.untagged_responses["BYE"] == [b"timeout"]
 
 
-def test_a_continuation_request_without_a_space() -> None:
-    client = Canned(b"+\r\n", b"", b"")  # Yandex
+@pytest.mark.parametrize(("line", "text"), [(b"+", None), (b"+idling", b"idling"), (b"+ ", b"")])  # "+": Yandex
+def test_a_continuation_request_without_a_space(line: bytes, text: bytes | None) -> None:
+    client = Canned(line + b"\r\n", b"", b"")
     client.state = "AUTH"
     tag = client._command("IDLE")
     assert client._get_response() is None
     assert client.tagged_commands[tag] is None
+    assert client.continuation_response == text
 
 
 def test_a_tag_that_was_not_given_out() -> None:

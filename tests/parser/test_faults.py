@@ -18,20 +18,20 @@ UNCLOSED = b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc"
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n"])
-def test_a_row_that_is_not_closed_after_its_literal_swallows_no_line(twin: Any, end: bytes) -> None:
-    octets = (
-        UNCLOSED + end + b"* 2 FETCH (UID 2)\r\n" + UNCLOSED + end + b"* 9 EXISTS\r\n" + UNCLOSED + end + b"A1 OK\r\n"
-    )
+@pytest.mark.parametrize("answer", [b"A1 OK", b"A1 NO[LIMIT] x"])
+def test_a_row_that_is_not_closed_after_its_literal_swallows_no_line(twin: Any, answer: bytes, end: bytes) -> None:
+    unclosed = UNCLOSED + end
+    octets = unclosed + b"* 2 FETCH (UID 2)\r\n" + unclosed + b"* 9 EXISTS\r\n" + unclosed + answer + b"\r\n"
     rows = [b"* 1 FETCH (UID 1 BODY[] {3}", b"abc", b""]
     for cut in (whole(octets), single(octets), *splits(octets)):
         assert framed(twin, cut)[:6] == [
-            tuple(rows), (b"* 2 FETCH (UID 2)",), tuple(rows), (b"* 9 EXISTS",), tuple(rows), (b"A1 OK",)
+            tuple(rows), (b"* 2 FETCH (UID 2)",), tuple(rows), (b"* 9 EXISTS",), tuple(rows), (answer,)
         ]  # fmt: skip
         first, second, third, exists, last, tagged, *_ = batched(twin, cut)
-        assert (second.uid, exists, tagged) == (2, (b"* 9 EXISTS",), (b"A1 OK",))
+        assert (second.uid, exists, tagged) == (2, (b"* 9 EXISTS",), (answer,))
         assert [(row.uid, row.body, defective(row)) for row in (first, third, last)] == [(1, b"abc", [""])] * 3
         untagged, lines, *_ = drained(twin, cut)
-        assert (untagged["EXISTS"], lines) == ([b"9"], [b"A1 OK\r\n"])
+        assert (untagged["EXISTS"], lines) == ([b"9"], [answer + b"\r\n"])
         assert untagged["FETCH"].count(b"2 (UID 2)") == 1
 
 
@@ -45,7 +45,15 @@ def test_only_the_tags_in_flight_end_a_row(twin: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"* OK see rule {5}", b"* no {3}", b"*  BAD [ALERT] x {1+}", b"* BYE {99999999999999999999}", b"A1 OK {4}"]
+    "line",
+    [
+        b"* OK see rule {5}",
+        b"* no {3}",
+        b"*  BAD [ALERT] x {1+}",
+        b"* BYE {99999999999999999999}",
+        b"* bye[UNAVAILABLE] {3}",
+        b"A1 OK {4}",
+    ],
 )
 def test_a_status_ends_in_text_not_in_a_literal(twin: Any, line: bytes) -> None:
     octets = line + b"\r\n* 2 EXISTS\r\n"

@@ -46,6 +46,7 @@ def test_a_command_and_its_answer() -> None:
         ("220 mail.example.org ESMTP", errors.ConnectFailed, "no IMAP server"),
         ("* 1 FETCH (UID 1 FLAGS ())", errors.ConnectFailed, "no IMAP server"),
         ("+OK POP3 ready", errors.ConnectFailed, "no IMAP server"),
+        ("+ go on", errors.ConnectFailed, "no IMAP server"),
     ],
 )
 def test_a_greeting_that_is_none(greeting: str, error: type[Exception], message: str) -> None:

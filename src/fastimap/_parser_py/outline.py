@@ -14,8 +14,8 @@ __all__: list[str] = []
 _SECTION_ROOM = 8 * 1024  # of the name of a section that is cut by literals
 
 _FETCH = re.compile(rb"\* +([0-9]+) +(UID)?FETCH *\(", re.IGNORECASE)
-_STATUS = pattern(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?: |\Z)", re.IGNORECASE)
-_TAGGED = pattern(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \r\n]|\Z)", re.IGNORECASE)
+_STATUS = pattern(rb"\* +(?:OK|NO|BAD|BYE|PREAUTH)(?:[ \[]|\Z)", re.IGNORECASE)
+_TAGGED = pattern(rb"([^ +*(){%\"\\\r\n]+) (?:OK|NO|BAD)(?=[ \[\r\n]|\Z)", re.IGNORECASE)
 # An item whose value is a part of the message itself.
 _PART = pattern(
     rb"(?:BODY|BINARY)(?:\.PEEK)?\[[^\]]*\](?:<[0-9.]*>)?|RFC822(?:\[\]|\.HEADER|\.TEXT)?", re.IGNORECASE | re.DOTALL

@@ -277,7 +277,7 @@ cdef bint _is_tagged(bytes line, tags) except -1:
         stop = position + 4
     else:
         return False
-    if stop < length and text[stop] not in b" \r\n":
+    if stop < length and text[stop] not in b" [\r\n":
         return False
     return tags is None or PyBytes_FromStringAndSize(text, position) in tags
 
@@ -298,4 +298,4 @@ cdef bint _is_status_line(const char* text, Py_ssize_t length) noexcept:
         position = 7
     else:
         return False
-    return position == length or text[position] == c" "
+    return position == length or text[position] in b" ["

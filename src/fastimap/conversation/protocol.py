@@ -258,10 +258,10 @@ class Protocol(Outgoing):
         self._counters.responses += 1
         if isinstance(response, Tagged):
             self._take_tagged(response)
-        elif isinstance(response, ContinuationRequest):
-            self._take_continuation(response)
         elif self.session.state is CONNECTING:
             self._take_greeting(response, fragments[0])
+        elif isinstance(response, ContinuationRequest):
+            self._take_continuation(response)
         else:
             self._take_untagged(response, fragments)
 

@@ -55,7 +55,9 @@ class Connection(Log):
     tagged_commands: dict[bytes, Result | None]
     continuation_response: Any
     mo: Any = None
-    tagre: re.Pattern[bytes] = pattern(rb"(?P<tag>[A-P]{6}\d+) +(?P<type>[A-Z]+)(?: (?P<data>.*))?", re.IGNORECASE)
+    tagre: re.Pattern[bytes] = pattern(
+        rb"(?P<tag>[A-P]{6}\d+) +(?P<type>[A-Z]+)(?:(?: |(?=\[))(?P<data>.*))?\Z", re.IGNORECASE
+    )
     tagnum: int
     tagpre: bytes
     Literal = Literal

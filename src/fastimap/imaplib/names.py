@@ -40,10 +40,11 @@ Commands: dict[str, tuple[str, ...]] = {
 }
 
 # The lines of a server. Servers are known that write a response's type in lower case, or two spaces before it
-# (DavMail), so both are taken. These are compiled at once, as programs give them to functions of `re`, which take none
-# that are compiled when they are used.
-Continuation: re.Pattern[bytes] = re.compile(rb"\+( (?P<data>.*))?")
-Untagged_response: re.Pattern[bytes] = re.compile(rb"\* +(?P<type>[A-Z-]+)(?: (?P<data>.*))?", re.IGNORECASE)
+# (DavMail), so both are taken, and so is no space before a response code, or before the text of a continuation request.
+# These are compiled at once, as programs give them to functions of `re`, which take none that are compiled when they
+# are used.
+Continuation: re.Pattern[bytes] = re.compile(rb"\+((?: |(?=.))(?P<data>.*))?")
+Untagged_response: re.Pattern[bytes] = re.compile(rb"\* +(?P<type>[A-Z-]+)(?:(?: |(?=\[))(?P<data>.*))?", re.IGNORECASE)
 Untagged_status: re.Pattern[bytes] = re.compile(
     rb"\* +(?P<data>\d+) +(?P<type>[A-Z-]+)(?: (?P<data2>.*))?", re.IGNORECASE
 )

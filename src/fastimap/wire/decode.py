@@ -22,8 +22,8 @@ from ._values import Data, mailbox, upper
 
 __all__ = ["mailbox", "response"]
 
-_HEAD = pattern(rb"\* +(?:([0-9][0-9.]*(?:e\+?[0-9]+)?) +)?([^ ]+) *", re.IGNORECASE)
-_TAGGED = pattern(rb"([^ +*]+) +(OK|NO|BAD|BYE)(?: +(.*))?\Z", re.IGNORECASE | re.DOTALL)
+_HEAD = pattern(rb"\* +(?:([0-9][0-9.]*(?:e\+?[0-9]+)?) +)?([^ ][^ \[]*) *", re.IGNORECASE)
+_TAGGED = pattern(rb"([^ +*]+) +(OK|NO|BAD|BYE)(?:(?: +|(?=\[))(.*))?\Z", re.IGNORECASE | re.DOTALL)
 _STATUSES: Final = frozenset(("OK", "NO", "BAD", "BYE", "PREAUTH"))
 _DECODERS: Final[dict[str, Callable[[Data], Response]]] = {
     **_mailboxes.DECODERS,
@@ -59,8 +59,8 @@ def response(fragments: tuple[bytes, ...], *, utf8: bool = False, depth: int = R
 
 
 def _other_than_data(fragments: tuple[bytes, ...], line: bytes) -> Response:
-    if line == b"+" or line.startswith(b"+ "):
-        text = line[2:]
+    if line.startswith(b"+"):
+        text = line[1:].removeprefix(b" ")
         return ContinuationRequest(text, resp_text(text)[0])
     text = one_line((line, *fragments[1:]))
     if tagged := _TAGGED.match(text):

@@ -46,6 +46,8 @@ QUIRKS: Final = (
     Quirk("", "MailKit's tests", "A5 BYE IMAP4rev1 Server logging out", "an untagged BYE"),
     Quirk("Exchange", "ruby/net-imap#597", 'OK [Error="..." Proxy=...] text', "text alone, as no code begins so"),
     Quirk("Yandex", "djc/tokio-imap", "+ without a space", "a continuation request without text"),
+    Quirk("", "dinhvh/libetpan#393", "+idling: no space before the text", "a continuation request with that text"),
+    Quirk("", "tests/decode", "OK[ALERT] text: no space before the response code", "a status with that code"),
     Quirk("Gmail", "ruby/net-imap#241", "] in keywords, in PERMANENTFLAGS too", "part of the keyword"),
     # Data.
     Quirk("mail.ru", "MailKit#1838", "a rounded number: * 9.3736e+06 EXISTS", "9373600, where it counts or measures"),

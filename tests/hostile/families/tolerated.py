@@ -193,10 +193,12 @@ SCENARIOS = [
     searched("news before the answer", b"* 4 EXISTS\r\n* SEARCH 12 345\r\nTAG OK done\r\n"),
     searched("OK without text", b"* SEARCH 12 345\r\nTAG OK\r\n"),
     searched("OK in small letters", b"* search 12 345\r\nTAG ok done\r\n"),
+    searched("no space before the code", b"* OK[ALERT] {9}\r\n* SEARCH 12 345\r\nTAG OK[READ-WRITE] done\r\n"),
     searched("a code that is no atom (Exchange Online)", b'* SEARCH 12 345\r\nTAG OK [Error="x y" Proxy=z:1] done\r\n'),
     # what the client sends
     appended("a continuation request without text", b"+ \r\n", b"TAG OK done\r\n"),
     appended("a continuation request that is a plus alone (Yandex)", b"+\r\n", b"TAG OK done\r\n"),
+    appended("a continuation request without the space before its text", b"+go on\r\n", b"TAG OK done\r\n"),
     appended("news before the continuation request", b"* 4 EXISTS\r\n+ go on\r\n", b"TAG OK [APPENDUID 1 2] done\r\n"),
     Scenario(
         FAMILY,
