@@ -571,6 +571,11 @@ def test_cram_md5() -> None:
         client.login_cram_md5("tim", password)
         answer = client.canned.sent.split(b"\r\n")[1]
         assert answer == b"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw"
+        assert (client.user, client.password) == ("tim", password)  # as they were given
+    client = Dialogue(b"+ " + challenge + b"\r\n", b"<tag> OK [CAPABILITY IMAP4rev1] in\r\n")
+    client.user, client.password = "tim", "tanstaaftanstaaf"
+    client.authenticate("CRAM-MD5", client._CRAM_MD5_AUTH)
+    assert client.canned.sent.split(b"\r\n")[1] == answer
 
 
 def test_cram_md5_without_md5(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,15 @@ class Talking(Canned):
         (lambda m: m.xatom("X-Y", "BODY[HEADER.FIELDS (DATE)]"), b"X-Y BODY[HEADER.FIELDS (DATE)]"),
         (lambda m: m.xatom("X-Y", ""), b'X-Y ""'),
         (lambda m: m.xatom("X-Y", 'a"b'), b'X-Y "a\\"b"'),
+        # Octets are octets, whatever holds them.
+        (lambda m: m.fetch(bytearray(b"1"), bytearray(b"FLAGS")), b"FETCH 1 (FLAGS)"),
+        (lambda m: m.copy(memoryview(b"1:2"), bytearray(b"a b")), b'COPY 1:2 "a b"'),
+        (lambda m: m.store(bytearray(b"1"), bytearray(b"FLAGS"), bytearray(b"x y")), b"STORE 1 FLAGS (x y)"),
+        (lambda m: m.store("1", "FLAGS", [bytearray(b"x")]), b"STORE 1 FLAGS (x)"),
+        (lambda m: m.uid(bytearray(b"SEARCH"), bytearray(b"SUBJECT"), bytearray(b"a b")), b'UID SEARCH SUBJECT "a b"'),
+        # RFC 7162, section 3.1.3: modifiers come before the item.
+        (lambda m: m.store("1", "(UNCHANGEDSINCE 5) +FLAGS", "x"), b"STORE 1 (UNCHANGEDSINCE 5) +FLAGS (x)"),
+        (lambda m: m.uid("STORE", "1", "(UNCHANGEDSINCE 5) FLAGS", "x"), b"UID STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)"),
     ],
 )
 def test_arguments_become_strings(call: Any, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +145,13 @@ def test_a_literal_that_the_server_refuses() -> None:
         (lambda m: m.copy(2.5, "x"), TypeError),
         (lambda m: m.create("a\nb"), ValueError),
         (lambda m: m.store("1", "FLAGS x", "y"), ValueError),
+        (lambda m: m.store("1", "(UNCHANGEDSINCE 5) (x) FLAGS", "y"), ValueError),
+        (lambda m: m.uid("STORE", "1", "FLAGS.SILENT x", "y"), ValueError),
+        (lambda m: m.search(None, ["ALL"]), TypeError),
+        (lambda m: m.search(None, "FROM", ("a", "b")), TypeError),
+        (lambda m: m.select(["INBOX"]), TypeError),
+        (lambda m: m.xatom("X-Y", {"a": 1}), TypeError),
+        (lambda m: m.store("1", "FLAGS", [["x"]]), TypeError),
         (lambda m: m.store("1", "FLAGS", "a) (b"), ValueError),
         (lambda m: m.fetch("1", "?", params=[]), TypeError),
         (lambda m: m.fetch("1", "?", params=[1.5]), TypeError),
@@ -175,6 +191,39 @@ def test_a_refused_argument_is_an_error_of_both_kinds(call: Any, kind: type[Exce
     assert not isinstance(caught.value, imaplib.IMAP4.abort)
     assert client.canned.sent == b""
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+class Wrapping(Talking):
+    """Looks at commands on their way, as programs do that try again or write logs."""
+
+    commands: list[tuple[Any, ...]]
+
+    def _simple_command(self, name: str, *args: Any) -> Any:
+        self.commands.append((name, *args))
+        return super()._simple_command(name, *args)
+
+
+def test_what_was_given_as_str_reaches_an_overridden_method_as_str() -> None:
+    """As with the standard library: a comparison with "FETCH" would fail in silence for octets."""
+    client = Wrapping()
+    client.commands = []
+    client.uid("FETCH", "1", "FLAGS")
+    client.store("1", "+FLAGS", "x")
+    client.uid("STORE", "1", "(UNCHANGEDSINCE 5)", "+FLAGS", "x")
+    client.thread("REFERENCES", None, "ALL")
+    client.getannotation("INBOX", "/comment", '"value.priv"')
+    assert client.commands == [
+        ("UID", "FETCH", "1", "(FLAGS)"),
+        ("STORE", "1", "+FLAGS", "(x)"),
+        ("UID", "STORE", "1", "(UNCHANGEDSINCE 5)", "+FLAGS", "(x)"),
+        ("THREAD", "REFERENCES", None, "ALL"),
+        ("GETANNOTATION", b"INBOX", "/comment", '"value.priv"'),
+    ]
+    client.commands = []
+    client.state = "NONAUTH"
+    client.untagged_responses["CAPABILITY"] = [b"IMAP4rev1"]
+    client.authenticate("plain", lambda challenge: None)
+    assert client.commands[0] == ("AUTHENTICATE", "PLAIN")
 
 
 @pytest.mark.parametrize(

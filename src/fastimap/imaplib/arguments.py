@@ -40,24 +40,32 @@ class TextLiteral(bytes):
     """Text that can't be quoted, as it has octets over 127: it is sent as a literal."""
 
 
-def encoded_text(text: object, encoding: str = "utf-8") -> bytes:
-    """Return the octets of an argument; what is neither text nor octets is made a string.
+def flat(argument: object) -> str | bytes:
+    """Return an argument as text or octets; what is neither is made a string.
 
-    None is no argument: a mailbox that is called so was hardly meant.
+    None is no argument, nor is what holds several: a mailbox that is called so was hardly meant.
     """
-    if isinstance(text, bytes):
-        return text
-    if isinstance(text, (bytearray, memoryview)):
-        return bytes(text)
-    if text is None:
-        raise WrongType("None is no argument of this command")
+    if isinstance(argument, (str, bytes)):
+        return argument
+    if isinstance(argument, (bytearray, memoryview)):
+        return bytes(argument)
+    if argument is None or isinstance(argument, Iterable):
+        raise WrongType(f"{argument!r:.100} is no argument of this command")
+    return str(argument)
+
+
+def encoded_text(text: object, encoding: str = "utf-8") -> bytes:
+    """Return the octets of an argument; see :func:`flat`."""
+    text = flat(text)
     try:
-        return str(text).encode(encoding)
+        return text if isinstance(text, bytes) else text.encode(encoding)
     except (UnicodeEncodeError, LookupError) as exc:
         raise refusal(exc) from None
 
 
 def sequence_set(argument: MessageSet) -> Argument:
+    if isinstance(argument, (bytearray, memoryview)):
+        argument = bytes(argument)
     if isinstance(argument, (str, bytes)):
         if _SEQUENCE_SET.fullmatch(argument if isinstance(argument, str) else argument.decode("latin-1")) is None:
             raise InvalidArgument(f"not a message set: {argument!r}")
@@ -142,12 +150,9 @@ def joined(items: Iterable[Argument]) -> str:
 
 
 def _text(item: object) -> str:
-    if item is None:
-        raise WrongType("None is no argument of this command")
-    if not isinstance(item, bytes):
-        return str(item)
+    item = flat(item)
     try:
-        return item.decode("ascii")
+        return item if isinstance(item, str) else item.decode("ascii")
     except UnicodeDecodeError:
         raise InvalidArgument(f"not ASCII: {item!r}") from None
 

@@ -116,10 +116,11 @@ class MessageCommands(Sending):
     def store(self, message_set: MessageSet, command: Argument, flags: Arguments, *, uid: bool = False) -> Result:
         r"""Change flags of messages; `uid`: `message_set` holds UIDs. RFC 9051, section 6.4.6.
 
-        `command` is "FLAGS", "+FLAGS" or "-FLAGS", with ".SILENT" after it or not; `flags` is such as "\Seen" or a
+        `command` is "FLAGS", "+FLAGS" or "-FLAGS", with ".SILENT" after it or not, and a modifier such as
+        "(UNCHANGEDSINCE 5)" (RFC 7162) before it or not; `flags` is such as "\Seen" or a
         sequence of those. Returns the FETCH responses that tell of the change.
         """
-        arguments = (self._sequence_set(message_set), self._atom(command), self._set_quote(flags))
+        arguments = (self._sequence_set(message_set), *self._store_item(command), self._set_quote(flags))
         typ, data = self._by_number_or_uid(uid, "STORE", *arguments)
         return self._untagged_response(typ, data, "FETCH")
 

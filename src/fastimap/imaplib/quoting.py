@@ -17,6 +17,7 @@ from .arguments import (
     MessageSet,
     encoded_text,
     fetch_items,
+    flat,
     is_single,
     joined,
     one_list,
@@ -48,11 +49,12 @@ class Quoting:
             raise InvalidArgument("NUL, CR and LF not allowed in commands")
         return octets
 
-    def _atom(self, argument: Argument) -> bytes:
+    def _atom(self, argument: Argument) -> str | bytes:
+        """Return `argument` as it is, which an overridden _simple_command() gets to see."""
         octets = encoded_text(argument, self._encoding)
         if not octets or NOT_IN_ATOM.search(octets):
             raise InvalidArgument(f"not an atom: {argument!r}")
-        return octets
+        return flat(argument)
 
     def _astring(self, argument: Argument) -> bytes:
         return self._quoted_unless_safe(encoded_text(argument, self._encoding), NOT_IN_ASTRING)
@@ -88,8 +90,8 @@ class Quoting:
         """Return `argument` in parentheses; a sequence becomes a list."""
         if isinstance(argument, str):
             return one_list(argument)
-        if isinstance(argument, bytes):
-            return one_list(argument.decode("latin-1")).encode("latin-1")
+        if isinstance(argument, (bytes, bytearray, memoryview)):
+            return one_list(bytes(argument).decode("latin-1")).encode("latin-1")
         if not isinstance(argument, Iterable):
             argument = (argument,)
         items = [joined((item,)) for item in argument]
@@ -97,12 +99,17 @@ class Quoting:
             raise InvalidArgument(f"not the items of a list: {argument!r}")
         return f"({' '.join(items)})"
 
-    def _single(self, argument: Argument) -> bytes:
+    def _single(self, argument: Argument) -> str | bytes:
         """Return `argument`, which goes as it is; ValueError where a server would read more arguments than one."""
         octets = self._encoded(argument)
         if not is_single(octets.decode("latin-1")):
             raise InvalidArgument(f"not one argument: {argument!r}")
-        return octets
+        return flat(argument)
+
+    def _store_item(self, argument: Argument) -> Sequence[str | bytes]:
+        """Return the data item of STORE, and the modifiers that may come before it (RFC 7162, section 3.1.3)."""
+        modifiers, _, name = joined((argument,)).rpartition(" ")
+        return (self._single(modifiers), self._atom(name)) if modifiers[:1] == "(" else (self._atom(argument),)
 
     def _word(self, argument: Argument) -> Argument:
         """Return `argument` of a command that the class does not know, quoted where it is text with spaces.
@@ -118,8 +125,8 @@ class Quoting:
     def _fetch_parts(self, argument: Arguments) -> Argument:
         if isinstance(argument, str):
             return fetch_items(argument)
-        if isinstance(argument, bytes):
-            return fetch_items(argument.decode("latin-1")).encode("latin-1")
+        if isinstance(argument, (bytes, bytearray, memoryview)):
+            return fetch_items(bytes(argument).decode("latin-1")).encode("latin-1")
         return self._set_quote(argument)
 
     def _sequence_set(self, argument: MessageSet) -> Argument:
@@ -142,7 +149,7 @@ class Quoting:
     ) -> tuple[Argument, ...]:
         if params is not None:
             criteria = (substitute(joined(criteria), params),)
-        criteria = [key if isinstance(key, (str, bytes)) else str(key) for key in criteria if key is not None]
+        criteria = [flat(key) for key in criteria if key is not None]
         if not all(isinstance(key, str) and key.isascii() for key in criteria):
             # Those that are ASCII are the same in every charset, also in those that Python does not know.
             criteria = self._encode_criteria(charset, criteria)
@@ -167,8 +174,9 @@ class Quoting:
             parts = self._fetch_parts(substituted(parts, params))
             return self._sequence_set(message_set), parts, *map(self._single, rest)
         if command == "STORE":
-            message_set, first, *rest, flags = args
-            return self._sequence_set(message_set), *map(self._single, (first, *rest)), self._set_quote(flags)
+            message_set, *modifiers, item, flags = args
+            item = (*map(self._single, modifiers), *self._store_item(item))
+            return self._sequence_set(message_set), *item, self._set_quote(flags)
         if command == "SEARCH":
             return self._search_keys(None, args, params)
         if command in ("SORT", "THREAD"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping
 
-from .arguments import Argument, encoded_text
+from .arguments import Argument, encoded_text, joined
 from .costs import asked_by
 from .exceptions import Exceptions, InvalidArgument, WrongType, shown
 from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Commands, Data, Result
@@ -28,7 +28,7 @@ _OTHER_SERVICES = {
 }
 
 # Mechanisms in which the client says the secret itself.
-_SHOWS_SECRET = (b"LOGIN", b"OAUTHBEARER", b"PLAIN", b"XOAUTH2")
+_SHOWS_SECRET = ("LOGIN", "OAUTHBEARER", "PLAIN", "XOAUTH2")
 
 # The commands before xatom() has added to them.
 _KNOWN = frozenset(Commands)
@@ -91,11 +91,11 @@ class SessionCommands(Sending):
         Raises :exc:`error` with the server's text if that refuses; and before anything is sent if the mechanism shows
         the password or token to whoever listens, and the server announces LOGINDISABLED.
         """
-        name = self._atom(mechanism).upper()
+        name = joined((self._atom(mechanism),)).upper()
         self._check_alive()
         if name in _SHOWS_SECRET and "LOGINDISABLED" in self.capabilities and self._in_clear():
             raise self.error(
-                f"{name.decode()} would show the password on this connection (LOGINDISABLED): "
+                f"{name} would show the password on this connection (LOGINDISABLED): "
                 "call starttls() first, or connect by IMAP4_SSL"
             )
         self.literal = _Authenticator(authobject).process
@@ -123,8 +123,8 @@ class SessionCommands(Sending):
         self._check_alive()
         if "ENABLE" not in self.capabilities:
             raise self.error("Server does not support ENABLE")
-        names = [self._atom(name) for name in self._encoded(capability).split(b" ")]
-        utf8 = b"UTF8=ACCEPT" in [name.upper() for name in names]
+        names = [self._atom(name) for name in joined((self._encoded(capability),)).split(" ")]
+        utf8 = "UTF8=ACCEPT" in joined(names).upper().split()
         typ, data = self._simple_command("ENABLE", *names)
         if typ == "OK" and utf8:
             self._mode_utf8()
@@ -164,18 +164,20 @@ class SessionCommands(Sending):
 
     def login_cram_md5(self, user: Argument, password: Argument) -> Result:
         """Log in by CRAM-MD5 (RFC 2195); raises :exc:`error` if the server refuses."""
-        self.user: bytes = encoded_text(user)
-        self.password: bytes = encoded_text(password)
+        for text in (user, password):
+            encoded_text(text)  # what can't be is refused before anything is sent
+        self.user: Argument = user
+        self.password: Argument = password
         return self.authenticate("CRAM-MD5", self._CRAM_MD5_AUTH)
 
     def _CRAM_MD5_AUTH(self, challenge: bytes) -> bytes:
         import hmac
 
         try:
-            digest = hmac.HMAC(self.password, challenge, "md5").hexdigest()
+            digest = hmac.HMAC(encoded_text(self.password), challenge, "md5").hexdigest()
         except ValueError:  # a build of OpenSSL may forbid MD5
             raise self.error("CRAM-MD5 authentication is not supported") from None
-        return self.user + b" " + digest.encode("ascii")
+        return encoded_text(self.user) + b" " + digest.encode("ascii")
 
     def login_plain(self, user: Argument, password: Argument) -> Result:
         """Log in by PLAIN (RFC 4616), which takes names and passwords in UTF-8; :exc:`error` if the server refuses.
