@@ -38,8 +38,9 @@ def run() -> Iterator[Run]:
 
 
 @pytest.mark.slow
-def test_a_command_for_the_shell() -> None:
-    with imaplib.IMAP4_stream(shlex.join(command())) as client:
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_a_command_for_the_shell(kind: Callable[[str], str | bytes]) -> None:
+    with imaplib.IMAP4_stream(kind(shlex.join(command()))) as client:
         assert client.state == "AUTH"
         assert client.capabilities == ("IMAP4REV1", "IDLE")
         assert client.select() == ("OK", [b"1"])

@@ -25,15 +25,15 @@ _PIPE = 64 * 1024
 class IMAP4_stream(IMAP4):
     """A connection to the standard input and output of a child process, such as ``ssh host imapd``.
 
-    `command` is a string for the shell, or a sequence of strings: the program and its arguments. Pipes know
-    no timeout.
+    `command` is a string for the shell, or its octets, or a sequence of strings: the program and its arguments. Pipes
+    know no timeout.
     """
 
     __module__ = "fastimap.imaplib"
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, command: str | Sequence[str]) -> None:
+    def __init__(self, command: str | bytes | Sequence[str]) -> None:
         self.command = command
         super().__init__()
 
@@ -45,7 +45,10 @@ class IMAP4_stream(IMAP4):
         self._dead = ""
         self._reader = None
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, shell=isinstance(self.command, str)
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            shell=isinstance(self.command, (str, bytes)),
         )
         self.writefile: Any = self.process.stdin
         self.readfile: Any = self.process.stdout
