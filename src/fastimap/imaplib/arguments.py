@@ -64,12 +64,12 @@ def encoded_text(text: object, encoding: str = "utf-8") -> bytes:
 
 
 def sequence_set(argument: MessageSet) -> Argument:
-    if isinstance(argument, (bytearray, memoryview)):
-        argument = bytes(argument)
     if isinstance(argument, (str, bytes)):
         if _SEQUENCE_SET.fullmatch(argument if isinstance(argument, str) else argument.decode("latin-1")) is None:
             raise InvalidArgument(f"not a message set: {argument!r}")
         return argument
+    if isinstance(argument, (bytearray, memoryview)):
+        return sequence_set(bytes(argument))
     if isinstance(argument, range):
         argument = (argument,)
     elif not isinstance(argument, Iterable):

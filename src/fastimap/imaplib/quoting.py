@@ -54,7 +54,7 @@ class Quoting:
         octets = encoded_text(argument, self._encoding)
         if not octets or NOT_IN_ATOM.search(octets):
             raise InvalidArgument(f"not an atom: {argument!r}")
-        return flat(argument)
+        return argument if isinstance(argument, str) else octets
 
     def _astring(self, argument: Argument) -> bytes:
         return self._quoted_unless_safe(encoded_text(argument, self._encoding), NOT_IN_ASTRING)
@@ -104,7 +104,7 @@ class Quoting:
         octets = self._encoded(argument)
         if not is_single(octets.decode("latin-1")):
             raise InvalidArgument(f"not one argument: {argument!r}")
-        return flat(argument)
+        return argument if isinstance(argument, str) else octets
 
     def _store_item(self, argument: Argument) -> Sequence[str | bytes]:
         """Return the data item of STORE, and the modifiers that may come before it (RFC 7162, section 3.1.3)."""
