@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import UserString
 from typing import Any
 
 import pytest
@@ -62,6 +63,7 @@ class Talking(Canned):
         (lambda m: m.store(bytearray(b"1"), bytearray(b"FLAGS"), bytearray(b"x y")), b"STORE 1 FLAGS (x y)"),
         (lambda m: m.store("1", "FLAGS", [bytearray(b"x")]), b"STORE 1 FLAGS (x)"),
         (lambda m: m.uid(bytearray(b"SEARCH"), bytearray(b"SUBJECT"), bytearray(b"a b")), b'UID SEARCH SUBJECT "a b"'),
+        (lambda m: m.search(None, UserString('SUBJECT "a b"')), b'SEARCH SUBJECT "a b"'),  # as imap_tools' keys are
         # RFC 7162, section 3.1.3: modifiers come before the item.
         (lambda m: m.store("1", "(UNCHANGEDSINCE 5) +FLAGS", "x"), b"STORE 1 (UNCHANGEDSINCE 5) +FLAGS (x)"),
         (lambda m: m.uid("STORE", "1", "(UNCHANGEDSINCE 5) FLAGS", "x"), b"UID STORE 1 (UNCHANGEDSINCE 5) FLAGS (x)"),

@@ -33,6 +33,7 @@ _PARENTHESIS = pattern(r"[()]")
 _SPACE_OR_BRACKET = pattern(r"[][() ]")
 _SEQUENCE_SET = pattern(r"[0-9:,*]+|\$")
 _TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
+_SEVERAL = (list, tuple, set, frozenset, dict, range)
 _PLACEHOLDER = pattern(r"\?(\?|[fs]\b)?")
 
 
@@ -49,7 +50,7 @@ def flat(argument: object) -> str | bytes:
         return argument
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
-    if argument is None or isinstance(argument, Iterable):
+    if argument is None or isinstance(argument, _SEVERAL):
         raise WrongType(f"{argument!r:.100} is no argument of this command")
     return str(argument)
 
