@@ -61,6 +61,13 @@ def test_untagged(cls: type[Canned], octets: bytes, untagged: dict[str, Any]) ->
     assert client.untagged_responses == untagged
 
 
+@pytest.mark.parametrize("cls", [Canned, Watched])
+def test_nuls_before_the_answer_to_a_row_that_is_not_closed(cls: type[Canned]) -> None:
+    client = cls(b"* 1 FETCH (BODY[] {3}\r\nabc\0\0<tag> OK done\r\n")
+    assert client.noop() == ("OK", [b"done"])
+    assert client.untagged_responses["FETCH"] == [(b"1 (BODY[] {3}", b"abc"), b""]
+
+
 @pytest.mark.parametrize(
     "octets",
     [b"Server Unavailable. 15\r\n", b"* 9.3736e+06 EXISTS\r\n", b"* \r\n", b"*\r\n", b"X BAD throttled\r\n", b"[x\r\n"],

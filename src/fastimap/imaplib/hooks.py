@@ -161,7 +161,7 @@ class Hooks(Connection):
                     data = self._get_line()  # some servers send an empty line after a literal
                 octets += len(data)
                 if data.startswith(b"* ") or _is_tagged(data, None):
-                    self._put_back, data = data, b""  # the rest was left out: this is another response
+                    self._put_back, data = data.lstrip(b"\0"), b""  # the rest was left out: this is another response
                 outline.feed(data)
         fragments.append(data)
         return fragments
