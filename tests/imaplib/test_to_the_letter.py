@@ -88,6 +88,7 @@ def test_ints_at_login() -> None:
 KEYS = [
     (("SUBJECT", "trip report"), b'SUBJECT "trip report"'),
     (("SUBJECT", "report"), b"SUBJECT report"),
+    (("X-GM-RAW", "has:attachment in:unread"), b'X-GM-RAW "has:attachment in:unread"'),
     (("SUBJECT", ""), b'SUBJECT ""'),
     (("SUBJECT", '"trip report"'), b'SUBJECT "trip report"'),
     (("SUBJECT", "(trip report)"), b"SUBJECT (trip report)"),

@@ -32,7 +32,7 @@ _WELL_QUOTED = pattern(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
 _PARENTHESIS = pattern(r"[()]")
 _SPACE_OR_BRACKET = pattern(r"[][() ]")
 _SEQUENCE_SET = pattern(r"[0-9:,*]+|\$")
-_TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO"})
+_TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO", "X-GM-RAW"})
 _SEVERAL = (list, tuple, set, frozenset, dict, range)
 _PLACEHOLDER = pattern(r"\?(\?|[fs]\b)?")
 
