@@ -368,8 +368,15 @@ def test_mail_outlasts_its_manifest(mail: Mail, tmp_path: Path, expunged: bool) 
     manifest.unlink()
     half = file.with_name(f".{file.name}.{'f' * 32}.part")
     half.write_bytes(b"half of it")
-    for written in (4, 0):
-        assert pulled(mail, store).written == written
+    for written in (None, 4, 0):
+        if written is not None:
+            assert pulled(mail, store).written == written
+        for account in (None, mail.account):
+            result = archive.verify(store, account)
+            assert [(each.mailbox, each.uid) for each in result.differences] == [("INBOX", 0)]
+            assert str(file) in result.differences[0].detail
+        if written is None:
+            continue
         done = archive.compact(store, expunged=expunged)
         assert done.orphans_kept == [file.relative_to(tmp_path).as_posix()]
     assert not half.exists()

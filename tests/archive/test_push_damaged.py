@@ -138,3 +138,21 @@ def test_other_flags_are_carried_over_without_reading_a_message(mail: Mail, othe
     report = archive.push(tmp_path, other.account)
     assert (report.complete, report.flags) == (True, 3)
     assert all("\\Flagged" in flags for _, _, flags, _ in other.all()["INBOX"])
+
+
+def test_a_ledger_that_is_damaged_far_from_its_beginning(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """What is there is known without it, too."""
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path)
+    assert archive.push(tmp_path, other.account).written == 2
+    file = tmp_path / ".fastimap.push.sqlite"
+    with sqlite3.connect(file) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'pair'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with open(file, "r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(b"\xff" * 8)
+    with pytest.raises(archive.StoreError, match=rf"{file} is damaged"):
+        archive.push(tmp_path, other.account)
+    file.unlink()
+    assert archive.push(tmp_path, other.account).present == 2

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import archive
+from fastimap import archive, cli
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.errors import ConnectionLost
 from tests.archive.conftest import Mail, stored
@@ -71,7 +71,7 @@ def test_a_sample(mail: Mail, tmp_path: Path) -> None:
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no store"):
+    with pytest.raises(archive.StoreError, match="no store"):
         archive.verify(tmp_path)
     with pytest.raises(ValueError, match="needs the account"):
         archive.verify(tmp_path, repair=True)
@@ -122,6 +122,46 @@ def test_what_is_written_anew_takes_the_place_of_what_was_there(mail: Mail, tmp_
     assert archive.verify(tmp_path, mail.account, repair=True).good
     assert len([*(tmp_path / "INBOX").glob("*/*")]) == 3
     assert stored(tmp_path) == mail.all()
+
+
+def test_a_line_is_that_of_its_message(mail: Mail, tmp_path: Path) -> None:
+    """What programs read that know no state."""
+    mail.fill("a", 3, create=True)
+    archive.pull(mail.account, archive.JSONLines(tmp_path))
+    file = tmp_path / "a.jsonl"
+    whole = file.read_bytes()
+    for was, now in ((b'"uid": 2,', b'"uid": 3,'), (b'"date": 1', b'"date": 2'), (b'"sha256": "', b'"sha25_": "')):
+        file.write_bytes(whole.replace(was, now, 1))
+        result = archive.verify(tmp_path)
+        assert [each.what for each in result.differences] == ["octets"], was
+        assert was.split(b'"')[1].decode() in result.differences[0].detail
+        assert archive.read_jsonlines(file) != []
+    assert archive.verify(tmp_path, mail.account, repair=True).good
+    mail.client.rename_mailbox("a", "b")  # its lines have the former name
+    assert archive.pull(mail.account, tmp_path).complete
+    assert archive.verify(tmp_path, mail.account).good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["maildir", "sqlite"])
+def test_a_state_that_is_damaged_far_from_its_beginning(
+    mail: Mail, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mail.fill("INBOX", 1)
+    path = tmp_path / "store"
+    archive.pull(mail.account, store_at(path, kind))
+    file = store_at(path).state_path
+    with sqlite3.connect(file) as database:
+        (page,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'message'").fetchone()
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+    with open(file, "r+b") as opened:
+        opened.seek((page - 1) * size)
+        opened.write(b"\xff" * 8)
+    for run in (archive.verify, lambda path: archive.pull(mail.account, path, resume=False)):
+        with pytest.raises(archive.StoreError, match="is damaged"):
+            run(path)
+    assert cli.main(["status", str(path)]) == 1
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_which_mailboxes(mail: Mail, tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,9 +15,9 @@ from ..model.sequence_set import UIDSet
 from .errors import StoreError, StoreInUse
 from .filesystems import Files
 from .locks import LOCK_FILE, locked
+from .orphans import OURS, old_ones, only_copies
 from .shard_rows import changes_table, put_table, with_state
 from .shards import (
-    FOLDER,
     Manifest,
     Now,
     Part,
@@ -37,9 +35,6 @@ __all__ = ["Compaction", "compact"]
 
 _OCTETS = 64 * 1024 * 1024
 """In memory, of the rows that become one file; one that has half of it stays as it is."""
-_OURS = re.compile(r"/[0-9a-f]{64}\.parquet\Z|\.[0-9a-f]{32}\.part\Z")  # named by `put_table`, or not yet whole
-_TOLD_BY = ["uid_validity", "uid", "internal_date", "size", "message_id"]
-_A_DAY = 86_400  # seconds: no run takes as long from a file to its manifest
 
 
 @dataclass(slots=True)
@@ -125,7 +120,7 @@ class _Damaged(StoreError):
 def _without_orphans(files: Files, account: str, wait: float | None, done: Compaction) -> None:
     """Remove the files of an account that no manifest names, but for mail that no other has. The account is held."""
     folders = (account_folder(account), f"account={hive_value(account)}")
-    found = {name for folder in folders for name in files.names(folder, "") if _OURS.search(name)}
+    found = {name for folder in folders for name in files.names(folder, "") if OURS.search(name)}
     with contextlib.ExitStack() as held:
         if files.local is not None:  # a run that wrote one of these, and is yet to note it, holds a part of the account
             for lock in (files.local / account_folder(account)).glob(f"locks/*/{LOCK_FILE}"):
@@ -135,34 +130,14 @@ def _without_orphans(files: Files, account: str, wait: float | None, done: Compa
                     return
         there = manifests(files, [account])
         found -= {part.path for manifest in there for part in manifest.parts}
-        if files.local is None:
-            yesterday = time.time() - _A_DAY
-            found = {name for name in found if files.modified(name) < yesterday}
+        found = old_ones(files, found)
         replaced = {name for manifest in there for name in manifest.replaced}
-        if kept := _only_copies(files, {name for name in found - replaced if name.endswith(".parquet")}, there):
+        if kept := only_copies(files, {name for name in found - replaced if name.endswith(".parquet")}, there):
             done.orphans_kept += sorted(kept)
             found = {name for name in found if name in replaced or not name.endswith(".parquet")}
         for name in found:
             files.remove(name)
         done.orphans_removed += len(found)
-
-
-def _only_copies(files: Files, names: set[str], there: list[Manifest]) -> list[str]:
-    """Return those files of mail that have a message which no manifest has, or that can't be read."""
-    mail = {name: _messages(files, name) for name in names if not name.startswith(f"{FOLDER}/")}
-    left = {key for keys in mail.values() for key in keys or ()}
-    for part in (part for manifest in there for part in manifest.parts if part.kind == "messages" and left):
-        left -= _messages(files, part.path) or set()
-    return [name for name, keys in mail.items() if keys is None or keys & left]
-
-
-def _messages(files: Files, name: str) -> set[tuple[Any, ...]] | None:
-    """Return what tells the messages of a file from others; None where it can't be read."""
-    try:
-        table = table_of(files, Part(name, "messages", 0), _TOLD_BY)
-        return set(zip(*(table[column].to_pylist() for column in _TOLD_BY), strict=True))
-    except Exception:  # what a damaged file says may be no text, no number, nothing at all
-        return None
 
 
 class _Shard:

@@ -21,7 +21,7 @@ from .budgets import Meter
 from .choosing import chosen
 from .compare import Change, expunged_of, listed
 from .copies import Copies
-from .errors import ArchiveError
+from .errors import ArchiveError, StoreError
 from .identity import as_account
 from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
@@ -35,6 +35,10 @@ from .watching import Stop
 __all__ = ["Difference", "Verification", "verify"]
 
 _CHUNK = 2000
+_UNNAMED = (
+    "mail that the store does not have, as after a run that was killed, or if a manifest was lost: put that back, or "
+    "pull again; what the account has no more is in this file alone then"
+)
 _FOLLOWED = ("flags", "labels")
 """Differences that are no reason to write a message anew."""
 
@@ -45,6 +49,7 @@ class Difference:
 
     mailbox: str
     uid: int
+    """0: it is about the mailbox, or a file of it."""
     what: str
     """``"missing"`` in the store, ``"octets"`` (they differ), ``"size"``, ``"flags"``, ``"labels"``, ``"date"``,
     ``"not pulled"``, ``"not compared"`` (the server does not send what was to be)."""
@@ -135,15 +140,15 @@ def verify(
     :param stopping: asked now and then; True ends it, and `Verification.stopped` says so.
 
     Messages that the account has no more are checked against their digests alone. Flags are those that were pulled:
-    what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, and ValueError where the
-    store has nothing of the account, or nothing at all.
+    what a mail reader has changed in a Maildir since is the reader's. Raises as `pull` does, StoreError where there is
+    no store, and ValueError where it has nothing of the account, or nothing at all.
     """
     account = None if account is None else as_account(account)
     if repair and account is None:
         raise ValueError("repair needs the account")
     made = store if isinstance(store, Store) else store_at(store)
     if not made.exists():
-        raise ValueError(f"{made.where} is no store of fastimap")
+        raise StoreError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
     whose = name or (None if account is None else account_name(account))
     if made.shared and whose is not None and not made.ranges(whose):  # to hold it would make a place for it
@@ -151,6 +156,10 @@ def verify(
             _of(whose, state.places(former=True))
     with opened(made, whose, wait=wait, reads=not repair) as state:
         result = Verification(made.where, None if account is None else whose)
+        if options.mailboxes is None:
+            result.differences += [
+                Difference(name, 0, "missing", f"{file}: {_UNNAMED}") for name, file in made.unnamed(whose)
+            ]
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
         places = _of(whose, state.places(former=True))
         try:

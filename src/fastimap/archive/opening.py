@@ -37,7 +37,7 @@ def opened(
                 if not reads or exc.errno != errno.EROFS:
                     raise
                 state = store.look()
-        stack.callback(state.close)
+        stack.enter_context(state)
         if not dry_run:
             store.open(state)
             state.commit()

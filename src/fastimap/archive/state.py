@@ -208,6 +208,9 @@ class State(Transactions):
         if about.get("kind") != kind:
             raise StoreError(f"{self.path} is of a store of kind {about.get('kind')}, not {kind}")
 
+    def damaged(self, exc: Exception) -> str:
+        return damaged(self.path, exc)
+
     # Mailboxes.
 
     def about(self, name: str) -> Any:
@@ -418,8 +421,9 @@ class State(Transactions):
     # What could not be had.
 
     def parked(self, place: Place) -> dict[int, str]:
-        """Return the messages that could not be had, with the reasons."""
-        return dict(self.db.execute("SELECT uid, reason FROM parked WHERE mailbox = ? ORDER BY uid", (place.id,)))
+        """Return the messages that could not be had, with the reasons, and how often they were tried."""
+        rows = self.db.execute("SELECT uid, reason, attempts FROM parked WHERE mailbox = ? ORDER BY uid", (place.id,))
+        return {uid: reason if times == 1 else f"{reason} (tried {times} times)" for uid, reason, times in rows}
 
     def park(self, place: Place, uid: int, reason: str) -> None:
         """Note that a message could not be had."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from types import TracebackType
+from typing import Self
+
+from .errors import StoreError
 
 __all__ = ["Transactions"]
 
@@ -13,6 +17,21 @@ class Transactions:
     db: sqlite3.Connection
     _begun = False
     _taken_back = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it. What can't be read of it was damaged after it was opened, or far from its beginning."""
+        self.close()
+        if type(error) is sqlite3.DatabaseError:  # those of its classes are no damage
+            raise StoreError(self.damaged(error)) from error
+
+    def damaged(self, exc: Exception) -> str:
+        """Return what to say where it can't be read."""
+        raise NotImplementedError
 
     @property
     def taken_back(self) -> int:

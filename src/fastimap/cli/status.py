@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ..archive.state import State
 from ..archive.stores import kind_of, store_at
 from . import exits
 from .exits import UsageError, counted, readable
@@ -27,7 +28,13 @@ def run(options: argparse.Namespace) -> int:
     with Show(as_json=options.json) as show, explained(options, show):
         if kind_of(options.store) is None:
             raise UsageError(f"{options.store} is no store of fastimap")
-        state = store_at(options.store).look()
+        with store_at(options.store).look() as state:
+            whole = _tell(state, options, show)
+    return exits.DONE if whole else exits.NOT_ALL
+
+
+def _tell(state: State, options: argparse.Namespace, show: Show) -> bool:
+    """Say what there is; return whether all is there of what the last runs were to pull."""
     places = state.places(former=True)
     whole = bool(places)
     if not places and not options.json:
@@ -37,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         done = not place.current or (place.mark is not None and not parked)
         whole = whole and done
         if options.json:
-            Show().line(
+            show.line(
                 "mailbox",
                 account=place.account,
                 mailbox=place.name,
@@ -55,5 +62,4 @@ def run(options: argparse.Namespace) -> int:
         more += ["the server has it no more"] if not place.current else []
         more += ["its last run did not end"] if not done and not parked else []
         print(readable(f"{place.account} {place.name}: {', '.join([counted(messages, 'message'), *more])}"))
-    state.close()
-    return exits.DONE if whole else exits.NOT_ALL
+    return whole

@@ -6,6 +6,7 @@ import argparse
 
 from .. import archive
 from ..archive.report import Progress
+from ..archive.stores import kind_of
 from . import accounts, exits
 from .arguments import number, patience, shown
 from .exits import UsageError, counted, readable, say
@@ -46,6 +47,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--octets and --repair need the account")
     talk(options)
     with Show(as_json=options.json, quiet=options.quiet) as show, explained(options, show):
+        if kind_of(options.store) is None:
+            raise UsageError(f"{options.store} is no store of fastimap")
         result = archive.verify(
             options.store,
             account,
@@ -64,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     for each in result.differences:
         done = "; repaired" if each.repaired else ""
         detail = f": {each.detail}" if each.detail else ""
-        say(f"{each.mailbox} UID {each.uid}: {each.what}{detail}{done}")
+        which = f" UID {each.uid}" if each.uid else ""
+        say(f"{each.mailbox}{which}: {each.what}{detail}{done}")
     for name, error in result.failed.items():
         say(f"{name}: {error}")
     for note in result.notes:

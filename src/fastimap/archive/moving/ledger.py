@@ -59,7 +59,6 @@ CREATE TABLE parked (
     pair INTEGER NOT NULL,
     uid INTEGER NOT NULL,
     reason TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (pair, uid)
 ) WITHOUT ROWID;
 CREATE TABLE spent (day TEXT PRIMARY KEY, octets INTEGER NOT NULL) WITHOUT ROWID;
@@ -117,10 +116,13 @@ class Ledger(Transactions):
             (found,) = self.db.execute("SELECT value FROM about WHERE name = 'format'").fetchone() or (None,)
         except sqlite3.DatabaseError as exc:
             self.db.close()
-            raise StoreError(f"{path} is no ledger of fastimap's: {exc}") from None
+            raise StoreError(self.damaged(exc)) from None
         if found != FORMAT:
             self.db.close()
             raise StoreError(f"{path} has format {found}; this version knows {FORMAT}")
+
+    def damaged(self, exc: Exception) -> str:
+        return f"{self.path} is damaged, or no ledger of fastimap's: {exc}"
 
     # Mailboxes.
 
@@ -308,7 +310,7 @@ class Ledger(Transactions):
         self.begin()
         self.db.execute(
             "INSERT INTO parked (pair, uid, reason) VALUES (?, ?, ?) "
-            "ON CONFLICT (pair, uid) DO UPDATE SET reason = excluded.reason, attempts = attempts + 1",
+            "ON CONFLICT (pair, uid) DO UPDATE SET reason = excluded.reason",
             (pair.id, uid, reason),
         )
         if not doubtful:

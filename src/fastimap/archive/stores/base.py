@@ -222,6 +222,10 @@ class Store:
         """Return what is missing of the store as a whole, or of one mailbox: mailboxes, and what of them."""
         return ()
 
+    def unnamed(self, account: str | None) -> Iterable[tuple[str, str]]:
+        """Return what is there of mail, of an account or of all, that the state does not have: of what, and where."""
+        return ()
+
     def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
         """Return what `damage` does; from now on that is also what `check` found bad, and can't be read in full."""
         return self.damage(place)

@@ -47,6 +47,29 @@ class JSONLines(AppendingStore):
         yield from pieces
 
     def read(self, place: Place, entry: Entry) -> bytes:
+        try:
+            return octets_of(self._read_line(place, entry))
+        except (ValueError, KeyError, TypeError):
+            raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
+
+    def check(self, place: Place, entry: Entry) -> tuple[str, str] | None:
+        found = super().check(place, entry)
+        if found is not None:
+            return found
+        line = self._read_line(place, entry)
+        # What never changes of a line: programs go by that, and not by the state.
+        wanted = {
+            "account": place.account,
+            "uid_validity": place.uid_validity,
+            "uid": entry.uid,
+            "date": entry.date,
+            "size": entry.size,
+            "sha256": entry.digest.hex(),
+        }
+        unlike = [name for name, value in wanted.items() if line.get(name) != value]
+        return ("octets", f"its line has another {', '.join(unlike)}") if unlike else None
+
+    def _read_line(self, place: Place, entry: Entry) -> Any:
         line = bytearray()
         for piece in self._unpacked(self.piece(place, entry)):
             end = piece.find(b"\n")
@@ -54,10 +77,7 @@ class JSONLines(AppendingStore):
                 line += piece[:end]
                 break
             line += piece
-        try:
-            return octets_of(json.loads(line.decode("utf-8", "surrogatepass")))
-        except (ValueError, KeyError, TypeError):
-            raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
+        return json.loads(line.decode("utf-8", "surrogatepass"))
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         for entry, flags, extra in changes:

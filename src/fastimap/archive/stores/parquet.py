@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import unquote
 
 from ...columns import Builder, Columns, pyarrow
 from ...model.sequence_set import UIDSet
@@ -21,6 +22,7 @@ from ..filesystems import Files
 from ..locks import locked
 from ..messages import ITEMS, has_condstore, made_extra, split_extra
 from ..names import as_name, file_key
+from ..orphans import unnamed
 from ..shard_rows import Index, about, changes_table, put_table, rows_moved
 from ..shard_state import ShardState
 from ..shards import (
@@ -391,6 +393,12 @@ class Parquet(Store):
             self.state.need(number)
         shards = [shard for number in numbers for shard in self._shards.get(number, ())]
         return [(shard.manifest.mailbox, why) for shard in shards for _, why in shard.lost]
+
+    def unnamed(self, account: str | None) -> Iterable[tuple[str, str]]:
+        if self.mailbox is not None:
+            return []  # another worker's may be beside these
+        found = unnamed(self.files(), self.account or account)
+        return [(unquote(name.split("/")[1].partition("=")[2]), self.files().path(name)) for name in found]
 
     def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
         assert isinstance(self.state, ShardState)
