@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Account, Client, UIDSet, archive
+from fastimap import Account, Client, UIDSet, archive, cli
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
 from fastimap.archive.shards import Manifest, hive_value, read_manifest
@@ -494,6 +494,8 @@ def test_an_account_is_cut_into_shards_and_pushed_elsewhere(mail: Mail, tmp_path
         assert (report.added, report.error) == (added, None)
     assert len(manifests_of(tmp_path, "INBOX")) == 3
     assert stored(tmp_path) == mail.all()
+    assert cli.main(["status", str(tmp_path)]) == 0  # each range was brought to its end
+    assert archive.verify(store).notes == []
     other = replace(mail.account, user=mail.server.new_user())
     for written in (14, 0):
         pushed = archive.push(store, other)

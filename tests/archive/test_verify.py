@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fastimap import archive, cli
+from fastimap.archive.state import State
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.errors import ConnectionLost
 from tests.archive.conftest import Mail, stored
@@ -61,6 +62,20 @@ def test_awaited(mail: Mail, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
     result = asyncio.run(archive.aio.verify(tmp_path, progress=lambda *what: seen.append(what)))
     assert (result.checked, result.good, seen) == (100, True, [("INBOX", 100)])
+
+
+def test_what_the_store_lacks_is_said_without_the_account(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    assert archive.pull(mail.account, tmp_path, max_octets=1).stopped is not None
+    result = archive.verify(tmp_path)
+    assert (result.checked, result.notes) == (0, ["INBOX: the last pull did not come to its end: pull again"])
+    archive.pull(mail.account, tmp_path)
+    state = State(tmp_path / ".fastimap.sqlite", "maildir")
+    state.park(state.places()[1], 7, "it is not sent")
+    state.commit()
+    state.close()
+    result = archive.verify(tmp_path)
+    assert (result.checked, result.notes) == (2, ["INBOX: 1 message is parked, and not in the store"])
 
 
 def test_a_sample(mail: Mail, tmp_path: Path) -> None:

@@ -241,6 +241,12 @@ class _Verify:
         self.result.sampled = self.sample is not None
         for place in places:
             self._damage(place, [*self.store.damage(place)])
+        for place in places if self.result.account is None else ():
+            if place.current and not self.state.has_ended(place):
+                self.result.notes.append(f"{place.name}: the last pull did not come to its end: pull again")
+            if parked := self.state.parked(place):
+                many = "1 message is" if len(parked) == 1 else f"{len(parked)} messages are"
+                self.result.notes.append(f"{place.name}: {many} parked, and not in the store")
         for place in places:
             for number, entry in enumerate(self._chosen(place), 1):
                 self.check()

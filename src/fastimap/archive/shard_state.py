@@ -40,6 +40,8 @@ class ShardState(State):
         self._load = load
         self.waiting: dict[int, int] = {}
         """Mailboxes whose files were not read yet: how many messages there are that the server has."""
+        self.ended: set[int] = set()
+        """Mailboxes of which each range was brought to its end, by a worker of its own."""
         self.db.execute("PRAGMA synchronous = OFF")  # it ends with the run
         self.db.executescript(_NOTES)
 
@@ -48,6 +50,9 @@ class ShardState(State):
         if self.db.in_transaction:
             self._publish(self)
             super().commit()
+
+    def has_ended(self, place: Place) -> bool:
+        return place.id in self.ended
 
     def need(self, mailbox: int) -> None:
         """Have the messages of a mailbox here."""

@@ -296,6 +296,10 @@ class State(Transactions):
         self.db.execute("UPDATE mailbox SET mark = ? WHERE id = ?", (None if mark is None else mark.text(), place.id))
         place.mark = mark
 
+    def has_ended(self, place: Place) -> bool:
+        """Whether the last pull of a mailbox came to its end."""
+        return place.mark is not None
+
     def set_dirty(self, place: Place, dirty: bool) -> None:
         """Note that messages are being written into a mailbox, or no more."""
         if place.dirty != dirty:

@@ -41,7 +41,7 @@ def _tell(state: State, options: argparse.Namespace, show: Show) -> bool:
         print("nothing was ever pulled into it")
     for place in places:
         messages, gone, parked = state.count(place), state.count(place, gone=True), state.parked(place)
-        done = not place.current or (place.mark is not None and not parked)
+        done = not place.current or (state.has_ended(place) and not parked)
         whole = whole and done
         if options.json:
             show.line(

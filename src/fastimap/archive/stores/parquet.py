@@ -338,6 +338,8 @@ class Parquet(Store):
         assert cursor.lastrowid is not None
         number = cursor.lastrowid
         self._shards[number] = [_Shard(manifest, []) for manifest in group]
+        if None not in (manifest.mark for manifest in group):
+            state.ended.add(number)
         state.waiting[number] = sum(manifest.messages for manifest in group)
         for manifest in group:
             for uid, (reason, attempts) in manifest.parked.items():
@@ -398,7 +400,8 @@ class Parquet(Store):
         if self.mailbox is not None:
             return []  # another worker's may be beside these
         found = unnamed(self.files(), self.account or account)
-        return [(unquote(name.split("/")[1].partition("=")[2]), self.files().path(name)) for name in found]
+        names = [unquote(name.split("/")[1].partition("mailbox=")[2]) for name in found]
+        return [(mailbox or name, self.files().path(name)) for mailbox, name in zip(names, found, strict=True)]
 
     def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
         assert isinstance(self.state, ShardState)
