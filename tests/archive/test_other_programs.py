@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import mailbox
 import os
 import pwd
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,6 +127,33 @@ def test_mbox_by_dovecot(mail: Mail, mbox_dovecot: Dovecot, tmp_path: Path) -> N
     quoted = b"Subject: x\r\n\r\n>From me\r\n>>From you\r\n\r\nbye\r\n"
     assert quoted in theirs
     assert theirs - Counter([quoted]) == Counter(octets for _, octets, *_ in ours if b">From you" not in octets)
+
+
+@pytest.mark.skipif(shutil.which("localedef") is None, reason="there is no localedef")
+def test_mbox_has_english_dates_in_any_locale(tmp_path: Path) -> None:
+    """A program may have set its user's: a German March has an umlaut, and a Monday is Mo."""
+    made = subprocess.run(
+        ["localedef", "-i", "de_DE", "-f", "UTF-8", tmp_path / "de_DE.UTF-8"], capture_output=True, check=False
+    )
+    if not (tmp_path / "de_DE.UTF-8").is_dir():
+        pytest.skip(f"no German locale can be made: {made.stderr!r}")
+    program = """
+import locale, sys
+from fastimap.archive import Mbox, Message
+from fastimap.archive.state import State
+locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
+store, state = Mbox(sys.argv[1]), State(None, "mbox")
+store.open(state)
+place = state.place("a", "INBOX", 1, delimiter="/", mailbox_id=None)
+store.make()
+store.write(place, [Message(1, b"Subject: x\\r\\n\\r\\n", 1709900000, "", b"", None)])
+store.sync()
+"""
+    environment = os.environ | {"LOCPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "mail")], check=True, env=environment)
+    with contextlib.closing(mailbox.mbox(tmp_path / "mail" / "INBOX.mbox")) as box:
+        (read,) = box
+    assert read.get_from() == "MAILER-DAEMON Fri Mar  8 12:13:20 2024"  # as RFC 4155 has it, appendix A
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="there is no jq")

@@ -225,7 +225,8 @@ def _list_parked(cursor: Path, who: str, options: argparse.Namespace, show: Show
         if options.json:
             show.line("parked", mailbox=mailbox, uid=uid, deliveries=each.deliveries, reason=each.reason)
         else:
-            print(readable(f"{mailbox} UID {uid}: {each.reason}; tried {each.deliveries} times"))
+            tried = counted(each.deliveries, "time")
+            print(readable(f"{mailbox} UID {uid}: {each.reason}; tried {tried}"))
     return exits.DONE
 
 

@@ -86,7 +86,7 @@ class Mbox(AppendingStore):
 
 
 def _entry(message: Message) -> bytes:
-    when = time.strftime("%a %b %d %H:%M:%S %Y", time.gmtime(message.date or 0))
+    when = time.asctime(time.gmtime(message.date or 0))  # in English in any locale, as RFC 4155 wants it
     octets = _FROM.sub(rb">\1", message.octets)
     end = b"\n" if octets.endswith(b"\n") else b"\n\n"
     return b"From MAILER-DAEMON " + when.encode("ascii") + b"\n" + octets + end
