@@ -48,6 +48,13 @@ def test_what_is_older_than_a_day_does_not_count(clock: Clock) -> None:
     assert meter.used_up() == datetime(2024, 2, 2, 11, tzinfo=UTC)
 
 
+def test_a_clock_that_was_years_ahead_keeps_no_run_away(clock: Clock) -> None:
+    meter = Meter(Budget(octets=100), {"2031-05-01T12": 1000, "2024-02-01T12": 60})
+    assert meter.used_up() is None
+    meter.add(40)  # of hours that are to come today no more is known than that they may have been this one
+    assert meter.used_up() == datetime(2024, 2, 2, 11, tzinfo=UTC)
+
+
 def test_pauses_come_after_so_many_octets_whichever_run_received_them(clock: Clock) -> None:
     meter = Meter(Budget(every=100, pause=7), {"2024-02-01T09": 90})
     assert meter.pause() == 0

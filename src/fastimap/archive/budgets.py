@@ -81,8 +81,12 @@ class Meter:
         return unsaved
 
     def _total(self) -> int:
-        first = self.oldest()
-        return sum(octets for hour, octets in self._hours.items() if hour >= first)
+        return sum(octets for _, octets in self._that_count())
+
+    def _that_count(self) -> list[tuple[str, int]]:
+        # Of a clock that was wrong, and goes back, nothing keeps all runs away until it is as late again.
+        first, last = self.oldest(), (_now() + _DAY).strftime(_HOUR)
+        return [(hour, octets) for hour, octets in sorted(self._hours.items()) if first <= hour <= last]
 
     def used_up(self) -> datetime | None:
         """Return when to go on, if the budget is used up: when so much is older than 24 hours that it has room."""
@@ -92,12 +96,10 @@ class Meter:
         left = self._total()
         if left < self.budget.octets:
             return None
-        first = self.oldest()
-        for hour, octets in sorted(self._hours.items()):
-            if hour >= first:
-                left -= octets
-                if left < self.budget.octets:
-                    return datetime.strptime(hour, _HOUR).replace(tzinfo=UTC) + _DAY + timedelta(hours=1)
+        for hour, octets in self._that_count():
+            left -= octets
+            if left < self.budget.octets:
+                return datetime.strptime(hour, _HOUR).replace(tzinfo=UTC) + _DAY + timedelta(hours=1)
         return now + _DAY  # a budget of nothing
 
     def pause(self) -> float:
