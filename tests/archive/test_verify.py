@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import archive, cli
+from fastimap import Account, archive, cli
 from fastimap.archive.state import State
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.errors import ConnectionLost
@@ -85,11 +85,26 @@ def test_a_sample(mail: Mail, tmp_path: Path) -> None:
     assert (result.checked, result.compared, result.sampled, result.good) == (4, 4, True, True)
 
 
+def test_an_empty_text_is_not_the_directory_that_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    account = Account("localhost", user="ann", password="x")
+    for run in (archive.verify, lambda path: archive.pull(account, path), lambda path: archive.push(path, account)):
+        with pytest.raises(ValueError, match="an empty text"):
+            run("")
+    assert not any(tmp_path.iterdir())
+
+
 def test_wrong_arguments(tmp_path: Path) -> None:
     with pytest.raises(archive.StoreError, match="no store"):
         archive.verify(tmp_path)
-    with pytest.raises(ValueError, match="needs the account"):
+    with pytest.raises(ValueError, match="repair needs the account"):
         archive.verify(tmp_path, repair=True)
+    with pytest.raises(ValueError, match="octets needs the account"):
+        archive.verify(tmp_path, octets=True)
+    sample: Any
+    for sample in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="sample is a number from 1"):
+            archive.verify(tmp_path, sample=sample)
 
 
 @pytest.mark.parametrize("kind", sorted(FORMATS))

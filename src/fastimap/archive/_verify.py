@@ -25,7 +25,7 @@ from .errors import ArchiveError, StoreError
 from .identity import as_account
 from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
-from .options import Options, as_names
+from .options import Options, as_names, check_number
 from .report import Report
 from .state import Entry, Place, State
 from .stores import store_at
@@ -129,7 +129,7 @@ def verify(
     :param account: compare with what this account has now, by UID, size, flags, labels and INTERNALDATE; None: no
         account.
     :param mailboxes: only these; with the account also special uses, as for `pull`.
-    :param octets: also fetch every message from the account, and compare its octets.
+    :param octets: also fetch every message from the account, which it needs, and compare its octets.
     :param repair: fetch what is missing or different, and write it anew. It needs the account. What was not pulled is
         fetched where the last pull came to its end and had no rules; else a pull is to do it.
     :param sample: look at so many messages of each mailbox, chosen at random.
@@ -144,8 +144,11 @@ def verify(
     no store, and ValueError where it has nothing of the account, or nothing at all.
     """
     account = None if account is None else as_account(account)
-    if repair and account is None:
-        raise ValueError("repair needs the account")
+    for asked, what in ((repair, "repair"), (octets, "octets")):
+        if asked and account is None:
+            raise ValueError(f"{what} needs the account")
+    if sample is not None:
+        check_number("sample", sample, least=1)  # nothing is found in a sample of none
     made = store if isinstance(store, Store) else store_at(store)
     if not made.exists():
         raise StoreError(f"{made.where} is no store of fastimap")

@@ -26,7 +26,9 @@ FORMATS = {
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
-    """Return the format of the store at `path`; None where there is none."""
+    """Return the format of the store at `path`; None where there is none. Raises ValueError where it is no path."""
+    if not os.fspath(path):  # else it would be the directory that the program is in
+        raise ValueError("the directory of a store is an empty text: is a variable not set?")
     if "://" in str(path):
         return "parquet"  # no other is elsewhere than on a disk
     root = Path(path).expanduser()
