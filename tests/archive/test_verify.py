@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import sqlite3
@@ -192,6 +193,36 @@ def test_a_state_that_is_damaged_far_from_its_beginning(
             run(path)
     assert cli.main(["status", str(path)]) == 1
     assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "mbox"])
+def test_what_was_damaged_stays_in_a_file_that_grows(mail: Mail, tmp_path: Path, kind: str) -> None:
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, store_at(tmp_path, kind))
+    file = tmp_path / f"INBOX.{kind}"
+    file.write_bytes(file.read_bytes().replace(b"Ann <", b'\xff"<{}', 1))
+    result = archive.verify(tmp_path, mail.account, repair=True)
+    assert (result.good, len(result.notes)) == (True, 1)
+    assert result.notes[0].startswith("INBOX: what was damaged stays in its file")
+    assert b'\xff"<{}' in file.read_bytes()
+    mail.client.select("INBOX")
+    mail.client.add_flags(1, "\\Seen")
+    mail.client.unselect()
+    assert archive.verify(tmp_path, mail.account, repair=True).notes == []  # flags are no damage
+
+
+def test_messages_that_a_person_took_out_of_the_database(mail: Mail, tmp_path: Path) -> None:
+    """And not out of the table of words, which their numbers are free for."""
+    mail.fill("INBOX", 3)
+    archive.pull(mail.account, archive.SQLite(tmp_path))
+    with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite")) as database, database:
+        database.execute("DELETE FROM body WHERE uid > 1")
+    result = archive.verify(tmp_path, mail.account, repair=True)
+    assert (result.good, differences(result)) == (True, [("INBOX", 2, "missing"), ("INBOX", 3, "missing")])
+    assert stored(tmp_path) == mail.all()
+    with contextlib.closing(sqlite3.connect(tmp_path / "mail.sqlite")) as database:
+        query = "SELECT uid, octets FROM mail WHERE number IN (SELECT rowid FROM words WHERE words MATCH 'ann')"
+        assert [uid for uid, _ in database.execute(f"{query} ORDER BY uid")] == [1, 2, 3]
 
 
 def test_which_mailboxes(mail: Mail, tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _UNNAMED = (
     "mail that the store does not have, as after a run that was killed, or if a manifest was lost: put that back, or "
     "pull again; what the account has no more is in this file alone then"
 )
+_DAMAGED = ("missing", "octets")
 _FOLLOWED = ("flags", "labels")
 """Differences that are no reason to write a message anew."""
 
@@ -396,6 +397,11 @@ class _Verify:
             self._fetch(client, place, UIDSet(each.uid for each in wanted) & there, sizes, anew, same)
         finally:
             self._note_sizes(place, len(same))
+            if self.store.only_grows and any(each.uid in anew and each.what in _DAMAGED for each in wanted):
+                self.result.notes.append(
+                    f"{place.name}: what was damaged stays in its file, beside what was fetched again, for those "
+                    "who read it without the state; a pull into another directory makes a file without it"
+                )
             found[:] = [
                 replace(each, repaired=each.what in _FOLLOWED or (each.uid in anew and self._by_fetching(place, each)))
                 for each in found

@@ -31,6 +31,7 @@ class AppendingStore(Store):
 
     suffix: ClassVar[str]
     flags_at_once: ClassVar[bool] = False
+    only_grows: ClassVar[bool] = True
 
     def open(self, state: State) -> None:
         super().open(state)

@@ -83,6 +83,8 @@ class Store:
     """Whether other flags are in it at once, also where the run dies before the state is committed."""
     replaces: ClassVar[bool] = True
     """Whether a message that is written again takes the place of the one before, for whoever reads it."""
+    only_grows: ClassVar[bool] = False
+    """Whether what was damaged stays where it is, beside what is written again."""
     in_state: ClassVar[bool] = False
     """Whether messages are in the state's own database, in one transaction with what is noted of them."""
     commit_messages: ClassVar[int] = 1000

@@ -75,7 +75,8 @@ class SQLite(Store):
                 "INSERT INTO body (mailbox, uid, octets) VALUES (?, ?, ?)", (place.id, message.uid, message.octets)
             )
             self.state.db.execute(
-                "INSERT INTO words (rowid, subject, addresses, text) VALUES (?, ?, ?, ?)",
+                # Where a person took a message out of `body`, its number is given again, and `words` has it still.
+                "INSERT OR REPLACE INTO words (rowid, subject, addresses, text) VALUES (?, ?, ?, ?)",
                 (cursor.lastrowid, *_words(message.octets)),
             )
         return [None] * len(messages)
