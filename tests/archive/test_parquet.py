@@ -408,6 +408,17 @@ def test_an_orphan_is_not_read(mail: Mail, tmp_path: Path) -> None:
     assert pulled(mail, Parquet(tmp_path)).present == 3
 
 
+@pytest.mark.parametrize("root", ["", "/"])
+def test_a_store_at_the_root_of_a_file_system(mail: Mail, tmp_path: Path, root: str) -> None:
+    pa_fs = pytest.importorskip("pyarrow.fs")
+    store = Parquet(root, filesystem=pa_fs.SubTreeFileSystem(str(tmp_path), pa_fs.LocalFileSystem()))
+    mail.fill("INBOX", 3)
+    for written in (3, 0):
+        assert pulled(mail, store).written == written
+    assert uids(store) == [1, 2, 3]
+    assert archive.verify(store, mail.account).checked == 3
+
+
 def test_a_worker_that_is_late_doubles_nothing(mail: Mail, tmp_path: Path) -> None:
     """Two runs on an account where nothing locks, as on S3: the first to put its manifest wins."""
     pa_fs = pytest.importorskip("pyarrow.fs")
