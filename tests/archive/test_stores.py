@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from fastimap import Account, UIDSet, archive
+from fastimap.archive.names import file_key
 from fastimap.archive.state import STATE_FILE, State
 from fastimap.archive.stores import FORMATS, appending, kind_of, mbox, store_at
 from fastimap.testing import IMAPServer
@@ -336,3 +337,21 @@ def test_a_disk_that_is_full_when_a_change_is_noted(
     assert archive.pull(mail.account, tmp_path, **options).complete
     assert stored(tmp_path) == mail.all()
     assert archive.verify(tmp_path, mail.account).good
+
+
+@pytest.mark.parametrize("suffix", ["mbox", "mbox.lock", "MBOX", "jsonl", "jsonl.zst", "eml"])
+def test_a_mailbox_whose_directory_would_be_another_s_file(tmp_path: Path, suffix: str) -> None:
+    names = ["a", f"a.{suffix}/b", f"a.{suffix}", "z"]
+    if suffix == "eml":  # for which the server has to know what the account is called in the store
+        names[1] = f"a/1.{file_key('me@127.0.0.1', 'a', 2)}.eml/b"
+    with IMAPServer(users={"me": "secret"}) as server:
+        account = Account("127.0.0.1", server.port, user="me", password="secret", tls=False, mechanism="PLAIN")
+        for name in names:
+            server.create(name)
+        store = store_at(tmp_path, suffix.lower().removesuffix(".lock"))
+        for number in range(2):
+            for name in names:
+                server.append(name, message(number))
+            assert archive.pull(account, store).complete
+    assert {name: len(messages) for name, messages in stored(tmp_path).items() if messages} == dict.fromkeys(names, 2)
+    assert archive.verify(tmp_path).good

@@ -30,6 +30,9 @@ _RESERVED = pattern(
 )
 
 
+_LIKE_A_FILE = pattern(r"\.(?=(mbox(\.lock(\.fastimap)?)?|jsonl(\.zst)?|[0-9a-f]{16}\.(eml|tmp))\Z)", re.IGNORECASE)
+
+
 def as_name(name: str) -> str:
     """Return a mailbox's name that a user gives as servers have it: INBOX may be in any case. Raises TypeError."""
     if not isinstance(name, str):
@@ -54,7 +57,8 @@ def levels_of(name: str, delimiter: str | None) -> tuple[str, ...]:
     levels = [level for level in name.split(delimiter) if level] if delimiter else [name]
     if not levels or len(levels) > _DEEPEST:
         levels = [name]
-    safe = [_safe(level) for level in levels]
+    # A directory is not to have the name of another mailbox's file, nor of its lock: "a.mbox/b" beside "a".
+    safe = [_LIKE_A_FILE.sub("%2E", _safe(level)) for level in levels[:-1]] + [_safe(levels[-1])]
     # Two names may differ in empty levels alone.
     if delimiter and delimiter.join(levels) != name:
         safe[-1] += "~" + _digest(name)
