@@ -164,6 +164,22 @@ def test_what_makes_no_sense_or_is_in_use(mail: Mail, store: Parquet, tmp_path: 
     assert len(files(tmp_path)) == counted
 
 
+def test_nothing_is_compacted_while_all_is_read(mail: Mail, store: Parquet) -> None:
+    """Else the files of before would be missing."""
+    tried: list[str] = []
+
+    def meanwhile() -> bool:
+        if not tried:
+            with pytest.raises(archive.StoreInUse) as raised:
+                archive.compact(store)
+            tried.append(str(raised.value))
+        return False
+
+    assert archive.verify(store, stopping=meanwhile).good
+    assert len(tried) == 1
+    assert archive.compact(store).files_before > 0
+
+
 def test_files_of_runs_that_were_killed_are_removed(mail: Mail, store: Parquet, tmp_path: Path) -> None:
     """A run that dies between its files and its manifest leaves files that nobody names."""
     before = content(store)

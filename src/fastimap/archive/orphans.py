@@ -33,7 +33,7 @@ def unnamed(files: Files, account: str | None) -> list[str]:
     with contextlib.ExitStack() as held:
         if files.local is not None:
             top = files.local / (FOLDER if account is None else account_folder(account))
-            for lock in top.rglob(f"*/{LOCK_FILE}"):
+            for lock in top.glob(f"{'*/' if account is None else ''}locks/*/{LOCK_FILE}"):
                 try:
                     held.enter_context(locked(lock.parent))
                 except StoreInUse:

@@ -19,7 +19,7 @@ from ...columns import Builder, Columns, pyarrow
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError, StoreInUse
 from ..filesystems import Files
-from ..locks import locked
+from ..locks import LOCK_FILE, locked
 from ..messages import ITEMS, has_condstore, made_extra, split_extra
 from ..names import as_name, file_key
 from ..orphans import unnamed
@@ -256,7 +256,11 @@ class Parquet(Store):
             low = self.uids.ranges[0][0] if self.uids else 1
             folder = folder / "locks" / f"{file_key(account, self.mailbox, 0)}-{low:010}"
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, wait):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(folder, wait))
+            if account is None:  # a compaction of one would remove what is read here
+                for lock in sorted(folder.glob(f"*/{LOCK_FILE}")):
+                    stack.enter_context(locked(lock.parent, wait))
             yield
 
     def load(self, account: str | None) -> State:
