@@ -784,3 +784,13 @@ def test_a_server_that_offers_namespaces_and_has_none(serve: Any, tmp_path: Path
     script = converse(reply, b"IMAP4rev1 LITERAL+ UIDPLUS NAMESPACE", selects=True)
     there = Account("127.0.0.1", serve(script).port, user="ann", password="x", tls=False, timeout=10)
     assert archive.push(pulled, there).mailboxes["INBOX"].written == 1
+
+
+def test_flags_of_what_is_found_there_are_counted_where_there_are_any(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 3)
+    mail.fill("INBOX", 2, flags=("\\Seen",))
+    archive.migrate(mail.account, other.account, state=tmp_path / "lost")
+    report = archive.migrate(mail.account, other.account, state=tmp_path / "new")
+    assert (report.complete, report.present, report.flags) == (True, 5, 2)
+    assert archive.migrate(mail.account, other.account, state=tmp_path / "new").flags == 0
+    assert kept(other) == kept(mail)

@@ -468,8 +468,9 @@ class Run:
                     changes["add", added].append(there)
                 if removed := tuple(sorted(job.allowed((then | perhaps) - now))):
                     changes["remove", removed].append(there)
-                doubted.append((doubt, uid))
-                job.report.flags += 1
+                if added or removed:
+                    doubted.append((doubt, uid))
+                    job.report.flags += 1
             if changes:
                 # Should this run die of it, nobody knows what the destination has; the source may take it back.
                 ledger.set_flags(pair, doubted)
