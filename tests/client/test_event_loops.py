@@ -13,7 +13,8 @@ import pytest
 from fastimap import AsyncClient, AsyncPool, Retry
 from fastimap.errors import Advice, Disconnected, StateError
 from fastimap.testing import IMAPServer
-from tests.client.peers import converse
+from tests.client.peers import DONE, converse, in_turn, swallow
+from tests.imaplib.scripted import Peer
 
 MESSAGE = b"Subject: one\r\n\r\ntext\r\n"
 
@@ -202,5 +203,110 @@ def test_a_loop_that_is_closed_while_a_command_is_in_flight(serve: Callable[...,
                 await client.noop()
         await client.close()
         assert client._link is None
+
+    asyncio.run(again())
+
+
+def left(begin: Callable[[], Any]) -> None:
+    """Run `begin` in an event loop that is closed then; run_until_complete() and close() cancel no task."""
+    loop = asyncio.new_event_loop()
+    tasks: list[asyncio.Task[None]] = loop.run_until_complete(begin())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+    for task in tasks:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # it is meant to be
+    _tasks.append(tasks)
+
+
+_tasks: list[Any] = []
+
+
+@pytest.fixture
+def freed() -> Iterator[Callable[[], None]]:
+    """Have Python free the tasks that never end: when the test says so, or at its end."""
+
+    def free() -> None:
+        _tasks.clear()
+        gc.collect()
+
+    yield free
+    free()
+
+
+@pytest.mark.parametrize("when", ["before", "after", "never"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the tasks that never end
+def test_a_pool_that_has_lent_in_a_loop_that_is_closed(
+    server: IMAPServer, freed: Callable[[], None], when: str
+) -> None:
+    """The connection, and the place in the queue, are those of tasks that never go on."""
+    pool = AsyncPool(**options(server), connections=1)
+
+    async def begin() -> list[asyncio.Task[None]]:
+        lent = asyncio.Event()
+
+        async def hold() -> None:
+            async with pool.selected("INBOX"):
+                lent.set()
+                await asyncio.Event().wait()
+
+        tasks = [asyncio.create_task(hold())]
+        await lent.wait()
+        tasks.append(asyncio.create_task(hold()))
+        await asyncio.sleep(0)  # what it does at once is to ask for the connection
+        assert pool.stats().waiting == 1
+        return tasks
+
+    left(begin)
+    if when == "before":
+        freed()
+
+    async def again() -> None:
+        async with pool.client(timeout=10) as client:
+            await client.noop()
+            assert (pool.stats().connections, pool.stats().waiting) == (1, 0)
+            if when == "after":
+                freed()
+        assert (pool.stats().connections, pool.stats().idle, pool.stats().closed) == (1, 1, 1)
+        await pool.close()
+        assert pool.stats().connections == 0
+
+    asyncio.run(again())
+
+
+@pytest.mark.parametrize("when", ["before", "after", "never"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the tasks that never end
+def test_a_pool_that_opens_a_connection_in_a_loop_that_is_closed(
+    serve: Callable[..., Any], freed: Callable[[], None], when: str
+) -> None:
+    reached = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        reached.set()
+        swallow(peer)
+
+    servers = in_turn([serve(silent), serve(converse(lambda command: DONE))])
+    pool = AsyncPool("127.0.0.1", 143, tls=False, timeout=20, connections=1, socket=servers)
+
+    async def begin() -> list[asyncio.Task[None]]:
+        async def hold() -> None:
+            async with pool.client():
+                raise AssertionError("the server has not greeted")
+
+        task = asyncio.create_task(hold())
+        await asyncio.to_thread(reached.wait)
+        return [task]
+
+    left(begin)
+    if when == "before":
+        freed()
+
+    async def again() -> None:
+        async with pool.client(timeout=10):
+            assert pool.stats().connections == 1
+            if when == "after":
+                freed()
+        assert pool.stats().connections == 1
+        await pool.close()
+        assert pool.stats().connections == 0
 
     asyncio.run(again())

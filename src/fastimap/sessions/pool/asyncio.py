@@ -27,6 +27,32 @@ from .lending import Resting, Result, Waiter, too_many
 __all__ = ["AsyncPool"]
 
 
+class _Taker(Waiter[AsyncClient]):
+    """A task that asks for a connection, or has one."""
+
+    def __init__(self, mailbox: str | None) -> None:
+        super().__init__(mailbox, self._wake)
+        self.loop = asyncio.get_running_loop()
+        self.woken: asyncio.Future[None] = self.loop.create_future()
+
+    def ask_again(self) -> None:
+        """Have it granted nothing."""
+        self.granted: bool = False
+        self.woken = self.loop.create_future()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its event loop is closed, so that it never goes on: what is its `_recall` takes back, and not itself.
+
+        It may still be told to end, when Python frees it.
+        """
+        return self.loop.is_closed()
+
+    def _wake(self) -> None:
+        if not self.woken.done() and not self.is_lost:
+            self.woken.set_result(None)
+
+
 class AsyncPool(BasePool[AsyncClient]):
     """`Pool` under asyncio: the same, awaited. `map` runs coroutine functions, as tasks."""
 
@@ -44,6 +70,7 @@ class AsyncPool(BasePool[AsyncClient]):
     async def close(self) -> None:
         """Close the connections that are not lent; those that are, when they are given back."""
         self._book.closed_for_good = True
+        await self._recall()
         idle, self._book.idle = self._book.idle, []
         await self._close(idle)
 
@@ -78,13 +105,33 @@ class AsyncPool(BasePool[AsyncClient]):
     async def _lent(
         self, mailbox: str | None, seconds: float | None, *, free: float | None = None
     ) -> AsyncIterator[AsyncClient]:
-        one = await self._take(mailbox, seconds, free)
+        await self._recall()
+        taker = _Taker(mailbox)
+        self._takers.add(taker)
         try:
-            yield one.client
+            one = await self._take(taker, seconds, free)
+            try:
+                yield one.client
+            finally:
+                if not taker.is_lost:
+                    await asyncio.shield(asyncio.ensure_future(self._give_back(taker, one)))
         finally:
-            await asyncio.shield(asyncio.ensure_future(self._give_back(one)))
+            if not taker.is_lost:
+                self._takers.discard(taker)
 
-    async def _take(self, mailbox: str | None, seconds: float | None, free: float | None) -> Resting[AsyncClient]:
+    async def _recall(self) -> None:
+        """Take back what tasks have, or wait for, whose event loop is closed."""
+        lost = [taker for taker in self._takers if taker.is_lost]
+        self._takers.difference_update(lost)
+        for taker in lost:
+            self._book.withdraw(taker)
+        for taker in lost:
+            if taker.given is not None:
+                await self._close([taker.given])
+            elif taker.granted:
+                self._book.gone(time.monotonic())
+
+    async def _take(self, taker: _Taker, seconds: float | None, free: float | None) -> Resting[AsyncClient]:
         """Return a connection that is open within `seconds`, and free, or not yet there, within `free`."""
         check_seconds("timeout", seconds)
         now = time.monotonic()
@@ -92,51 +139,56 @@ class AsyncPool(BasePool[AsyncClient]):
         until = open_until if free is None else now + free
         first = False
         while True:
-            one = await self._wait(mailbox, until, first)
+            one = await self._wait(taker, until, first)
             if one is None:
                 try:
                     self._in_time(until)
-                    return await self._opened(open_until)
+                    taker.given = await self._opened(open_until)
+                    return taker.given
                 except BaseException as exc:
+                    if taker.is_lost:
+                        raise
                     fewer = isinstance(exc, Exception) and too_many(exc) and self._book.too_many(time.monotonic())
                     self._book.gone(time.monotonic())
                     if not fewer:
                         raise
                     first = True
+                    taker.ask_again()
                     continue
             try:
                 async with self._in_seconds(one.client, open_until):
                     await self._check(one)
             except BaseException:
-                await self._close([one])
+                if not taker.is_lost:
+                    await self._close([one])
                 raise
             return one
 
-    async def _wait(self, mailbox: str | None, until: float | None, first: bool) -> Resting[AsyncClient] | None:
-        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter: Waiter[AsyncClient] = Waiter(mailbox, lambda: None if granted.done() else granted.set_result(None))
+    async def _wait(self, taker: _Taker, until: float | None, first: bool) -> Resting[AsyncClient] | None:
         await self._close(self._expired(time.monotonic()))
-        self._book.ask(waiter, time.monotonic(), first=first)
+        self._book.ask(taker, time.monotonic(), first=first)
         try:
-            if not waiter.granted:
+            if not taker.granted:
                 async with asyncio.timeout(None if until is None else max(0.0, until - time.monotonic())):
-                    while (login := self._book.next_login()) is not None and not granted.done():
-                        await asyncio.wait([granted], timeout=login)
+                    while (login := self._book.next_login()) is not None and not taker.woken.done():
+                        await asyncio.wait([taker.woken], timeout=login)
                         self._book.serve(time.monotonic())
-                    await granted
+                    await taker.woken
         except TimeoutError:
-            if not waiter.granted:
-                self._book.withdraw(waiter)
+            if not taker.granted:
+                self._book.withdraw(taker)
                 self._book.timeouts += 1
                 raise PoolTimeout("no connection was free in time: all are lent") from None
         except BaseException:
-            self._book.withdraw(waiter)
-            if waiter.granted and waiter.given is not None:
-                await self._give_back(waiter.given)
-            elif waiter.granted:
+            if taker.is_lost:
+                raise
+            self._book.withdraw(taker)
+            if taker.granted and taker.given is not None:
+                await self._give_back(taker, taker.given)
+            elif taker.granted:
                 self._book.gone(time.monotonic())
             raise
-        return waiter.given
+        return taker.given
 
     @contextlib.asynccontextmanager
     async def _in_seconds(self, client: AsyncClient, until: float | None) -> AsyncIterator[None]:
@@ -185,7 +237,7 @@ class AsyncPool(BasePool[AsyncClient]):
             await client.noop()
         client.take_events()
 
-    async def _give_back(self, one: Resting[AsyncClient]) -> None:
+    async def _give_back(self, taker: _Taker, one: Resting[AsyncClient]) -> None:
         client = one.client
         with contextlib.suppress(Exception):
             async with asyncio.timeout(DRAIN):
@@ -197,6 +249,7 @@ class AsyncPool(BasePool[AsyncClient]):
         one.since = time.monotonic()
         book = self._book
         if good and not book.closed_for_good and book.open <= book.limit:
+            self._takers.discard(taker)
             book.idle.append(one)
             book.serve(one.since)
         else:
