@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import Timeouts, errors
+from fastimap import Timeouts, commands, errors
 from fastimap.clients import asyncio as aio
 from fastimap.clients import blocking
 from fastimap.conversation import deadlines
@@ -333,3 +333,61 @@ def test_what_is_answered_after_a_farewell_is_answered(scripted: Callable[..., A
     client.noop()
     with pytest.raises(errors.Disconnected, match="going down"):
         client.noop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["literal", "line"])
+def test_what_still_arrives_slowly_after_a_farewell_arrives(
+    scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A server that goes down says what it has begun to say to its end, over a slow link."""
+    monkeypatch.setattr(deadlines, "_FAREWELL", 1.5)
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        tag = peer.line().split(b" ")[0]
+        peer.send(b"* BYE going down\r\n")
+        answer = b'* LIST () "/" {9}\r\nslow ones' if way == "literal" else b'* LIST () "/" "slow ones"'
+        for octet in answer:
+            peer.send(bytes([octet]))
+            time.sleep(0.1)
+        peer.send(b"\r\n" + tag + b" OK done\r\n")
+        peer.expect_end()
+
+    client = scripted(script, timeout=60)
+    assert [mailbox.name for mailbox in client.list_mailboxes()] == ["slow ones"]
+
+
+@pytest.mark.slow
+def test_what_drips_after_a_farewell_is_late_as_before_it(scripted: Callable[..., Any]) -> None:
+    """And that is what the error speaks of."""
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        peer.line()
+        peer.send(b'* BYE going down\r\n* LIST () "/" {900}\r\n')
+        with contextlib.suppress(ConnectionError):
+            while True:
+                peer.send(b"x")
+                time.sleep(0.05)
+
+    client = scripted(script, timeout=Timeouts(response=0.8))
+    with soon(), pytest.raises(errors.Timeout, match=r"LIST: no answer within 0\.8 s"):
+        client.list_mailboxes()
+
+
+@pytest.mark.slow
+def test_an_answer_to_logout_that_is_late(scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its BYE comes first always (RFC 9051, section 6.1.3), and says nothing of how long the server takes."""
+    monkeypatch.setattr(deadlines, "_FAREWELL", 0.3)
+
+    def script(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] hello\r\n")
+        tag = peer.line().split(b" ")[0]
+        peer.send(b"* BYE see you\r\n")
+        time.sleep(1.0)
+        peer.send(tag + b" OK done\r\n")
+        peer.expect_end()
+
+    client = scripted(script, timeout=60)
+    assert client.run(commands.Logout()) is None

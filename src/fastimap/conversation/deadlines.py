@@ -11,8 +11,9 @@ from .protocol import Protocol
 __all__ = ["Deadlines"]
 
 _FAREWELL = 5.0
-"""Seconds for what is in flight after a BYE. A server closes the connection at once then (RFC 9051, section 7.1.5); but
-Yandex says it again and again, and waits for the client to (MailKit#938)."""
+"""Seconds for what is in flight after a BYE, or after more of a response that is arriving still. A server closes the
+connection at once then (RFC 9051, section 7.1.5); but Yandex says it again and again, and waits for the client to
+(MailKit#938). After that of LOGOUT comes an answer, in the time of any other."""
 
 
 class Deadlines:
@@ -32,7 +33,9 @@ class Deadlines:
         self._since = self._moved = self._alive = 0.0
         self._mark = self._signs = -1
         self._sending = False
-        self._left: float | None = None  # when a BYE was noticed
+        self._left: float | None = None  # when a BYE was noticed, or some of a response after it
+        self._heard = 0  # octets then
+        self._forsaken = False  # whether it is for a BYE that there is no more waiting
         ends = [seconds for seconds in (timeouts.response, timeouts.command) if seconds is not None]
         self.shortest: float | None = min(ends, default=None)
         """Seconds that may pass at least before any deadline does; None for ever."""
@@ -69,11 +72,15 @@ class Deadlines:
         if self._timeouts.command is not None:
             whole = self._since + self._timeouts.command
             ends = whole if ends is None else min(ends, whole)
-        if protocol.farewell is not None:
-            if self._left is None:
+        self._forsaken = False
+        if protocol.farewell is not None and oldest.name != "LOGOUT":
+            if self._left is None or (protocol.octets_heard != self._heard and protocol.amid_response):
                 self._left = now
+            self._heard = protocol.octets_heard
             last = max(self._left, self._moved) + _FAREWELL
-            ends = last if ends is None else min(ends, last)
+            if ends is None or last < ends:
+                self._forsaken = True
+                return last
         return ends
 
     def begun(self, at: float, progress: bool) -> None:
@@ -96,9 +103,8 @@ class Deadlines:
 
     def error(self) -> ConnectionLost:
         """Return the error for when a deadline has passed."""
-        farewell = self._protocol.farewell
-        if farewell is not None:
-            return Disconnected(f"the server said BYE, and left the connection open: {farewell}")
+        if self._forsaken:
+            return Disconnected(f"the server said BYE, and left the connection open: {self._protocol.farewell}")
         oldest = self._protocol.awaited()
         name = oldest.name if oldest is not None else "the server"
         responses, octets = self._protocol.heard()

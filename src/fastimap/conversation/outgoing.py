@@ -153,6 +153,11 @@ class Outgoing:
         """The text of the server's BYE; None where it has said none."""
         return self._bye
 
+    @property
+    def amid_response(self) -> bool:
+        """Whether a part of a response has arrived, and the rest has not."""
+        return self._reader.in_response or bool(self._reader.buffered)
+
     def awaited(self) -> Command[Any] | None:
         """Return the oldest command that the server owes an answer, or None."""
         for pending in self._flight.by_tag.values():
