@@ -150,7 +150,7 @@ class TLSError(ConnectionLost):
 
 
 class MessageNotFound(FastimapError):
-    """There is no such message: it was expunged, or never there."""
+    """There is no such message, or part of it: it was expunged, or never there."""
 
 
 class NotFetched(FastimapError, AttributeError):

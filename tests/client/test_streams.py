@@ -545,6 +545,25 @@ def test_a_message_in_quotes_goes_to_its_file(scripted: Callable[..., Any]) -> N
     assert told == [(14, 14)]
 
 
+@pytest.mark.parametrize(
+    ("row", "why"), [(b"(UID 1 BODY[5] NIL)", "NIL"), (b'(UID 1 BODY[6] "x")', r"BODY\[5\]: asked for, and not sent")]
+)
+def test_a_file_for_a_section_that_is_not_there(scripted: Callable[..., Any], row: bytes, why: str) -> None:
+    """NIL is what a server says of it (RFC 9051, section 9: msg-att-static has an nstring there), as Cyrus does."""
+
+    def reply(command: bytes) -> bytes:
+        return b"* 1 FETCH " + row + b"\r\n" + DONE
+
+    with scripted(converse(reply)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.MessageNotFound, match=f"nothing to write of message 1: .*{why}"):
+            client.fetch_into(1, "BODY.PEEK[5]", into=io.BytesIO())
+        asked: list[str] = []
+        (message,) = client.fetch_into(1, "BODY.PEEK[5]", into=lambda uid, item, size: asked.append(item))
+        assert (dict(message.items).get("BODY[5]"), message.streamed) == (None, {})
+        assert "BODY[5]" not in asked
+
+
 def test_a_message_too_large_for_memory_goes_to_a_file(scripted: Callable[..., Any]) -> None:
     def reply(command: bytes) -> bytes:
         return b"* 1 FETCH (UID 1 BODY[] {100000}\r\n" + b"x" * 100_000 + b")\r\n" + DONE

@@ -406,6 +406,17 @@ def test_a_file_is_cut_to_where_the_message_began(persistent: Callable[..., Any]
     assert file.getvalue() == b"before:abcdefghi"
 
 
+def test_a_file_for_a_section_that_is_not_there_as_was_said_before_a_cut(persistent: Callable[..., Any]) -> None:
+    def nothing(peer: Peer) -> None:
+        peer.expect(b"UID FETCH 4 (BODY.PEEK[5])")
+        peer.send(b"* 1 FETCH (UID 4 BODY[5] NIL)\r\n")
+
+    with persistent(dying(nothing), living(lambda peer: None)) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.MessageNotFound, match="NIL"):
+            client.fetch_into(4, "BODY.PEEK[5]", into=io.BytesIO())
+
+
 def test_files_of_several_messages(persistent: Callable[..., Any]) -> None:
     def half(peer: Peer) -> None:
         peer.expect(b"UID FETCH 4:6 (BODY.PEEK[])")
