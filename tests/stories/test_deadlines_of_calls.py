@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import pytest
 
 from fastimap import AsyncClient, Client, Retry, errors
 from fastimap.search import all_
-from tests.client.peers import DONE, converse
+from fastimap.types import Reconnected
+from tests.client.peers import DONE, converse, in_turn
+from tests.imaplib.scripted import Peer
 
 
 class Slow:
@@ -106,3 +109,64 @@ def test_connecting_counts_and_so_do_the_waits_between_attempts(listens: bool, t
             assert caught.value.seconds == 0.05
 
         asyncio.run(main())
+
+
+class Restored:
+    """A server that is gone when it is asked for flags; comes back, and is slow to select; is as before then."""
+
+    def __init__(self, serve: Callable[..., Any]) -> None:
+        self.passed = threading.Event()
+        self.socket = in_turn([serve(script) for script in (self.first, self.second, self.third)])
+
+    def greet(self, peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+
+    def first(self, peer: Peer) -> None:
+        self.greet(peer)
+        peer.answer(b"SELECT INBOX", b"* 3 EXISTS", b"* OK [UIDVALIDITY 7] noted")
+        peer.expect(b"UID FETCH 4 (FLAGS)")
+
+    def second(self, peer: Peer) -> None:
+        self.greet(peer)
+        tag = peer.expect(b"SELECT INBOX")
+        self.passed.wait(10)
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            peer.send(b"* 3 EXISTS\r\n* OK [UIDVALIDITY 8] noted\r\n" + tag + b" OK done\r\n")
+            if tag := peer.line().split(b" ")[0]:
+                peer.send(b"* 1 FETCH (UID 4 FLAGS (another))\r\n" + tag + b" OK done\r\n")
+
+    def third(self, peer: Peer) -> None:
+        self.greet(peer)
+        peer.answer(b"SELECT INBOX", b"* 3 EXISTS", b"* OK [UIDVALIDITY 7] noted")
+        peer.answer(b"UID FETCH 4 (FLAGS)", b"* 1 FETCH (UID 4 FLAGS (same))")
+        peer.log_out()
+
+
+def test_one_that_passes_while_the_mailbox_is_selected_again(serve: Callable[..., Any]) -> None:
+    """Whether it is the same mailbox is not known then: the next call sees to that, and no UID is of another one."""
+    retry = Retry(first=0.0, burst=1000)
+    server = Restored(serve)
+    with Client("127.0.0.1", 143, tls=False, timeout=30, retry=retry, socket=server.socket) as client:
+        client.select("INBOX")
+        with pytest.raises(errors.DeadlinePassed), client.deadline(0.2):
+            client.fetch(4, "FLAGS")
+        server.passed.set()
+        assert [row.flags for row in client.fetch(4, "FLAGS")] == [{"same"}]
+        assert [type(event) for event in client.take_events()] == [Reconnected]
+
+
+def test_the_same_with_a_task_that_is_cancelled(serve: Callable[..., Any]) -> None:
+    retry = Retry(first=0.0, burst=1000)
+    server = Restored(serve)
+
+    async def main() -> None:
+        async with AsyncClient("127.0.0.1", 143, tls=False, timeout=30, retry=retry, socket=server.socket) as client:
+            await client.select("INBOX")
+            with pytest.raises(errors.DeadlinePassed):
+                async with client.deadline(0.2):
+                    await client.fetch(4, "FLAGS")
+            server.passed.set()
+            assert [row.flags for row in await client.fetch(4, "FLAGS")] == [{"same"}]
+            assert [type(event) for event in client.take_events()] == [Reconnected]
+
+    asyncio.run(main())

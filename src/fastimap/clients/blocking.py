@@ -147,7 +147,7 @@ class Client(Wire):
             self._run_flow(sessions.resume.restore(self._protocol))
         except Exception as exc:
             self._lasting.opened(exc)
-            if sessions.resume.helps(exc):
+            if sessions.resume.helps(exc) or isinstance(exc, DeadlinePassed):
                 self._fail(exc)  # the next attempt begins anew
             raise
         except BaseException:
