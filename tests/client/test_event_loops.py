@@ -310,3 +310,41 @@ def test_a_pool_that_opens_a_connection_in_a_loop_that_is_closed(
         assert pool.stats().connections == 0
 
     asyncio.run(again())
+
+
+@pytest.mark.parametrize("ends", ["run", "closed"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the tasks that never end
+def test_a_pool_to_which_a_connection_is_given_back_while_the_loop_ends(
+    serve: Callable[..., Any], freed: Callable[[], None], ends: str
+) -> None:
+    """It is not in step: the server owes an answer. Nothing else would close it."""
+    asked = threading.Event()
+
+    def reply(command: bytes) -> bytes:
+        asked.set()
+        return b""
+
+    pool = AsyncPool("127.0.0.1", serve(converse(reply)).port, tls=False, timeout=20, connections=1)
+
+    async def begin() -> list[asyncio.Task[None]]:
+        async def hold() -> None:
+            async with pool.client() as client:
+                await client.noop()
+
+        task = asyncio.create_task(hold())
+        await asyncio.to_thread(asked.wait)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()  # which ends the wait for what is given back, and not that
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (pool.stats().connections, pool.stats().idle) == (1, 0)
+        return [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+
+    if ends == "run":
+        asyncio.run(begin())
+        assert pool.stats().connections == 0
+    else:
+        left(begin)
+    asyncio.run(pool.close())
+    assert pool.stats().connections == 0

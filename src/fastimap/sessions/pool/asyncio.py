@@ -110,14 +110,15 @@ class AsyncPool(BasePool[AsyncClient]):
         self._takers.add(taker)
         try:
             one = await self._take(taker, seconds, free)
-            try:
-                yield one.client
-            finally:
-                if not taker.is_lost:
-                    await asyncio.shield(asyncio.ensure_future(self._give_back(taker, one)))
-        finally:
+        except BaseException:
             if not taker.is_lost:
                 self._takers.discard(taker)
+            raise
+        try:
+            yield one.client
+        finally:
+            if not taker.is_lost:
+                await asyncio.shield(asyncio.ensure_future(self._give_back(taker, one)))
 
     async def _recall(self) -> None:
         """Take back what tasks have, or wait for, whose event loop is closed."""
@@ -238,22 +239,26 @@ class AsyncPool(BasePool[AsyncClient]):
         client.take_events()
 
     async def _give_back(self, taker: _Taker, one: Resting[AsyncClient]) -> None:
-        client = one.client
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(DRAIN):
-                while not (self._book.closed_for_good or client._protocol.error is not None or client._protocol.idle):
-                    await client._linked().moved(None, lambda: False)
-        good = self._is_in_step(client)
-        if good:
-            client.take_events()
-        one.since = time.monotonic()
-        book = self._book
-        if good and not book.closed_for_good and book.open <= book.limit:
-            self._takers.discard(taker)
-            book.idle.append(one)
-            book.serve(one.since)
-        else:
-            await self._close([one])
+        client, book = one.client, self._book
+        keep = False
+        try:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(DRAIN):
+                    while not (book.closed_for_good or client._protocol.error is not None or client._protocol.idle):
+                        await client._linked().moved(None, lambda: False)
+            good = self._is_in_step(client)
+            if good:
+                client.take_events()
+            keep = good and not book.closed_for_good and book.open <= book.limit
+        finally:  # also where the program ends, and cancels this
+            if keep:
+                self._takers.discard(taker)
+                one.since = time.monotonic()
+                book.idle.append(one)
+                book.serve(one.since)
+            elif not taker.is_lost:
+                await self._close([one])
+                self._takers.discard(taker)
 
     async def _close(self, ones: Iterable[Resting[AsyncClient]]) -> None:
         for one in ones:
