@@ -163,6 +163,54 @@ def test_idle_connections_are_closed(server: IMAPServer) -> None:
         assert pool.stats().closed == 2
 
 
+def says_no_goodbye(peer: Peer) -> None:
+    peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+    while peer.line():
+        pass
+
+
+def test_idle_connections_are_closed_for_a_program_that_is_interrupted(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose signal's handler raises, while the server keeps one of them waiting that LOGOUT is answered."""
+    closed: list[Client] = []
+
+    def close(client: Client) -> None:
+        closed.append(client)
+        client._fail(errors.Disconnected("closed"))
+        if len(closed) == 1:
+            raise KeyboardInterrupt
+
+    servers = in_turn([serve(says_no_goodbye) for _ in range(3)])
+    with Pool("127.0.0.1", 143, tls=False, socket=servers, connections=3, max_idle=0.0, retry=RETRY) as pool:
+        with pool.client(), pool.client(), pool.client():
+            pass
+        time.sleep(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(Client, "close", close)
+            with pytest.raises(KeyboardInterrupt), pool.client():
+                pass
+        assert (pool.stats().connections, pool.stats().closed, len(closed)) == (0, 3, 3)
+
+
+def test_idle_connections_are_closed_for_a_task_that_is_cancelled(serve: Callable[..., Any]) -> None:
+    servers = in_turn([serve(says_no_goodbye) for _ in range(3)])
+
+    async def main() -> None:
+        async with AsyncPool(
+            "127.0.0.1", 143, tls=False, socket=servers, connections=3, max_idle=0.0, retry=RETRY
+        ) as pool:
+            async with pool.client(), pool.client(), pool.client():
+                pass
+            await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1), pool.client():
+                    pass
+            assert (pool.stats().connections, pool.stats().closed) == (0, 3)
+
+    asyncio.run(main())
+
+
 def test_resize(pool: Pool) -> None:
     with pool.client(), pool.client(), pool.client():
         pass

@@ -14,7 +14,7 @@ from ...clients.asyncio import AsyncClient
 from ...clients.rows import AsyncBatches
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
-from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
+from ...errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet
 from ...search import uid
@@ -261,13 +261,20 @@ class AsyncPool(BasePool[AsyncClient]):
                 self._takers.discard(taker)
 
     async def _close(self, ones: Iterable[Resting[AsyncClient]]) -> None:
-        for one in ones:
-            try:
-                await one.client.close()
-            finally:
-                self._forget(one.client)
-                self._book.closed += 1
-                self._book.gone(time.monotonic())
+        left = [*ones]
+        try:
+            while left:
+                try:
+                    await left[-1].client.close()
+                finally:
+                    self._forget(left.pop().client)
+                    self._book.closed += 1
+                    self._book.gone(time.monotonic())
+        except BaseException:
+            for one in left:  # who is cancelled says no goodbyes
+                one.client._protocol.fail(Disconnected("the pool closed it"))
+            await self._close(left)
+            raise
 
     # Over all connections.
 

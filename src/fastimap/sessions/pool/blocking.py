@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from ...clients.blocking import Client
-from ...errors import CommandError, ConnectionLost, DeadlinePassed, PoolTimeout
+from ...errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, PoolTimeout
 from ...model.message import FetchedMessage
 from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
@@ -144,8 +144,8 @@ class Pool(BasePool[Client]):
         with self._lock:
             old = self._expired(time.monotonic())
             self._book.ask(waiter, time.monotonic(), first=first)
-        self._close(old)
         try:
+            self._close(old)
             while not waiter.granted:
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
@@ -249,14 +249,21 @@ class Pool(BasePool[Client]):
             self._close([one])
 
     def _close(self, ones: Iterable[Resting[Client]]) -> None:
-        for one in ones:
-            try:
-                one.client.close()
-            finally:
-                self._forget(one.client)
-                with self._lock:
-                    self._book.closed += 1
-                    self._book.gone(time.monotonic())
+        left = [*ones]
+        try:
+            while left:
+                try:
+                    left[-1].client.close()
+                finally:
+                    self._forget(left.pop().client)
+                    with self._lock:
+                        self._book.closed += 1
+                        self._book.gone(time.monotonic())
+        except BaseException:
+            for one in left:  # who is interrupted says no goodbyes
+                one.client._fail(Disconnected("the pool closed it"))
+            self._close(left)
+            raise
 
     # Over all connections.
 
