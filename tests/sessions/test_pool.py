@@ -17,6 +17,8 @@ import pytest
 
 from fastimap import Account, AsyncPool, Client, Pool, Retry, errors
 from fastimap import search as s
+from fastimap.clients import asyncio as aio
+from fastimap.clients import blocking as driver_of_threads
 from fastimap.sessions.pool import blocking, fetching
 from fastimap.sessions.pool.lending import Book, Waiter
 from fastimap.sessions.tokens import AsyncTokens, Tokens, expiry
@@ -175,7 +177,7 @@ def test_idle_connections_are_closed_for_a_program_that_is_interrupted(
     """Whose signal's handler raises, while the server keeps one of them waiting that LOGOUT is answered."""
     closed: list[Client] = []
 
-    def close(client: Client) -> None:
+    def leave(client: Client, patience: float) -> None:
         closed.append(client)
         client._fail(errors.Disconnected("closed"))
         if len(closed) == 1:
@@ -187,13 +189,17 @@ def test_idle_connections_are_closed_for_a_program_that_is_interrupted(
             pass
         time.sleep(0.01)
         with monkeypatch.context() as patch:
-            patch.setattr(Client, "close", close)
+            patch.setattr(Client, "_leave", leave)
             with pytest.raises(KeyboardInterrupt), pool.client():
                 pass
         assert (pool.stats().connections, pool.stats().closed, len(closed)) == (0, 3, 3)
 
 
-def test_idle_connections_are_closed_for_a_task_that_is_cancelled(serve: Callable[..., Any]) -> None:
+@pytest.mark.slow
+def test_connections_are_closed_for_a_task_that_is_cancelled(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aio, "_LOGOUT_TIMEOUT", 1.0)
     servers = in_turn([serve(says_no_goodbye) for _ in range(3)])
 
     async def main() -> None:
@@ -203,12 +209,46 @@ def test_idle_connections_are_closed_for_a_task_that_is_cancelled(serve: Callabl
             async with pool.client(), pool.client(), pool.client():
                 pass
             await asyncio.sleep(0.01)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1), pool.client():
-                    pass
-            assert (pool.stats().connections, pool.stats().closed) == (0, 3)
+            closing = asyncio.create_task(pool.resize(1))
+            await asyncio.sleep(0.1)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            assert (pool.stats().connections, pool.stats().closed) == (1, 2)
 
     asyncio.run(main())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_who_asks_for_a_connection_does_not_wait_for_the_end_of_idle_ones(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Of many the link is dead by then, as routers forget what is idle; each would take the time for a LOGOUT."""
+    for driver in (driver_of_threads, aio):
+        monkeypatch.setattr(driver, "_LOGOUT_TIMEOUT", 1.0)
+    servers = [serve(says_no_goodbye) for _ in range(4)]
+    settings: dict[str, Any] = {
+        "tls": False, "socket": in_turn(servers), "connections": 3, "max_idle": 0.0, "retry": RETRY,
+    }  # fmt: skip
+
+    async def main() -> None:
+        async with AsyncPool("127.0.0.1", 143, **settings) as pool:
+            async with pool.client(), pool.client(), pool.client():
+                pass
+            await asyncio.sleep(0.01)
+            async with pool.client(timeout=2):
+                assert (pool.stats().connections, pool.stats().closed) == (1, 3)
+
+    if kind == "asyncio":
+        asyncio.run(main())
+        return
+    with Pool("127.0.0.1", 143, **settings) as pool:
+        with pool.client(), pool.client(), pool.client():
+            pass
+        time.sleep(0.01)
+        with pool.client(timeout=2):
+            assert (pool.stats().connections, pool.stats().closed) == (1, 3)
 
 
 def test_resize(pool: Pool) -> None:

@@ -215,13 +215,17 @@ class AsyncClient(methods.AsyncClient):
 
     async def close(self) -> None:
         """Log out and close the connection. Never raises; where commands are in flight it just closes."""
+        await self._leave(_LOGOUT_TIMEOUT)
+
+    async def _leave(self, patience: float) -> None:
+        """Log out, and close; the answer has so many seconds."""
         protocol = self._protocol
         link = self._link
         here = link is not None and link.loop is asyncio.get_running_loop()
         try:
             if link is not None and here and protocol.error is None and protocol.idle and protocol.greeting.done:
                 with contextlib.suppress(FastimapError, TimeoutError):
-                    async with asyncio.timeout(_LOGOUT_TIMEOUT):
+                    async with asyncio.timeout(patience):
                         await link.wait(protocol.submit(Logout()))
         finally:
             protocol.logged_out = True

@@ -188,12 +188,17 @@ class Client(Wire):
 
     def close(self) -> None:
         """Log out and close the connection. Never raises; where commands are in flight it just closes."""
+        self._leave(_LOGOUT_TIMEOUT)
+
+    def _leave(self, patience: float) -> None:
+        """Log out, and close; the answer has so many seconds."""
         protocol = self._protocol
         try:
             if self._socket is not None and protocol.error is None and protocol.idle:
                 with contextlib.suppress(Exception):
                     pending = protocol.submit(Logout())
-                    deadline = time.monotonic() + _LOGOUT_TIMEOUT
+                    deadline = time.monotonic() + patience
+                    self._turn(deadline)
                     while not pending.done and time.monotonic() < deadline:
                         self._turn(deadline)
         finally:

@@ -166,7 +166,7 @@ class AsyncPool(BasePool[AsyncClient]):
             return one
 
     async def _wait(self, taker: _Taker, until: float | None, first: bool) -> Resting[AsyncClient] | None:
-        await self._close(self._expired(time.monotonic()))
+        await self._close(self._expired(time.monotonic()), waits=False)  # the link of many is dead
         self._book.ask(taker, time.monotonic(), first=first)
         try:
             if not taker.granted:
@@ -260,12 +260,15 @@ class AsyncPool(BasePool[AsyncClient]):
                 await self._close([one])
                 self._takers.discard(taker)
 
-    async def _close(self, ones: Iterable[Resting[AsyncClient]]) -> None:
+    async def _close(self, ones: Iterable[Resting[AsyncClient]], waits: bool = True) -> None:
         left = [*ones]
         try:
             while left:
                 try:
-                    await left[-1].client.close()
+                    if waits:
+                        await left[-1].client.close()
+                    else:
+                        await left[-1].client._leave(0.0)
                 finally:
                     self._forget(left.pop().client)
                     self._book.closed += 1

@@ -145,7 +145,7 @@ class Pool(BasePool[Client]):
             old = self._expired(time.monotonic())
             self._book.ask(waiter, time.monotonic(), first=first)
         try:
-            self._close(old)
+            self._close(old, waits=False)  # the link of many is dead
             while not waiter.granted:
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
@@ -248,12 +248,15 @@ class Pool(BasePool[Client]):
         if not keep:
             self._close([one])
 
-    def _close(self, ones: Iterable[Resting[Client]]) -> None:
+    def _close(self, ones: Iterable[Resting[Client]], waits: bool = True) -> None:
         left = [*ones]
         try:
             while left:
                 try:
-                    left[-1].client.close()
+                    if waits:
+                        left[-1].client.close()
+                    else:
+                        left[-1].client._leave(0.0)
                 finally:
                     self._forget(left.pop().client)
                     with self._lock:
