@@ -19,7 +19,7 @@ from ...columns import Builder, Columns, pyarrow
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError, StoreInUse
 from ..filesystems import Files
-from ..locks import LOCK_FILE, locked
+from ..locks import locked
 from ..messages import ITEMS, has_condstore, made_extra, split_extra
 from ..names import as_name, file_key
 from ..orphans import unnamed
@@ -259,8 +259,9 @@ class Parquet(Store):
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(folder, wait))
             if account is None:  # a compaction of one would remove what is read here
-                for lock in sorted(folder.glob(f"*/{LOCK_FILE}")):
-                    stack.enter_context(locked(lock.parent, wait))
+                # Of one that workers have pulled in parts, or that was copied, there may be no lock yet.
+                for each in sorted(each for each in folder.iterdir() if each.is_dir()):
+                    stack.enter_context(locked(each, wait))
             yield
 
     def load(self, account: str | None) -> State:
