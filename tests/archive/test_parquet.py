@@ -419,6 +419,18 @@ def test_a_store_at_the_root_of_a_file_system(mail: Mail, tmp_path: Path, root: 
     assert archive.verify(store, mail.account).checked == 3
 
 
+@pytest.mark.parametrize("root", ["bucket/mail", "/bucket/mail"])
+def test_a_file_system_whose_paths_begin_with_a_slash(mail: Mail, root: str) -> None:
+    pa_fs = pytest.importorskip("pyarrow.fs")
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.store.clear()  # there is one in a process
+    store = Parquet(root, filesystem=pa_fs.PyFileSystem(pa_fs.FSSpecHandler(memory)))
+    mail.fill("INBOX", 3)
+    for written in (3, 0):
+        assert pulled(mail, store).written == written
+    assert uids(store) == [1, 2, 3]
+
+
 def test_a_worker_that_is_late_doubles_nothing(mail: Mail, tmp_path: Path) -> None:
     """Two runs on an account where nothing locks, as on S3: the first to put its manifest wins."""
     pa_fs = pytest.importorskip("pyarrow.fs")

@@ -73,9 +73,10 @@ class Files:
     def names(self, folder: str, suffix: str) -> list[str]:
         """Return the files in a folder, and below it, that end so; in order."""
         selector = self._selector(self.path(folder), allow_not_found=True, recursive=True)
-        start = len(self.root)  # of a root that is the file system's, paths begin with no slash
+        # Of a root that is the file system's, paths begin with no slash; of fsspec's in memory with one in any case.
+        start = len(self.root.lstrip("/"))
         return sorted(
-            info.path[start:].lstrip("/")
+            info.path.lstrip("/")[start:].lstrip("/")
             for info in self.filesystem.get_file_info(selector)
             if info.is_file and info.path.endswith(suffix)
         )
