@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fastimap import Account, archive, cli
-from fastimap.archive.state import State
+from fastimap.archive.state import Entry, Place, State
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.errors import ConnectionLost
 from tests.archive.conftest import Mail, stored
@@ -171,6 +171,37 @@ def test_a_line_is_that_of_its_message(mail: Mail, tmp_path: Path) -> None:
     mail.client.rename_mailbox("a", "b")  # its lines have the former name
     assert archive.pull(mail.account, tmp_path).complete
     assert archive.verify(tmp_path, mail.account).good
+
+
+def test_each_line_is_read_once(mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is most of the work."""
+    mail.fill("INBOX", 5)
+    archive.pull(mail.account, archive.JSONLines(tmp_path))
+    read: list[int] = []
+    piece = archive.JSONLines.piece
+
+    def counted(self: archive.JSONLines, place: Place, entry: Entry) -> Iterator[bytes]:
+        read.append(entry.uid)
+        return piece(self, place, entry)
+
+    monkeypatch.setattr(archive.JSONLines, "piece", counted)
+    assert archive.verify(tmp_path).good
+    assert read == [1, 2, 3, 4, 5]
+
+
+def test_a_caller_s_own_database_that_is_damaged(mail: Mail, tmp_path: Path) -> None:
+    """The state is not what its error is about: who believed that would move it away."""
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, tmp_path / "store")
+    own = tmp_path / "own.sqlite"
+    own.write_bytes(b"no database" * 100)
+
+    def stopping() -> bool:
+        with contextlib.closing(sqlite3.connect(own)) as database:
+            return bool(database.execute("SELECT 1 FROM sqlite_master").fetchone())
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        archive.verify(tmp_path / "store", stopping=stopping)
 
 
 @pytest.mark.slow

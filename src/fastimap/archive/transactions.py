@@ -11,6 +11,13 @@ from .errors import StoreError
 __all__ = ["Transactions"]
 
 
+def _raised_here(traceback: TracebackType | None) -> bool:
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    where = "" if traceback is None else traceback.tb_frame.f_globals.get("__name__", "")
+    return str(where).startswith(f"{__package__}.")
+
+
 class Transactions:
     """What the state of a store and the ledger of a move have in common."""
 
@@ -26,7 +33,8 @@ class Transactions:
     ) -> None:
         """Close it. What can't be read of it was damaged after it was opened, or far from its beginning."""
         self.close()
-        if type(error) is sqlite3.DatabaseError:  # those of its classes are no damage
+        # Those of its classes are no damage; and what a caller's function raises is of another database.
+        if type(error) is sqlite3.DatabaseError and _raised_here(traceback):
             raise StoreError(self.damaged(error)) from error
 
     def damaged(self, exc: Exception) -> str:

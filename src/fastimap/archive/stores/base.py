@@ -57,6 +57,13 @@ def made_message(row: FetchedMessage, octets: bytes, digest: bytes) -> Message:
     return Message(row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row), row)
 
 
+def unlike(octets: bytes, entry: Entry) -> tuple[str, str] | None:
+    """Return what `Store.check` does of octets that are there."""
+    if sha256(octets) != entry.digest:
+        return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
+    return None
+
+
 class Store:
     """Where a pull puts mail. Subclasses say how; what was written is noted in the state that lies beside it.
 
@@ -265,9 +272,7 @@ class Store:
             octets = self.read(place, entry)
         except (LookupError, OSError) as exc:
             return "missing", str(exc).strip("'\"")
-        if sha256(octets) != entry.digest:
-            return "octets", f"{len(octets)} octets that are not those that were pulled ({entry.size})"
-        return None
+        return unlike(octets, entry)
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         """Have messages with other flags, and another `extra`."""

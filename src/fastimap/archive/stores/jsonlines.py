@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from ...model.headers import Headers
 from ..state import Entry, Place
 from .appending import AppendingStore
-from .base import Message
+from .base import Message, unlike
 
 __all__ = ["JSONLines", "JSONLinesZstd", "read_jsonlines"]
 
@@ -47,16 +47,15 @@ class JSONLines(AppendingStore):
         yield from pieces
 
     def read(self, place: Place, entry: Entry) -> bytes:
-        try:
-            return octets_of(self._read_line(place, entry))
-        except (ValueError, KeyError, TypeError):
-            raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
+        return self._read_line(place, entry)[1]
 
     def check(self, place: Place, entry: Entry) -> tuple[str, str] | None:
-        found = super().check(place, entry)
-        if found is not None:
+        try:
+            line, octets = self._read_line(place, entry)
+        except (LookupError, OSError) as exc:
+            return "missing", str(exc).strip("'\"")
+        if (found := unlike(octets, entry)) is not None:
             return found
-        line = self._read_line(place, entry)
         # What never changes of a line: programs go by that, and not by the state.
         wanted = {
             "account": place.account,
@@ -66,10 +65,11 @@ class JSONLines(AppendingStore):
             "size": entry.size,
             "sha256": entry.digest.hex(),
         }
-        unlike = [name for name, value in wanted.items() if line.get(name) != value]
-        return ("octets", f"its line has another {', '.join(unlike)}") if unlike else None
+        others = [name for name, value in wanted.items() if line.get(name) != value]
+        return ("octets", f"its line has another {', '.join(others)}") if others else None
 
-    def _read_line(self, place: Place, entry: Entry) -> Any:
+    def _read_line(self, place: Place, entry: Entry) -> tuple[dict[str, Any], bytes]:
+        """Return the line of a message, and the octets in it; raises LookupError."""
         line = bytearray()
         for piece in self._unpacked(self.piece(place, entry)):
             end = piece.find(b"\n")
@@ -77,7 +77,11 @@ class JSONLines(AppendingStore):
                 line += piece[:end]
                 break
             line += piece
-        return json.loads(line.decode("utf-8", "surrogatepass"))
+        try:
+            values = json.loads(line.decode("utf-8", "surrogatepass"))
+            return values, octets_of(values)
+        except (ValueError, KeyError, TypeError):
+            raise LookupError(f"{place.path}: no line of UID {entry.uid}") from None
 
     def set_flags(self, place: Place, changes: Sequence[tuple[Entry, str, str | None]]) -> None:
         for entry, flags, extra in changes:
