@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fastimap import archive, search
+from fastimap import archive, cli, search
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
 from tests.archive.conftest import Mail
@@ -353,6 +353,26 @@ def test_a_file_that_is_put_back_while_it_is_looked_at(
     assert not any("given up" in each.detail for each in result.differences)
     assert kept(store) == before
     assert archive.verify(store, mail.account, octets=True).good
+
+
+def test_mail_outlasts_all_manifests(mail: Mail, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no store that nothing was ever pulled into."""
+    mail.fill("INBOX", 2)
+    store = Parquet(tmp_path)
+    pulled(mail, store)
+    (file,) = files(tmp_path)
+    for manifest in tmp_path.glob("_fastimap/*/*.json"):
+        manifest.unlink()
+    for account in (None, mail.account):
+        result = archive.verify(tmp_path, account)
+        assert [(each.mailbox, each.uid, each.what) for each in result.differences] == [("INBOX", 0, "missing")]
+        assert str(file) in result.differences[0].detail
+    assert cli.main(["verify", str(tmp_path)]) != 0
+    assert str(file) in capsys.readouterr().err
+    with pytest.raises(ValueError, match="nothing was ever pulled"):
+        archive.verify(tmp_path, name="another")
+    assert pulled(mail, store).written == 2
+    assert archive.verify(tmp_path, mail.account).good
 
 
 @pytest.mark.slow

@@ -155,7 +155,8 @@ def verify(
         raise StoreError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
     whose = name or (None if account is None else account_name(account))
-    if made.shared and whose is not None and not made.ranges(whose):  # to hold it would make a place for it
+    if made.shared and whose is not None and not made.ranges(whose) and not made.unnamed(whose):
+        # To hold it would make a place for it.
         with contextlib.closing(made.look()) as state:
             _of(whose, state.places(former=True))
     with opened(made, whose, wait=wait, reads=not repair) as state:
@@ -165,7 +166,11 @@ def verify(
                 Difference(name, 0, "missing", f"{file}: {_UNNAMED}") for name, file in made.unnamed(whose)
             ]
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
-        places = _of(whose, state.places(former=True))
+        places = state.places(former=True)
+        if result.differences:  # all manifests may be lost
+            places = [place for place in places if whose in (None, place.account)]
+        else:
+            places = _of(whose, places)
         try:
             if account is None:
                 run.offline(run.chosen(None, places, options))
