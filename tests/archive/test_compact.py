@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from fastimap import UIDSet, archive
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
 from fastimap.archive.shards import Manifest, manifests
+from fastimap.archive.stores import parquet
 from tests.archive.conftest import Mail, stored
 from tests.archive.test_parquet import pulled, rows
 
@@ -180,6 +183,30 @@ def test_nothing_is_compacted_while_all_is_read(mail: Mail, store: Parquet, tmp_
     assert archive.verify(store, stopping=meanwhile).good
     assert len(tried) == 1
     assert archive.compact(store).files_before > 0
+
+
+def test_who_reads_all_waits_no_longer_for_many_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Parquet(tmp_path)
+    for name in ("ann", "bob", "eve"):
+        with store.shard(name).held(name, 0):
+            pass
+    now = 1000.0
+    waits: list[float | None] = []
+
+    @contextlib.contextmanager
+    def locked(root: Path, wait: float | None) -> Iterator[None]:
+        nonlocal now
+        waits.append(wait)
+        now += 4
+        yield
+
+    monkeypatch.setattr(parquet, "locked", locked)
+    monkeypatch.setattr(parquet.time, "monotonic", lambda: now)
+    with store.held(None, 10):
+        assert waits == [10, 6, 2, 0]
+    waits.clear()
+    with store.held(None, None):
+        assert waits == [None] * 4
 
 
 def test_files_of_runs_that_were_killed_are_removed(mail: Mail, store: Parquet, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pickle
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -256,12 +257,14 @@ class Parquet(Store):
             low = self.uids.ranges[0][0] if self.uids else 1
             folder = folder / "locks" / f"{file_key(account, self.mailbox, 0)}-{low:010}"
         folder.mkdir(parents=True, exist_ok=True)
+        until = None if wait is None else time.monotonic() + wait
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(folder, wait))
             if account is None:  # a compaction of one would remove what is read here
                 # Of one that workers have pulled in parts, or that was copied, there may be no lock yet.
                 for each in sorted(each for each in folder.iterdir() if each.is_dir()):
-                    stack.enter_context(locked(each, wait))
+                    left = None if until is None else max(0.0, until - time.monotonic())
+                    stack.enter_context(locked(each, left))
             yield
 
     def load(self, account: str | None) -> State:
