@@ -201,7 +201,7 @@ def test_who_reads_all_waits_no_longer_for_many_accounts(tmp_path: Path, monkeyp
         yield
 
     monkeypatch.setattr(parquet, "locked", locked)
-    monkeypatch.setattr(parquet.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     with store.held(None, 10):
         assert waits == [10, 6, 2, 0]
     waits.clear()
