@@ -348,3 +348,45 @@ def test_a_pool_to_which_a_connection_is_given_back_while_the_loop_ends(
         left(begin)
     asyncio.run(pool.close())
     assert pool.stats().connections == 0
+
+
+@pytest.mark.parametrize("ends", ["run", "closed", "freed"])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the tasks that never end
+def test_a_pool_that_waits_for_the_answer_to_logout_while_the_loop_ends(
+    serve: Callable[..., Any], freed: Callable[[], None], ends: str
+) -> None:
+    """The connection is counted off once, be it by the task that closes it, or by what takes it back from that."""
+    asked = threading.Event()
+
+    def says_no_goodbye(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        peer.line()
+        asked.set()
+        swallow(peer)
+
+    pool = AsyncPool("127.0.0.1", serve(says_no_goodbye).port, tls=False, timeout=20, connections=1)
+
+    async def begin() -> list[asyncio.Task[None]]:
+        lent, end = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            async with pool.client():
+                lent.set()
+                await end.wait()
+
+        holding = asyncio.create_task(hold())
+        await lent.wait()
+        await pool.close()  # but for what is lent
+        end.set()
+        await asyncio.to_thread(asked.wait)
+        return [holding, *(asyncio.all_tasks() - {holding, asyncio.current_task()})]
+
+    if ends == "run":
+        asyncio.run(begin())
+    else:
+        left(begin)
+    if ends == "freed":
+        freed()
+    asyncio.run(pool.close())
+    freed()
+    assert (pool.stats().connections, pool.stats().closed) == (0, 1)

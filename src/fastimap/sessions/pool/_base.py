@@ -119,10 +119,14 @@ class BasePool(Generic[C]):
             self._clients.add(client)
         return client
 
-    def _forget(self, client: C) -> None:
+    def _forget(self, client: C) -> bool:
+        """Return whether it was among the pool's: a task that is cancelled as it closes one may not be the last to."""
         with self._lock:
-            self._clients.discard(client)
-            self._octets_in += client.counters.octets_in
+            known = client in self._clients
+            if known:
+                self._clients.discard(client)
+                self._octets_in += client.counters.octets_in
+            return known
 
     def _expired(self, now: float) -> list[Resting[C]]:
         """Remove the connections that were idle, or lived, for too long; the caller closes them."""

@@ -270,9 +270,9 @@ class AsyncPool(BasePool[AsyncClient]):
                     else:
                         await left[-1].client._leave(0.0)
                 finally:
-                    self._forget(left.pop().client)
-                    self._book.closed += 1
-                    self._book.gone(time.monotonic())
+                    if self._forget(left.pop().client):
+                        self._book.closed += 1
+                        self._book.gone(time.monotonic())
         except BaseException:
             for one in left:  # who is cancelled says no goodbyes
                 one.client._protocol.fail(Disconnected("the pool closed it"))
