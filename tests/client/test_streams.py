@@ -558,6 +558,9 @@ def test_a_file_for_a_section_that_is_not_there(scripted: Callable[..., Any], ro
         client.select("INBOX")
         with pytest.raises(errors.MessageNotFound, match=f"nothing to write of message 1: .*{why}"):
             client.fetch_into(1, "BODY.PEEK[5]", into=io.BytesIO())
+        # What else is not there is not why.
+        with pytest.raises(errors.MessageNotFound, match=rf"nothing to write of message 1: [^;]*{why}\Z"):
+            client.fetch_into(1, "FLAGS", "BODY.PEEK[5]", into=io.BytesIO())
         asked: list[str] = []
         (message,) = client.fetch_into(1, "BODY.PEEK[5]", into=lambda uid, item, size: asked.append(item))
         assert (dict(message.items).get("BODY[5]"), message.streamed) == (None, {})

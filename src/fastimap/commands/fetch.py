@@ -600,7 +600,9 @@ class FetchInto(Fetch):
                     value = Streamed(len(value))
             items.append((name, value))
         if not callable(self._into) and not any(isinstance(value, Streamed) for _, value in items):
-            why = "; ".join(f"{defect.item}: {defect.reason}" for defect in row.defects) or "its answer is NIL"
+            others = {*self._items.answers} - self._sections
+            reasons = [f"{defect.item}: {defect.reason}" for defect in row.defects if defect.item not in others]
+            why = "; ".join(reasons) or "its answer is NIL"
             raise MessageNotFound(f"{self.name}: the server sent nothing to write of message {self._set}: {why}")
         if row.body is not None:
             _, body = items[-1]
