@@ -28,6 +28,7 @@ NOT_IN_LIST_MAILBOX = pattern(rb'[^!-~]|[(){"\\]')
 NOT_IN_WORD = pattern(rb'[\x00- ()"\\\x7f]')
 _FLAG = pattern(r'\\?[^(){ %*"\\\x00-\x1f\x7f-\U0010ffff]+')
 _QUOTED_TEXT = pattern(r'"(?:[^"\\]|\\.)*+"')
+_STRING_ALONE = pattern(r'(?<![^ (])"(?:[^"\\]|\\.)*+"')  # within a word, as in Gmail's subject:"...", a quote is text
 _WELL_QUOTED = pattern(r'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+')
 _PARENTHESIS = pattern(r"[()]")
 _SPACE_OR_BRACKET = pattern(r"[][() ]")
@@ -199,8 +200,8 @@ def _split_modifiers(parts: str) -> tuple[str, str]:
 def quoted_values(criteria: Sequence[Argument]) -> list[Argument]:
     """Return search keys with the values that follow a key which takes text quoted where need be.
 
-    A value in double quotes or in parentheses, or one that holds a quoted string, is the caller's own, and so is a
-    single string with a whole search program. What has octets over 127 becomes a literal.
+    A value in double quotes or in parentheses, or one with a quoted string among its words, is the caller's own, and so
+    is a single string with a whole search program. What has octets over 127 becomes a literal.
     """
     if len(criteria) < 2:
         return [*criteria]
@@ -213,7 +214,7 @@ def quoted_values(criteria: Sequence[Argument]) -> list[Argument]:
             continue
         octets = criterion if isinstance(criterion, bytes) else None
         text = octets.decode("latin-1") if octets is not None else str(criterion)
-        if _QUOTED_TEXT.search(text) or (text[:1] == "(" and text[-1:] == ")"):
+        if _STRING_ALONE.search(text) or (text[:1] == "(" and text[-1:] == ")"):
             texts = 0
             result.append(criterion)
             continue
