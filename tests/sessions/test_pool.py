@@ -88,6 +88,27 @@ def test_who_waits_too_long_is_told(pool: Pool) -> None:
         pass
 
 
+def test_who_waits_for_ever(pool: Pool) -> None:
+    """Infinity is any time too, and more than a lock can wait for."""
+    came: list[object] = []
+
+    def ask() -> None:
+        try:
+            with pool.client(timeout=float("inf")) as client:
+                came.append(client)
+        except OverflowError as exc:
+            came.append(exc)
+
+    pool.resize(1)
+    with pool.client() as client:
+        thread = threading.Thread(target=ask)
+        thread.start()
+        while not came and not pool.stats().waiting:
+            time.sleep(0.001)
+    thread.join()
+    assert came == [client]
+
+
 def test_no_more_than_max_waiting_wait(server: IMAPServer) -> None:
     with (
         Pool(server.host, server.port, connections=1, max_waiting=0, retry=RETRY, **LOGIN) as pool,

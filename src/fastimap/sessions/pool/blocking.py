@@ -151,7 +151,7 @@ class Pool(BasePool[Client]):
                 if left is not None and left <= 0:
                     break
                 login = self._book.next_login()
-                event.wait(min((seconds for seconds in (left, login) if seconds is not None), default=None))
+                event.wait(min(seconds for seconds in (left, login, threading.TIMEOUT_MAX) if seconds is not None))
                 if login is not None:
                     with self._lock:
                         self._book.serve(time.monotonic())
