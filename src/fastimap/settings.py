@@ -40,7 +40,8 @@ def check_seconds(name: str, value: object, kinds: str = "a number of seconds, o
     """Raise TypeError for what is neither a number nor None, ValueError for what is no number (NaN)."""
     if value is None:
         return
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    # What has __index__ is numpy's ints, too: they are none of Python's.
+    if isinstance(value, bool) or not (isinstance(value, float) or hasattr(value, "__index__")):
         raise TypeError(f"{name} must be {kinds}, not {value!r:.100}")
     if value != value:
         raise ValueError(f"{name} must be {kinds}, not {value!r}")

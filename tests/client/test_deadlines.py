@@ -267,6 +267,19 @@ def test_deadlines_that_are_none(value: float) -> None:
         Timeouts(response=value)
 
 
+class Whole:
+    """A whole number that is none of Python's ints, as numpy.int64 is."""
+
+    def __index__(self) -> int:
+        return 20
+
+    def __radd__(self, other: float) -> float:
+        return other + 20
+
+    def __le__(self, other: float) -> bool:
+        return other >= 20
+
+
 @pytest.mark.parametrize(("value", "error"), [("10", TypeError), (b"10", TypeError), (float("nan"), ValueError)])
 def test_what_is_no_number_of_seconds(scripted: Callable[..., Any], value: Any, error: type[Exception]) -> None:
     """Nothing would ever be later than NaN."""
@@ -277,8 +290,9 @@ def test_what_is_no_number_of_seconds(scripted: Callable[..., Any], value: Any, 
             pass
         with pytest.raises(error, match="timeout must be a number of seconds, or None, not"):
             list(client.idle(timeout=value))
-        with client.deadline(None):
-            assert client.noop() is None
+        for seconds in (None, 20, Whole()):
+            with client.deadline(seconds):
+                assert client.noop() is None
 
 
 @pytest.mark.slow

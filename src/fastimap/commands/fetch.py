@@ -426,7 +426,7 @@ class FetchInto(Fetch):
     of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
     to write, or several would go into one file; MessageNotFound where the one message for a file is not there, or has
     no such section (NIL; some servers send no octets then). Messages that are not there among others are `missing` of
-    the result; a section that one has not is None in its `items`. A client goes on where the server refuses one message
+    the result; what one has no such section of is None. A client goes on where the server refuses one message
     among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
     """
 
