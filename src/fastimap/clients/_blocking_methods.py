@@ -493,8 +493,9 @@ class Client(BaseClient[Token]):
 
         Returns the messages as `fetch` does; ``message.streamed`` holds the number of octets written by item. An exception
         of a file's `write` ends the call; the connection stays in step. Raises ValueError where there is no body section
-        to write, or several would go into one file; MessageNotFound where the one message for a file is not there. Messages
-        that are not there among others are `missing` of the result. A client goes on where the server refuses one message
+        to write, or several would go into one file; MessageNotFound where the one message for a file is not there, or has
+        no such section (NIL; some servers send no octets then). Messages that are not there among others are `missing` of
+        the result; what one has no such section of is None. A client goes on where the server refuses one message
         among others: that one comes last, with a defect and nothing else. (RFC 9051, section 6.4.5)
         """
         self.connect()
