@@ -109,7 +109,9 @@ class Quoting:
     def _store_item(self, argument: Argument) -> Sequence[str | bytes]:
         """Return the data item of STORE, and the modifiers that may come before it (RFC 7162, section 3.1.3)."""
         modifiers, _, name = joined((argument,)).rpartition(" ")
-        return (self._single(modifiers), self._atom(name)) if modifiers[:1] == "(" else (self._atom(argument),)
+        if modifiers[:1] == "(":
+            return self._single(modifiers), self._atom(self._single(name))
+        return (self._atom(self._single(argument)),)
 
     def _word(self, argument: Argument) -> Argument:
         """Return `argument` of a command that the class does not know, quoted where it is text with spaces.
