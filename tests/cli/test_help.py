@@ -60,7 +60,7 @@ def test_what_a_pull_does_not_need_is_not_imported() -> None:
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {*ended.stdout.split()}.isdisjoint(
         {"ctypes", "tomllib", "getpass", "asyncio", "logging", "random", "secrets", "ssl", "hashlib"}
-        | {"fastimap.archive.adopt"}
+        | {"fastimap.archive.adopt", "fastimap.model.message"}
     )
 
 

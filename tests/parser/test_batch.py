@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import importlib
 import random
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -338,6 +340,27 @@ def test_deep_nesting_is_no_error_of_the_reader(twin: Any) -> None:
     (rows, other) = batched(twin, [b"* 1 FETCH (X " + b"(" * 300 + b"\r\n* 2 EXISTS\r\n"])
     assert [len(message.defects) for message in rows] == [1]
     assert other == (b"* 2 EXISTS",)
+
+
+def test_the_types_of_rows_are_imported_with_the_first_row(twin: Any) -> None:
+    """A program that fetches nothing does without them; the first row is none the worse for it."""
+    octets = b'* 2 EXISTS\r\n* 1 FETCH (UID 7 ENVELOPE (NIL "a" NIL NIL NIL (("b" NIL "c" "d")) NIL NIL NIL NIL))\r\n'
+    program = (
+        f"import sys, {twin.__name__} as twin\n"
+        "reader = twin.ResponseReader()\n"
+        f"for line in {octets!r}.splitlines(keepends=True) * 2:\n"
+        "    memory = reader.get_buffer(); memory[: len(line)] = line; reader.buffer_updated(len(line))\n"
+        "    (found,) = reader.batch()\n"
+        "    mail = None if isinstance(found, tuple) else found[0].envelope\n"
+        "    seen = found if mail is None else (mail.to[0].email, mail.subject)\n"
+        "    print(seen, 'fastimap.model.message' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    exists, row, exists_again, row_again = ended.stdout.splitlines()
+    at_once = twin.__name__ != "fastimap._parser"  # the Python twin is made of them
+    assert exists == f"(b'* 2 EXISTS',) {at_once}"
+    assert row == row_again == "('c@d', 'a') True"
+    assert exists_again == "(b'* 2 EXISTS',) True"
 
 
 def test_the_garbage_collector_leaves_rows_alone() -> None:

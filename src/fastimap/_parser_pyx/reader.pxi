@@ -146,7 +146,6 @@ cdef class ResponseReader(_Buffer):
         cdef list rows = None
         cdef tuple response
         cdef Py_ssize_t count = 0
-        _load_types()
         self._begin(_BATCH)
         try:
             while not most or count < most:
@@ -160,6 +159,7 @@ cdef class ResponseReader(_Buffer):
                         batch.append(response)
                         count += 1
                         continue
+                    _load_types()
                     row = self.decoder.from_fragments(response)
                     if row is None:
                         row = _tolerant(response, self.depth_limit)
@@ -267,12 +267,15 @@ cdef class ResponseReader(_Buffer):
         return fragments
 
     cdef object _whole_row(self):
-        """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken."""
+        """The FETCH response at start, when all of it has arrived and it is plain; else None, and nothing is taken.
+
+        A program's first one is None, too: its types are imported when it has been taken.
+        """
         cdef _Memory memory = self.memory  # what the segments point into
         cdef _Segment[_SEGMENTS] segments
         cdef const char* line
         cdef Py_ssize_t stop, count
-        if len(self.fragments) or self.joined:
+        if _Envelope is None or len(self.fragments) or self.joined:
             return None
         stop = self._find_line(self.line_limit)
         if stop < 0:

@@ -13,7 +13,7 @@ from typing import Any
 from ..clients.blocking import Client
 from ..errors import FastimapError
 from ..model._digest import sha256
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..sessions.retry import Retry
 from ..settings import Account, account_name

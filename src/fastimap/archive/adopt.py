@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..clients.blocking import Client
 from ..model._digest import sha256
-from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxInfo
+from ..model.row import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from ..search import all_
 from .errors import StoreError

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from ..errors import FastimapError
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 from ..model.sequence_set import UIDSet
 
 __all__ = ["CUTS", "TOGETHER", "blocks", "chunks", "gathered"]

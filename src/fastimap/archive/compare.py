@@ -13,8 +13,8 @@ from ..commands.select import QResync, SelectedMailbox
 from ..errors import FastimapError
 from ..model._digest import sha256
 from ..model._shown import Record, fresh
-from ..model.message import FetchedMessage, has_uid
 from ..model.responses import MailboxName, MailboxStatus
+from ..model.row import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from .messages import date_of, extra_now, flags_of, has_condstore, items_about
 from .options import Options

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from ..clients.blocking import Client
 from ..errors import CommandError
-from ..model.message import FetchedMessage
 from ..model.responses import MailboxInfo, MailboxStatus
+from ..model.row import FetchedMessage
 from ..model.sequence_set import UIDSet
 from ..settings import Account, account_name
 from .errors import StoreError

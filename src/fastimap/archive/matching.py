@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..clients.blocking import Client
-from ..model.message import FetchedMessage, has_uid
+from ..model.row import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from .messages import date_of, extra_now, extra_of, flags_of, identifiers, items_about
 from .state import Entry, Place, State

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 
 if TYPE_CHECKING:
     from ..clients.blocking import Client

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..clients.blocking import Client
 from ..conversation.plan import HOPELESS, throttles
 from ..errors import CommandError, Disconnected, FastimapError, ProtocolError, Timeout, UIDValidityChanged
-from ..model.message import FetchedMessage, has_uid
+from ..model.row import FetchedMessage, has_uid
 from ..model.sequence_set import UIDSet
 from .batches import CUTS, TOGETHER, blocks, chunks, gathered
 from .compare import Change, Comparison, compare, expunged_of, flag_changes

@@ -15,7 +15,7 @@ from .running import explained, talk
 from .show import Show
 
 if TYPE_CHECKING:
-    from ..model.message import FetchedMessage
+    from ..model.row import FetchedMessage
 
 __all__ = ["add", "run"]
 

@@ -15,7 +15,7 @@ from .show import Show
 
 if TYPE_CHECKING:
     from ..clients.blocking import Client
-    from ..model.message import FetchedMessage
+    from ..model.row import FetchedMessage
     from ..model.sequence_set import UIDSet
     from ..search import SearchKey
 

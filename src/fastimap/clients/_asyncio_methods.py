@@ -11,7 +11,6 @@ from typing import BinaryIO, Literal
 from .. import commands, conversation, sessions
 from ..commands.base import Command, Flow, R
 from ..conversation import prepare
-from ..model.message import FetchedMessage
 from ..model.responses import (
     Acl,
     ListRightsResponse,
@@ -24,6 +23,7 @@ from ..model.responses import (
     ReadOnlyDict,
     ThreadNode,
 )
+from ..model.row import FetchedMessage
 from ..model.sequence_set import MessageSet, SequenceSet
 from ..sasl import Mechanism
 from ..search import SearchKey, all_

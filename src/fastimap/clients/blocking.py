@@ -15,8 +15,8 @@ from ..commands.session import Logout  # for what Python calls at its end, when 
 from ..conversation import prepare
 from ..conversation.protocol import Event, Protocol
 from ..errors import CommandError, DeadlinePassed, Disconnected, StateError, Timeout
-from ..model.message import FetchedMessage
 from ..model.responses import MailboxName
+from ..model.row import FetchedMessage
 from ..model.sequence_set import MessageSet
 from ..sessions.retry import Attempts, seconds_to_sleep
 from ..settings import check_seconds, with_secrets

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 from ..model.sequence_set import SequenceSet, UIDSet
 
 if TYPE_CHECKING:

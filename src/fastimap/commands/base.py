@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from ..model._shown import Value
-from ..model.message import FetchedMessage
 from ..model.responses import ContinuationRequest, Response, Tagged
+from ..model.row import FetchedMessage
 from ..wire.encode import Part
 from .refusals import refusal
 

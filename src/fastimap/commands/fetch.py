@@ -13,20 +13,19 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple, Self
 from ..errors import MessageNotFound, ParseError
 from ..model import words
 from ..model._patterns import pattern
-from ..model.message import (
+from ..model.response_codes import MessageLimit
+from ..model.responses import Tagged
+from ..model.row import (
     PRESENCE,
     PRESENT_FLAGS,
     PRESENT_MODSEQ,
     PRESENT_OTHER,
     PRESENT_UID,
-    Defect,
     FetchedMessage,
     Streamed,
     canonical_section,
     has_uid,
 )
-from ..model.response_codes import MessageLimit
-from ..model.responses import Tagged
 from ..model.sequence_set import SAVED, Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..parser import last_ascending, split_rows
 from ..wire import encode
@@ -406,6 +405,8 @@ class Fetch(Command[FetchResult]):
         missing = [name for bit, name in _NAMES.items() if lacking & bit] + [k for k in self._keys if k not in names]
         if not missing:
             return row
+        from ..model.message import Defect  # whose module is imported where a program asks for its types
+
         defects = tuple(Defect(name, NOT_SENT, b"") for name in missing)
         return row.replace(defects=row.defects + defects)
 
@@ -638,6 +639,8 @@ def _announced(row: FetchedMessage) -> int | None:
 
 def refused(number: int, by_uid: bool, reason: str) -> FetchedMessage:
     """Return the row of a message that the server would not give."""
+    from ..model.message import Defect
+
     defect = Defect("FETCH", reason, b"")
     if by_uid:
         return FetchedMessage(uid=number, defects=(defect,))

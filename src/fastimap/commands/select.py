@@ -11,7 +11,6 @@ from typing import ClassVar
 from ..errors import StateError
 from ..model import mailbox_name
 from ..model._shown import Value
-from ..model.message import FetchedMessage
 from ..model.response_codes import (
     Code,
     HighestModSeq,
@@ -34,6 +33,7 @@ from ..model.responses import (
     Tagged,
     Vanished,
 )
+from ..model.row import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part

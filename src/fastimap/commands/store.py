@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from .. import parser
 from ..model._shown import Value
-from ..model.message import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..model.response_codes import CopyUID, Modified
 from ..model.responses import MailboxName, Response, StatusResponse, Tagged
+from ..model.row import PRESENT_FLAGS, PRESENT_MODSEQ, PRESENT_OTHER, PRESENT_UID, FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SequenceSet, UIDSet, uid_set
 from ..wire import encode
 from ..wire.encode import Part

@@ -10,8 +10,8 @@ from typing import TypeAlias
 from ..errors import TooManyUnsolicited
 from ..limits import Limits
 from ..model._shown import Value
-from ..model.message import FetchedMessage
 from ..model.responses import ExpungeResponse, Response, Vanished
+from ..model.row import FetchedMessage
 from ..wire import decode
 
 __all__ = ["Event", "EventQueue", "Reconnected", "Unsolicited", "is_expunge", "octets_of"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from .. import commands
 from ..commands._shared import piece, refuse_read_only, within
@@ -14,14 +14,17 @@ from ..commands.fetch import Fetch, FetchInto, FetchResult, merged, refused
 from ..commands.store import were_copied
 from ..errors import AuthenticationFailed, CapabilityMissing, CommandError, FastimapError, Unavailable
 from ..model.content import shown_texts
-from ..model.message import BodyStructure, FetchedMessage
 from ..model.response_codes import BadCharset
 from ..model.responses import MailboxInfo, MailboxName
+from ..model.row import FetchedMessage
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..model.words import SPECIAL_USES
 from ..search import SearchKey, all_, key_for
 from .plan import HOPELESS, numbered, throttles
 from .protocol import Protocol
+
+if TYPE_CHECKING:
+    from ..model.message import BodyStructure
 
 __all__ = ["delete_messages", "fetch_into", "fetch_one", "fetch_text", "move", "search", "special_mailbox"]
 

@@ -35,7 +35,6 @@ from ..errors import (
 )
 from ..limits import CLIENT_LIMITS, Limits
 from ..model._patterns import pattern
-from ..model.message import FetchedMessage
 from ..model.response_codes import CapabilityCode
 from ..model.responses import (
     ContinuationRequest,
@@ -44,6 +43,7 @@ from ..model.responses import (
     Tagged,
     UnknownResponse,
 )
+from ..model.row import FetchedMessage
 from ..parser import ResponseReader
 from ..wire import decode
 from .events import Event, Reconnected, is_expunge, octets_of

@@ -11,7 +11,7 @@ from ..commands.base import Command
 from ..commands.fetch import Fetch, FetchResult, refused
 from ..commands.session import Noop
 from ..errors import AuthenticationFailed, CommandError, ProtocolError, Unavailable
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 from ..model.sequence_set import Messages, MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import SearchKey, key_for, mod_sequence
 from .pending import Pending

@@ -13,7 +13,7 @@ from ..conversation.log import logger
 from ..conversation.prepare import select_again
 from ..conversation.protocol import Protocol
 from ..errors import Advice, CommandError, ConnectFailed, FastimapError, StateError
-from ..model.message import FetchedMessage
+from ..model.row import FetchedMessage
 from ..settings import Settings
 from .retry import Attempts, Budget, Retry, helps, is_refusal, needs_connection
 

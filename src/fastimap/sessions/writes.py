@@ -24,9 +24,9 @@ from ..commands.select import Expunge, Select, SelectedMailbox
 from ..commands.store import Copy, CopyResult, Move, Store, were_copied
 from ..errors import CapabilityMissing, CommandError, FastimapError, StateError
 from ..model.headers import Headers
-from ..model.message import FetchedMessage, has_uid
 from ..model.response_codes import CopyUID
 from ..model.responses import MailboxName, MailboxStatus
+from ..model.row import FetchedMessage, has_uid
 from ..model.sequence_set import MessageSet, SavedResult, SequenceSet, UIDSet, uid_set
 from ..search import uid
 from .alike import HEADER, ID, Kind, digest, message_id, with_crlf

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from ...clients.blocking import Client
-from ...model.message import FetchedMessage, has_uid
+from ...model.row import FetchedMessage, has_uid
 from ...model.sequence_set import UIDSet
 from ...sessions.alike import ID, Kind, digest, message_id
 from .sources import About

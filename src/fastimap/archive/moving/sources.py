@@ -14,8 +14,8 @@ from ...clients.blocking import Client
 from ...conversation.plan import HOPELESS, throttles
 from ...errors import CommandError, Disconnected, FastimapError, ParseError, ProtocolError, Timeout, UIDValidityChanged
 from ...model._digest import sha256
-from ...model.message import FetchedMessage, has_uid
 from ...model.responses import MailboxInfo
+from ...model.row import FetchedMessage, has_uid
 from ...model.sequence_set import UIDSet
 from ...search import SearchKey
 from ...sessions.alike import ID, message_id, message_id_of

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 from ...errors import FastimapError
 from ...model._digest import sha256
 from ...model.headers import Headers
-from ...model.message import FetchedMessage
+from ...model.row import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
 from ..locks import locked

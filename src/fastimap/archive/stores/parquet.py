@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
     from ...clients.blocking import Client
-    from ...model.message import FetchedMessage
+    from ...model.row import FetchedMessage
 
 __all__ = ["ITEMS_OF_FILES", "Parquet", "header_item"]
 

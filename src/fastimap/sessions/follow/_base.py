@@ -20,7 +20,7 @@ from ...commands.store import AddFlags
 from ...conversation.log import logger
 from ...errors import CursorFailed, FollowOutage, LeaseLost
 from ...model.mailbox_name import folded
-from ...model.message import FetchedMessage
+from ...model.row import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ...settings import Account, Timeouts, account_name, settings
 from ..cursor import Cursor, Failed, Lease, Place, SQLiteCursor

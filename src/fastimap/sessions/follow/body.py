@@ -38,8 +38,8 @@ from ...errors import (
     UIDValidityChanged,
 )
 from ...model._digest import sha256
-from ...model.message import FetchedMessage, has_uid
 from ...model.responses import Exists, ExpungeResponse, MailboxInfo, MailboxStatus, Vanished
+from ...model.row import FetchedMessage, has_uid
 from ...model.sequence_set import UIDSet
 from ...search import all_, since, uid
 from ..cursor import Lease, Mark, Place, ToDo

@@ -15,7 +15,7 @@ from ...clients.rows import AsyncBatches
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
 from ...errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, PoolTimeout
-from ...model.message import FetchedMessage
+from ...model.row import FetchedMessage
 from ...model.sequence_set import MessageSet
 from ...search import uid
 from ...settings import check_seconds

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from ...clients.blocking import Client
 from ...errors import CommandError, ConnectionLost, DeadlinePassed, Disconnected, PoolTimeout
-from ...model.message import FetchedMessage
+from ...model.row import FetchedMessage
 from ...model.sequence_set import MessageSet, UIDSet
 from ...search import uid
 from ...settings import check_seconds

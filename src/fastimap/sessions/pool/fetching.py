@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...clients.blocking import Client
 from ...conversation.plan import BUDGET
 from ...conversation.streams import FetchStream
-from ...model.message import FetchedMessage
+from ...model.row import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..retry import Attempts, seconds_to_sleep
 from ._base import next_piece
