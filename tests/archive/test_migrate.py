@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fastimap import Account, Client, archive, errors
 from fastimap.archive.moving.ledger import Ledger
-from fastimap.archive.moving.names import Shape, back, mapped
+from fastimap.archive.moving.names import Shape, mapped
 from fastimap.archive.stores import store_at
 from fastimap.sessions.retry import Retry, no_waits
 from fastimap.testing import IMAPServer
@@ -510,6 +510,9 @@ def test_names_are_mapped_by_a_rule_that_can_be_undone() -> None:
     assert mapped("INBOX/old", slashes, prefixed) == "INBOX.INBOX.old"
     assert mapped("a.b", dots, Shape("", None)) == "a%2Fb"
     assert mapped("INBOX.INBOX", prefixed, slashes) == "%49NBOX"
+    assert mapped("Work/100%2E", slashes, slashes) == "Work/100%2E"
+    assert mapped("Work.v1%2E2", dots, slashes) == "Work/v1.2"
+    assert mapped("100%252E", dots, slashes) == "100%2E"
 
 
 SHAPES = st.builds(Shape, st.sampled_from(["", "INBOX.", "Mail/"]), st.sampled_from([".", "/", "\\", None]))
@@ -520,7 +523,22 @@ def test_every_name_comes_back(name: str, source: Shape, destination: Shape) -> 
     name = source.prefix + name if name != "INBOX" else name
     if name.upper() == "INBOX":
         name = "INBOX"
-    assert back(mapped(name, source, destination), source, destination) == name
+    assert mapped(mapped(name, source, destination), destination, source) == name
+
+
+def test_names_stay_as_they_are_where_nothing_is_to_be_escaped(mail: Mail, other: Mail, tmp_path: Path) -> None:
+    """There and back, and again: no % is another one's escape between servers with one delimiter."""
+    names = ("100%2E", "50%25", "a%2Fb", "100% sure", "%49NBOX", "x%2E/y%252E")
+    for name in names:
+        mail.fill(name, 1, create=True)
+    for way in (1, 2):
+        for source, destination in ((mail, other), (other, mail)):
+            report = archive.migrate(source.account, destination.account, state=tmp_path / f"{way}{source.user}")
+            assert report.complete
+        assert {*names} <= {*kept(other)} == {*kept(mail)}
+    archive.pull(mail.account, tmp_path / "store")
+    assert archive.push(tmp_path / "store", other.account).complete
+    assert {*kept(other)} == {*kept(mail)}
 
 
 def test_nobody_there(mail: Mail, tmp_path: Path) -> None:

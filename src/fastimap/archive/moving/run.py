@@ -186,7 +186,7 @@ class Run:
         for use in sorted(box.special_use):
             if use in uses:
                 return uses.pop(use).name
-        return mapped(box.name, box.shape or source, destination)
+        return mapped(box.name, source, destination)
 
     # A mailbox.
 

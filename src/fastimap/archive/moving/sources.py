@@ -56,8 +56,6 @@ class Box:
     handle: Any
     special_use: frozenset[str] = frozenset()
     subscribed: bool = True
-    shape: Shape | None = None
-    """How its name is made, where it is not as all of the source's."""
 
 
 @dataclass(slots=True)
@@ -456,11 +454,11 @@ class StoreSource(Source):
         prefixed = bool(dotted) and all(
             place.name.startswith("INBOX.") and _delimiter(place) == "." for place in dotted
         )
-        self.shape: Shape = Shape("INBOX." if prefixed else "", "/")
-        return [
-            Box(place.name, place, shape=Shape(self.shape.prefix, "." if prefixed else _delimiter(place)))
-            for place in places
-        ]
+        # One that no name of several levels tells is one that no name has.
+        found = [_delimiter(place) for place in places]
+        found += [each for each in "/.\\" if not any(each in place.name for place in places)]
+        self.shape: Shape = Shape("INBOX." if prefixed else "", next(filter(None, found), None))
+        return [Box(place.name, place) for place in places]
 
     def begin(self, box: Box) -> int:
         place: Place = box.handle
