@@ -249,6 +249,27 @@ def test_status(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout) == (3, "nothing was ever pulled into it\n")
 
 
+def test_status_of_a_run_that_died_before_it_came_to_all(run: Run, mail: Mail, tmp_path: Path) -> None:
+    """Mailboxes that it did not come to are not there at all, and all that is there is whole."""
+    dying = (
+        "import os, sys; from fastimap import cli; from fastimap.archive.receiving import Receiver as R\n"
+        "whole = R.receive; R.receive = lambda self, job: os._exit(9) if job.name == 'Trash' else whole(self, job)\n"
+        "cli.main(sys.argv[1:])"
+    )
+    variables = {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    command = [sys.executable, "-c", dying, "pull", mail.url, str(tmp_path), "--mailbox", "INBOX", "--mailbox", "Trash"]
+    assert subprocess.run(command, env=os.environ | variables, timeout=120, check=False).returncode == 9
+    ended = run("status", str(tmp_path))
+    assert (ended.returncode, ended.stdout) == (
+        3,
+        f"{mail.user}@localhost INBOX: 0 messages\n{mail.user}@localhost Trash: the last run did not come to it\n",
+    )
+    line = json.loads(run("status", str(tmp_path), "--json").stdout.splitlines()[-1])
+    assert (line["mailbox"], line["complete"]) == ("Trash", False)
+    pull(run, mail, mail.url, str(tmp_path))
+    assert run("status", str(tmp_path)).returncode == 0
+
+
 def test_verify(run: Run, mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 3)
     pull(run, mail, mail.url, str(tmp_path))

@@ -307,6 +307,9 @@ class _Pull:
         if not any(info.is_selectable for info in infos):  # each account has an INBOX
             had = f", and the store has {len(known)}" if known else ""
             raise StoreError(f"the server lists no mailbox at all{had}: nothing was done")
+        if not self.options.dry_run:
+            self.state.set_to_come(self.name, [job.name for job in jobs if job.place is None])
+            self.state.commit()
         return jobs
 
     def _listed(

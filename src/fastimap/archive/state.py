@@ -25,6 +25,7 @@ STATE_FILE = ".fastimap.sqlite"
 MARKER = "_fastimap/store.json"
 """What a store has instead whose state is in many files."""
 FORMAT = 1
+_TO_COME = "to come of "
 _PATIENCE = 60.0  # seconds that a reader of the state may keep a commit waiting
 
 _SCHEMA = """
@@ -299,6 +300,20 @@ class State(Transactions):
     def has_ended(self, place: Place) -> bool:
         """Whether the last pull of a mailbox came to its end."""
         return place.mark is not None
+
+    def set_to_come(self, account: str, names: Collection[str]) -> None:
+        """Note the mailboxes that a pull is to make: of one that dies before that, nothing else would be known."""
+        noted = json.dumps(sorted(names)) if names else None
+        if self.about(_TO_COME + account) != noted:
+            self.set_about(_TO_COME + account, noted)
+
+    def to_come(self) -> list[tuple[str, str]]:
+        """Return the mailboxes, by account and name, that the last pulls were to make, and did not come to."""
+        there = {(place.account, place.name) for place in self.places()}
+        query = "SELECT substr(name, ?2), value FROM about WHERE substr(name, 1, ?2 - 1) = ?1 ORDER BY name"
+        noted = self.db.execute(query, (_TO_COME, len(_TO_COME) + 1)).fetchall()
+        found = [(account, name) for account, names in noted for name in json.loads(names)]
+        return [each for each in found if each not in there]
 
     def set_dirty(self, place: Place, dirty: bool) -> None:
         """Note that messages are being written into a mailbox, or no more."""

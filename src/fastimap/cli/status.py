@@ -36,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
 def _tell(state: State, options: argparse.Namespace, show: Show) -> bool:
     """Say what there is; return whether all is there of what the last runs were to pull."""
     places = state.places(former=True)
-    whole = bool(places)
+    left = state.to_come()
+    whole = bool(places) and not left
     if not places and not options.json:
         print("nothing was ever pulled into it")
     for place in places:
@@ -62,4 +63,20 @@ def _tell(state: State, options: argparse.Namespace, show: Show) -> bool:
         more += ["the server has it no more"] if not place.current else []
         more += ["its last run did not end"] if not done and not parked else []
         print(readable(f"{place.account} {place.name}: {', '.join([counted(messages, 'message'), *more])}"))
+    for account, mailbox in left:
+        if options.json:
+            show.line(
+                "mailbox",
+                account=account,
+                mailbox=mailbox,
+                uid_validity=None,
+                current=True,
+                messages=0,
+                gone=0,
+                parked={},
+                complete=False,
+                path=None,
+            )
+        else:
+            print(readable(f"{account} {mailbox}: the last run did not come to it"))
     return whole
