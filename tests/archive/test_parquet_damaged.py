@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,6 +15,7 @@ import pytest
 from fastimap import archive, cli, search
 from fastimap.archive import Parquet
 from fastimap.archive.filesystems import Files
+from fastimap.archive.locks import locked
 from tests.archive.conftest import Mail
 from tests.archive.test_parquet import pulled, rows, uids
 
@@ -547,3 +549,30 @@ def test_the_file_that_says_which_columns_there_are_is_lost_where_they_differ(ma
     mail.fill("INBOX", 1)
     archive.pull(mail.account, Parquet(tmp_path), mailboxes=["INBOX"], name="me@host")
     assert [len(row["body"]) > 0 for row in rows(Parquet(tmp_path), mailboxes=["INBOX"])] == [True, True]
+
+
+def test_a_verification_says_that_a_worker_is_at_work(
+    mail: Mail, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it is yet to name is not to be told from what no manifest names."""
+    mail.fill("INBOX", 2)
+    pulled(mail, Parquet(tmp_path))
+    (manifest,) = [path for path in tmp_path.glob("_fastimap/**/*.json") if b"INBOX" in path.read_bytes()]
+    manifest.unlink()
+    worker = manifest.parent / "locks" / "some-0000000001"
+    worker.mkdir(parents=True)
+    with locked(worker):
+        found = archive.verify(tmp_path)
+        assert found.differences == []
+        assert [note for note in found.notes if "not looked for: another run writes" in note]
+        cli.main(["verify", str(tmp_path)])
+        assert "another run writes" in capsys.readouterr().err
+    found = archive.verify(tmp_path)
+    assert [each.what for each in found.differences] == ["missing"]
+    assert found.notes == []
+
+
+def test_a_directory_whose_name_is_not_utf_8(mail: Mail, tmp_path: Path) -> None:
+    """pyarrow takes text."""
+    with pytest.raises(archive.StoreError, match=r"udcffmail': the name of a Parquet store's directory is to be UTF-8"):
+        archive.pull(mail.account, Parquet(tmp_path / os.fsdecode(b"\xffmail")))

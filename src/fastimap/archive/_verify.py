@@ -21,7 +21,7 @@ from .budgets import Meter
 from .choosing import chosen
 from .compare import Change, expunged_of, listed
 from .copies import Copies
-from .errors import ArchiveError, StoreError
+from .errors import ArchiveError, StoreError, StoreInUse
 from .identity import as_account
 from .messages import LEFT_OUT, date_of, extra_now, extra_of, flags_of, items_about, split_extra
 from .opening import opened
@@ -38,6 +38,9 @@ _CHUNK = 2000
 _UNNAMED = (
     "mail that the store does not have, as after a run that was killed, or if a manifest was lost: put that back, or "
     "pull again; what the account has no more is in this file alone then"
+)
+_AT_WORK = (
+    "files with mail that the store does not have were not looked for: another run writes into it; verify it again then"
 )
 _DAMAGED = ("missing", "octets")
 _FOLLOWED = ("flags", "labels")
@@ -155,16 +158,16 @@ def verify(
         raise StoreError(f"{made.where} is no store of fastimap")
     options = Options(store=made, mailboxes=None if mailboxes is None else as_names(mailboxes))
     whose = name or (None if account is None else account_name(account))
-    if made.shared and whose is not None and not made.ranges(whose) and not made.unnamed(whose):
+    if made.shared and whose is not None and not made.ranges(whose) and not _unnamed(made, whose):
         # To hold it would make a place for it.
         with contextlib.closing(made.look()) as state:
             _of(whose, state.places(former=True))
     with opened(made, whose, wait=wait, reads=not repair) as state:
         result = Verification(made.where, None if account is None else whose)
         if options.mailboxes is None:
-            result.differences += [
-                Difference(name, 0, "missing", f"{file}: {_UNNAMED}") for name, file in made.unnamed(whose)
-            ]
+            found = _unnamed(made, whose)
+            result.differences += found or ()
+            result.notes += [_AT_WORK] if found is None else ()
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
         places = state.places(former=True)
         if result.differences:  # all manifests may be lost
@@ -181,6 +184,14 @@ def verify(
         for found in run.bad.values():  # of mailboxes that were not compared
             run.result.differences += found
     return run.result
+
+
+def _unnamed(store: Store, whose: str | None) -> list[Difference] | None:
+    """Return the files of mail that the store does not have; None while a worker writes such."""
+    try:
+        return [Difference(name, 0, "missing", f"{file}: {_UNNAMED}") for name, file in store.unnamed(whose)]
+    except StoreInUse:
+        return None
 
 
 def _of(whose: str | None, places: list[Place]) -> list[Place]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..columns import pyarrow
+from .errors import StoreError
 from .system import O_BINARY, O_CLOEXEC
 
 __all__ = ["Files"]
@@ -28,6 +29,10 @@ class Files:
 
     def __init__(self, location: str, filesystem: Any = None) -> None:
         pyarrow()
+        try:
+            location.encode()
+        except UnicodeEncodeError:
+            raise StoreError(f"{location!r}: the name of a Parquet store's directory is to be UTF-8") from None
         fs = import_module("pyarrow.fs")
         if filesystem is None and "://" in location:
             filesystem, location = fs.FileSystem.from_uri(location)

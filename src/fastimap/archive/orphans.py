@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import StoreInUse
 from .filesystems import Files
 from .locks import LOCK_FILE, locked
 from .shards import FOLDER, Manifest, Part, account_folder, hive_value, manifests, table_of
@@ -24,7 +23,7 @@ _A_DAY = 86_400  # seconds: no run takes as long from a file to its manifest
 def unnamed(files: Files, account: str | None) -> list[str]:
     """Return the files with mail that no manifest names, and that have a message which no other has.
 
-    None while a run is at work, which is yet to name what it has written.
+    Raises StoreInUse while a run is at work, which is yet to name what it has written.
 
     :param account: of this one alone, which is held; None: of all, and the store is.
     """
@@ -36,8 +35,6 @@ def unnamed(files: Files, account: str | None) -> list[str]:
             for lock in top.glob(f"{'*/' if account is None else ''}locks/*/{LOCK_FILE}"):
                 try:
                     held.enter_context(locked(lock.parent))
-                except StoreInUse:
-                    return []
                 except OSError as exc:
                     if exc.errno != errno.EROFS:  # where no run can write either
                         raise
