@@ -315,6 +315,37 @@ def test_a_disk_that_is_read_only(mail: Mail, tmp_path: Path, monkeypatch: pytes
     assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("kind", sorted(FORMATS))
+def test_dry_runs_on_what_may_only_be_read(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, number: int
+) -> None:
+    """They write nothing, so they need no leave to write. Files of mode 0 stop no root: the lock says it for them."""
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="there is no pyarrow for this Python")
+    mail.fill("INBOX", 3)
+    path = tmp_path / "store"
+    archive.pull(mail.account, archive.Parquet(path, body=True) if kind == "parquet" else store_at(path, kind))
+    assert archive.push(path, mail.account).present == 3
+    mail.fill("INBOX", 1)
+    mail.client.rename_mailbox("Trash", "Bin")
+
+    def refused(*arguments: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    before = {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
+    monkeypatch.setattr(os, "ftruncate", refused)
+    with monkeypatch.context() as patched:
+        patched.setattr("fastimap.archive.state.make_private", refused)
+        patched.setattr("fastimap.archive.moving.ledger.make_private", refused)
+        assert archive.pull(mail.account, path, dry_run=True).written == 1
+        report = archive.push(path, mail.account, dry_run=True)
+        assert (report.found, report.written, report.present) == (3, 0, 3)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        archive.pull(mail.account, path)
+    assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before
+
+
 @pytest.mark.parametrize("kind", ["maildir", "mbox", "jsonl", "sqlite"])
 def test_a_connection_that_is_lost_amid_a_repair(
     mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -121,7 +121,7 @@ def migrate(
         if not dry_run:
             directory.mkdir(parents=True, exist_ok=True)
             stack.enter_context(locked(directory, wait))
-        ledger = stack.enter_context(Ledger(path if path.exists() or not dry_run else None))
+        ledger = stack.enter_context(Ledger(path, dry_run=dry_run))
         run = Run(destination, options, ledger, theirs)
         pool = Pool(source, connections=connections, retry=run.sender.retry)
         stack.callback(pool.close)

@@ -92,6 +92,6 @@ def push(
         if account is not None and account not in known:
             raise ValueError(f"{store.root} has no account {account!r}; there are {', '.join(known) or 'none'}")
         path = store.state_path.parent / _LEDGER
-        with Ledger(path if path.exists() or not dry_run else None) as ledger:
+        with Ledger(path, dry_run=dry_run) as ledger:
             source = StoreSource(store, state, account or (accounts[0] if accounts else ""))
             return Run(destination, options, ledger, name or account_with_port(destination)).run(source)

@@ -13,6 +13,8 @@ from .stores.base import Store
 
 __all__ = ["opened"]
 
+_NOT_TO_WRITE = [errno.EROFS, errno.EACCES, errno.EPERM]
+
 
 @contextlib.contextmanager
 def opened(
@@ -20,7 +22,8 @@ def opened(
 ) -> Iterator[State]:
     """Hold a store, and give its state: of an account, or of all. A dry run leaves no trace.
 
-    With `reads`, one on a read-only disk is not held: no run can write there.
+    With `reads`, one on a read-only disk is not held: no run can write there. A dry run holds none that it may not
+    write to: it has a copy of the state.
     """
     with contextlib.ExitStack() as stack:
         if store.kind in FORMATS and not store.exists():
@@ -34,9 +37,10 @@ def opened(
                 stack.enter_context(store.held(account, wait))
                 state = store.load(account)
             except OSError as exc:
-                if not reads or exc.errno != errno.EROFS:
+                if exc.errno not in (_NOT_TO_WRITE if dry_run else [errno.EROFS] if reads else []):
                     raise
                 state = store.look()
+                state = state.copied() if dry_run else state
         stack.enter_context(state)
         if not dry_run:
             store.open(state)

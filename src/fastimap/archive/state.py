@@ -209,6 +209,15 @@ class State(Transactions):
         if about.get("kind") != kind:
             raise StoreError(f"{self.path} is of a store of kind {about.get('kind')}, not {kind}")
 
+    def copied(self) -> State:
+        """Return a copy that ends with that object, for a dry run; this one is closed."""
+        if self.path is None:
+            return self  # it is one
+        made = State(None, self.about("kind"))
+        self.db.backup(made.db)
+        self.close()
+        return made
+
     def damaged(self, exc: Exception) -> str:
         return damaged(self.path, exc)
 

@@ -6,6 +6,7 @@ is looked for at the destination before it is sent again.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
+from ..state import opened_to_read
 from ..system import make_private
 from ..transactions import Transactions
 
@@ -93,21 +95,25 @@ class Pair:
 class Ledger(Transactions):
     """For one thread.
 
-    :param path: its file; None: in memory, for a run that is only tried.
+    :param path: its file.
+    :param dry_run: have a copy of it, or of none, that ends with this object: the file may be one that is only read.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path, *, dry_run: bool = False) -> None:
         self.path = path
-        if path is not None:
+        if not dry_run:
             make_private(path)
         try:
             self.db: sqlite3.Connection = sqlite3.connect(
-                ":memory:" if path is None else path, timeout=_PATIENCE, check_same_thread=False
+                "" if dry_run else path, timeout=_PATIENCE, check_same_thread=False
             )
         except sqlite3.Error as exc:
             raise StoreError(f"{path} can't be opened: {exc}") from None
         self.db.isolation_level = None
         try:
+            if dry_run and path.exists():
+                with contextlib.closing(opened_to_read(path)) as there:
+                    there.backup(self.db)
             self.db.execute("PRAGMA journal_mode = TRUNCATE")
             self.db.execute("PRAGMA synchronous = FULL")
             (tables,) = self.db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'about'").fetchone()
