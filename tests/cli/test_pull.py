@@ -266,6 +266,7 @@ def test_status_of_a_run_that_died_before_it_came_to_all(run: Run, mail: Mail, t
     )
     line = json.loads(run("status", str(tmp_path), "--json").stdout.splitlines()[-1])
     assert (line["mailbox"], line["complete"]) == ("Trash", False)
+    assert run("verify", str(tmp_path)).stderr == "Trash: the last pull did not come to it: pull again\n"
     pull(run, mail, mail.url, str(tmp_path))
     assert run("status", str(tmp_path)).returncode == 0
 

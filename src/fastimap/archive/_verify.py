@@ -168,6 +168,9 @@ def verify(
             found = _unnamed(made, whose)
             result.differences += found or ()
             result.notes += [_AT_WORK] if found is None else ()
+            if account is None:
+                left = [name for user, name in state.to_come() if whose in (None, user)]
+                result.notes += [f"{name}: the last pull did not come to it: pull again" for name in left]
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
         places = state.places(former=True)
         if result.differences:  # all manifests may be lost
