@@ -259,6 +259,10 @@ def test_a_directory_in_the_place_of_an_account(said: Said, url: str, tmp_path: 
         assert line.endswith("It is a directory: an account, whose mail is on a server, is wanted in that place")
 
 
+def test_an_account_as_it_is_said_elsewhere(said: Said) -> None:
+    assert said("ls", "ann@imap.example.org").endswith(". Of a server say the URL: imaps://ann@imap.example.org")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

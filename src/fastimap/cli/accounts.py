@@ -221,6 +221,8 @@ def given(options: argparse.Namespace, source: str | None) -> Given:
         others = f"; there are {', '.join(sorted(known))}" if known else ""
         if os.path.isdir(named):
             others += ". It is a directory: an account, whose mail is on a server, is wanted in that place"
+        elif "@" in named:
+            others += f". Of a server say the URL: imaps://{named}"
         raise UsageError(f"{config_path(options)} has no account {named!r}{others}")
     table = known[named]
     found = Given(table["url"], options, named, table)
