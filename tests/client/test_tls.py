@@ -87,6 +87,15 @@ def test_the_default_context_verifies_and_works(
         assert client.noop() is None
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), 1e12])
+def test_a_timeout_beyond_what_the_system_can_count(
+    interface: Interface, serve: Serve, tls_server: ssl.SSLContext, trusting: ssl.SSLContext, seconds: float
+) -> None:
+    """It is none."""
+    with interface("localhost", serve(session, tls_server).port, ssl_context=trusting, timeout=seconds) as client:
+        assert client.noop() is None
+
+
 @pytest.mark.parametrize("named", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
 def test_a_name_with_other_letters(
     interface: Interface, serve: Serve, authority: trustme.CA, trusting: ssl.SSLContext, named: str

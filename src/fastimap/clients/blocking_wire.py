@@ -174,7 +174,7 @@ class Wire(methods.Client):
         _connected.add(self)
         seconds = self._deadlines.shortest
         self._first_wait = _LOOK if seconds is None else min(_LOOK, seconds)
-        self._longest_wait = None if seconds is None else min(math.ceil(seconds * 1000), _LONGEST_WAIT)
+        self._longest_wait = None if seconds is None else math.ceil(min(seconds * 1000, _LONGEST_WAIT))
 
     def _has_more(self) -> bool:
         """Whether there is something to read that no waiting for the socket shows: TLS has received it already."""
@@ -350,7 +350,7 @@ class Wire(methods.Client):
             self._interest = 0  # not known, should a signal come in between
             self._poll.modify(self._socket, interest)
             self._interest = interest
-        return bool(self._poll.poll(None if timeout is None else min(math.ceil(timeout * 1000), _LONGEST_WAIT)))
+        return bool(self._poll.poll(None if timeout is None else math.ceil(min(timeout * 1000, _LONGEST_WAIT))))
 
     def _fail(self, error: Exception) -> None:
         self._protocol.fail(error)

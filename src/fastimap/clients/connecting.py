@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
@@ -28,6 +29,7 @@ __all__ = [
     "has_tls",
     "late",
     "no_greeting",
+    "set_timeout",
     "tune",
     "waiting_as_a_socket",
 ]
@@ -136,7 +138,7 @@ def _by_connect(proxy: str, settings: Settings) -> socket.socket:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
-                connection.settimeout(left)
+                set_timeout(connection, left)
             octet = connection.recv(1)
             if not octet or len(answer) >= _LONGEST_ANSWER:
                 raise _refused_by_proxy(settings, "it does not answer as HTTP proxies do")
@@ -207,7 +209,7 @@ def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
             error = exc
             continue
         try:
-            connection.settimeout(seconds)
+            set_timeout(connection, seconds)
             connection.connect(address)
         except OSError as exc:
             connection.close()
@@ -218,6 +220,11 @@ def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
         else:
             return connection
     raise error
+
+
+def set_timeout(connection: socket.socket, seconds: float | None) -> None:
+    """Have each call of a socket take so long at most; None, or more than a system can count: any time."""
+    connection.settimeout(None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds)
 
 
 def tune(connection: socket.socket) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from .._tls import TLS
 from ..errors import Advice, TLSError
 from ..settings import Settings
-from .connecting import OtherWay, has_tls
+from .connecting import OtherWay, has_tls, set_timeout
 
 __all__ = ["GivenTLS", "TLSConnection", "channel_bindings", "client_context", "secured", "tls_error"]
 
@@ -87,7 +87,7 @@ class TLSConnection:
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError
-        self._socket.settimeout(left)
+        set_timeout(self._socket, left)
         step()
 
     def _send_all(self) -> None:

@@ -232,7 +232,10 @@ class Store:
         return ()
 
     def unnamed(self, account: str | None) -> Iterable[tuple[str, str]]:
-        """Return what is there of mail, of an account or of all, that the state does not have: of what, and where."""
+        """Return what is there of mail, of an account or of all, that the state does not have: of what, and where.
+
+        Raises StoreInUse while another run is at work, which may be yet to note it.
+        """
         return ()
 
     def unreadable(self, place: Place) -> Iterable[tuple[str, str]]:
