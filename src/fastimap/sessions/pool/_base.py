@@ -74,10 +74,12 @@ class BasePool(Generic[C]):
         self._book: Book[C] = Book(connections, max_waiting, self._budget.until_login)
         self._lock = threading.Lock()
         self._clients: set[C] = set()
-        self._takers: set[Any] = set()
-        """Of AsyncPool: the tasks that ask for a connection, or have one."""
         self._octets_in = 0
         """Of clients that are closed for good."""
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Begin what one of the pools has alone."""
 
     def stats(self) -> PoolStats:
         """Return what the pool has and has done."""

@@ -59,6 +59,9 @@ class AsyncPool(BasePool[AsyncClient]):
     _make = AsyncClient
     _tokens = AsyncTokens
 
+    def _set_up(self) -> None:
+        self._takers: set[_Taker] = set()
+
     async def __aenter__(self) -> Self:
         return self
 
