@@ -10,22 +10,22 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from fastimap import Account, AsyncPool, Client, Pool, Retry, errors
+from fastimap import Account, AsyncClient, AsyncPool, Client, Pool, Retry, errors
 from fastimap import search as s
-from fastimap.clients import asyncio as aio
-from fastimap.clients import blocking as driver_of_threads
+from fastimap.sessions.pool import asyncio as pool_of_tasks
 from fastimap.sessions.pool import blocking, fetching
 from fastimap.sessions.pool.lending import Book, Waiter
 from fastimap.sessions.tokens import AsyncTokens, Tokens, expiry
 from fastimap.testing import IMAPServer
 from tests.client.peers import in_turn
 from tests.client.test_commands import fill
-from tests.imaplib.scripted import Peer
+from tests.imaplib.scripted import Peer, Server
 from tests.sessions.test_retry import Clock
 from tests.support.odd import odd
 
@@ -220,7 +220,7 @@ def test_idle_connections_are_closed_for_a_program_that_is_interrupted(
 def test_connections_are_closed_for_a_task_that_is_cancelled(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aio, "_LOGOUT_TIMEOUT", 1.0)
+    monkeypatch.setattr(pool_of_tasks, "FAREWELL", 1.0)
     servers = in_turn([serve(says_no_goodbye) for _ in range(3)])
 
     async def main() -> None:
@@ -246,8 +246,8 @@ def test_who_asks_for_a_connection_does_not_wait_for_the_end_of_idle_ones(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Of many the link is dead by then, as routers forget what is idle; each would take the time for a LOGOUT."""
-    for driver in (driver_of_threads, aio):
-        monkeypatch.setattr(driver, "_LOGOUT_TIMEOUT", 1.0)
+    for module in (blocking, pool_of_tasks):
+        monkeypatch.setattr(module, "FAREWELL", 1.0)
     servers = [serve(says_no_goodbye) for _ in range(4)]
     settings: dict[str, Any] = {
         "tls": False, "socket": in_turn(servers), "connections": 3, "max_idle": 0.0, "retry": RETRY,
@@ -270,6 +270,51 @@ def test_who_asks_for_a_connection_does_not_wait_for_the_end_of_idle_ones(
         time.sleep(0.01)
         with pool.client(timeout=2):
             assert (pool.stats().connections, pool.stats().closed) == (1, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+def test_connections_whose_link_is_dead_share_the_time_for_a_farewell(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Each is told of LOGOUT; what the first has waited for its answer is not waited by the others again."""
+    patiences: list[float] = []
+    heard: list[bytes] = []
+
+    def hears(peer: Peer) -> None:
+        peer.send(b"* PREAUTH [CAPABILITY IMAP4rev1] ready\r\n")
+        while line := peer.line():
+            heard.append(line.split()[1])
+
+    def noted(leave: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(client: Any, patience: float) -> Any:
+            patiences.append(patience)
+            return leave(client, patience)
+
+        return noting
+
+    for module, client in ((blocking, Client), (pool_of_tasks, AsyncClient)):
+        monkeypatch.setattr(module, "FAREWELL", 0.3, raising=False)
+        monkeypatch.setattr(client, "_leave", noted(client._leave))
+    settings: dict[str, Any] = {"tls": False, "connections": 3, "retry": RETRY}
+
+    async def main(pool: AsyncPool) -> None:
+        async with pool.client(), pool.client(), pool.client():
+            pass
+        await pool.close()
+
+    with ExitStack() as stack:
+        settings["socket"] = in_turn([stack.enter_context(Server(hears)) for _ in range(3)])
+        if kind == "asyncio":
+            asyncio.run(main(AsyncPool("127.0.0.1", 143, **settings)))
+        else:
+            pool = Pool("127.0.0.1", 143, **settings)
+            with pool.client(), pool.client(), pool.client():
+                pass
+            pool.close()
+    assert 0.0 < patiences[0] <= 0.3
+    assert patiences[1:] == [0.0, 0.0]
+    assert heard == [b"LOGOUT"] * 3
 
 
 def test_resize(pool: Pool) -> None:

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from ...clients.asyncio import AsyncClient
     from ...clients.blocking import Client
 
-__all__ = ["DRAIN", "FRESH", "PIECE", "BasePool", "check_validity", "next_piece", "wanted_uids"]
+__all__ = ["DRAIN", "FAREWELL", "FRESH", "PIECE", "BasePool", "check_validity", "next_piece", "wanted_uids"]
 
 FRESH = 1.0
 """Seconds for which a connection that was given back is lent again unseen."""
 DRAIN = 5.0
 """Seconds that a connection has to come into step when it is given back."""
+FAREWELL = 5.0
+"""Seconds that connections have together to answer LOGOUT, when they are closed."""
 PIECE = 100
 """Messages that a connection takes at least, of those that several fetch."""
 _MOST = 10

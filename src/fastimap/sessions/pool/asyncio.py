@@ -21,7 +21,7 @@ from ...search import uid
 from ...settings import check_seconds
 from ..retry import helps, is_refusal
 from ..tokens import AsyncTokens
-from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, next_piece, wanted_uids
+from ._base import DRAIN, FAREWELL, FRESH, PIECE, BasePool, check_validity, next_piece, wanted_uids
 from .lending import Resting, Result, Waiter, too_many
 
 __all__ = ["AsyncPool"]
@@ -265,13 +265,11 @@ class AsyncPool(BasePool[AsyncClient]):
 
     async def _close(self, ones: Iterable[Resting[AsyncClient]], waits: bool = True) -> None:
         left = [*ones]
+        until = time.monotonic() + (FAREWELL if waits else 0.0)
         try:
             while left:
                 try:
-                    if waits:
-                        await left[-1].client.close()
-                    else:
-                        await left[-1].client._leave(0.0)
+                    await left[-1].client._leave(max(0.0, until - time.monotonic()))
                 finally:
                     if self._forget(left.pop().client):
                         self._book.closed += 1

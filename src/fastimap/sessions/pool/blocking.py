@@ -18,7 +18,7 @@ from ...search import uid
 from ...settings import check_seconds
 from ..retry import helps, is_refusal
 from ..tokens import Tokens
-from ._base import DRAIN, FRESH, PIECE, BasePool, check_validity, wanted_uids
+from ._base import DRAIN, FAREWELL, FRESH, PIECE, BasePool, check_validity, wanted_uids
 from .lending import Resting, Result, Waiter, too_many
 
 if TYPE_CHECKING:
@@ -250,13 +250,11 @@ class Pool(BasePool[Client]):
 
     def _close(self, ones: Iterable[Resting[Client]], waits: bool = True) -> None:
         left = [*ones]
+        until = time.monotonic() + (FAREWELL if waits else 0.0)
         try:
             while left:
                 try:
-                    if waits:
-                        left[-1].client.close()
-                    else:
-                        left[-1].client._leave(0.0)
+                    left[-1].client._leave(max(0.0, until - time.monotonic()))
                 finally:
                     self._forget(left.pop().client)
                     with self._lock:
