@@ -72,8 +72,8 @@ def test_what_the_store_lacks_is_said_without_the_account(mail: Mail, tmp_path: 
     assert (result.checked, result.notes) == (
         0,
         [
-            "Drafts: the last pull did not come to it: pull again",
-            "Trash: the last pull did not come to it: pull again",
+            "Drafts: nothing of it has been pulled yet: pull again",
+            "Trash: nothing of it has been pulled yet: pull again",
             "INBOX: the last pull did not come to its end: pull again",
         ],
     )

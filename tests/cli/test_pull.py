@@ -262,11 +262,11 @@ def test_status_of_a_run_that_died_before_it_came_to_all(run: Run, mail: Mail, t
     ended = run("status", str(tmp_path))
     assert (ended.returncode, ended.stdout) == (
         3,
-        f"{mail.user}@localhost INBOX: 0 messages\n{mail.user}@localhost Trash: the last run did not come to it\n",
+        f"{mail.user}@localhost INBOX: 0 messages\n{mail.user}@localhost Trash: nothing of it has been pulled yet\n",
     )
     line = json.loads(run("status", str(tmp_path), "--json").stdout.splitlines()[-1])
     assert (line["mailbox"], line["complete"]) == ("Trash", False)
-    assert run("verify", str(tmp_path)).stderr == "Trash: the last pull did not come to it: pull again\n"
+    assert run("verify", str(tmp_path)).stderr == "Trash: nothing of it has been pulled yet: pull again\n"
     pull(run, mail, mail.url, str(tmp_path))
     assert run("status", str(tmp_path)).returncode == 0
 

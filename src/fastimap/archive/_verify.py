@@ -170,7 +170,7 @@ def verify(
             result.notes += [_AT_WORK] if found is None else ()
             if account is None:
                 left = [name for user, name in state.to_come() if whose in (None, user)]
-                result.notes += [f"{name}: the last pull did not come to it: pull again" for name in left]
+                result.notes += [f"{name}: nothing of it has been pulled yet: pull again" for name in left]
         run = _Verify(made, state, result, octets, repair, sample, progress, stopping)
         places = state.places(former=True)
         if result.differences:  # all manifests may be lost

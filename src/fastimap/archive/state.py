@@ -317,7 +317,7 @@ class State(Transactions):
             self.set_about(_TO_COME + account, noted)
 
     def to_come(self) -> list[tuple[str, str]]:
-        """Return the mailboxes, by account and name, that the last pulls were to make, and did not come to."""
+        """Return the mailboxes, by account and name, that the last pulls were to make, and that are not there yet."""
         there = {(place.account, place.name) for place in self.places()}
         query = "SELECT substr(name, ?2), value FROM about WHERE substr(name, 1, ?2 - 1) = ?1 ORDER BY name"
         noted = self.db.execute(query, (_TO_COME, len(_TO_COME) + 1)).fetchall()

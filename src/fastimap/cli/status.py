@@ -78,5 +78,5 @@ def _tell(state: State, options: argparse.Namespace, show: Show) -> bool:
                 path=None,
             )
         else:
-            print(readable(f"{account} {mailbox}: the last run did not come to it"))
+            print(readable(f"{account} {mailbox}: nothing of it has been pulled yet"))
     return whole
