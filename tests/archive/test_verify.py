@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from fastimap import Account, archive, cli
+from fastimap.archive._pull import _Pull
+from fastimap.archive.jobs import Job
 from fastimap.archive.state import Entry, Place, State
 from fastimap.archive.stores import FORMATS, store_at
 from fastimap.errors import ConnectionLost
@@ -320,6 +322,29 @@ def test_a_disk_that_is_read_only(mail: Mail, tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="Read-only"):
         archive.verify(path, mail.account, repair=True)
     assert {file: file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()} == before
+
+
+@pytest.mark.slow
+def test_a_mailbox_that_has_another_name_by_now_is_none_to_come(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the run that found it so dies then."""
+    mail.fill("Work", 1, create=True)
+    archive.pull(mail.account, tmp_path)
+    mail.client.rename_mailbox("Work", "Job")
+
+    whole = _Pull._renamed
+
+    def dying(run: _Pull, place: Place, job: Job) -> None:
+        whole(run, place, job)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_Pull, "_renamed", dying)
+        with pytest.raises(KeyboardInterrupt):
+            archive.pull(mail.account, tmp_path)
+    assert (tmp_path / "Job").is_dir()
+    assert archive.verify(tmp_path).notes == []
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])

@@ -300,6 +300,9 @@ class _Pull:
                         self.gone[job.place.id] = Gone(job.place, self.state.uids(job.place), "new UIDVALIDITY", job)
                     job.place = again
             left_out = [info for info in infos if info.is_selectable and info not in wanted]
+            if self.listed and not self.options.dry_run:  # before a mailbox that was noted once gets another name
+                self.state.set_to_come(self.name, [job.name for job in jobs if job.place is None])
+                self.state.commit()
             for place in lost:
                 self._lost(client, place, jobs, left_out)
             if self.adoption is not None and self._is_of_all():
@@ -307,9 +310,6 @@ class _Pull:
         if not any(info.is_selectable for info in infos):  # each account has an INBOX
             had = f", and the store has {len(known)}" if known else ""
             raise StoreError(f"the server lists no mailbox at all{had}: nothing was done")
-        if not self.options.dry_run:
-            self.state.set_to_come(self.name, [job.name for job in jobs if job.place is None])
-            self.state.commit()
         return jobs
 
     def _listed(
