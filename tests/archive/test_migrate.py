@@ -18,7 +18,10 @@ from hypothesis import strategies as st
 from fastimap import Account, Client, archive, errors
 from fastimap.archive.moving.ledger import Ledger
 from fastimap.archive.moving.names import Shape, mapped
+from fastimap.archive.moving.sources import StoreSource
+from fastimap.archive.state import State
 from fastimap.archive.stores import store_at
+from fastimap.archive.stores.maildir import Maildir
 from fastimap.sessions.retry import Retry, no_waits
 from fastimap.testing import IMAPServer
 from tests.archive.conftest import Mail, message
@@ -524,6 +527,17 @@ def test_every_name_comes_back(name: str, source: Shape, destination: Shape) -> 
     if name.upper() == "INBOX":
         name = "INBOX"
     assert mapped(mapped(name, source, destination), destination, source) == name
+
+
+def test_one_mailbox_of_another_name_space_takes_no_levels_from_the_others(tmp_path: Path) -> None:
+    """RFC 2342, section 5, example 4: a server with "/" whose news have "."."""
+    with State(None, "maildir") as state:
+        for name, delimiter in [("#news.comp.mail", "."), ("INBOX", "/"), ("Work/v1.2", "/"), ("Work/x/y", "/")]:
+            state.place("a", name, 1, delimiter=delimiter, mailbox_id=None)
+        source = StoreSource(Maildir(tmp_path), state, "a")
+        boxes = source.boxes()
+        names = [mapped(box.name, source.shape, Shape("", "/")) for box in boxes]
+        assert names == ["#news.comp.mail", "INBOX", "Work/v1.2", "Work/x/y"]
 
 
 def test_names_stay_as_they_are_where_nothing_is_to_be_escaped(mail: Mail, other: Mail, tmp_path: Path) -> None:

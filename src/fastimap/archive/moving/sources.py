@@ -454,10 +454,12 @@ class StoreSource(Source):
         prefixed = bool(dotted) and all(
             place.name.startswith("INBOX.") and _delimiter(place) == "." for place in dotted
         )
-        # One that no name of several levels tells is one that no name has.
-        found = [_delimiter(place) for place in places]
-        found += [each for each in "/.\\" if not any(each in place.name for place in places)]
-        self.shape: Shape = Shape("INBOX." if prefixed else "", next(filter(None, found), None))
+        # The one that most have: a name space of others' may have another. One that no name of several levels tells is
+        # one that no name has.
+        found = [each for place in places if (each := _delimiter(place))]
+        found = found or [each for each in "/.\\" if not any(each in place.name for place in places)]
+        delimiter = max("/.\\", key=found.count) if found else None
+        self.shape: Shape = Shape("INBOX." if prefixed else "", delimiter)
         return [Box(place.name, place) for place in places]
 
     def begin(self, box: Box) -> int:
