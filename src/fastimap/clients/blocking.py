@@ -376,10 +376,12 @@ class Client(Wire):
     ) -> Generator[Event, None, None]:
         """Yield events as the server reports them, for ever or for `timeout` seconds (IDLE, RFC 2177).
 
+        :param timeout: seconds after which it ends; None: never.
         :param renew: seconds after which IDLE is begun anew, which also notices a dead link.
         :param poll: seconds between two NOOPs, where the server has no IDLE.
 
-        Other commands may be run in between.
+        Other commands may be run in between. Raises TypeError where `timeout` is no number of seconds, ValueError for
+        NaN, and for a `renew` or `poll` that is not over 0.
         """
         check_seconds("timeout", timeout)
         self.connect()
@@ -450,6 +452,7 @@ class Client(Wire):
             None: any time.
 
         Connecting, and the waits between attempts at it, count too. The deadlines of `Timeouts` hold all the same.
+        Raises TypeError for what is no number of seconds, ValueError for NaN.
         """
         check_seconds("deadline", seconds)
         before = self._call_ends

@@ -80,6 +80,8 @@ class Pool(BasePool[Client]):
         """Lend a connection, with any mailbox selected or none.
 
         :param timeout: seconds to wait until one is free, and open; None: any time. Raises PoolTimeout after that.
+
+        Raises TypeError where `timeout` is no number of seconds, ValueError for NaN.
         """
         with self._lent(None, timeout) as client:
             yield client
@@ -90,7 +92,7 @@ class Pool(BasePool[Client]):
 
         :param mailbox: its name.
         :param read_only: select it for reading alone (EXAMINE).
-        :param timeout: as for `client`.
+        :param timeout: as for `client`, with the same errors.
         """
         with self._lent(mailbox, timeout) as client:
             self._select(client, mailbox, read_only)
@@ -285,7 +287,7 @@ class Pool(BasePool[Client]):
         :param read_only: as for `selected`.
         :param uid_validity: the mailbox's UIDVALIDITY that the UIDs are of; another one ends it with
             UIDValidityChanged.
-        :param timeout: seconds to wait for the first connection.
+        :param timeout: seconds to wait for the first connection; as for `client`, with the same errors.
 
         All together have at most 16 MiB asked for and unread. They are driven in the caller's thread. Messages of a
         connection that is lost are fetched by the others; a UIDVALIDITY that changes ends it (UIDValidityChanged).
