@@ -147,16 +147,17 @@ def is_single(argument: str) -> bool:
     return depth == 0
 
 
-def joined(items: Iterable[Argument]) -> str:
-    return " ".join(map(_text, items))
-
-
-def _text(item: object) -> str:
-    item = flat(item)
+def decoded_text(argument: object) -> str:
+    """Return an argument as text: octets have to be ASCII; see :func:`flat`."""
+    text = flat(argument)
     try:
-        return item if isinstance(item, str) else item.decode("ascii")
+        return text if isinstance(text, str) else text.decode("ascii")
     except UnicodeDecodeError:
-        raise InvalidArgument(f"not ASCII: {item!r}") from None
+        raise InvalidArgument(f"not ASCII: {text!r}") from None
+
+
+def joined(items: Iterable[Argument]) -> str:
+    return " ".join(map(decoded_text, items))
 
 
 def one_list(text: str) -> str:
@@ -277,7 +278,7 @@ def _param(param: Any) -> str:
     if isinstance(param, (list, tuple)):
         return f"({' '.join(map(_param, param))})"
     if isinstance(param, bytes):
-        param = _text(param)
+        param = decoded_text(param)
     if isinstance(param, int) and not isinstance(param, bool):
         return str(param)
     if not isinstance(param, str):
@@ -291,7 +292,7 @@ def _param(param: Any) -> str:
 
 
 def _message_set(param: Any) -> str:
-    return joined((sequence_set(param),))
+    return decoded_text(sequence_set(param))
 
 
 def _flags(param: Any) -> str:

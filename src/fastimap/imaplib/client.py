@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 
-from .arguments import joined
+from .arguments import decoded_text
 from .idler import Idler
 from .mailboxes import MailboxCommands
 from .messages import MessageCommands
@@ -98,7 +98,7 @@ class IMAP4(SessionCommands, MailboxCommands, MessageCommands):
 
         Returns (code, [data, ...]), oldest first, or (code, [None]).
         """
-        return code, self._untagged_response("", [None], joined((code,)).upper())[1]
+        return code, self._untagged_response("", [None], decoded_text(code).upper())[1]
 
     def idle(self, duration: float | None = None) -> Idler:
         """Return a context manager that idles, and iterates over what the server says meanwhile. RFC 2177.

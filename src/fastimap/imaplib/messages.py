@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import Argument, Arguments, MessageSet, joined, substituted
+from .arguments import Argument, Arguments, MessageSet, decoded_text, substituted
 from .names import Commands, Result
 from .sending import Sending
 
@@ -150,7 +150,7 @@ class MessageCommands(Sending):
         Returns the SEARCH, SORT or THREAD responses for these, the FETCH responses for all others.
         RFC 9051, section 6.4.9.
         """
-        given, command = command, joined((command,)).upper()
+        given, command = command, decoded_text(command).upper()
         if command not in Commands:
             shown = given.upper() if isinstance(given, (str, bytes)) else given
             raise self.error(f"Unknown IMAP4 UID command: {shown!r}")

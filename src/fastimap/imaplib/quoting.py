@@ -15,6 +15,7 @@ from .arguments import (
     Argument,
     Arguments,
     MessageSet,
+    decoded_text,
     encoded_text,
     fetch_items,
     flat,
@@ -94,7 +95,7 @@ class Quoting:
             return one_list(bytes(argument).decode("latin-1")).encode("latin-1")
         if not isinstance(argument, Iterable):
             argument = (argument,)
-        items = [joined((item,)) for item in argument]
+        items = [decoded_text(item) for item in argument]
         if any(map(reaches_out, items)):
             raise InvalidArgument(f"not the items of a list: {argument!r}")
         return f"({' '.join(items)})"
@@ -108,7 +109,7 @@ class Quoting:
 
     def _store_item(self, argument: Argument) -> Sequence[str | bytes]:
         """Return the data item of STORE, and the modifiers that may come before it (RFC 7162, section 3.1.3)."""
-        modifiers, _, name = joined((argument,)).rpartition(" ")
+        modifiers, _, name = decoded_text(argument).rpartition(" ")
         if modifiers[:1] == "(":
             return self._single(modifiers), self._atom(self._single(name))
         return (self._atom(self._single(argument)),)
@@ -143,7 +144,7 @@ class Quoting:
         """Return search keys with those that are str encoded in `charset`; LookupError where Python lacks it."""
         if charset is None:
             return tuple(criteria)
-        codec = joined((charset,))
+        codec = decoded_text(charset)
         return tuple(encoded_text(key, codec) if isinstance(key, str) else key for key in criteria)
 
     def _search_keys(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Mapping
 
-from .arguments import Argument, encoded_text, joined
+from .arguments import Argument, decoded_text, encoded_text
 from .costs import asked_by
 from .exceptions import Exceptions, InvalidArgument, WrongType, shown
 from .names import IMAP4_PORT, IMAP4_SSL_PORT, AllowedVersions, Authobject, Commands, Data, Result
@@ -91,7 +91,7 @@ class SessionCommands(Sending):
         Raises :exc:`error` with the server's text if that refuses; and before anything is sent if the mechanism shows
         the password or token to whoever listens, and the server announces LOGINDISABLED.
         """
-        name = joined((self._atom(mechanism),)).upper()
+        name = decoded_text(self._atom(mechanism)).upper()
         self._check_alive()
         if name in _SHOWS_SECRET and "LOGINDISABLED" in self.capabilities and self._in_clear():
             raise self.error(
@@ -123,8 +123,9 @@ class SessionCommands(Sending):
         self._check_alive()
         if "ENABLE" not in self.capabilities:
             raise self.error("Server does not support ENABLE")
-        names = [self._atom(name) for name in joined((self._encoded(capability),)).split(" ")]
-        utf8 = "UTF8=ACCEPT" in joined(names).upper().split()
+        text = decoded_text(self._encoded(capability))
+        names = [self._atom(name) for name in text.split(" ")]
+        utf8 = "UTF8=ACCEPT" in text.upper().split(" ")
         typ, data = self._simple_command("ENABLE", *names)
         if typ == "OK" and utf8:
             self._mode_utf8()
