@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -156,6 +159,41 @@ def test_what_is_no_text_becomes_a_string(argument: Any) -> None:
     client.xatom("NOOP", argument)
     octets = bytes(argument) if isinstance(argument, memoryview) else str(argument).encode()
     assert client.canned.sent == client.tagpre + b"0 NOOP " + octets + b"\r\n"
+
+
+class Named:
+    """What says itself what it is as a string."""
+
+    def __str__(self) -> str:
+        return "Work"
+
+
+@pytest.mark.parametrize("argument", [Decimal(5), UUID(int=5), PurePosixPath("a/b"), Named(), True])
+def test_what_has_a_string_of_its_own_is_sent_as_that(argument: Any) -> None:
+    client = Canned(b"<tag> OK done\r\n")
+    client.xatom("NOOP", argument)
+    assert client.canned.sent == client.tagpre + b"0 NOOP " + str(argument).encode() + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["search criterion", "create", "login password", "status mailbox", "id value", "xatom argument"]
+)
+@pytest.mark.parametrize(
+    "argument",
+    [
+        (key for key in ("SUBJECT", "x")), iter(["ALL"]), map(str, (1, 2)), {"ALL": 1}.keys(), {"SEEN": True}, {"SEEN"},
+        ["ALL"], ("ALL",), range(3), object(), len, str, 1j, ...,
+    ],
+)  # fmt: skip
+def test_what_is_no_argument(name: str, argument: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """imaplib's is a TypeError too, as octets and such an object can't be concatenated."""
+    monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))  # xatom() adds to it
+    client = Canned()
+    client.state = "NONAUTH" if name.startswith("login") else "SELECTED"
+    with pytest.raises(TypeError, match="is no argument of this command"):
+        CALLS[name](client, argument)
+    assert client.canned.sent == b""
+    assert client.tagged_commands == {}
 
 
 def test_a_literal_of_text_is_refused() -> None:

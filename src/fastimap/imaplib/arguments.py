@@ -34,7 +34,6 @@ _PARENTHESIS = pattern(r"[()]")
 _SPACE_OR_BRACKET = pattern(r"[][() ]")
 _SEQUENCE_SET = pattern(r"[0-9:,*]+|\$")
 _TEXT_KEYS = frozenset({"BCC", "BODY", "CC", "FROM", "SUBJECT", "TEXT", "TO", "X-GM-RAW"})
-_SEVERAL = (list, tuple, set, frozenset, dict, range)
 _PLACEHOLDER = pattern(r"\?(\?|[fs]\b)?")
 
 
@@ -45,13 +44,14 @@ class TextLiteral(bytes):
 def flat(argument: object) -> str | bytes:
     """Return an argument as text or octets; what is neither is made a string.
 
-    None is no argument, nor is what holds several: a mailbox that is called so was hardly meant.
+    But for numbers, what has no string of its own is no argument (None, what holds or yields several, a function):
+    a mailbox that is called as Python shows it was hardly meant.
     """
     if isinstance(argument, (str, bytes)):
         return argument
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
-    if argument is None or isinstance(argument, _SEVERAL):
+    if type(argument).__str__ is object.__str__ and not isinstance(argument, (int, float)):
         raise WrongType(f"{argument!r:.100} is no argument of this command")
     return str(argument)
 
