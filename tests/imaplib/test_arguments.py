@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
+from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -119,7 +120,7 @@ def test_what_would_end_a_line_is_refused(call: str, octet: str) -> None:
     commands = dict(imaplib.Commands)
     injected = f"a{octet}X LOGOUT"
     arguments: list[Any] = [injected]
-    if call not in ("xatom name", "id field"):
+    if call != "id field":
         arguments.append(injected.encode())
     if call.partition(" ")[2] in ("mailbox", "directory", "old", "new"):
         arguments += [f'"{injected}"', f"ä{injected}", f"&{injected}"]
@@ -159,6 +160,57 @@ def test_what_is_no_text_becomes_a_string(argument: Any) -> None:
     client.xatom("NOOP", argument)
     octets = bytes(argument) if isinstance(argument, memoryview) else str(argument).encode()
     assert client.canned.sent == client.tagpre + b"0 NOOP " + octets + b"\r\n"
+
+
+class Loud(str):
+    """Text that shows itself as something else."""
+
+    def __str__(self) -> str:
+        return "LOUD"
+
+    def __format__(self, spec: str) -> str:
+        return "LOUD"
+
+
+def member(text: str) -> Any:
+    return Enum("Word", {"MEMBER": text}, type=str).MEMBER  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", [Loud, member])
+@pytest.mark.parametrize("text", ["1", "FLAGS", "\\Seen", "two words", 'FROM "x y"'])
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_text_is_sent_as_what_it_holds(
+    call: str, text: str, kind: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a member of a `class Word(str, Enum)` that is its value, also where imaplib's "(%s)" makes it its name."""
+    sent = []
+    for argument in (text, kind(text)):
+        monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))  # xatom() adds to it
+        client = Canned(b"+ go\r\n")
+        client.state = IN_STATE.get(call.split()[0], "SELECTED")
+        with suppress(imaplib.IMAP4.error):  # refused, or not answered
+            CALLS[call](client, argument)
+        sent.append(client.canned.sent.partition(b" ")[2])
+    assert sent[0] == sent[1]
+
+
+@pytest.mark.parametrize("kind", [Loud, member])
+def test_search_text_that_shows_itself_as_something_else_is_quoted(kind: Callable[[str], Any]) -> None:
+    for key, text in ((kind("SUBJECT"), "trip report"), ("SUBJECT", kind("trip report"))):
+        client = Canned(b"* SEARCH\r\n<tag> OK done\r\n")
+        client.state = "SELECTED"
+        client.search(None, key, text)
+        assert client.canned.sent.endswith(b' SEARCH SUBJECT "trip report"\r\n')
+
+
+def test_the_name_of_a_command_is_an_argument_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))
+    client = Canned(b"<tag> OK done\r\n")
+    with pytest.raises(TypeError):
+        client.xatom(None)  # type: ignore[arg-type]
+    assert client.canned.sent == b""
+    client.xatom(b"noop")  # type: ignore[arg-type]
+    assert client.canned.sent.endswith(b" NOOP\r\n")
 
 
 class Named:

@@ -47,8 +47,10 @@ def flat(argument: object) -> str | bytes:
     But for numbers, what has no string of its own is no argument (None, what holds or yields several, a function):
     a mailbox that is called as Python shows it was hardly meant.
     """
-    if isinstance(argument, (str, bytes)):
+    if type(argument) is str or isinstance(argument, bytes):
         return argument
+    if isinstance(argument, str):
+        return "".join(argument)  # members of enumerations, and others, may show themselves as more than what they hold
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
     if type(argument).__str__ is object.__str__ and not isinstance(argument, (int, float)):
@@ -166,6 +168,7 @@ def one_list(text: str) -> str:
     Raises:
         InvalidArgument: A server would read more than one list.
     """
+    text = decoded_text(text)
     inside = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
     if inside and reaches_out(inside):
         raise InvalidArgument(f"not one list: {text!r}")
@@ -277,7 +280,7 @@ def substitute(template: str, params: Sequence[Any]) -> str:
 def _param(param: Any) -> str:
     if isinstance(param, (list, tuple)):
         return f"({' '.join(map(_param, param))})"
-    if isinstance(param, bytes):
+    if isinstance(param, (str, bytes)):
         param = decoded_text(param)
     if isinstance(param, int) and not isinstance(param, bool):
         return str(param)

@@ -264,14 +264,14 @@ class SessionCommands(Sending):
         self._choose_version()
         return typ, [None]
 
-    def xatom(self, name: str, *args: Argument | None) -> Result:
+    def xatom(self, name: Argument, *args: Argument | None) -> Result:
         """Execute a command that the class does not know, in the present state.
 
         An argument is quoted where it needs to be: where it has spaces, is empty, or has a quote or a parenthesis that
         is not closed. What has double quotes or parentheses of its own goes as it is, and so do the arguments of
         commands that the class knows, such as UID.
         """
-        name = str(name).upper()
+        name = decoded_text(name).upper()
         if name not in _KNOWN:
             args = tuple(self._word(argument) for argument in args if argument is not None)
         if name in Commands:
