@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 import time
+from array import array
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import PurePosixPath
+from pickle import PickleBuffer
 from typing import Any
 from uuid import UUID
 
@@ -209,8 +212,49 @@ def test_the_name_of_a_command_is_an_argument_too(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(TypeError):
         client.xatom(None)  # type: ignore[arg-type]
     assert client.canned.sent == b""
-    client.xatom(b"noop")  # type: ignore[arg-type]
+    client.xatom(b"noop")
     assert client.canned.sent.endswith(b" NOOP\r\n")
+
+
+class Plain(Enum):
+    ALL = "ALL"
+
+
+class Size(int, Enum):
+    BIG = 50000
+
+
+class IntSize(IntEnum):
+    BIG = 50000
+
+
+def mapped(octets: bytes) -> mmap.mmap:
+    mapping = mmap.mmap(-1, len(octets))
+    mapping[:] = octets
+    return mapping
+
+
+@pytest.mark.parametrize(
+    "argument", [array("b", b"Work"), PickleBuffer(b"Work"), memoryview(b"W.o.r.k.")[::2], mapped(b"Work")]
+)
+def test_all_that_holds_octets_is_sent_as_those(argument: Any) -> None:
+    """imaplib concatenates octets and the argument, for which a buffer will do."""
+    client = Canned(b"<tag> OK done\r\n")
+    client.state = "AUTH"
+    client.create(argument)
+    assert client.canned.sent.endswith(b" CREATE Work\r\n")
+
+
+@pytest.mark.parametrize("argument", [Size.BIG, IntSize.BIG])
+def test_a_number_stands_for_its_digits(argument: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))  # xatom() adds to it
+    for name, call in CALLS.items():
+        if name in ("partial start", "search criterion", "search param", "store set", "xatom argument"):
+            client = Canned()
+            client.state = "SELECTED"
+            with suppress(imaplib.IMAP4.abort):  # EOF
+                call(client, argument)
+            assert b" 50000" in client.canned.sent, name
 
 
 class Named:
@@ -234,7 +278,7 @@ def test_what_has_a_string_of_its_own_is_sent_as_that(argument: Any) -> None:
     "argument",
     [
         (key for key in ("SUBJECT", "x")), iter(["ALL"]), map(str, (1, 2)), {"ALL": 1}.keys(), {"SEEN": True}, {"SEEN"},
-        ["ALL"], ("ALL",), range(3), object(), len, str, 1j, ...,
+        ["ALL"], ("ALL",), range(3), object(), len, str, 1j, ..., Plain.ALL,
     ],
 )  # fmt: skip
 def test_what_is_no_argument(name: str, argument: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,10 +286,22 @@ def test_what_is_no_argument(name: str, argument: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(imaplib, "Commands", dict(imaplib.Commands))  # xatom() adds to it
     client = Canned()
     client.state = "NONAUTH" if name.startswith("login") else "SELECTED"
-    with pytest.raises(TypeError, match="is no argument of this command"):
+    with pytest.raises(imaplib.IMAP4.error, match="arguments are str, bytes or numbers, not") as caught:
         CALLS[name](client, argument)
+    assert isinstance(caught.value, TypeError)
     assert client.canned.sent == b""
     assert client.tagged_commands == {}
+
+
+def test_a_password_is_not_shown() -> None:
+    """By a comma at the end of the line, a password is a tuple with a password."""
+    client = Canned()
+    client.state = "NONAUTH"
+    for call in (client.login, client.login_plain, client.login_cram_md5):
+        with pytest.raises(TypeError) as caught:
+            call("me", ("secret",))  # type: ignore[arg-type]
+        assert "secret" not in str(caught.value)
+        assert client.canned.sent == b""
 
 
 def test_a_literal_of_text_is_refused() -> None:

@@ -6,6 +6,7 @@ import functools
 import operator
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 
 from ..model._patterns import pattern
 from .exceptions import InvalidArgument, WrongType, refusal
@@ -41,11 +42,11 @@ class TextLiteral(bytes):
     """Text that can't be quoted, as it has octets over 127: it is sent as a literal."""
 
 
-def flat(argument: object) -> str | bytes:
+def flat(argument: Any) -> str | bytes:
     """Return an argument as text or octets; what is neither is made a string.
 
-    But for numbers, what has no string of its own is no argument (None, what holds or yields several, a function):
-    a mailbox that is called as Python shows it was hardly meant.
+    But for numbers, what has no string of its own is no argument (None, a list, a generator, a function, a member of a
+    plain Enum): a mailbox that is called as Python shows it was hardly meant.
     """
     if type(argument) is str or isinstance(argument, bytes):
         return argument
@@ -53,8 +54,17 @@ def flat(argument: object) -> str | bytes:
         return "".join(argument)  # members of enumerations, and others, may show themselves as more than what they hold
     if isinstance(argument, (bytearray, memoryview)):
         return bytes(argument)
-    if type(argument).__str__ is object.__str__ and not isinstance(argument, (int, float)):
-        raise WrongType(f"{argument!r:.100} is no argument of this command")
+    if isinstance(argument, (int, float)):
+        return str(argument.value if isinstance(argument, Enum) else argument)
+    own: object = type(argument).__str__
+    if own is object.__str__ or own is Enum.__str__:
+        try:
+            return bytes(memoryview(argument))
+        except TypeError:
+            # It is not shown: it may be a password, which a comma at the end of a line makes a tuple.
+            raise WrongType(
+                f"arguments are str, bytes or numbers, not {type(argument).__name__}; of several, give each on its own"
+            ) from None
     return str(argument)
 
 
@@ -280,10 +290,8 @@ def substitute(template: str, params: Sequence[Any]) -> str:
 def _param(param: Any) -> str:
     if isinstance(param, (list, tuple)):
         return f"({' '.join(map(_param, param))})"
-    if isinstance(param, (str, bytes)):
+    if isinstance(param, (str, bytes, int)) and not isinstance(param, bool):
         param = decoded_text(param)
-    if isinstance(param, int) and not isinstance(param, bool):
-        return str(param)
     if not isinstance(param, str):
         raise WrongType(f"params are str, bytes, int, or lists of these, not {type(param).__name__}: {param!r}")
     octets = param.encode("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arguments import Argument, Arguments, MessageSet, decoded_text, substituted
+from .arguments import Argument, Arguments, MessageSet, decoded_text, flat, substituted
 from .names import Commands, Result
 from .sending import Sending
 
@@ -70,7 +70,7 @@ class MessageCommands(Sending):
         Servers of today have ``fetch("1", "BODY[]<0.2048>")`` instead.
         """
         arguments = (
-            self._single(str(argument) if isinstance(argument, int) else argument)
+            self._single(flat(argument) if isinstance(argument, int) else argument)
             for argument in (message_num, message_part, start, length)
         )
         typ, data = self._simple_command("PARTIAL", *arguments)
