@@ -293,6 +293,26 @@ def test_what_is_no_argument(name: str, argument: Any, monkeypatch: pytest.Monke
     assert client.tagged_commands == {}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sent"),
+    [
+        (("FETCH", "1", "FLAGS", None), b"UID FETCH 1 (FLAGS)"),
+        (("STORE", "1", None, "+FLAGS", "x"), b"UID STORE 1 +FLAGS (x)"),
+        (("COPY", "1", "INBOX", None), b"UID COPY 1 INBOX"),
+        (("EXPUNGE", "1", None), b"UID EXPUNGE 1"),
+        (("SEARCH", None, "ALL", None), b"UID SEARCH ALL"),
+        (("SORT", "DATE", None, "ALL", None), b"UID SORT (DATE) ALL"),
+        (("THREAD", "REFERENCES", None, None, "ALL"), b"UID THREAD REFERENCES ALL"),
+    ],
+)
+def test_uid_leaves_none_out(arguments: tuple[Any, ...], sent: bytes) -> None:
+    """As imaplib does, for a modifier that a program has or has not."""
+    client = Canned(b"<tag> OK done\r\n")
+    client.state = "SELECTED"
+    client.uid(*arguments)
+    assert client.canned.sent.partition(b" ")[2] == sent + b"\r\n"
+
+
 def test_a_password_is_not_shown() -> None:
     """By a comma at the end of the line, a password is a tuple with a password."""
     client = Canned()

@@ -161,7 +161,12 @@ class Quoting:
     def _uid_arguments(
         self, command: str, args: tuple[Any, ...], params: Sequence[Any] | None
     ) -> Sequence[Argument | None]:
-        """Return `args` as the method of `command` would send them; more than these, and all others, as they are."""
+        """Return `args` as the method of `command` would send them; more than these, and all others, as they are.
+
+        None is left out; in the place of a charset it is none.
+        """
+        if command not in ("SORT", "THREAD"):
+            args = tuple(argument for argument in args if argument is not None)
         if len(args) < _UID_ARGUMENTS.get(command, 0):
             raise InvalidArgument(f"UID {command} takes at least {_UID_ARGUMENTS[command]} arguments, not {len(args)}")
         if params is not None and command not in ("FETCH", "SEARCH", "SORT", "THREAD"):
