@@ -18,6 +18,7 @@ import sys
 import time
 from _thread import RLock
 
+from ._host import without_idna
 from ._pace import LONG, PAUSE, SMALL
 
 TYPE_CHECKING = False
@@ -60,7 +61,10 @@ class TLS:
         self._incoming = ssl.MemoryBIO()
         self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()
         self.error: Exception | None = None
-        self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=host)
+        name: Any = host
+        if host is not None and type(context) is ssl.SSLContext:  # others may look at it themselves
+            name = without_idna(host)
+        self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True
         self._read: Callable[[int, memoryview | bytearray], int] = self.ssl_object.read  # type: ignore[assignment]

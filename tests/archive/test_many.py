@@ -33,7 +33,7 @@ from fastimap.archive import (
     pull_many,
 )
 from fastimap.archive.locks import locked
-from fastimap.archive.options import PullOptions
+from fastimap.archive.many.pulling import PullOptions
 from tests.archive.crowd import SECRET, Crowd, crowded
 
 

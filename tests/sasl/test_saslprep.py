@@ -30,6 +30,14 @@ def test_known_answers(text: str, prepared: str, stored: bool) -> None:
 
 
 @pytest.mark.parametrize("stored", [True, False])
+def test_ascii_that_can_be_printed_is_left_as_it_is(stored: bool) -> None:
+    """SCRAM relies on it, and does without the tables for such users and passwords."""
+    for character in map(chr, range(0x20, 0x7F)):
+        assert saslprep(f"a{character}b", "it", stored=stored) == f"a{character}b".encode()
+        assert saslprep(character, "it", stored=stored) == character.encode()
+
+
+@pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize(
     "text",
     [

@@ -29,7 +29,6 @@ from .guards import Guards
 from .identity import as_account, check_server, fits, unchanged
 from .jobs import Gone, Job
 from .line import Line
-from .matching import Candidates
 from .messages import has_condstore
 from .opening import opened
 from .options import Options, as_names
@@ -42,6 +41,7 @@ from .watching import NotNow, Stop, Watch
 
 if TYPE_CHECKING:
     from .adopt import Adoption
+    from .matching import Candidates
     from .receiving import Receiver
 
 __all__ = ["pull"]
@@ -186,13 +186,21 @@ class _Pull:
         self.line = Line(Pool(account, connections=options.connections, retry=retry), self.meter)
         self.guards = Guards(options, state, self.name)
         self.gone = self.guards.gone
-        self.candidates = Candidates(state, self.store)
         self.adoption = _adoption(options, state, self.report)
         self.copies = Copies(self.store, state, self.meter, self.name, self.adoption)
 
+    # A run that finds nothing new does without the next two.
+
+    @functools.cached_property
+    def candidates(self) -> Candidates:
+        """What may turn up in another mailbox."""
+        from .matching import Candidates
+
+        return Candidates(self.state, self.store)
+
     @functools.cached_property
     def receiver(self) -> Receiver:
-        """What brings a mailbox up to date: a run that finds nothing new does without."""
+        """What brings a mailbox up to date."""
         from .receiving import Receiver
 
         return Receiver(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .. import _json as json
 from ..model.sequence_set import UIDSet
 from .budgets import Meter
 from .errors import StoreError
-from .matching import Match
 from .options import Deleted
 from .signals import held
 from .state import Entry, Place, State
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from .adopt import Adopted, Adoption
     from .compare import Change
     from .foreign import ForeignFile
+    from .matching import Match
 
 __all__ = ["Copies"]
 

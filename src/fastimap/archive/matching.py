@@ -6,6 +6,8 @@ alone is a hint: where two could be meant and their octets differ, the message i
 
 from __future__ import annotations
 
+import sqlite3
+import weakref
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -56,23 +58,23 @@ class Candidates:
         self._store = store
         self._places: dict[int, Place] = {}
         self.count: int = 0
-        state.db.execute("DROP TABLE IF EXISTS temp.candidate")
-        state.db.execute(
-            "CREATE TEMP TABLE candidate (size, date, mailbox, uid, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID"
-        )
-        state.db.execute("CREATE INDEX temp.candidate_size ON candidate (size, date)")
+        # There may be a million. Not in the state's database: what that takes back is not to take them with it.
+        self._db = sqlite3.connect("", check_same_thread=False)
+        weakref.finalize(self, self._db.close)
+        self._db.execute("CREATE TABLE candidate (size, date, mailbox, uid, PRIMARY KEY (mailbox, uid)) WITHOUT ROWID")
+        self._db.execute("CREATE INDEX candidate_size ON candidate (size, date)")
 
     def add(self, place: Place, entries: Iterable[Entry]) -> None:
         """Add messages of a mailbox."""
         self._places[place.id] = place
         rows = [(entry.size, entry.date, place.id, entry.uid) for entry in entries]
-        self._state.db.executemany("INSERT OR IGNORE INTO temp.candidate VALUES (?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR IGNORE INTO candidate VALUES (?, ?, ?, ?)", rows)
         self.count += len(rows)
 
     def drop(self, place: Place, uids: Iterable[int]) -> None:
         """Note that messages of a mailbox have found their places."""
-        dropped = self._state.db.executemany(
-            "DELETE FROM temp.candidate WHERE mailbox = ? AND uid = ?", [(place.id, uid) for uid in uids]
+        dropped = self._db.executemany(
+            "DELETE FROM candidate WHERE mailbox = ? AND uid = ?", [(place.id, uid) for uid in uids]
         )
         self.count -= dropped.rowcount
 
@@ -103,8 +105,8 @@ class Candidates:
                     yield Match(row.uid, flags_of(row), extra_now(row, entry.extra), place, entry)
 
     def _of(self, size: int, date: int | None) -> list[tuple[Place, Entry]]:
-        found = self._state.db.execute(
-            "SELECT mailbox, uid FROM temp.candidate WHERE size = ? AND date IS ?", (size, date)
+        found = self._db.execute(
+            "SELECT mailbox, uid FROM candidate WHERE size = ? AND date IS ?", (size, date)
         ).fetchall()
         return [
             (self._places[mailbox], entry)

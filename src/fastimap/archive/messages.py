@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .. import _json as json
 from ..model.row import FetchedMessage
 
 if TYPE_CHECKING:

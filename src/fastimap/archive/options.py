@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 from .. import search
 from ..model._patterns import pattern
@@ -17,36 +17,11 @@ from .names import as_name
 from .report import Progress
 from .stores.base import Store
 
-__all__ = ["Options", "PullOptions", "Rule", "as_day", "as_names", "check_choice", "check_number", "most_deleted"]
+__all__ = ["Deleted", "Options", "Rule", "as_day", "as_names", "check_choice", "check_number", "most_deleted"]
 
 Deleted = Literal["keep", "mark", "delete"]
 _RETRY = Retry()
 _MAX_DELETE = pattern(r"([0-9]+)(%?)")
-
-
-class PullOptions(TypedDict, total=False):
-    """The options of `pull` that many accounts can have together."""
-
-    mailboxes: Iterable[str] | None
-    exclude: Iterable[str]
-    since: date | None
-    before: date | None
-    min_size: int | None
-    max_size: int | None
-    search: SearchKey | str | None
-    limit: int | None
-    newest_first: bool
-    connections: int
-    deleted: Deleted
-    max_delete: str | int | None
-    resume: bool
-    dry_run: bool
-    wait: float | None
-    bwlimit: int | None
-    budget: GivenBudget | None
-    max_octets: int | None
-    adopt: bool
-    retry: Retry | None
 
 
 class Rule(Value):

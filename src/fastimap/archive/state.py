@@ -6,12 +6,12 @@ too, and is found by its name and overwritten.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+from .. import _json as json
 from ..model._shown import Record, fresh
 from ..model.sequence_set import UIDSet
 from .errors import StoreError
@@ -81,7 +81,20 @@ class Mark(Record):
     excluded: dict[str, int] = fresh(factory=dict)
 
     def text(self) -> str:
-        return json.dumps([self.exists, self.uid_next, self.mod_sequence, self.rules, self.excluded])
+        """Return it as text: three numbers, and after them in JSON what only runs with rules have."""
+        numbers = (self.exists, self.uid_next, self.mod_sequence)
+        text = " ".join("-" if number is None else f"{number}" for number in numbers)
+        return f"{text} {json.dumps([self.rules, self.excluded])}" if self.rules or self.excluded else text
+
+    @classmethod
+    def of(cls, text: str) -> Self | None:
+        """Return what `text` is of; None where it can't be read: then all is compared."""
+        try:
+            exists, uid_next, mod_sequence, *rest = text.split(" ", 3)
+            next_one, last_one = (None if number == "-" else int(number) for number in (uid_next, mod_sequence))
+            return cls(int(exists), next_one, last_one, *(json.loads(rest[0]) if rest else ()))
+        except ValueError:
+            return None
 
 
 class Place(Record):
@@ -522,5 +535,5 @@ def _place(row: tuple[Any, ...]) -> Place:
     place = Place(*row)
     place.current, place.dirty = bool(place.current), bool(place.dirty)
     if row[9] is not None:
-        place.mark = Mark(*json.loads(row[9]))
+        place.mark = Mark.of(row[9])
     return place

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import NamedTuple
 
 from ..archive.report import MailboxReport, Report
+from ..model._shown import Value
 from . import exits
 from .exits import readable, say
 from .show import Show, octets
@@ -13,7 +13,7 @@ from .show import Show, octets
 __all__ = ["PULLED", "SENT", "Words", "ended"]
 
 
-class Words(NamedTuple):
+class Words(Value):
     """What a command calls what it has done."""
 
     do: str

@@ -148,8 +148,7 @@ def run(options: argparse.Namespace) -> int:
 def _store(where: str, kind: str | None, options: argparse.Namespace) -> archive.Store:
     if kind is not None and kind not in FORMATS:
         raise UsageError(f"format: {kind!r} is none; there are {', '.join(sorted(FORMATS))}")
-    found = kind_of(where)
-    if kind is not None and found not in (None, kind):
+    if kind is not None and (found := kind_of(where)) not in (None, kind):
         raise UsageError(f"{where} is a store of format {found}, not {kind}: name another directory, or no format")
     made = store_at(where, kind)
     if options.text or options.body or options.header:

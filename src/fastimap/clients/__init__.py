@@ -7,5 +7,6 @@ from .._lazy import lazy
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import pipeline as pipeline
+    from . import rows as rows
 else:
-    __getattr__, __dir__ = lazy(__name__, {"pipeline": ".pipeline"})
+    __getattr__, __dir__ = lazy(__name__, {"pipeline": ".pipeline", "rows": ".rows"})

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import clients, commands, conversation, sessions
+from .._host import without_idna
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.session import Logout
 from ..conversation import prepare
@@ -29,7 +30,6 @@ from . import _asyncio_methods as methods
 from ._base import named
 from .asyncio_wire import Link
 from .connecting import attempts, connect, connect_error, late, no_greeting, tune
-from .rows import AsyncBatches, AsyncRows
 from .tls import client_context, tls_error
 
 if TYPE_CHECKING:
@@ -295,7 +295,7 @@ class AsyncClient(methods.AsyncClient):
         chunk: int | None = None,
         in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> AsyncRows:
+    ) -> clients.rows.AsyncRows:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
         :param messages: UIDs, or a `SequenceSet`. An open set (``"1:*"``), or one of many more numbers than there are
@@ -315,7 +315,7 @@ class AsyncClient(methods.AsyncClient):
         stream = conversation.streams.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
-        return AsyncRows(self, stream)
+        return clients.rows.AsyncRows(self, stream)
 
     def fetch_batches(
         self,
@@ -324,7 +324,7 @@ class AsyncClient(methods.AsyncClient):
         chunk: int | None = None,
         in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> AsyncBatches:
+    ) -> clients.rows.AsyncBatches:
         """Yield lists of messages as they arrive together: for what works on many at once.
 
         The parameters, and all that is said there, are those of `fetch_iter`.
@@ -332,7 +332,7 @@ class AsyncClient(methods.AsyncClient):
         stream = conversation.streams.FetchStream(
             self._protocol, messages, items, chunk=chunk, in_flight=in_flight, changed_since=changed_since
         )
-        return AsyncBatches(self, stream)
+        return clients.rows.AsyncBatches(self, stream)
 
     async def fetch_table(
         self, messages: MessageSet, *items: str, text: bool = False, changed_since: int | None = None
@@ -559,7 +559,7 @@ async def _connected(given: Settings) -> sockets.socket:
     loop = asyncio.get_running_loop()
     deadline = None if given.timeouts.connect is None else time.monotonic() + given.timeouts.connect
     error: OSError = OSError(f"{given.host} has no address")
-    addresses = await loop.getaddrinfo(given.host, given.port, type=sockets.SOCK_STREAM)
+    addresses = await loop.getaddrinfo(without_idna(given.host), given.port, type=sockets.SOCK_STREAM)
     for (family, kind, number, _, address), seconds in attempts(addresses, deadline):
         try:
             connection = sockets.socket(family, kind, number)

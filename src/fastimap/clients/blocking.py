@@ -23,7 +23,6 @@ from ..settings import check_seconds, with_secrets
 from ._base import named
 from .blocking_wire import Wire
 from .connecting import connect, has_tls, no_greeting, waiting_as_a_socket
-from .rows import Batches, Rows
 
 if TYPE_CHECKING:
     import pyarrow
@@ -261,7 +260,7 @@ class Client(Wire):
         chunk: int | None = None,
         in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> Rows:
+    ) -> clients.rows.Rows:
         """Yield messages as they arrive; for any number of them, in bounded memory.
 
         :param messages: UIDs, or a `SequenceSet`. An open set (``"1:*"``), or one of many more numbers than there are
@@ -279,7 +278,7 @@ class Client(Wire):
         messages that are still `owed`. Leaving the loop gives up the rest. (RFC 9051, section 6.4.5)
         """
         stream = self._stream(messages, items, chunk, in_flight, changed_since)
-        return Rows(stream, self._rows(stream))
+        return clients.rows.Rows(stream, self._rows(stream))
 
     def fetch_batches(
         self,
@@ -288,13 +287,13 @@ class Client(Wire):
         chunk: int | None = None,
         in_flight: int | None = None,
         changed_since: int | None = None,
-    ) -> Batches:
+    ) -> clients.rows.Batches:
         """Yield lists of messages as they arrive together: for what works on many at once.
 
         The parameters, and all that is said there, are those of `fetch_iter`.
         """
         stream = self._stream(messages, items, chunk, in_flight, changed_since)
-        return Batches(stream, self._batches(stream))
+        return clients.rows.Batches(stream, self._batches(stream))
 
     def fetch_table(
         self, messages: MessageSet, *items: str, text: bool = False, changed_since: int | None = None

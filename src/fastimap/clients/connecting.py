@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from .._host import without_idna
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout
 from ..settings import Settings
 
@@ -201,7 +202,7 @@ def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
     for (family, kind, number, _, address), seconds in attempts(
-        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), deadline
+        socket.getaddrinfo(without_idna(host), port, type=socket.SOCK_STREAM), deadline
     ):
         try:
             connection = socket.socket(family, kind, number)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import contextlib
-from base64 import b64decode, b64encode
+from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Iterable, Sequence
 
 from ..errors import (
@@ -107,7 +106,7 @@ class Authenticate(Command[None]):
         parts: list[Part] = [b"AUTHENTICATE", encode.atom(self._mechanism.name)]
         initial = self._mechanism.start()
         if initial is not None and session.has("SASL-IR"):
-            parts.append(encode.Secret(b64encode(initial) or b"="))
+            parts.append(encode.Secret(b2a_base64(initial, newline=False) or b"="))
         else:
             self._initial = initial
         return parts
@@ -120,8 +119,8 @@ class Authenticate(Command[None]):
                 initial, self._initial = self._initial, None
                 if _decoded(request.octets):
                     raise ProtocolError("the server spoke first where the client has to")
-                return b64encode(initial)
-            return b64encode(self._mechanism.step(_decoded(request.octets)))
+                return b2a_base64(initial, newline=False)
+            return b2a_base64(self._mechanism.step(_decoded(request.octets)), newline=False)
         except FastimapError as exc:
             self._refused = exc
             return b"*"
@@ -152,6 +151,6 @@ def _decoded(text: bytes) -> bytes:
     if text == b"=":
         return b""
     try:
-        return b64decode(text, validate=True)
-    except binascii.Error:
+        return a2b_base64(text, strict_mode=True)
+    except Error:
         raise ProtocolError("a SASL challenge that is not base64") from None

@@ -245,6 +245,8 @@ class Command(Generic[R_co]):
     """Whether its result is not awaited any more: what it still keeps is let go (`Pending.detach`)."""
     streams: ClassVar[bool] = False
     """Whether it hands literals to a `sink`."""
+    notes_files: bool = False
+    """Of one that does: whether to note where in its file a literal begins, so that it can be taken up."""
     repeatable: bool = False
     """Whether it may be sent again where its answer was lost: it only reads, or it changes nothing the second time."""
     positional: bool = False

@@ -440,8 +440,6 @@ class FetchInto(Fetch):
         into: BinaryIO | Callable[[int | None, str, int], BinaryIO | None],
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        self.notes_files = False
-        """Whether to note where in its file a literal begins, for `hand_on`."""
         self._files: dict[tuple[int, str], tuple[Any, int]] = {}  # of the command that this is a piece of, too
         super().__init__(messages, *items)
         sections = [name for name in self._items.answers if _SECTION.fullmatch(name)]

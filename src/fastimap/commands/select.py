@@ -11,8 +11,8 @@ from typing import ClassVar
 from ..errors import StateError
 from ..model import mailbox_name
 from ..model._shown import Value
+from ..model.codes import Code
 from ..model.response_codes import (
-    Code,
     HighestModSeq,
     MailboxID,
     PermanentFlags,

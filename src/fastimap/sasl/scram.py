@@ -33,6 +33,14 @@ class _Awaiting(Enum):
     SERVER_FINAL_MESSAGE = auto()
 
 
+def _prepared(text: str, what: str, *, stored: bool) -> bytes:
+    if text and text.isascii() and text.isprintable():  # SASLprep leaves it as it is, and its tables are big
+        return text.encode("ascii")
+    from ._saslprep import saslprep
+
+    return saslprep(text, what, stored=stored)
+
+
 class Scram(Mechanism):
     """Proof of the password without sending it; the server proves in turn that it knows the password's verifier.
 
@@ -46,13 +54,11 @@ class Scram(Mechanism):
     def __init__(
         self, user: str, password: str, *, authzid: str, gs2_flag: str, binding: bytes, nonce: str | None
     ) -> None:
-        from ._saslprep import saslprep  # big tables, for this mechanism alone
-
         super().__init__(user)
         if nonce is not None and not _NONCE.fullmatch(nonce):
             raise MechanismError("the nonce must be of printable ASCII characters, without a comma")
-        self._user = saslname(saslprep(user, "the user", stored=False))
-        self._password = saslprep(password, "the password", stored=True)
+        self._user = saslname(_prepared(user, "the user", stored=False))
+        self._password = _prepared(password, "the password", stored=True)
         authorization = b"a=" + saslname(utf8(authzid, "the authzid")) if authzid else b""
         self._gs2_header = gs2_flag.encode("ascii") + b"," + authorization + b","
         self._binding = binding

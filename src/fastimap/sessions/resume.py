@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, TypeVar, cast
 
+from .. import commands
 from ..commands.base import Command, Connect, Flow, Sleep, State
-from ..commands.extensions import Enable
-from ..commands.fetch import Fetch, FetchInto, FetchResult
 from ..commands.session import Compress
 from ..conversation.log import logger
 from ..conversation.prepare import select_again
@@ -128,14 +127,14 @@ def _flow(client: Persistence, flow: Flow[R]) -> Flow[R]:
             error = exc
 
 
-def _together(client: Persistence, commands: tuple[Command[Any], ...]) -> Generator[Any, Any, list[Any]]:
+def _together(client: Persistence, together: tuple[Command[Any], ...]) -> Generator[Any, Any, list[Any]]:
     """Run commands that are sent together; after a cut, one after the other."""
-    again = [command.copy() for command in commands]
+    again = [command.copy() for command in together]
     protocol = client.protocol
     try:
-        results: list[Any] = yield commands
+        results: list[Any] = yield together
     except Exception as exc:
-        if not all(command.repeatable for command in commands):
+        if not all(command.repeatable for command in together):
             raise
         yield from recover(client, protocol, Attempts(client.retry), exc)
         results = []
@@ -152,7 +151,7 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
     while True:
         protocol = client.protocol
         again = command.copy() if command.repeatable else None
-        if isinstance(command, FetchInto):
+        if command.streams:
             command.notes_files = True
         try:
             result: R = yield command
@@ -166,7 +165,7 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
             if scope is None and State.AUTHENTICATED not in command.states:
                 scope = command.sent_in or protocol.session.scope(by_uid=not command.positional)
             may_help = helps(exc) or (client.renewable and is_refusal(exc))
-            if isinstance(command, Fetch) and isinstance(again, Fetch) and may_help:
+            if may_help and isinstance(command, commands.Fetch) and isinstance(again, commands.Fetch):
                 rows = _rest(command, again, exc)
                 if rows:
                     attempts.progress()
@@ -174,18 +173,18 @@ def once_more(client: Persistence, command: Command[R]) -> Generator[Any, Any, R
             try:
                 yield from recover(client, protocol, attempts, exc)
             except CommandError:
-                if isinstance(first, FetchInto) and isinstance(command, FetchInto):
+                if isinstance(first, commands.FetchInto) and isinstance(command, commands.FetchInto):
                     first.was_sent_again(kept, command)
                 raise
             command = command if again is None else again
             command.scope = scope
         else:
-            if kept and isinstance(result, FetchResult):
-                return cast(R, FetchResult([*kept, *result], result.limit))
+            if kept and isinstance(result, commands.FetchResult):
+                return cast(R, commands.FetchResult([*kept, *result], result.limit))
             return result
 
 
-def _rest(command: Fetch, again: Fetch, error: Exception) -> list[FetchedMessage]:
+def _rest(command: commands.Fetch, again: commands.Fetch, error: Exception) -> list[FetchedMessage]:
     """Return the rows that had come before `error`, and have `again` be about the other messages."""
     try:
         return command.hand_on(again)
@@ -229,7 +228,7 @@ def restore(protocol: Protocol) -> Flow[None]:
             "the connection was lost, and who was logged in by hand can't be again: give the client user= and password="
         )
     if missing := before.enabled - session.enabled:
-        yield Enable(*sorted(missing))
+        yield commands.Enable(*sorted(missing))
     if before.compressed and not session.compressed:
         yield Compress()
     if before.notify is not None:

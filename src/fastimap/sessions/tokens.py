@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +22,7 @@ def expiry(token: Any) -> float | None:
     if len(parts) != 3:
         return None
     import base64
+    import json
 
     with contextlib.suppress(ValueError):
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))

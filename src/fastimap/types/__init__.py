@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # tools/generate_methods.py makes _homes.py of these lines
     from ..conversation.events import Event, Reconnected
     from ..conversation.pending import Pending
     from ..conversation.protocol import Counters
+    from ..model.codes import Code
     from ..model.content import Attachment
     from ..model.headers import Headers
     from ..model.sequence_set import Messages, MessageSet, SavedResult
@@ -67,6 +68,7 @@ __all__: list[str] = [
     "Attachment",
     "Batch",
     "Batches",
+    "Code",
     "CopyResult",
     "Counters",
     "Cursor",

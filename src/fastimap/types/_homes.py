@@ -22,6 +22,7 @@ HOMES = {
     "Reconnected": "..conversation.events",
     "Pending": "..conversation.pending",
     "Counters": "..conversation.protocol",
+    "Code": "..model.codes",
     "Attachment": "..model.content",
     "Headers": "..model.headers",
     "Messages": "..model.sequence_set",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import zip_longest
 from typing import Any, Final, Literal, cast
 
 from ..errors import ParseError
 from ..model import words
+from ..model._patterns import pattern
 from ..model.responses import MailboxInfo, MailboxNamespace, MailboxStatus, Namespaces, ReadOnlyDict, Response, Value
 from ..parser import Atom, Token, plain
 from ._values import (
@@ -23,7 +25,6 @@ from ._values import (
     text_of,
     tokens,
 )
-from .tolerant import LIST_IN_PARTS, LIST_OF_ODD_NAME, LIST_WITH_BACKSLASH, XLIST_ATTRIBUTES, without_quotes
 
 __all__ = ["DECODERS"]
 
@@ -43,13 +44,25 @@ _STATUS_ITEMS: Final = {
     "APPENDLIMIT": "append_limit",
 }
 _EXACT: Final = frozenset(("UIDNEXT", "UIDVALIDITY", "HIGHESTMODSEQ"))
+_XLIST_ATTRIBUTES: Final = {"\\allmail": "\\All", "\\starred": "\\Flagged", "\\spam": "\\Junk"}
+"""Attributes of Gmail's XLIST, in lower case, and those of RFC 6154 that they became."""
+
+_BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
+_LIST_WITH_BACKSLASH: Final = pattern(rb'\([^()]*+\) *+(?="\\" )')
+"""What follows LIST up to a delimiter that is a backslash and not escaped: then none in the name is."""
+_LIST_OF_ODD_NAME: Final = pattern(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
+"""What follows LIST where such a name is in it."""
+_LIST_IN_PARTS: Final = pattern(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
+"""The attributes, the delimiter, and all that is after them: the name, with spaces, parentheses or quotes in it."""
 
 
 def _list(data: Data) -> MailboxInfo:
     """Return a mailbox whatever the octets are: one that is left out is never archived, and nobody knows."""
-    if found := LIST_WITH_BACKSLASH.match(data.fragments[0]):
+    line = data.fragments[0]
+    if b'"\\" ' in line and (found := _LIST_WITH_BACKSLASH.match(line)):
         data.escape_backslashes(found.end())
-    if LIST_OF_ODD_NAME.match(data.fragments[0]) is None:
+    parentheses = line.count(b"(") + line.count(b")")
+    if parentheses <= 2 or _LIST_OF_ODD_NAME.match(data.fragments[0]) is None:
         try:
             match data.tokens():
                 case (tuple(attributes), bytes(delimiter), bytes(name)):
@@ -61,13 +74,13 @@ def _list(data: Data) -> MailboxInfo:
         except (ParseError, ValueError):
             pass
     line = data.fragments[0]
-    parts = LIST_IN_PARTS.match(line)
+    parts = _LIST_IN_PARTS.match(line)
     literal = data.fragments[1] if len(data.fragments) > 1 else None
     if parts is None:
         defect = f"not attributes, a delimiter and a mailbox: {shown(line)}"
         return _mailbox_info(data, (), b"", literal or b"", defect=defect)
     (separator,) = tokens(parts[2] or b"NIL")
-    name = without_quotes(parts[3]) if literal is None else literal
+    name = _without_quotes(parts[3]) if literal is None else literal
     defect = "the rest of the line is taken as the mailbox's name, for it is not quoted" if name else "no mailbox"
     return _mailbox_info(data, parts[1].split(), separator, name, defect=defect)
 
@@ -91,7 +104,7 @@ def _mailbox_info(
 ) -> MailboxInfo:
     spelled = [_AS_SPELLED.get(word) or _spelled(text_of(word)) for word in attributes if word != b"\\"]
     if data.name == "XLIST":
-        spelled = [XLIST_ATTRIBUTES.get(word.lower(), word) for word in spelled]
+        spelled = [_XLIST_ATTRIBUTES.get(word.lower(), word) for word in spelled]
     more: dict[str, Any] = {} if defect is None else {"defect": defect}
     if extended:
         more |= _extended(data, extended)
@@ -167,7 +180,7 @@ def _odd_status(data: Data) -> tuple[str, bytes, tuple[Token, ...]]:
         try:
             match tokens(line[begin:]):
                 case (tuple(items),):
-                    return *data.mailbox(without_quotes(line[:begin])), items
+                    return *data.mailbox(_without_quotes(line[:begin])), items
         except ParseError:
             pass
     raise ValueError("not a mailbox and a list")
@@ -200,6 +213,15 @@ def _namespaces(data: Data, token: Token) -> tuple[MailboxNamespace, ...]:
             case _:
                 raise ValueError("not a prefix and a delimiter")
     return tuple(namespaces)
+
+
+def _without_quotes(name: bytes) -> bytes:
+    """Return a mailbox name, taken as the rest of a line, without the quotes around it and the spaces after it."""
+    name = name.strip(b" ")
+    if name.startswith(b'"'):
+        name = name[1:].removesuffix(b'"')
+        return re.sub(rb'\\(["\\])', rb"\1", name)
+    return name
 
 
 DECODERS: Final[dict[str, Callable[[Data], Response]]] = {

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from ..model._patterns import pattern
 from ..model.responses import Exists, ExpungeResponse, Flags, Recent, Response, Vanished
 from ..model.sequence_set import UIDSet
 from ._values import Data, count_of, flags, number_of, number_set
-from .tolerant import FROM_ZERO
 
 __all__ = ["DECODERS"]
+
+_FROM_ZERO: Final = pattern(rb"(?<![0-9])0(?=:[0-9])")
+"""The beginning of a range from 0: no message has that number."""
 
 
 def _vanished(data: Data) -> Vanished:
@@ -18,7 +21,7 @@ def _vanished(data: Data) -> Vanished:
     earlier = octets[:9].upper() == b"(EARLIER)"
     if earlier:
         octets = octets[9:].lstrip(b" ")
-    octets = FROM_ZERO.sub(b"1", octets)
+    octets = _FROM_ZERO.sub(b"1", octets)
     return Vanished(number_set(UIDSet, octets) if octets else UIDSet(), earlier)
 
 

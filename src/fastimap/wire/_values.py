@@ -10,7 +10,6 @@ from ..model import mailbox_name, words
 from ..model._patterns import pattern
 from ..model.sequence_set import SequenceSet, UIDSet
 from ..parser import Atom, Token, tokenize
-from .tolerant import ODD_NAME
 
 __all__ = [
     "MAX_OBJECTS",
@@ -37,6 +36,11 @@ __all__ = [
     "upper",
 ]
 
+_ODD_NAME: Final = pattern(rb'[^ "(){][^ ()]*+[()][^ ]*+')
+"""A mailbox name with parentheses and without quotes, at the beginning of what follows a response's name.
+
+It goes on to the next space: in the grammar an atom is never next to a parenthesis there.
+"""
 MAX_OBJECTS: Final = 100_000
 """Of what takes 50 times as much memory as octets, and of which no server has thousands."""
 
@@ -94,7 +98,7 @@ class Data:
         A name with parentheses and without quotes goes on to the next space (see :mod:`.tolerant`).
         """
         name: Token
-        if odd := ODD_NAME.match(self.fragments[0]):
+        if odd := _ODD_NAME.match(self.fragments[0]):
             name = odd[0]
             rest = tokenize((self.fragments[0][odd.end() :], *self.fragments[1:]), self.depth)
         else:

@@ -3,26 +3,15 @@ r"""What servers send against the RFCs, and what it is taken as: one table.
 The octets, with their sources, are in tests/corpus/quirks.txt; the tests say what each means. What is in no grammar
 and in no row of this table is a defect: of a FETCH row, of a mailbox in LIST, or of an
 :class:`~fastimap.types.UnknownResponse`.
+
+No program imports this: what takes each of them stands with the grammar that it bends.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
-from ..model._patterns import pattern
-
-__all__ = [
-    "FROM_ZERO",
-    "LIST_IN_PARTS",
-    "LIST_OF_ODD_NAME",
-    "LIST_WITH_BACKSLASH",
-    "ODD_NAME",
-    "QUIRKS",
-    "XLIST_ATTRIBUTES",
-    "Quirk",
-    "without_quotes",
-]
+__all__ = ["QUIRKS", "Quirk"]
 
 
 class Quirk(NamedTuple):
@@ -156,32 +145,3 @@ QUIRKS: Final = (
     Quirk("imap.mail.ru", "kisli/vmime#159", "NIL for the value of a parameter", "an empty value"),
     Quirk("", "mjs/imapclient#288", "quotes and spaces around a charset and its name", "the charset; a defect"),
 )
-
-XLIST_ATTRIBUTES: Final = {"\\allmail": "\\All", "\\starred": "\\Flagged", "\\spam": "\\Junk"}
-"""Attributes of Gmail's XLIST, in lower case, and those of RFC 6154 that they became."""
-
-ODD_NAME: Final = pattern(rb'[^ "(){][^ ()]*+[()][^ ]*+')
-"""A mailbox name with parentheses and without quotes, at the beginning of what follows a response's name.
-
-It goes on to the next space: in the grammar an atom is never next to a parenthesis there.
-"""
-
-FROM_ZERO: Final = pattern(rb"(?<![0-9])0(?=:[0-9])")
-"""The beginning of a range from 0: no message has that number."""
-
-_BEFORE_NAME = rb'\(([^()]*+)\) *(?:((?:NIL|"(?:\\?[^"\\]|\\["\\])?")(?= |\Z)|[^ ()"](?= )))? *'
-LIST_WITH_BACKSLASH: Final = pattern(rb'\([^()]*+\) *+(?="\\" )')
-"""What follows LIST up to a delimiter that is a backslash and not escaped: then none in the name is."""
-LIST_OF_ODD_NAME: Final = pattern(_BEFORE_NAME + rb'[^ "(){][^ ()]*+[()]', re.IGNORECASE)
-"""What follows LIST where such a name is in it."""
-LIST_IN_PARTS: Final = pattern(_BEFORE_NAME + rb"(.*)", re.IGNORECASE | re.DOTALL)
-"""The attributes, the delimiter, and all that is after them: the name, with spaces, parentheses or quotes in it."""
-
-
-def without_quotes(name: bytes) -> bytes:
-    """Return a mailbox name, taken as the rest of a line, without the quotes around it and the spaces after it."""
-    name = name.strip(b" ")
-    if name.startswith(b'"'):
-        name = name[1:].removesuffix(b'"')
-        return re.sub(rb'\\(["\\])', rb"\1", name)
-    return name

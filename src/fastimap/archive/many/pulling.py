@@ -6,13 +6,17 @@ import pickle
 import queue
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from ...search import SearchKey
+from ...sessions.retry import Retry
 from ...settings import Account
+from ..budgets import GivenBudget
 from ..errors import WorkersLost
-from ..options import PullOptions, check_number
+from ..options import Deleted, check_number
 from ..report import Progress
 from ..stores.maildir import Maildir
 from .accounts import GivenAccounts, GivenStore, named, sendable, stores
@@ -26,11 +30,36 @@ if TYPE_CHECKING:
 
     from .executors import Crew
 
-__all__ = ["pull_many", "pull_tasks"]
+__all__ = ["PullOptions", "pull_many", "pull_tasks"]
 
 _TICK = 0.5
 _ATTEMPTS = 4
 """So often a task is given out, where the scheduler forgets it."""
+
+
+class PullOptions(TypedDict, total=False):
+    """The options of `pull` that many accounts can have together."""
+
+    mailboxes: Iterable[str] | None
+    exclude: Iterable[str]
+    since: date | None
+    before: date | None
+    min_size: int | None
+    max_size: int | None
+    search: SearchKey | str | None
+    limit: int | None
+    newest_first: bool
+    connections: int
+    deleted: Deleted
+    max_delete: str | int | None
+    resume: bool
+    dry_run: bool
+    wait: float | None
+    bwlimit: int | None
+    budget: GivenBudget | None
+    max_octets: int | None
+    adopt: bool
+    retry: Retry | None
 
 
 def pull_many(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from ...errors import FastimapError
 from ...model._digest import sha256
-from ...model.headers import Headers
 from ...model.row import FetchedMessage
 from ...model.sequence_set import UIDSet
 from ..errors import StoreError
@@ -266,6 +265,8 @@ class Store:
 
     def message_id(self, place: Place, entry: Entry) -> str | None:
         """Return a message's Message-ID; raises LookupError where the message is not there any more."""
+        from ...model.headers import Headers  # not needed where nothing is compared
+
         header, end, _ = self.read(place, entry).partition(b"\r\n\r\n")
         return Headers(header + end).get("message-id")
 
