@@ -33,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("implementation")
 
 LOGIN: dict[str, Any] = {"tls": False, "user": "user", "password": "password", "mechanism": "LOGIN", "timeout": 10}
 RETRY = Retry(attempts=3, first=0.0, longest=0.0, burst=1000)
+ASKED: dict[str, Any] = {"tls": False, "mechanism": "PLAIN", "retry": RETRY, "timeout": 10}
 STUBBORN = Retry(attempts=1000, within=None, first=0.01, longest=0.02, burst=1000)
 
 
@@ -360,6 +361,55 @@ def test_a_server_that_takes_fewer(serve: Callable[..., Any], monkeypatch: pytes
         pool._book.raise_at = 0.0  # five minutes later
         with pool.client(), pool.client():
             assert pool.stats().limit == 2
+
+
+def test_what_there_is_to_do_is_done_while_the_server_logs_in(serve: Callable[..., Any]) -> None:
+    """Piece by piece, for the first connection alone, and no more of it once the server has answered."""
+    asked, answers, answered = threading.Event(), threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def pieces() -> Iterator[object]:
+        while not asked.is_set():
+            yield "the server has not read the command yet"
+        done.append("while it logs in")
+        answers.set()
+        assert answered.wait(10)
+        yield "there is something to read"
+        done.append("later")
+
+    def slow(peer: Peer) -> None:
+        peer.send(b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] ready\r\n")
+        while line := peer.line():
+            asked.set()
+            assert answers.wait(10)
+            peer.send(line.partition(b" ")[0] + b" OK [CAPABILITY IMAP4rev1] done\r\n")
+            answered.set()
+
+    servers = in_turn([serve(slow), serve(slow)])
+    with Pool("127.0.0.1", 143, user="ann", password="secret", connections=2, **{**ASKED, "socket": servers}) as pool:
+        pool._meanwhile = pieces()
+        with pool.client() as one, pool.client() as other:
+            assert done == ["while it logs in"]
+            assert (one._meanwhile is None, other._meanwhile) == (False, None)
+
+
+def test_a_piece_that_fails_leaves_no_connection(serve: Callable[..., Any]) -> None:
+    gone = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        assert not peer.line()
+        gone.set()
+
+    def pieces() -> Iterator[object]:
+        yield "one"
+        raise LookupError("what was looked for is not there")
+
+    with Pool("127.0.0.1", 143, user="ann", password="secret", **{**ASKED, "socket": in_turn([serve(silent)])}) as pool:
+        pool._meanwhile = pieces()
+        with pytest.raises(LookupError), pool.client():
+            pass
+        assert gone.wait(10)
+        assert pool.stats().connections == 0
 
 
 def test_a_refused_password_is_not_tried_by_each_connection(server: IMAPServer) -> None:

@@ -49,6 +49,8 @@ __all__ = ["pull"]
 _STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY")
 _KNOWN = 20
 """Mailboxes that are asked for one by one; of more LIST-STATUS says the same in fewer octets."""
+_COUNTED = 100_000
+"""Messages of a mailbox that are counted ahead: while more are, the server's answer would wait for long."""
 
 
 def pull(
@@ -184,6 +186,9 @@ class _Pull:
         self.watch = Watch(options.retry, options.progress, options.stopping, self._limits)
         retry = options.retry.__replace__(sleep=self.watch.sleep)
         self.line = Line(Pool(account, connections=options.connections, retry=retry), self.meter)
+        self.line.pool._meanwhile = self._ahead()
+        self.counts: dict[int, int] = {}
+        """Messages in mailboxes, by their numbers in the state: those that were counted ahead."""
         self.guards = Guards(options, state, self.name)
         self.gone = self.guards.gone
         self.adoption = _adoption(options, state, self.report)
@@ -214,6 +219,15 @@ class _Pull:
             copies=self.copies,
             adoption=self.adoption,
         )
+
+    def _ahead(self) -> Iterator[object]:
+        """Do what is needed after the login while the server is at it: a piece each time."""
+        yield commands.List, commands.Status  # which imports them
+        only = self.options.mailboxes
+        for place in self.state.places(self.name):
+            if place.mark is not None and place.mark.exists <= _COUNTED and (only is None or place.name in only):
+                self.counts[place.id] = self.state.count(place)
+                yield place
 
     # The whole.
 
@@ -467,7 +481,7 @@ class _Pull:
                 continue
             # What a search finds may depend on the time, and on more that no status tells.
             whole = self.options.resume and self.options.search is None and self.store.uids is None and not place.dirty
-            if skip and whole and unchanged(place, job.status, state, self.rules):
+            if skip and whole and unchanged(place, job.status, state, self.rules, self.counts.get(place.id)):
                 assert place.mark is not None
                 job.report.found = place.mark.exists
                 job.report.excluded = dict(place.mark.excluded)

@@ -58,8 +58,8 @@ def check_server(
     state.set_about(noted, port)
 
 
-def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> bool:
-    """Whether a mailbox is as it was when all of it was accounted for."""
+def unchanged(place: Place, status: MailboxStatus, state: State, rules: str, count: int | None = None) -> bool:
+    """Whether a mailbox is as it was when all of it was accounted for; `count`: of its messages, where it is known."""
     mark = place.mark
     return (
         place.current
@@ -69,7 +69,7 @@ def unchanged(place: Place, status: MailboxStatus, state: State, rules: str) -> 
         and (status.uid_validity, status.messages, status.uid_next, status.highest_mod_sequence)
         == (place.uid_validity, mark.exists, mark.uid_next, mark.mod_sequence)
         and not state.parked(place)
-        and mark.exists == state.count(place) + sum(mark.excluded.values())
+        and mark.exists == (state.count(place) if count is None else count) + sum(mark.excluded.values())
     )
 
 

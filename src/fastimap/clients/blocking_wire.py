@@ -8,7 +8,7 @@ import select
 import time
 import weakref
 from _thread import allocate_lock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._pace import LONG, PAUSE, SMALL
@@ -57,6 +57,9 @@ _Poll: Any = getattr(select, "poll", _Select)
 
 class Wire(methods.Client):
     """A client's socket; what is asked of it is in `Client`."""
+
+    _meanwhile: Iterator[object] | None = None
+    """What its owner has to do while the server is slow to answer, each piece a short one."""
 
     def _set_up(self) -> None:
         self._deadlines = Deadlines(self._protocol, self._settings.timeouts)
@@ -131,6 +134,7 @@ class Wire(methods.Client):
             if interest != _READ or pending.done:
                 return
             if not self._has_more():
+                self._make_use()
                 self._poll.poll(self._longest_wait)  # here a signal does no harm
             try:
                 self._exchange(None, None, _READ, gather=self._tls)  # without TLS most answers come whole
@@ -344,8 +348,16 @@ class Wire(methods.Client):
             self._unsent = b"" if size == len(octets) else memoryview(octets)[size:]
         return _READ
 
+    def _make_use(self) -> None:
+        """Do what is to be done meanwhile, piece by piece, until there is something to read."""
+        while self._meanwhile is not None and not self._poll.poll(0):
+            if next(self._meanwhile, None) is None:
+                self._meanwhile = None
+
     def _wait(self, interest: int, timeout: float | None) -> bool:
         """Wait `timeout` seconds at most; return whether there is something to do."""
+        if self._meanwhile is not None:
+            self._make_use()
         if interest != self._interest:
             self._interest = 0  # not known, should a signal come in between
             self._poll.modify(self._socket, interest)

@@ -49,6 +49,8 @@ class Pool(BasePool[Client]):
 
     _make = Client
     _tokens = Tokens
+    _meanwhile: Iterator[object] | None = None
+    """What there is to do while its first connection is made (`Wire._meanwhile`)."""
 
     def __enter__(self) -> Self:
         return self
@@ -193,6 +195,7 @@ class Pool(BasePool[Client]):
 
     def _opened(self, until: float | None) -> Resting[Client]:
         client = self._new()
+        client._meanwhile, self._meanwhile = self._meanwhile, None
         try:
             with self._in_seconds(client, until):
                 self._open(client)
