@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "src" / "fastimap"
 # The floors, from the ground up: each with what it is about, and its rooms. A folder stands for all of its modules.
 # tools/draw_house.py draws them for ARCHITECTURE.md.
 FLOORS = {
-    "values: what is said": ["_errors", "_json", "_lazy", "errors", "limits", "model", "sasl"],
-    "parser: octets, framed and cut": ["_host", "_pace", "_tls", "_parser", "_parser_pyx", "_parser_py", "parser"],
+    "values: what is said": ["_errors", "_lazy", "errors", "limits", "model", "sasl"],
+    "parser: octets, framed and cut": ["_pace", "_tls", "_parser", "_parser_pyx", "_parser_py", "parser"],
     "wire: responses, arguments": ["wire", "search", "_search_program", "settings", "imaplib", "columns"],
     "commands: one body each": ["commands"],
     "conversation: still no I/O": ["conversation"],

@@ -18,8 +18,8 @@ import sys
 import time
 from _thread import RLock
 
-from ._host import without_idna
 from ._pace import LONG, PAUSE, SMALL
+from .model._host import without_idna
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

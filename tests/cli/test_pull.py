@@ -42,6 +42,24 @@ def test_quiet(run: Run, mail: Mail, tmp_path: Path) -> None:
     assert pull(run, mail, mail.url, str(tmp_path), "-q").stdout == ""
 
 
+def test_what_a_run_with_nothing_new_does_not_need_is_not_imported(run: Run, mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 2)
+    assert pull(run, mail, mail.url, str(tmp_path)).returncode == 0
+    program = "import sys; from fastimap import cli; status = cli.main(sys.argv[1:]); print(status, *sys.modules)"
+    environment = os.environ | {"FASTIMAP_PASSWORD": mail.server.password, "SSL_CERT_FILE": str(mail.server.ca_file)}
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "pull", mail.url, str(tmp_path), "-q"],
+        capture_output=True, text=True, check=True, env=environment,
+    )  # fmt: skip
+    status, *imported = ended.stdout.split()
+    assert status == "0"
+    assert "fastimap.commands.mailbox" in imported
+    assert {*imported}.isdisjoint(
+        {"asyncio", "encodings.idna", "json", "stringprep", "fastimap.archive.matching", "fastimap.archive.receiving"}
+        | {"fastimap.clients.rows", "fastimap.commands.fetch", "fastimap.commands.select", "fastimap.model.codes"}
+    )
+
+
 def test_configuration(run: Run, mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 2)
     (tmp_path / "secret").write_text("secret\nmore\n")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .. import _json as json
+from ..model import _json as json
 from ..model.sequence_set import UIDSet
 from .budgets import Meter
 from .errors import StoreError

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .. import _json as json
+from ..model import _json as json
 from ..model.row import FetchedMessage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from .. import _json as json
+from ..model import _json as json
 from ..model._shown import Record, fresh
 from ..model.sequence_set import UIDSet
 from .errors import StoreError

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .. import _json as json
 from ..archive.report import Progress
+from ..model import _json as json
 from .exits import readable, say
 
 if TYPE_CHECKING:

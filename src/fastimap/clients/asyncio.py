@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import clients, commands, conversation, sessions
-from .._host import without_idna
 from ..commands.base import BeginTLS, Beside, Command, Connect, Flow, R, Sleep
 from ..commands.session import Logout
 from ..conversation import prepare
@@ -559,7 +558,7 @@ async def _connected(given: Settings) -> sockets.socket:
     loop = asyncio.get_running_loop()
     deadline = None if given.timeouts.connect is None else time.monotonic() + given.timeouts.connect
     error: OSError = OSError(f"{given.host} has no address")
-    addresses = await loop.getaddrinfo(without_idna(given.host), given.port, type=sockets.SOCK_STREAM)
+    addresses = await loop.getaddrinfo(given.host, given.port, type=sockets.SOCK_STREAM)
     for (family, kind, number, _, address), seconds in attempts(addresses, deadline):
         try:
             connection = sockets.socket(family, kind, number)

@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
-from .._host import without_idna
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout
+from ..model._host import without_idna
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -201,9 +201,10 @@ def attempts(addresses: Sequence[_Address], deadline: float | None) -> Iterator[
 def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
-    for (family, kind, number, _, address), seconds in attempts(
-        socket.getaddrinfo(without_idna(host), port, type=socket.SOCK_STREAM), deadline
-    ):
+    look_up = socket.getaddrinfo
+    own = look_up.__module__ == "socket"  # in whose place a program may put something that expects text
+    addresses = look_up(without_idna(host) if own else host, port, type=socket.SOCK_STREAM)
+    for (family, kind, number, _, address), seconds in attempts(addresses, deadline):
         try:
             connection = socket.socket(family, kind, number)
         except OSError as exc:  # a system without IPv6
