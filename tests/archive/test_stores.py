@@ -62,6 +62,36 @@ def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes])
     state.close()
 
 
+def test_what_a_run_left_unfinished_in_a_maildir_is_taken_out(mail: Mail, tmp_path: Path) -> None:
+    mail.fill("INBOX", 1)
+    archive.pull(mail.account, archive.Maildir(tmp_path))
+    inbox = tmp_path / "INBOX"
+    key = next((inbox / "cur").iterdir()).name.split(".")[1]
+    # Under the one name that there is now; under one for each message, as there were; and what is another program's.
+    for name in (f"{key}.fastimap", f"2.{key}.fastimap,S=5,U=2", "1700000000.M1P1.host"):
+        (inbox / "tmp" / name).write_bytes(b"Subject: half a message, and longer than any that is to come\r\n" * 100)
+    mail.fill("INBOX", 2)
+    assert archive.pull(mail.account, archive.Maildir(tmp_path)).complete
+    assert [path.name for path in (inbox / "tmp").iterdir()] == ["1700000000.M1P1.host"]
+    assert len(list((inbox / "cur").iterdir())) == 3
+    assert archive.verify(tmp_path, mail.account, octets=True).good
+
+
+def test_what_is_unfinished_in_a_maildir_is_known_after_its_mailbox_was_renamed(tmp_path: Path) -> None:
+    store = archive.Maildir(tmp_path)
+    with State(None, "maildir") as state:
+        store.open(state)
+        place = state.place("a@h", "before", 1, delimiter="/", mailbox_id=None)
+        store.begin(place, UIDSet())
+        (tmp_path / "before" / "tmp" / f"{place.key}.fastimap").touch()
+        path, key = store.rename(place, "after", "after")
+        assert [each.name for each in tmp_path.glob("*/tmp/*")] == [f"{key}.fastimap"]
+        state.rename(place, "after", path, key)
+        store.begin(place, UIDSet())
+        assert [*tmp_path.glob("*/tmp/*")] == []
+        store.close()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pull_into_every_store(mail: Mail, tmp_path: Path, kind: str) -> None:
     root = tmp_path / "s"

@@ -231,7 +231,7 @@ class Maildir(Store):
     def begin(self, place: Place, uids: UIDSet) -> dict[int, Entry]:
         directory = self._directory(place)
         for name in os.listdir(directory.tmp):
-            if (found := _NAME.fullmatch(name)) and found[2] == place.key:
+            if _unfinished(place.key) in name:
                 os.unlink(name, dir_fd=directory.tmp)
         directory.strays = directory.some(place.key, uids.__contains__)
         directory.listed = None
@@ -251,18 +251,19 @@ class Maildir(Store):
         directory = self._directory(place)
         tmp, cur, strays, infos = directory.tmp, directory.cur, directory.strays, self._infos
         middle = f".{place.key}.fastimap,S="
+        unfinished = _unfinished(place.key)
         to_open, to_write, to_rename = os.open, os.write, os.rename
+        note = directory.written.append
         for uid, octets, date, flags, _, _, _ in messages:
             size = len(octets)
-            unique = f"{uid}{middle}{size},U={uid}"
             info = infos.get(flags)
             if info is None:
                 info = infos[flags] = _info(flags)
-            name = unique + info
+            name = f"{uid}{middle}{size},U={uid}{info}"
             if strays and (stray := strays.pop(uid, None)) is not None and stray != (cur, name):
                 with contextlib.suppress(FileNotFoundError):  # what is written takes its place: there are never two
                     to_rename(stray[1], name, src_dir_fd=stray[0], dst_dir_fd=cur)
-            file = to_open(unique, _NEW_FILE, _MODE, dir_fd=tmp)
+            file = to_open(unfinished, _NEW_FILE, _MODE, dir_fd=tmp)
             try:
                 written = to_write(file, octets)
                 while written < size:
@@ -270,12 +271,12 @@ class Maildir(Store):
                 if date is not None:
                     os.utime(file, (date, date))
             except BaseException:
-                os.unlink(unique, dir_fd=tmp)
+                os.unlink(unfinished, dir_fd=tmp)
                 raise
             finally:
                 os.close(file)
-            to_rename(unique, name, src_dir_fd=tmp, dst_dir_fd=cur)
-            directory.written.append(name)
+            to_rename(unfinished, name, src_dir_fd=tmp, dst_dir_fd=cur)
+            note(name)
         directory.listed = None
         return [None] * len(messages)
 
@@ -362,7 +363,7 @@ class Maildir(Store):
                 for file in os.listdir(source):
                     found = _NAME.fullmatch(file)
                     if not found or found[2] == place.key:  # else of a former mailbox of this name
-                        new = file if not found else file.replace(place.key, key, 1)
+                        new = file.replace(place.key, key, 1)
                         os.rename(os.path.join(source, file), os.path.join(target, new))
             with contextlib.suppress(OSError):
                 os.rmdir(source)
@@ -378,6 +379,11 @@ class Maildir(Store):
 
 def _unique(key: str, uid: int, size: int) -> str:
     return f"{uid}.{key}.fastimap,S={size},U={uid}"
+
+
+def _unfinished(key: str) -> str:
+    """Return the name of a file in `tmp`; one is there at a time. A short name is the cheaper one for Linux."""
+    return f"{key}.fastimap"
 
 
 def _info(flags: str) -> str:
