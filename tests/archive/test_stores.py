@@ -62,6 +62,20 @@ def test_octets_come_back(tmp_path: Path, kind: str, real_messages: list[bytes])
     state.close()
 
 
+@pytest.mark.parametrize("places", [[None] * 250, [*range(249), None]])
+def test_many_rows_are_noted_together(places: list[int | None]) -> None:
+    with State(None, "maildir") as state:
+        place = state.place("a@h", "INBOX", 1, delimiter="/", mailbox_id=None)
+        rows: list[tuple[Any, ...]] = [
+            (uid, uid + 1000, None, f"f{uid}", bytes([uid]) * 32, where, None) for uid, where in enumerate(places, 1)
+        ]
+        state.insert((place.id, *row) for row in rows)
+        rows[104] = (105, 5, 1_700_000_000, "", b"\0" * 32, 7, "{}")  # in the place of the one before
+        state.insert([(place.id, *rows[104])])
+        state.insert([])
+        assert [tuple(entry) for entry in state.entries(place)] == [(*row, 0) for row in rows]
+
+
 def test_what_a_run_left_unfinished_in_a_maildir_is_taken_out(mail: Mail, tmp_path: Path) -> None:
     mail.fill("INBOX", 1)
     archive.pull(mail.account, archive.Maildir(tmp_path))

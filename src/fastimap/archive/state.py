@@ -6,6 +6,7 @@ too, and is found by its name and overwritten.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ MARKER = "_fastimap/store.json"
 """What a store has instead whose state is in many files."""
 FORMAT = 1
 _TO_COME = "to come of "
+_TOGETHER = 100
+"""Rows that are inserted by one statement: SQLite before 3.32 takes 999 values."""
 _PATIENCE = 60.0  # seconds that a reader of the state may keep a commit waiting
 
 _SCHEMA = """
@@ -368,9 +371,11 @@ class State(Transactions):
             rows = [(*row[:5], bytearray(row[5])) for row in rows]
             columns = columns[:6]
         self.begin()
-        self.db.executemany(
-            f"INSERT OR REPLACE INTO message ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows
-        )
+        statement = f"INSERT OR REPLACE INTO message ({', '.join(columns)}) VALUES "
+        values = f"({', '.join('?' * len(columns))})"
+        for start in range(0, len(rows), _TOGETHER):  # they take two thirds of the time of a statement a row
+            some = rows[start : start + _TOGETHER]
+            self.db.execute(statement + ", ".join([values] * len(some)), [*itertools.chain.from_iterable(some)])
 
     def count(self, place: Place, *, gone: bool = False) -> int:
         """Return how many messages of a mailbox there are, that the server has, or has no more."""
