@@ -210,6 +210,7 @@ def test_ranges_are_never_expanded() -> None:
     assert [str(chunk) for chunk in islice(all_numbers.chunks(10**9), 2)] == ["1:1000000000", "1000000001:2000000000"]
     assert len(UIDSet.parse_ordered(b"1:4294967295")[0]) == LARGEST_NUMBER
     assert str(UIDSet(range(1, 2**32)) & UIDSet("5,9:12")) == "5,9:12"
+    assert str(UIDSet([LARGEST_NUMBER, 1])) == "1,4294967295"
 
 
 def test_the_order_given_is_kept_where_it_matters() -> None:

@@ -487,6 +487,8 @@ def _compressed(numbers: Sequence[Any]) -> _Ranges:
             _check(ordered[0])
             _check(ordered[-1])
             low = high = ordered[0]
+            if len({*ordered}) == ordered[-1] - low + 1:
+                return ((low, ordered[-1]),)  # as most are, and then there is no need to look at each
             for number in ordered:
                 if number > high + 1:
                     pairs.append((low, high))
