@@ -135,8 +135,8 @@ class Copies:
 
     # Messages that arrive.
 
-    def write(self, place: Place, messages: Sequence[Message]) -> None:
-        """Write messages; they count once they are flushed."""
+    def write(self, place: Place, messages: Sequence[Message]) -> int:
+        """Write messages, and return their octets; they count once they are flushed."""
         if self._is_taken_back():
             self._broken = True
             raise StoreError("the database took back what this run had written: the next run fetches it again")
@@ -145,14 +145,16 @@ class Copies:
         with self._whole() if self._store.in_state else contextlib.nullcontext():
             places = self._store.write(place, messages)
         number = place.id
-        self._rows += [
-            (number, each.uid, each.size, each.date, each.flags, each.digest, where, each.extra)
-            for each, where in zip(messages, places, strict=True)
-        ]
-        self._octets += sum(len(message.octets) for message in messages)
+        written = 0
+        for message, where in zip(messages, places, strict=True):
+            uid, octets, date, flags, digest, extra, _ = message
+            written += (size := len(octets))
+            self._rows.append((number, uid, size or message.size, date, flags, digest, where, extra))
+        self._octets += written
         if self._adoption is not None:
             found = [self._adoption.was(message.octets) for message in messages]
             self._replaced += [file for file in found if file is not None]
+        return written
 
     def due(self, now: float) -> bool:
         """Whether so much is written, or so long ago, that it is to be flushed (`now` of the monotonic clock)."""

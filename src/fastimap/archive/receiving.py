@@ -379,11 +379,10 @@ class Receiver:
             done.append(uid)
         too_much = None if self.options.max_octets is None else self._cut(place, messages, self.options.max_octets)
         if messages:
-            self.copies.write(place, messages)
+            octets = self.copies.write(place, messages)
             if parked:
                 self.state.unpark(place, [message.uid for message in messages if message.uid in parked])
             count = len(messages)
-            octets = sum(len(message.octets) for message in messages)
             report.written += count
             report.written_uids |= UIDSet([message.uid for message in messages])
             report.octets += octets

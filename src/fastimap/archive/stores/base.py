@@ -53,7 +53,8 @@ class Message(NamedTuple):
 
 def made_message(row: FetchedMessage, octets: bytes, digest: bytes) -> Message:
     """Return a message that was fetched."""
-    return Message(row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row), row)
+    fields = (row.uid, octets, date_of(row), flags_of(row), digest, extra_of(row), row)
+    return tuple.__new__(Message, fields)  # half the time of Message(*fields)
 
 
 def unlike(octets: bytes, entry: Entry) -> tuple[str, str] | None:
