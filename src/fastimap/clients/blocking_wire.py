@@ -28,7 +28,7 @@ __all__ = ["Wire"]
 # How often deadlines are looked at while the server never pauses, in seconds.
 _LOOK = 0.25
 # Octets that are read at once, at most.
-_GATHERED = 128 * 1024
+_GATHERED = 256 * 1024
 _INTERRUPTED = "the program was interrupted while octets were on their way"
 _SHARED = "this client is at work already: a thread has to have a client of its own (fastimap.Pool lends them)"
 _FORKED = "this process was forked: the connection is its parent's"
@@ -284,7 +284,7 @@ class Wire(methods.Client):
         """Receive into `buffer`; return how much.
 
         A slow link hands out what has arrived, and an SSLSocket of the caller's a record at a time: all that is there,
-        up to 128 KiB, is worth one turn together.
+        up to 256 KiB, is worth one turn together.
         """
         if self._gathers:
             size: int = self._socket.receive(buffer, _GATHERED)
