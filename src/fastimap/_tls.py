@@ -67,8 +67,9 @@ class TLS:
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True
-        # What SSLObject.read calls: its own turn of Python for each record takes a fifth of the time of reading one.
-        inner: Any = getattr(self.ssl_object, "_sslobj", self.ssl_object)
+        inner: Any = self.ssl_object
+        if type(inner) is ssl.SSLObject:  # whose own turn of Python takes a fifth of the time of reading a record
+            inner = getattr(inner, "_sslobj", inner)
         self._read: Callable[[int, memoryview | bytearray], int] = inner.read
         self.write: Callable[[bytes | memoryview], int] = self.ssl_object.write
 
