@@ -22,7 +22,7 @@ import pytest
 from fastimap import Client, Retry, archive, search
 from fastimap.archive import receiving
 from fastimap.archive.compare import compare
-from fastimap.archive.state import State
+from fastimap.archive.state import Mark, State
 from fastimap.archive.stores import maildir, store_at
 from fastimap.cli import main
 from fastimap.errors import FastimapError
@@ -115,6 +115,35 @@ def test_what_the_last_run_noted_need_not_be_trusted(
         assert (report.complete, report.flags, report.written, report.present) == (True, 4, 0, 4)
     assert stored(tmp_path) == mail.all()
     assert all(path.name.endswith(":2,") for path in (tmp_path / "INBOX/cur").iterdir())
+
+
+@pytest.mark.parametrize("mark", ['[2, 3, 4, "", {}]', "", "2 3", "2 3 x", "2 3 4 {", "2 3 4 null", "- 3 4"])
+def test_a_mark_that_can_not_be_read_has_all_compared(
+    mail: Mail, tmp_path: Path, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.fill("INBOX", 2)
+    archive.pull(mail.account, tmp_path, mailboxes=["INBOX"])
+    with contextlib.closing(sqlite3.connect(tmp_path / ".fastimap.sqlite")) as database, database:
+        database.execute("UPDATE mailbox SET mark = ?", (mark,))
+    noted = ways(monkeypatch)
+    for compared in (1, 1):  # it is noted anew
+        report = archive.pull(mail.account, tmp_path, mailboxes=["INBOX"])
+        assert (report.complete, report.present, report.written) == (True, 2, 0)
+        assert len(noted) == compared
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        Mark(),
+        Mark(5, 6, 0),
+        Mark(2**32 - 1, 2**32 - 1, 2**63 - 1),
+        Mark(5, None, 7, 'search: SUBJECT "é"', {"since 2024-01-31": 3, "search: a b": 1}),
+        Mark(5, 6, None, "", {"labels": 2}),
+    ],
+)
+def test_a_mark_is_kept_as_it_is(mark: Mark) -> None:
+    assert Mark.of(mark.text()) == mark
 
 
 def test_nothing_is_changed_on_the_server(mail: Mail, tmp_path: Path) -> None:

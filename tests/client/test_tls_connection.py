@@ -91,6 +91,23 @@ def test_records_that_have_arrived_are_received_together(pair: Pair) -> None:
     assert pair.ours.drained
 
 
+def test_a_class_of_ones_own_reads_its_records(tls_server: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    seen: list[Any] = []
+
+    class Own(ssl.SSLObject):
+        def read(self, *arguments: Any) -> Any:
+            count = super().read(*arguments)
+            seen.append(count)
+            return count
+
+    trusting.sslobject_class = Own
+    made = Pair(tls_server, trusting)
+    made.server.sendall(b"x" * 300)
+    assert made.read(300) == b"x" * 300
+    assert sum(seen) == 300
+    made.close()
+
+
 @pytest.mark.parametrize("most", [1, 5, 1000, RECORD, 64 * 1024])
 def test_a_buffer_smaller_than_a_record(pair: Pair, most: int) -> None:
     sent = bytes(range(256)) * (8 if most < 1000 else 400)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -186,7 +186,7 @@ class _Pull:
         self.watch = Watch(options.retry, options.progress, options.stopping, self._limits)
         retry = options.retry.__replace__(sleep=self.watch.sleep)
         self.line = Line(Pool(account, connections=options.connections, retry=retry), self.meter)
-        self.line.pool._meanwhile = self._ahead()
+        self.ahead = self.line.pool._meanwhile = self._ahead()
         self.counts: dict[int, int] = {}
         """Messages in mailboxes, by their numbers in the state: those that were counted ahead."""
         self.guards = Guards(options, state, self.name)
@@ -220,9 +220,11 @@ class _Pull:
             adoption=self.adoption,
         )
 
-    def _ahead(self) -> Iterator[object]:
+    def _ahead(self) -> Generator[object, None, None]:
         """Do what is needed after the login while the server is at it: a piece each time."""
         yield commands.List, commands.Status  # which imports them
+        if self.store.shared:  # whose state is read from its files, which may be far
+            return
         only = self.options.mailboxes
         for place in self.state.places(self.name):
             if place.mark is not None and place.mark.exists <= _COUNTED and (only is None or place.name in only):
@@ -435,6 +437,7 @@ class _Pull:
 
     def _look(self, jobs: list[Job]) -> None:
         """Compare the mailboxes that are known, so that what has moved between them is seen before it is fetched."""
+        self.ahead.close()  # from here on what it counts would change
         state = self.state
         restored = [] if self.options.dry_run else self.copies.restore()
         self._compare(jobs, skip=True)

@@ -96,7 +96,7 @@ class Mark(Record):
             exists, uid_next, mod_sequence, *rest = text.split(" ", 3)
             next_one, last_one = (None if number == "-" else int(number) for number in (uid_next, mod_sequence))
             return cls(int(exists), next_one, last_one, *(json.loads(rest[0]) if rest else ()))
-        except ValueError:
+        except (TypeError, ValueError):
             return None
 
 
