@@ -1,11 +1,18 @@
-"""Public names that are imported when they are asked for."""
+"""Modules and public names that are imported when they are asked for."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 
-__all__ = ["lazy"]
+__all__ = ["imported", "lazy"]
+
+
+def imported(name: str) -> ModuleType:
+    """As `importlib.import_module` for a module's full name: who needs no more of importlib does without it."""
+    __import__(name)
+    return sys.modules[name]
 
 
 def lazy(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:

@@ -10,11 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
 from .. import __version__
+from .._lazy import imported
 from .exits import DONE, FAILED, Failed, UsageError, ended_by, how_ended, say
 from .words import GO_ON
 
@@ -119,7 +119,7 @@ def command_parser(name: str) -> argparse.ArgumentParser:
 
 def _fill(name: str, make: Callable[..., argparse.ArgumentParser]) -> argparse.ArgumentParser:
     """Have `make` make the parser of a command, and add its arguments."""
-    room = import_module(f".{name}", __name__)
+    room = imported(f"{__name__}.{name}")
     text = COMMANDS[name]
     description = getattr(room, "DESCRIPTION", f"{text[0].upper()}{text[1:]}.")
     made = make(description=description, epilog=getattr(room, "EPILOG", None), allow_abbrev=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from importlib import import_module
 from pathlib import Path
 
+from ..._lazy import imported
 from ..errors import StoreError
 from ..state import MARKER, STATE_FILE, damaged, opened_to_read
 from .base import Store
@@ -73,5 +73,5 @@ def store_at(path: str | os.PathLike[str], kind: str | None = None) -> Store:
     if kind not in FORMATS:
         raise ValueError(f"{kind!r} is no format; there are {', '.join(sorted(FORMATS))}")
     module, name = FORMATS[kind]
-    made: Store = getattr(import_module(f".{module}", __name__), name)(path)
+    made: Store = getattr(imported(f"{__name__}.{module}"), name)(path)
     return made
