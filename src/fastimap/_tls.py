@@ -19,7 +19,7 @@ import time
 from _thread import RLock
 
 from ._pace import LONG, PAUSE, SMALL
-from .model._host import without_idna
+from .model._host import as_taken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ class TLS:
         self._incoming = ssl.MemoryBIO()
         self.outgoing: ssl.MemoryBIO = ssl.MemoryBIO()
         self.error: Exception | None = None
-        name: Any = host
-        if host is not None and type(context) is ssl.SSLContext:  # others may look at it themselves
-            name = without_idna(host)
+        name: Any = None if host is None else as_taken(host, context.wrap_bio, ssl)
         self.ssl_object: ssl.SSLObject = context.wrap_bio(self._incoming, self.outgoing, server_hostname=name)
         self.buffer: bytearray = bytearray(_RECEIVED)
         self.more: bool = True

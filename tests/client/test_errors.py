@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import socket
 import struct
 import sys
@@ -337,6 +338,21 @@ def test_an_address_that_the_system_does_not_know(
         patched.setattr(socket, "getaddrinfo", lambda *args, **kwargs: addresses)
         patched.setattr(socket, "socket", without_ipv6)
         client.connect()
+    assert client.noop() is None
+
+
+def test_a_look_up_of_the_programs_own_is_given_text(
+    monkeypatch: pytest.MonkeyPatch, server: IMAPServer, interface: Interface
+) -> None:
+    look_up = socket.getaddrinfo
+
+    @functools.wraps(look_up)
+    def moved(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return look_up("127.0.0.1" if host == "imap.example.org" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", moved)
+    client = interface("imap.example.org", server.port, tls=False, timeout=10)
+    client.connect()
     assert client.noop() is None
 
 

@@ -323,3 +323,20 @@ def test_an_unknown_authority_is_told(tls_server: ssl.SSLContext) -> None:
     assert said == ["TLSV1_ALERT_UNKNOWN_CA"]
     assert ours.fileno() == -1
     theirs.close()
+
+
+def test_what_stands_in_for_tls_is_given_the_name_as_text(
+    monkeypatch: pytest.MonkeyPatch, tls_server: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    """As truststore.inject_into_ssl() puts a class of its own in the place of ssl.SSLContext."""
+    seen: list[Any] = []
+    plain = ssl.SSLContext.wrap_bio
+
+    class Injected(ssl.SSLContext):
+        def wrap_bio(self, *args: Any, server_hostname: Any = None, **kwargs: Any) -> ssl.SSLObject:
+            seen.append(server_hostname)
+            return plain(self, *args, server_hostname=server_hostname, **kwargs)
+
+    monkeypatch.setattr(ssl, "SSLContext", Injected)
+    made = TLS(Injected(ssl.PROTOCOL_TLS_CLIENT), "imap.example.org")
+    assert (seen, made.ssl_object.server_hostname) == (["imap.example.org"], "imap.example.org")

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from ..errors import Advice, ConnectFailed, ConnectionLost, Timeout
-from ..model._host import without_idna
+from ..model._host import as_taken
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ def _connected(host: str, port: int, timeout: float | None) -> socket.socket:
     deadline = None if timeout is None else time.monotonic() + timeout
     error: OSError = OSError(f"{host} has no address")
     look_up = socket.getaddrinfo
-    own = look_up.__module__ == "socket"  # in whose place a program may put something that expects text
-    addresses = look_up(without_idna(host) if own else host, port, type=socket.SOCK_STREAM)
+    addresses = look_up(as_taken(host, look_up, socket), port, type=socket.SOCK_STREAM)
     for (family, kind, number, _, address), seconds in attempts(addresses, deadline):
         try:
             connection = socket.socket(family, kind, number)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["without_idna"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+__all__ = ["as_taken"]
 
 
-def without_idna(host: str) -> str | bytes:
-    """Return a host's name in ASCII as octets: of a text Python imports the tables of IDNA, to change nothing.
+def as_taken(host: str, function: Any, module: ModuleType) -> str | bytes:
+    """Return a host's name, in ASCII, as octets: of a text Python imports the tables of IDNA, to change nothing.
 
-    One that IDNA refuses stays what it is, and is refused.
+    One that IDNA refuses stays what it is, and is refused. So does any where a program has put something in the place
+    of `module`'s own `function`: that may look at it, and expects text.
     """
-    if host.isascii() and all(0 < len(label) < 64 for label in host.split(".")):
+    own = getattr(function, "__globals__", None) is vars(module)  # unlike __module__, functools.wraps does not copy it
+    if own and host.isascii() and all(0 < len(label) < 64 for label in host.split(".")):
         return host.encode()
     return host
