@@ -412,6 +412,24 @@ def test_a_piece_that_fails_leaves_no_connection(serve: Callable[..., Any]) -> N
         assert pool.stats().connections == 0
 
 
+@pytest.mark.slow
+def test_a_silent_server_is_given_up_whatever_there_is_to_do_meanwhile(serve: Callable[..., Any]) -> None:
+    def silent(peer: Peer) -> None:
+        peer.line()
+
+    def pieces() -> Iterator[object]:
+        for _ in range(500):
+            time.sleep(0.01)
+            yield "one of many"
+        raise AssertionError("it is waited for a server that is to be given up after 0.2 s")
+
+    given = {**ASKED, "socket": in_turn([serve(silent), serve(silent)]), "timeout": 0.2, "retry": Retry(attempts=1)}
+    with Pool("127.0.0.1", 143, user="ann", password="secret", **given) as pool:
+        pool._meanwhile = pieces()
+        with pytest.raises(errors.Timeout), pool.client():
+            pass
+
+
 def test_a_refused_password_is_not_tried_by_each_connection(server: IMAPServer) -> None:
     wrong = {**LOGIN, "password": "wrong"}
     with Pool(server.host, server.port, connections=3, retry=RETRY, **wrong) as pool:

@@ -134,7 +134,7 @@ class Wire(methods.Client):
             if interest != _READ or pending.done:
                 return
             if not self._has_more():
-                self._make_use()
+                self._make_use(None if self._longest_wait is None else self._longest_wait / 1000)
                 self._poll.poll(self._longest_wait)  # here a signal does no harm
             try:
                 self._exchange(None, None, _READ, gather=self._tls)  # without TLS most answers come whole
@@ -348,16 +348,17 @@ class Wire(methods.Client):
             self._unsent = b"" if size == len(octets) else memoryview(octets)[size:]
         return _READ
 
-    def _make_use(self) -> None:
-        """Do what is to be done meanwhile, piece by piece, until there is something to read."""
-        while self._meanwhile is not None and not self._poll.poll(0):
+    def _make_use(self, seconds: float | None) -> None:
+        """Do what is to be done meanwhile, piece by piece, until there is something to read; for so long at most."""
+        ends = math.inf if seconds is None else time.monotonic() + seconds
+        while self._meanwhile is not None and time.monotonic() < ends and not self._poll.poll(0):
             if next(self._meanwhile, None) is None:
                 self._meanwhile = None
 
     def _wait(self, interest: int, timeout: float | None) -> bool:
         """Wait `timeout` seconds at most; return whether there is something to do."""
         if self._meanwhile is not None:
-            self._make_use()
+            self._make_use(timeout)
         if interest != self._interest:
             self._interest = 0  # not known, should a signal come in between
             self._poll.modify(self._socket, interest)
