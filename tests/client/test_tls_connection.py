@@ -335,7 +335,7 @@ def test_what_stands_in_for_tls_is_given_the_name_as_text(
     class Injected(ssl.SSLContext):
         def wrap_bio(self, *args: Any, server_hostname: Any = None, **kwargs: Any) -> ssl.SSLObject:
             seen.append(server_hostname)
-            return plain(self, *args, server_hostname=server_hostname, **kwargs)
+            return plain(self, *args, **{"server_hostname": server_hostname, **kwargs})
 
     monkeypatch.setattr(ssl, "SSLContext", Injected)
     made = TLS(Injected(ssl.PROTOCOL_TLS_CLIENT), "imap.example.org")

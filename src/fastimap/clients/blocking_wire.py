@@ -357,12 +357,12 @@ class Wire(methods.Client):
 
     def _wait(self, interest: int, timeout: float | None) -> bool:
         """Wait `timeout` seconds at most; return whether there is something to do."""
-        if self._meanwhile is not None:
-            self._make_use(timeout)
         if interest != self._interest:
             self._interest = 0  # not known, should a signal come in between
             self._poll.modify(self._socket, interest)
             self._interest = interest
+        if self._meanwhile is not None:
+            self._make_use(timeout)
         return bool(self._poll.poll(None if timeout is None else math.ceil(min(timeout * 1000, _LONGEST_WAIT))))
 
     def _fail(self, error: Exception) -> None:
