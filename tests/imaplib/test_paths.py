@@ -223,3 +223,56 @@ def test_a_response_that_was_left_unfinished(cls: type[Canned]) -> None:
     client.state = "SELECTED"
     unfinished = [(b"1 (BODY[] {1}", b"x"), b"", (b"2 (BODY[] {1}", b"y"), b""]
     assert client.fetch("1:2", "BODY[]") == ("OK", unfinished)
+
+
+FETCHED = (
+    b"* 1 FETCH (BODY[] {5000}\r\n" + b"a line\r\n" * 625 + b" FLAGS ())\r\n* 2 EXISTS\r\n"
+    b"* 2 FETCH (BODY[] {9000}\r\n" + bytes(9000) + b")\r\n* 3 FETCH (FLAGS ())\r\n"
+)
+
+
+def fetched(cls: type[Canned], reply: bytes, cut: int) -> tuple[Any, Canned]:
+    client = cls(reply, cut=cut)
+    client.state = "SELECTED"
+    return client.fetch("1:*", "(BODY[] FLAGS)"), client
+
+
+@pytest.mark.usefixtures("implementation")
+@pytest.mark.parametrize("cut", [1, 7, 100, 4096])
+def test_a_fetch_in_small_pieces(cut: int) -> None:
+    in_bulk, client = fetched(Canned, FETCHED + DONE, cut)
+    line_by_line, watched = fetched(Watched, FETCHED + DONE, 0)
+    assert in_bulk == line_by_line
+    assert client.untagged_responses == watched.untagged_responses
+    assert in_bulk[1][0] == (b"1 (BODY[] {5000}", b"a line\r\n" * 625)
+
+
+def test_small_pieces_are_parsed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    drained = imaplib.IMAP4._drained
+
+    def counted(self: imaplib.IMAP4, reader: Any) -> bytes | None:
+        parsed.append(reader.buffered)
+        return drained(self, reader)
+
+    monkeypatch.setattr(imaplib.IMAP4, "_drained", counted)
+    fetched(Canned, b"* 1 FETCH (BODY[] {200000}\r\n" + bytes(200_000) + b")\r\n" + DONE, 500)
+    assert len(parsed) < 10  # of 400 reads
+
+
+@pytest.mark.usefixtures("implementation")
+def test_a_connection_reset_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Canned(FETCHED, cut=100)
+    client.state = "SELECTED"
+    receive = client.canned.recv_into
+
+    def reset(room: memoryview) -> int:
+        if len(client.canned.octets) < 300:
+            raise ConnectionResetError
+        return receive(room)
+
+    monkeypatch.setattr(client.canned, "recv_into", reset)
+    with pytest.raises(imaplib.IMAP4.abort, match="EOF in the middle of a response with literals"):
+        client.fetch("1:*", "(BODY[] FLAGS)")
+    assert client.untagged_responses["FETCH"][0][1] == b"a line\r\n" * 625
+    assert client.canned.closed

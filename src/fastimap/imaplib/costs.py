@@ -63,6 +63,13 @@ def cost(fragments: Iterable[Any]) -> tuple[int, int]:
     return responses, octets
 
 
+def timeout_of(sock: Any) -> float | None:
+    """Return the timeout of a socket, or of what a program has in place of one."""
+    gettimeout = getattr(sock, "gettimeout", None)
+    timeout: float | None = None if gettimeout is None else gettimeout()
+    return timeout
+
+
 class Patience:
     """How long the server is waited for, where a socket has a timeout.
 
@@ -120,8 +127,7 @@ class Patience:
         self._since = time.monotonic()
         self._octets = 0
         self._begun = None
-        gettimeout = getattr(sock, "gettimeout", None)
-        timeout = gettimeout() if gettimeout is not None else None
+        timeout = timeout_of(sock)
         if timeout and self._since - self._answered > _UNASKED_TIMEOUTS * timeout:
             raise TimeoutError("timed out")
 
@@ -147,8 +153,7 @@ class Patience:
 
         `begun`: a part of a response is there already. TimeoutError where patience is over.
         """
-        gettimeout = getattr(sock, "gettimeout", None)
-        timeout = gettimeout() if gettimeout is not None else None
+        timeout = timeout_of(sock)
         if timeout is None and not self._silent:
             return
         left = self._left(timeout, begun)
