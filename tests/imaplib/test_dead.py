@@ -95,7 +95,7 @@ def test_a_timeout(connect: Connect) -> None:
 def test_a_timeout_that_is_not_the_socket_s(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, exception: TimeoutError, words: str
 ) -> None:
-    def receive(_reader: object) -> int:
+    def receive(_reader: object) -> bool:
         raise exception
 
     client = connect(Waiting())
@@ -206,7 +206,7 @@ def test_logout_on_a_connection_that_is_gone(connect: Connect) -> None:
 class Interrupting(Canned):
     """Ctrl-C comes after the octets."""
 
-    def _receive(self, reader: Any) -> int:
+    def _receive(self, reader: Any) -> bool:
         if not self.canned.octets:
             raise KeyboardInterrupt
         return super()._receive(reader)

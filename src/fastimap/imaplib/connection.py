@@ -15,7 +15,7 @@ from .._errors import LineTooLong, ProtocolError
 from ..limits import IMAPLIB_LIMITS as LIMITS
 from ..model._patterns import pattern
 from ..parser import ResponseReader
-from .costs import Patience, timeout_of
+from .costs import Patience
 from .exceptions import InvalidArgument, WrongType, refusal
 from .log import Log
 from .names import _MAXLINE, IMAP4_PORT, Data, Literal, Result, Untagged_status
@@ -36,8 +36,6 @@ _STRICT_ERRORS = range(77, 95)
 
 # Octets that are parsed at a time.
 _PIECE = 64 * 1024
-
-_LF = ord("\n")
 
 
 class Connection(Log):
@@ -166,15 +164,15 @@ class Connection(Log):
             self._reader_sock = self.sock
         return self._reader
 
-    def _receive(self, reader: ResponseReader) -> int:
-        """Give `reader` what one read from the server brings; return how many octets, 0 at the connection's end."""
+    def _receive(self, reader: ResponseReader) -> bool:
+        """Give `reader` what one read from the server brings; whether the connection goes on."""
         sock, patience = self.sock, self._patience
         try:
             patience.limit(sock, begun=reader.buffered > 0)
             # The view must not outlive the call: while it does, a literal's memory cannot grow in place.
             received = sock.recv_into(reader.get_buffer())
         except ConnectionError:
-            return 0
+            return False
         except AttributeError:
             if hasattr(sock, "recv_into"):
                 raise
@@ -185,39 +183,13 @@ class Connection(Log):
         finally:
             if patience.limited is not None:
                 patience.release()
-        if received:
-            reader.buffer_updated(received)
-            patience.moved(received)
-            self._in_hand += received
-            self._received += received
-        return received
-
-    def _receive_piece(self, reader: ResponseReader) -> int:
-        """As _receive(), in the middle of an answer; of FETCH's until 64 KiB are there, or an LF, its possible end.
-
-        So what comes in small pieces is not parsed for each. Where a timeout holds, which each response begins anew,
-        it is one read, and so where other limits hold than FETCH's.
-        """
-        sock = self.sock
-        if "FETCH" not in self._asked or not hasattr(sock, "recv_into") or timeout_of(sock) is not None:
-            return self._receive(reader)
-        received = 0
-        last = None
-        try:
-            while last != _LF and received < _PIECE:
-                room = reader.get_buffer()
-                size = sock.recv_into(room)
-                if not size:
-                    break
-                last = room[size - 1]
-                del room
-                reader.buffer_updated(size)
-                received += size
-        except ConnectionError:  # the next read tells the end, after what came before it
-            pass
+        if not received:
+            return False
+        reader.buffer_updated(received)
+        patience.moved(received)
         self._in_hand += received
         self._received += received
-        return received
+        return True
 
     @functools.cached_property
     def _patience(self) -> Patience:

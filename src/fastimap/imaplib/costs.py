@@ -63,13 +63,6 @@ def cost(fragments: Iterable[Any]) -> tuple[int, int]:
     return responses, octets
 
 
-def timeout_of(sock: Any) -> float | None:
-    """Return the timeout of a socket, or of what a program has in place of one."""
-    gettimeout = getattr(sock, "gettimeout", None)
-    timeout: float | None = None if gettimeout is None else gettimeout()
-    return timeout
-
-
 class Patience:
     """How long the server is waited for, where a socket has a timeout.
 
@@ -127,7 +120,8 @@ class Patience:
         self._since = time.monotonic()
         self._octets = 0
         self._begun = None
-        timeout = timeout_of(sock)
+        gettimeout = getattr(sock, "gettimeout", None)
+        timeout = gettimeout() if gettimeout is not None else None
         if timeout and self._since - self._answered > _UNASKED_TIMEOUTS * timeout:
             raise TimeoutError("timed out")
 
@@ -153,7 +147,8 @@ class Patience:
 
         `begun`: a part of a response is there already. TimeoutError where patience is over.
         """
-        timeout = timeout_of(sock)
+        gettimeout = getattr(sock, "gettimeout", None)
+        timeout = gettimeout() if gettimeout is not None else None
         if timeout is None and not self._silent:
             return
         left = self._left(timeout, begun)

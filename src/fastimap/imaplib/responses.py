@@ -73,12 +73,8 @@ class Responses(Hooks):
             reader = self._current_reader()
         try:
             line = self._drained(reader) if reader.buffered else None
-            if line is None:  # most answers come in one piece
-                if not self._receive(reader):
-                    raise self._end_of_file(reader)
-                line = self._drained(reader)
             while line is None:
-                if not self._receive_piece(reader):
+                if not self._receive(reader):
                     raise self._end_of_file(reader)
                 line = self._drained(reader)
         except ProtocolError as exc:

@@ -56,7 +56,7 @@ class IMAP4_stream(IMAP4):
     def _peer(self) -> str:
         return repr(self.command)
 
-    def _receive(self, reader: ResponseReader) -> int:
+    def _receive(self, reader: ResponseReader) -> bool:
         room = reader.get_buffer()
         # What is there, not more, or a line, as no response ends elsewhere: it waits for nothing that will not come.
         # readinto1() does: it reads on where its file holds less than there is room for.
@@ -66,9 +66,7 @@ class IMAP4_stream(IMAP4):
         room[:received] = octets
         if received:
             reader.buffer_updated(received)
-        return received
-
-    _receive_piece = _receive
+        return bool(received)
 
     def send(self, data: bytes) -> None:
         """Send the octets of `data` to the child process."""
